@@ -1,0 +1,56 @@
+//! The audit: which primary contexts this process has.
+
+use std::iter::FusedIterator;
+
+use crate::device::Device;
+use crate::driver::Driver;
+use crate::error::Error;
+use crate::primary_context::PrimaryContextState;
+
+/// The state of every device's primary context, made by [`Driver::primary_contexts`].
+#[derive(Debug, Clone)]
+pub struct PrimaryContexts {
+    driver: Driver,
+    next: u32,
+}
+
+impl Driver {
+    /// The state and flags of every device's primary context in this process, by whomever it was
+    /// retained. Calls `cuDevicePrimaryCtxGetState` for each device as the iterator reaches it;
+    /// creates nothing and changes nothing.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), cuda_primary_context::Error> {
+    /// let driver = cuda_primary_context::Driver::load()?;
+    /// for (device, state) in driver.primary_contexts() {
+    ///     if state?.active {
+    ///         println!("this process has a context on device {}", device.ordinal());
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "cuDevicePrimaryCtxGetState")]
+    pub fn primary_contexts(self) -> PrimaryContexts {
+        PrimaryContexts { driver: self, next: 0 }
+    }
+}
+
+impl Iterator for PrimaryContexts {
+    type Item = (Device, Result<PrimaryContextState, Error>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let device = self.driver.device(self.next).ok()?;
+        self.next += 1;
+        Some((device, device.primary_context_state()))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = (self.driver.device_count() - self.next) as usize;
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for PrimaryContexts {}
+impl FusedIterator for PrimaryContexts {}

@@ -1,0 +1,209 @@
+//! Everything that can go wrong, each with its own name.
+
+use std::path::{Path, PathBuf};
+
+use crate::sys::CUresult;
+
+/// What went wrong, with the C function, the device and the number where a driver call failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A driver call answered something other than `CUDA_SUCCESS`.
+    #[error("{call}{} answered {code}{}", on(*device), advice(*code))]
+    Driver {
+        /// The C function.
+        call: &'static str,
+        /// The ordinal of the device that the call was for, where there is one.
+        device: Option<u32>,
+        /// What it answered; a number that no header knows is kept as it is.
+        code: CUresult,
+    },
+
+    /// No driver library could be loaded.
+    #[error("no CUDA driver library could be loaded ({}); \
+             it comes with NVIDIA's driver, not with the CUDA toolkit: install the driver, or in a \
+             container ask for the GPU (for instance docker run --gpus all)", attempts(.tried))]
+    LibraryNotFound {
+        /// Every name tried, and what the dynamic loader said of it.
+        tried: Vec<Attempt>,
+    },
+
+    /// The library loads and is no CUDA driver.
+    #[error("{} is no CUDA driver: it has no {missing}", .library.display())]
+    NotADriver {
+        /// The library.
+        library: Box<Path>,
+        /// The function by which a driver is known.
+        missing: &'static str,
+    },
+
+    /// The driver lacks a function because it is older than the function.
+    #[error("the CUDA driver {} has no {symbol}: it is for CUDA {}, and the function came with \
+             CUDA {}; install a newer driver", .library.display(), dotted(*driver), dotted(*introduced))]
+    DriverTooOld {
+        /// The library.
+        library: Box<Path>,
+        /// The C function.
+        symbol: Box<str>,
+        /// The driver's CUDA version, as `cuDriverGetVersion` gives it: 1000 × major + 10 × minor.
+        driver: i32,
+        /// The CUDA version that introduced the function, likewise.
+        introduced: i32,
+    },
+
+    /// The driver lacks a function that its version should have: a tool's stand-in for libcuda, or
+    /// a function of another platform.
+    #[error("the CUDA driver {} has no {symbol}, which came with CUDA {}, although it says that it \
+             is for CUDA {}; a profiler's or a shim's library may stand in for the driver",
+             .library.display(), dotted(*introduced), dotted(*driver))]
+    FunctionMissing {
+        /// The library.
+        library: Box<Path>,
+        /// The C function.
+        symbol: Box<str>,
+        /// The driver's CUDA version, as `cuDriverGetVersion` gives it: 1000 × major + 10 × minor.
+        driver: i32,
+        /// The CUDA version that introduced the function, likewise.
+        introduced: i32,
+    },
+
+    /// The library is the toolkit's stub, which is for linking alone (code 34 from `cuInit`).
+    #[error("{} is the toolkit's stub, made for linking alone; {}", .library.display(),
+            CUresult::CUDA_ERROR_STUB_LIBRARY.remedy().unwrap_or_default())]
+    StubLibrary {
+        /// The library.
+        library: Box<Path>,
+    },
+
+    /// The driver works and shows this process no device (code 100 from `cuInit`).
+    #[error("the CUDA driver {} shows this process no device{}; {}", .library.display(),
+            visibility(.visible_devices.as_deref()),
+            CUresult::CUDA_ERROR_NO_DEVICE.remedy().unwrap_or_default())]
+    NoDevice {
+        /// The library.
+        library: Box<Path>,
+        /// `CUDA_VISIBLE_DEVICES` as it was at that moment.
+        visible_devices: Option<Box<str>>,
+    },
+
+    /// This process was forked from one that had initialised CUDA. The driver refuses every call
+    /// here: nothing can be retained or released, and no handle made in the parent means anything.
+    #[error("this process was forked after CUDA was initialised{}; the driver refuses every call \
+             here. Start workers with spawn or exec, or fork before CUDA is touched",
+             parent(*initialised_in))]
+    ForkedAfterInit {
+        /// The process that had initialised CUDA, where this crate did it there.
+        initialised_in: Option<u32>,
+    },
+
+    /// There is no device of this ordinal among those that the driver shows this process.
+    #[error(
+        "there is no device {ordinal}: the driver shows this process {count}, numbered from 0 \
+             (CUDA_VISIBLE_DEVICES renumbers them)"
+    )]
+    NoSuchDevice {
+        /// The ordinal asked for.
+        ordinal: u32,
+        /// How many devices there are.
+        count: u32,
+    },
+
+    /// Two devices were named together that come from two different driver libraries.
+    #[error("device {ordinal} belongs to another driver library than the device to keep")]
+    OtherDriver {
+        /// The ordinal of the device that does not belong.
+        ordinal: u32,
+    },
+}
+
+/// A library name that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// What the dynamic loader was asked for.
+    pub library: PathBuf,
+    /// What it said.
+    pub reason: String,
+}
+
+impl Error {
+    /// The C function that answered, where a driver call failed.
+    #[must_use]
+    pub fn call(&self) -> Option<&'static str> {
+        match self {
+            Self::Driver { call, .. } => Some(call),
+            Self::StubLibrary { .. } | Self::NoDevice { .. } => Some("cuInit"),
+            _ => None,
+        }
+    }
+
+    /// The ordinal of the device concerned, where there is one.
+    #[must_use]
+    pub fn device(&self) -> Option<u32> {
+        match self {
+            Self::Driver { device, .. } => *device,
+            Self::NoSuchDevice { ordinal, .. } | Self::OtherDriver { ordinal } => Some(*ordinal),
+            _ => None,
+        }
+    }
+
+    /// The driver's result code, where a driver call failed.
+    pub fn code(&self) -> Option<CUresult> {
+        match self {
+            Self::Driver { code, .. } => Some(*code),
+            Self::StubLibrary { .. } => Some(CUresult::CUDA_ERROR_STUB_LIBRARY),
+            Self::NoDevice { .. } => Some(CUresult::CUDA_ERROR_NO_DEVICE),
+            Self::ForkedAfterInit { .. } => Some(CUresult::CUDA_ERROR_NOT_INITIALIZED),
+            _ => None,
+        }
+    }
+
+    /// The variant in `snake_case`, for logs and JSON.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Driver { .. } => "driver",
+            Self::LibraryNotFound { .. } => "library_not_found",
+            Self::NotADriver { .. } => "not_a_driver",
+            Self::DriverTooOld { .. } => "driver_too_old",
+            Self::FunctionMissing { .. } => "function_missing",
+            Self::StubLibrary { .. } => "stub_library",
+            Self::NoDevice { .. } => "no_device",
+            Self::ForkedAfterInit { .. } => "forked_after_init",
+            Self::NoSuchDevice { .. } => "no_such_device",
+            Self::OtherDriver { .. } => "other_driver",
+        }
+    }
+}
+
+fn on(device: Option<u32>) -> String {
+    device.map_or_else(String::new, |ordinal| format!(" on device {ordinal}"))
+}
+
+fn advice(code: CUresult) -> String {
+    code.remedy().map_or_else(String::new, |remedy| format!("; {remedy}"))
+}
+
+fn attempts(tried: &[Attempt]) -> String {
+    let lines = tried.iter().map(|Attempt { library, reason }| {
+        let library = library.display().to_string();
+        // The loader usually begins with the name itself.
+        match reason.starts_with(&library) {
+            true => reason.clone(),
+            false => format!("{library}: {reason}"),
+        }
+    });
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+fn visibility(visible_devices: Option<&str>) -> String {
+    visible_devices.map_or_else(String::new, |value| format!(" (CUDA_VISIBLE_DEVICES={value:?})"))
+}
+
+fn parent(process: Option<u32>) -> String {
+    process.map_or_else(String::new, |process| format!(" (in process {process})"))
+}
+
+/// `12.9` for 12090.
+pub(crate) fn dotted(version: i32) -> String {
+    format!("{}.{}", version / 1000, version % 1000 / 10)
+}

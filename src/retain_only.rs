@@ -1,0 +1,254 @@
+//! The headline: keep one device's primary context, release the stale ones on all others.
+
+use std::fmt;
+
+use crate::current_context::{self, Raw, ThreadContext};
+use crate::device::Device;
+use crate::error::Error;
+use crate::loaded::Ledger;
+use crate::primary_context::{PrimaryContext, release_once};
+use crate::report::{CurrentContextChange, Line, Report};
+use crate::stale_release::StaleRelease;
+use crate::sys::CUresult;
+
+/// The primary context of the one device that this process keeps, and the report on the others.
+///
+/// Dropping the guard releases the kept device's reference, as dropping a [`PrimaryContext`] does,
+/// and nothing else: what was released on other devices stays released.
+#[must_use = "dropping the guard releases the kept device's context"]
+pub struct PrimaryContextGuard {
+    context: PrimaryContext,
+    report: Report,
+}
+
+impl PrimaryContextGuard {
+    /// Retains this device's primary context and releases the stale ones on all other devices:
+    /// those that are active in this process and that no live handle of this crate holds.
+    ///
+    /// In this order:
+    ///
+    /// 1. A forked child of an initialised process is refused, without a driver call.
+    /// 2. The driver's lock for retains and releases is taken.
+    /// 3. The device is retained (`cuDevicePrimaryCtxRetain`). If that fails, nothing else was
+    ///    touched.
+    /// 4. Every other device, in the order of the ordinals, is asked for its state
+    ///    (`cuDevicePrimaryCtxGetState`). An active one that no live handle of this crate holds is
+    ///    released once (`cuDevicePrimaryCtxRelease_v2`) and asked again. Nothing else is called on
+    ///    it, and a failure on one device keeps nothing from the next.
+    /// 5. Before the first release on the device that the calling thread has current
+    ///    (`cuCtxGetCurrent`, `cuCtxGetDevice`), the kept context is made current in its place
+    ///    (`cuCtxSetCurrent`), so that the thread is not left on a dead context; if the device
+    ///    stays active all the same, it is made what it was. The
+    ///    [report](Report::current_context) says so. A current context that is destroyed already is
+    ///    replaced likewise. Other threads cannot be looked into: stop using the other devices on
+    ///    them first. A context made by `cuCtxCreate` on such a device cannot be told from the
+    ///    primary one, and is replaced, too.
+    ///
+    /// # Foreign references
+    /// The driver counts references and does not know whose they are. What is released here was
+    /// retained by somebody: by the CUDA runtime, for a thread that touched the device; by a
+    /// library; by code that this process no longer needs. If its owner is done with the device,
+    /// all is well. If not, and the context is gone:
+    ///
+    /// - its allocations, streams, events and modules are gone with it; a call that uses them fails
+    ///   (`CUDA_ERROR_CONTEXT_IS_DESTROYED`, `CUDA_ERROR_INVALID_HANDLE`), and some crash inside the
+    ///   driver;
+    /// - a thread that had it current is on a dead context, which comes back alive, empty and at the
+    ///   same address, when somebody retains it again;
+    /// - its owner's own release, later, is refused with `CUDA_ERROR_INVALID_CONTEXT`, or takes a
+    ///   reference that somebody else retained since.
+    ///
+    /// So do not call this while anything in the process still works on another device: peer
+    /// mappings and collectives between devices count as work. Call it at a worker's start, once it
+    /// knows its device and before it allocates. `StillActive` is no failure: more than one
+    /// reference was held, by several libraries or by a green context.
+    ///
+    /// Memory that a context held need not all come back: memory pools and virtual memory
+    /// allocations outlive it. To know what came back, measure before and after.
+    ///
+    /// # Errors
+    /// [`Error::ForkedAfterInit`], and whatever retaining the device can answer
+    /// ([`PrimaryContext::retain`]). Failures on other devices are in the report;
+    /// [`Report::into_result`] makes an error of them.
+    #[doc(alias = "cuDevicePrimaryCtxRelease")]
+    #[doc(alias = "cuDevicePrimaryCtxRelease_v2")]
+    #[doc(alias = "cuDevicePrimaryCtxRetain")]
+    #[doc(alias = "cuDevicePrimaryCtxGetState")]
+    #[inline]
+    pub fn retain_only(device: Device) -> Result<Self, Error> {
+        Self::retain_only_with(device, &StaleRelease::new())
+    }
+
+    /// [`retain_only`](Self::retain_only) under a policy: further devices to leave alone, more than
+    /// one release for each stale device.
+    ///
+    /// # Errors
+    /// As [`retain_only`](Self::retain_only), and [`Error::OtherDriver`] where the policy keeps a
+    /// device of another driver.
+    pub fn retain_only_with(device: Device, policy: &StaleRelease) -> Result<Self, Error> {
+        policy.check(device)?;
+        let mut report = Report::new(device);
+        let mut ledger = device.loaded().lock()?;
+        let context = PrimaryContext::retain_locked(device, &mut ledger)?;
+        // The context is owned from here on. Nothing below panics, so that it is never dropped
+        // under the lock, which it takes itself.
+        let mut sweep = Sweep::new(&context, policy, &ledger);
+        for other in device.driver().devices() {
+            report.push(match other {
+                _ if other == device => Line::RETAINED,
+                _ if policy.keeps(other) => Line::UNTOUCHED,
+                _ => sweep.release(other),
+            });
+        }
+        let Sweep { change, failure, .. } = sweep;
+        report.set_thread(change, failure);
+        drop(ledger);
+        Ok(Self { context, report })
+    }
+
+    /// What was done, device by device.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The kept device's context.
+    #[must_use]
+    pub fn context(&self) -> &PrimaryContext {
+        &self.context
+    }
+
+    /// The kept device.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.context.device()
+    }
+
+    /// The kept device's reference alone, without the report.
+    #[must_use = "dropping the context releases it"]
+    pub fn into_context(self) -> PrimaryContext {
+        self.context
+    }
+
+    /// Releases the kept device's reference now, with the driver's answer.
+    ///
+    /// # Errors
+    /// The error and the guard, as [`PrimaryContext::release`] hands back its handle.
+    pub fn release(self) -> Result<(), (Error, Self)> {
+        let Self { context, report } = self;
+        context.release().map_err(|(error, context)| (error, Self { context, report }))
+    }
+}
+
+impl fmt::Debug for PrimaryContextGuard {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PrimaryContextGuard")
+            .field("context", &self.context)
+            .field("report", &self.report)
+            .finish()
+    }
+}
+
+/// One walk over the other devices, under the lock.
+struct Sweep<'a> {
+    kept: &'a PrimaryContext,
+    policy: &'a StaleRelease,
+    ledger: &'a Ledger,
+    /// What the calling thread has current; asked before the first release.
+    thread: Option<ThreadContext>,
+    change: CurrentContextChange,
+    /// Why the thread could not be seen off a context. A thread that cannot be looked into may have
+    /// any of them current.
+    failure: Option<Error>,
+}
+
+impl<'a> Sweep<'a> {
+    fn new(kept: &'a PrimaryContext, policy: &'a StaleRelease, ledger: &'a Ledger) -> Self {
+        let change = CurrentContextChange::Unchanged;
+        Self { kept, policy, ledger, thread: None, change, failure: None }
+    }
+
+    /// Releases one device as the policy allows, asking for its state before every release.
+    #[inline]
+    fn release(&mut self, other: Device) -> Line {
+        let mut line = Line::EMPTY;
+        let mut previous = None;
+        loop {
+            let active = match other.query_state() {
+                Ok(state) => {
+                    line.record(CUresult::CUDA_SUCCESS);
+                    state.active
+                }
+                Err(code) => {
+                    line.record(code);
+                    return line.failed();
+                }
+            };
+            if !active {
+                return line.inactive();
+            }
+            if line.releases() == 0 {
+                let handles = self.ledger[other.ordinal() as usize];
+                if handles > 0 {
+                    return line.held(handles);
+                }
+            }
+            if line.releases() == self.policy.releases() {
+                self.restore(other, previous);
+                return line.still_active();
+            }
+            if line.releases() == 0 {
+                match self.leave(other) {
+                    Ok(left) => previous = left,
+                    Err(error) => {
+                        self.failure = Some(error);
+                        return line.thread_failed();
+                    }
+                }
+            }
+            if !line.record_release(release_once(other)) {
+                return match line.last() {
+                    // Somebody else released the last reference since the state was read.
+                    CUresult::CUDA_ERROR_INVALID_CONTEXT => line.inactive(),
+                    _ => line.failed(),
+                };
+            }
+        }
+    }
+
+    /// Sees to it that the calling thread is not on a context of this device, and answers the one
+    /// that it was on, if it was.
+    fn leave(&mut self, other: Device) -> Result<Option<Raw>, Error> {
+        let thread = match (&self.thread, &self.failure) {
+            (Some(known), _) => *known,
+            (None, Some(failure)) => return Err(failure.clone()),
+            (None, None) => ThreadContext::query(other.loaded())?,
+        };
+        let left = match thread {
+            ThreadContext::Of(device, raw) if device == other.as_raw() => Some(raw),
+            ThreadContext::Destroyed => None,
+            ThreadContext::Nothing | ThreadContext::Of(..) => {
+                self.thread = Some(thread);
+                return Ok(None);
+            }
+        };
+        // Should it not be possible to leave this device's context, others may still be released;
+        // a thread on a context of nobody knows which device cannot be helped at all.
+        self.thread = left.map(|_| thread);
+        let (kept, context) = (self.kept.device(), self.kept.into());
+        current_context::replace(kept, context)?;
+        self.thread = Some(ThreadContext::Of(kept.as_raw(), context));
+        self.change = CurrentContextChange::Switched { from: left.map(|_| other) };
+        Ok(left)
+    }
+
+    /// Makes the thread's context what it was before a release that did not end it.
+    fn restore(&mut self, other: Device, previous: Option<Raw>) {
+        let Some(raw) = previous else { return };
+        self.change = match current_context::replace(other, raw) {
+            Ok(()) => CurrentContextChange::Unchanged,
+            Err(error) => CurrentContextChange::NotRestored(error),
+        };
+    }
+}

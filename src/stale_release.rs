@@ -1,0 +1,136 @@
+//! The policy: which devices to leave alone, how many references to release, and the dry run.
+
+use crate::device::Device;
+use crate::error::Error;
+
+/// What [`retain_only_with`](crate::PrimaryContextGuard::retain_only_with) may release.
+///
+/// The default is that of [`retain_only`](crate::PrimaryContextGuard::retain_only): no further
+/// device is kept, and each stale device is released once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleRelease {
+    kept: Vec<Device>,
+    releases: u32,
+}
+
+impl StaleRelease {
+    /// The default policy.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { kept: Vec::new(), releases: 1 }
+    }
+
+    /// Leaves these devices alone, whatever their state. They are not retained.
+    #[must_use]
+    pub fn keep(mut self, devices: impl IntoIterator<Item = Device>) -> Self {
+        self.kept.extend(devices);
+        self
+    }
+
+    /// Goes on releasing while a device stays active, up to this many references. 0 releases none.
+    ///
+    /// References that this process holds through other libraries are theirs: each release beyond
+    /// their number is refused by the driver, each one before it takes a reference from somebody who
+    /// counts on it. See the section on foreign references of
+    /// [`retain_only`](crate::PrimaryContextGuard::retain_only#foreign-references).
+    #[must_use]
+    pub fn releases_up_to(mut self, releases: u32) -> Self {
+        self.releases = releases;
+        self
+    }
+
+    /// The dry run: what [`retain_only_with`](crate::PrimaryContextGuard::retain_only_with) would
+    /// do if it kept this device. Calls nothing yet; its [`devices`](Plan::devices) calls
+    /// `cuDevicePrimaryCtxGetState` and changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::ForkedAfterInit`], [`Error::OtherDriver`].
+    pub fn plan(self, device: Device) -> Result<Plan, Error> {
+        self.check(device)?;
+        device.loaded().check_process()?;
+        Ok(Plan { policy: self, device })
+    }
+
+    /// Refuses devices of another driver, whose ordinals mean something else.
+    pub(crate) fn check(&self, device: Device) -> Result<(), Error> {
+        match self.kept.iter().find(|kept| kept.driver() != device.driver()) {
+            Some(kept) => Err(Error::OtherDriver { ordinal: kept.ordinal() }),
+            None => Ok(()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn keeps(&self, device: Device) -> bool {
+        self.kept.contains(&device)
+    }
+
+    #[inline]
+    pub(crate) fn releases(&self) -> u32 {
+        self.releases
+    }
+}
+
+impl Default for StaleRelease {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A dry run, made by [`StaleRelease::plan`].
+#[derive(Debug, Clone)]
+pub struct Plan {
+    policy: StaleRelease,
+    device: Device,
+}
+
+/// What would be done to one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Planned {
+    /// Retain it, or leave it alone as the policy says.
+    Keep,
+    /// Nothing: there is no active context.
+    AlreadyInactive,
+    /// Release it, at most this many times.
+    Release {
+        /// The policy's bound.
+        at_most: u32,
+    },
+    /// Nothing: live handles of this crate hold it.
+    HeldHere {
+        /// How many handles.
+        handles: u32,
+    },
+    /// Nothing: its state could not be read.
+    Failed(Error),
+}
+
+impl Plan {
+    /// Every device with what would be done to it, in the order of the ordinals.
+    ///
+    /// The driver is asked as the iterator goes, and again by every new one: the answer is of that
+    /// moment, and other threads may change it.
+    #[doc(alias = "cuDevicePrimaryCtxGetState")]
+    pub fn devices(&self) -> impl ExactSizeIterator<Item = (Device, Planned)> {
+        let driver = self.device.driver();
+        driver.devices().map(|device| (device, self.for_device(device)))
+    }
+
+    fn for_device(&self, device: Device) -> Planned {
+        if device == self.device || self.policy.keeps(device) {
+            return Planned::Keep;
+        }
+        let state = match device.primary_context_state() {
+            Ok(state) => state,
+            Err(error) => return Planned::Failed(error),
+        };
+        if !state.active {
+            return Planned::AlreadyInactive;
+        }
+        match device.handles() {
+            Ok(0) => Planned::Release { at_most: self.policy.releases },
+            Ok(handles) => Planned::HeldHere { handles },
+            Err(error) => Planned::Failed(error),
+        }
+    }
+}
