@@ -7,6 +7,9 @@ use std::fs;
 use std::path::Path;
 use std::process::exit;
 
+#[cfg(feature = "bindgen")]
+#[path = "src/function_table.rs"]
+mod function_table;
 #[path = "src/toolkit_search.rs"]
 mod toolkit_search;
 use toolkit_search::{DEMAND, Machine, PYTHON_ROOTS, Search, TOOLKIT_ROOTS};
@@ -17,7 +20,7 @@ const OLDEST_HEADER: u32 = 12_000;
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(cuda_header)");
-    for file in ["build.rs", "wrapper.h", "src/toolkit_search.rs"] {
+    for file in ["build.rs", "wrapper.h", "src/toolkit_search.rs", "src/function_table.rs"] {
         println!("cargo::rerun-if-changed={file}");
     }
     let libclang = ["LIBCLANG_PATH", "BINDGEN_EXTRA_CLANG_ARGS"];
@@ -142,7 +145,10 @@ fn generate(folder: &Path) -> Result<String, String> {
     let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.generate()));
     std::panic::set_hook(hook);
     match answer {
-        Ok(Ok(bindings)) => only_linked(&bindings.to_string()),
+        Ok(Ok(bindings)) => {
+            let bindings = only_linked(&bindings.to_string())?;
+            Ok(bindings.clone() + &functions(folder, &bindings)?)
+        }
         Ok(Err(error)) => Err(explain(&error.to_string())),
         Err(panic) => {
             Err(explain(panic.downcast_ref::<String>().map_or("bindgen stopped", String::as_str)))
@@ -164,6 +170,15 @@ fn only_linked(bindings: &str) -> Result<String, String> {
         1 => Ok(bindings.replacen(BLOCK, &format!("{ATTRIBUTES}{BLOCK}"), 1)),
         blocks => Err(format!("expected one block of declarations, got {blocks}")),
     }
+}
+
+/// The table of functions, which no compiler makes: it is in the names of the function types.
+#[cfg(feature = "bindgen")]
+fn functions(folder: &Path, bindings: &str) -> Result<String, String> {
+    let path = folder.join("cudaTypedefs.h");
+    let typedefs = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    function_table::table(&String::from_utf8_lossy(&typedefs), bindings)
+        .map_err(|error| error.to_string())
 }
 
 /// Adds the fix to what bindgen says when libclang or its own headers are missing.

@@ -34,7 +34,7 @@ pub enum Error {
         /// The library.
         library: Box<Path>,
         /// The function by which a driver is known.
-        missing: &'static str,
+        missing: Box<str>,
     },
 
     /// The driver lacks a function because it is older than the function.

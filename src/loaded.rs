@@ -1,7 +1,7 @@
 //! What is kept of a driver for the rest of the process: its functions, its devices, and the ledger
 //! of the handles alive on each, behind the lock that serialises retains and releases.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
@@ -11,12 +11,14 @@ use crate::entry_points::{EntryPoints, Missing};
 use crate::error::Error;
 use crate::fork::Process;
 use crate::library::Library;
+use crate::raw_function::Addresses;
 use crate::sys::{self, CUresult};
 
 pub(crate) struct Loaded {
     library: Library,
     path: Box<Path>,
     entry_points: EntryPoints,
+    addresses: Addresses,
     version: i32,
     devices: Box<[DeviceRecord]>,
     process: Process,
@@ -37,7 +39,7 @@ impl Loaded {
     /// Resolves the functions, calls `cuInit` and reads version and devices.
     pub(crate) fn new(library: Library, path: &Path) -> Result<Self, Error> {
         let entry_points =
-            EntryPoints::resolve(library).map_err(|missing| lacking(library, path, missing))?;
+            EntryPoints::resolve(library).map_err(|missing| unusable(library, path, missing))?;
         let process = Process::current();
         // SAFETY: flags must be 0, and cuInit may be called any number of times.
         let code = unsafe { (entry_points.init)(0) };
@@ -70,6 +72,7 @@ impl Loaded {
             library,
             path: path.into(),
             entry_points,
+            addresses: Addresses::new(),
             version,
             ledger: Mutex::new(vec![0; devices.len()].into()),
             devices,
@@ -104,6 +107,21 @@ impl Loaded {
     #[inline]
     pub(crate) fn functions(&self) -> &EntryPoints {
         &self.entry_points
+    }
+
+    /// Where the addresses of functions are kept that were looked up later.
+    #[inline]
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    pub(crate) fn library(&self) -> Library {
+        self.library
+    }
+
+    /// The error for a function that this driver lacks.
+    pub(crate) fn lacks(&self, symbol: &CStr, introduced: i32) -> Error {
+        lacks(&self.path, symbol, self.version, introduced)
     }
 
     /// Refuses a forked child, before any driver call.
@@ -204,15 +222,24 @@ fn no_device(path: &Path) -> Error {
     }
 }
 
-/// Why a library lacks a function: it is no driver, or an old one, or not the driver itself.
-fn lacking(library: Library, path: &Path, missing: Missing) -> Error {
+/// Why a library that was to be loaded lacks a function: it is no driver, or lacks that one.
+fn unusable(library: Library, path: &Path, missing: Missing) -> Error {
     let Missing { symbol, introduced } = missing;
-    let Some(driver) = EntryPoints::version_of(library) else {
-        return Error::NotADriver { library: path.into(), missing: symbol };
-    };
-    let (library, symbol) = (path.into(), symbol.into());
+    match EntryPoints::version_of(library) {
+        Some(driver) => lacks(path, symbol, driver, introduced),
+        None => Error::NotADriver { library: path.into(), missing: text(symbol) },
+    }
+}
+
+/// Why a driver lacks a function: it is older, or its version should have it.
+fn lacks(path: &Path, symbol: &CStr, driver: i32, introduced: i32) -> Error {
+    let (library, symbol) = (path.into(), text(symbol));
     match driver < introduced {
         true => Error::DriverTooOld { library, symbol, driver, introduced },
         false => Error::FunctionMissing { library, symbol, driver, introduced },
     }
+}
+
+fn text(symbol: &CStr) -> Box<str> {
+    symbol.to_string_lossy().into()
 }

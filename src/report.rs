@@ -133,8 +133,8 @@ impl Report {
 
     /// What became of the calling thread's current context.
     #[must_use]
-    pub fn current_context(&self) -> &CurrentContextChange {
-        &self.current_context
+    pub fn current_context(&self) -> CurrentContextChange {
+        self.current_context.clone()
     }
 
     /// Whether the calling thread's current context is another than before.
@@ -147,7 +147,6 @@ impl Report {
     ///
     /// # Errors
     /// That of the first [`Outcome::Failed`], or of a current context that was not restored.
-    #[expect(clippy::wrong_self_convention, reason = "the report stays with its guard")]
     pub fn into_result(&self) -> Result<(), Error> {
         for line in self.devices() {
             if let Outcome::Failed(error) = line.outcome() {

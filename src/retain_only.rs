@@ -134,6 +134,7 @@ impl PrimaryContextGuard {
     ///
     /// # Errors
     /// The error and the guard, as [`PrimaryContext::release`] hands back its handle.
+    #[expect(clippy::result_large_err, reason = "the guard itself is handed back")]
     pub fn release(self) -> Result<(), (Error, Self)> {
         let Self { context, report } = self;
         context.release().map_err(|(error, context)| (error, Self { context, report }))

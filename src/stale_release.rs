@@ -31,8 +31,8 @@ impl StaleRelease {
     ///
     /// References that this process holds through other libraries are theirs: each release beyond
     /// their number is refused by the driver, each one before it takes a reference from somebody who
-    /// counts on it. See the section on foreign references of
-    /// [`retain_only`](crate::PrimaryContextGuard::retain_only#foreign-references).
+    /// counts on it. [`retain_only`](crate::PrimaryContextGuard::retain_only) says under
+    /// "Foreign references" what that does to them.
     #[must_use]
     pub fn releases_up_to(mut self, releases: u32) -> Self {
         self.releases = releases;

@@ -1,0 +1,109 @@
+//! Makes the table of the driver's functions from `cudaTypedefs.h`.
+//!
+//! Like the header search a pure module, which the build script includes by path and the library
+//! tests. Every `PFN_cuName_v3020` becomes a constant `cuName_v3020` with what a look-up needs: the
+//! name and version for `cuGetProcAddress`, and the exact symbol for `dlsym`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+/// One function type of the header, such as `PFN_cuMemcpyHtoD_v7000_ptds`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FunctionType<'a> {
+    /// `cuMemcpyHtoD`
+    pub name: &'a str,
+    /// 7000: 1000 × major + 10 × minor of the CUDA version that introduced it.
+    pub version: u32,
+    /// `_ptds` or `_ptsz` for the variants that use the per-thread default stream, or nothing.
+    pub stream: &'a str,
+}
+
+/// Every function type that the text declares, each once, in order.
+pub fn function_types(typedefs: &str) -> BTreeSet<FunctionType<'_>> {
+    typedefs.split("CUDAAPI *PFN_").skip(1).filter_map(parse).collect()
+}
+
+fn parse(text: &str) -> Option<FunctionType<'_>> {
+    let full = &text[..text.find(')')?];
+    let stream = ["_ptds", "_ptsz"].into_iter().find(|stream| full.ends_with(stream));
+    let stream = stream.map_or("", |stream| &full[full.len() - stream.len()..]);
+    let (name, version) = full[..full.len() - stream.len()].rsplit_once("_v")?;
+    Some(FunctionType { name, version: version.parse().ok()?, stream })
+}
+
+/// The symbol that each function type is exported as.
+///
+/// The first version of a function has the bare name, the second `_v2`, and so on; a variant for
+/// the per-thread default stream has the suffix of the newest version that is not newer than it.
+pub fn symbols<'a>(types: &BTreeSet<FunctionType<'a>>) -> BTreeMap<FunctionType<'a>, String> {
+    let symbol = |wanted: &FunctionType<'a>| {
+        let versions = types.iter().filter(|other| {
+            other.name == wanted.name && other.stream.is_empty() && other.version <= wanted.version
+        });
+        match versions.count() {
+            0 | 1 => format!("{}{}", wanted.name, wanted.stream),
+            generation => format!("{}_v{generation}{}", wanted.name, wanted.stream),
+        }
+    };
+    types.iter().map(|wanted| (*wanted, symbol(wanted))).collect()
+}
+
+/// The table as Rust source, for the function types that the bindings have, too.
+pub fn table(typedefs: &str, bindings: &str) -> Result<String, std::fmt::Error> {
+    let types = function_types(typedefs);
+    let mut source = String::from(
+        "pub mod functions {\n    use crate::raw_function::Function;\n    use super::*;\n",
+    );
+    let mut count = 0;
+    for (FunctionType { name, version, stream }, symbol) in symbols(&types) {
+        let constant = format!("{name}_v{version}{stream}");
+        if !bindings.contains(&format!("pub type PFN_{constant} =")) {
+            continue;
+        }
+        let per_thread = !stream.is_empty();
+        writeln!(
+            source,
+            "    pub const {constant}: Function<PFN_{constant}> =\n        \
+             Function::new({count}, c\"{name}\", c\"{symbol}\", {version}, {per_thread});"
+        )?;
+        count += 1;
+    }
+    writeln!(source, "    pub(crate) const COUNT: usize = {count};\n}}")?;
+    Ok(source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "
+        typedef CUresult (CUDAAPI *PFN_cuInit_v2000)(unsigned int Flags);
+        typedef CUresult (CUDAAPI *PFN_cuCopy_v7000_ptds)(void);
+        typedef CUresult (CUDAAPI *PFN_cuCopy_v3020)(void);
+        #if internal
+            typedef CUresult (CUDAAPI *PFN_cuCopy_v2000)(void);
+        #endif
+        #define PFN_cuCopy PFN_cuCopy_v3020
+    ";
+
+    #[test]
+    fn symbols_count_a_functions_versions() {
+        let types = function_types(HEADER);
+        let symbols = symbols(&types);
+        let found: Vec<(u32, &str)> =
+            symbols.iter().map(|(wanted, symbol)| (wanted.version, symbol.as_str())).collect();
+        let expected =
+            [(2000, "cuCopy"), (3020, "cuCopy_v2"), (7000, "cuCopy_v2_ptds"), (2000, "cuInit")];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn table_has_what_the_bindings_have() {
+        let bindings = "pub type PFN_cuInit_v2000 = x;\npub type PFN_cuCopy_v7000_ptds = x;\n";
+        let table = table(HEADER, bindings).unwrap();
+        assert!(table.contains("Function::new(0, c\"cuCopy\", c\"cuCopy_v2_ptds\", 7000, true)"));
+        assert!(table.contains("Function::new(1, c\"cuInit\", c\"cuInit\", 2000, false)"));
+        assert!(table.contains("COUNT: usize = 2"));
+        assert!(!table.contains("v3020"));
+    }
+}
