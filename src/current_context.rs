@@ -82,7 +82,8 @@ pub(crate) enum ThreadContext {
     Nothing,
     /// A context of this device.
     Of(sys::CUdevice, Raw),
-    /// A context that is destroyed already: the driver does not tell the device.
+    /// A context that is destroyed already, and whose device the driver does not tell any more
+    /// (driver 580 does).
     Destroyed,
 }
 

@@ -152,6 +152,12 @@ impl Driver {
     }
 }
 
+/// Whether a driver was loaded in a process that this one was forked from.
+pub(crate) fn any_of_a_parent() -> bool {
+    std::iter::successors(FIRST.get(), |listed| listed.next.get())
+        .any(|listed| listed.loaded.check_process().is_err())
+}
+
 /// Two handles are equal when they stand for one loaded library.
 impl PartialEq for Driver {
     fn eq(&self, other: &Self) -> bool {

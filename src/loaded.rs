@@ -149,7 +149,7 @@ impl Loaded {
 
     #[cold]
     fn wait(&self) -> Result<MutexGuard<'_, Ledger>, Error> {
-        if !self.process.is_certainly_this_one() {
+        if !self.process.has_this_id() {
             return Err(self.forked());
         }
         // A panic under the lock leaves the counts as they are: they change in one step.
@@ -172,8 +172,8 @@ impl Loaded {
 
     #[cold]
     pub(crate) fn error(&self, code: CUresult, call: &'static str, device: Option<u32>) -> Error {
-        // The second witness, for children that no fork handler was run in.
-        if code == CUresult::CUDA_ERROR_NOT_INITIALIZED && !self.process.is_certainly_this_one() {
+        // The second witness, where the kernel could not be the first.
+        if code == CUresult::CUDA_ERROR_NOT_INITIALIZED && !self.process.has_this_id() {
             return self.forked();
         }
         Error::Driver { call, device, code }

@@ -65,10 +65,10 @@ impl Outcome {
 pub enum CurrentContextChange {
     /// It is what it was.
     Unchanged,
-    /// It was made the kept device's: it was of a device that was then released, or was destroyed
-    /// already.
+    /// It was made the kept device's: it was of a device that was then released, or it was
+    /// destroyed already and of no device that the driver would name.
     Switched {
-        /// The device whose context it was; `None` where it was destroyed already.
+        /// The device whose context it was, if the driver named one.
         from: Option<Device>,
     },
     /// It was made the kept device's for a release that left the other context active, and could

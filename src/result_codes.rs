@@ -63,6 +63,10 @@ impl CUresult {
             Self::CUDA_ERROR_CONTEXT_IS_DESTROYED => {
                 "the thread's current context was destroyed; make a live one current"
             }
+            Self::CUDA_ERROR_NOT_PERMITTED => {
+                "driver 580 answers this to the release of a context that only a green context \
+                 holds any more: it is for the green context's owner to destroy"
+            }
             Self::CUDA_ERROR_SYSTEM_NOT_READY => {
                 "the machine's GPU services are not up; check nvidia-fabricmanager where it applies"
             }

@@ -1,0 +1,106 @@
+/* What a context answers about itself, living and dead. */
+#include "simulated.h"
+
+CUresult living_current_context(struct context **context, CUresult answer_on_dead)
+{
+    *context = current_context();
+    if (!*context)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    return (*context)->alive ? CUDA_SUCCESS : answer_on_dead;
+}
+
+/* NULL means the current one. */
+static CUresult living_context(CUcontext handle, struct context **context, CUresult answer_on_dead)
+{
+    if (!handle)
+        return living_current_context(context, answer_on_dead);
+    *context = find_context(handle);
+    if (!*context)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    return (*context)->alive ? CUDA_SUCCESS : answer_on_dead;
+}
+
+static CUresult get_device(CUcontext handle, CUdevice *device)
+{
+    struct context *context;
+    CUresult result = living_context(handle, &context, answer_of_knob(get_device_on_dead));
+
+    if (!device)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        *device = context->ordinal;
+    return result;
+}
+
+CUresult context_get_device(CUdevice *device)
+{
+    return get_device(NULL, device);
+}
+
+CUresult context_get_device_v2(CUdevice *device, CUcontext handle)
+{
+    return get_device(handle, device);
+}
+
+CUresult context_synchronize_v2(CUcontext handle)
+{
+    struct context *context;
+
+    return living_context(handle, &context, answer_of_knob(synchronize_on_dead));
+}
+
+CUresult context_synchronize(void)
+{
+    return context_synchronize_v2(NULL);
+}
+
+CUresult context_get_flags(unsigned int *flags)
+{
+    struct context *context;
+    CUresult result = living_current_context(&context, answer_of_knob(get_flags_on_dead));
+
+    if (!flags)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        *flags = context->flags;
+    return result;
+}
+
+CUresult context_get_api_version(CUcontext handle, unsigned int *version)
+{
+    struct context *context;
+    CUresult result = living_context(handle, &context, answer_of_knob(get_api_version_on_dead));
+
+    if (!version)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        *version = context->api_version;
+    return result;
+}
+
+CUresult context_get_id(CUcontext handle, unsigned long long *id)
+{
+    struct context *context;
+    CUresult result = living_context(handle, &context, answer_of_knob(get_id_on_dead));
+
+    if (!id)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        *id = context->id;
+    return result;
+}
+
+/* Both outputs are optional; greater priorities are lower numbers. */
+CUresult context_get_stream_priority_range(int *least, int *greatest)
+{
+    struct context *context;
+    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (least)
+        *least = 0;
+    if (greatest)
+        *greatest = -5;
+    return CUDA_SUCCESS;
+}

@@ -1,0 +1,164 @@
+/* What the driver enumerates, and who each device is. */
+#include "simulated.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+struct device *find_device(CUdevice ordinal)
+{
+    if (ordinal < 0 || (uint32_t)ordinal >= driver.device_count)
+        return NULL;
+    return &driver.devices[ordinal];
+}
+
+size_t free_bytes_of(const struct device *device)
+{
+    size_t used = device->context_bytes + device->ordinary_bytes + device->pool_bytes;
+
+    return used < knob(device_bytes) ? knob(device_bytes) - used : 0;
+}
+
+CUresult device_get_count(int *count)
+{
+    if (!count)
+        return CUDA_ERROR_INVALID_VALUE;
+    *count = (int)driver.device_count;
+    return CUDA_SUCCESS;
+}
+
+CUresult device_get(CUdevice *device, int ordinal)
+{
+    if (!device)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!find_device(ordinal))
+        return CUDA_ERROR_INVALID_DEVICE;
+    *device = ordinal;
+    return CUDA_SUCCESS;
+}
+
+/* Cuts what does not fit, as the driver does, and always ends in a zero. */
+CUresult device_get_name(char *name, int length, CUdevice ordinal)
+{
+    if (!find_device(ordinal))
+        return CUDA_ERROR_INVALID_DEVICE;
+    if (!name || length <= 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    snprintf(name, (size_t)length, "Simulated CUDA Device");
+    return CUDA_SUCCESS;
+}
+
+/* Sixteen bytes that look random, differ from device to device and never change. */
+void describe_uuid(uint32_t physical, unsigned char bytes[16])
+{
+    uint64_t state = 0x53494d554c415445u + physical;
+
+    for (int index = 0; index < 16; index++) {
+        if (index % 8 == 0) {
+            state += 0x9e3779b97f4a7c15u;
+            state = (state ^ (state >> 30)) * 0xbf58476d1ce4e5b9u;
+            state = (state ^ (state >> 27)) * 0x94d049bb133111ebu;
+            state ^= state >> 31;
+        }
+        bytes[index] = (unsigned char)(state >> (8 * (index % 8)));
+    }
+}
+
+CUresult device_get_uuid(CUuuid *uuid, CUdevice ordinal)
+{
+    const struct device *device = find_device(ordinal);
+
+    if (!device)
+        return CUDA_ERROR_INVALID_DEVICE;
+    if (!uuid)
+        return CUDA_ERROR_INVALID_VALUE;
+    describe_uuid(device->physical, (unsigned char *)uuid->bytes);
+    return CUDA_SUCCESS;
+}
+
+int pci_bus_of(uint32_t physical)
+{
+    return (int)(physical % 255) + 1;
+}
+
+int pci_domain_of(uint32_t physical)
+{
+    return (int)(physical / 255);
+}
+
+CUresult device_get_pci_bus_id(char *id, int length, CUdevice ordinal)
+{
+    const struct device *device = find_device(ordinal);
+    char text[16];
+
+    if (!device)
+        return CUDA_ERROR_INVALID_DEVICE;
+    if (!id || length <= 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    snprintf(text, sizeof text, "%04X:%02X:00.0", (unsigned)pci_domain_of(device->physical),
+             (unsigned)pci_bus_of(device->physical));
+    if ((size_t)length <= strlen(text))
+        return CUDA_ERROR_INVALID_VALUE;
+    memcpy(id, text, strlen(text) + 1);
+    return CUDA_SUCCESS;
+}
+
+/* [domain:]bus:device[.function], in hexadecimal. */
+static bool parse_pci_bus_id(const char *id, unsigned int *domain, unsigned int *bus)
+{
+    unsigned int slot;
+    unsigned int function = 0;
+    int end = 0;
+
+    if (sscanf(id, "%8x:%2x:%2x.%1x%n", domain, bus, &slot, &function, &end) < 4 || id[end]) {
+        end = 0;
+        if (sscanf(id, "%8x:%2x:%2x%n", domain, bus, &slot, &end) < 3 || id[end]) {
+            *domain = 0;
+            end = 0;
+            if (sscanf(id, "%2x:%2x.%1x%n", bus, &slot, &function, &end) < 3 || id[end])
+                return false;
+        }
+    }
+    return slot == 0 && function == 0;
+}
+
+CUresult device_get_by_pci_bus_id(CUdevice *ordinal, const char *id)
+{
+    unsigned int domain;
+    unsigned int bus;
+
+    if (!ordinal || !id)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!parse_pci_bus_id(id, &domain, &bus))
+        return CUDA_ERROR_INVALID_VALUE;
+    for (uint32_t index = 0; index < driver.device_count; index++) {
+        uint32_t physical = driver.devices[index].physical;
+
+        if ((unsigned)pci_domain_of(physical) == domain && (unsigned)pci_bus_of(physical) == bus) {
+            *ordinal = (CUdevice)index;
+            return CUDA_SUCCESS;
+        }
+    }
+    return CUDA_ERROR_INVALID_DEVICE;
+}
+
+CUresult device_total_memory(size_t *bytes, CUdevice ordinal)
+{
+    if (!find_device(ordinal))
+        return CUDA_ERROR_INVALID_DEVICE;
+    if (!bytes)
+        return CUDA_ERROR_INVALID_VALUE;
+    *bytes = (size_t)knob(device_bytes);
+    return CUDA_SUCCESS;
+}
+
+/* The first generation has 32 bits for the answer. */
+CUresult device_total_memory_v1(unsigned int *bytes, CUdevice ordinal)
+{
+    if (!find_device(ordinal))
+        return CUDA_ERROR_INVALID_DEVICE;
+    if (!bytes)
+        return CUDA_ERROR_INVALID_VALUE;
+    *bytes = knob(device_bytes) > UINT32_MAX ? UINT32_MAX : (unsigned int)knob(device_bytes);
+    return CUDA_SUCCESS;
+}

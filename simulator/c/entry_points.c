@@ -1,0 +1,72 @@
+/*
+ * The exported functions. Each is the same few lines around its implementation: take the lock, count,
+ * ask whether a fault or the state of the process refuses the call, do it, log it.
+ */
+#include "simulated.h"
+
+#include <string.h>
+
+static const char *const names[ENTRY_POINT_COUNT] = {
+#define ENTRY_POINT(symbol, ...) #symbol,
+#include "entry_points.h"
+};
+
+const char *entry_point_name(uint32_t entry)
+{
+    return entry < ENTRY_POINT_COUNT ? names[entry] : NULL;
+}
+
+int entry_point_index(const char *name)
+{
+    for (int entry = 0; name && entry < ENTRY_POINT_COUNT; entry++)
+        if (!strcmp(names[entry], name))
+            return entry;
+    return -1;
+}
+
+void update_watched(void)
+{
+    driver.watched = faults_are_armed() || calls_are_watched();
+}
+
+static inline CUresult refusal(enum needs needs)
+{
+    if (needs == INITIALIZED && process_page->initialized)
+        return CUDA_SUCCESS;
+    return refusal_by_state(needs);
+}
+
+/*
+ * The expression for the device is evaluated for watched calls only: for many functions it is a
+ * search. A refused call never reaches its implementation, so its outputs stay as they were.
+ */
+#define ENTRY_POINT(symbol, base, since, needs, device_, implementation, parameters, arguments) \
+    EXPORTED CUresult CUDAAPI symbol parameters                                                 \
+    {                                                                                           \
+        CUresult result;                                                                        \
+                                                                                                \
+        lock_driver();                                                                          \
+        driver.calls[ENTRY_##symbol]++;                                                         \
+        driver.total_calls++;                                                                   \
+        if (__builtin_expect(!driver.watched, 1)) {                                             \
+            result = refusal(needs);                                                            \
+            if (result == CUDA_SUCCESS)                                                         \
+                result = implementation arguments;                                              \
+        } else {                                                                                \
+            struct call call = { .entry = ENTRY_##symbol, .device = (device_) };                \
+                                                                                                \
+            apply_faults(&call);                                                                \
+            result = call.fault_code;                                                           \
+            if (!call.refused) {                                                                \
+                result = refusal(needs);                                                        \
+                if (result == CUDA_SUCCESS)                                                     \
+                    result = implementation arguments;                                          \
+                if (call.fault_fired)                                                           \
+                    result = call.fault_code;                                                   \
+            }                                                                                   \
+            record_call(&call, result);                                                         \
+        }                                                                                       \
+        unlock_driver();                                                                        \
+        return result;                                                                          \
+    }
+#include "entry_points.h"

@@ -1,0 +1,217 @@
+/*
+ * Every exported CUDA function, once. Included several times with ENTRY_POINT defined anew:
+ *
+ *   ENTRY_POINT(symbol, base, since, needs, device, implementation, parameters, arguments)
+ *
+ *   symbol          the exported name
+ *   base            the name that cuGetProcAddress knows it by
+ *   since           the CUDA version that introduced it
+ *   needs           ALWAYS: answers before cuInit and after the end; INITIALIZED: refused then
+ *   device          the ordinal that the call is about, for the log and for faults of one device
+ *   implementation  the function in the model that does the work, under the driver's lock
+ *
+ * Within one base the generations stand in order of age.
+ */
+
+ENTRY_POINT(cuInit, cuInit, 2000, ALWAYS, NO_DEVICE,
+            initialize_process, (unsigned int flags), (flags))
+ENTRY_POINT(cuDriverGetVersion, cuDriverGetVersion, 2020, ALWAYS, NO_DEVICE,
+            driver_get_version, (int *version), (version))
+ENTRY_POINT(cuGetErrorName, cuGetErrorName, 6000, ALWAYS, NO_DEVICE,
+            error_get_name, (CUresult error, const char **name), (error, name))
+ENTRY_POINT(cuGetErrorString, cuGetErrorString, 6000, ALWAYS, NO_DEVICE,
+            error_get_string, (CUresult error, const char **text), (error, text))
+ENTRY_POINT(cuGetProcAddress, cuGetProcAddress, 11030, ALWAYS, NO_DEVICE,
+            get_proc_address, (const char *name, void **address, int version, cuuint64_t flags),
+            (name, address, version, flags))
+ENTRY_POINT(cuGetProcAddress_v2, cuGetProcAddress, 12000, ALWAYS, NO_DEVICE,
+            get_proc_address_v2,
+            (const char *name, void **address, int version, cuuint64_t flags,
+             CUdriverProcAddressQueryResult *status),
+            (name, address, version, flags, status))
+
+/* devices */
+ENTRY_POINT(cuDeviceGetCount, cuDeviceGetCount, 2000, INITIALIZED, NO_DEVICE,
+            device_get_count, (int *count), (count))
+ENTRY_POINT(cuDeviceGet, cuDeviceGet, 2000, INITIALIZED, ordinal,
+            device_get, (CUdevice *device, int ordinal), (device, ordinal))
+ENTRY_POINT(cuDeviceGetName, cuDeviceGetName, 2000, INITIALIZED, device,
+            device_get_name, (char *name, int length, CUdevice device), (name, length, device))
+ENTRY_POINT(cuDeviceGetUuid, cuDeviceGetUuid, 9020, INITIALIZED, device,
+            device_get_uuid, (CUuuid *uuid, CUdevice device), (uuid, device))
+ENTRY_POINT(cuDeviceGetUuid_v2, cuDeviceGetUuid, 11040, INITIALIZED, device,
+            device_get_uuid, (CUuuid *uuid, CUdevice device), (uuid, device))
+ENTRY_POINT(cuDeviceGetPCIBusId, cuDeviceGetPCIBusId, 4010, INITIALIZED, device,
+            device_get_pci_bus_id, (char *id, int length, CUdevice device), (id, length, device))
+ENTRY_POINT(cuDeviceGetByPCIBusId, cuDeviceGetByPCIBusId, 4010, INITIALIZED, NO_DEVICE,
+            device_get_by_pci_bus_id, (CUdevice *device, const char *id), (device, id))
+ENTRY_POINT(cuDeviceTotalMem, cuDeviceTotalMem, 2000, INITIALIZED, device,
+            device_total_memory_v1, (unsigned int *bytes, CUdevice device), (bytes, device))
+ENTRY_POINT(cuDeviceTotalMem_v2, cuDeviceTotalMem, 3020, INITIALIZED, device,
+            device_total_memory, (size_t *bytes, CUdevice device), (bytes, device))
+ENTRY_POINT(cuDeviceGetAttribute, cuDeviceGetAttribute, 2000, INITIALIZED, device,
+            device_get_attribute, (int *value, CUdevice_attribute attribute, CUdevice device),
+            (value, attribute, device))
+ENTRY_POINT(cuDeviceComputeCapability, cuDeviceComputeCapability, 2000, INITIALIZED, device,
+            device_compute_capability, (int *major, int *minor, CUdevice device),
+            (major, minor, device))
+
+/* primary contexts */
+ENTRY_POINT(cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain, 7000, INITIALIZED, device,
+            primary_context_retain, (CUcontext *context, CUdevice device), (context, device))
+ENTRY_POINT(cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease, 7000, INITIALIZED, device,
+            primary_context_release_v1, (CUdevice device), (device))
+ENTRY_POINT(cuDevicePrimaryCtxRelease_v2, cuDevicePrimaryCtxRelease, 11000, INITIALIZED, device,
+            primary_context_release, (CUdevice device), (device))
+ENTRY_POINT(cuDevicePrimaryCtxReset, cuDevicePrimaryCtxReset, 7000, INITIALIZED, device,
+            primary_context_reset, (CUdevice device), (device))
+ENTRY_POINT(cuDevicePrimaryCtxReset_v2, cuDevicePrimaryCtxReset, 11000, INITIALIZED, device,
+            primary_context_reset, (CUdevice device), (device))
+ENTRY_POINT(cuDevicePrimaryCtxSetFlags, cuDevicePrimaryCtxSetFlags, 7000, INITIALIZED, device,
+            primary_context_set_flags_v1, (CUdevice device, unsigned int flags), (device, flags))
+ENTRY_POINT(cuDevicePrimaryCtxSetFlags_v2, cuDevicePrimaryCtxSetFlags, 11000, INITIALIZED, device,
+            primary_context_set_flags, (CUdevice device, unsigned int flags), (device, flags))
+ENTRY_POINT(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState, 7000, INITIALIZED, device,
+            primary_context_get_state, (CUdevice device, unsigned int *flags, int *active),
+            (device, flags, active))
+
+/* ordinary contexts */
+ENTRY_POINT(cuCtxCreate, cuCtxCreate, 2000, INITIALIZED, device,
+            context_create_v1, (CUcontext *context, unsigned int flags, CUdevice device),
+            (context, flags, device))
+ENTRY_POINT(cuCtxCreate_v2, cuCtxCreate, 3020, INITIALIZED, device,
+            context_create_v2, (CUcontext *context, unsigned int flags, CUdevice device),
+            (context, flags, device))
+ENTRY_POINT(cuCtxCreate_v3, cuCtxCreate, 11040, INITIALIZED, device,
+            context_create_v3,
+            (CUcontext *context, CUexecAffinityParam *affinity, int affinities, unsigned int flags,
+             CUdevice device),
+            (context, affinity, affinities, flags, device))
+ENTRY_POINT(cuCtxCreate_v4, cuCtxCreate, 12050, INITIALIZED, device,
+            context_create_v4,
+            (CUcontext *context, CUctxCreateParams *parameters, unsigned int flags, CUdevice device),
+            (context, parameters, flags, device))
+ENTRY_POINT(cuCtxDestroy, cuCtxDestroy, 2000, INITIALIZED, ordinal_of_context(context),
+            context_destroy, (CUcontext context), (context))
+ENTRY_POINT(cuCtxDestroy_v2, cuCtxDestroy, 4000, INITIALIZED, ordinal_of_context(context),
+            context_destroy, (CUcontext context), (context))
+
+/* the calling thread's context stack */
+ENTRY_POINT(cuCtxPushCurrent, cuCtxPushCurrent, 2000, INITIALIZED, ordinal_of_context(context),
+            context_push_current, (CUcontext context), (context))
+ENTRY_POINT(cuCtxPushCurrent_v2, cuCtxPushCurrent, 4000, INITIALIZED, ordinal_of_context(context),
+            context_push_current, (CUcontext context), (context))
+ENTRY_POINT(cuCtxPopCurrent, cuCtxPopCurrent, 2000, INITIALIZED, ordinal_of_current_context(),
+            context_pop_current, (CUcontext *context), (context))
+ENTRY_POINT(cuCtxPopCurrent_v2, cuCtxPopCurrent, 4000, INITIALIZED, ordinal_of_current_context(),
+            context_pop_current, (CUcontext *context), (context))
+ENTRY_POINT(cuCtxSetCurrent, cuCtxSetCurrent, 4000, INITIALIZED, ordinal_of_context(context),
+            context_set_current, (CUcontext context), (context))
+ENTRY_POINT(cuCtxGetCurrent, cuCtxGetCurrent, 4000, INITIALIZED, ordinal_of_current_context(),
+            context_get_current, (CUcontext *context), (context))
+
+/* questions about a context */
+ENTRY_POINT(cuCtxGetDevice, cuCtxGetDevice, 2000, INITIALIZED, ordinal_of_current_context(),
+            context_get_device, (CUdevice *device), (device))
+ENTRY_POINT(cuCtxGetDevice_v2, cuCtxGetDevice, 13000, INITIALIZED, ordinal_of_context(context),
+            context_get_device_v2, (CUdevice *device, CUcontext context), (device, context))
+ENTRY_POINT(cuCtxSynchronize, cuCtxSynchronize, 2000, INITIALIZED, ordinal_of_current_context(),
+            context_synchronize, (void), ())
+ENTRY_POINT(cuCtxSynchronize_v2, cuCtxSynchronize, 13000, INITIALIZED, ordinal_of_context(context),
+            context_synchronize_v2, (CUcontext context), (context))
+ENTRY_POINT(cuCtxGetFlags, cuCtxGetFlags, 7000, INITIALIZED, ordinal_of_current_context(),
+            context_get_flags, (unsigned int *flags), (flags))
+ENTRY_POINT(cuCtxGetApiVersion, cuCtxGetApiVersion, 3020, INITIALIZED, ordinal_of_context(context),
+            context_get_api_version, (CUcontext context, unsigned int *version),
+            (context, version))
+ENTRY_POINT(cuCtxGetId, cuCtxGetId, 12000, INITIALIZED, ordinal_of_context(context),
+            context_get_id, (CUcontext context, unsigned long long *id), (context, id))
+ENTRY_POINT(cuCtxGetStreamPriorityRange, cuCtxGetStreamPriorityRange, 5050, INITIALIZED,
+            ordinal_of_current_context(), context_get_stream_priority_range,
+            (int *least, int *greatest), (least, greatest))
+
+/* memory */
+ENTRY_POINT(cuMemGetInfo, cuMemGetInfo, 2000, INITIALIZED, ordinal_of_current_context(),
+            memory_get_info_v1, (unsigned int *free_bytes, unsigned int *total_bytes),
+            (free_bytes, total_bytes))
+ENTRY_POINT(cuMemGetInfo_v2, cuMemGetInfo, 3020, INITIALIZED, ordinal_of_current_context(),
+            memory_get_info, (size_t *free_bytes, size_t *total_bytes), (free_bytes, total_bytes))
+ENTRY_POINT(cuMemAlloc, cuMemAlloc, 2000, INITIALIZED, ordinal_of_current_context(),
+            memory_allocate_v1, (CUdeviceptr_v1 *address, unsigned int bytes), (address, bytes))
+ENTRY_POINT(cuMemAlloc_v2, cuMemAlloc, 3020, INITIALIZED, ordinal_of_current_context(),
+            memory_allocate, (CUdeviceptr *address, size_t bytes), (address, bytes))
+ENTRY_POINT(cuMemFree, cuMemFree, 2000, INITIALIZED, ordinal_of_current_context(),
+            memory_free_v1, (CUdeviceptr_v1 address), (address))
+ENTRY_POINT(cuMemFree_v2, cuMemFree, 3020, INITIALIZED, ordinal_of_current_context(),
+            memory_free, (CUdeviceptr address), (address))
+ENTRY_POINT(cuMemAllocHost, cuMemAllocHost, 2000, INITIALIZED, ordinal_of_current_context(),
+            memory_allocate_host_v1, (void **address, unsigned int bytes), (address, bytes))
+ENTRY_POINT(cuMemAllocHost_v2, cuMemAllocHost, 3020, INITIALIZED, ordinal_of_current_context(),
+            memory_allocate_host, (void **address, size_t bytes), (address, bytes))
+ENTRY_POINT(cuMemFreeHost, cuMemFreeHost, 2000, INITIALIZED, ordinal_of_current_context(),
+            memory_free_host, (void *address), (address))
+ENTRY_POINT(cuMemcpyHtoD_v2, cuMemcpyHtoD, 3020, INITIALIZED, ordinal_of_current_context(),
+            memory_copy_to_device, (CUdeviceptr destination, const void *source, size_t bytes),
+            (destination, source, bytes))
+ENTRY_POINT(cuMemcpyDtoH_v2, cuMemcpyDtoH, 3020, INITIALIZED, ordinal_of_current_context(),
+            memory_copy_to_host, (void *destination, CUdeviceptr source, size_t bytes),
+            (destination, source, bytes))
+ENTRY_POINT(cuMemsetD8_v2, cuMemsetD8, 3020, INITIALIZED, ordinal_of_current_context(),
+            memory_set, (CUdeviceptr destination, unsigned char value, size_t bytes),
+            (destination, value, bytes))
+
+/* streams */
+ENTRY_POINT(cuStreamCreate, cuStreamCreate, 2000, INITIALIZED, ordinal_of_current_context(),
+            stream_create, (CUstream *stream, unsigned int flags), (stream, flags))
+ENTRY_POINT(cuStreamCreateWithPriority, cuStreamCreateWithPriority, 5050, INITIALIZED,
+            ordinal_of_current_context(), stream_create_with_priority,
+            (CUstream *stream, unsigned int flags, int priority), (stream, flags, priority))
+ENTRY_POINT(cuStreamDestroy, cuStreamDestroy, 2000, INITIALIZED, ordinal_of_stream(stream),
+            stream_destroy, (CUstream stream), (stream))
+ENTRY_POINT(cuStreamDestroy_v2, cuStreamDestroy, 4000, INITIALIZED, ordinal_of_stream(stream),
+            stream_destroy, (CUstream stream), (stream))
+ENTRY_POINT(cuStreamSynchronize, cuStreamSynchronize, 2000, INITIALIZED, ordinal_of_stream(stream),
+            stream_synchronize, (CUstream stream), (stream))
+ENTRY_POINT(cuStreamQuery, cuStreamQuery, 2000, INITIALIZED, ordinal_of_stream(stream),
+            stream_synchronize, (CUstream stream), (stream))
+ENTRY_POINT(cuStreamWaitEvent, cuStreamWaitEvent, 3020, INITIALIZED, ordinal_of_stream(stream),
+            stream_wait_event, (CUstream stream, CUevent event, unsigned int flags),
+            (stream, event, flags))
+ENTRY_POINT(cuStreamGetFlags, cuStreamGetFlags, 5050, INITIALIZED, ordinal_of_stream(stream),
+            stream_get_flags, (CUstream stream, unsigned int *flags), (stream, flags))
+ENTRY_POINT(cuStreamGetPriority, cuStreamGetPriority, 5050, INITIALIZED, ordinal_of_stream(stream),
+            stream_get_priority, (CUstream stream, int *priority), (stream, priority))
+ENTRY_POINT(cuStreamGetCtx, cuStreamGetCtx, 9020, INITIALIZED, ordinal_of_stream(stream),
+            stream_get_context, (CUstream stream, CUcontext *context), (stream, context))
+ENTRY_POINT(cuStreamGetCtx_v2, cuStreamGetCtx, 12050, INITIALIZED, ordinal_of_stream(stream),
+            stream_get_context_v2, (CUstream stream, CUcontext *context, CUgreenCtx *green),
+            (stream, context, green))
+ENTRY_POINT(cuStreamGetId, cuStreamGetId, 12000, INITIALIZED, ordinal_of_stream(stream),
+            stream_get_id, (CUstream stream, unsigned long long *id), (stream, id))
+ENTRY_POINT(cuStreamGetDevice, cuStreamGetDevice, 12080, INITIALIZED, ordinal_of_stream(stream),
+            stream_get_device, (CUstream stream, CUdevice *device), (stream, device))
+
+/* events */
+ENTRY_POINT(cuEventCreate, cuEventCreate, 2000, INITIALIZED, ordinal_of_current_context(),
+            event_create, (CUevent *event, unsigned int flags), (event, flags))
+ENTRY_POINT(cuEventRecord, cuEventRecord, 2000, INITIALIZED, ordinal_of_event(event),
+            event_record, (CUevent event, CUstream stream), (event, stream))
+ENTRY_POINT(cuEventRecordWithFlags, cuEventRecordWithFlags, 11010, INITIALIZED,
+            ordinal_of_event(event), event_record_with_flags,
+            (CUevent event, CUstream stream, unsigned int flags), (event, stream, flags))
+ENTRY_POINT(cuEventQuery, cuEventQuery, 2000, INITIALIZED, ordinal_of_event(event),
+            event_synchronize, (CUevent event), (event))
+ENTRY_POINT(cuEventSynchronize, cuEventSynchronize, 2000, INITIALIZED, ordinal_of_event(event),
+            event_synchronize, (CUevent event), (event))
+ENTRY_POINT(cuEventElapsedTime, cuEventElapsedTime, 2000, INITIALIZED, ordinal_of_event(end),
+            event_elapsed_time, (float *milliseconds, CUevent start, CUevent end),
+            (milliseconds, start, end))
+ENTRY_POINT(cuEventElapsedTime_v2, cuEventElapsedTime, 12080, INITIALIZED, ordinal_of_event(end),
+            event_elapsed_time, (float *milliseconds, CUevent start, CUevent end),
+            (milliseconds, start, end))
+ENTRY_POINT(cuEventDestroy, cuEventDestroy, 2000, INITIALIZED, ordinal_of_event(event),
+            event_destroy, (CUevent event), (event))
+ENTRY_POINT(cuEventDestroy_v2, cuEventDestroy, 4000, INITIALIZED, ordinal_of_event(event),
+            event_destroy, (CUevent event), (event))
+
+#undef ENTRY_POINT

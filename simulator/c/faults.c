@@ -1,0 +1,96 @@
+/* Injected faults: this call, of this function, for this device, answers with this code. */
+#include "simulated.h"
+
+#include <stdlib.h>
+
+enum { ANY_FUNCTION = -1, ANY_DEVICE = -1 };
+
+struct fault {
+    int entry;
+    int device;
+    uint32_t code;
+    bool done_then_reported; /* the call acts before it answers with the code */
+    bool from_then_on;
+    uint64_t nth;  /* among the matching calls since the fault was armed, from 1 */
+    uint64_t seen;
+};
+
+static struct fault *faults;
+static size_t fault_count;
+static size_t fault_capacity;
+static uint64_t fired;
+
+static bool make_room(void)
+{
+    size_t capacity = fault_capacity ? 2 * fault_capacity : 8;
+    struct fault *grown;
+
+    if (fault_count < fault_capacity)
+        return true;
+    grown = realloc(faults, capacity * sizeof *grown);
+    if (!grown)
+        return false;
+    faults = grown;
+    fault_capacity = capacity;
+    return true;
+}
+
+/* A NULL function means any; a negative device means any. */
+bool inject_fault(const char *function, uint64_t nth, int device, uint32_t code,
+                  bool done_then_reported, bool from_then_on)
+{
+    int entry = function ? entry_point_index(function) : ANY_FUNCTION;
+
+    if ((function && entry < 0) || !nth || !make_room())
+        return false;
+    faults[fault_count++] = (struct fault){ .entry = entry,
+                                            .device = device < 0 ? ANY_DEVICE : device,
+                                            .code = code,
+                                            .done_then_reported = done_then_reported,
+                                            .from_then_on = from_then_on,
+                                            .nth = nth };
+    update_watched();
+    return true;
+}
+
+static bool concerns(const struct fault *fault, const struct call *call)
+{
+    return (fault->entry == ANY_FUNCTION || fault->entry == (int)call->entry)
+           && (fault->device == ANY_DEVICE || fault->device == call->device);
+}
+
+/* Every armed fault counts the call; the first that is due decides its answer. */
+void apply_faults(struct call *call)
+{
+    for (size_t index = 0; index < fault_count; index++) {
+        struct fault *fault = &faults[index];
+
+        if (!concerns(fault, call))
+            continue;
+        fault->seen++;
+        if (call->fault_fired || fault->seen < fault->nth
+            || (fault->seen > fault->nth && !fault->from_then_on))
+            continue;
+        call->fault_fired = true;
+        call->refused = !fault->done_then_reported;
+        call->fault_code = (CUresult)fault->code;
+        fired++;
+    }
+}
+
+void clear_faults(void)
+{
+    fault_count = 0;
+    fired = 0;
+    update_watched();
+}
+
+bool faults_are_armed(void)
+{
+    return fault_count > 0;
+}
+
+uint64_t faults_fired(void)
+{
+    return fired;
+}

@@ -1,0 +1,66 @@
+/*
+ * References that something else in the process holds: another library, the CUDA runtime, a green
+ * context. The driver cannot tell whose a reference is, so they are plain references here too.
+ */
+#include "simulated.h"
+
+#include <string.h>
+
+enum { MAXIMUM_AT_START = 64 };
+
+/* From the environment, taken when the process initialises the driver. */
+static struct {
+    CUdevice ordinal;
+    uint32_t references;
+} at_start[MAXIMUM_AT_START];
+static size_t at_start_count;
+
+bool hold_at_start(CUdevice ordinal, uint32_t references)
+{
+    if (at_start_count == MAXIMUM_AT_START)
+        return false;
+    at_start[at_start_count].ordinal = ordinal;
+    at_start[at_start_count].references = references;
+    at_start_count++;
+    return true;
+}
+
+void forget_foreign_references(void)
+{
+    at_start_count = 0;
+}
+
+CUresult retain_for_others(CUdevice ordinal, uint32_t references)
+{
+    CUcontext ignored;
+    CUresult result = CUDA_SUCCESS;
+
+    while (references-- && result == CUDA_SUCCESS)
+        result = primary_context_retain(&ignored, ordinal);
+    return result;
+}
+
+void apply_foreign_references(void)
+{
+    for (size_t index = 0; index < at_start_count; index++)
+        retain_for_others(at_start[index].ordinal, at_start[index].references);
+}
+
+/*
+ * A call of the CUDA runtime that needs a context: it keeps the one reference that it has, and takes
+ * a new one only if the context that it knew is gone.
+ */
+CUresult call_of_the_runtime(CUdevice ordinal)
+{
+    struct device *device = find_device(ordinal);
+    CUresult result;
+
+    if (!device)
+        return CUDA_ERROR_INVALID_DEVICE;
+    if (device->primary.alive && device->runtime_retain == device->primary.generation)
+        return CUDA_SUCCESS;
+    result = retain_for_others(ordinal, 1);
+    if (result == CUDA_SUCCESS)
+        device->runtime_retain = device->primary.generation;
+    return result;
+}

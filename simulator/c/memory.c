@@ -1,0 +1,283 @@
+/*
+ * Device and pinned host memory: enough to see it go down and come back, and to copy through it.
+ * Device addresses are host mappings that only cost what is touched.
+ */
+#include "simulated.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct allocation {
+    struct allocation *next;
+    char *start;
+    size_t bytes; /* as asked for, which is what the device is charged */
+};
+
+static struct allocation *host_allocations;
+
+static struct allocation *map_memory(size_t bytes, int placement)
+{
+    struct allocation *allocation = malloc(sizeof *allocation);
+    void *start;
+
+    if (!allocation)
+        return NULL;
+    start = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | placement, -1, 0);
+    if (start == MAP_FAILED) {
+        free(allocation);
+        return NULL;
+    }
+    *allocation = (struct allocation){ .start = start, .bytes = bytes };
+    return allocation;
+}
+
+static void unmap_memory(struct allocation *allocation)
+{
+    munmap(allocation->start, allocation->bytes);
+    free(allocation);
+}
+
+/* Takes the allocation that starts at this address out of the list. */
+static struct allocation *take_allocation(struct allocation **list, const void *start)
+{
+    for (struct allocation **link = list; *link; link = &(*link)->next) {
+        struct allocation *allocation = *link;
+
+        if (allocation->start == start) {
+            *link = allocation->next;
+            return allocation;
+        }
+    }
+    return NULL;
+}
+
+void free_allocations(struct context *context)
+{
+    while (context->allocations) {
+        struct allocation *allocation = context->allocations;
+
+        context->allocations = allocation->next;
+        driver.devices[context->ordinal].ordinary_bytes -= allocation->bytes;
+        unmap_memory(allocation);
+    }
+}
+
+static CUresult context_for_memory(struct context **context)
+{
+    return living_current_context(context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
+}
+
+CUresult memory_get_info(size_t *free_bytes, size_t *total_bytes)
+{
+    struct context *context;
+    CUresult result = context_for_memory(&context);
+
+    if (!free_bytes || !total_bytes)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (result != CUDA_SUCCESS)
+        return result;
+    *free_bytes = free_bytes_of(&driver.devices[context->ordinal]);
+    *total_bytes = (size_t)knob(device_bytes);
+    return CUDA_SUCCESS;
+}
+
+static unsigned int in_32_bits(size_t bytes)
+{
+    return bytes > UINT32_MAX ? UINT32_MAX : (unsigned int)bytes;
+}
+
+CUresult memory_get_info_v1(unsigned int *free_bytes, unsigned int *total_bytes)
+{
+    size_t wide_free;
+    size_t wide_total;
+    CUresult result;
+
+    if (!free_bytes || !total_bytes)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = memory_get_info(&wide_free, &wide_total);
+    if (result != CUDA_SUCCESS)
+        return result;
+    *free_bytes = in_32_bits(wide_free);
+    *total_bytes = in_32_bits(wide_total);
+    return CUDA_SUCCESS;
+}
+
+static CUresult allocate(size_t bytes, int placement, uintptr_t highest, char **start)
+{
+    struct allocation *allocation;
+    struct context *context;
+    CUresult result = context_for_memory(&context);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!bytes)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (bytes > free_bytes_of(&driver.devices[context->ordinal]))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    allocation = map_memory(bytes, placement);
+    if (allocation && (uintptr_t)allocation->start > highest) {
+        unmap_memory(allocation);
+        allocation = NULL;
+    }
+    if (!allocation)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    allocation->next = context->allocations;
+    context->allocations = allocation;
+    driver.devices[context->ordinal].ordinary_bytes += bytes;
+    *start = allocation->start;
+    return CUDA_SUCCESS;
+}
+
+CUresult memory_allocate(CUdeviceptr *address, size_t bytes)
+{
+    char *start;
+    CUresult result;
+
+    if (!address)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = allocate(bytes, 0, UINTPTR_MAX, &start);
+    if (result == CUDA_SUCCESS)
+        *address = (CUdeviceptr)(uintptr_t)start;
+    return result;
+}
+
+/* The first generation's addresses have 32 bits. Where the system has no such place there is none. */
+CUresult memory_allocate_v1(CUdeviceptr_v1 *address, unsigned int bytes)
+{
+#ifdef MAP_32BIT
+    const int placement = MAP_32BIT;
+#else
+    const int placement = 0;
+#endif
+    char *start;
+    CUresult result;
+
+    if (!address)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = allocate(bytes, placement, UINT32_MAX, &start);
+    if (result == CUDA_SUCCESS)
+        *address = (CUdeviceptr_v1)(uintptr_t)start;
+    return result;
+}
+
+CUresult memory_free(CUdeviceptr address)
+{
+    struct allocation *allocation;
+    struct context *context;
+    CUresult result = context_for_memory(&context);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!address)
+        return CUDA_SUCCESS;
+    allocation = take_allocation(&context->allocations, (void *)(uintptr_t)address);
+    if (!allocation)
+        return CUDA_ERROR_INVALID_VALUE;
+    driver.devices[context->ordinal].ordinary_bytes -= allocation->bytes;
+    unmap_memory(allocation);
+    return CUDA_SUCCESS;
+}
+
+CUresult memory_free_v1(CUdeviceptr_v1 address)
+{
+    return memory_free(address);
+}
+
+CUresult memory_allocate_host(void **address, size_t bytes)
+{
+    struct allocation *allocation;
+    struct context *context;
+    CUresult result = context_for_memory(&context);
+
+    if (!address)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!bytes)
+        return CUDA_ERROR_INVALID_VALUE;
+    allocation = map_memory(bytes, 0);
+    if (!allocation)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    allocation->next = host_allocations;
+    host_allocations = allocation;
+    *address = allocation->start;
+    return CUDA_SUCCESS;
+}
+
+CUresult memory_allocate_host_v1(void **address, unsigned int bytes)
+{
+    return memory_allocate_host(address, bytes);
+}
+
+CUresult memory_free_host(void *address)
+{
+    struct allocation *allocation;
+    struct context *context;
+    CUresult result = context_for_memory(&context);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    allocation = take_allocation(&host_allocations, address);
+    if (!allocation)
+        return CUDA_ERROR_INVALID_VALUE;
+    unmap_memory(allocation);
+    return CUDA_SUCCESS;
+}
+
+/* Where this range of the current context's device memory lies; NULL when it is nobody's. */
+static CUresult find_range(CUdeviceptr address, size_t bytes, char **start)
+{
+    struct context *context;
+    CUresult result = context_for_memory(&context);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    for (struct allocation *allocation = context->allocations; allocation;
+         allocation = allocation->next) {
+        uintptr_t offset = (uintptr_t)address - (uintptr_t)allocation->start;
+
+        if (offset <= allocation->bytes && bytes <= allocation->bytes - offset) {
+            *start = allocation->start + offset;
+            return CUDA_SUCCESS;
+        }
+    }
+    return CUDA_ERROR_INVALID_VALUE;
+}
+
+CUresult memory_copy_to_device(CUdeviceptr destination, const void *source, size_t bytes)
+{
+    char *start;
+    CUresult result = find_range(destination, bytes, &start);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!source)
+        return CUDA_ERROR_INVALID_VALUE;
+    memcpy(start, source, bytes);
+    return CUDA_SUCCESS;
+}
+
+CUresult memory_copy_to_host(void *destination, CUdeviceptr source, size_t bytes)
+{
+    char *start;
+    CUresult result = find_range(source, bytes, &start);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!destination)
+        return CUDA_ERROR_INVALID_VALUE;
+    memcpy(destination, start, bytes);
+    return CUDA_SUCCESS;
+}
+
+CUresult memory_set(CUdeviceptr destination, unsigned char value, size_t bytes)
+{
+    char *start;
+    CUresult result = find_range(destination, bytes, &start);
+
+    if (result == CUDA_SUCCESS)
+        memset(start, value, bytes);
+    return result;
+}

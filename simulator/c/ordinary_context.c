@@ -1,0 +1,129 @@
+/* Contexts that cuCtxCreate makes, and how handles of all kinds of contexts are found. */
+#include "simulated.h"
+
+#include <stdlib.h>
+
+static struct handle_table contexts;
+
+bool reserve_primary_handle(struct context *primary)
+{
+    void *handle;
+
+    if (!reserve_handle(&contexts, primary, &handle))
+        return false;
+    primary->handle = handle;
+    return true;
+}
+
+struct context *find_context(CUcontext handle)
+{
+    return find_handle(&contexts, handle);
+}
+
+int ordinal_of_context(CUcontext handle)
+{
+    const struct context *context = find_context(handle);
+
+    return context ? context->ordinal : NO_DEVICE;
+}
+
+/* One way at most to wait, and no bit that no header knows. */
+bool context_flags_are_valid(unsigned int flags)
+{
+    unsigned int scheduling = flags & 0x07;
+
+    return flags <= 0xff && (scheduling & (scheduling - 1)) == 0;
+}
+
+static CUresult create(CUcontext *handle, unsigned int flags, CUdevice ordinal, uint32_t api_version)
+{
+    struct device *device = find_device(ordinal);
+    struct context *context;
+    void *reserved;
+    CUresult result;
+
+    if (!device)
+        return CUDA_ERROR_INVALID_DEVICE;
+    if (!handle || !context_flags_are_valid(flags))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (free_bytes_of(device) < knob(context_bytes))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    context = calloc(1, sizeof *context);
+    if (!context || !reserve_handle(&contexts, context, &reserved)) {
+        free(context);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    *context = (struct context){ .handle = reserved,
+                                 .ordinal = ordinal,
+                                 .generation = 1,
+                                 .api_version = api_version,
+                                 .flags = flags,
+                                 .bytes = knob(context_bytes) };
+    result = push_context(context);
+    if (result != CUDA_SUCCESS)
+        return result; /* stays known as a context that never lived */
+    context->alive = true;
+    context->id = driver.next_context_id++;
+    device->context_bytes += context->bytes;
+    *handle = context->handle;
+    return CUDA_SUCCESS;
+}
+
+CUresult context_create_v1(CUcontext *context, unsigned int flags, CUdevice device)
+{
+    return create(context, flags, device, 3010);
+}
+
+CUresult context_create_v2(CUcontext *context, unsigned int flags, CUdevice device)
+{
+    return create(context, flags, device, 3020);
+}
+
+/* Execution affinity needs MPS, which is not modelled. */
+CUresult context_create_v3(CUcontext *context, CUexecAffinityParam *affinity, int affinities,
+                           unsigned int flags, CUdevice device)
+{
+    if (affinities < 0 || (affinities > 0 && !affinity))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (affinities > 0)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    return create(context, flags, device, 3020);
+}
+
+/* The parameters choose affinity or graphics interoperation; neither is modelled. */
+CUresult context_create_v4(CUcontext *context, CUctxCreateParams *parameters, unsigned int flags,
+                           CUdevice device)
+{
+    if (parameters)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    return create(context, flags, device, 3020);
+}
+
+static CUresult destroy_primary(struct context *context)
+{
+    if (knob(destroy_primary) != CUDA_SUCCESS)
+        return answer_of_knob(destroy_primary);
+    if (!context->alive)
+        return CUDA_ERROR_CONTEXT_IS_DESTROYED;
+    deactivate_primary_context(find_device(context->ordinal));
+    return CUDA_SUCCESS;
+}
+
+CUresult context_destroy(CUcontext handle)
+{
+    struct context *context = find_context(handle);
+
+    if (!context)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    if (context->primary)
+        return destroy_primary(context);
+    if (!context->alive)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    /* Popped where it is on top of the calling thread's stack; other threads keep the dead one. */
+    if (current_context() == context)
+        pop_context();
+    context->alive = false;
+    free_allocations(context);
+    driver.devices[context->ordinal].context_bytes -= context->bytes;
+    return CUDA_SUCCESS;
+}

@@ -1,0 +1,206 @@
+/*
+ * The state of the simulated driver, and what its parts offer one another. Everything here is
+ * touched under the driver's lock only, except where it says otherwise.
+ */
+#ifndef SIMULATED_H
+#define SIMULATED_H
+
+#include "cuda_types.h"
+#include "driver_lock.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#define EXPORTED __attribute__((visibility("default")))
+
+enum { MAXIMUM_DEVICES = 4096, NO_DEVICE = -1, STORED_TEXT = 4096 };
+
+enum needs { ALWAYS, INITIALIZED };
+
+/* An entry point's index in every per-function table. */
+enum entry_point {
+#define ENTRY_POINT(symbol, ...) ENTRY_##symbol,
+#include "entry_points.h"
+    ENTRY_POINT_COUNT
+};
+
+/* Every implementation's prototype, from the one table. */
+#define ENTRY_POINT(symbol, base, since, needs, device, implementation, parameters, arguments) \
+    CUresult implementation parameters;
+#include "entry_points.h"
+
+enum knob {
+#define KNOB(name, initial) KNOB_##name,
+#include "knobs.h"
+    KNOB_COUNT
+};
+
+extern uint64_t knobs[KNOB_COUNT];
+#define knob(name) (knobs[KNOB_##name])
+#define answer_of_knob(name) ((CUresult)knob(name))
+
+const char *knob_name(unsigned int index);
+bool set_knob(const char *name, uint64_t value);
+void reset_knobs(void);
+
+/* contexts ------------------------------------------------------------------------------------ */
+
+/* A primary context lives in its device for good; an ordinary one for good too, so that a handle
+   never means anything else later. */
+struct context {
+    CUcontext handle;
+    int ordinal;
+    bool primary;
+    bool alive;
+    uint32_t generation; /* activations so far; a stream remembers the one that it belongs to */
+    uint32_t api_version;
+    unsigned int flags;
+    uint64_t id;
+    size_t bytes; /* of device memory that it takes while it lives */
+    struct allocation *allocations;
+};
+
+struct device {
+    uint32_t physical; /* index on the machine, before CUDA_VISIBLE_DEVICES */
+    uint32_t references;
+    unsigned int flags;      /* for the next activation */
+    uint32_t runtime_retain; /* generation that the simulated CUDA runtime holds, 0 for none */
+    int file;                /* side channel, -1 when not open */
+    size_t context_bytes;
+    size_t ordinary_bytes;
+    size_t pool_bytes;
+    struct context primary;
+};
+
+enum process_state { NEVER_INITIALIZED, IS_INITIALIZED, IS_DEINITIALIZED };
+
+struct driver {
+    enum process_state state;
+    bool init_failed;      /* here or in an ancestor; process_page says whether here */
+    bool stub;             /* the linker's stub library: every call answers 34 */
+    bool watched;          /* a fault is armed, or calls are recorded or logged */
+    int version;
+    uint32_t device_count; /* on the machine until cuInit, visible ones after it */
+    uint64_t next_context_id;
+    uint64_t underflows;
+    uint64_t would_be_crashes;
+    uint64_t total_calls;
+    uint64_t calls[ENTRY_POINT_COUNT];
+    char malformed_variable[64];      /* an environment variable that made no sense */
+    bool visible_devices_given;       /* else CUDA_VISIBLE_DEVICES is read at cuInit */
+    char *visible_devices;            /* NULL: all */
+    char device_files[STORED_TEXT];   /* directory, empty for none */
+    uint32_t physical_devices;
+    struct device devices[MAXIMUM_DEVICES];
+};
+
+extern struct driver driver;
+
+/* The ready-made answer for a call that this state refuses, CUDA_SUCCESS for one that may go on. */
+CUresult refusal_by_state(enum needs needs);
+void deinitialize_process(void);
+void reset_driver(void);
+
+struct device *find_device(CUdevice ordinal);
+uint32_t choose_visible_devices(const char *list, uint32_t physical_devices, uint32_t *chosen);
+void describe_uuid(uint32_t physical, unsigned char bytes[16]);
+int pci_bus_of(uint32_t physical);
+int pci_domain_of(uint32_t physical);
+size_t free_bytes_of(const struct device *device);
+void open_control_file(void);
+void open_device_file(struct device *device);
+void close_device_files(void);
+
+CUresult activate_primary_context(struct device *device);
+void deactivate_primary_context(struct device *device);
+CUresult release_reference(struct device *device, CUresult answer_at_zero);
+bool context_flags_are_valid(unsigned int flags);
+bool reserve_primary_handle(struct context *primary);
+struct context *find_context(CUcontext handle);
+
+struct context *current_context(void);
+uint32_t current_stack(struct context *const **entries);
+CUresult push_context(struct context *context);
+CUresult replace_current_context(struct context *context);
+bool pop_context(void);
+CUresult living_current_context(struct context **context, CUresult answer_on_dead);
+
+/* Called only for watched calls. */
+int ordinal_of_context(CUcontext context);
+int ordinal_of_current_context(void);
+int ordinal_of_stream(CUstream stream);
+int ordinal_of_event(CUevent event);
+
+void free_allocations(struct context *context);
+
+/* handles ------------------------------------------------------------------------------------- */
+
+/* Handles are addresses in reserved, unreadable memory: unique in the process, never reused, found
+   by arithmetic, and a client that dereferences one crashes as it deserves. */
+struct handle_table {
+    char *base;
+    void **objects;
+    uint32_t count;
+    uint32_t capacity;
+};
+
+bool reserve_handle(struct handle_table *table, void *object, void **handle);
+void *find_handle(const struct handle_table *table, const void *handle);
+
+
+CUresult answer_for_object(const struct context *context, uint32_t generation);
+CUresult context_of_stream(CUstream handle, struct context **context);
+
+/* watched calls: faults and the log ----------------------------------------------------------- */
+
+struct call {
+    enum entry_point entry;
+    int device;
+    bool fault_fired;
+    bool refused;
+    CUresult fault_code;
+};
+
+struct call_record {
+    uint32_t entry;
+    int32_t device;
+    uint32_t code;
+    int32_t pid;
+    int32_t tid;
+};
+
+const char *entry_point_name(uint32_t entry);
+int entry_point_index(const char *name);
+void update_watched(void);
+
+bool inject_fault(const char *function, uint64_t nth, int device, uint32_t code,
+                  bool done_then_reported, bool from_then_on);
+void apply_faults(struct call *call);
+void clear_faults(void);
+bool faults_are_armed(void);
+uint64_t faults_fired(void);
+
+void record_call(const struct call *call, CUresult result);
+bool log_calls_to_file(const char *path);
+void stop_logging(void);
+void set_recording(bool on);
+bool calls_are_watched(void);
+uint64_t copy_recorded_calls(struct call_record *records, uint64_t capacity);
+void clear_recorded_calls(void);
+
+/* references of others ------------------------------------------------------------------------ */
+
+bool hold_at_start(CUdevice ordinal, uint32_t references);
+void apply_foreign_references(void);
+void forget_foreign_references(void);
+CUresult retain_for_others(CUdevice ordinal, uint32_t references);
+CUresult call_of_the_runtime(CUdevice ordinal);
+
+/* start --------------------------------------------------------------------------------------- */
+
+void read_environment(void);
+void resolve_entry_points(void);
+
+#endif

@@ -1,0 +1,212 @@
+/* Streams: names for an order of work. There is no work here, so whatever is asked has already happened. */
+#include "simulated.h"
+
+#include <stdlib.h>
+
+/* Two handles that CUDA gives to everybody: the default stream as all know it, and each thread's own. */
+#define LEGACY_STREAM ((CUstream)0x1)
+#define PER_THREAD_STREAM ((CUstream)0x2)
+
+struct stream {
+    bool destroyed;
+    unsigned int flags;
+    int priority;
+    uint32_t generation;
+    uint64_t id;
+    struct context *context;
+};
+
+static struct handle_table streams;
+
+static bool is_default_stream(CUstream handle)
+{
+    return !handle || handle == LEGACY_STREAM || handle == PER_THREAD_STREAM;
+}
+
+/* Fills in the stream that a handle means; a default stream is the current context's. */
+static CUresult find_stream(CUstream handle, struct stream *found, struct stream **stored)
+{
+    CUresult result;
+
+    *stored = NULL;
+    *found = (struct stream){ .id = (uintptr_t)handle };
+    if (is_default_stream(handle)) {
+        result = living_current_context(&found->context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
+        if (result == CUDA_SUCCESS)
+            found->generation = found->context->generation;
+        return result;
+    }
+    *stored = find_handle(&streams, handle);
+    if (!*stored || (*stored)->destroyed)
+        return CUDA_ERROR_INVALID_HANDLE;
+    *found = **stored;
+    return answer_for_object(found->context, found->generation);
+}
+
+/* Real drivers have crashed on an object whose context is gone; here it is counted and refused. */
+CUresult answer_for_object(const struct context *context, uint32_t generation)
+{
+    if (context->alive && context->generation == generation)
+        return CUDA_SUCCESS;
+    driver.would_be_crashes++;
+    return answer_of_knob(stale_object);
+}
+
+int ordinal_of_stream(CUstream handle)
+{
+    const struct stream *stream;
+
+    if (is_default_stream(handle))
+        return ordinal_of_current_context();
+    stream = find_handle(&streams, handle);
+    return stream ? stream->context->ordinal : NO_DEVICE;
+}
+
+CUresult context_of_stream(CUstream handle, struct context **context)
+{
+    struct stream stream;
+    struct stream *stored;
+    CUresult result = find_stream(handle, &stream, &stored);
+
+    *context = stream.context;
+    return result;
+}
+
+CUresult stream_create_with_priority(CUstream *handle, unsigned int flags, int priority)
+{
+    struct context *context;
+    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
+    static uint64_t next_id = 16;
+    struct stream *stream;
+    void *reserved;
+
+    if (!handle || flags > 1)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (result != CUDA_SUCCESS)
+        return result;
+    stream = calloc(1, sizeof *stream);
+    if (!stream || !reserve_handle(&streams, stream, &reserved)) {
+        free(stream);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    *stream = (struct stream){ .flags = flags,
+                               .priority = priority > 0 ? 0 : priority < -5 ? -5 : priority,
+                               .generation = context->generation,
+                               .id = next_id++,
+                               .context = context };
+    *handle = reserved;
+    return CUDA_SUCCESS;
+}
+
+CUresult stream_create(CUstream *handle, unsigned int flags)
+{
+    return stream_create_with_priority(handle, flags, 0);
+}
+
+CUresult stream_destroy(CUstream handle)
+{
+    struct stream stream;
+    struct stream *stored;
+    CUresult result = find_stream(handle, &stream, &stored);
+
+    if (is_default_stream(handle))
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (result == CUDA_SUCCESS)
+        stored->destroyed = true;
+    return result;
+}
+
+CUresult stream_synchronize(CUstream handle)
+{
+    struct context *context;
+
+    return context_of_stream(handle, &context);
+}
+
+CUresult stream_wait_event(CUstream handle, CUevent event, unsigned int flags)
+{
+    struct context *context;
+    CUresult result = context_of_stream(handle, &context);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    return flags > 1 ? CUDA_ERROR_INVALID_VALUE : event_synchronize(event);
+}
+
+CUresult stream_get_flags(CUstream handle, unsigned int *flags)
+{
+    struct stream stream;
+    struct stream *stored;
+    CUresult result = find_stream(handle, &stream, &stored);
+
+    if (!flags)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        *flags = stream.flags;
+    return result;
+}
+
+CUresult stream_get_priority(CUstream handle, int *priority)
+{
+    struct stream stream;
+    struct stream *stored;
+    CUresult result = find_stream(handle, &stream, &stored);
+
+    if (!priority)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        *priority = stream.priority;
+    return result;
+}
+
+CUresult stream_get_id(CUstream handle, unsigned long long *id)
+{
+    struct stream stream;
+    struct stream *stored;
+    CUresult result = find_stream(handle, &stream, &stored);
+
+    if (!id)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS)
+        *id = stream.id;
+    return result;
+}
+
+CUresult stream_get_context(CUstream handle, CUcontext *out)
+{
+    struct context *context;
+    CUresult result;
+
+    if (!out)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = context_of_stream(handle, &context);
+    if (result == CUDA_SUCCESS)
+        *out = context->handle;
+    return result;
+}
+
+/* There are no green contexts here, so the second answer is always none. */
+CUresult stream_get_context_v2(CUstream handle, CUcontext *context, CUgreenCtx *green)
+{
+    CUresult result;
+
+    if (!green)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = stream_get_context(handle, context);
+    if (result == CUDA_SUCCESS)
+        *green = NULL;
+    return result;
+}
+
+CUresult stream_get_device(CUstream handle, CUdevice *device)
+{
+    struct context *context;
+    CUresult result;
+
+    if (!device)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = context_of_stream(handle, &context);
+    if (result == CUDA_SUCCESS)
+        *device = context->ordinal;
+    return result;
+}

@@ -1,0 +1,158 @@
+//! What a simulated driver is like before anybody calls it.
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::control::Controls;
+use crate::library;
+use crate::simulator::{PrivateDirectory, Simulator};
+use crate::Knob;
+
+/// Settings of a [`Simulator`]. Made by [`Simulator::builder`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing runs until start"]
+pub struct Builder {
+    devices: u32,
+    driver_version: u32,
+    stub: bool,
+    visible_devices: Visible,
+    knobs: Vec<(Knob, u64)>,
+    without: Vec<String>,
+    device_files: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+enum Visible {
+    AsTheProcessSays,
+    All,
+    Listed(String),
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            devices: 1,
+            driver_version: 13000,
+            stub: false,
+            visible_devices: Visible::AsTheProcessSays,
+            knobs: Vec::new(),
+            without: Vec::new(),
+            device_files: None,
+        }
+    }
+
+    /// Devices on the machine, 1 by default and 4096 at most. With none, `cuInit` answers 100.
+    pub fn devices(mut self, devices: u32) -> Self {
+        self.devices = devices;
+        self
+    }
+
+    /// What `cuDriverGetVersion` answers, 13000 by default. Functions that came later are absent,
+    /// from `dlsym` and from `cuGetProcAddress` alike.
+    pub fn driver_version(mut self, version: u32) -> Self {
+        self.driver_version = version;
+        self
+    }
+
+    /// A value of `CUDA_VISIBLE_DEVICES` for this driver alone, and `None` for all devices. Without
+    /// this the driver reads the process's own variable at `cuInit`, as the real one does.
+    pub fn visible_devices(mut self, list: Option<&str>) -> Self {
+        self.visible_devices = list.map_or(Visible::All, |list| Visible::Listed(list.to_owned()));
+        self
+    }
+
+    /// Sets a knob.
+    pub fn knob(mut self, knob: Knob, value: u64) -> Self {
+        self.knobs.push((knob, value));
+        self
+    }
+
+    /// Leaves functions out, by their exported symbols: neither `dlsym` nor `cuGetProcAddress` finds
+    /// them.
+    pub fn without(mut self, symbols: &[&str]) -> Self {
+        self.without.extend(symbols.iter().map(|&symbol| symbol.to_owned()));
+        self
+    }
+
+    /// The stub that toolkits ship for the linker: every call answers 34.
+    pub fn stub(mut self) -> Self {
+        self.stub = true;
+        self
+    }
+
+    /// A directory where the driver opens files as the real one opens `/dev/nvidia*`: `nvidiactl` at
+    /// `cuInit`, `nvidiaN` at a device's first activation. They stay open, in forked children too.
+    pub fn device_files(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.device_files = Some(directory.into());
+        self
+    }
+
+    /// Writes the private copy and loads it.
+    ///
+    /// # Panics
+    ///
+    /// When [`try_start`](Self::try_start) fails.
+    pub fn start(self) -> Simulator {
+        self.try_start().unwrap_or_else(|error| panic!("the simulated driver does not start: {error}"))
+    }
+
+    /// Writes the private copy and loads it.
+    ///
+    /// # Errors
+    ///
+    /// When the temporary directory or the copy cannot be written or loaded, and when a setting is
+    /// out of range or names a function that there is none of.
+    pub fn try_start(self) -> io::Result<Simulator> {
+        let directory = PrivateDirectory::create()?;
+        let without: Vec<&str> = self.without.iter().map(String::as_str).collect();
+        let path =
+            library::write_library(directory.path(), Some(self.driver_version), &without)?;
+        let controls = Controls::load(&path)?;
+        self.configure(&controls)?;
+        Ok(Simulator::new(directory, path, controls))
+    }
+
+    fn configure(&self, controls: &Controls) -> io::Result<()> {
+        let version = i32::try_from(self.driver_version)
+            .map_err(|_| invalid("the driver version is out of range"))?;
+        // SAFETY: takes plain numbers.
+        let accepted = unsafe { (controls.configure)(self.devices, version, self.stub.into()) };
+        require(accepted, "more devices than the simulated driver can have")?;
+        self.configure_visible_devices(controls)?;
+        for &(knob, value) in &self.knobs {
+            let name = CString::new(knob.name())?;
+            // SAFETY: the name is a C string that outlives the call.
+            let known = unsafe { (controls.set_knob)(name.as_ptr(), value) };
+            require(known, "the library lacks this knob")?;
+        }
+        self.device_files.as_deref().map_or(Ok(()), |path| configure_device_files(controls, path))
+    }
+
+    fn configure_visible_devices(&self, controls: &Controls) -> io::Result<()> {
+        let list = match &self.visible_devices {
+            Visible::AsTheProcessSays => return Ok(()),
+            Visible::All => None,
+            Visible::Listed(list) => Some(CString::new(list.as_str())?),
+        };
+        let pointer = list.as_deref().map_or(std::ptr::null(), |list| list.as_ptr());
+        // SAFETY: null or a C string that outlives the call, which copies it.
+        require(unsafe { (controls.set_visible_devices)(pointer) }, "out of memory")
+    }
+}
+
+fn configure_device_files(controls: &Controls, directory: &Path) -> io::Result<()> {
+    let directory = CString::new(directory.as_os_str().as_bytes())?;
+    // SAFETY: a C string that outlives the call, which copies it.
+    let accepted = unsafe { (controls.set_device_files)(directory.as_ptr()) };
+    require(accepted, "the path of the device files is too long")
+}
+
+fn require(accepted: u32, complaint: &str) -> io::Result<()> {
+    if accepted == 0 { Err(invalid(complaint)) } else { Ok(()) }
+}
+
+fn invalid(complaint: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, complaint)
+}

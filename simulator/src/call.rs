@@ -1,0 +1,41 @@
+//! What the simulated driver tells about itself.
+
+/// One call that a client made, as the driver logged it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Call {
+    /// The exported symbol, such as `cuDevicePrimaryCtxRelease_v2`.
+    pub function: &'static str,
+    /// The ordinal that the call was about, where it was about one.
+    pub device: Option<u32>,
+    /// The `CUresult` that the client got.
+    pub code: u32,
+    /// The process that called.
+    pub pid: i32,
+    /// The thread that called.
+    pub tid: i32,
+}
+
+/// One entry of a thread's stack of current contexts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StackEntry {
+    /// The device that the context is on.
+    pub device: u32,
+    /// Whether it is the device's primary context.
+    pub is_primary: bool,
+    /// Whether it is alive; a released primary context stays on the stack dead.
+    pub alive: bool,
+}
+
+/// The memory of one device that is in use, by what happens to it at the last release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeviceMemory {
+    /// Taken by the contexts themselves; comes back.
+    pub context_bytes: u64,
+    /// Taken by `cuMemAlloc`; comes back with the context that it was made in.
+    pub ordinary_bytes: u64,
+    /// In stream-ordered pools; stays.
+    pub pool_bytes: u64,
+}

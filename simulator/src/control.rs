@@ -1,0 +1,130 @@
+//! The control calls of one loaded copy. Their C prototypes are in `c/simulated_cuda.h`.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct DeviceState {
+    pub references: u32,
+    pub active: u32,
+    pub generation: u32,
+    pub flags: u32,
+    pub context_bytes: u64,
+    pub ordinary_bytes: u64,
+    pub pool_bytes: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Default)]
+pub(crate) struct RawStackEntry {
+    pub device: i32,
+    pub primary: u32,
+    pub alive: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub total_calls: u64,
+    pub faults_fired: u64,
+    pub underflows: u64,
+    pub would_be_crashes: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Default)]
+pub(crate) struct RawCall {
+    pub function: u32,
+    pub device: i32,
+    pub code: u32,
+    pub pid: i32,
+    pub tid: i32,
+}
+
+/// Declares the table of control functions, and how each is found: its symbol is its name after
+/// `simulated_cuda_`.
+macro_rules! controls {
+    ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
+        /// The functions, found once when the copy is loaded. All of them may be called from any
+        /// thread: they take the library's lock.
+        pub(crate) struct Controls {
+            $(pub(crate) $name: unsafe extern "C" fn($($argument),*) $(-> $result)?,)*
+        }
+
+        impl Controls {
+            fn find(library: *mut c_void) -> io::Result<Self> {
+                Ok(Self {
+                    $($name: {
+                        let address = symbol(library, concat!("simulated_cuda_", stringify!($name), "\0"))?;
+                        // SAFETY: the library is our own, compiled from `c/`, where the function of
+                        // this name has this prototype.
+                        unsafe {
+                            std::mem::transmute::<
+                                *mut c_void,
+                                unsafe extern "C" fn($($argument),*) $(-> $result)?,
+                            >(address)
+                        }
+                    },)*
+                })
+            }
+        }
+    };
+}
+
+controls! {
+    configure: fn(u32, i32, u32) -> u32;
+    set_visible_devices: fn(*const c_char) -> u32;
+    set_device_files: fn(*const c_char) -> u32;
+    set_knob: fn(*const c_char, u64) -> u32;
+    initialize: fn() -> u32;
+    deinitialize: fn();
+    is_initialized: fn() -> u32;
+    foreign_retain: fn(i32, u32) -> u32;
+    foreign_release: fn(i32) -> u32;
+    runtime_call: fn(i32) -> u32;
+    device: fn(i32, *mut DeviceState) -> u32;
+    set_pool_bytes: fn(i32, u64) -> u32;
+    inject: fn(*const c_char, u64, i32, u32, u32, u32) -> u32;
+    clear_faults: fn();
+    record_calls: fn(u32);
+    calls: fn(*mut RawCall, u64) -> u64;
+    clear_calls: fn();
+    log_to_file: fn(*const c_char) -> u32;
+    count: fn(u32) -> u64;
+    counters: fn(*mut Counters);
+    stack: fn(*mut RawStackEntry, u32) -> u32;
+    set_current: fn(i32) -> u32;
+}
+
+impl Controls {
+    /// Loads the copy at this path, for good: its code must outlive every pointer into it.
+    pub(crate) fn load(path: &Path) -> io::Result<Self> {
+        let name = CString::new(path.as_os_str().as_bytes())?;
+        // SAFETY: the library is our own; its constructor maps a page and reads the environment.
+        let library = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+        if library.is_null() {
+            return Err(loader_error());
+        }
+        Self::find(library)
+    }
+}
+
+/// `name` ends in a zero byte.
+fn symbol(library: *mut c_void, name: &str) -> io::Result<*mut c_void> {
+    // SAFETY: the handle came from dlopen and is never closed; the name ends in a zero byte.
+    let address = unsafe { libc::dlsym(library, name.as_ptr().cast()) };
+    if address.is_null() { Err(loader_error()) } else { Ok(address) }
+}
+
+fn loader_error() -> io::Error {
+    // SAFETY: dlerror has no preconditions; its text is this thread's until the next call.
+    let message = unsafe { libc::dlerror() };
+    if message.is_null() {
+        return io::Error::other("the dynamic loader gives no reason");
+    }
+    // SAFETY: not null, so it is a C string.
+    io::Error::other(unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned())
+}

@@ -1,0 +1,128 @@
+//! Hides symbols of a 64-bit ELF shared library from `dlsym`.
+//!
+//! A hidden symbol's entry in `.dynsym` loses its section and value, which is how an undefined
+//! symbol looks: the loader's lookup passes over it. Names and hash tables stay as they are. The
+//! library must not refer to the symbol through a dynamic relocation, which `-Bsymbolic` sees to.
+
+const SECTION_HEADER_OFFSET: usize = 0x28;
+const SECTION_HEADER_SIZE: usize = 0x3a;
+const SECTION_HEADER_COUNT: usize = 0x3c;
+const DYNAMIC_SYMBOLS: u32 = 11;
+const SYMBOL_SIZE: usize = 24;
+
+/// Where a table lies in the file.
+#[derive(Clone, Copy)]
+struct Section {
+    offset: usize,
+    size: usize,
+    link: usize,
+}
+
+/// Makes `dlsym` blind to these names. `Err` says what is wrong with the file or which name it lacks.
+pub(crate) fn hide_symbols(library: &mut [u8], names: &[&str]) -> Result<(), String> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let (symbols, strings) =
+        symbol_tables(library).ok_or("not a 64-bit ELF library with dynamic symbols")?;
+    for name in names {
+        let entry = find_symbol(library, symbols, strings, name)
+            .ok_or_else(|| format!("the library has no symbol {name}"))?;
+        library[entry + 6..entry + SYMBOL_SIZE].fill(0); // st_shndx, st_value, st_size
+    }
+    Ok(())
+}
+
+/// The dynamic symbols and their names.
+fn symbol_tables(library: &[u8]) -> Option<(Section, Section)> {
+    if library.get(..6)? != [0x7f, b'E', b'L', b'F', 2, cfg!(target_endian = "big") as u8 + 1] {
+        return None;
+    }
+    let count = number(library, SECTION_HEADER_COUNT, 2)?;
+    let symbols = (0..count).find(|&index| {
+        section_kind(library, index) == Some(DYNAMIC_SYMBOLS)
+    })?;
+    let symbols = section(library, symbols)?;
+    Some((symbols, section(library, symbols.link)?))
+}
+
+fn find_symbol(library: &[u8], symbols: Section, strings: Section, name: &str) -> Option<usize> {
+    (symbols.offset..symbols.offset + symbols.size).step_by(SYMBOL_SIZE).find(|&entry| {
+        number(library, entry, 4)
+            .and_then(|offset| library.get(strings.offset + offset..))
+            .and_then(|rest| rest.strip_prefix(name.as_bytes()))
+            .is_some_and(|rest| rest.first() == Some(&0))
+    })
+}
+
+fn header(library: &[u8], index: usize) -> Option<usize> {
+    Some(
+        number(library, SECTION_HEADER_OFFSET, 8)?
+            + index * number(library, SECTION_HEADER_SIZE, 2)?,
+    )
+}
+
+fn section_kind(library: &[u8], index: usize) -> Option<u32> {
+    u32::try_from(number(library, header(library, index)? + 4, 4)?).ok()
+}
+
+fn section(library: &[u8], index: usize) -> Option<Section> {
+    let header = header(library, index)?;
+    let section = Section {
+        offset: number(library, header + 0x18, 8)?,
+        size: number(library, header + 0x20, 8)?,
+        link: number(library, header + 0x28, 4)?,
+    };
+    (section.offset.checked_add(section.size)? <= library.len()).then_some(section)
+}
+
+/// A number of the target's byte order.
+fn number(library: &[u8], offset: usize, bytes: usize) -> Option<usize> {
+    let mut wide = [0; 8];
+    let narrow = library.get(offset..offset + bytes)?;
+    if cfg!(target_endian = "big") {
+        wide[8 - bytes..].copy_from_slice(narrow);
+    } else {
+        wide[..bytes].copy_from_slice(narrow);
+    }
+    usize::try_from(u64::from_ne_bytes(wide)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hide_symbols;
+
+    #[test]
+    fn what_is_no_library_is_refused() {
+        assert!(hide_symbols(&mut [], &["cuInit"]).is_err());
+        assert!(hide_symbols(&mut [0x7f; 300], &["cuInit"]).is_err());
+    }
+
+    #[test]
+    fn a_library_cut_before_its_section_headers_is_refused() {
+        let headers = super::number(crate::library::LIBRARY, super::SECTION_HEADER_OFFSET, 8);
+        for length in (0..headers.unwrap()).step_by(997) {
+            let mut cut = crate::library::LIBRARY[..length].to_vec();
+            assert!(hide_symbols(&mut cut, &["cuInit"]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_not_there_is_refused_and_named() {
+        let mut library = crate::library::LIBRARY.to_vec();
+        let complaint = hide_symbols(&mut library, &["cuNothing"]).unwrap_err();
+        assert!(complaint.contains("cuNothing"), "{complaint}");
+        assert_eq!(library, crate::library::LIBRARY);
+    }
+
+    #[test]
+    fn only_the_entry_of_the_hidden_symbol_changes() {
+        let mut library = crate::library::LIBRARY.to_vec();
+        hide_symbols(&mut library, &["cuDevicePrimaryCtxRelease_v2"]).unwrap();
+        let changed: Vec<usize> = (0..library.len())
+            .filter(|&offset| library[offset] != crate::library::LIBRARY[offset])
+            .collect();
+        assert!(!changed.is_empty());
+        assert!(changed[changed.len() - 1] - changed[0] < 18);
+    }
+}

@@ -1,0 +1,66 @@
+//! Faults to inject.
+
+/// One fault: which call it hits, and what that call answers.
+///
+/// The default is to hit once, on any device, and to refuse with 999 (`CUDA_ERROR_UNKNOWN`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a fault does nothing until it is injected"]
+pub struct Fault {
+    pub(crate) function: Option<String>,
+    pub(crate) nth: u64,
+    pub(crate) device: Option<u32>,
+    pub(crate) code: u32,
+    pub(crate) done_then_reported: bool,
+    pub(crate) from_then_on: bool,
+}
+
+impl Fault {
+    /// The `k`-th driver call of any function, counted from 1 and from the moment the fault is
+    /// injected.
+    pub fn at_call(k: u64) -> Self {
+        Self {
+            function: None,
+            nth: k,
+            device: None,
+            code: 999,
+            done_then_reported: false,
+            from_then_on: false,
+        }
+    }
+
+    /// The `n`-th call of one exported function, counted the same way.
+    pub fn of(function: &str, n: u64) -> Self {
+        Self { function: Some(function.to_owned()), ..Self::at_call(n) }
+    }
+
+    /// Only calls that are about this device match, and only they are counted.
+    pub fn device(self, device: u32) -> Self {
+        Self { device: Some(device), ..self }
+    }
+
+    /// The `CUresult` to answer with; any number, known to a header or not.
+    pub fn code(self, code: u32) -> Self {
+        Self { code, ..self }
+    }
+
+    /// Nothing is done, and outputs stay as the caller left them.
+    pub fn refused(self) -> Self {
+        Self { done_then_reported: false, ..self }
+    }
+
+    /// The call acts, and then answers with the code: CUDA functions may return errors of earlier,
+    /// asynchronous work.
+    pub fn done_then_reported(self) -> Self {
+        Self { done_then_reported: true, ..self }
+    }
+
+    /// Hits one call.
+    pub fn once(self) -> Self {
+        Self { from_then_on: false, ..self }
+    }
+
+    /// Hits every matching call from the `n`-th on, like an error that sticks to the process.
+    pub fn from_then_on(self) -> Self {
+        Self { from_then_on: true, ..self }
+    }
+}

@@ -1,0 +1,362 @@
+//! A running instance.
+
+use std::ffi::{CString, OsString};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use crate::builder::Builder;
+use crate::call::{Call, DeviceMemory, StackEntry};
+use crate::control::{Controls, Counters, DeviceState, RawCall, RawStackEntry};
+use crate::fault::Fault;
+use crate::knob::Knob;
+use crate::library;
+
+/// A simulated driver: a private copy of the library, loaded into this process, and the means to
+/// steer it.
+///
+/// What is done through this type is the test's own hand: it is neither counted nor logged, and no
+/// fault hits it. Ordinals are those that the driver enumerates, after `CUDA_VISIBLE_DEVICES`.
+///
+/// Methods that name a device panic when there is no such device, and initialise the driver where
+/// they need it, as a foreign library in the process would have done.
+pub struct Simulator {
+    controls: Controls,
+    path: PathBuf,
+    _directory: PrivateDirectory,
+}
+
+impl Simulator {
+    pub(crate) fn new(directory: PrivateDirectory, path: PathBuf, controls: Controls) -> Self {
+        Self { controls, path, _directory: directory }
+    }
+
+    /// Starts a driver with this many devices.
+    ///
+    /// # Panics
+    ///
+    /// When the library cannot be written or loaded.
+    #[must_use]
+    pub fn start(devices: u32) -> Self {
+        Self::builder().devices(devices).start()
+    }
+
+    /// Starts a driver with this many devices.
+    ///
+    /// # Errors
+    ///
+    /// When the library cannot be written or loaded.
+    pub fn try_start(devices: u32) -> io::Result<Self> {
+        Self::builder().devices(devices).try_start()
+    }
+
+    /// Settings, to start from.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// The private `libcuda.so.1`, to be loaded by the code under test.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Another library in this process retains a device's primary context this many times.
+    pub fn foreign_retain(&self, device: u32, references: u32) {
+        // SAFETY: takes plain numbers.
+        succeed(unsafe { (self.controls.foreign_retain)(ordinal(device), references) }, "foreign_retain");
+    }
+
+    /// Another library in this process releases a device's primary context once. Like a release by
+    /// anybody, one too many counts as an [underflow](Self::underflows) and does nothing else.
+    pub fn foreign_release(&self, device: u32) {
+        // SAFETY: takes a plain number.
+        let code = unsafe { (self.controls.foreign_release)(ordinal(device)) };
+        assert!(matches!(code, 0 | 201), "foreign_release: the driver answers {code}");
+    }
+
+    /// The CUDA runtime of this process makes a call that needs a context on this device: it retains
+    /// the primary context the first time, and again once the context that it knew is gone.
+    pub fn runtime_call(&self, device: u32) {
+        // SAFETY: takes a plain number.
+        succeed(unsafe { (self.controls.runtime_call)(ordinal(device)) }, "runtime_call");
+    }
+
+    /// References to a device's primary context; 0 before the driver is initialised.
+    #[must_use]
+    pub fn references(&self, device: u32) -> u32 {
+        self.device(device).references
+    }
+
+    /// Whether a device's primary context is active.
+    #[must_use]
+    pub fn is_active(&self, device: u32) -> bool {
+        self.device(device).active != 0
+    }
+
+    /// How often a device's primary context has been activated.
+    #[must_use]
+    pub fn generation(&self, device: u32) -> u32 {
+        self.device(device).generation
+    }
+
+    /// The flags of a device's primary context, as `cuDevicePrimaryCtxGetState` gives them.
+    #[must_use]
+    pub fn flags(&self, device: u32) -> u32 {
+        self.device(device).flags
+    }
+
+    /// A device's memory in use.
+    #[must_use]
+    pub fn memory(&self, device: u32) -> DeviceMemory {
+        let DeviceState { context_bytes, ordinary_bytes, pool_bytes, .. } = self.device(device);
+        DeviceMemory { context_bytes, ordinary_bytes, pool_bytes }
+    }
+
+    /// Fills a device's stream-ordered pools, which outlive its contexts.
+    pub fn set_pool_bytes(&self, device: u32, bytes: u64) {
+        self.initialize();
+        // SAFETY: takes plain numbers.
+        let known = unsafe { (self.controls.set_pool_bytes)(ordinal(device), bytes) };
+        assert_ne!(known, 0, "the simulated driver has no device {device}");
+    }
+
+    fn device(&self, device: u32) -> DeviceState {
+        let mut state = DeviceState::default();
+        // SAFETY: the pointer is to a state of the C layout.
+        let known = unsafe { (self.controls.device)(ordinal(device), &raw mut state) };
+        assert!(
+            known != 0 || !self.is_initialized(),
+            "the simulated driver has no device {device}"
+        );
+        state
+    }
+
+    /// Arms a fault, beside those already armed. The first armed that is due decides a call's answer.
+    ///
+    /// # Panics
+    ///
+    /// When the fault names a function that the simulated driver does not export, or call number 0.
+    pub fn inject(&self, fault: Fault) {
+        let function = fault.function.as_deref().map(|name| CString::new(name).expect("no zero byte"));
+        // SAFETY: null or a C string that outlives the call; plain numbers.
+        let armed = unsafe {
+            (self.controls.inject)(
+                function.as_deref().map_or(std::ptr::null(), |name| name.as_ptr()),
+                fault.nth,
+                fault.device.map_or(-1, ordinal),
+                fault.code,
+                fault.done_then_reported.into(),
+                fault.from_then_on.into(),
+            )
+        };
+        assert_ne!(armed, 0, "no such fault is possible: {fault:?}");
+    }
+
+    /// Disarms every fault and forgets how many fired.
+    pub fn clear_faults(&self) {
+        // SAFETY: no arguments.
+        unsafe { (self.controls.clear_faults)() }
+    }
+
+    /// How many calls the armed faults have hit.
+    #[must_use]
+    pub fn faults_fired(&self) -> u64 {
+        self.counters().faults_fired
+    }
+
+    /// Sets a knob, from the next call on.
+    pub fn set_knob(&self, knob: Knob, value: u64) {
+        let name = CString::new(knob.name()).expect("no zero byte");
+        // SAFETY: a C string that outlives the call.
+        let known = unsafe { (self.controls.set_knob)(name.as_ptr(), value) };
+        assert_ne!(known, 0, "the library lacks the knob {knob:?}");
+    }
+
+    /// Starts or stops keeping a list of the calls. Off at first.
+    pub fn record_calls(&self, on: bool) {
+        // SAFETY: takes a plain number.
+        unsafe { (self.controls.record_calls)(on.into()) }
+    }
+
+    /// The calls recorded so far, oldest first.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        let mut raw = Vec::new();
+        loop {
+            // SAFETY: the pointer is to as many entries of the C layout as the count says.
+            let count = unsafe { (self.controls.calls)(raw.as_mut_ptr(), raw.len() as u64) };
+            let count = usize::try_from(count).expect("calls that fit in memory");
+            if count <= raw.len() {
+                raw.truncate(count);
+                return raw.iter().map(call).collect();
+            }
+            raw.resize(count, RawCall::default());
+        }
+    }
+
+    /// Forgets the calls recorded so far.
+    pub fn clear_calls(&self) {
+        // SAFETY: no arguments.
+        unsafe { (self.controls.clear_calls)() }
+    }
+
+    /// Writes every call from now on as a line of JSON at the end of a file.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened.
+    pub fn log_calls_to(&self, file: &Path) -> io::Result<()> {
+        let name = CString::new(file.as_os_str().as_bytes())?;
+        // SAFETY: a C string that outlives the call.
+        match unsafe { (self.controls.log_to_file)(name.as_ptr()) } {
+            0 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    }
+
+    /// How often an exported function was called, whatever it answered.
+    ///
+    /// # Panics
+    ///
+    /// When the simulated driver exports no such function.
+    #[must_use]
+    pub fn count(&self, function: &str) -> u64 {
+        let index = library::entry_points()
+            .position(|entry| entry.symbol == function)
+            .unwrap_or_else(|| panic!("the simulated driver has no function {function}"));
+        // SAFETY: takes a plain number.
+        unsafe { (self.controls.count)(u32::try_from(index).expect("a small table")) }
+    }
+
+    /// How many calls were made in all, whatever they answered.
+    #[must_use]
+    pub fn total_calls(&self) -> u64 {
+        self.counters().total_calls
+    }
+
+    /// The calling thread's stack of current contexts, the bottom first.
+    #[must_use]
+    pub fn stack(&self) -> Vec<StackEntry> {
+        // SAFETY: with no room, nothing is written.
+        let depth = unsafe { (self.controls.stack)(std::ptr::null_mut(), 0) };
+        let mut raw = vec![RawStackEntry::default(); depth as usize];
+        // SAFETY: the pointer is to as many entries of the C layout as the count says.
+        unsafe { (self.controls.stack)(raw.as_mut_ptr(), depth) };
+        raw.iter()
+            .map(|entry| StackEntry {
+                device: u32::try_from(entry.device).unwrap_or(u32::MAX),
+                is_primary: entry.primary != 0,
+                alive: entry.alive != 0,
+            })
+            .collect()
+    }
+
+    /// Makes a device's primary context current on the calling thread, retaining nothing, or with
+    /// `None` takes the current context away: the top of the stack changes as by `cuCtxSetCurrent`.
+    pub fn set_current(&self, device: Option<u32>) {
+        // SAFETY: takes a plain number.
+        succeed(unsafe { (self.controls.set_current)(device.map_or(-1, ordinal)) }, "set_current");
+    }
+
+    /// Initialises the driver as another library in this process would, if nobody has yet.
+    pub fn initialize(&self) {
+        // SAFETY: no arguments.
+        succeed(unsafe { (self.controls.initialize)() }, "initialize");
+    }
+
+    /// Ends the driver as process exit does: every later call answers 4.
+    pub fn deinitialize(&self) {
+        // SAFETY: no arguments.
+        unsafe { (self.controls.deinitialize)() }
+    }
+
+    /// Whether the driver is initialised in this very process, and not yet ended.
+    #[must_use]
+    pub fn is_initialized(&self) -> bool {
+        // SAFETY: no arguments.
+        unsafe { (self.controls.is_initialized)() != 0 }
+    }
+
+    /// How often a stream or an event was used after its context had gone: a real driver has crashed
+    /// on that.
+    #[must_use]
+    pub fn would_be_crashes(&self) -> u64 {
+        self.counters().would_be_crashes
+    }
+
+    /// How many releases found no reference left, by anybody and through either generation.
+    #[must_use]
+    pub fn underflows(&self) -> u64 {
+        self.counters().underflows
+    }
+
+    fn counters(&self) -> Counters {
+        let mut counters = Counters::default();
+        // SAFETY: the pointer is to counters of the C layout.
+        unsafe { (self.controls.counters)(&raw mut counters) };
+        counters
+    }
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Simulator").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Numbers beyond the C type become its greatest, which no device has.
+fn ordinal(device: u32) -> i32 {
+    i32::try_from(device).unwrap_or(i32::MAX)
+}
+
+fn succeed(code: u32, action: &str) {
+    assert_eq!(code, 0, "{action}: the simulated driver answers {code}");
+}
+
+fn call(raw: &RawCall) -> Call {
+    Call {
+        function: library::entry_points()
+            .nth(raw.function as usize)
+            .map_or("a function unknown to this version", |entry| entry.symbol),
+        device: u32::try_from(raw.device).ok(),
+        code: raw.code,
+        pid: raw.pid,
+        tid: raw.tid,
+    }
+}
+
+/// A temporary directory that goes when its owner goes, in the process that made it: a forked child
+/// that drops its copy leaves the parent's files alone.
+pub(crate) struct PrivateDirectory {
+    path: PathBuf,
+    owner: u32,
+}
+
+impl PrivateDirectory {
+    pub(crate) fn create() -> io::Result<Self> {
+        let mut template = std::env::temp_dir().join("simulated-libcuda-XXXXXX").into_os_string().into_vec();
+        template.push(0);
+        // SAFETY: the template ends in six X and a zero byte, and is ours to be written to.
+        if unsafe { libc::mkdtemp(template.as_mut_ptr().cast()) }.is_null() {
+            return Err(io::Error::last_os_error());
+        }
+        template.pop();
+        Ok(Self { path: OsString::from_vec(template).into(), owner: process::id() })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for PrivateDirectory {
+    fn drop(&mut self) {
+        if self.owner == process::id() {
+            let _ = fs::remove_dir_all(&self.path); // nobody to tell
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A client of the simulated driver, as thin as can be: raw C functions found by `dlsym`.
+
+#![allow(dead_code)] // each test binary uses its part
+
+use std::ffi::{CStr, CString, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+
+use simulated_libcuda::Simulator;
+
+/// A handle that no driver gave out.
+pub const POISON: *mut c_void = 0x00de_adbe_ef00 as *mut c_void;
+/// A number that no driver answers.
+pub const POISONED: u32 = 0xdead_beef;
+
+/// The library that a simulator wrote, opened by its path like any client would.
+#[derive(Clone, Copy)]
+pub struct Library(*mut c_void);
+
+// SAFETY: a loader handle that is never closed may be used from any thread.
+unsafe impl Send for Library {}
+// SAFETY: as above.
+unsafe impl Sync for Library {}
+
+impl Library {
+    pub fn of(simulator: &Simulator) -> Self {
+        Self::at(simulator.path())
+    }
+
+    pub fn at(path: &Path) -> Self {
+        let name = CString::new(path.as_os_str().as_bytes()).unwrap();
+        // SAFETY: a C string; the library's constructor is harmless.
+        let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW) };
+        assert!(!handle.is_null(), "{} does not load", path.display());
+        Self(handle)
+    }
+
+    /// The address of a symbol, null where there is none.
+    pub fn address(self, symbol: &str) -> *mut c_void {
+        let name = CString::new(symbol).unwrap();
+        // SAFETY: a handle of dlopen and a C string.
+        unsafe { libc::dlsym(self.0, name.as_ptr()) }
+    }
+
+    /// Calls a function with up to five words. Integers and pointers travel alike in the C calling
+    /// conventions of this simulator's targets, and a function ignores words that it does not take.
+    pub fn call(self, symbol: &str, words: &[usize]) -> u32 {
+        let address = self.address(symbol);
+        assert!(!address.is_null(), "no symbol {symbol}");
+        call_address(address, words)
+    }
+
+    pub fn init(self) -> u32 {
+        self.call("cuInit", &[0])
+    }
+
+    pub fn retain(self, device: i32) -> (u32, *mut c_void) {
+        let mut context = POISON;
+        let code = self.call("cuDevicePrimaryCtxRetain", &[out(&mut context), device as usize]);
+        (code, context)
+    }
+
+    pub fn release(self, device: i32) -> u32 {
+        self.call("cuDevicePrimaryCtxRelease_v2", &[device as usize])
+    }
+
+    /// The code, the flags, and whether active.
+    pub fn state(self, device: i32) -> (u32, u32, u32) {
+        let (mut flags, mut active) = (POISONED, POISONED);
+        let words = [device as usize, out(&mut flags), out(&mut active)];
+        (self.call("cuDevicePrimaryCtxGetState", &words), flags, active)
+    }
+
+    pub fn current(self) -> (u32, *mut c_void) {
+        let mut context = POISON;
+        (self.call("cuCtxGetCurrent", &[out(&mut context)]), context)
+    }
+
+    pub fn set_current(self, context: *mut c_void) -> u32 {
+        self.call("cuCtxSetCurrent", &[context as usize])
+    }
+
+    pub fn count(self) -> (u32, u32) {
+        let mut count = POISONED;
+        (self.call("cuDeviceGetCount", &[out(&mut count)]), count)
+    }
+
+    pub fn uuid(self, device: i32) -> [u8; 16] {
+        let mut uuid = [0; 16];
+        assert_eq!(self.call("cuDeviceGetUuid_v2", &[out(&mut uuid), device as usize]), 0);
+        uuid
+    }
+
+    /// Free and total bytes on the current context's device.
+    pub fn memory(self) -> (u32, usize, usize) {
+        let (mut free, mut total) = (usize::MAX, usize::MAX);
+        (self.call("cuMemGetInfo_v2", &[out(&mut free), out(&mut total)]), free, total)
+    }
+
+    pub fn allocate(self, bytes: usize) -> (u32, usize) {
+        let mut address = usize::MAX;
+        (self.call("cuMemAlloc_v2", &[out(&mut address), bytes]), address)
+    }
+
+    /// The name of a code through `cuGetErrorName`.
+    pub fn error_name(self, code: u32) -> (u32, Option<String>) {
+        self.error_text("cuGetErrorName", code)
+    }
+
+    pub fn error_text(self, function: &str, code: u32) -> (u32, Option<String>) {
+        let mut text: *const libc::c_char = ptr::dangling();
+        let answer = self.call(function, &[code as usize, out(&mut text)]);
+        if text.is_null() {
+            return (answer, None);
+        }
+        // SAFETY: the driver set it, to a C string of its own.
+        let text = unsafe { CStr::from_ptr(text) };
+        (answer, Some(text.to_str().unwrap().to_owned()))
+    }
+
+    /// The code, the address and the status.
+    pub fn proc_address_v2(self, name: &str, version: i32) -> (u32, *mut c_void, u32) {
+        let name = CString::new(name).unwrap();
+        let (mut address, mut status) = (POISON, POISONED);
+        let words =
+            [name.as_ptr() as usize, out(&mut address), version as usize, 0, out(&mut status)];
+        (self.call("cuGetProcAddress_v2", &words), address, status)
+    }
+
+    pub fn proc_address_v1(self, name: &str, version: i32) -> (u32, *mut c_void) {
+        let name = CString::new(name).unwrap();
+        let mut address = POISON;
+        let words = [name.as_ptr() as usize, out(&mut address), version as usize, 0];
+        (self.call("cuGetProcAddress", &words), address)
+    }
+}
+
+/// The word that an out-parameter travels as.
+pub fn out<T>(place: &mut T) -> usize {
+    ptr::from_mut(place) as usize
+}
+
+pub fn call_address(address: *mut c_void, words: &[usize]) -> u32 {
+    type FiveWords = unsafe extern "C" fn(usize, usize, usize, usize, usize) -> u32;
+    let word = |index: usize| words.get(index).copied().unwrap_or(0);
+    // SAFETY: a function of the simulated driver, which takes at most five words.
+    let function = unsafe { std::mem::transmute::<*mut c_void, FiveWords>(address) };
+    // SAFETY: the pointers among the words are null or live for the call; anything else must not
+    // crash it, which is a promise under test.
+    unsafe { function(word(0), word(1), word(2), word(3), word(4)) }
+}
+
+/// Runs a closure in a forked child and returns its answer. The child does nothing after it.
+pub fn in_forked_child(child: impl FnOnce() -> u32) -> u32 {
+    let mut ends = [0; 2];
+    // SAFETY: room for two descriptors.
+    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+    // SAFETY: the child calls into the simulated driver and then leaves through _exit.
+    match unsafe { libc::fork() } {
+        -1 => panic!("fork fails"),
+        0 => {
+            let answer = child().to_ne_bytes();
+            // SAFETY: a descriptor of this process and four readable bytes; _exit runs nothing.
+            unsafe {
+                libc::write(ends[1], answer.as_ptr().cast(), answer.len());
+                libc::_exit(0)
+            }
+        }
+        pid => {
+            let mut answer = [0; 4];
+            // SAFETY: descriptors of this process, four writable bytes, and our own child.
+            let read = unsafe {
+                libc::close(ends[1]);
+                let read = libc::read(ends[0], answer.as_mut_ptr().cast(), answer.len());
+                libc::close(ends[0]);
+                libc::waitpid(pid, ptr::null_mut(), 0);
+                read
+            };
+            assert_eq!(read, 4, "the child ended without an answer");
+            u32::from_ne_bytes(answer)
+        }
+    }
+}

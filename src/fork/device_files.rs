@@ -1,0 +1,75 @@
+//! The device files that a process has open.
+
+use std::fs;
+use std::io;
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+
+/// An open file of this process.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeviceFile {
+    /// Its descriptor.
+    pub descriptor: RawFd,
+    /// What the descriptor refers to.
+    pub path: PathBuf,
+}
+
+/// The `/dev/nvidia*` files that this process has open, in the order of their descriptors: opened by
+/// its own CUDA calls, or inherited through `fork`.
+///
+/// A child that will never use CUDA may close inherited ones, so that the parent's GPU memory goes
+/// with the parent (`libc::close`; nothing in the child may use the driver after that). A process
+/// that uses CUDA itself must not.
+///
+/// # Errors
+/// Those of reading `/proc/self/fd`.
+pub fn device_files() -> io::Result<Vec<DeviceFile>> {
+    open_files("/dev/nvidia")
+}
+
+/// The files that this process has open whose path begins with this text, in the order of their
+/// descriptors: [`device_files`] for a driver that keeps its files elsewhere, such as a simulated
+/// one.
+///
+/// # Errors
+/// Those of reading `/proc/self/fd`.
+pub fn open_files(prefix: impl AsRef<Path>) -> io::Result<Vec<DeviceFile>> {
+    let prefix = prefix.as_ref().as_os_str().as_encoded_bytes();
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc/self/fd")? {
+        let entry = entry?;
+        // A descriptor may be closed by now: that of this very listing, for one.
+        let Ok(path) = fs::read_link(entry.path()) else { continue };
+        let descriptor = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        match descriptor {
+            Some(descriptor) if path.as_os_str().as_encoded_bytes().starts_with(prefix) => {
+                found.push(DeviceFile { descriptor, path });
+            }
+            _ => {}
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn open_files_are_found_by_their_prefix() {
+        let folder = std::env::temp_dir().join(format!("device-files-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        let open = |name| File::create(folder.join(name)).unwrap();
+        let files = [open("nvidia0"), open("nvidiactl"), open("other")];
+        let found = open_files(folder.join("nvidia")).unwrap();
+        let descriptors: Vec<RawFd> = found.iter().map(|file| file.descriptor).collect();
+        assert_eq!(descriptors, [files[0].as_raw_fd(), files[1].as_raw_fd()]);
+        assert_eq!(found[0].path, folder.join("nvidia0"));
+        drop(files);
+        assert_eq!(open_files(&folder).unwrap(), []);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

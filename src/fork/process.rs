@@ -1,0 +1,123 @@
+//! Which process is this?
+//!
+//! A child forked after `cuInit` gets `CUDA_ERROR_NOT_INITIALIZED` from every driver call, and its
+//! copies of the parent's handles stand for nothing. The driver learns of a fork by a handler
+//! (`pthread_atfork`), and a child made by a bare `clone`, which runs no such handler, is worse off:
+//! there calls were seen to act on the parent's device, and to hang (driver 580).
+//!
+//! So handles of this crate remember the process that made them by a mark in a page that the kernel
+//! empties in every child, whatever made it (`MADV_WIPEONFORK`). The check is one load. Where the
+//! kernel has no such pages, a handler empties the mark, and the process id is the second witness.
+
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+
+/// The process that made something.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Process {
+    mark: &'static AtomicU32,
+    value: u32,
+    id: u32,
+}
+
+impl Process {
+    /// This process.
+    pub(crate) fn current() -> Self {
+        /// The last value given out. Children go on from their parent's, and so never repeat one.
+        static LAST: AtomicU32 = AtomicU32::new(0);
+        let mark = mark();
+        let mut value = mark.load(Ordering::Relaxed);
+        if value == 0 {
+            let new = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+            value = match mark.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => new,
+                Err(faster) => faster,
+            };
+        }
+        Self { mark, value, id: std::process::id() }
+    }
+
+    /// The process id.
+    pub(crate) fn id(self) -> u32 {
+        self.id
+    }
+
+    /// Whether this is that process and no child of it, at the cost of one load.
+    #[inline]
+    pub(crate) fn is_this_one(self) -> bool {
+        self.mark.load(Ordering::Relaxed) == self.value
+    }
+
+    /// Whether this process has that one's id, at the cost of a system call: the second witness.
+    #[cold]
+    pub(crate) fn has_this_id(self) -> bool {
+        self.id == std::process::id()
+    }
+}
+
+/// Where the mark is: 0 in a process that nothing asked about yet.
+static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+
+/// The mark for kernels that cannot empty a page; then the handler does.
+static EMPTIED_BY_HANDLER: AtomicU32 = AtomicU32::new(0);
+
+fn mark() -> &'static AtomicU32 {
+    let mut place = MARK.load(Ordering::Acquire);
+    if place.is_null() {
+        let new = emptied_by_kernel().unwrap_or_else(emptied_by_handler);
+        place = match MARK.compare_exchange(
+            ptr::null_mut(),
+            new,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        ) {
+            Ok(_) => new,
+            // The page made here stays unused, once.
+            Err(faster) => faster,
+        };
+    }
+    // SAFETY: the place is a static, or the start of a page that is never unmapped; both hold an
+    // integer that is only used atomically.
+    unsafe { &*place }
+}
+
+#[cfg(target_os = "linux")]
+fn emptied_by_kernel() -> Option<*mut AtomicU32> {
+    const SIZE: usize = size_of::<AtomicU32>();
+    // SAFETY: a new mapping at a place of the kernel's choice touches nothing that exists.
+    let page = unsafe {
+        libc::mmap(
+            ptr::null_mut(),
+            SIZE,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        )
+    };
+    if page == libc::MAP_FAILED {
+        return None;
+    }
+    // SAFETY: the advice is for the page mapped above, which holds nothing yet.
+    let advice = unsafe { libc::madvise(page, SIZE, libc::MADV_WIPEONFORK) };
+    (advice == 0).then_some(page.cast())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn emptied_by_kernel() -> Option<*mut AtomicU32> {
+    None
+}
+
+fn emptied_by_handler() -> *mut AtomicU32 {
+    extern "C" fn empty() {
+        EMPTIED_BY_HANDLER.store(0, Ordering::Relaxed);
+    }
+    // Not a `Once`: a child forked while another thread is inside one would wait for ever.
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if !REGISTERED.swap(true, Ordering::Relaxed) {
+        // SAFETY: the handler only stores to an atomic, which may be done in a forked child.
+        // Should registering fail (for lack of memory), the process id still tells.
+        let _ = unsafe { libc::pthread_atfork(None, None, Some(empty)) };
+    }
+    (&raw const EMPTIED_BY_HANDLER).cast_mut()
+}

@@ -1,0 +1,538 @@
+//! The example as its users meet it: arguments, environment, output and exit status.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+use simulated_libcuda::Simulator;
+
+/// The built example, which lies near this test's own executable. `cargo test` builds both; where
+/// this test alone was asked for, the example is built here.
+fn example() -> &'static Path {
+    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
+    EXAMPLE.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        let profile = test.ancestors().nth(2).unwrap();
+        let example = profile.join("examples/retain_only");
+        if !example.exists() {
+            let build = ["build", "--example", "retain_only"];
+            let _ = Command::new(env!("CARGO")).args(build).status();
+        }
+        assert!(
+            example.exists(),
+            "there is no {}: build the examples first, with the options of this test",
+            example.display()
+        );
+        example
+    })
+}
+
+/// The example with these arguments, and nothing in its environment that it would heed.
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(example());
+    command.args(arguments).env_remove("LOCAL_RANK");
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CUDA_") || name.starts_with("SIMULATED_CUDA_") {
+            command.env_remove(&*name);
+        }
+    }
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+/// A run on the simulator, of which the example has one of its own.
+fn simulate(arguments: &[&str]) -> Output {
+    run(&[&["--driver", "simulated"], arguments].concat())
+}
+
+/// A simulator as a library somewhere, which is steered by environment variables.
+struct Library(Simulator);
+
+impl Library {
+    fn new() -> Self {
+        Self(Simulator::start(0))
+    }
+
+    fn path(&self) -> &str {
+        self.0.path().to_str().unwrap()
+    }
+
+    /// Where the library has the name of the real one.
+    fn folder(&self) -> &Path {
+        self.0.path().parent().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = command(&[&["--driver", self.path()], arguments].concat());
+        command.env("SIMULATED_CUDA_DEVICES", "4");
+        command
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn status(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| panic!("{}: {}", output.status, text(&output.stderr)))
+}
+
+/// The one object that a run with `--json` prints, after the check of its exit status.
+#[track_caller]
+fn object(output: &Output, expected_status: i32) -> Value {
+    assert_eq!(status(output), expected_status, "{}", text(&output.stderr));
+    let lines = text(&output.stdout);
+    assert!(lines.ends_with('\n') && lines.lines().count() == 1, "one line: {lines}");
+    serde_json::from_str(lines).unwrap()
+}
+
+fn keys(object: &Value) -> Vec<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// One field of each device, in the order of the ordinals.
+fn column<'a>(object: &'a Value, field: &str) -> Vec<&'a Value> {
+    object["devices"].as_array().unwrap().iter().map(|device| &device[field]).collect()
+}
+
+/// The calls made for a device, without the prefix that they have in common, with their codes.
+fn calls(object: &Value, ordinal: usize) -> Vec<(&str, u64)> {
+    let calls = object["devices"][ordinal]["calls"].as_array().unwrap().iter();
+    calls
+        .map(|call| {
+            let name = call["call"].as_str().unwrap();
+            (name.strip_prefix("cuDevicePrimaryCtx").unwrap(), call["code"].as_u64().unwrap())
+        })
+        .collect()
+}
+
+fn is_uuid(value: &Value) -> bool {
+    let text = value.as_str().unwrap();
+    let groups: Vec<usize> = text.split('-').skip(1).map(str::len).collect();
+    text.starts_with("GPU-") && groups == [8, 4, 4, 4, 12]
+}
+
+#[test]
+fn releases_0_and_2_and_keeps_1() {
+    let output = simulate(&[]);
+    assert_eq!(status(&output), 0);
+    assert_eq!(text(&output.stderr), "");
+    let mut lines = text(&output.stdout).lines();
+
+    let driver = lines.next().unwrap();
+    assert!(driver.starts_with("driver /") && driver.ends_with(", simulated)"), "{driver}");
+    let kept = lines.next().unwrap();
+    assert!(kept.starts_with("kept   device 1, "), "{kept}");
+    assert_eq!(lines.next(), Some(""));
+
+    // The width of a UUID goes out of the comparison, and with it the UUID.
+    let table: Vec<String> = lines
+        .map(|line| {
+            let (device, rest) = line.split_at(8);
+            format!("{device}{}", rest.get(40..).unwrap_or_default())
+        })
+        .collect();
+    let expected = [
+        "device    outcome           driver calls",
+        "     0    released 1        cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
+        "                            cuDevicePrimaryCtxRelease_v2: CUDA_SUCCESS (0)",
+        "                            cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
+        "     1    kept              cuDevicePrimaryCtxRetain: CUDA_SUCCESS (0)",
+        "     2    released 1        cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
+        "                            cuDevicePrimaryCtxRelease_v2: CUDA_SUCCESS (0)",
+        "                            cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
+        "     3    already inactive  cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
+    ];
+    assert_eq!(table, expected);
+}
+
+#[test]
+fn json_has_these_keys_in_this_order() {
+    let report = object(&simulate(&["--json"]), 0);
+    assert_eq!(keys(&report), ["driver", "kept", "current_context_switched", "devices"]);
+    assert_eq!(keys(&report["driver"]), ["path", "version", "simulated"]);
+    assert!(Path::new(report["driver"]["path"].as_str().unwrap()).is_absolute());
+    assert!(report["driver"]["version"].as_i64().unwrap() >= 11000);
+    assert_eq!(report["driver"]["simulated"], true);
+    assert_eq!(keys(&report["kept"]), ["ordinal", "uuid", "pci_bus_id"]);
+    assert_eq!(report["kept"]["ordinal"], 1);
+    assert_eq!(report["kept"]["uuid"], report["devices"][1]["uuid"]);
+    assert_eq!(report["kept"]["pci_bus_id"].as_str().unwrap().split(':').count(), 3);
+    assert_eq!(report["current_context_switched"], false);
+
+    let outcomes = ["released", "kept", "released", "already_inactive"];
+    assert_eq!(column(&report, "outcome"), outcomes);
+    assert_eq!(column(&report, "ordinal"), [0, 1, 2, 3]);
+    assert!(column(&report, "uuid").into_iter().all(is_uuid));
+    for (device, outcome) in report["devices"].as_array().unwrap().iter().zip(outcomes) {
+        match outcome {
+            "released" => {
+                assert_eq!(keys(device), ["ordinal", "uuid", "outcome", "releases", "calls"]);
+                assert_eq!(device["releases"], 1);
+            }
+            _ => assert_eq!(keys(device), ["ordinal", "uuid", "outcome", "calls"]),
+        }
+        for call in device["calls"].as_array().unwrap() {
+            assert_eq!(keys(call), ["call", "code", "name"]);
+            assert_eq!(call["name"], "CUDA_SUCCESS");
+        }
+    }
+    assert_eq!(calls(&report, 0), [("GetState", 0), ("Release_v2", 0), ("GetState", 0)]);
+    assert_eq!(calls(&report, 1), [("Retain", 0)]);
+    assert_eq!(calls(&report, 3), [("GetState", 0)]);
+}
+
+#[test]
+fn dry_run_calls_nothing_that_changes_anything() {
+    let library = Library::new();
+    let log = std::env::temp_dir().join(format!("retain-only-calls-{}", std::process::id()));
+    let _ = fs::remove_file(&log);
+    let output = library
+        .command(&["--dry-run", "--json", "--stray", "none", "--keep", "3", "--releases", "2"])
+        .env("SIMULATED_CUDA_FOREIGN", "0:1,3:1")
+        .env("SIMULATED_CUDA_LOG", &log)
+        .output()
+        .unwrap();
+    let calls = fs::read_to_string(&log).unwrap();
+    fs::remove_file(&log).unwrap();
+
+    let plan = object(&output, 0);
+    assert_eq!(keys(&plan), ["driver", "dry_run", "kept", "devices"]);
+    assert_eq!(plan["dry_run"], true);
+    assert_eq!(plan["driver"]["simulated"], true);
+    assert_eq!(keys(&plan["kept"]), ["ordinal", "uuid", "pci_bus_id"]);
+    assert_eq!(column(&plan, "planned"), ["release", "keep", "already_inactive", "keep"]);
+    assert_eq!(keys(&plan["devices"][0]), ["ordinal", "uuid", "planned", "at_most"]);
+    assert_eq!(plan["devices"][0]["at_most"], 2);
+    assert_eq!(keys(&plan["devices"][1]), ["ordinal", "uuid", "planned"]);
+
+    let calls: Vec<Value> = calls.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let harmless = ["cuInit", "cuDriverGet", "cuDeviceGet", "cuDevicePrimaryCtxGetState"];
+    for call in &calls {
+        let function = call["function"].as_str().unwrap();
+        assert!(harmless.iter().any(|name| function.starts_with(name)), "{function}");
+    }
+    let state = calls.iter().filter(|call| call["function"] == "cuDevicePrimaryCtxGetState");
+    assert_eq!(state.map(|call| &call["device"]).collect::<Vec<_>>(), [0, 2]);
+}
+
+#[test]
+fn dry_run_prints_a_plan() {
+    let output = simulate(&["--dry-run"]);
+    assert_eq!(status(&output), 0);
+    let table = text(&output.stdout);
+    let planned: Vec<&str> = table.lines().skip(4).map(|line| line[50..].trim_end()).collect();
+    assert!(table.contains("outcome planned (dry run)"), "{table}");
+    assert_eq!(planned, ["release up to 1", "keep", "release up to 1", "already inactive"]);
+}
+
+#[test]
+fn keep_leaves_devices_alone() {
+    let report = object(&simulate(&["--json", "--keep", "2,3"]), 0);
+    assert_eq!(column(&report, "outcome"), ["released", "kept", "kept", "kept"]);
+    assert_eq!(calls(&report, 2), []);
+}
+
+#[test]
+fn releases_as_many_references_as_allowed() {
+    let strays = ["--json", "--stray", "0,0"];
+    let report = object(&simulate(&strays), 0);
+    assert_eq!(report["devices"][0]["outcome"], "still_active");
+    assert_eq!(report["devices"][0]["releases"], 1);
+
+    let report = object(&simulate(&[&strays[..], &["--releases", "2"]].concat()), 0);
+    assert_eq!(report["devices"][0]["outcome"], "released");
+    assert_eq!(report["devices"][0]["releases"], 2);
+    assert_eq!(calls(&report, 0).len(), 5);
+
+    let report = object(&simulate(&[&strays[..], &["--releases=0"]].concat()), 0);
+    assert_eq!(report["devices"][0]["outcome"], "still_active");
+    assert_eq!(report["devices"][0]["releases"], 0);
+}
+
+#[test]
+fn strays_are_where_they_are_asked_for() {
+    let report = object(&simulate(&["--json", "--stray", "none"]), 0);
+    assert_eq!(
+        column(&report, "outcome"),
+        ["already_inactive", "kept", "already_inactive", "already_inactive"]
+    );
+    let report = object(&simulate(&["--json", "--stray", "3,1"]), 0);
+    assert_eq!(
+        column(&report, "outcome"),
+        ["already_inactive", "kept", "already_inactive", "released"]
+    );
+}
+
+#[test]
+fn default_strays_are_left_on_a_simulator_by_path_too() {
+    let report = object(&Library::new().command(&["--json"]).output().unwrap(), 0);
+    assert_eq!(report["driver"]["simulated"], true);
+    assert_eq!(column(&report, "outcome"), ["released", "kept", "released", "already_inactive"]);
+}
+
+#[test]
+fn as_many_devices_as_asked_for() {
+    let report = object(&simulate(&["--json", "--devices", "2"]), 0);
+    assert_eq!(column(&report, "outcome"), ["released", "kept"]);
+    let report = object(&simulate(&["--json", "--devices", "1"]), 0);
+    assert_eq!(column(&report, "outcome"), ["kept"]);
+    assert_eq!(object(&simulate(&["--json", "--devices", "0"]), 3)["error"]["kind"], "no_device");
+}
+
+#[test]
+fn device_is_named_by_option_or_rank() {
+    let kept = |command: &mut Command| {
+        object(&command.output().unwrap(), 0)["kept"]["ordinal"].as_u64().unwrap()
+    };
+    let simulated = ["--json", "--driver", "simulated"];
+    assert_eq!(kept(command(&simulated).env("LOCAL_RANK", "3")), 3);
+    assert_eq!(kept(command(&simulated).env("LOCAL_RANK", "")), 1, "empty counts as not set");
+    let named = [&simulated[..], &["--device", "0"]].concat();
+    assert_eq!(kept(command(&named).env("LOCAL_RANK", "3")), 0);
+    assert_eq!(kept(command(&named).env("LOCAL_RANK", "x")), 0, "what is not needed is not read");
+}
+
+#[test]
+fn wrong_arguments_name_the_option_and_what_it_takes() {
+    #[rustfmt::skip]
+    let cases: &[(&[&str], &str, &str)] = &[
+        (&["--device", "x"],          "--device",   "whole number"),
+        (&["--device", "-1"],         "--device",   "whole number"),
+        (&["--device", "4294967296"], "--device",   "4294967295"),
+        (&["--device"],               "--device",   "whole number"),
+        (&["--device", ""],           "--device",   "whole number"),
+        (&["--driver"],               "--driver",   "auto, real, simulated"),
+        (&["--driver", ""],           "--driver",   "auto, real, simulated"),
+        (&["--devices", "many"],      "--devices",  "0 to 4096"),
+        (&["--devices", "4097"],      "--devices",  "0 to 4096"),
+        (&["--devices"],              "--devices",  "0 to 4096"),
+        (&["--devices", "2", "--driver", "real"],     "--devices", "simulated"),
+        (&["--devices", "2", "--driver", "/a/path"],  "--devices", "simulated"),
+        (&["--stray", "0,,2"],        "--stray",    "commas"),
+        (&["--stray", ""],            "--stray",    "commas"),
+        (&["--stray", "4294967296"],  "--stray",    "commas"),
+        (&["--stray"],                "--stray",    "commas"),
+        (&["--keep", "0;2"],          "--keep",     "commas"),
+        (&["--keep", "all"],          "--keep",     "commas"),
+        (&["--keep"],                 "--keep",     "commas"),
+        (&["--releases", "-1"],       "--releases", "whole number"),
+        (&["--releases", "1.5"],      "--releases", "whole number"),
+        (&["--releases", "4294967296"], "--releases", "4294967295"),
+        (&["--releases"],             "--releases", "whole number"),
+        (&["--dry-run=yes"],          "--dry-run",  "unexpected"),
+        (&["--json=pretty"],          "--json",     "unexpected"),
+        (&["--kepe", "2"],            "--kepe",     "--help"),
+        (&["-x"],                     "-x",         "--help"),
+        (&["2"],                      "\"2\"",      "--help"),
+    ];
+    for (arguments, option, accepted) in cases {
+        let output = run(arguments);
+        let message = text(&output.stderr);
+        assert_eq!(status(&output), 2, "{arguments:?}: {message}");
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+        assert_eq!(message.lines().count(), 1, "{arguments:?}: {message}");
+        assert!(message.contains(option) && message.contains(accepted), "{arguments:?}: {message}");
+    }
+}
+
+#[test]
+fn wrong_rank_is_named() {
+    for rank in ["first", "-1", "1 ", "4294967296"] {
+        let output = command(&["--json"]).env("LOCAL_RANK", rank).output().unwrap();
+        let error = object(&output, 2)["error"].clone();
+        assert_eq!(error["kind"], "wrong_arguments");
+        assert!(error["message"].as_str().unwrap().contains("LOCAL_RANK"), "{error}");
+        assert!(text(&output.stderr).contains("LOCAL_RANK"), "{rank}");
+    }
+}
+
+#[test]
+fn wrong_arguments_are_an_object_too() {
+    let output = run(&["--keep", "x", "--json"]);
+    let error = object(&output, 2);
+    assert_eq!(keys(&error), ["error"]);
+    assert_eq!(keys(&error["error"]), ERROR_KEYS);
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(text(&output.stderr).contains(message));
+}
+
+const ERROR_KEYS: [&str; 6] = ["kind", "call", "device", "code", "name", "message"];
+
+/// A run that ends for want of a driver or a device: the error, which is on standard error, too.
+#[track_caller]
+fn unusable(command: &mut Command) -> Value {
+    let output = command.arg("--json").output().unwrap();
+    let object = object(&output, 3);
+    assert_eq!(keys(&object), ["error"]);
+    let error = &object["error"];
+    assert_eq!(keys(error), ERROR_KEYS);
+    assert!(text(&output.stderr).contains(error["message"].as_str().unwrap()));
+    error.clone()
+}
+
+#[test]
+fn path_of_no_library() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let error = unusable(&mut command(&["--driver", path]));
+    assert_eq!(error["kind"], "library_not_found");
+    assert!(error["message"].as_str().unwrap().contains(path), "{error}");
+    let error = unusable(&mut command(&["--driver", "/nowhere/libcuda.so.1"]));
+    assert_eq!(error["kind"], "library_not_found");
+}
+
+#[test]
+fn library_that_is_no_driver() {
+    let error = unusable(&mut command(&["--driver", "libm.so.6"]));
+    assert_eq!(error["kind"], "not_a_driver");
+    assert!(error["message"].as_str().unwrap().contains("libm.so.6"), "{error}");
+}
+
+#[test]
+fn ordinal_out_of_range() {
+    for option in ["--device", "--keep", "--stray"] {
+        let error = unusable(&mut command(&["--driver", "simulated", option, "4"]));
+        assert_eq!(error["kind"], "no_such_device", "{option}");
+        assert_eq!(error["device"], 4, "{option}");
+        assert_eq!(error["code"], Value::Null, "{option}");
+    }
+    let error = unusable(command(&["--driver", "simulated"]).env("LOCAL_RANK", "8"));
+    assert_eq!(error["device"], 8);
+}
+
+#[test]
+fn no_visible_device() {
+    let error = unusable(command(&["--driver", "simulated"]).env("CUDA_VISIBLE_DEVICES", ""));
+    assert_eq!(error["kind"], "no_device");
+    assert_eq!(error["call"], "cuInit");
+    assert_eq!(error["code"], 100);
+    assert_eq!(error["name"], "CUDA_ERROR_NO_DEVICE");
+    assert!(error["message"].as_str().unwrap().contains("CUDA_VISIBLE_DEVICES=\"\""), "{error}");
+}
+
+#[test]
+fn device_that_cannot_be_retained() {
+    let library = Library::new();
+    let mut command = library.command(&["--stray", "none"]);
+    command.env("SIMULATED_CUDA_FAULT", "cuDevicePrimaryCtxRetain:1:2:refused:once:1");
+    let error = unusable(&mut command);
+    let message = error["message"].clone();
+    let expected = json!({
+        "kind": "driver",
+        "call": "cuDevicePrimaryCtxRetain",
+        "device": 1,
+        "code": 2,
+        "name": "CUDA_ERROR_OUT_OF_MEMORY",
+        "message": message,
+    });
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn one_failing_device_hides_nothing() {
+    let library = Library::new();
+    let fault = "cuDevicePrimaryCtxRelease_v2:1:999:refused:once:0";
+    let output = library.command(&["--json"]).env("SIMULATED_CUDA_FAULT", fault).output().unwrap();
+    let report = object(&output, 1);
+    assert_eq!(column(&report, "outcome"), ["failed", "kept", "released", "already_inactive"]);
+    assert_eq!(keys(&report["devices"][0]), ["ordinal", "uuid", "outcome", "error", "calls"]);
+    assert_eq!(keys(&report["devices"][0]["error"]), ERROR_KEYS);
+    assert_eq!(report["devices"][0]["error"]["name"], "CUDA_ERROR_UNKNOWN");
+    assert_eq!(calls(&report, 0), [("GetState", 0), ("Release_v2", 999)]);
+
+    let output = library.command(&[]).env("SIMULATED_CUDA_FAULT", fault).output().unwrap();
+    assert_eq!(status(&output), 1);
+    let last = text(&output.stdout).lines().last().unwrap();
+    assert!(
+        last.starts_with("device 0 failed: cuDevicePrimaryCtxRelease_v2 on device 0"),
+        "{last}"
+    );
+}
+
+#[test]
+fn code_that_no_header_knows_keeps_its_number() {
+    let library = Library::new();
+    let mut command = library.command(&["--json"]);
+    command.env("SIMULATED_CUDA_FAULT", "cuDevicePrimaryCtxGetState:1:12345:refused:once:3");
+    let report = object(&command.output().unwrap(), 1);
+    let call = &report["devices"][3]["calls"][0];
+    assert_eq!((&call["code"], &call["name"]), (&json!(12345), &Value::Null));
+}
+
+#[test]
+fn failing_state_fails_a_dry_run() {
+    let library = Library::new();
+    let mut command = library.command(&["--json", "--dry-run"]);
+    command.env("SIMULATED_CUDA_FAULT", "cuDevicePrimaryCtxGetState:1:999:refused:once:3");
+    let plan = object(&command.output().unwrap(), 1);
+    assert_eq!(column(&plan, "planned"), ["release", "keep", "release", "failed"]);
+    assert_eq!(keys(&plan["devices"][3]), ["ordinal", "uuid", "planned", "error"]);
+}
+
+#[test]
+fn identity_that_cannot_be_read_is_null() {
+    let library = Library::new();
+    let mut command = library.command(&["--json"]);
+    let fault =
+        "cuDeviceGetPCIBusId:1:999:refused:once,cuDeviceGetUuid_v2:1:999:refused:from_then_on";
+    command.env("SIMULATED_CUDA_FAULT", fault);
+    let report = object(&command.output().unwrap(), 0);
+    assert_eq!(report["kept"], json!({ "ordinal": 1, "uuid": null, "pci_bus_id": null }));
+}
+
+#[test]
+fn auto_takes_the_driver_that_has_a_device() {
+    let library = Library::new();
+    let mut command = command(&["--json"]);
+    command.env("LD_LIBRARY_PATH", library.folder()).env("SIMULATED_CUDA_DEVICES", "2");
+    let output = command.output().unwrap();
+    let report = object(&output, 0);
+    assert_eq!(report["driver"]["path"], "libcuda.so.1");
+    assert_eq!(column(&report, "outcome"), ["released", "kept"]);
+    assert!(text(&output.stderr).contains("using libcuda.so.1, which loads and has 2 devices"));
+}
+
+#[test]
+fn auto_simulates_where_there_is_no_device_and_says_why() {
+    let library = Library::new();
+    let mut command = command(&["--json"]);
+    command.env("LD_LIBRARY_PATH", library.folder()).env("SIMULATED_CUDA_STUB", "1");
+    let output = command.output().unwrap();
+    let report = object(&output, 0);
+    assert_eq!(report["driver"]["simulated"], true);
+    assert_eq!(report["devices"].as_array().unwrap().len(), 4);
+    let message = text(&output.stderr);
+    assert!(message.contains("using the simulated driver"), "{message}");
+    assert!(message.contains("libcuda.so.1 is the toolkit's stub"), "{message}");
+}
+
+#[test]
+fn help_says_every_option() {
+    for flag in ["--help", "-h"] {
+        let output = run(&[flag]);
+        assert_eq!(status(&output), 0);
+        for option in
+            ["device", "driver", "devices", "stray", "keep", "releases", "dry-run", "json"]
+        {
+            assert!(text(&output.stdout).contains(&format!("\n  --{option} ")), "{option}");
+        }
+    }
+}
+
+#[test]
+fn reader_that_has_seen_enough_is_no_failure() {
+    let mut command = command(&["--driver", "simulated", "--devices", "4096"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut message = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{message}");
+    assert_eq!(message, "");
+}

@@ -1,0 +1,36 @@
+//! What `sys::SOURCE` says of the raw layer is what the raw layer is.
+
+use cuda_primary_context::sys::{CUDA_VERSION, SOURCE};
+
+/// How a test run tells what the build must have used: the beginning of [`SOURCE`].
+const EXPECTED: &str = "CUDA_PRIMARY_CONTEXT_EXPECTED_SOURCE";
+
+fn dotted(version: u32) -> String {
+    format!("{}.{}", version / 1000, version % 1000 / 10)
+}
+
+#[test]
+fn source_is_the_expected_one() {
+    match std::env::var(EXPECTED) {
+        Ok(expected) => {
+            assert!(SOURCE.starts_with(&expected), "expected {expected:?}, built from {SOURCE:?}");
+        }
+        Err(_) => println!("skipped: {EXPECTED} does not say what to expect of {SOURCE:?}"),
+    }
+}
+
+#[test]
+fn generated_bindings_are_of_the_header_that_source_names() {
+    match SOURCE.strip_prefix("generated from cuda.h ") {
+        Some(version) => assert_eq!(version, dotted(CUDA_VERSION)),
+        None => assert!(SOURCE.starts_with("checked in: "), "{SOURCE}"),
+    }
+}
+
+#[test]
+fn checked_in_bindings_are_used_where_source_says_so() {
+    if SOURCE.starts_with("checked in: ") {
+        let constant = format!("pub const CUDA_VERSION: u32 = {CUDA_VERSION};");
+        assert!(include_str!("../src/sys/bindings.rs").contains(&constant), "{constant}");
+    }
+}

@@ -1,0 +1,208 @@
+//! What can go wrong before there is a driver: each its own error, with the fix in its text.
+
+mod support;
+
+use std::path::Path;
+
+use cuda_primary_context::sys::CUresult;
+use cuda_primary_context::{Driver, Error, PrimaryContext, PrimaryContextGuard};
+use simulated_libcuda::{Builder, Fault, Simulator};
+use support::{machine, machine_from};
+
+fn builder(devices: u32) -> Builder {
+    Simulator::builder().devices(devices).visible_devices(None)
+}
+
+fn load_error(builder: Builder) -> Error {
+    let simulator = builder.start();
+    Driver::load_from(simulator.path()).expect_err("this library is not usable")
+}
+
+#[test]
+fn driver_knows_its_devices_and_version() {
+    let machine = machine_from(builder(3).driver_version(12020));
+    assert_eq!(machine.driver.device_count(), 3);
+    assert_eq!(machine.driver.version(), 12020);
+    let ordinals: Vec<u32> = machine.driver.devices().map(|device| device.ordinal()).collect();
+    assert_eq!(ordinals, [0, 1, 2]);
+    assert_eq!(machine.driver.path(), machine.simulator.path());
+}
+
+#[test]
+fn devices_and_count_are_read_once() {
+    let machine = machine(4);
+    let calls = machine.calls_of(|| {
+        for device in machine.driver.devices() {
+            assert_eq!(device.as_raw(), machine.device(device.ordinal()).as_raw());
+        }
+    });
+    assert!(calls.is_empty(), "{calls:?}");
+}
+
+#[test]
+fn two_loads_of_one_library_are_one_driver() {
+    let machine = machine(2);
+    let context = PrimaryContext::retain(machine.device(0)).unwrap();
+    let again = Driver::load_from(machine.simulator.path()).unwrap();
+    assert_eq!(again, machine.driver);
+    assert_eq!(again.device(0).unwrap().handles(), Ok(1));
+    drop(context);
+}
+
+#[test]
+fn loads_by_many_threads_at_once_are_one_driver() {
+    let simulator = builder(2).start();
+    let drivers: Vec<Driver> = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| Driver::load_from(simulator.path()).unwrap())).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(drivers.iter().all(|driver| *driver == drivers[0]));
+}
+
+#[test]
+fn two_simulators_are_two_drivers() {
+    let (one, other) = (machine(1), machine(1));
+    assert_ne!(one.driver, other.driver);
+    let context = PrimaryContext::retain(one.device(0)).unwrap();
+    assert_eq!((one.references(), other.references()), (vec![1], vec![0]));
+    drop(context);
+}
+
+#[test]
+fn device_is_identified_without_a_context() {
+    let machine = machine(2);
+    let (zero, one) = (machine.device(0), machine.device(1));
+    assert_ne!(zero.uuid().unwrap(), one.uuid().unwrap());
+    assert_ne!(zero.pci_bus_id().unwrap(), one.pci_bus_id().unwrap());
+    assert!(!zero.name().unwrap().is_empty());
+    let major = cuda_primary_context::sys::CUdevice_attribute(75);
+    assert!(zero.attribute(major).unwrap() > 0);
+    let error = zero.attribute(cuda_primary_context::sys::CUdevice_attribute(100_000)).unwrap_err();
+    assert_eq!(error.code(), Some(CUresult::CUDA_ERROR_INVALID_VALUE));
+    assert_eq!(machine.references(), [0, 0]);
+}
+
+#[test]
+fn uuid_is_asked_for_once_and_of_the_older_function_where_there_is_no_newer() {
+    let new = machine(1);
+    let calls = new.calls_of(|| {
+        assert_eq!(new.device(0).uuid(), new.device(0).uuid());
+    });
+    assert_eq!(calls, ["cuDeviceGetUuid_v2@0"]);
+    let old = machine_from(builder(1).without(&["cuDeviceGetUuid_v2"]));
+    let calls = old.calls_of(|| {
+        old.device(0).uuid().unwrap();
+    });
+    assert_eq!(calls, ["cuDeviceGetUuid@0"]);
+}
+
+#[test]
+fn ordinals_out_of_range_are_refused_without_a_call() {
+    let machine = machine(2);
+    for ordinal in [2, 3, i32::MAX as u32, i32::MAX as u32 + 1, u32::MAX] {
+        let error = machine.driver.device(ordinal).unwrap_err();
+        assert_eq!(error, Error::NoSuchDevice { ordinal, count: 2 });
+        assert!(error.to_string().contains(&ordinal.to_string()), "{error}");
+    }
+}
+
+#[test]
+fn missing_library_names_what_was_tried() {
+    let error = Driver::load_from("/no/such/libcuda.so.1").unwrap_err();
+    let Error::LibraryNotFound { tried } = &error else { panic!("{error:?}") };
+    assert_eq!(tried.len(), 1);
+    assert_eq!(tried[0].library, Path::new("/no/such/libcuda.so.1"));
+    assert!(error.to_string().contains("No such file"), "{error}");
+    assert!(error.to_string().contains("install the driver"), "{error}");
+}
+
+#[test]
+fn file_that_is_no_library_is_named_with_the_loaders_reason() {
+    let error = Driver::load_from(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), "library_not_found");
+    assert!(error.to_string().contains("Cargo.toml"), "{error}");
+}
+
+#[test]
+fn name_with_a_nul_byte_is_refused() {
+    let error = Driver::load_from("lib\0cuda.so").unwrap_err();
+    assert!(error.to_string().contains("NUL"), "{error}");
+}
+
+#[test]
+fn library_that_is_no_driver_is_not_taken_for_one() {
+    let error = Driver::load_from("libc.so.6").unwrap_err();
+    let library = Path::new("libc.so.6").into();
+    assert_eq!(error, Error::NotADriver { library, missing: "cuInit".into() });
+}
+
+#[test]
+fn driver_too_old_names_the_function_and_both_versions() {
+    let old = builder(1).driver_version(10010).without(&["cuDevicePrimaryCtxRelease_v2"]);
+    let error = load_error(old);
+    let Error::DriverTooOld { symbol, driver, introduced, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!((&**symbol, *driver, *introduced), ("cuDevicePrimaryCtxRelease_v2", 10010, 11000));
+    let text = error.to_string();
+    assert!(text.contains("10.1") && text.contains("11.0"), "{text}");
+}
+
+#[test]
+fn function_that_the_version_should_have_is_another_error() {
+    let error = load_error(builder(1).without(&["cuCtxGetCurrent"]));
+    let Error::FunctionMissing { symbol, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(&**symbol, "cuCtxGetCurrent");
+}
+
+#[test]
+fn stub_is_told_from_a_driver() {
+    let error = load_error(builder(1).stub());
+    assert_eq!(error.kind(), "stub_library");
+    assert_eq!(error.code(), Some(CUresult::CUDA_ERROR_STUB_LIBRARY));
+    assert!(error.to_string().contains("LD_LIBRARY_PATH"), "{error}");
+}
+
+#[test]
+fn no_device_says_what_may_hide_them() {
+    let error = load_error(builder(0));
+    assert_eq!(error.kind(), "no_device");
+    let error = load_error(builder(2).visible_devices(Some("")));
+    assert_eq!((error.kind(), error.call()), ("no_device", Some("cuInit")));
+    assert!(error.to_string().contains("CUDA_VISIBLE_DEVICES"), "{error}");
+}
+
+#[test]
+fn visible_devices_renumber() {
+    let all = machine(3);
+    let some = machine_from(builder(3).visible_devices(Some("2,0")));
+    assert_eq!(some.driver.device_count(), 2);
+    assert_eq!(some.device(0).uuid(), all.device(2).uuid());
+    assert_eq!(some.device(1).uuid(), all.device(0).uuid());
+}
+
+#[test]
+fn failed_load_is_not_remembered() {
+    let simulator = builder(2).start();
+    for call in ["cuInit", "cuDriverGetVersion", "cuDeviceGetCount", "cuDeviceGet"] {
+        simulator.inject(Fault::of(call, 1).code(999).refused().once());
+        let error = Driver::load_from(simulator.path()).unwrap_err();
+        assert_eq!((error.call(), error.code()), (Some(call), Some(CUresult::CUDA_ERROR_UNKNOWN)));
+    }
+    assert!(Driver::load_from(simulator.path()).is_ok());
+}
+
+#[test]
+fn codes_nobody_knows_keep_their_number() {
+    let machine = machine(2);
+    machine.stray(&[1, 0]);
+    machine.simulator.inject(Fault::at_call(1).code(777_777).refused().from_then_on());
+    let error = PrimaryContextGuard::retain_only(machine.device(1)).unwrap_err();
+    assert_eq!(error.code(), Some(CUresult(777_777)));
+    assert!(error.to_string().contains("777777"), "{error}");
+    for (_, state) in machine.driver.primary_contexts() {
+        assert_eq!(state.unwrap_err().code(), Some(CUresult(777_777)));
+    }
+}

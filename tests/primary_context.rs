@@ -1,0 +1,199 @@
+//! One retain: how it is taken, given back, given away, and what a failure leaves.
+
+mod support;
+
+use cuda_primary_context::sys::{CUctx_flags, CUresult};
+use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard};
+use simulated_libcuda::Fault;
+use support::{machine, outcomes};
+
+const RETAIN: &str = "cuDevicePrimaryCtxRetain";
+const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
+
+#[test]
+fn handle_is_one_reference() {
+    let machine = machine(2);
+    let first = PrimaryContext::retain(machine.device(1)).unwrap();
+    let second = PrimaryContext::retain(machine.device(1)).unwrap();
+    assert_eq!(machine.references(), [0, 2]);
+    assert_eq!(machine.device(1).handles(), Ok(2));
+    drop(first);
+    assert_eq!(machine.references(), [0, 1]);
+    second.release().unwrap();
+    assert_eq!(machine.references(), [0, 0]);
+    assert_eq!(machine.device(1).handles(), Ok(0));
+}
+
+#[test]
+fn retain_makes_nothing_current_and_drop_takes_nothing_off() {
+    let machine = machine(2);
+    machine.stray(&[1, 0]);
+    machine.simulator.set_current(Some(0));
+    let before = machine.simulator.stack();
+    let calls = machine.calls_of(|| drop(PrimaryContext::retain(machine.device(1)).unwrap()));
+    assert_eq!(calls, ["cuDevicePrimaryCtxRetain@1", "cuDevicePrimaryCtxRelease_v2@1"]);
+    assert_eq!(machine.simulator.stack(), before);
+}
+
+#[test]
+fn second_generation_of_entry_points_is_called() {
+    let machine = machine(1);
+    PrimaryContext::retain(machine.device(0)).unwrap().release().unwrap();
+    machine.device(0).set_primary_context_flags(CUctx_flags(4)).unwrap();
+    // SAFETY: nothing uses the simulated context.
+    unsafe { machine.device(0).reset_primary_context() }.unwrap();
+    for function in ["Release", "SetFlags", "Reset"] {
+        let count =
+            |suffix| machine.simulator.count(&format!("cuDevicePrimaryCtx{function}{suffix}"));
+        assert_eq!((count("_v2"), count("")), (1, 0), "{function}");
+    }
+}
+
+#[test]
+fn flags_and_state_are_read_back() {
+    let machine = machine(2);
+    let device = machine.device(1);
+    let state = device.primary_context_state().unwrap();
+    assert!(!state.active);
+    device.set_primary_context_flags(CUctx_flags::CU_CTX_SCHED_BLOCKING_SYNC).unwrap();
+    let context = PrimaryContext::retain(device).unwrap();
+    let state = device.primary_context_state().unwrap();
+    assert!(state.active);
+    assert_eq!(state.flags, CUctx_flags::CU_CTX_SCHED_BLOCKING_SYNC);
+    assert_eq!(machine.simulator.flags(1), state.flags.0);
+    drop(context);
+}
+
+#[test]
+fn refused_flags_are_an_error() {
+    let machine = machine(1);
+    let error = machine.device(0).set_primary_context_flags(CUctx_flags(0x4000_0000)).unwrap_err();
+    assert_eq!(error.call(), Some("cuDevicePrimaryCtxSetFlags_v2"));
+    assert_eq!(error.code(), Some(CUresult::CUDA_ERROR_INVALID_VALUE));
+}
+
+#[test]
+fn failed_retain_holds_nothing() {
+    let machine = machine(1);
+    machine.simulator.inject(Fault::of(RETAIN, 1).code(46).refused().once());
+    let error = PrimaryContext::retain(machine.device(0)).unwrap_err();
+    let code = CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE;
+    assert_eq!(error, Error::Driver { call: RETAIN, device: Some(0), code });
+    assert_eq!(machine.references(), [0]);
+    assert_eq!(machine.device(0).handles(), Ok(0));
+}
+
+#[test]
+fn failed_release_hands_the_handle_back() {
+    let machine = machine(1);
+    let context = PrimaryContext::retain(machine.device(0)).unwrap();
+    machine.simulator.inject(Fault::of(RELEASE, 1).code(999).refused().once());
+    let (error, context) = context.release().unwrap_err();
+    assert_eq!(error.code(), Some(CUresult::CUDA_ERROR_UNKNOWN));
+    assert_eq!((machine.references()[0], machine.device(0).handles()), (1, Ok(1)));
+    context.release().unwrap();
+    assert_eq!((machine.references()[0], machine.device(0).handles()), (0, Ok(0)));
+    assert_eq!(machine.simulator.count(RELEASE), 2, "once refused, once done");
+}
+
+#[test]
+fn drop_counts_what_it_could_not_give_back() {
+    let machine = machine(1);
+    for (code, counted) in [(3, 0), (4, 0), (201, 0), (999, 1), (777_777, 2)] {
+        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        machine.simulator.inject(Fault::of(RELEASE, 1).code(code).refused().once());
+        drop(context);
+        machine.simulator.clear_faults();
+        assert_eq!(machine.driver.unreleased(), counted, "after {code}");
+        assert_eq!(machine.device(0).handles(), Ok(0));
+    }
+}
+
+#[test]
+fn retain_if_active_creates_nothing() {
+    let machine = machine(2);
+    machine.stray(&[1, 0]);
+    let found = PrimaryContext::retain_if_active(machine.device(0)).unwrap();
+    assert_eq!(machine.references(), [2, 0]);
+    assert!(PrimaryContext::retain_if_active(machine.device(1)).unwrap().is_none());
+    assert_eq!(machine.references(), [2, 0]);
+    drop(found.unwrap());
+    assert_eq!(machine.references(), [1, 0]);
+}
+
+#[test]
+fn leaked_reference_is_somebody_elses() {
+    let machine = machine(2);
+    let raw = PrimaryContext::retain(machine.device(0)).unwrap().leak();
+    assert_eq!((machine.references()[0], machine.device(0).handles()), (1, Ok(0)));
+    // SAFETY: the reference was just given away, and nobody else has it.
+    let adopted = unsafe { PrimaryContext::adopt(machine.device(0), raw) }.unwrap();
+    assert_eq!(machine.device(0).handles(), Ok(1));
+    assert_eq!(adopted.as_raw(), raw);
+    drop(adopted);
+    assert_eq!(machine.references(), [0, 0]);
+}
+
+#[test]
+fn leaked_reference_counts_as_stale() {
+    let machine = machine(2);
+    let _ = PrimaryContext::retain(machine.device(0)).unwrap().leak();
+    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+    assert_eq!(outcomes(&guard)[0].kind(), "released");
+}
+
+#[test]
+fn scope_makes_current_and_restores() {
+    let machine = machine(2);
+    machine.stray(&[1, 0]);
+    machine.simulator.set_current(Some(0));
+    let before = machine.simulator.stack();
+    let context = PrimaryContext::retain(machine.device(1)).unwrap();
+    let scope = context.make_current().unwrap();
+    assert_eq!(machine.simulator.stack().len(), 2);
+    assert_eq!(scope.context().device(), machine.device(1));
+    drop(scope);
+    assert_eq!(machine.simulator.stack(), before);
+    context.make_current().unwrap().leave().unwrap();
+    assert_eq!(machine.simulator.stack(), before);
+}
+
+#[test]
+fn scope_that_cannot_be_entered_or_left_says_so() {
+    let machine = machine(1);
+    let context = PrimaryContext::retain(machine.device(0)).unwrap();
+    machine.simulator.inject(Fault::of("cuCtxPushCurrent_v2", 1).code(700).refused().once());
+    let error = context.make_current().unwrap_err();
+    assert_eq!((error.call(), error.code()), (Some("cuCtxPushCurrent_v2"), Some(CUresult(700))));
+    assert!(machine.simulator.stack().is_empty());
+    let scope = context.make_current().unwrap();
+    machine.simulator.inject(Fault::of("cuCtxPopCurrent_v2", 1).code(700).refused().once());
+    let error = scope.leave().unwrap_err();
+    assert_eq!((error.call(), error.code()), (Some("cuCtxPopCurrent_v2"), Some(CUresult(700))));
+}
+
+#[test]
+fn audit_sees_everybodys_contexts_and_creates_none() {
+    let machine = machine(3);
+    machine.stray(&[0, 0, 1]);
+    let mine = PrimaryContext::retain(machine.device(0)).unwrap();
+    machine
+        .simulator
+        .inject(Fault::of("cuDevicePrimaryCtxGetState", 1).device(1).code(999).refused().once());
+    let calls = machine.calls_of(|| {
+        let contexts = machine.driver.primary_contexts();
+        assert_eq!(contexts.len(), 3);
+        let states: Vec<_> = contexts
+            .map(|(device, state)| (device.ordinal(), state.map(|state| state.active)))
+            .collect();
+        let failure = Error::Driver {
+            call: "cuDevicePrimaryCtxGetState",
+            device: Some(1),
+            code: CUresult::CUDA_ERROR_UNKNOWN,
+        };
+        assert_eq!(states, [(0, Ok(true)), (1, Err(failure)), (2, Ok(true))]);
+    });
+    assert_eq!(calls.len(), 3);
+    assert_eq!(machine.references(), [1, 0, 1]);
+    drop(mine);
+}

@@ -1,0 +1,63 @@
+//! A simulated driver of a test's own, and the words most tests need about it.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+pub mod processes;
+
+use cuda_primary_context::{Device, Driver, Outcome, PrimaryContextGuard};
+use simulated_libcuda::{Builder, Simulator};
+
+/// A simulator and the driver loaded from it.
+pub struct Machine {
+    pub simulator: Simulator,
+    pub driver: Driver,
+}
+
+/// A machine with this many devices, none of them active.
+pub fn machine(devices: u32) -> Machine {
+    machine_from(Simulator::builder().devices(devices).visible_devices(None))
+}
+
+pub fn machine_from(builder: Builder) -> Machine {
+    let simulator = builder.start();
+    let driver = Driver::load_from(simulator.path()).expect("the simulator loads");
+    Machine { simulator, driver }
+}
+
+impl Machine {
+    pub fn device(&self, ordinal: u32) -> Device {
+        self.driver.device(ordinal).expect("the machine has the device")
+    }
+
+    /// The references on each device.
+    pub fn references(&self) -> Vec<u32> {
+        (0..self.driver.device_count()).map(|device| self.simulator.references(device)).collect()
+    }
+
+    /// Leaves references of somebody else on these devices.
+    pub fn stray(&self, references: &[u32]) {
+        for (device, references) in (0..).zip(references) {
+            self.simulator.foreign_retain(device, *references);
+        }
+    }
+
+    /// What `action` calls, as `function@device`.
+    pub fn calls_of(&self, action: impl FnOnce()) -> Vec<String> {
+        self.simulator.clear_calls();
+        self.simulator.record_calls(true);
+        action();
+        self.simulator.record_calls(false);
+        let calls = self.simulator.calls();
+        calls
+            .iter()
+            .map(|call| match call.device {
+                Some(device) => format!("{}@{device}", call.function),
+                None => call.function.to_string(),
+            })
+            .collect()
+    }
+}
+
+/// The outcomes of a guard's report, in the order of the ordinals.
+pub fn outcomes(guard: &PrimaryContextGuard) -> Vec<Outcome> {
+    guard.report().devices().map(|device| device.outcome()).collect()
+}

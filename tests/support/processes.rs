@@ -1,0 +1,87 @@
+//! Tests that fork, exit or poison their process run in one of their own.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::env;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Output};
+
+/// Runs `body` in a process of its own: this test binary again, with this one test on its main
+/// thread and no other thread beside it.
+pub fn in_own_process(test: &str, body: impl FnOnce()) {
+    let output = run_again(test, body);
+    if let Some(output) = output {
+        assert!(
+            output.status.success(),
+            "{test} in a process of its own: {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+    }
+}
+
+/// As [`in_own_process`], with what that process left; nothing in that process itself.
+pub fn run_again(test: &str, body: impl FnOnce()) -> Option<Output> {
+    const MARK: &str = "TEST_IN_OWN_PROCESS";
+    if env::var_os(MARK).is_some_and(|running| running == test) {
+        body();
+        return None;
+    }
+    let mut command = Command::new(env::current_exe().expect("the test binary has a path"));
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(MARK, test);
+    Some(command.output().expect("the test binary runs again"))
+}
+
+/// How a child is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Birth {
+    /// `fork`, which runs the handlers of `pthread_atfork`.
+    Fork,
+    /// A bare `clone`, which runs none.
+    Clone,
+}
+
+pub const BIRTHS: [Birth; 2] = [Birth::Fork, Birth::Clone];
+
+/// Runs `body` in a child of this process; its answer is the child's exit status, and a panic is
+/// 101. A child that has not ended after ten seconds is killed, and that is its status.
+pub fn in_child(birth: Birth, body: impl FnOnce() -> i32) -> ExitStatus {
+    // SAFETY: the caller's process has no second thread at work, so that the child is as able as
+    // the parent; it ends by _exit and runs nothing of the parent's.
+    let child = match birth {
+        Birth::Fork => unsafe { libc::fork() },
+        Birth::Clone => {
+            let (flags, none) = (libc::SIGCHLD, 0);
+            // SAFETY: without a new stack and without shared memory, clone is a fork.
+            let child = unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) };
+            child as libc::pid_t
+        }
+    };
+    assert!(child >= 0, "a child is made");
+    if child == 0 {
+        let body = std::panic::AssertUnwindSafe(body);
+        let status = std::panic::catch_unwind(body).unwrap_or(101);
+        // SAFETY: ends the child at once, without handlers or destructors of the parent's.
+        unsafe { libc::_exit(status) }
+    }
+    wait(child)
+}
+
+/// Waits for a child, at most ten seconds.
+fn wait(child: libc::pid_t) -> ExitStatus {
+    for _ in 0..2000 {
+        let mut status = 0;
+        // SAFETY: the status is an int of ours, the child is this process's.
+        let ended = unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) };
+        if ended == child {
+            return ExitStatus::from_raw(status);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let mut status = 0;
+    // SAFETY: the child is this process's and not waited for yet.
+    unsafe { libc::kill(child, libc::SIGKILL) };
+    // SAFETY: as above.
+    unsafe { libc::waitpid(child, &mut status, 0) };
+    ExitStatus::from_raw(status)
+}
