@@ -95,6 +95,7 @@ mod report;
 mod result_codes;
 mod retain_only;
 mod stale_release;
+mod sweep;
 pub mod sys;
 #[cfg(test)]
 mod toolkit_search;

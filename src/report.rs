@@ -110,6 +110,15 @@ impl Report {
         self.lines.push(line);
     }
 
+    /// The lines so far, with their devices.
+    pub(crate) fn lines_mut(&mut self) -> impl Iterator<Item = (Device, &mut Line)> {
+        self.kept.driver().devices().zip(&mut self.lines)
+    }
+
+    pub(crate) fn line(&self, device: Device) -> Line {
+        self.lines[device.ordinal() as usize]
+    }
+
     pub(crate) fn set_thread(&mut self, change: CurrentContextChange, failure: Option<Error>) {
         self.current_context = change;
         self.thread_failure = failure;
@@ -191,7 +200,7 @@ impl<'a> DeviceReport<'a> {
             End::Inactive => Outcome::Released { releases: number },
             End::Active => Outcome::StillActive { releases: number },
             End::Held => Outcome::HeldHere { handles: number },
-            End::Failed => Outcome::Failed(self.failure()),
+            End::Failed | End::Pending => Outcome::Failed(self.failure()),
             End::ThreadFailed => Outcome::Failed(
                 self.report.thread_failure.clone().unwrap_or_else(|| self.failure()),
             ),
@@ -238,6 +247,8 @@ enum End {
     Active,
     Held,
     Failed,
+    /// Not at its end yet.
+    Pending,
     /// Not released, for the thread that asked has the context current.
     ThreadFailed,
 }
@@ -250,7 +261,17 @@ impl Line {
     pub(crate) const UNTOUCHED: Self = Self::new(End::Untouched, 0);
     pub(crate) const RETAINED: Self = Self::new(End::Retained, 1);
     /// No call was made yet.
-    pub(crate) const EMPTY: Self = Self::new(End::Failed, 0);
+    pub(crate) const PENDING: Self = Self::new(End::Pending, 0);
+
+    /// Whether the device is one to release, and was not yet.
+    #[inline]
+    pub(crate) fn is_pending(&self) -> bool {
+        self.end == End::Pending
+    }
+
+    pub(crate) fn is_still_active(&self) -> bool {
+        self.end == End::Active
+    }
 
     /// How many references were released so far.
     #[inline]

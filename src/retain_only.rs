@@ -2,14 +2,12 @@
 
 use std::fmt;
 
-use crate::current_context::{self, Raw, ThreadContext};
 use crate::device::Device;
 use crate::error::Error;
-use crate::loaded::Ledger;
-use crate::primary_context::{PrimaryContext, release_once};
-use crate::report::{CurrentContextChange, Line, Report};
+use crate::primary_context::PrimaryContext;
+use crate::report::Report;
 use crate::stale_release::StaleRelease;
-use crate::sys::CUresult;
+use crate::sweep::Sweep;
 
 /// The primary context of the one device that this process keeps, and the report on the others.
 ///
@@ -101,12 +99,9 @@ impl PrimaryContextGuard {
         // The context is owned from here on. Nothing below panics, so that it is never dropped
         // under the lock, which it takes itself.
         let mut sweep = Sweep::new(&context, policy, &ledger);
-        for other in device.driver().devices() {
-            report.push(match other {
-                _ if other == device => Line::RETAINED,
-                _ if policy.keeps(other) => Line::UNTOUCHED,
-                _ => sweep.release(other),
-            });
+        match policy.release_threads() {
+            0 | 1 => sweep.one_by_one(&mut report),
+            threads => sweep.all_at_once(&mut report, threads),
         }
         let Sweep { change, failure, .. } = sweep;
         report.set_thread(change, failure);
@@ -156,108 +151,5 @@ impl fmt::Debug for PrimaryContextGuard {
             .field("context", &self.context)
             .field("report", &self.report)
             .finish()
-    }
-}
-
-/// One walk over the other devices, under the lock.
-struct Sweep<'a> {
-    kept: &'a PrimaryContext,
-    policy: &'a StaleRelease,
-    ledger: &'a Ledger,
-    /// What the calling thread has current; asked before the first release.
-    thread: Option<ThreadContext>,
-    change: CurrentContextChange,
-    /// Why the thread could not be seen off a context. A thread that cannot be looked into may have
-    /// any of them current.
-    failure: Option<Error>,
-}
-
-impl<'a> Sweep<'a> {
-    fn new(kept: &'a PrimaryContext, policy: &'a StaleRelease, ledger: &'a Ledger) -> Self {
-        let change = CurrentContextChange::Unchanged;
-        Self { kept, policy, ledger, thread: None, change, failure: None }
-    }
-
-    /// Releases one device as the policy allows, asking for its state before every release.
-    #[inline]
-    fn release(&mut self, other: Device) -> Line {
-        let mut line = Line::EMPTY;
-        let mut previous = None;
-        loop {
-            let active = match other.query_state() {
-                Ok(state) => {
-                    line.record(CUresult::CUDA_SUCCESS);
-                    state.active
-                }
-                Err(code) => {
-                    line.record(code);
-                    return line.failed();
-                }
-            };
-            if !active {
-                return line.inactive();
-            }
-            if line.releases() == 0 {
-                let handles = self.ledger[other.ordinal() as usize];
-                if handles > 0 {
-                    return line.held(handles);
-                }
-            }
-            if line.releases() == self.policy.releases() {
-                self.restore(other, previous);
-                return line.still_active();
-            }
-            if line.releases() == 0 {
-                match self.leave(other) {
-                    Ok(left) => previous = left,
-                    Err(error) => {
-                        self.failure = Some(error);
-                        return line.thread_failed();
-                    }
-                }
-            }
-            if !line.record_release(release_once(other)) {
-                return match line.last() {
-                    // Somebody else released the last reference since the state was read.
-                    CUresult::CUDA_ERROR_INVALID_CONTEXT => line.inactive(),
-                    _ => line.failed(),
-                };
-            }
-        }
-    }
-
-    /// Sees to it that the calling thread is not on a context of this device, and answers the one
-    /// that it was on, if it was.
-    fn leave(&mut self, other: Device) -> Result<Option<Raw>, Error> {
-        let thread = match (&self.thread, &self.failure) {
-            (Some(known), _) => *known,
-            (None, Some(failure)) => return Err(failure.clone()),
-            (None, None) => ThreadContext::query(other.loaded())?,
-        };
-        let left = match thread {
-            ThreadContext::Of(device, raw) if device == other.as_raw() => Some(raw),
-            ThreadContext::Destroyed => None,
-            ThreadContext::Nothing | ThreadContext::Of(..) => {
-                self.thread = Some(thread);
-                return Ok(None);
-            }
-        };
-        // Should it not be possible to leave this device's context, others may still be released;
-        // a thread on a context of nobody knows which device cannot be helped at all.
-        self.thread = left.map(|_| thread);
-        let (kept, context) = (self.kept.device(), self.kept.into());
-        current_context::replace(kept, context)?;
-        self.thread = Some(ThreadContext::Of(kept.as_raw(), context));
-        self.change = CurrentContextChange::Switched { from: left.map(|_| other) };
-        Ok(left)
-    }
-
-    /// Makes the thread's context what it was before a release that did not end it.
-    fn restore(&mut self, other: Device, previous: Option<Raw>) {
-        let Some(raw) = previous else { return };
-        self.change = match current_context::replace(other, raw) {
-            Ok(()) => CurrentContextChange::Unchanged,
-            Err(error) => CurrentContextChange::NotRestored(error),
-        };
     }
 }
