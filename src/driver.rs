@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::ptr;
+use std::sync::atomic::AtomicPtr;
 
+use crate::append_only::AppendOnly;
 use crate::device::Device;
 use crate::error::Error;
 use crate::library::Library;
@@ -22,15 +24,8 @@ pub struct Driver {
     loaded: &'static Loaded,
 }
 
-/// A place in the list of drivers loaded so far, which only grows. Failed loads are not in it.
-type Place = OnceLock<Box<Listed>>;
-
-struct Listed {
-    loaded: Loaded,
-    next: Place,
-}
-
-static FIRST: Place = Place::new();
+/// The drivers loaded so far. Failed loads are not among them.
+static LOADED: AppendOnly<Loaded> = AppendOnly::starting_at(AtomicPtr::new(ptr::null_mut()));
 
 impl Driver {
     /// Loads NVIDIA's driver, initialises it and reads the devices that it shows this process.
@@ -84,6 +79,13 @@ impl Driver {
         self.loaded.version()
     }
 
+    /// Whether this is the simulated driver of the crate `simulated-libcuda`, known by a function of
+    /// its own, and not one that has GPUs.
+    #[must_use]
+    pub fn is_simulated(self) -> bool {
+        self.loaded.library().symbol(c"simulated_cuda_version").is_some()
+    }
+
     /// How many devices the driver shows this process. Read once, at load.
     #[doc(alias = "cuDeviceGetCount")]
     #[must_use]
@@ -125,43 +127,25 @@ impl Driver {
 
     /// Finds the driver among those loaded, or initialises it and adds it to them.
     fn initialise(library: Library, path: &Path) -> Result<Self, Error> {
-        let mut place = &FIRST;
-        while let Some(listed) = place.get() {
-            if listed.loaded.is(library) {
-                listed.loaded.check_process()?;
-                return Ok(Self { loaded: &listed.loaded });
-            }
-            place = &listed.next;
+        if let Some(loaded) = LOADED.iter().find(|loaded| loaded.is(library)) {
+            loaded.check_process()?;
+            return Ok(Self { loaded });
         }
-        let mut new = Box::new(Listed { loaded: Loaded::new(library, path)?, next: Place::new() });
-        loop {
-            // Another thread may have been faster, with this library or with another.
-            let (listed, refused) = match place.set(new) {
-                Ok(()) => (place.get(), None),
-                Err(new) => (place.get(), Some(new)),
-            };
-            let listed = listed.expect("a place that was just set, or refused as set, is set");
-            match refused {
-                Some(refused) if !listed.loaded.is(library) => {
-                    new = refused;
-                    place = &listed.next;
-                }
-                _ => return Ok(Self { loaded: &listed.loaded }),
-            }
-        }
+        // Another thread may have been faster, with this library or with another.
+        let new = Loaded::new(library, path)?;
+        Ok(Self { loaded: LOADED.add_unless(new, |loaded| loaded.is(library)) })
     }
 }
 
 /// Whether a driver was loaded in a process that this one was forked from.
 pub(crate) fn any_of_a_parent() -> bool {
-    std::iter::successors(FIRST.get(), |listed| listed.next.get())
-        .any(|listed| listed.loaded.check_process().is_err())
+    LOADED.iter().any(|loaded| loaded.check_process().is_err())
 }
 
 /// Two handles are equal when they stand for one loaded library.
 impl PartialEq for Driver {
     fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.loaded, other.loaded)
+        ptr::eq(self.loaded, other.loaded)
     }
 }
 

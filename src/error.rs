@@ -20,9 +20,7 @@ pub enum Error {
     },
 
     /// No driver library could be loaded.
-    #[error("no CUDA driver library could be loaded ({}); \
-             it comes with NVIDIA's driver, not with the CUDA toolkit: install the driver, or in a \
-             container ask for the GPU (for instance docker run --gpus all)", attempts(.tried))]
+    #[error("no CUDA driver library could be loaded ({}){}", attempts(.tried), origin(.tried))]
     LibraryNotFound {
         /// Every name tried, and what the dynamic loader said of it.
         tried: Vec<Attempt>,
@@ -193,6 +191,17 @@ fn attempts(tried: &[Attempt]) -> String {
         }
     });
     lines.collect::<Vec<_>>().join("; ")
+}
+
+/// Where the driver comes from, for those who did not name a file of their own.
+fn origin(tried: &[Attempt]) -> &'static str {
+    match tried.iter().any(|attempt| attempt.library == Path::new("libcuda.so.1")) {
+        true => {
+            "; libcuda.so.1 comes with NVIDIA's driver, not with the CUDA toolkit: install the \
+             driver, or in a container ask for the GPU (for instance docker run --gpus all)"
+        }
+        false => "",
+    }
 }
 
 fn visibility(visible_devices: Option<&str>) -> String {

@@ -78,22 +78,28 @@
 //! It does not say how much memory a release gave back (nobody but the driver knows), and does not
 //! close what a forked child inherited.
 
+mod append_only;
 mod audit;
 mod current_context;
 mod device;
 mod driver;
 mod entry_points;
 mod error;
+mod events;
 pub mod fork;
 #[cfg(test)]
 mod function_table;
+mod ledger;
 mod library;
+mod line;
 mod loaded;
 mod primary_context;
 mod raw_function;
 mod report;
 mod result_codes;
 mod retain_only;
+#[cfg(feature = "serde")]
+mod serialize;
 mod stale_release;
 mod sweep;
 pub mod sys;
@@ -110,6 +116,12 @@ pub use raw_function::{Function, FunctionPointer};
 pub use report::{Call, CurrentContextChange, DeviceReport, Outcome, Report};
 pub use retain_only::PrimaryContextGuard;
 pub use stale_release::{Plan, Planned, StaleRelease};
+
+/// What the modules use that loom goes through.
+mod sync {
+    pub(crate) use std::sync::atomic::{AtomicPtr, Ordering};
+    pub(crate) use std::sync::{Mutex, MutexGuard, TryLockError};
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

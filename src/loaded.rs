@@ -1,15 +1,17 @@
 //! What is kept of a driver for the rest of the process: its functions, its devices, and the ledger
-//! of the handles alive on each, behind the lock that serialises retains and releases.
+//! of the handles alive on each.
 
 use std::ffi::{CStr, c_int};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, TryLockError};
+use std::sync::{MutexGuard, OnceLock};
 
 use crate::device::Uuid;
 use crate::entry_points::{EntryPoints, Missing};
 use crate::error::Error;
 use crate::fork::Process;
+pub(crate) use crate::ledger::Ledger;
+use crate::ledger::LedgerLock;
 use crate::library::Library;
 use crate::raw_function::Addresses;
 use crate::sys::{self, CUresult};
@@ -22,7 +24,7 @@ pub(crate) struct Loaded {
     version: i32,
     devices: Box<[DeviceRecord]>,
     process: Process,
-    ledger: Mutex<Ledger>,
+    ledger: LedgerLock,
     unreleased: AtomicU64,
 }
 
@@ -31,9 +33,6 @@ pub(crate) struct DeviceRecord {
     pub(crate) handle: sys::CUdevice,
     pub(crate) uuid: OnceLock<Uuid>,
 }
-
-/// How many handles of this crate are alive on each device, each with one retain.
-pub(crate) type Ledger = Box<[u32]>;
 
 impl Loaded {
     /// Resolves the functions, calls `cuInit` and reads version and devices.
@@ -74,7 +73,7 @@ impl Loaded {
             entry_points,
             addresses: Addresses::new(),
             version,
-            ledger: Mutex::new(vec![0; devices.len()].into()),
+            ledger: LedgerLock::new(devices.len()),
             devices,
             process,
             unreleased: AtomicU64::new(0),
@@ -140,20 +139,10 @@ impl Loaded {
     #[inline]
     pub(crate) fn lock(&self) -> Result<MutexGuard<'_, Ledger>, Error> {
         self.check_process()?;
-        match self.ledger.try_lock() {
-            Ok(ledger) => Ok(ledger),
-            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => self.wait(),
-        }
-    }
-
-    #[cold]
-    fn wait(&self) -> Result<MutexGuard<'_, Ledger>, Error> {
-        if !self.process.has_this_id() {
-            return Err(self.forked());
-        }
-        // A panic under the lock leaves the counts as they are: they change in one step.
-        Ok(self.ledger.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+        self.ledger.lock(|| match self.process.has_this_id() {
+            true => Ok(()),
+            false => Err(self.forked()),
+        })
     }
 
     /// The result of a driver call as an error, or nothing.

@@ -7,6 +7,7 @@ use std::ptr;
 use crate::current_context::CurrentContext;
 use crate::device::Device;
 use crate::error::Error;
+use crate::events;
 use crate::loaded::Ledger;
 use crate::sys::{self, CUresult};
 
@@ -122,7 +123,6 @@ impl PrimaryContext {
     /// [`retain_only`](crate::PrimaryContextGuard::retain_only) on another device may release it.
     /// Whoever takes the handle releases it, or nobody does and the context lives as long as the
     /// process.
-    #[must_use = "the reference is held until cuDevicePrimaryCtxRelease is called for it"]
     pub fn leak(self) -> sys::CUcontext {
         let this = ManuallyDrop::new(self);
         if let Ok(mut ledger) = this.device.loaded().lock() {
@@ -231,6 +231,7 @@ fn count_unless_gone(device: Device, code: CUresult) {
     if !gone {
         device.loaded().count_unreleased();
     }
+    events::not_released_by_drop(device, code);
 }
 
 impl fmt::Debug for PrimaryContext {

@@ -1,7 +1,10 @@
 //! What a release did, device by device.
 
+use std::fmt;
+
 use crate::device::{Device, Uuid};
 use crate::error::Error;
+use crate::line::{End, Line, Lines};
 use crate::sys::CUresult;
 
 /// What [`retain_only`](crate::PrimaryContextGuard::retain_only) did: one line for every device,
@@ -9,7 +12,7 @@ use crate::sys::CUresult;
 #[derive(Debug, Clone)]
 pub struct Report {
     kept: Device,
-    lines: Vec<Line>,
+    lines: Lines,
     current_context: CurrentContextChange,
     /// Why the calling thread could not be seen off a context that was to be released.
     thread_failure: Option<Error>,
@@ -59,6 +62,22 @@ impl Outcome {
     }
 }
 
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kept => formatter.write_str("kept"),
+            Self::AlreadyInactive => formatter.write_str("already inactive"),
+            Self::Released { releases: 1 } => formatter.write_str("released"),
+            Self::Released { releases } => write!(formatter, "released ({releases} times)"),
+            Self::StillActive { releases } => {
+                write!(formatter, "still active ({releases} released)")
+            }
+            Self::HeldHere { handles } => write!(formatter, "held here ({handles} handles)"),
+            Self::Failed(error) => write!(formatter, "failed: {error}"),
+        }
+    }
+}
+
 /// What became of the calling thread's current context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -98,7 +117,7 @@ impl Report {
     pub(crate) fn new(kept: Device) -> Self {
         Self {
             kept,
-            lines: Vec::with_capacity(kept.driver().device_count() as usize),
+            lines: Lines::for_devices(kept.driver().device_count()),
             current_context: CurrentContextChange::Unchanged,
             thread_failure: None,
         }
@@ -112,11 +131,11 @@ impl Report {
 
     /// The lines so far, with their devices.
     pub(crate) fn lines_mut(&mut self) -> impl Iterator<Item = (Device, &mut Line)> {
-        self.kept.driver().devices().zip(&mut self.lines)
+        self.kept.driver().devices().zip(self.lines.as_mut_slice())
     }
 
     pub(crate) fn line(&self, device: Device) -> Line {
-        self.lines[device.ordinal() as usize]
+        self.lines.as_slice()[device.ordinal() as usize]
     }
 
     pub(crate) fn set_thread(&mut self, change: CurrentContextChange, failure: Option<Error>) {
@@ -133,7 +152,7 @@ impl Report {
     /// One line for every device, in the order of the ordinals.
     pub fn devices(&self) -> impl ExactSizeIterator<Item = DeviceReport<'_>> + Clone {
         let driver = self.kept.driver();
-        driver.devices().zip(&self.lines).map(move |(device, line)| DeviceReport {
+        driver.devices().zip(self.lines.as_slice()).map(move |(device, line)| DeviceReport {
             device,
             line: *line,
             report: self,
@@ -193,16 +212,19 @@ impl<'a> DeviceReport<'a> {
     /// What became of the device.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        let Line { end, number, .. } = self.line;
-        match end {
+        let number = self.line.number();
+        match self.line.end() {
             End::Retained | End::Untouched => Outcome::Kept,
             End::Inactive if number == 0 => Outcome::AlreadyInactive,
             End::Inactive => Outcome::Released { releases: number },
             End::Active => Outcome::StillActive { releases: number },
             End::Held => Outcome::HeldHere { handles: number },
-            End::Failed | End::Pending => Outcome::Failed(self.failure()),
+            End::Failed | End::Pending => Outcome::Failed(self.line.failure(self.device)),
             End::ThreadFailed => Outcome::Failed(
-                self.report.thread_failure.clone().unwrap_or_else(|| self.failure()),
+                self.report
+                    .thread_failure
+                    .clone()
+                    .unwrap_or_else(|| self.line.failure(self.device)),
             ),
         }
     }
@@ -210,121 +232,9 @@ impl<'a> DeviceReport<'a> {
     /// Every driver call that was made for this device, with its answer, in order.
     pub fn calls(&self) -> impl ExactSizeIterator<Item = Call> + Clone + use<'a> {
         let line = self.line;
-        (0..line.calls).map(move |index| Call {
-            function: line.function(index),
-            code: match index + 1 == line.calls {
-                true => line.last,
-                false => CUresult::CUDA_SUCCESS,
-            },
+        (0..line.calls()).map(move |index| {
+            let (function, code) = line.call(index);
+            Call { function, code }
         })
-    }
-
-    /// The error of the device's last call.
-    fn failure(&self) -> Error {
-        let call = self.line.function(self.line.calls.saturating_sub(1));
-        self.device.loaded().error(self.line.last, call, Some(self.ordinal()))
-    }
-}
-
-/// A line as it is kept: 16 bytes, for everything in it follows from the order of the calls. State
-/// and release alternate, beginning with the state, and the first call that fails is the last.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Line {
-    end: End,
-    calls: u32,
-    /// References released, or handles that hold the device.
-    number: u32,
-    last: CUresult,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// Kept by the policy.
-    Untouched,
-    /// Kept by the guard's own retain.
-    Retained,
-    Inactive,
-    Active,
-    Held,
-    Failed,
-    /// Not at its end yet.
-    Pending,
-    /// Not released, for the thread that asked has the context current.
-    ThreadFailed,
-}
-
-impl Line {
-    const fn new(end: End, calls: u32) -> Self {
-        Self { end, calls, number: 0, last: CUresult::CUDA_SUCCESS }
-    }
-
-    pub(crate) const UNTOUCHED: Self = Self::new(End::Untouched, 0);
-    pub(crate) const RETAINED: Self = Self::new(End::Retained, 1);
-    /// No call was made yet.
-    pub(crate) const PENDING: Self = Self::new(End::Pending, 0);
-
-    /// Whether the device is one to release, and was not yet.
-    #[inline]
-    pub(crate) fn is_pending(&self) -> bool {
-        self.end == End::Pending
-    }
-
-    pub(crate) fn is_still_active(&self) -> bool {
-        self.end == End::Active
-    }
-
-    /// How many references were released so far.
-    #[inline]
-    pub(crate) fn releases(&self) -> u32 {
-        self.number
-    }
-
-    /// What the last call answered.
-    pub(crate) fn last(&self) -> CUresult {
-        self.last
-    }
-
-    /// Records the next call; whether it succeeded.
-    #[inline]
-    pub(crate) fn record(&mut self, code: CUresult) -> bool {
-        self.calls += 1;
-        self.last = code;
-        code.is_success()
-    }
-
-    #[inline]
-    pub(crate) fn record_release(&mut self, code: CUresult) -> bool {
-        let released = self.record(code);
-        self.number += u32::from(released);
-        released
-    }
-
-    #[inline]
-    pub(crate) fn inactive(self) -> Self {
-        Self { end: End::Inactive, ..self }
-    }
-
-    pub(crate) fn still_active(self) -> Self {
-        Self { end: End::Active, ..self }
-    }
-
-    pub(crate) fn held(self, handles: u32) -> Self {
-        Self { end: End::Held, number: handles, ..self }
-    }
-
-    pub(crate) fn failed(self) -> Self {
-        Self { end: End::Failed, ..self }
-    }
-
-    pub(crate) fn thread_failed(self) -> Self {
-        Self { end: End::ThreadFailed, ..self }
-    }
-
-    fn function(&self, index: u32) -> &'static str {
-        match (self.end, index % 2) {
-            (End::Retained, _) => "cuDevicePrimaryCtxRetain",
-            (_, 0) => "cuDevicePrimaryCtxGetState",
-            _ => "cuDevicePrimaryCtxRelease_v2",
-        }
     }
 }

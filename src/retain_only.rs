@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::device::Device;
 use crate::error::Error;
+use crate::events;
 use crate::primary_context::PrimaryContext;
 use crate::report::Report;
 use crate::stale_release::StaleRelease;
@@ -106,6 +107,7 @@ impl PrimaryContextGuard {
         let Sweep { change, failure, .. } = sweep;
         report.set_thread(change, failure);
         drop(ledger);
+        events::released(&report);
         Ok(Self { context, report })
     }
 

@@ -1,7 +1,11 @@
 //! The policy: which devices to leave alone, how many references to release, and the dry run.
 
+use std::fmt;
+
 use crate::device::Device;
 use crate::error::Error;
+use crate::line::{End, Line, Lines};
+use crate::sweep::assess;
 
 /// What [`retain_only_with`](crate::PrimaryContextGuard::retain_only_with) may release.
 ///
@@ -55,15 +59,25 @@ impl StaleRelease {
     }
 
     /// The dry run: what [`retain_only_with`](crate::PrimaryContextGuard::retain_only_with) would
-    /// do if it kept this device. Calls nothing yet; its [`devices`](Plan::devices) calls
-    /// `cuDevicePrimaryCtxGetState` and changes nothing.
+    /// do at this moment if it kept this device. Calls `cuDevicePrimaryCtxGetState` for every other
+    /// device, and changes nothing.
     ///
     /// # Errors
-    /// [`Error::ForkedAfterInit`], [`Error::OtherDriver`].
-    pub fn plan(self, device: Device) -> Result<Plan, Error> {
+    /// [`Error::ForkedAfterInit`], [`Error::OtherDriver`]. A device whose state cannot be read is
+    /// [`Planned::Failed`].
+    #[doc(alias = "cuDevicePrimaryCtxGetState")]
+    pub fn plan(&self, device: Device) -> Result<Plan, Error> {
         self.check(device)?;
-        device.loaded().check_process()?;
-        Ok(Plan { policy: self, device })
+        let driver = device.driver();
+        let ledger = device.loaded().lock()?;
+        let mut lines = Lines::for_devices(driver.device_count());
+        for other in driver.devices() {
+            lines.push(match other == device {
+                true => Line::UNTOUCHED,
+                false => assess(other, self, &ledger),
+            });
+        }
+        Ok(Plan { kept: device, releases: self.releases, lines })
     }
 
     /// Refuses devices of another driver, whose ordinals mean something else.
@@ -99,8 +113,9 @@ impl Default for StaleRelease {
 /// A dry run, made by [`StaleRelease::plan`].
 #[derive(Debug, Clone)]
 pub struct Plan {
-    policy: StaleRelease,
-    device: Device,
+    kept: Device,
+    releases: u32,
+    lines: Lines,
 }
 
 /// What would be done to one device.
@@ -125,32 +140,56 @@ pub enum Planned {
     Failed(Error),
 }
 
+impl Planned {
+    /// The variant in `snake_case`, for logs and JSON.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::AlreadyInactive => "already_inactive",
+            Self::Release { .. } => "release",
+            Self::HeldHere { .. } => "held_here",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keep => formatter.write_str("keep"),
+            Self::AlreadyInactive => formatter.write_str("already inactive"),
+            Self::Release { at_most: 1 } => formatter.write_str("release"),
+            Self::Release { at_most } => write!(formatter, "release (up to {at_most} times)"),
+            Self::HeldHere { handles } => write!(formatter, "held here ({handles} handles)"),
+            Self::Failed(error) => write!(formatter, "failed: {error}"),
+        }
+    }
+}
+
 impl Plan {
-    /// Every device with what would be done to it, in the order of the ordinals.
-    ///
-    /// The driver is asked as the iterator goes, and again by every new one: the answer is of that
-    /// moment, and other threads may change it.
-    #[doc(alias = "cuDevicePrimaryCtxGetState")]
-    pub fn devices(&self) -> impl ExactSizeIterator<Item = (Device, Planned)> {
-        let driver = self.device.driver();
-        driver.devices().map(|device| (device, self.for_device(device)))
+    /// The device that would be kept.
+    #[must_use]
+    pub fn kept(&self) -> Device {
+        self.kept
     }
 
-    fn for_device(&self, device: Device) -> Planned {
-        if device == self.device || self.policy.keeps(device) {
-            return Planned::Keep;
-        }
-        let state = match device.primary_context_state() {
-            Ok(state) => state,
-            Err(error) => return Planned::Failed(error),
-        };
-        if !state.active {
-            return Planned::AlreadyInactive;
-        }
-        match device.handles() {
-            Ok(0) => Planned::Release { at_most: self.policy.releases },
-            Ok(handles) => Planned::HeldHere { handles },
-            Err(error) => Planned::Failed(error),
+    /// Every device with what would be done to it, in the order of the ordinals.
+    pub fn devices(&self) -> impl ExactSizeIterator<Item = (Device, Planned)> + Clone {
+        let driver = self.kept.driver();
+        driver
+            .devices()
+            .zip(self.lines.as_slice())
+            .map(|(device, line)| (device, self.planned(device, *line)))
+    }
+
+    fn planned(&self, device: Device, line: Line) -> Planned {
+        match line.end() {
+            End::Untouched | End::Retained => Planned::Keep,
+            End::Inactive => Planned::AlreadyInactive,
+            End::Pending | End::Active => Planned::Release { at_most: self.releases },
+            End::Held => Planned::HeldHere { handles: line.number() },
+            End::Failed | End::ThreadFailed => Planned::Failed(line.failure(device)),
         }
     }
 }

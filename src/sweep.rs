@@ -6,9 +6,10 @@ use std::thread;
 use crate::current_context::{self, Raw, ThreadContext};
 use crate::device::Device;
 use crate::error::Error;
+use crate::line::Line;
 use crate::loaded::Ledger;
 use crate::primary_context::{PrimaryContext, release_once};
-use crate::report::{CurrentContextChange, Line, Report};
+use crate::report::{CurrentContextChange, Report};
 use crate::stale_release::StaleRelease;
 use crate::sys::CUresult;
 
@@ -61,34 +62,15 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Decides about one device: a line that says all, or a pending one for a device to release.
+    /// Decides about one device, and makes sure of the calling thread where it is to be released.
     #[inline]
     fn assess(&mut self, device: Device) -> Line {
         if device == self.kept.device() {
             return Line::RETAINED;
         }
-        if self.policy.keeps(device) {
-            return Line::UNTOUCHED;
-        }
-        let mut line = Line::PENDING;
-        match device.query_state() {
-            Err(code) => {
-                line.record(code);
-                return line.failed();
-            }
-            Ok(state) => {
-                line.record(CUresult::CUDA_SUCCESS);
-                if !state.active {
-                    return line.inactive();
-                }
-            }
-        }
-        let handles = self.ledger[device.ordinal() as usize];
-        if handles > 0 {
-            return line.held(handles);
-        }
-        if self.policy.releases() == 0 {
-            return line.still_active();
+        let line = assess(device, self.policy, self.ledger);
+        if !line.is_pending() {
+            return line;
         }
         match self.leave(device) {
             Ok(()) => line,
@@ -139,6 +121,33 @@ impl<'a> Sweep<'a> {
     }
 }
 
+/// Decides about one device that is not the one to keep: a line that says all, or a pending one for
+/// a device to release.
+#[inline]
+pub(crate) fn assess(device: Device, policy: &StaleRelease, ledger: &Ledger) -> Line {
+    if policy.keeps(device) {
+        return Line::UNTOUCHED;
+    }
+    let mut line = Line::PENDING;
+    match device.query_state() {
+        Err(code) => {
+            line.record(code);
+            return line.failed();
+        }
+        Ok(state) => {
+            line.record(CUresult::CUDA_SUCCESS);
+            if !state.active {
+                return line.inactive();
+            }
+        }
+    }
+    match ledger[device.ordinal() as usize] {
+        0 if policy.releases() == 0 => line.still_active(),
+        0 => line,
+        handles => line.held(handles),
+    }
+}
+
 /// Releases one stale device, asking for its state after every release.
 fn drain(device: Device, mut line: Line, limit: u32) -> Line {
     loop {
@@ -161,7 +170,7 @@ fn drain(device: Device, mut line: Line, limit: u32) -> Line {
                 }
             }
         }
-        if line.releases() == limit {
+        if line.number() == limit {
             return line.still_active();
         }
     }

@@ -29,9 +29,9 @@ fn build(release: bool) -> PathBuf {
     cargo.args((!cfg!(feature = "bindgen")).then_some("--no-default-features"));
     let output = cargo.stderr(Stdio::inherit()).output().unwrap();
     let messages = text(&output.stdout).lines().map(serde_json::from_str::<Value>);
-    let executables =
+    let mut executables =
         messages.filter_map(|message| Some(message.ok()?["executable"].as_str()?.into()));
-    executables.last().expect("cargo build --example retain_only makes an executable")
+    executables.next().expect("cargo build --example retain_only makes one executable")
 }
 
 /// Whether an executable is newer than the sources that Cargo lists beside it.
@@ -412,6 +412,13 @@ fn library_that_is_no_driver() {
     let error = unusable(&mut command(&["--driver", "libm.so.6"]));
     assert_eq!(error["kind"], "not_a_driver");
     assert!(error["message"].as_str().unwrap().contains("libm.so.6"), "{error}");
+}
+
+#[test]
+fn simulator_that_cannot_be_written() {
+    let error = unusable(command(&["--driver", "simulated"]).env("TMPDIR", "/nowhere"));
+    assert_eq!(error["kind"], "library_not_found");
+    assert!(error["message"].as_str().unwrap().contains("/nowhere"), "{error}");
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn missing_library_names_what_was_tried() {
     assert_eq!(tried.len(), 1);
     assert_eq!(tried[0].library, Path::new("/no/such/libcuda.so.1"));
     assert!(error.to_string().contains("No such file"), "{error}");
-    assert!(error.to_string().contains("install the driver"), "{error}");
+    assert!(!error.to_string().contains("install"), "the user named this file: {error}");
 }
 
 #[test]

@@ -315,10 +315,10 @@ fn dry_run_says_what_would_be_done_and_does_nothing() {
     machine.stray(&[2, 0, 1, 0, 1, 1]);
     let held = PrimaryContext::retain(machine.device(4)).unwrap();
     let policy = StaleRelease::new().keep([machine.device(2)]).releases_up_to(3);
-    let plan = policy.plan(machine.device(1)).unwrap();
     machine.simulator.inject(Fault::of(GET_STATE, 1).device(5).code(700).refused().once());
     let before = machine.references();
     let calls = machine.calls_of(|| {
+        let plan = policy.plan(machine.device(1)).unwrap();
         let planned: Vec<Planned> = plan.devices().map(|(_, planned)| planned).collect();
         let failure = Error::Driver { call: GET_STATE, device: Some(5), code: CUresult(700) };
         let expected = [

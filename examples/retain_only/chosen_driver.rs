@@ -1,0 +1,82 @@
+//! The driver that the options ask for, and the contexts left behind on it for the show.
+
+use std::env;
+
+use cuda_primary_context::{Attempt, Driver, Error, PrimaryContext};
+use simulated_libcuda::Simulator;
+
+use crate::options::{DriverChoice, Options};
+use crate::say;
+
+/// Where a simulator has stray contexts unless the options say otherwise.
+const STRAYS_ON_A_SIMULATOR: [u32; 2] = [0, 2];
+
+pub struct ChosenDriver {
+    driver: Driver,
+    /// The simulator that this program started, if it did.
+    simulator: Option<Simulator>,
+}
+
+impl ChosenDriver {
+    pub fn choose(options: &Options) -> Result<Self, Error> {
+        match &options.driver {
+            DriverChoice::Real => Driver::load().map(Self::loaded),
+            DriverChoice::Library(path) => Driver::load_from(path).map(Self::loaded),
+            DriverChoice::Simulated => Self::simulate(options.devices),
+            DriverChoice::Auto => match Driver::load() {
+                Ok(driver) => {
+                    let path = driver.path().display();
+                    say(&format!("using the driver {path}, which loads and has a device"));
+                    Ok(Self::loaded(driver))
+                }
+                Err(error) => {
+                    say(&format!("using the simulated driver, because {error}"));
+                    Self::simulate(options.devices)
+                }
+            },
+        }
+    }
+
+    fn simulate(devices: u32) -> Result<Self, Error> {
+        let simulator = Simulator::try_start(devices).map_err(|error| {
+            let folder = env::temp_dir();
+            let reason = format!("it cannot be written to {}: {error}", folder.display());
+            Error::LibraryNotFound {
+                tried: vec![Attempt { library: "the simulator".into(), reason }],
+            }
+        })?;
+        let driver = Driver::load_from(simulator.path())?;
+        Ok(Self { driver, simulator: Some(simulator) })
+    }
+
+    fn loaded(driver: Driver) -> Self {
+        Self { driver, simulator: None }
+    }
+
+    pub fn driver(&self) -> Driver {
+        self.driver
+    }
+
+    /// Leaves one reference on the context of each of these devices, as a library would that
+    /// touched them and never let go. Answers which devices those are.
+    pub fn leave_strays(&self, ordinals: Option<&[u32]>) -> Result<Vec<u32>, Error> {
+        let ordinals: Vec<u32> = match ordinals {
+            Some(ordinals) => ordinals.to_vec(),
+            None if self.driver.is_simulated() => {
+                let there = |ordinal: &u32| *ordinal < self.driver.device_count();
+                STRAYS_ON_A_SIMULATOR.into_iter().filter(there).collect()
+            }
+            None => Vec::new(),
+        };
+        let devices = ordinals.iter().map(|&ordinal| self.driver.device(ordinal));
+        for device in devices.collect::<Result<Vec<_>, _>>()? {
+            match &self.simulator {
+                Some(simulator) => simulator.foreign_retain(device.ordinal(), 1),
+                None => {
+                    PrimaryContext::retain(device)?.leak();
+                }
+            }
+        }
+        Ok(ordinals)
+    }
+}

@@ -1,0 +1,27 @@
+//! The output for programs: one object.
+
+use cuda_primary_context::Error;
+use serde::Serialize;
+use serde_json::json;
+
+/// A report or a plan, as the library serialises it.
+pub fn object(answer: &impl Serialize) -> String {
+    format!("{}\n", json!(answer))
+}
+
+/// The object for a failure.
+pub fn error(error: &Error) -> String {
+    object(&json!({ "error": error }))
+}
+
+/// The object for arguments that cannot be understood.
+pub fn wrong_arguments(message: &str) -> String {
+    object(&json!({ "error": {
+        "kind": "wrong_arguments",
+        "call": null,
+        "device": null,
+        "code": null,
+        "name": null,
+        "message": message,
+    } }))
+}

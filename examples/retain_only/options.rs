@@ -1,0 +1,163 @@
+//! The command line, and the environment where that is silent.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser};
+
+pub const HELP: &str = "\
+Keep one device's primary context and release the stale ones that this process
+holds on all other devices.
+
+Usage: cargo run --example retain_only -- [OPTIONS]
+
+  --device N      keep this device
+                  [default: LOCAL_RANK; else 1 where there are two; else 0]
+  --driver WHICH  auto, real, simulated, or the path of a driver library; auto
+                  is the real one where it loads and has a device, else the
+                  simulator [default: auto]
+  --devices N     how many devices the simulator has, 0 to 4096 [default: 4]
+  --stray LIST    first leave a context on these devices, to have something to
+                  release; the same ordinal twice leaves two references
+                  [default: 0,2 on a simulator, none on a real driver]
+  --keep LIST     leave these devices alone, too [default: none]
+  --releases N    release up to N references on each device [default: 1]
+  --dry-run       show what would be released, and release nothing
+  --json          print one JSON object in place of the table
+  -h, --help      print this
+
+LIST is ordinals separated by commas, such as 0,2, or the word none.
+
+Exit status: 0 all is well, 1 some device failed, 2 the arguments are wrong,
+3 there is no usable driver or the device could not be retained.
+";
+
+const DEFAULT_DEVICES: u32 = 4;
+const ORDINAL: &str = "a device's ordinal, a whole number from 0 to 4294967295";
+const LIST: &str = "ordinals separated by commas, such as 0,2, or the word none";
+
+pub enum Request {
+    Help,
+    Run(Options),
+}
+
+pub struct Options {
+    /// The device to keep, where the command line or the environment names one.
+    pub device: Option<u32>,
+    pub driver: DriverChoice,
+    /// How many devices the simulator has.
+    pub devices: u32,
+    /// Where to leave a context first; `None` for the driver's default.
+    pub stray: Option<Vec<u32>>,
+    pub keep: Vec<u32>,
+    pub releases: u32,
+    pub dry_run: bool,
+    pub json: bool,
+}
+
+#[derive(PartialEq, Eq)]
+pub enum DriverChoice {
+    Auto,
+    Real,
+    Simulated,
+    Library(PathBuf),
+}
+
+/// Reads the options; what is wrong with them as a sentence.
+pub fn from_command_line() -> Result<Request, String> {
+    let (mut device, mut devices) = (None, None);
+    let mut options = Options {
+        device: None,
+        driver: DriverChoice::Auto,
+        devices: DEFAULT_DEVICES,
+        stray: None,
+        keep: Vec::new(),
+        releases: 1,
+        dry_run: false,
+        json: false,
+    };
+    let mut parser = Parser::from_env();
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        match argument {
+            Arg::Long("device") => device = Some(value(&mut parser, "--device", ORDINAL, number)?),
+            Arg::Long("driver") => {
+                let accepted = "auto, real, simulated, or the path of a driver library";
+                options.driver = value(&mut parser, "--driver", accepted, driver)?;
+            }
+            Arg::Long("devices") => {
+                let accepted = "a number of devices, 0 to 4096";
+                let count = |text: &OsStr| number(text).filter(|count| *count <= 4096);
+                devices = Some(value(&mut parser, "--devices", accepted, count)?);
+            }
+            Arg::Long("stray") => options.stray = Some(value(&mut parser, "--stray", LIST, list)?),
+            Arg::Long("keep") => options.keep = value(&mut parser, "--keep", LIST, list)?,
+            Arg::Long("releases") => {
+                let accepted = "a number of references, 0 to 4294967295";
+                options.releases = value(&mut parser, "--releases", accepted, number)?;
+            }
+            Arg::Long("dry-run") => options.dry_run = true,
+            Arg::Long("json") => options.json = true,
+            Arg::Long("help") | Arg::Short('h') => return Ok(Request::Help),
+            _ => return Err(argument.unexpected().to_string()),
+        }
+    }
+    if let Some(count) = devices {
+        if !matches!(options.driver, DriverChoice::Auto | DriverChoice::Simulated) {
+            return Err("--devices goes with --driver simulated or auto: \
+                        any other driver has the devices it has"
+                .to_owned());
+        }
+        options.devices = count;
+    }
+    options.device = match device {
+        Some(ordinal) => Some(ordinal),
+        None => local_rank()?,
+    };
+    Ok(Request::Run(options))
+}
+
+/// The rank that launchers such as torchrun give each process of a machine. Set to nothing, it
+/// counts as not set.
+fn local_rank() -> Result<Option<u32>, String> {
+    match env::var_os("LOCAL_RANK").filter(|rank| !rank.is_empty()) {
+        Some(rank) => number(&rank).map(Some).ok_or_else(|| {
+            format!("the environment variable LOCAL_RANK must be {ORDINAL}, not {rank:?}")
+        }),
+        None => Ok(None),
+    }
+}
+
+/// An option's value.
+fn value<T>(
+    parser: &mut Parser,
+    option: &str,
+    accepted: &str,
+    parse: impl Fn(&OsStr) -> Option<T>,
+) -> Result<T, String> {
+    let Ok(value) = parser.value() else {
+        return Err(format!("{option} needs a value: {accepted}"));
+    };
+    parse(&value).ok_or_else(|| format!("{option} takes {accepted}, not {value:?}"))
+}
+
+fn number(text: &OsStr) -> Option<u32> {
+    text.to_str()?.parse().ok()
+}
+
+fn list(text: &OsStr) -> Option<Vec<u32>> {
+    match text.to_str()? {
+        "none" => Some(Vec::new()),
+        text => text.split(',').map(|ordinal| ordinal.trim().parse().ok()).collect(),
+    }
+}
+
+fn driver(text: &OsStr) -> Option<DriverChoice> {
+    Some(match text.to_str() {
+        Some("") => return None,
+        Some("auto") => DriverChoice::Auto,
+        Some("real") => DriverChoice::Real,
+        Some("simulated") => DriverChoice::Simulated,
+        _ => DriverChoice::Library(text.into()),
+    })
+}

@@ -1,0 +1,111 @@
+//! The feature `serde`: reports, plans, audits and errors as data.
+
+mod support;
+
+use cuda_primary_context::{PrimaryContext, PrimaryContextGuard, StaleRelease};
+use serde_json::{Value, json, to_value};
+use simulated_libcuda::Fault;
+use support::{Machine, machine};
+
+fn uuid(machine: &Machine, ordinal: u32) -> Value {
+    machine.device(ordinal).uuid().unwrap().to_string().into()
+}
+
+fn driver(machine: &Machine) -> Value {
+    json!({ "path": machine.simulator.path(), "version": 13000, "simulated": true })
+}
+
+fn kept(machine: &Machine) -> Value {
+    json!({
+        "ordinal": 1,
+        "uuid": uuid(machine, 1),
+        "pci_bus_id": machine.device(1).pci_bus_id().unwrap(),
+    })
+}
+
+const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
+const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
+
+fn call(function: &str, code: u32, name: Option<&str>) -> Value {
+    json!({ "call": function, "code": code, "name": name })
+}
+
+fn done(function: &str) -> Value {
+    call(function, 0, Some("CUDA_SUCCESS"))
+}
+
+fn failed(call: &str, device: u32) -> Value {
+    json!({
+        "kind": "driver",
+        "call": call,
+        "device": device,
+        "code": 777_777,
+        "name": null,
+        "message": format!(
+            "{call} on device {device} answered a result code that this crate does not know (777777)"
+        ),
+    })
+}
+
+#[test]
+fn report_has_every_device_with_its_calls() {
+    let machine = machine(5);
+    machine.stray(&[1, 0, 2, 1, 0]);
+    let held = PrimaryContext::retain(machine.device(4)).unwrap();
+    let fault = Fault::of(RELEASE, 1).device(3).code(777_777).refused().once();
+    machine.simulator.inject(fault);
+    machine.simulator.set_current(Some(0));
+    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+    let released = [done(GET_STATE), done(RELEASE), done(GET_STATE)];
+    let expected = json!({
+        "driver": driver(&machine),
+        "kept": kept(&machine),
+        "current_context_switched": true,
+        "devices": [
+            { "ordinal": 0, "uuid": uuid(&machine, 0), "outcome": "released", "releases": 1,
+              "calls": released },
+            { "ordinal": 1, "uuid": uuid(&machine, 1), "outcome": "kept",
+              "calls": [done("cuDevicePrimaryCtxRetain")] },
+            { "ordinal": 2, "uuid": uuid(&machine, 2), "outcome": "still_active", "releases": 1,
+              "calls": released },
+            { "ordinal": 3, "uuid": uuid(&machine, 3), "outcome": "failed",
+              "error": failed(RELEASE, 3),
+              "calls": [done(GET_STATE), call(RELEASE, 777_777, None)] },
+            { "ordinal": 4, "uuid": uuid(&machine, 4), "outcome": "held_here", "handles": 1,
+              "calls": [done(GET_STATE)] },
+        ],
+    });
+    assert_eq!(to_value(guard.report()).unwrap(), expected);
+    drop(held);
+}
+
+#[test]
+fn plan_says_what_it_is() {
+    let machine = machine(3);
+    machine.stray(&[1, 0, 0]);
+    let policy = StaleRelease::new().releases_up_to(2);
+    let expected = json!({
+        "driver": driver(&machine),
+        "dry_run": true,
+        "kept": kept(&machine),
+        "devices": [
+            { "ordinal": 0, "uuid": uuid(&machine, 0), "planned": "release", "at_most": 2 },
+            { "ordinal": 1, "uuid": uuid(&machine, 1), "planned": "keep" },
+            { "ordinal": 2, "uuid": uuid(&machine, 2), "planned": "already_inactive" },
+        ],
+    });
+    assert_eq!(to_value(policy.plan(machine.device(1)).unwrap()).unwrap(), expected);
+}
+
+#[test]
+fn audit_is_a_list() {
+    let machine = machine(2);
+    machine.stray(&[1, 0]);
+    let fault = Fault::of(GET_STATE, 1).device(1).code(777_777).refused().once();
+    machine.simulator.inject(fault);
+    let expected = json!([
+        { "ordinal": 0, "uuid": uuid(&machine, 0), "active": true, "flags": 0 },
+        { "ordinal": 1, "uuid": uuid(&machine, 1), "error": failed(GET_STATE, 1) },
+    ]);
+    assert_eq!(to_value(machine.driver.primary_contexts()).unwrap(), expected);
+}
