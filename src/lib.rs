@@ -31,7 +31,8 @@
 //!
 //! They do not come from `fork`. A child forked after `cuInit` gets `CUDA_ERROR_NOT_INITIALIZED` from
 //! every driver call, so that nothing can be released there: it gets [`Error::ForkedAfterInit`] from
-//! this crate, which names the remedy (see [`fork`]).
+//! this crate, which names the remedy (see [`fork`]). What the driver does in such a child, and in
+//! other cases that its documentation leaves open, was measured: see [`driver_behaviour`].
 //!
 //! # Promises
 //! 1. No leak and no lost reference: whichever driver call fails, the retains that this crate holds
@@ -83,6 +84,8 @@ mod audit;
 mod current_context;
 mod device;
 mod driver;
+#[doc = include_str!("driver_behaviour.md")]
+pub mod driver_behaviour {}
 mod entry_points;
 mod error;
 mod events;

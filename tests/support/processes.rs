@@ -46,9 +46,9 @@ pub const BIRTHS: [Birth; 2] = [Birth::Fork, Birth::Clone];
 /// Runs `body` in a child of this process; its answer is the child's exit status, and a panic is
 /// 101. A child that has not ended after ten seconds is killed, and that is its status.
 pub fn in_child(birth: Birth, body: impl FnOnce() -> i32) -> ExitStatus {
-    // SAFETY: the caller's process has no second thread at work, so that the child is as able as
-    // the parent; it ends by _exit and runs nothing of the parent's.
     let child = match birth {
+        // SAFETY: the caller's process has no second thread at work, so that the child is as able
+        // as the parent; it ends by _exit and runs nothing of the parent's.
         Birth::Fork => unsafe { libc::fork() },
         Birth::Clone => {
             let (flags, none) = (libc::SIGCHLD, 0);
