@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The C compiler's prototype check needs a `cuda.h`; these variables say where a toolkit may be.
-const TOOLKIT_VARIABLES: [&str; 4] = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];
+const TOOLKIT_VARIABLES: [&str; 4] =
+    ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];
 /// A demand, not a hint: a directory that must contain `cuda.h`.
 const HEADER_VARIABLE: &str = "CUDA_HEADER_DIR";
 
@@ -19,10 +20,13 @@ fn main() {
     let library = out.join("libcuda.so.1");
     match header_directory() {
         Header::Demanded(directory) => {
-            succeed(compile(&sources, &library, Some(&directory)), &format!(
-                "the simulated driver does not compile with the cuda.h of {HEADER_VARIABLE}={}",
-                directory.display()
-            ));
+            succeed(
+                compile(&sources, &library, Some(&directory)),
+                &format!(
+                    "the simulated driver does not compile with the cuda.h of {HEADER_VARIABLE}={}",
+                    directory.display()
+                ),
+            );
         }
         Header::Found(directory) => {
             if !compile(&sources, &library, Some(&directory)).status.success() {
@@ -85,6 +89,7 @@ fn compile(sources: &[PathBuf], library: &Path, header: Option<&Path>) -> Output
     command.args(["-std=c11", "-D_DEFAULT_SOURCE", "-shared", "-fPIC", "-fvisibility=hidden"]);
     command.args(["-Wall", "-Wextra", "-Wl,-soname,libcuda.so.1", "-Wl,-Bsymbolic", "-Wl,-z,defs"]);
     if let Some(directory) = header {
+        println!("cargo:rerun-if-changed={}", directory.join("cuda.h").display());
         command.arg("-DSIMULATED_CUDA_WITH_HEADER").arg("-isystem").arg(directory);
     }
     command.args(sources).arg("-o").arg(library).args(["-ldl", "-lpthread"]);
@@ -105,11 +110,8 @@ fn write_entry_points(out: &Path) {
     let definition = "#define ENTRY_POINT(symbol, base, since, ...) (#symbol, since),";
     fs::write(&template, format!("{definition}\n&[\n#include \"entry_points.h\"\n]\n"))
         .expect("a writable OUT_DIR");
-    let output = compiler()
-        .args(["-E", "-P", "-I", "c"])
-        .arg(&template)
-        .output()
-        .expect("a C compiler");
+    let output =
+        compiler().args(["-E", "-P", "-I", "c"]).arg(&template).output().expect("a C compiler");
     let table = String::from_utf8(output.stdout.clone()).expect("a table in ASCII");
     succeed(output, "the table of entry points cannot be read");
     fs::write(out.join("entry_points.rs"), table).expect("a writable OUT_DIR");

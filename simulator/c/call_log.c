@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static bool recording;
-static struct call_record *records;
+static struct simulated_cuda_call *records;
 static uint64_t record_count;
 static uint64_t record_capacity;
 static int log_file = -1;
@@ -18,7 +18,7 @@ static int log_file = -1;
 static bool make_room(void)
 {
     uint64_t capacity = record_capacity ? 2 * record_capacity : 256;
-    struct call_record *grown;
+    struct simulated_cuda_call *grown;
 
     if (record_count < record_capacity)
         return true;
@@ -31,12 +31,12 @@ static bool make_room(void)
 }
 
 /* One write for a line, so that lines of several processes do not mix. */
-static void write_line(const struct call_record *record)
+static void write_line(const struct simulated_cuda_call *record)
 {
     char line[256];
     int length = snprintf(line, sizeof line,
                           "{\"function\":\"%s\",\"device\":%d,\"code\":%u,\"pid\":%d,\"tid\":%d}\n",
-                          entry_point_name(record->entry), record->device, record->code,
+                          entry_point_name(record->function), record->device, record->code,
                           record->pid, record->tid);
 
     if (write(log_file, line, (size_t)length) != length)
@@ -45,11 +45,11 @@ static void write_line(const struct call_record *record)
 
 void record_call(const struct call *call, CUresult result)
 {
-    struct call_record record;
+    struct simulated_cuda_call record;
 
     if (!calls_are_watched())
         return;
-    record = (struct call_record){ .entry = (uint32_t)call->entry,
+    record = (struct simulated_cuda_call){ .function = (uint32_t)call->entry,
                                    .device = call->device < 0 ? NO_DEVICE : call->device,
                                    .code = (uint32_t)result,
                                    .pid = (int32_t)getpid(),
@@ -91,7 +91,7 @@ bool calls_are_watched(void)
     return recording || log_file != -1;
 }
 
-uint64_t copy_recorded_calls(struct call_record *out, uint64_t capacity)
+uint64_t copy_recorded_calls(struct simulated_cuda_call *out, uint64_t capacity)
 {
     uint64_t count = record_count < capacity ? record_count : capacity;
 

@@ -54,22 +54,27 @@ CUresult context_synchronize(void)
     return context_synchronize_v2(NULL);
 }
 
+/* A living context maps host memory whatever it was made with; a dead one has no flags. */
 CUresult context_get_flags(unsigned int *flags)
 {
+    enum { MAP_HOST = 0x08 };
     struct context *context;
     CUresult result = living_current_context(&context, answer_of_knob(get_flags_on_dead));
 
     if (!flags)
         return CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS)
-        *flags = context->flags;
+        *flags = context->alive ? context->flags | MAP_HOST : 0;
     return result;
 }
 
 CUresult context_get_api_version(CUcontext handle, unsigned int *version)
 {
     struct context *context;
-    CUresult result = living_context(handle, &context, answer_of_knob(get_api_version_on_dead));
+    CUresult result =
+        living_context(handle, &context,
+                       handle ? answer_of_knob(get_api_version_on_dead)
+                              : CUDA_ERROR_CONTEXT_IS_DESTROYED);
 
     if (!version)
         return CUDA_ERROR_INVALID_VALUE;

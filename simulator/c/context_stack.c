@@ -26,6 +26,13 @@ static struct context **entries(void)
     return stack.capacity ? stack.deep : stack.shallow;
 }
 
+/* At the end of a thread. Another key's destructor may still call the driver: it finds an empty stack. */
+static void forget_stack(void *deep)
+{
+    free(deep);
+    memset(&stack, 0, sizeof stack);
+}
+
 static bool make_room(void)
 {
     uint32_t capacity = stack.capacity ? 2 * stack.capacity : 4 * SHALLOW;
@@ -34,7 +41,7 @@ static bool make_room(void)
     if (stack.depth < (stack.capacity ? stack.capacity : SHALLOW))
         return true;
     if (!deep_entries_ready)
-        deep_entries_ready = pthread_key_create(&deep_entries, free) == 0;
+        deep_entries_ready = pthread_key_create(&deep_entries, forget_stack) == 0;
     deep = realloc(stack.deep, capacity * sizeof(struct context *));
     if (!deep)
         return false;

@@ -1,37 +1,8 @@
-/*
- * The control calls: how a test sets the scene and looks behind it. They are exported under the prefix
- * simulated_cuda_, whose presence is how a client can tell that this is not a real driver. They take
- * the driver's lock, and are neither counted, logged nor hit by faults.
- */
+/* The control calls of simulated_cuda.h: each takes the driver's lock and does its one thing. */
 #include "simulated.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define CONTROL EXPORTED
-
-struct simulated_cuda_device {
-    uint32_t references;
-    uint32_t active;
-    uint32_t generation;
-    uint32_t flags;
-    uint64_t context_bytes;
-    uint64_t ordinary_bytes;
-    uint64_t pool_bytes;
-};
-
-struct simulated_cuda_stack_entry {
-    int32_t device;
-    uint32_t primary;
-    uint32_t alive;
-};
-
-struct simulated_cuda_counters {
-    uint64_t total_calls;
-    uint64_t faults_fired;
-    uint64_t underflows;
-    uint64_t would_be_crashes;
-};
 
 /* Does one thing under the lock and returns its value. */
 #define UNDER_LOCK(type, expression)   \
@@ -43,12 +14,12 @@ struct simulated_cuda_counters {
         return answer_;                \
     } while (0)
 
-CONTROL uint32_t simulated_cuda_version(void)
+uint32_t simulated_cuda_version(void)
 {
     return 1;
 }
 
-/* Back to the defaults, whatever the environment said, and then these. Before cuInit only. */
+/* Whatever the environment said is forgotten. */
 static bool configure(uint32_t devices, int32_t driver_version, uint32_t stub)
 {
     if (driver.state != NEVER_INITIALIZED || devices > MAXIMUM_DEVICES)
@@ -60,7 +31,7 @@ static bool configure(uint32_t devices, int32_t driver_version, uint32_t stub)
     return true;
 }
 
-CONTROL uint32_t simulated_cuda_configure(uint32_t devices, int32_t driver_version, uint32_t stub)
+uint32_t simulated_cuda_configure(uint32_t devices, int32_t driver_version, uint32_t stub)
 {
     UNDER_LOCK(uint32_t, configure(devices, driver_version, stub));
 }
@@ -77,8 +48,7 @@ static bool set_visible_devices(const char *list)
     return true;
 }
 
-/* Instead of CUDA_VISIBLE_DEVICES; NULL shows every device. */
-CONTROL uint32_t simulated_cuda_set_visible_devices(const char *list)
+uint32_t simulated_cuda_set_visible_devices(const char *list)
 {
     UNDER_LOCK(uint32_t, set_visible_devices(list));
 }
@@ -91,22 +61,22 @@ static bool set_device_files(const char *directory)
     return true;
 }
 
-CONTROL uint32_t simulated_cuda_set_device_files(const char *directory)
+uint32_t simulated_cuda_set_device_files(const char *directory)
 {
     UNDER_LOCK(uint32_t, set_device_files(directory));
 }
 
-CONTROL const char *simulated_cuda_knob_name(uint32_t index)
+const char *simulated_cuda_knob_name(uint32_t index)
 {
     return knob_name(index);
 }
 
-CONTROL uint32_t simulated_cuda_set_knob(const char *name, uint64_t value)
+uint32_t simulated_cuda_set_knob(const char *name, uint64_t value)
 {
     UNDER_LOCK(uint32_t, set_knob(name, value));
 }
 
-CONTROL uint32_t simulated_cuda_knob(uint32_t index, uint64_t *value)
+uint32_t simulated_cuda_knob(uint32_t index, uint64_t *value)
 {
     if (index >= KNOB_COUNT)
         return false;
@@ -124,19 +94,19 @@ static CUresult initialize_for_others(void)
     return refused == CUDA_SUCCESS ? initialize_process(0) : refused;
 }
 
-CONTROL uint32_t simulated_cuda_initialize(void)
+uint32_t simulated_cuda_initialize(void)
 {
     UNDER_LOCK(uint32_t, (uint32_t)initialize_for_others());
 }
 
-CONTROL void simulated_cuda_deinitialize(void)
+void simulated_cuda_deinitialize(void)
 {
     lock_driver();
     deinitialize_process();
     unlock_driver();
 }
 
-CONTROL uint32_t simulated_cuda_is_initialized(void)
+uint32_t simulated_cuda_is_initialized(void)
 {
     UNDER_LOCK(uint32_t, process_page->initialized);
 }
@@ -148,7 +118,7 @@ static CUresult retain_foreign(int32_t device, uint32_t references)
     return result == CUDA_SUCCESS ? retain_for_others(device, references) : result;
 }
 
-CONTROL uint32_t simulated_cuda_foreign_retain(int32_t device, uint32_t references)
+uint32_t simulated_cuda_foreign_retain(int32_t device, uint32_t references)
 {
     UNDER_LOCK(uint32_t, (uint32_t)retain_foreign(device, references));
 }
@@ -160,7 +130,7 @@ static CUresult release_foreign(int32_t ordinal)
     return refused == CUDA_SUCCESS ? primary_context_release(ordinal) : refused;
 }
 
-CONTROL uint32_t simulated_cuda_foreign_release(int32_t device)
+uint32_t simulated_cuda_foreign_release(int32_t device)
 {
     UNDER_LOCK(uint32_t, (uint32_t)release_foreign(device));
 }
@@ -172,9 +142,26 @@ static CUresult runtime_call(int32_t device)
     return result == CUDA_SUCCESS ? call_of_the_runtime(device) : result;
 }
 
-CONTROL uint32_t simulated_cuda_runtime_call(int32_t device)
+uint32_t simulated_cuda_runtime_call(int32_t device)
 {
     UNDER_LOCK(uint32_t, (uint32_t)runtime_call(device));
+}
+
+static CUresult add_green(int32_t device)
+{
+    CUresult result = initialize_for_others();
+
+    return result == CUDA_SUCCESS ? add_green_context(device) : result;
+}
+
+uint32_t simulated_cuda_add_green_context(int32_t device)
+{
+    UNDER_LOCK(uint32_t, (uint32_t)add_green(device));
+}
+
+uint32_t simulated_cuda_remove_green_context(int32_t device)
+{
+    UNDER_LOCK(uint32_t, (uint32_t)remove_green_context(device));
 }
 
 static bool describe_device(int32_t ordinal, struct simulated_cuda_device *out)
@@ -195,7 +182,7 @@ static bool describe_device(int32_t ordinal, struct simulated_cuda_device *out)
     return true;
 }
 
-CONTROL uint32_t simulated_cuda_device(int32_t ordinal, struct simulated_cuda_device *out)
+uint32_t simulated_cuda_device(int32_t ordinal, struct simulated_cuda_device *out)
 {
     UNDER_LOCK(uint32_t, describe_device(ordinal, out));
 }
@@ -210,13 +197,12 @@ static bool set_pool_bytes(int32_t ordinal, uint64_t bytes)
     return true;
 }
 
-/* Memory in stream-ordered pools: it outlives the context. */
-CONTROL uint32_t simulated_cuda_set_pool_bytes(int32_t ordinal, uint64_t bytes)
+uint32_t simulated_cuda_set_pool_bytes(int32_t ordinal, uint64_t bytes)
 {
     UNDER_LOCK(uint32_t, set_pool_bytes(ordinal, bytes));
 }
 
-CONTROL uint32_t simulated_cuda_inject(const char *function, uint64_t nth, int32_t device,
+uint32_t simulated_cuda_inject(const char *function, uint64_t nth, int32_t device,
                                        uint32_t code, uint32_t done_then_reported,
                                        uint32_t from_then_on)
 {
@@ -224,52 +210,50 @@ CONTROL uint32_t simulated_cuda_inject(const char *function, uint64_t nth, int32
                                       from_then_on != 0));
 }
 
-CONTROL void simulated_cuda_clear_faults(void)
+void simulated_cuda_clear_faults(void)
 {
     lock_driver();
     clear_faults();
     unlock_driver();
 }
 
-CONTROL void simulated_cuda_record_calls(uint32_t on)
+void simulated_cuda_record_calls(uint32_t on)
 {
     lock_driver();
     set_recording(on != 0);
     unlock_driver();
 }
 
-/* Returns how many there are; copies at most capacity of them. */
-CONTROL uint64_t simulated_cuda_calls(struct call_record *out, uint64_t capacity)
+uint64_t simulated_cuda_calls(struct simulated_cuda_call *out, uint64_t capacity)
 {
     UNDER_LOCK(uint64_t, copy_recorded_calls(out, capacity));
 }
 
-CONTROL void simulated_cuda_clear_calls(void)
+void simulated_cuda_clear_calls(void)
 {
     lock_driver();
     clear_recorded_calls();
     unlock_driver();
 }
 
-CONTROL uint32_t simulated_cuda_log_to_file(const char *path)
+uint32_t simulated_cuda_log_to_file(const char *path)
 {
     UNDER_LOCK(uint32_t, log_calls_to_file(path));
 }
 
-CONTROL const char *simulated_cuda_function_name(uint32_t index)
+const char *simulated_cuda_function_name(uint32_t index)
 {
     return entry_point_name(index);
 }
 
-/* Calls of one function so far, whatever they answered. */
-CONTROL uint64_t simulated_cuda_count(uint32_t index)
+uint64_t simulated_cuda_count(uint32_t index)
 {
     if (index >= ENTRY_POINT_COUNT)
         return 0;
     UNDER_LOCK(uint64_t, driver.calls[index]);
 }
 
-CONTROL void simulated_cuda_counters(struct simulated_cuda_counters *out)
+void simulated_cuda_counters(struct simulated_cuda_counters *out)
 {
     lock_driver();
     *out = (struct simulated_cuda_counters){
@@ -281,8 +265,7 @@ CONTROL void simulated_cuda_counters(struct simulated_cuda_counters *out)
     unlock_driver();
 }
 
-/* The calling thread's stack from the bottom; returns its depth, copies at most capacity entries. */
-CONTROL uint32_t simulated_cuda_stack(struct simulated_cuda_stack_entry *out, uint32_t capacity)
+uint32_t simulated_cuda_stack(struct simulated_cuda_stack_entry *out, uint32_t capacity)
 {
     struct context *const *entries;
     uint32_t depth;
@@ -309,8 +292,7 @@ static CUresult make_current(int32_t ordinal)
     return device ? replace_current_context(&device->primary) : CUDA_ERROR_INVALID_DEVICE;
 }
 
-/* Makes a primary context current without retaining it; a negative ordinal takes the current one away. */
-CONTROL uint32_t simulated_cuda_set_current(int32_t ordinal)
+uint32_t simulated_cuda_set_current(int32_t ordinal)
 {
     UNDER_LOCK(uint32_t, (uint32_t)make_current(ordinal));
 }

@@ -31,7 +31,7 @@ void open_device_file(struct device *device)
 {
     char name[32];
 
-    if (device->file != -1)
+    if (device->file != -1 || !driver.device_files[0])
         return;
     snprintf(name, sizeof name, "nvidia%u", device->physical);
     device->file = open_named(name);

@@ -3,7 +3,6 @@
 
 #include <linux/futex.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -42,6 +41,7 @@ void wipe_process_page_after_fork(void)
         return;
     process_page->initialized = 0;
     process_page->init_failed = 0;
+    process_page->refuses_child = 0;
     atomic_store(&process_page->lock, 0);
 }
 

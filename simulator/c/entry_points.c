@@ -2,6 +2,7 @@
  * The exported functions. Each is the same few lines around its implementation: take the lock, count,
  * ask whether a fault or the state of the process refuses the call, do it, log it.
  */
+#include "outputs.h"
 #include "simulated.h"
 
 #include <string.h>
@@ -38,7 +39,8 @@ static inline CUresult refusal(enum needs needs)
 
 /*
  * The expression for the device is evaluated for watched calls only: for many functions it is a
- * search. A refused call never reaches its implementation, so its outputs stay as they were.
+ * search. A refused call never reaches its implementation, so its outputs stay as they were, but
+ * where a fault refused it and the knob fills them with rubbish.
  */
 #define ENTRY_POINT(symbol, base, since, needs, device_, implementation, parameters, arguments) \
     EXPORTED CUresult CUDAAPI symbol parameters                                                 \
@@ -63,6 +65,8 @@ static inline CUresult refusal(enum needs needs)
                     result = implementation arguments;                                          \
                 if (call.fault_fired)                                                           \
                     result = call.fault_code;                                                   \
+            } else if (knob(spoil_outputs)) {                                                   \
+                SPOIL_OUTPUTS arguments                                                         \
             }                                                                                   \
             record_call(&call, result);                                                         \
         }                                                                                       \

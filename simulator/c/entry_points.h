@@ -64,7 +64,7 @@ ENTRY_POINT(cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease, 7000, INITIALI
 ENTRY_POINT(cuDevicePrimaryCtxRelease_v2, cuDevicePrimaryCtxRelease, 11000, INITIALIZED, device,
             primary_context_release, (CUdevice device), (device))
 ENTRY_POINT(cuDevicePrimaryCtxReset, cuDevicePrimaryCtxReset, 7000, INITIALIZED, device,
-            primary_context_reset, (CUdevice device), (device))
+            primary_context_reset_v1, (CUdevice device), (device))
 ENTRY_POINT(cuDevicePrimaryCtxReset_v2, cuDevicePrimaryCtxReset, 11000, INITIALIZED, device,
             primary_context_reset, (CUdevice device), (device))
 ENTRY_POINT(cuDevicePrimaryCtxSetFlags, cuDevicePrimaryCtxSetFlags, 7000, INITIALIZED, device,
@@ -156,9 +156,28 @@ ENTRY_POINT(cuMemcpyHtoD_v2, cuMemcpyHtoD, 3020, INITIALIZED, ordinal_of_current
 ENTRY_POINT(cuMemcpyDtoH_v2, cuMemcpyDtoH, 3020, INITIALIZED, ordinal_of_current_context(),
             memory_copy_to_host, (void *destination, CUdeviceptr source, size_t bytes),
             (destination, source, bytes))
+ENTRY_POINT(cuMemcpyDtoD_v2, cuMemcpyDtoD, 3020, INITIALIZED, ordinal_of_current_context(),
+            memory_copy_on_device, (CUdeviceptr destination, CUdeviceptr source, size_t bytes),
+            (destination, source, bytes))
+ENTRY_POINT(cuMemcpyHtoDAsync_v2, cuMemcpyHtoDAsync, 3020, INITIALIZED, ordinal_of_stream(stream),
+            memory_copy_to_device_on_stream,
+            (CUdeviceptr destination, const void *source, size_t bytes, CUstream stream),
+            (destination, source, bytes, stream))
+ENTRY_POINT(cuMemcpyDtoHAsync_v2, cuMemcpyDtoHAsync, 3020, INITIALIZED, ordinal_of_stream(stream),
+            memory_copy_to_host_on_stream,
+            (void *destination, CUdeviceptr source, size_t bytes, CUstream stream),
+            (destination, source, bytes, stream))
+ENTRY_POINT(cuMemcpyDtoDAsync_v2, cuMemcpyDtoDAsync, 3020, INITIALIZED, ordinal_of_stream(stream),
+            memory_copy_on_device_on_stream,
+            (CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream),
+            (destination, source, bytes, stream))
 ENTRY_POINT(cuMemsetD8_v2, cuMemsetD8, 3020, INITIALIZED, ordinal_of_current_context(),
             memory_set, (CUdeviceptr destination, unsigned char value, size_t bytes),
             (destination, value, bytes))
+ENTRY_POINT(cuMemsetD8Async, cuMemsetD8Async, 3020, INITIALIZED, ordinal_of_stream(stream),
+            memory_set_on_stream,
+            (CUdeviceptr destination, unsigned char value, size_t bytes, CUstream stream),
+            (destination, value, bytes, stream))
 
 /* streams */
 ENTRY_POINT(cuStreamCreate, cuStreamCreate, 2000, INITIALIZED, ordinal_of_current_context(),

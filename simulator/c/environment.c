@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BASE_TEN = 10, LONGEST_NAME = 64 };
+enum { BASE_TEN = 10 };
 
 static bool parse_number(const char *text, uint64_t maximum, uint64_t *number)
 {
@@ -144,6 +144,11 @@ static bool read_stub(char *text)
     return parse_choice(text, "0", "1", &driver.stub);
 }
 
+void note_malformed_variable(const char *name)
+{
+    snprintf(driver.malformed_variable, sizeof driver.malformed_variable, "%s", name);
+}
+
 static void read_variable(const char *name, bool (*read)(char *text))
 {
     const char *value = getenv(name);
@@ -152,7 +157,7 @@ static void read_variable(const char *name, bool (*read)(char *text))
     if (!value)
         return;
     if (!copy || !read(copy))
-        snprintf(driver.malformed_variable, sizeof driver.malformed_variable, "%s", name);
+        note_malformed_variable(name);
     free(copy);
 }
 

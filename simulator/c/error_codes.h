@@ -1,4 +1,8 @@
-/* Every result code up to CUDA 13.5, in order of its number. The texts are this library's own. */
+/*
+ * Every result code up to CUDA 13.5, in order of its number. The texts are this library's own. A
+ * driver of CUDA 13.0 was seen to know all but those marked, which came at some time after it.
+ */
+#define ERROR(code, name, text) ERROR_SINCE(0, code, name, text)
 ERROR(0, CUDA_SUCCESS, "no error")
 ERROR(1, CUDA_ERROR_INVALID_VALUE, "an argument is not acceptable")
 ERROR(2, CUDA_ERROR_OUT_OF_MEMORY, "not enough memory")
@@ -11,7 +15,7 @@ ERROR(8, CUDA_ERROR_PROFILER_ALREADY_STOPPED, "the profiler is stopped already")
 ERROR(34, CUDA_ERROR_STUB_LIBRARY, "this is the linker's stub, not a driver")
 ERROR(36, CUDA_ERROR_CALL_REQUIRES_NEWER_DRIVER, "the driver is too old for this call")
 ERROR(46, CUDA_ERROR_DEVICE_UNAVAILABLE, "the device is taken or out of order")
-ERROR(47, CUDA_ERROR_MULTICAST_RESOURCE_FULL, "no multicast resources are left")
+ERROR_SINCE(13010, 47, CUDA_ERROR_MULTICAST_RESOURCE_FULL, "no multicast resources are left")
 ERROR(100, CUDA_ERROR_NO_DEVICE, "no CUDA device found")
 ERROR(101, CUDA_ERROR_INVALID_DEVICE, "no such device")
 ERROR(102, CUDA_ERROR_DEVICE_NOT_LICENSED, "the device has no licence")
@@ -40,7 +44,7 @@ ERROR(223, CUDA_ERROR_JIT_COMPILATION_DISABLED, "compiling PTX is switched off")
 ERROR(224, CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY, "the device has no such execution affinity")
 ERROR(225, CUDA_ERROR_UNSUPPORTED_DEVSIDE_SYNC, "the code synchronises on the device, which is gone")
 ERROR(226, CUDA_ERROR_CONTAINED, "a contained memory failure ended the context")
-ERROR(227, CUDA_ERROR_INSUFFICIENT_LOADER_VERSION, "the loader is too old for this binary")
+ERROR_SINCE(13010, 227, CUDA_ERROR_INSUFFICIENT_LOADER_VERSION, "the loader is too old for this binary")
 ERROR(300, CUDA_ERROR_INVALID_SOURCE, "the kernel source is not acceptable")
 ERROR(301, CUDA_ERROR_FILE_NOT_FOUND, "no such file")
 ERROR(302, CUDA_ERROR_SHARED_OBJECT_SYMBOL_NOT_FOUND, "a shared library lacks a symbol")
@@ -101,9 +105,10 @@ ERROR(913, CUDA_ERROR_FUNCTION_NOT_LOADED, "the function is not loaded")
 ERROR(914, CUDA_ERROR_INVALID_RESOURCE_TYPE, "wrong type of resource")
 ERROR(915, CUDA_ERROR_INVALID_RESOURCE_CONFIGURATION, "the resources cannot be divided that way")
 ERROR(916, CUDA_ERROR_KEY_ROTATION, "keys are being exchanged")
-ERROR(917, CUDA_ERROR_STREAM_DETACHED, "the stream is detached")
-ERROR(918, CUDA_ERROR_GRAPH_RECAPTURE_FAILURE, "the graph cannot be captured again")
-ERROR(919, CUDA_ERROR_FABRIC_NOT_READY, "the fabric is not ready yet")
+ERROR_SINCE(13010, 917, CUDA_ERROR_STREAM_DETACHED, "the stream is detached")
+ERROR_SINCE(13010, 918, CUDA_ERROR_GRAPH_RECAPTURE_FAILURE, "the graph cannot be captured again")
+ERROR_SINCE(13010, 919, CUDA_ERROR_FABRIC_NOT_READY, "the fabric is not ready yet")
 ERROR(999, CUDA_ERROR_UNKNOWN, "an unknown failure inside the driver")
 
 #undef ERROR
+#undef ERROR_SINCE

@@ -5,10 +5,11 @@
 
 static const struct error {
     unsigned int code;
+    int since; /* the driver version that knows it */
     const char *name;
     const char *text;
 } errors[] = {
-#define ERROR(code, name, text) { code, #name, text },
+#define ERROR_SINCE(since, code, name, text) { code, since, #name, text },
 #include "error_codes.h"
 };
 
@@ -23,8 +24,10 @@ static int compare(const void *key, const void *element)
 static const struct error *find(CUresult result)
 {
     unsigned int code = (unsigned int)result;
+    const struct error *error =
+        bsearch(&code, errors, sizeof errors / sizeof *errors, sizeof *errors, compare);
 
-    return bsearch(&code, errors, sizeof errors / sizeof *errors, sizeof *errors, compare);
+    return error && error->since <= driver.version ? error : NULL;
 }
 
 CUresult error_get_name(CUresult result, const char **name)

@@ -4,8 +4,6 @@
  */
 #include "simulated.h"
 
-#include <string.h>
-
 enum { MAXIMUM_AT_START = 64 };
 
 /* From the environment, taken when the process initialises the driver. */
@@ -38,6 +36,14 @@ CUresult retain_for_others(CUdevice ordinal, uint32_t references)
     while (references-- && result == CUDA_SUCCESS)
         result = primary_context_retain(&ignored, ordinal);
     return result;
+}
+
+bool foreign_references_are_possible(void)
+{
+    for (size_t index = 0; index < at_start_count; index++)
+        if (!find_device(at_start[index].ordinal))
+            return false;
+    return true;
 }
 
 void apply_foreign_references(void)

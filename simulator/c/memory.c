@@ -1,11 +1,10 @@
 /*
- * Device and pinned host memory: enough to see it go down and come back, and to copy through it.
- * Device addresses are host mappings that only cost what is touched.
+ * Device and pinned host memory: enough to see it go down and come back. Device addresses are host
+ * mappings that only cost what is touched.
  */
 #include "simulated.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
 struct allocation {
@@ -76,6 +75,8 @@ CUresult memory_get_info(size_t *free_bytes, size_t *total_bytes)
 
     if (!free_bytes || !total_bytes)
         return CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_ERROR_CONTEXT_IS_DESTROYED)
+        *free_bytes = *total_bytes = 0; /* as measured */
     if (result != CUDA_SUCCESS)
         return result;
     *free_bytes = free_bytes_of(&driver.devices[context->ordinal]);
@@ -140,6 +141,8 @@ CUresult memory_allocate(CUdeviceptr *address, size_t bytes)
     result = allocate(bytes, 0, UINTPTR_MAX, &start);
     if (result == CUDA_SUCCESS)
         *address = (CUdeviceptr)(uintptr_t)start;
+    else if (result == CUDA_ERROR_CONTEXT_IS_DESTROYED)
+        *address = 0; /* as measured */
     return result;
 }
 
@@ -226,8 +229,7 @@ CUresult memory_free_host(void *address)
     return CUDA_SUCCESS;
 }
 
-/* Where this range of the current context's device memory lies; NULL when it is nobody's. */
-static CUresult find_range(CUdeviceptr address, size_t bytes, char **start)
+CUresult find_device_memory(CUdeviceptr address, size_t bytes, char **start)
 {
     struct context *context;
     CUresult result = context_for_memory(&context);
@@ -244,40 +246,4 @@ static CUresult find_range(CUdeviceptr address, size_t bytes, char **start)
         }
     }
     return CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult memory_copy_to_device(CUdeviceptr destination, const void *source, size_t bytes)
-{
-    char *start;
-    CUresult result = find_range(destination, bytes, &start);
-
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (!source)
-        return CUDA_ERROR_INVALID_VALUE;
-    memcpy(start, source, bytes);
-    return CUDA_SUCCESS;
-}
-
-CUresult memory_copy_to_host(void *destination, CUdeviceptr source, size_t bytes)
-{
-    char *start;
-    CUresult result = find_range(source, bytes, &start);
-
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (!destination)
-        return CUDA_ERROR_INVALID_VALUE;
-    memcpy(destination, start, bytes);
-    return CUDA_SUCCESS;
-}
-
-CUresult memory_set(CUdeviceptr destination, unsigned char value, size_t bytes)
-{
-    char *start;
-    CUresult result = find_range(destination, bytes, &start);
-
-    if (result == CUDA_SUCCESS)
-        memset(start, value, bytes);
-    return result;
 }

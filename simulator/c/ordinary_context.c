@@ -5,6 +5,13 @@
 
 static struct handle_table contexts;
 
+/* Only before cuInit has succeeded, when nobody has a handle. The array is left behind rather than
+   freed: a fork in the middle of another thread's cuInit may have caught it half made. */
+void forget_context_handles(void)
+{
+    contexts = (struct handle_table){ .base = contexts.base };
+}
+
 bool reserve_primary_handle(struct context *primary)
 {
     void *handle;

@@ -52,6 +52,12 @@ void deactivate_primary_context(struct device *device)
         device->flags = 0;
 }
 
+static void deactivate_if_unused(struct device *device)
+{
+    if (!device->references && !device->green_contexts && device->primary.alive)
+        deactivate_primary_context(device);
+}
+
 CUresult primary_context_retain(CUcontext *context, CUdevice ordinal)
 {
     struct device *device = find_device(ordinal);
@@ -71,37 +77,65 @@ CUresult primary_context_retain(CUcontext *context, CUdevice ordinal)
     return CUDA_SUCCESS;
 }
 
-CUresult release_reference(struct device *device, CUresult answer_at_zero)
+static CUresult release_reference(CUdevice ordinal, CUresult answer_at_zero)
 {
-    if (device->references == 1 && device->primary.alive)
+    struct device *device = find_device(ordinal);
+
+    if (!device)
+        return CUDA_ERROR_INVALID_DEVICE;
+    if (device->references == 1 && !device->green_contexts && device->primary.alive)
         take_time(knob(release_microseconds));
+    if (device->references == 0 && device->green_contexts > 0)
+        return CUDA_ERROR_NOT_PERMITTED;
     if (device->references == 0) {
         driver.underflows++;
         return answer_at_zero;
     }
     device->references--;
-    if (device->references == 0 && device->primary.alive)
-        deactivate_primary_context(device);
+    deactivate_if_unused(device);
     return CUDA_SUCCESS;
 }
 
 CUresult primary_context_release(CUdevice ordinal)
 {
-    struct device *device = find_device(ordinal);
-
-    return device ? release_reference(device, CUDA_ERROR_INVALID_CONTEXT) : CUDA_ERROR_INVALID_DEVICE;
+    return release_reference(ordinal, CUDA_ERROR_INVALID_CONTEXT);
 }
 
 CUresult primary_context_release_v1(CUdevice ordinal)
 {
-    struct device *device = find_device(ordinal);
-
-    return device ? release_reference(device, answer_of_knob(release_v1_at_zero))
-                  : CUDA_ERROR_INVALID_DEVICE;
+    return release_reference(ordinal, answer_of_knob(release_v1_at_zero));
 }
 
-/* Resetting releases nothing: the count stays, and the next retain makes the context anew. */
-CUresult primary_context_reset(CUdevice ordinal)
+/* A green context holds the primary context with a reference of its own kind. */
+CUresult add_green_context(CUdevice ordinal)
+{
+    struct device *device = find_device(ordinal);
+    CUresult result = CUDA_SUCCESS;
+
+    if (!device)
+        return CUDA_ERROR_INVALID_DEVICE;
+    if (!device->primary.alive)
+        result = activate_primary_context(device);
+    if (result == CUDA_SUCCESS)
+        device->green_contexts++;
+    return result;
+}
+
+CUresult remove_green_context(CUdevice ordinal)
+{
+    struct device *device = find_device(ordinal);
+
+    if (!device)
+        return CUDA_ERROR_INVALID_DEVICE;
+    if (!device->green_contexts)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    device->green_contexts--;
+    deactivate_if_unused(device);
+    return CUDA_SUCCESS;
+}
+
+/* Deactivates, whoever holds references, and takes this many of them. */
+static CUresult reset(CUdevice ordinal, uint32_t references_taken)
 {
     struct device *device = find_device(ordinal);
 
@@ -113,7 +147,22 @@ CUresult primary_context_reset(CUdevice ordinal)
         take_time(knob(release_microseconds));
     if (device->primary.alive)
         deactivate_primary_context(device);
+    else if (!knob(flags_survive_deactivation))
+        device->flags = 0;
+    if (device->references > 0)
+        device->references -= references_taken;
     return CUDA_SUCCESS;
+}
+
+/* The second generation releases nothing: the count stays, and the next retain makes the context anew. */
+CUresult primary_context_reset(CUdevice ordinal)
+{
+    return reset(ordinal, 0);
+}
+
+CUresult primary_context_reset_v1(CUdevice ordinal)
+{
+    return reset(ordinal, knob(reset_v1_takes_a_reference) ? 1 : 0);
 }
 
 CUresult primary_context_set_flags_v1(CUdevice ordinal, unsigned int flags)

@@ -1,9 +1,9 @@
 /* What the process as a whole may ask: not yet initialised, initialised, at its end, or a fork's child. */
 #include "simulated.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct driver driver;
 
@@ -26,6 +26,23 @@ void reset_driver(void)
     update_watched();
 }
 
+/*
+ * Initialised, but not in this process. The real driver learns of a fork through pthread_atfork, so
+ * a bare clone goes on with its parent's state until it calls cuInit.
+ */
+static CUresult answer_in_child(void)
+{
+    return process_page->refuses_child ? answer_of_knob(child_after_init)
+                                       : answer_of_knob(child_of_bare_clone);
+}
+
+static void note_fork(void)
+{
+    if (process_page_needs_owner)
+        wipe_process_page_after_fork();
+    process_page->refuses_child = 1;
+}
+
 CUresult refusal_by_state(enum needs needs)
 {
     if (driver.stub)
@@ -36,11 +53,7 @@ CUresult refusal_by_state(enum needs needs)
         return CUDA_ERROR_DEINITIALIZED;
     if (driver.state == NEVER_INITIALIZED)
         return CUDA_ERROR_NOT_INITIALIZED;
-    if (process_page->initialized)
-        return CUDA_SUCCESS;
-    /* Initialised, but not in this process: a forked child. */
-    process_page->initialized = knob(child_after_init) == CUDA_SUCCESS;
-    return answer_of_knob(child_after_init);
+    return process_page->initialized ? CUDA_SUCCESS : answer_in_child();
 }
 
 static CUresult enumerate_devices(void)
@@ -50,21 +63,18 @@ static CUresult enumerate_devices(void)
         driver.visible_devices_given ? driver.visible_devices : getenv("CUDA_VISIBLE_DEVICES");
     uint32_t count = choose_visible_devices(list, driver.physical_devices, chosen);
 
-    /* Written anew each time: a fork in the middle of another thread's cuInit leaves half a list. */
+    /* All is made anew: a fork in the middle of another thread's cuInit leaves half of it. */
+    forget_context_handles();
     for (uint32_t ordinal = 0; ordinal < count; ordinal++) {
         struct device *device = &driver.devices[ordinal];
-        struct context *primary = &device->primary;
 
-        if (!primary->handle && !reserve_primary_handle(primary))
-            return CUDA_ERROR_OUT_OF_MEMORY;
         *device = (struct device){
             .physical = chosen[ordinal],
             .file = -1,
-            .primary = { .handle = primary->handle,
-                         .ordinal = (int)ordinal,
-                         .primary = true,
-                         .api_version = 3020 },
+            .primary = { .ordinal = (int)ordinal, .primary = true, .api_version = 3020 },
         };
+        if (!reserve_primary_handle(&device->primary))
+            return CUDA_ERROR_OUT_OF_MEMORY;
     }
     driver.device_count = count;
     return count ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;
@@ -77,14 +87,32 @@ static CUresult refuse_malformed_environment(void)
     return CUDA_ERROR_UNKNOWN;
 }
 
+void deinitialize_process(void)
+{
+    close_device_files();
+    process_page->initialized = 0;
+    driver.state = IS_DEINITIALIZED;
+}
+
+/* Registered by cuInit: handlers registered later still find the driver, earlier ones do not. */
+static void deinitialize_at_exit(void)
+{
+    lock_driver();
+    if (knob(deinitialize_at_exit))
+        deinitialize_process();
+    unlock_driver();
+}
+
 CUresult initialize_process(unsigned int flags)
 {
     CUresult result;
 
     if (flags != 0)
         return CUDA_ERROR_INVALID_VALUE;
-    if (driver.state != NEVER_INITIALIZED)
+    if (driver.state != NEVER_INITIALIZED) {
+        process_page->refuses_child |= !process_page->initialized;
         return refusal_by_state(INITIALIZED);
+    }
     if (driver.malformed_variable[0])
         return refuse_malformed_environment();
     if (driver.init_failed && !process_page->init_failed)
@@ -95,18 +123,16 @@ CUresult initialize_process(unsigned int flags)
         process_page->init_failed = driver.init_failed;
         return result;
     }
+    if (!foreign_references_are_possible()) {
+        note_malformed_variable("SIMULATED_CUDA_FOREIGN");
+        return refuse_malformed_environment();
+    }
     open_control_file();
     driver.state = IS_INITIALIZED;
     process_page->initialized = 1;
+    atexit(deinitialize_at_exit);
     apply_foreign_references();
     return CUDA_SUCCESS;
-}
-
-void deinitialize_process(void)
-{
-    close_device_files();
-    process_page->initialized = 0;
-    driver.state = IS_DEINITIALIZED;
 }
 
 CUresult driver_get_version(int *version)
@@ -117,19 +143,11 @@ CUresult driver_get_version(int *version)
     return CUDA_SUCCESS;
 }
 
-static void deinitialize_at_exit(void)
-{
-    lock_driver();
-    if (knob(deinitialize_at_exit))
-        deinitialize_process();
-    unlock_driver();
-}
-
 __attribute__((constructor)) static void load(void)
 {
     map_process_page();
     reset_driver();
     resolve_entry_points();
     read_environment();
-    atexit(deinitialize_at_exit);
+    pthread_atfork(NULL, NULL, note_fork);
 }

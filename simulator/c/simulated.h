@@ -14,6 +14,8 @@
 #include <time.h>
 
 #define EXPORTED __attribute__((visibility("default")))
+#define SIMULATED_CUDA_CONTROL EXPORTED
+#include "simulated_cuda.h"
 
 enum { MAXIMUM_DEVICES = 4096, NO_DEVICE = -1, STORED_TEXT = 4096 };
 
@@ -65,6 +67,7 @@ struct context {
 struct device {
     uint32_t physical; /* index on the machine, before CUDA_VISIBLE_DEVICES */
     uint32_t references;
+    uint32_t green_contexts; /* each keeps the primary context active, and no release reaches it */
     unsigned int flags;      /* for the next activation */
     uint32_t runtime_retain; /* generation that the simulated CUDA runtime holds, 0 for none */
     int file;                /* side channel, -1 when not open */
@@ -82,7 +85,7 @@ struct driver {
     bool stub;             /* the linker's stub library: every call answers 34 */
     bool watched;          /* a fault is armed, or calls are recorded or logged */
     int version;
-    uint32_t device_count; /* on the machine until cuInit, visible ones after it */
+    uint32_t device_count; /* those that the process sees; 0 before cuInit */
     uint64_t next_context_id;
     uint64_t underflows;
     uint64_t would_be_crashes;
@@ -92,7 +95,7 @@ struct driver {
     bool visible_devices_given;       /* else CUDA_VISIBLE_DEVICES is read at cuInit */
     char *visible_devices;            /* NULL: all */
     char device_files[STORED_TEXT];   /* directory, empty for none */
-    uint32_t physical_devices;
+    uint32_t physical_devices; /* those on the machine */
     struct device devices[MAXIMUM_DEVICES];
 };
 
@@ -115,8 +118,10 @@ void close_device_files(void);
 
 CUresult activate_primary_context(struct device *device);
 void deactivate_primary_context(struct device *device);
-CUresult release_reference(struct device *device, CUresult answer_at_zero);
+CUresult add_green_context(CUdevice ordinal);
+CUresult remove_green_context(CUdevice ordinal);
 bool context_flags_are_valid(unsigned int flags);
+void forget_context_handles(void);
 bool reserve_primary_handle(struct context *primary);
 struct context *find_context(CUcontext handle);
 
@@ -134,6 +139,8 @@ int ordinal_of_stream(CUstream stream);
 int ordinal_of_event(CUevent event);
 
 void free_allocations(struct context *context);
+/* Where this range of the current context's device memory lies, if it is within one allocation. */
+CUresult find_device_memory(CUdeviceptr address, size_t bytes, char **start);
 
 /* handles ------------------------------------------------------------------------------------- */
 
@@ -163,14 +170,6 @@ struct call {
     CUresult fault_code;
 };
 
-struct call_record {
-    uint32_t entry;
-    int32_t device;
-    uint32_t code;
-    int32_t pid;
-    int32_t tid;
-};
-
 const char *entry_point_name(uint32_t entry);
 int entry_point_index(const char *name);
 void update_watched(void);
@@ -187,12 +186,13 @@ bool log_calls_to_file(const char *path);
 void stop_logging(void);
 void set_recording(bool on);
 bool calls_are_watched(void);
-uint64_t copy_recorded_calls(struct call_record *records, uint64_t capacity);
+uint64_t copy_recorded_calls(struct simulated_cuda_call *records, uint64_t capacity);
 void clear_recorded_calls(void);
 
 /* references of others ------------------------------------------------------------------------ */
 
 bool hold_at_start(CUdevice ordinal, uint32_t references);
+bool foreign_references_are_possible(void);
 void apply_foreign_references(void);
 void forget_foreign_references(void);
 CUresult retain_for_others(CUdevice ordinal, uint32_t references);
@@ -201,6 +201,7 @@ CUresult call_of_the_runtime(CUdevice ordinal);
 /* start --------------------------------------------------------------------------------------- */
 
 void read_environment(void);
+void note_malformed_variable(const char *name);
 void resolve_entry_points(void);
 
 #endif

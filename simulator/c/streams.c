@@ -43,7 +43,7 @@ static CUresult find_stream(CUstream handle, struct stream *found, struct stream
     return answer_for_object(found->context, found->generation);
 }
 
-/* Real drivers have crashed on an object whose context is gone; here it is counted and refused. */
+/* Real drivers refuse an object whose context is gone, or crash; here it is counted and refused. */
 CUresult answer_for_object(const struct context *context, uint32_t generation)
 {
     if (context->alive && context->generation == generation)
@@ -82,6 +82,8 @@ CUresult stream_create_with_priority(CUstream *handle, unsigned int flags, int p
 
     if (!handle || flags > 1)
         return CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_ERROR_CONTEXT_IS_DESTROYED)
+        *handle = (CUstream)UINTPTR_MAX; /* as measured */
     if (result != CUDA_SUCCESS)
         return result;
     stream = calloc(1, sizeof *stream);

@@ -6,9 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::control::Controls;
+use crate::knob::Knob;
 use crate::library;
-use crate::simulator::{PrivateDirectory, Simulator};
-use crate::Knob;
+use crate::private_directory::PrivateDirectory;
+use crate::simulator::Simulator;
 
 /// Settings of a [`Simulator`]. Made by [`Simulator::builder`].
 #[derive(Clone, Debug)]
@@ -95,7 +96,8 @@ impl Builder {
     ///
     /// When [`try_start`](Self::try_start) fails.
     pub fn start(self) -> Simulator {
-        self.try_start().unwrap_or_else(|error| panic!("the simulated driver does not start: {error}"))
+        self.try_start()
+            .unwrap_or_else(|error| panic!("the simulated driver does not start: {error}"))
     }
 
     /// Writes the private copy and loads it.
@@ -107,8 +109,7 @@ impl Builder {
     pub fn try_start(self) -> io::Result<Simulator> {
         let directory = PrivateDirectory::create()?;
         let without: Vec<&str> = self.without.iter().map(String::as_str).collect();
-        let path =
-            library::write_library(directory.path(), Some(self.driver_version), &without)?;
+        let path = library::write_library(directory.path(), Some(self.driver_version), &without)?;
         let controls = Controls::load(&path)?;
         self.configure(&controls)?;
         Ok(Simulator::new(directory, path, controls))

@@ -85,6 +85,8 @@ controls! {
     foreign_retain: fn(i32, u32) -> u32;
     foreign_release: fn(i32) -> u32;
     runtime_call: fn(i32) -> u32;
+    add_green_context: fn(i32) -> u32;
+    remove_green_context: fn(i32) -> u32;
     device: fn(i32, *mut DeviceState) -> u32;
     set_pool_bytes: fn(i32, u64) -> u32;
     inject: fn(*const c_char, u64, i32, u32, u32, u32) -> u32;

@@ -39,9 +39,8 @@ fn symbol_tables(library: &[u8]) -> Option<(Section, Section)> {
         return None;
     }
     let count = number(library, SECTION_HEADER_COUNT, 2)?;
-    let symbols = (0..count).find(|&index| {
-        section_kind(library, index) == Some(DYNAMIC_SYMBOLS)
-    })?;
+    let symbols =
+        (0..count).find(|&index| section_kind(library, index) == Some(DYNAMIC_SYMBOLS))?;
     let symbols = section(library, symbols)?;
     Some((symbols, section(library, symbols.link)?))
 }

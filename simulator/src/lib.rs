@@ -35,7 +35,9 @@ mod elf;
 mod fault;
 mod knob;
 mod library;
+mod private_directory;
 mod simulator;
+mod watching;
 
 pub use builder::Builder;
 pub use call::{Call, DeviceMemory, StackEntry};
@@ -43,3 +45,8 @@ pub use fault::Fault;
 pub use knob::Knob;
 pub use library::{EntryPoint, entry_points, write_library};
 pub use simulator::Simulator;
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,19 +1,15 @@
 //! A running instance.
 
-use std::ffi::{CString, OsString};
+use std::ffi::CString;
 use std::fmt;
-use std::fs;
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use std::process;
 
 use crate::builder::Builder;
-use crate::call::{Call, DeviceMemory, StackEntry};
-use crate::control::{Controls, Counters, DeviceState, RawCall, RawStackEntry};
-use crate::fault::Fault;
+use crate::call::{DeviceMemory, StackEntry};
+use crate::control::{Controls, DeviceState, RawStackEntry};
 use crate::knob::Knob;
-use crate::library;
+use crate::private_directory::PrivateDirectory;
 
 /// A simulated driver: a private copy of the library, loaded into this process, and the means to
 /// steer it.
@@ -24,7 +20,7 @@ use crate::library;
 /// Methods that name a device panic when there is no such device, and initialise the driver where
 /// they need it, as a foreign library in the process would have done.
 pub struct Simulator {
-    controls: Controls,
+    pub(crate) controls: Controls,
     path: PathBuf,
     _directory: PrivateDirectory,
 }
@@ -67,7 +63,10 @@ impl Simulator {
     /// Another library in this process retains a device's primary context this many times.
     pub fn foreign_retain(&self, device: u32, references: u32) {
         // SAFETY: takes plain numbers.
-        succeed(unsafe { (self.controls.foreign_retain)(ordinal(device), references) }, "foreign_retain");
+        succeed(
+            unsafe { (self.controls.foreign_retain)(ordinal(device), references) },
+            "foreign_retain",
+        );
     }
 
     /// Another library in this process releases a device's primary context once. Like a release by
@@ -83,6 +82,21 @@ impl Simulator {
     pub fn runtime_call(&self, device: u32) {
         // SAFETY: takes a plain number.
         succeed(unsafe { (self.controls.runtime_call)(ordinal(device)) }, "runtime_call");
+    }
+
+    /// Another library makes a green context on a device: it keeps the primary context active, and a
+    /// release that finds no other reference left answers 800, as measured.
+    pub fn add_green_context(&self, device: u32) {
+        // SAFETY: takes a plain number.
+        let code = unsafe { (self.controls.add_green_context)(ordinal(device)) };
+        succeed(code, "add_green_context");
+    }
+
+    /// That library destroys one green context.
+    pub fn remove_green_context(&self, device: u32) {
+        // SAFETY: takes a plain number.
+        let code = unsafe { (self.controls.remove_green_context)(ordinal(device)) };
+        succeed(code, "remove_green_context");
     }
 
     /// References to a device's primary context; 0 before the driver is initialised.
@@ -135,107 +149,12 @@ impl Simulator {
         state
     }
 
-    /// Arms a fault, beside those already armed. The first armed that is due decides a call's answer.
-    ///
-    /// # Panics
-    ///
-    /// When the fault names a function that the simulated driver does not export, or call number 0.
-    pub fn inject(&self, fault: Fault) {
-        let function = fault.function.as_deref().map(|name| CString::new(name).expect("no zero byte"));
-        // SAFETY: null or a C string that outlives the call; plain numbers.
-        let armed = unsafe {
-            (self.controls.inject)(
-                function.as_deref().map_or(std::ptr::null(), |name| name.as_ptr()),
-                fault.nth,
-                fault.device.map_or(-1, ordinal),
-                fault.code,
-                fault.done_then_reported.into(),
-                fault.from_then_on.into(),
-            )
-        };
-        assert_ne!(armed, 0, "no such fault is possible: {fault:?}");
-    }
-
-    /// Disarms every fault and forgets how many fired.
-    pub fn clear_faults(&self) {
-        // SAFETY: no arguments.
-        unsafe { (self.controls.clear_faults)() }
-    }
-
-    /// How many calls the armed faults have hit.
-    #[must_use]
-    pub fn faults_fired(&self) -> u64 {
-        self.counters().faults_fired
-    }
-
     /// Sets a knob, from the next call on.
     pub fn set_knob(&self, knob: Knob, value: u64) {
         let name = CString::new(knob.name()).expect("no zero byte");
         // SAFETY: a C string that outlives the call.
         let known = unsafe { (self.controls.set_knob)(name.as_ptr(), value) };
         assert_ne!(known, 0, "the library lacks the knob {knob:?}");
-    }
-
-    /// Starts or stops keeping a list of the calls. Off at first.
-    pub fn record_calls(&self, on: bool) {
-        // SAFETY: takes a plain number.
-        unsafe { (self.controls.record_calls)(on.into()) }
-    }
-
-    /// The calls recorded so far, oldest first.
-    #[must_use]
-    pub fn calls(&self) -> Vec<Call> {
-        let mut raw = Vec::new();
-        loop {
-            // SAFETY: the pointer is to as many entries of the C layout as the count says.
-            let count = unsafe { (self.controls.calls)(raw.as_mut_ptr(), raw.len() as u64) };
-            let count = usize::try_from(count).expect("calls that fit in memory");
-            if count <= raw.len() {
-                raw.truncate(count);
-                return raw.iter().map(call).collect();
-            }
-            raw.resize(count, RawCall::default());
-        }
-    }
-
-    /// Forgets the calls recorded so far.
-    pub fn clear_calls(&self) {
-        // SAFETY: no arguments.
-        unsafe { (self.controls.clear_calls)() }
-    }
-
-    /// Writes every call from now on as a line of JSON at the end of a file.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be opened.
-    pub fn log_calls_to(&self, file: &Path) -> io::Result<()> {
-        let name = CString::new(file.as_os_str().as_bytes())?;
-        // SAFETY: a C string that outlives the call.
-        match unsafe { (self.controls.log_to_file)(name.as_ptr()) } {
-            0 => Err(io::Error::last_os_error()),
-            _ => Ok(()),
-        }
-    }
-
-    /// How often an exported function was called, whatever it answered.
-    ///
-    /// # Panics
-    ///
-    /// When the simulated driver exports no such function.
-    #[must_use]
-    pub fn count(&self, function: &str) -> u64 {
-        let index = library::entry_points()
-            .position(|entry| entry.symbol == function)
-            .unwrap_or_else(|| panic!("the simulated driver has no function {function}"));
-        // SAFETY: takes a plain number.
-        unsafe { (self.controls.count)(u32::try_from(index).expect("a small table")) }
-    }
-
-    /// How many calls were made in all, whatever they answered.
-    #[must_use]
-    pub fn total_calls(&self) -> u64 {
-        self.counters().total_calls
     }
 
     /// The calling thread's stack of current contexts, the bottom first.
@@ -280,26 +199,6 @@ impl Simulator {
         // SAFETY: no arguments.
         unsafe { (self.controls.is_initialized)() != 0 }
     }
-
-    /// How often a stream or an event was used after its context had gone: a real driver has crashed
-    /// on that.
-    #[must_use]
-    pub fn would_be_crashes(&self) -> u64 {
-        self.counters().would_be_crashes
-    }
-
-    /// How many releases found no reference left, by anybody and through either generation.
-    #[must_use]
-    pub fn underflows(&self) -> u64 {
-        self.counters().underflows
-    }
-
-    fn counters(&self) -> Counters {
-        let mut counters = Counters::default();
-        // SAFETY: the pointer is to counters of the C layout.
-        unsafe { (self.controls.counters)(&raw mut counters) };
-        counters
-    }
 }
 
 impl fmt::Debug for Simulator {
@@ -309,54 +208,10 @@ impl fmt::Debug for Simulator {
 }
 
 /// Numbers beyond the C type become its greatest, which no device has.
-fn ordinal(device: u32) -> i32 {
+pub(crate) fn ordinal(device: u32) -> i32 {
     i32::try_from(device).unwrap_or(i32::MAX)
 }
 
 fn succeed(code: u32, action: &str) {
     assert_eq!(code, 0, "{action}: the simulated driver answers {code}");
-}
-
-fn call(raw: &RawCall) -> Call {
-    Call {
-        function: library::entry_points()
-            .nth(raw.function as usize)
-            .map_or("a function unknown to this version", |entry| entry.symbol),
-        device: u32::try_from(raw.device).ok(),
-        code: raw.code,
-        pid: raw.pid,
-        tid: raw.tid,
-    }
-}
-
-/// A temporary directory that goes when its owner goes, in the process that made it: a forked child
-/// that drops its copy leaves the parent's files alone.
-pub(crate) struct PrivateDirectory {
-    path: PathBuf,
-    owner: u32,
-}
-
-impl PrivateDirectory {
-    pub(crate) fn create() -> io::Result<Self> {
-        let mut template = std::env::temp_dir().join("simulated-libcuda-XXXXXX").into_os_string().into_vec();
-        template.push(0);
-        // SAFETY: the template ends in six X and a zero byte, and is ours to be written to.
-        if unsafe { libc::mkdtemp(template.as_mut_ptr().cast()) }.is_null() {
-            return Err(io::Error::last_os_error());
-        }
-        template.pop();
-        Ok(Self { path: OsString::from_vec(template).into(), owner: process::id() })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for PrivateDirectory {
-    fn drop(&mut self) {
-        if self.owner == process::id() {
-            let _ = fs::remove_dir_all(&self.path); // nobody to tell
-        }
-    }
 }

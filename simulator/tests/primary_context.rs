@@ -78,6 +78,7 @@ fn a_reset_deactivates_and_keeps_the_count() {
     for reset in ["cuDevicePrimaryCtxReset", "cuDevicePrimaryCtxReset_v2"] {
         let (simulator, library) = started(1);
         assert_eq!(library.call(reset, &[0]), 0, "inactive");
+        simulator.set_knob(Knob::ResetV1TakesAReference, 0);
         library.retain(0);
         library.retain(0);
         assert_eq!(library.call(reset, &[0]), 0);
@@ -88,6 +89,34 @@ fn a_reset_deactivates_and_keeps_the_count() {
         assert_eq!((simulator.references(0), simulator.is_active(0)), (2, true));
         assert_eq!(simulator.generation(0), 2);
     }
+}
+
+#[test]
+fn the_first_generations_reset_takes_a_reference() {
+    for references in 0..3_u32 {
+        let (simulator, library) = started(1);
+        for _ in 0..references {
+            library.retain(0);
+        }
+        assert_eq!(library.call("cuDevicePrimaryCtxReset", &[0]), 0);
+        assert_eq!(library.state(0), (0, 0, 0));
+        assert_eq!(simulator.references(0), references.saturating_sub(1));
+    }
+}
+
+#[test]
+fn what_only_a_green_context_holds_cannot_be_released() {
+    let (simulator, library) = started(1);
+    simulator.add_green_context(0);
+    assert_eq!(library.state(0), (0, 0, 1));
+    assert_eq!(library.retain(0).0, 0);
+    assert_eq!(library.release(0), 0);
+    assert_eq!(library.release(0), 800);
+    assert_eq!(library.state(0), (0, 0, 1));
+    assert_eq!((simulator.references(0), simulator.underflows()), (0, 0));
+    simulator.remove_green_context(0);
+    assert_eq!(library.state(0), (0, 0, 0));
+    assert_eq!(library.release(0), 201);
 }
 
 #[test]
@@ -118,15 +147,19 @@ fn flags_are_checked_and_kept() {
     assert_eq!(library.call("cuDevicePrimaryCtxSetFlags", &[0, 1]), 708, "the first generation");
     assert_eq!(library.call(SET, &[0, 1]), 0);
     assert_eq!(library.state(0), (0, 1, 1));
-    library.release(0);
-    assert_eq!(library.state(0), (0, 1, 0));
     assert_eq!(simulator.flags(0), 1);
+    library.release(0);
+    assert_eq!(library.state(0), (0, 0, 0), "gone with the context");
+    library.call(SET, &[0, 4]);
+    assert_eq!(library.call("cuDevicePrimaryCtxReset_v2", &[0]), 0);
+    assert_eq!(library.state(0), (0, 0, 0), "gone with a reset, even of no context");
 }
 
 #[test]
 fn the_knobs_on_flags_do_what_they_say() {
     const SET: &str = "cuDevicePrimaryCtxSetFlags_v2";
     let (simulator, library) = started(1);
+    simulator.set_knob(Knob::FlagsSurviveDeactivation, 1);
     library.retain(0);
     simulator.set_knob(Knob::SetFlagsWhenActive, 1);
     assert_eq!(library.call(SET, &[0, 2]), 0);
@@ -136,9 +169,8 @@ fn the_knobs_on_flags_do_what_they_say() {
     assert_eq!(library.state(0), (0, 2, 1));
     simulator.set_knob(Knob::SetFlagsWhenActive, 708);
     assert_eq!(library.call(SET, &[0, 4]), 708);
-    simulator.set_knob(Knob::FlagsSurviveDeactivation, 0);
     library.release(0);
-    assert_eq!(library.state(0), (0, 0, 0));
+    assert_eq!(library.state(0), (0, 2, 0));
 }
 
 #[test]
@@ -151,7 +183,7 @@ fn memory_goes_down_at_the_first_retain_and_comes_back_at_the_last_release() {
     library.set_current(context);
     let (code, free, total) = library.memory();
     assert_eq!((code, total), (0, 80 << 30));
-    assert_eq!(total - free, 500 << 20, "one context");
+    assert_eq!(total - free, 524 << 20, "one context");
     assert_eq!(library.allocate(1 << 20).0, 0);
     assert_eq!(library.memory().1, free - (1 << 20));
     simulator.set_pool_bytes(0, 4096);

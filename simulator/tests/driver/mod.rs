@@ -4,6 +4,7 @@
 
 use std::ffi::{CStr, CString, c_void};
 use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::ptr;
 
@@ -160,10 +161,12 @@ pub fn in_forked_child(child: impl FnOnce() -> u32) -> u32 {
     match unsafe { libc::fork() } {
         -1 => panic!("fork fails"),
         0 => {
-            let answer = child().to_ne_bytes();
+            let answer = catch_unwind(AssertUnwindSafe(child)).map(u32::to_ne_bytes);
             // SAFETY: a descriptor of this process and four readable bytes; _exit runs nothing.
             unsafe {
-                libc::write(ends[1], answer.as_ptr().cast(), answer.len());
+                if let Ok(answer) = answer {
+                    libc::write(ends[1], answer.as_ptr().cast(), answer.len());
+                }
                 libc::_exit(0)
             }
         }

@@ -1,0 +1,121 @@
+/*
+ * The control calls of the simulated driver: how a test sets the scene and looks behind it. A library
+ * that exports simulated_cuda_version is this simulator and no real driver.
+ *
+ * Any thread may call them, at any time. They are neither counted nor logged, and no fault hits them.
+ * A function that answers uint32_t answers 1 for done and 0 for impossible, except where it is said
+ * to answer a CUresult. Ordinals are those after CUDA_VISIBLE_DEVICES.
+ */
+#ifndef SIMULATED_CUDA_H
+#define SIMULATED_CUDA_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifndef SIMULATED_CUDA_CONTROL
+#define SIMULATED_CUDA_CONTROL
+#endif
+
+struct simulated_cuda_device {
+    uint32_t references;
+    uint32_t active;
+    uint32_t generation; /* activations so far */
+    uint32_t flags;
+    uint64_t context_bytes;
+    uint64_t ordinary_bytes;
+    uint64_t pool_bytes;
+};
+
+struct simulated_cuda_stack_entry {
+    int32_t device;
+    uint32_t primary;
+    uint32_t alive;
+};
+
+struct simulated_cuda_counters {
+    uint64_t total_calls;
+    uint64_t faults_fired;
+    uint64_t underflows;       /* releases that found no reference left */
+    uint64_t would_be_crashes; /* uses of a stream or event whose context is gone */
+};
+
+struct simulated_cuda_call {
+    uint32_t function; /* an index for simulated_cuda_function_name */
+    int32_t device;    /* -1: none */
+    uint32_t code;
+    int32_t pid;
+    int32_t tid;
+};
+
+/* The version of this interface. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_version(void);
+
+/* Before cuInit: forgets the environment and every earlier setting, and starts from these. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_configure(uint32_t devices, int32_t driver_version,
+                                                         uint32_t stub);
+/* Instead of CUDA_VISIBLE_DEVICES; NULL shows every device. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_visible_devices(const char *list);
+/* Where to open files as the real driver opens /dev/nvidia*; empty for nowhere. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_device_files(const char *directory);
+
+/* NULL past the last one. */
+SIMULATED_CUDA_CONTROL const char *simulated_cuda_knob_name(uint32_t index);
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_knob(uint32_t index, uint64_t *value);
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_knob(const char *name, uint64_t value);
+
+/* As another library in the process would: answers cuInit's CUresult. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_initialize(void);
+/* As process exit does: every later call answers 4. */
+SIMULATED_CUDA_CONTROL void simulated_cuda_deinitialize(void);
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_is_initialized(void);
+
+/* References of other libraries; these five answer a CUresult. All but the releasing ones initialise. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_foreign_retain(int32_t device, uint32_t references);
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_foreign_release(int32_t device);
+/* A call of the CUDA runtime: it retains anew if the context that it knew is gone. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_runtime_call(int32_t device);
+
+/* A green context of another library holds the primary context, out of reach of any release. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_add_green_context(int32_t device);
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_remove_green_context(int32_t device);
+
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_device(int32_t device,
+                                                      struct simulated_cuda_device *out);
+/* Memory in stream-ordered pools: it outlives the context. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_pool_bytes(int32_t device, uint64_t bytes);
+
+/* The nth matching call from now on; a NULL function and a negative device match all. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_inject(const char *function, uint64_t nth,
+                                                      int32_t device, uint32_t code,
+                                                      uint32_t done_then_reported,
+                                                      uint32_t from_then_on);
+SIMULATED_CUDA_CONTROL void simulated_cuda_clear_faults(void);
+
+SIMULATED_CUDA_CONTROL void simulated_cuda_record_calls(uint32_t on);
+/* Answers how many are recorded; copies the oldest, at most as many as there is room for. */
+SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_calls(struct simulated_cuda_call *out,
+                                                     uint64_t capacity);
+SIMULATED_CUDA_CONTROL void simulated_cuda_clear_calls(void);
+/* Lines of JSON at the end of a file. 0 leaves the reason in errno. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_log_to_file(const char *path);
+
+/* NULL past the last one. */
+SIMULATED_CUDA_CONTROL const char *simulated_cuda_function_name(uint32_t index);
+/* Calls of that function so far, whatever they answered. */
+SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_count(uint32_t index);
+SIMULATED_CUDA_CONTROL void simulated_cuda_counters(struct simulated_cuda_counters *out);
+
+/* The calling thread's stack from the bottom. Answers its depth, copies at most that many. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_stack(struct simulated_cuda_stack_entry *out,
+                                                     uint32_t capacity);
+/* Makes a primary context current without retaining it; -1 takes the current one away. A CUresult. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_current(int32_t device);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,142 @@
+//! Faults in the calls of clients, and what can be seen of the calls.
+
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::call::Call;
+use crate::control::{Counters, RawCall};
+use crate::fault::Fault;
+use crate::library;
+use crate::simulator::{Simulator, ordinal};
+
+impl Simulator {
+    /// Arms a fault, beside those already armed. The first armed that is due decides a call's answer.
+    ///
+    /// # Panics
+    ///
+    /// When the fault names a function that the simulated driver does not export, or call number 0.
+    pub fn inject(&self, fault: Fault) {
+        let function =
+            fault.function.as_deref().map(|name| CString::new(name).expect("no zero byte"));
+        // SAFETY: null or a C string that outlives the call; plain numbers.
+        let armed = unsafe {
+            (self.controls.inject)(
+                function.as_deref().map_or(std::ptr::null(), |name| name.as_ptr()),
+                fault.nth,
+                fault.device.map_or(-1, ordinal),
+                fault.code,
+                fault.done_then_reported.into(),
+                fault.from_then_on.into(),
+            )
+        };
+        assert_ne!(armed, 0, "no such fault is possible: {fault:?}");
+    }
+
+    /// Disarms every fault and forgets how many fired.
+    pub fn clear_faults(&self) {
+        // SAFETY: no arguments.
+        unsafe { (self.controls.clear_faults)() }
+    }
+
+    /// How many calls the armed faults have hit.
+    #[must_use]
+    pub fn faults_fired(&self) -> u64 {
+        self.counters().faults_fired
+    }
+
+    /// Starts or stops keeping a list of the calls. Off at first.
+    pub fn record_calls(&self, on: bool) {
+        // SAFETY: takes a plain number.
+        unsafe { (self.controls.record_calls)(on.into()) }
+    }
+
+    /// The calls recorded so far, oldest first.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        let mut raw = Vec::new();
+        loop {
+            // SAFETY: the pointer is to as many entries of the C layout as the count says.
+            let count = unsafe { (self.controls.calls)(raw.as_mut_ptr(), raw.len() as u64) };
+            let count = usize::try_from(count).expect("calls that fit in memory");
+            if count <= raw.len() {
+                raw.truncate(count);
+                return raw.iter().map(call).collect();
+            }
+            raw.resize(count, RawCall::default());
+        }
+    }
+
+    /// Forgets the calls recorded so far.
+    pub fn clear_calls(&self) {
+        // SAFETY: no arguments.
+        unsafe { (self.controls.clear_calls)() }
+    }
+
+    /// Writes every call from now on as a line of JSON at the end of a file.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened.
+    pub fn log_calls_to(&self, file: &Path) -> io::Result<()> {
+        let name = CString::new(file.as_os_str().as_bytes())?;
+        // SAFETY: a C string that outlives the call.
+        match unsafe { (self.controls.log_to_file)(name.as_ptr()) } {
+            0 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    }
+
+    /// How often an exported function was called, whatever it answered.
+    ///
+    /// # Panics
+    ///
+    /// When the simulated driver exports no such function.
+    #[must_use]
+    pub fn count(&self, function: &str) -> u64 {
+        let index = library::entry_points()
+            .position(|entry| entry.symbol == function)
+            .unwrap_or_else(|| panic!("the simulated driver has no function {function}"));
+        // SAFETY: takes a plain number.
+        unsafe { (self.controls.count)(u32::try_from(index).expect("a small table")) }
+    }
+
+    /// How many calls were made in all, whatever they answered.
+    #[must_use]
+    pub fn total_calls(&self) -> u64 {
+        self.counters().total_calls
+    }
+
+    /// How often a stream or an event was used after its context had gone: a real driver has crashed
+    /// on that.
+    #[must_use]
+    pub fn would_be_crashes(&self) -> u64 {
+        self.counters().would_be_crashes
+    }
+
+    /// How many releases found no reference left, by anybody and through either generation.
+    #[must_use]
+    pub fn underflows(&self) -> u64 {
+        self.counters().underflows
+    }
+
+    fn counters(&self) -> Counters {
+        let mut counters = Counters::default();
+        // SAFETY: the pointer is to counters of the C layout.
+        unsafe { (self.controls.counters)(&raw mut counters) };
+        counters
+    }
+}
+
+fn call(raw: &RawCall) -> Call {
+    Call {
+        function: library::entry_points()
+            .nth(raw.function as usize)
+            .map_or("a function unknown to this version", |entry| entry.symbol),
+        device: u32::try_from(raw.device).ok(),
+        code: raw.code,
+        pid: raw.pid,
+        tid: raw.tid,
+    }
+}

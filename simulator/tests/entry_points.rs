@@ -1,0 +1,344 @@
+//! Every exported function: what it answers in each state of the process and to senseless
+//! arguments, and how it is found.
+
+mod driver;
+
+use std::collections::HashMap;
+use std::ptr;
+
+use driver::{Library, POISON, POISONED, call_address, out};
+use simulated_libcuda::{Simulator, entry_points};
+
+/// Functions that answer before `cuInit` and after the end.
+const ALWAYS: [&str; 6] = [
+    "cuInit",
+    "cuDriverGetVersion",
+    "cuGetErrorName",
+    "cuGetErrorString",
+    "cuGetProcAddress",
+    "cuGetProcAddress_v2",
+];
+
+fn others() -> impl Iterator<Item = &'static str> {
+    entry_points().map(|entry| entry.symbol).filter(|symbol| !ALWAYS.contains(symbol))
+}
+
+fn started(devices: u32) -> (Simulator, Library) {
+    let simulator = Simulator::start(devices);
+    let library = Library::of(&simulator);
+    assert_eq!(library.init(), 0);
+    (simulator, library)
+}
+
+#[test]
+fn before_init_everything_answers_3_and_touches_no_output() {
+    let simulator = Simulator::start(2);
+    let library = Library::of(&simulator);
+    for symbol in others() {
+        let mut outputs = [[POISONED; 8]; 5];
+        let words: Vec<usize> = outputs.iter_mut().map(out).collect();
+        assert_eq!(library.call(symbol, &words), 3, "{symbol}");
+        assert_eq!(outputs, [[POISONED; 8]; 5], "{symbol}");
+    }
+    let mut version = 0;
+    assert_eq!((library.call("cuDriverGetVersion", &[out(&mut version)]), version), (0, 13000));
+    assert!(!simulator.is_initialized());
+}
+
+#[test]
+fn after_the_end_everything_answers_4() {
+    let (simulator, library) = started(2);
+    simulator.foreign_retain(0, 1);
+    simulator.deinitialize();
+    for symbol in others().chain(["cuInit"]) {
+        let words = if symbol == "cuInit" { [0; 5] } else { [POISON as usize; 5] };
+        assert_eq!(library.call(symbol, &words), 4, "{symbol}");
+    }
+    assert_eq!(library.error_name(4), (0, Some("CUDA_ERROR_DEINITIALIZED".to_owned())));
+    assert!(!simulator.is_initialized());
+}
+
+#[test]
+fn the_stub_answers_34_to_everything() {
+    let simulator = Simulator::builder().stub().start();
+    let library = Library::of(&simulator);
+    for entry in entry_points() {
+        assert_eq!(library.call(entry.symbol, &[0; 5]), 34, "{}", entry.symbol);
+    }
+}
+
+#[test]
+fn init_refuses_flags_at_any_time_and_may_be_repeated() {
+    let (_simulator, library) = started(1);
+    for flags in [1, 2, 0xffff_ffff] {
+        assert_eq!(library.call("cuInit", &[flags]), 1);
+    }
+    assert_eq!(library.init(), 0);
+    let fresh = Simulator::start(0);
+    let library = Library::of(&fresh);
+    assert_eq!(library.call("cuInit", &[1]), 1);
+    for _ in 0..3 {
+        assert_eq!(library.init(), 100);
+        assert_eq!(library.count(), (3, POISONED));
+    }
+}
+
+/// What each function answers to nothing but zeros, with an initialised driver of one device and no
+/// context current.
+fn answers_to_zeros() -> HashMap<&'static str, u32> {
+    let mut answers = HashMap::new();
+    let mut set = |answer: u32, symbols: &[&'static str]| {
+        for symbol in symbols {
+            assert!(answers.insert(*symbol, answer).is_none(), "{symbol} twice");
+        }
+    };
+    // Zeros make sense: device 0, no flags, success's own name, the empty stack.
+    set(0, &["cuInit", "cuDevicePrimaryCtxReset", "cuDevicePrimaryCtxReset_v2"]);
+    set(0, &["cuDevicePrimaryCtxSetFlags", "cuDevicePrimaryCtxSetFlags_v2", "cuCtxSetCurrent"]);
+    // No reference to release, no such context, or none current.
+    set(0, &["cuDevicePrimaryCtxRelease"]);
+    set(201, &["cuDevicePrimaryCtxRelease_v2"]);
+    set(201, &["cuCtxDestroy", "cuCtxDestroy_v2", "cuCtxPushCurrent", "cuCtxPushCurrent_v2"]);
+    set(201, &["cuCtxPopCurrent", "cuCtxPopCurrent_v2", "cuCtxSynchronize"]);
+    set(201, &["cuCtxSynchronize_v2", "cuCtxGetStreamPriorityRange", "cuMemFree", "cuMemFree_v2"]);
+    set(201, &["cuMemFreeHost", "cuMemcpyHtoD_v2", "cuMemcpyDtoH_v2", "cuMemcpyDtoD_v2"]);
+    set(201, &["cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2", "cuMemcpyDtoDAsync_v2"]);
+    set(201, &["cuMemsetD8_v2", "cuMemsetD8Async"]);
+    set(201, &["cuStreamSynchronize", "cuStreamQuery", "cuStreamWaitEvent"]);
+    // No such object.
+    set(400, &["cuStreamDestroy", "cuStreamDestroy_v2", "cuEventRecord", "cuEventRecordWithFlags"]);
+    set(400, &["cuEventQuery", "cuEventSynchronize", "cuEventDestroy", "cuEventDestroy_v2"]);
+    // An output that must not be null.
+    for entry in entry_points() {
+        answers.entry(entry.symbol).or_insert(1);
+    }
+    answers
+}
+
+#[test]
+fn null_pointers_are_refused_with_the_documented_code() {
+    let answers = answers_to_zeros();
+    assert_eq!(answers.len(), entry_points().len(), "a name in the table is no function");
+    let (_simulator, library) = started(1);
+    for entry in entry_points() {
+        let answer = library.call(entry.symbol, &[0; 5]);
+        assert_eq!(answer, answers[entry.symbol], "{}", entry.symbol);
+    }
+}
+
+/// Where a device ordinal stands among a function's arguments.
+fn device_position(symbol: &str) -> Option<usize> {
+    Some(match symbol {
+        "cuDeviceGet" | "cuDeviceGetUuid" | "cuDeviceGetUuid_v2" => 1,
+        "cuDeviceTotalMem" | "cuDeviceTotalMem_v2" | "cuDevicePrimaryCtxRetain" => 1,
+        "cuDeviceGetName" | "cuDeviceGetPCIBusId" | "cuDeviceGetAttribute" => 2,
+        "cuDeviceComputeCapability" | "cuCtxCreate" | "cuCtxCreate_v2" => 2,
+        "cuCtxCreate_v3" => 4,
+        "cuCtxCreate_v4" => 3,
+        _ if symbol.starts_with("cuDevicePrimaryCtx") => 0,
+        _ => return None,
+    })
+}
+
+#[test]
+fn ordinals_out_of_range_are_refused_everywhere() {
+    let (simulator, library) = started(3);
+    let mut tried = 0;
+    for symbol in entry_points().map(|entry| entry.symbol) {
+        let Some(position) = device_position(symbol) else { continue };
+        for ordinal in [-1, 3, 4096, i32::MIN, i32::MAX] {
+            let mut outputs = [[0_u64; 4]; 2];
+            let [first, second] = outputs.each_mut().map(out);
+            let mut words = match symbol {
+                "cuDevicePrimaryCtxGetState" => vec![0, first, second],
+                "cuDevicePrimaryCtxRelease" | "cuDevicePrimaryCtxReset" => vec![0],
+                "cuDeviceGetName" | "cuDeviceGetPCIBusId" => vec![first, 32, 0],
+                "cuDeviceGetAttribute" => vec![first, 16, 0],
+                "cuDeviceComputeCapability" => vec![first, second, 0],
+                _ if position == 0 => vec![0, 0],
+                _ => {
+                    let mut words = vec![0; position + 1];
+                    words[0] = first;
+                    words
+                }
+            };
+            words[position] = ordinal as usize;
+            assert_eq!(library.call(symbol, &words), 101, "{symbol} {ordinal}");
+            assert_eq!(outputs, [[0; 4]; 2], "{symbol}");
+        }
+        tried += 1;
+    }
+    assert_eq!(tried, 21);
+    assert_eq!((0..3).map(|device| simulator.references(device)).sum::<u32>(), 0);
+}
+
+#[test]
+fn senseless_handles_crash_nothing() {
+    let (_simulator, library) = started(1);
+    let (_, context) = library.retain(0);
+    library.set_current(context);
+    let takes_a_handle_first = |symbol: &str| {
+        (symbol.starts_with("cuCtx")
+            || symbol.starts_with("cuStream")
+            || symbol.starts_with("cuEvent"))
+            && !["Create", "GetCurrent", "PopCurrent", "GetDevice", "GetFlags", "Elapsed", "Range"]
+                .iter()
+                .any(|part| symbol.contains(part))
+            || ["cuStreamGetDevice", "cuStreamGetFlags"].contains(&symbol)
+    };
+    let mut tried = 0;
+    for symbol in
+        entry_points().map(|entry| entry.symbol).filter(|symbol| takes_a_handle_first(symbol))
+    {
+        if symbol == "cuCtxSynchronize" {
+            continue;
+        }
+        for handle in [3, 0x40, usize::MAX, usize::MAX / 2, context as usize + 1, POISON as usize] {
+            let mut outputs = [[0_u64; 2]; 2];
+            let [first, second] = outputs.each_mut().map(out);
+            let words = match symbol {
+                "cuEventRecord" | "cuEventRecordWithFlags" | "cuStreamWaitEvent" => [handle, 0, 0],
+                _ => [handle, first, second],
+            };
+            let answer = library.call(symbol, &words);
+            let expected = if symbol.starts_with("cuCtx") { 201 } else { 400 };
+            assert_eq!(answer, expected, "{symbol} {handle:#x}");
+        }
+        tried += 1;
+    }
+    assert_eq!(tried, 25);
+}
+
+#[test]
+fn get_proc_address_and_dlsym_agree_on_every_symbol() {
+    let simulator = Simulator::start(1);
+    let library = Library::of(&simulator);
+    let generations = |symbol: &str| {
+        let base = symbol.split("_v").next().unwrap().to_owned();
+        let mut known: Vec<_> =
+            entry_points().filter(|entry| entry.symbol.split("_v").next() == Some(&base)).collect();
+        known.sort_by_key(|entry| entry.since);
+        (base, known)
+    };
+    for entry in entry_points() {
+        let (base, known) = generations(entry.symbol);
+        let address = library.address(entry.symbol);
+        assert!(!address.is_null());
+        let version = i32::try_from(entry.since).unwrap();
+        assert_eq!(library.proc_address_v2(&base, version), (0, address, 0), "{}", entry.symbol);
+        assert_eq!(library.proc_address_v1(&base, version), (0, address), "{}", entry.symbol);
+        let older = known.iter().rfind(|other| other.since < entry.since);
+        let (expected, status) =
+            older.map_or((ptr::null_mut(), 2), |older| (library.address(older.symbol), 0));
+        assert_eq!(library.proc_address_v2(&base, version - 1), (0, expected, status));
+        let newest = library.address(known.last().unwrap().symbol);
+        assert_eq!(library.proc_address_v2(&base, 99000), (0, newest, 0));
+    }
+}
+
+#[test]
+fn get_proc_address_answers_as_measured() {
+    let simulator = Simulator::start(1);
+    let library = Library::of(&simulator);
+    let bare = library.address("cuDevicePrimaryCtxRelease");
+    let second = library.address("cuDevicePrimaryCtxRelease_v2");
+    assert_ne!(bare, second);
+    for (version, address) in [(10000, bare), (11000, second), (13000, second), (99999, second)] {
+        let found = library.proc_address_v2("cuDevicePrimaryCtxRelease", version);
+        assert_eq!(found, (0, address, 0), "{version}");
+    }
+    assert_eq!(library.proc_address_v2("cuNothing", 13000), (0, ptr::null_mut(), 1));
+    assert_eq!(library.proc_address_v2("cuCtxGetId", 11000), (0, ptr::null_mut(), 2));
+    assert_eq!(library.proc_address_v1("cuNothing", 13000), (500, POISON));
+    assert_eq!(library.proc_address_v1("cuCtxGetId", 11000), (500, POISON));
+    let mut address = POISON;
+    let words = [c"cuNothing".as_ptr() as usize, out(&mut address), 13000, 0, 0];
+    assert_eq!(library.call("cuGetProcAddress_v2", &words), 0, "the status is optional");
+    assert!(address.is_null());
+    let words = [c"cuInit".as_ptr() as usize, out(&mut address), 13000, 4, 0];
+    assert_eq!(library.call("cuGetProcAddress_v2", &words), 1, "unknown search flags");
+    let found = library.proc_address_v2("cuInit", 13000).1;
+    assert_eq!(call_address(found, &[0]), 0);
+}
+
+#[test]
+fn an_old_driver_lacks_what_came_later() {
+    let is_there = |version: u32, symbol: &str| {
+        let simulator = Simulator::builder().driver_version(version).start();
+        let library = Library::of(&simulator);
+        let mut answer = 0_u32;
+        assert_eq!(library.call("cuDriverGetVersion", &[out(&mut answer)]), 0);
+        assert_eq!(answer, version);
+        assert_eq!(library.init(), 0);
+        !library.address(symbol).is_null()
+    };
+    // As measured on the drivers 418, 450, 470 and 535.
+    let table = [
+        (10010, [true, false, false, false, false, false]),
+        (11000, [true, true, false, false, false, false]),
+        (11040, [true, true, true, false, false, true]),
+        (12020, [true, true, true, true, true, true]),
+        (14000, [true, true, true, true, true, true]),
+    ];
+    for (version, expected) in table {
+        let found = [
+            "cuDevicePrimaryCtxRelease",
+            "cuDevicePrimaryCtxRelease_v2",
+            "cuGetProcAddress",
+            "cuGetProcAddress_v2",
+            "cuCtxGetId",
+            "cuDeviceGetUuid_v2",
+        ]
+        .map(|symbol| is_there(version, symbol));
+        assert_eq!(found, expected, "{version}");
+    }
+}
+
+#[test]
+fn what_dlsym_lacks_get_proc_address_lacks_too() {
+    let simulator = Simulator::builder().driver_version(11040).start();
+    let library = Library::of(&simulator);
+    let (code, address) = library.proc_address_v1("cuCtxCreate", 13000);
+    assert_eq!((code, address), (0, library.address("cuCtxCreate_v3")));
+    assert_eq!(library.proc_address_v1("cuCtxGetId", 13000), (500, POISON));
+}
+
+#[test]
+fn hidden_symbols_are_found_by_nobody_and_the_rest_by_everybody() {
+    for hidden in entry_points() {
+        let simulator = Simulator::builder().without(&[hidden.symbol]).start();
+        let library = Library::of(&simulator);
+        for entry in entry_points() {
+            let found = !library.address(entry.symbol).is_null();
+            assert_eq!(
+                found,
+                entry.symbol != hidden.symbol,
+                "{} without {}",
+                entry.symbol,
+                hidden.symbol
+            );
+        }
+        if !hidden.symbol.starts_with("cuGetProcAddress") {
+            let base = hidden.symbol.split("_v").next().unwrap();
+            let since = i32::try_from(hidden.since).unwrap();
+            let (_, address, status) = library.proc_address_v2(base, since);
+            assert_eq!(address.is_null(), status != 0);
+            let mut left = entry_points().map(|entry| library.address(entry.symbol));
+            assert!(address.is_null() || left.any(|other| other == address));
+        }
+    }
+}
+
+#[test]
+fn without_release_v2_get_proc_address_falls_back_to_the_bare_one() {
+    let simulator = Simulator::builder().without(&["cuDevicePrimaryCtxRelease_v2"]).start();
+    let library = Library::of(&simulator);
+    let bare = library.address("cuDevicePrimaryCtxRelease");
+    assert_eq!(library.proc_address_v2("cuDevicePrimaryCtxRelease", 13000), (0, bare, 0));
+}
+
+#[test]
+fn a_function_that_is_not_there_cannot_be_left_out() {
+    let error = Simulator::builder().without(&["cuModuleLoad"]).try_start().unwrap_err();
+    assert!(error.to_string().contains("cuModuleLoad"), "{error}");
+}

@@ -1,0 +1,182 @@
+//! Looking behind the scene: the log of calls, the counters, the knobs, the private copies.
+
+mod driver;
+
+use std::collections::HashSet;
+use std::ffi::CStr;
+
+use driver::{Library, call_address, in_forked_child};
+use simulated_libcuda::{Fault, Knob, Simulator, entry_points};
+
+#[test]
+fn recorded_calls_say_what_was_called_and_answered() {
+    let simulator = Simulator::start(2);
+    let library = Library::of(&simulator);
+    library.init();
+    assert_eq!(simulator.calls(), [], "off at first");
+    simulator.record_calls(true);
+    let (_, context) = library.retain(1);
+    library.set_current(context);
+    library.state(7);
+    library.count();
+    library.release(1);
+    simulator.record_calls(false);
+    library.count();
+    let calls = simulator.calls();
+    let told: Vec<_> = calls.iter().map(|call| (call.function, call.device, call.code)).collect();
+    assert_eq!(
+        told,
+        [
+            ("cuDevicePrimaryCtxRetain", Some(1), 0),
+            ("cuCtxSetCurrent", Some(1), 0),
+            ("cuDevicePrimaryCtxGetState", Some(7), 101),
+            ("cuDeviceGetCount", None, 0),
+            ("cuDevicePrimaryCtxRelease_v2", Some(1), 0),
+        ]
+    );
+    assert!(calls.iter().all(|call| call.pid == std::process::id() as i32 && call.tid > 0));
+    simulator.clear_calls();
+    assert_eq!(simulator.calls(), []);
+}
+
+#[test]
+fn the_log_tells_threads_and_processes_apart() {
+    let simulator = Simulator::start(1);
+    let library = Library::of(&simulator);
+    simulator.record_calls(true);
+    library.init();
+    std::thread::scope(|scope| {
+        scope.spawn(|| library.count());
+    });
+    let calls = simulator.calls();
+    assert_ne!(calls[0].tid, calls[1].tid);
+    let refused = in_forked_child(|| {
+        library.count();
+        let calls = simulator.calls();
+        u32::from(calls[2].code == 3 && calls[2].pid != calls[1].pid)
+    });
+    assert_eq!(refused, 1);
+}
+
+#[test]
+fn an_injected_answer_is_what_the_log_shows() {
+    let simulator = Simulator::start(1);
+    let library = Library::of(&simulator);
+    library.init();
+    simulator.record_calls(true);
+    simulator.inject(Fault::at_call(1).code(777_777).done_then_reported());
+    library.count();
+    assert_eq!(simulator.calls()[0].code, 777_777);
+}
+
+#[test]
+fn many_calls_are_recorded() {
+    let simulator = Simulator::start(1);
+    let library = Library::of(&simulator);
+    simulator.record_calls(true);
+    for _ in 0..5000 {
+        library.count();
+    }
+    assert_eq!(simulator.calls().len(), 5000);
+    assert!(simulator.calls().iter().all(|call| call.code == 3));
+    assert_eq!(simulator.count("cuDeviceGetCount"), 5000);
+    assert_eq!(simulator.total_calls(), 5000);
+}
+
+#[test]
+fn every_function_is_counted_under_its_own_name() {
+    let simulator = Simulator::start(1);
+    let library = Library::of(&simulator);
+    simulator.record_calls(true);
+    for entry in entry_points() {
+        library.call(entry.symbol, &[0; 5]);
+        assert_eq!(simulator.count(entry.symbol), 1, "{}", entry.symbol);
+    }
+    assert_eq!(simulator.total_calls(), entry_points().len() as u64);
+    for (entry, call) in entry_points().zip(simulator.calls()) {
+        assert_eq!(entry.symbol, call.function);
+    }
+}
+
+#[test]
+fn the_rust_and_the_c_side_know_the_same_knobs() {
+    let simulator = Simulator::start(1);
+    let name_of = Library::of(&simulator).address("simulated_cuda_knob_name");
+    // SAFETY: the prototype in c/simulated_cuda.h.
+    let name_of = unsafe {
+        std::mem::transmute::<*mut libc::c_void, extern "C" fn(u32) -> *const libc::c_char>(name_of)
+    };
+    let in_c: Vec<_> = (0_u32..)
+        .map(|index| name_of(index))
+        .take_while(|name| !name.is_null())
+        // SAFETY: not null, so a string of the library's own.
+        .map(|name| unsafe { CStr::from_ptr(name) }.to_str().unwrap())
+        .collect();
+    let in_rust: Vec<_> = Knob::ALL.iter().map(|knob| knob.name()).collect();
+    assert_eq!(in_rust, in_c);
+    assert_eq!(in_rust.iter().collect::<HashSet<_>>().len(), in_rust.len());
+}
+
+#[test]
+fn a_simulator_may_be_used_from_any_thread() {
+    fn any_thread<T: Send + Sync>() {}
+    any_thread::<Simulator>();
+}
+
+#[test]
+fn instances_know_nothing_of_one_another() {
+    let (first, second) = (Simulator::start(1), Simulator::start(5));
+    let (one, two) = (Library::of(&first), Library::of(&second));
+    assert_ne!(one.address("cuInit"), two.address("cuInit"));
+    assert_eq!(one.init(), 0);
+    assert_eq!(two.count().0, 3);
+    assert_eq!(two.init(), 0);
+    let (_, context) = one.retain(0);
+    one.set_current(context);
+    assert_eq!((one.count(), two.count()), ((0, 1), (0, 5)));
+    assert!(second.stack().is_empty());
+    assert_eq!(two.set_current(context), 201, "the other's handle");
+}
+
+#[test]
+fn a_hundred_instances_live_side_by_side() {
+    let simulators: Vec<_> = (1..=100).map(Simulator::start).collect();
+    for (index, simulator) in simulators.iter().enumerate() {
+        let library = Library::of(simulator);
+        assert_eq!(library.init(), 0);
+        assert_eq!(library.count(), (0, index as u32 + 1));
+    }
+}
+
+#[test]
+fn the_library_outlives_its_directory() {
+    let simulator = Simulator::start(1);
+    let library = Library::of(&simulator);
+    let initialize = library.address("cuInit");
+    let directory = simulator.path().parent().unwrap().to_owned();
+    assert!(directory.exists());
+    drop(simulator);
+    assert!(!directory.exists());
+    assert_eq!(call_address(initialize, &[0]), 0);
+    assert_eq!(library.retain(0).0, 0);
+}
+
+#[test]
+#[should_panic(expected = "no device 3")]
+fn a_device_that_is_not_there_cannot_be_looked_at() {
+    let simulator = Simulator::start(3);
+    simulator.initialize();
+    let _ = simulator.references(3);
+}
+
+#[test]
+#[should_panic(expected = "foreign_retain: the simulated driver answers 100")]
+fn nobody_can_retain_without_a_device() {
+    Simulator::start(0).foreign_retain(0, 1);
+}
+
+#[test]
+#[should_panic(expected = "no function cuNothing")]
+fn a_function_that_is_not_there_cannot_be_counted() {
+    let _ = Simulator::start(0).count("cuNothing");
+}
