@@ -85,6 +85,8 @@ fn from_header(folder: &Path, demanded: bool) -> Result<String, String> {
             let path = Path::new(&out).join("bindings.rs");
             fs::write(&path, bindings).map_err(|error| format!("{}: {error}", path.display()))?;
             println!("cargo::rustc-cfg=cuda_header");
+            // For a test, which compares the bindings with C's view of the same header.
+            println!("cargo::rustc-env=CUDA_PRIMARY_CONTEXT_HEADER_DIR={}", folder.display());
             Ok(format!("generated from cuda.h {}", dotted(version)))
         }
         Err(reason) => refuse(demanded, format!("no bindings from {}: {reason}", header.display())),
@@ -146,7 +148,7 @@ fn generate(folder: &Path) -> Result<String, String> {
     std::panic::set_hook(hook);
     match answer {
         Ok(Ok(bindings)) => {
-            let bindings = only_linked(&bindings.to_string())?;
+            let bindings = only_linked(&unsigned(&bindings.to_string(), folder)?)?;
             Ok(bindings.clone() + &functions(folder, &bindings)?)
         }
         Ok(Err(error)) => Err(explain(&error.to_string())),
@@ -159,6 +161,23 @@ fn generate(folder: &Path) -> Result<String, String> {
 #[cfg(not(feature = "bindgen"))]
 fn generate(_: &Path) -> Result<String, String> {
     Err("the feature `bindgen` is off".to_owned())
+}
+
+/// bindgen reckons `~0u` to be -1: a number that C takes for unsigned is unsigned here, too.
+#[cfg(feature = "bindgen")]
+fn unsigned(bindings: &str, folder: &Path) -> Result<String, String> {
+    let header = fs::read(folder.join("cuda.h")).map_err(|error| error.to_string())?;
+    let header = String::from_utf8_lossy(&header);
+    let corrected = |line: &str| {
+        let (name, value) = line.strip_prefix("pub const ")?.split_once(": i32 = ")?;
+        let mut definitions = header.lines().filter_map(|line| line.strip_prefix("#define "));
+        let definition = definitions.find_map(|rest| rest.strip_prefix(name)?.strip_prefix(' '))?;
+        let value: i32 = value.strip_suffix(';')?.parse().ok()?;
+        let is_unsigned = definition.trim_end_matches([')', ' ']).ends_with(['u', 'U']);
+        is_unsigned.then(|| format!("pub const {name}: u32 = {};", value as u32))
+    };
+    let lines = bindings.lines().map(|line| corrected(line).unwrap_or(line.to_owned()) + "\n");
+    Ok(lines.collect())
 }
 
 /// Function declarations make sense only for a program that links against the driver.

@@ -41,7 +41,10 @@ impl Iterator for PrimaryContexts {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let device = self.driver.device(self.next).ok()?;
+        if self.next == self.driver.device_count() {
+            return None;
+        }
+        let device = Device::new(self.driver, self.next);
         self.next += 1;
         Some((device, device.primary_context_state()))
     }

@@ -129,8 +129,9 @@ impl Device {
     pub fn primary_context_state(self) -> Result<PrimaryContextState, Error> {
         let loaded = self.loaded();
         loaded.check_process()?;
-        self.query_state()
-            .map_err(|code| loaded.error(code, "cuDevicePrimaryCtxGetState", Some(self.ordinal)))
+        let (code, state) = self.query_state();
+        loaded.check(code, "cuDevicePrimaryCtxGetState", Some(self.ordinal))?;
+        Ok(state)
     }
 
     /// How many handles of this crate are alive on the device, each with one reference.
@@ -141,18 +142,16 @@ impl Device {
         Ok(self.loaded().lock()?[self.ordinal as usize])
     }
 
-    /// The bare call, for callers that have made sure of the process.
+    /// The bare call, for callers that have made sure of the process. The state says something
+    /// where the code is success.
     #[inline]
-    pub(crate) fn query_state(self) -> Result<PrimaryContextState, CUresult> {
+    pub(crate) fn query_state(self) -> (CUresult, PrimaryContextState) {
         let (mut flags, mut active) = (0, 0);
         let functions = self.loaded().functions();
         // SAFETY: the out-parameters are ints of ours, the handle is the driver's own.
         let code =
             unsafe { (functions.primary_ctx_get_state)(self.as_raw(), &mut flags, &mut active) };
-        match code.is_success() {
-            true => Ok(PrimaryContextState { active: active != 0, flags: sys::CUctx_flags(flags) }),
-            false => Err(code),
-        }
+        (code, PrimaryContextState { active: active != 0, flags: sys::CUctx_flags(flags) })
     }
 
     /// Sets the flags of the device's primary context, for example how a thread waits for the

@@ -88,6 +88,7 @@ impl Driver {
 
     /// How many devices the driver shows this process. Read once, at load.
     #[doc(alias = "cuDeviceGetCount")]
+    #[inline]
     #[must_use]
     pub fn device_count(self) -> u32 {
         self.loaded.device_count()
@@ -98,6 +99,7 @@ impl Driver {
     /// # Errors
     /// [`Error::NoSuchDevice`].
     #[doc(alias = "cuDeviceGet")]
+    #[inline]
     pub fn device(self, ordinal: u32) -> Result<Device, Error> {
         match ordinal < self.device_count() {
             true => Ok(Device::new(self, ordinal)),
@@ -106,6 +108,7 @@ impl Driver {
     }
 
     /// Every device, in the order of its ordinal.
+    #[inline]
     pub fn devices(self) -> impl ExactSizeIterator<Item = Device> + DoubleEndedIterator + Clone {
         (0..self.device_count()).map(move |ordinal| Device::new(self, ordinal))
     }

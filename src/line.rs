@@ -1,18 +1,16 @@
 //! The record of one device: which driver calls were made for it, and how it ended.
 
 use crate::device::Device;
+use crate::driver::Driver;
 use crate::error::Error;
 use crate::sys::CUresult;
 
-/// A line as it is kept: 16 bytes, for everything in it follows from the order of the calls. State
+/// A line as it is kept: 12 bytes, for everything in it follows from the order of the calls. State
 /// and release alternate, beginning with the state, and the first call that fails is the last.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Line {
     end: End,
     calls: u32,
-    /// References released, or handles that hold the device.
-    number: u32,
-    last: CUresult,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,153 +20,150 @@ pub(crate) enum End {
     /// Kept by the guard's own retain.
     Retained,
     Inactive,
+    /// Inactive, for somebody else released the last reference between two calls.
+    Taken,
     Active,
-    Held,
-    Failed,
-    /// Not at its end yet.
+    /// By as many handles of this crate.
+    Held(u32),
+    Failed(CUresult),
+    /// Active, to be released, and not released yet.
     Pending,
     /// Not released, for the thread that asked has the context current.
     ThreadFailed,
 }
 
 impl Line {
-    const fn new(end: End, calls: u32) -> Self {
-        Self { end, calls, number: 0, last: CUresult::CUDA_SUCCESS }
-    }
-
     pub(crate) const UNTOUCHED: Self = Self::new(End::Untouched, 0);
     pub(crate) const RETAINED: Self = Self::new(End::Retained, 1);
-    /// No call was made yet.
-    pub(crate) const PENDING: Self = Self::new(End::Pending, 0);
 
-    /// Whether the device is one to release, and was not yet.
+    /// Not active when it was asked, and not touched.
+    pub(crate) const INACTIVE: Self = Self::asked(End::Inactive);
+
     #[inline]
-    pub(crate) fn is_pending(&self) -> bool {
-        self.end == End::Pending
+    pub(crate) const fn new(end: End, calls: u32) -> Self {
+        Self { end, calls }
     }
 
-    pub(crate) fn is_still_active(&self) -> bool {
-        self.end == End::Active
-    }
-
-    /// What the last call answered.
-    pub(crate) fn last(&self) -> CUresult {
-        self.last
-    }
-
-    /// Records the next call; whether it succeeded.
+    /// The end after one call, that for the state.
     #[inline]
-    pub(crate) fn record(&mut self, code: CUresult) -> bool {
-        self.calls += 1;
-        self.last = code;
-        code.is_success()
+    pub(crate) const fn asked(end: End) -> Self {
+        Self::new(end, 1)
     }
 
     #[inline]
-    pub(crate) fn record_release(&mut self, code: CUresult) -> bool {
-        let released = self.record(code);
-        self.number += u32::from(released);
-        released
-    }
-
-    #[inline]
-    pub(crate) fn inactive(self) -> Self {
-        Self { end: End::Inactive, ..self }
-    }
-
-    pub(crate) fn still_active(self) -> Self {
-        Self { end: End::Active, ..self }
-    }
-
-    pub(crate) fn held(self, handles: u32) -> Self {
-        Self { end: End::Held, number: handles, ..self }
-    }
-
-    pub(crate) fn failed(self) -> Self {
-        Self { end: End::Failed, ..self }
-    }
-
-    pub(crate) fn thread_failed(self) -> Self {
-        Self { end: End::ThreadFailed, ..self }
-    }
-
-    #[inline]
-    pub(crate) fn end(&self) -> End {
+    pub(crate) fn end(self) -> End {
         self.end
     }
 
-    /// References released, or handles that hold the device.
-    #[inline]
-    pub(crate) fn number(&self) -> u32 {
-        self.number
-    }
-
     /// How many calls were made.
-    pub(crate) fn calls(&self) -> u32 {
+    pub(crate) fn calls(self) -> u32 {
         self.calls
     }
 
+    /// How many references were released.
+    pub(crate) fn releases(self) -> u32 {
+        match self.end {
+            End::Retained => 0,
+            // The last of them is the one that was refused.
+            End::Taken => self.calls / 2 - 1,
+            _ => self.calls / 2,
+        }
+    }
+
     /// One of the calls and its answer.
-    pub(crate) fn call(&self, index: u32) -> (&'static str, CUresult) {
+    pub(crate) fn call(self, index: u32) -> (&'static str, CUresult) {
         let function = match (self.end, index % 2) {
             (End::Retained, _) => "cuDevicePrimaryCtxRetain",
             (_, 0) => "cuDevicePrimaryCtxGetState",
             _ => "cuDevicePrimaryCtxRelease_v2",
         };
+        let code = match self.end {
+            End::Failed(code) => code,
+            End::Taken => CUresult::CUDA_ERROR_INVALID_CONTEXT,
+            _ => CUresult::CUDA_SUCCESS,
+        };
         match index + 1 == self.calls {
-            true => (function, self.last),
+            true => (function, code),
             false => (function, CUresult::CUDA_SUCCESS),
         }
     }
 
     /// The error of the last call.
-    pub(crate) fn failure(&self, device: Device) -> Error {
+    pub(crate) fn failure(self, device: Device) -> Error {
         let (call, code) = self.call(self.calls.saturating_sub(1));
         device.loaded().error(code, call, Some(device.ordinal()))
+    }
+}
+
+/// The lines of the devices that are not kept, with their ordinals and in that order. An inactive
+/// device's says nothing that is not known, and is not among them.
+#[derive(Debug, Clone)]
+pub(crate) struct Lines(Vec<(u32, Line)>);
+
+impl Lines {
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds the line of a device beyond those added so far.
+    #[inline]
+    pub(crate) fn add(&mut self, device: Device, line: Line) {
+        if self.0.is_empty() {
+            self.make_room(device);
+        }
+        self.0.push((device.ordinal(), line));
+    }
+
+    /// The one allocation, for this device and all that may follow.
+    #[cold]
+    fn make_room(&mut self, device: Device) {
+        let left = device.driver().device_count() - device.ordinal();
+        self.0.reserve_exact(left as usize);
+    }
+
+    pub(crate) fn of(&self, device: Device) -> Line {
+        let found = self.0.binary_search_by_key(&device.ordinal(), |(ordinal, _)| *ordinal);
+        found.map_or(Line::INACTIVE, |place| self.0[place].1)
+    }
+
+    /// The devices that are to be released.
+    pub(crate) fn pending(&mut self, driver: Driver) -> impl Iterator<Item = (Device, &mut Line)> {
+        let pending = self.0.iter_mut().filter(|(_, line)| line.end() == End::Pending);
+        pending.map(move |(ordinal, line)| (Device::new(driver, *ordinal), line))
     }
 }
 
 /// How many lines are kept without an allocation: more devices than one machine has, as a rule.
 const FEW: usize = 16;
 
-/// The lines of a driver's devices, in the order of their ordinals.
+/// A line for every device, in the order of the ordinals, and more where they are few.
 #[derive(Debug, Clone)]
-pub(crate) struct Lines {
-    few: [Line; FEW],
-    /// All of them, where there are more than a few.
-    many: Vec<Line>,
-    count: usize,
+pub(crate) enum EveryLine {
+    Few([Line; FEW]),
+    Many(Vec<Line>),
 }
 
-impl Lines {
-    /// Room for as many lines; there is none yet.
-    #[inline]
-    pub(crate) fn for_devices(devices: u32) -> Self {
-        let devices = devices as usize;
-        let many = if devices > FEW { Vec::with_capacity(devices) } else { Vec::new() };
-        Self { few: [Line::PENDING; FEW], many, count: 0 }
-    }
-
-    #[inline]
-    pub(crate) fn push(&mut self, line: Line) {
-        match self.few.get_mut(self.count) {
-            Some(place) if self.many.capacity() == 0 => *place = line,
-            _ => self.many.push(line),
+impl EveryLine {
+    /// For as many devices, none of which was touched.
+    pub(crate) fn untouched(devices: u32) -> Self {
+        match devices as usize {
+            0..=FEW => Self::Few([Line::UNTOUCHED; FEW]),
+            devices => Self::Many(vec![Line::UNTOUCHED; devices]),
         }
-        self.count += 1;
     }
 
     pub(crate) fn as_slice(&self) -> &[Line] {
-        match self.many.is_empty() {
-            true => &self.few[..self.count],
-            false => &self.many,
+        match self {
+            Self::Few(lines) => lines,
+            Self::Many(lines) => lines,
         }
     }
 
     pub(crate) fn as_mut_slice(&mut self) -> &mut [Line] {
-        match self.many.is_empty() {
-            true => &mut self.few[..self.count],
-            false => &mut self.many,
+        match self {
+            Self::Few(lines) => lines,
+            Self::Many(lines) => lines,
         }
     }
 }

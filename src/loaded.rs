@@ -20,7 +20,7 @@ pub(crate) struct Loaded {
     library: Library,
     path: Box<Path>,
     entry_points: EntryPoints,
-    addresses: Addresses,
+    addresses: Box<Addresses>,
     version: i32,
     devices: Box<[DeviceRecord]>,
     process: Process,
@@ -71,7 +71,7 @@ impl Loaded {
             library,
             path: path.into(),
             entry_points,
-            addresses: Addresses::new(),
+            addresses: Box::new(Addresses::new()),
             version,
             ledger: LedgerLock::new(devices.len()),
             devices,
@@ -92,6 +92,7 @@ impl Loaded {
         self.version
     }
 
+    #[inline]
     pub(crate) fn device_count(&self) -> u32 {
         // There were as many as a C int told.
         self.devices.len() as u32

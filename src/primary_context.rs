@@ -86,9 +86,8 @@ impl PrimaryContext {
     pub fn retain_if_active(device: Device) -> Result<Option<Self>, Error> {
         let loaded = device.loaded();
         let mut ledger = loaded.lock()?;
-        let state = device.query_state().map_err(|code| {
-            loaded.error(code, "cuDevicePrimaryCtxGetState", Some(device.ordinal()))
-        })?;
+        let (code, state) = device.query_state();
+        loaded.check(code, "cuDevicePrimaryCtxGetState", Some(device.ordinal()))?;
         match state.active {
             true => Self::retain_locked(device, &mut ledger).map(Some),
             false => Ok(None),

@@ -129,19 +129,39 @@ impl Driver {
     /// let driver = Driver::load()?;
     /// let context = PrimaryContext::retain(driver.device(0)?)?;
     /// let _current = context.make_current()?;
+    ///
     /// let mem_get_info = driver.function(sys::functions::cuMemGetInfo_v3020)?;
+    /// let mem_alloc = driver.function(sys::functions::cuMemAlloc_v3020)?;
+    /// let mem_free = driver.function(sys::functions::cuMemFree_v3020)?;
     /// let (mut free, mut total) = (0, 0);
     /// // SAFETY: the out-parameters are integers of ours, and a context is current.
     /// let code = unsafe { mem_get_info(&mut free, &mut total) };
     /// assert!(code.is_success(), "{code}");
-    /// println!("{free} of {total} bytes are free");
+    /// let mut memory: sys::CUdeviceptr = 0;
+    /// // SAFETY: the out-parameter is an address of ours, and a context is current.
+    /// let code = unsafe { mem_alloc(&mut memory, free / 2) };
+    /// assert!(code.is_success(), "{code}");
+    /// // SAFETY: the memory was allocated above, and nothing uses it.
+    /// let code = unsafe { mem_free(memory) };
+    /// assert!(code.is_success(), "{code}");
+    ///
+    /// let stream_create = driver.function(sys::functions::cuStreamCreate_v2000)?;
+    /// let stream_destroy = driver.function(sys::functions::cuStreamDestroy_v4000)?;
+    /// let mut stream: sys::CUstream = std::ptr::null_mut();
+    /// // SAFETY: the out-parameter is a handle of ours, and a context is current.
+    /// let code = unsafe { stream_create(&mut stream, 0) };
+    /// assert!(code.is_success(), "{code}");
+    /// // SAFETY: the stream was created above, and no work is left in it.
+    /// let code = unsafe { stream_destroy(stream) };
+    /// assert!(code.is_success(), "{code}");
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
     /// [`Error::DriverTooOld`] where the driver is of a CUDA version before the function's,
-    /// [`Error::FunctionMissing`] where it lacks it all the same.
+    /// [`Error::FunctionMissing`] where it lacks it all the same, [`Error::Driver`] where the
+    /// driver's look-up fails.
     #[doc(alias = "cuGetProcAddress")]
     #[doc(alias = "cuGetProcAddress_v2")]
     #[inline]
@@ -169,18 +189,19 @@ fn look_up<F: FunctionPointer>(
     // A driver from before this version has another version of the function under the name, with
     // other parameters, and cuGetProcAddress would give that.
     let known = function.introduced <= loaded.version();
-    let found = known.then(|| match get_proc_address(loaded, function) {
-        Some(found) => found,
-        None => loaded.library().symbol(function.symbol),
-    });
-    found.flatten().ok_or_else(|| loaded.lacks(function.symbol, function.introduced))
+    let found = match known.then(|| get_proc_address(loaded, function)) {
+        Some(Some(answer)) => answer?,
+        Some(None) => loaded.library().symbol(function.symbol),
+        None => None,
+    };
+    found.ok_or_else(|| loaded.lacks(function.symbol, function.introduced))
 }
 
 /// What the driver's own look-up says; `None` where the driver has none.
 fn get_proc_address<F: FunctionPointer>(
     loaded: &Loaded,
     function: &Function<F>,
-) -> Option<Option<NonNull<c_void>>> {
+) -> Option<Result<Option<NonNull<c_void>>, Error>> {
     let flags = match function.per_thread {
         true => sys::CUdriverProcAddress_flags::CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM,
         false => sys::CUdriverProcAddress_flags::CU_GET_PROC_ADDRESS_LEGACY_STREAM,
@@ -189,14 +210,19 @@ fn get_proc_address<F: FunctionPointer>(
     let flags = sys::cuuint64_t::from(flags.0);
     let mut address = ptr::null_mut();
     let functions = loaded.functions();
-    let code = if let Some(get_proc_address) = functions.get_proc_address_v2 {
+    let (code, call) = if let Some(get_proc_address) = functions.get_proc_address_v2 {
         // SAFETY: the name is a C string, the out-parameter is ours, and the status may be null.
-        unsafe { get_proc_address(name, &mut address, version, flags, ptr::null_mut()) }
+        let code = unsafe { get_proc_address(name, &mut address, version, flags, ptr::null_mut()) };
+        (code, "cuGetProcAddress_v2")
     } else if let Some(get_proc_address) = functions.get_proc_address {
         // SAFETY: the name is a C string, and the out-parameter is ours.
-        unsafe { get_proc_address(name, &mut address, version, flags) }
+        (unsafe { get_proc_address(name, &mut address, version, flags) }, "cuGetProcAddress")
     } else {
         return None;
     };
-    Some(code.is_success().then(|| NonNull::new(address)).flatten())
+    Some(match code {
+        // What the first version says of a function that it lacks; the second has no address.
+        sys::CUresult::CUDA_ERROR_NOT_FOUND => Ok(None),
+        code => loaded.check(code, call, None).map(|()| NonNull::new(address)),
+    })
 }

@@ -12,10 +12,18 @@ use crate::sys::CUresult;
 #[derive(Debug, Clone)]
 pub struct Report {
     kept: Device,
-    lines: Lines,
-    current_context: CurrentContextChange,
+    pub(crate) lines: Lines,
+    pub(crate) change: ThreadChange,
     /// Why the calling thread could not be seen off a context that was to be released.
-    thread_failure: Option<Error>,
+    pub(crate) failure: Option<Box<Error>>,
+}
+
+/// [`CurrentContextChange`] as it is kept: errors are large, and rare.
+#[derive(Debug, Clone)]
+pub(crate) enum ThreadChange {
+    Unchanged,
+    Switched { from: Option<Device> },
+    NotRestored(Box<Error>),
 }
 
 /// What became of one device.
@@ -84,8 +92,8 @@ impl fmt::Display for Outcome {
 pub enum CurrentContextChange {
     /// It is what it was.
     Unchanged,
-    /// It was made the kept device's: it was of a device that was then released, or it was
-    /// destroyed already and of no device that the driver would name.
+    /// It was made the kept device's: it was of a device that was then released, or whose release
+    /// failed, or it was destroyed already and of no device that the driver would name.
     Switched {
         /// The device whose context it was, if the driver named one.
         from: Option<Device>,
@@ -114,33 +122,9 @@ pub struct DeviceReport<'a> {
 }
 
 impl Report {
-    pub(crate) fn new(kept: Device) -> Self {
-        Self {
-            kept,
-            lines: Lines::for_devices(kept.driver().device_count()),
-            current_context: CurrentContextChange::Unchanged,
-            thread_failure: None,
-        }
-    }
-
-    /// Adds the line of the next device.
     #[inline]
-    pub(crate) fn push(&mut self, line: Line) {
-        self.lines.push(line);
-    }
-
-    /// The lines so far, with their devices.
-    pub(crate) fn lines_mut(&mut self) -> impl Iterator<Item = (Device, &mut Line)> {
-        self.kept.driver().devices().zip(self.lines.as_mut_slice())
-    }
-
-    pub(crate) fn line(&self, device: Device) -> Line {
-        self.lines.as_slice()[device.ordinal() as usize]
-    }
-
-    pub(crate) fn set_thread(&mut self, change: CurrentContextChange, failure: Option<Error>) {
-        self.current_context = change;
-        self.thread_failure = failure;
+    pub(crate) fn new(kept: Device) -> Self {
+        Self { kept, lines: Lines::new(), change: ThreadChange::Unchanged, failure: None }
     }
 
     /// The device that was kept.
@@ -151,24 +135,31 @@ impl Report {
 
     /// One line for every device, in the order of the ordinals.
     pub fn devices(&self) -> impl ExactSizeIterator<Item = DeviceReport<'_>> + Clone {
-        let driver = self.kept.driver();
-        driver.devices().zip(self.lines.as_slice()).map(move |(device, line)| DeviceReport {
-            device,
-            line: *line,
-            report: self,
+        self.kept.driver().devices().map(|device| {
+            let line = match device == self.kept {
+                true => Line::RETAINED,
+                false => self.lines.of(device),
+            };
+            DeviceReport { device, line, report: self }
         })
     }
 
     /// What became of the calling thread's current context.
     #[must_use]
     pub fn current_context(&self) -> CurrentContextChange {
-        self.current_context.clone()
+        match &self.change {
+            ThreadChange::Unchanged => CurrentContextChange::Unchanged,
+            ThreadChange::Switched { from } => CurrentContextChange::Switched { from: *from },
+            ThreadChange::NotRestored(error) => {
+                CurrentContextChange::NotRestored((**error).clone())
+            }
+        }
     }
 
     /// Whether the calling thread's current context is another than before.
     #[must_use]
     pub fn current_context_switched(&self) -> bool {
-        self.current_context != CurrentContextChange::Unchanged
+        !matches!(self.change, ThreadChange::Unchanged)
     }
 
     /// The first failure of any kind as an error, for callers who want all or nothing.
@@ -181,9 +172,9 @@ impl Report {
                 return Err(error);
             }
         }
-        match &self.current_context {
-            CurrentContextChange::NotRestored(error) => Err(error.clone()),
-            _ => Ok(()),
+        match &self.change {
+            ThreadChange::NotRestored(error) => Err((**error).clone()),
+            ThreadChange::Unchanged | ThreadChange::Switched { .. } => Ok(()),
         }
     }
 }
@@ -212,20 +203,18 @@ impl<'a> DeviceReport<'a> {
     /// What became of the device.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        let number = self.line.number();
+        let releases = self.line.releases();
         match self.line.end() {
             End::Retained | End::Untouched => Outcome::Kept,
-            End::Inactive if number == 0 => Outcome::AlreadyInactive,
-            End::Inactive => Outcome::Released { releases: number },
-            End::Active => Outcome::StillActive { releases: number },
-            End::Held => Outcome::HeldHere { handles: number },
-            End::Failed | End::Pending => Outcome::Failed(self.line.failure(self.device)),
-            End::ThreadFailed => Outcome::Failed(
-                self.report
-                    .thread_failure
-                    .clone()
-                    .unwrap_or_else(|| self.line.failure(self.device)),
-            ),
+            End::Inactive | End::Taken if releases == 0 => Outcome::AlreadyInactive,
+            End::Inactive | End::Taken => Outcome::Released { releases },
+            End::Active => Outcome::StillActive { releases },
+            End::Held(handles) => Outcome::HeldHere { handles },
+            End::Failed(_) | End::Pending => Outcome::Failed(self.line.failure(self.device)),
+            End::ThreadFailed => Outcome::Failed(match &self.report.failure {
+                Some(error) => (**error).clone(),
+                None => self.line.failure(self.device),
+            }),
         }
     }
 

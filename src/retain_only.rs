@@ -37,10 +37,11 @@ impl PrimaryContextGuard {
     /// 5. Before the first release on the device that the calling thread has current
     ///    (`cuCtxGetCurrent`, `cuCtxGetDevice`), the kept context is made current in its place
     ///    (`cuCtxSetCurrent`), so that the thread is not left on a dead context; if the device
-    ///    stays active all the same, it is made what it was. The
-    ///    [report](Report::current_context) says so. A current context that is destroyed already, and
-    ///    whose device the driver does not tell any more, is replaced likewise. Other threads cannot
-    ///    be looked into: stop using the other devices on them first. A context made by
+    ///    stays active all the same, it is made what it was; if the release fails, nobody can tell,
+    ///    and the kept context stays. The [report](Report::current_context) says so. A current
+    ///    context that is destroyed already, and whose device the driver does not tell any more, is
+    ///    replaced likewise. Other threads cannot be looked into, nor what lies beneath the current
+    ///    context on this one: stop using the other devices there first. A context made by
     ///    `cuCtxCreate` on such a device cannot be told from the primary one, and is replaced, too.
     ///
     /// # Foreign references
@@ -83,7 +84,8 @@ impl PrimaryContextGuard {
     #[doc(alias = "cuDevicePrimaryCtxGetState")]
     #[inline]
     pub fn retain_only(device: Device) -> Result<Self, Error> {
-        Self::retain_only_with(device, &StaleRelease::new())
+        static DEFAULT: StaleRelease = StaleRelease::new();
+        Self::retain_only_with(device, &DEFAULT)
     }
 
     /// [`retain_only`](Self::retain_only) under a policy: further devices to leave alone, more than
@@ -94,21 +96,15 @@ impl PrimaryContextGuard {
     /// device of another driver.
     pub fn retain_only_with(device: Device, policy: &StaleRelease) -> Result<Self, Error> {
         policy.check(device)?;
-        let mut report = Report::new(device);
         let mut ledger = device.loaded().lock()?;
         let context = PrimaryContext::retain_locked(device, &mut ledger)?;
-        // The context is owned from here on. Nothing below panics, so that it is never dropped
-        // under the lock, which it takes itself.
-        let mut sweep = Sweep::new(&context, policy, &ledger);
-        match policy.release_threads() {
-            0 | 1 => sweep.one_by_one(&mut report),
-            threads => sweep.all_at_once(&mut report, threads),
-        }
-        let Sweep { change, failure, .. } = sweep;
-        report.set_thread(change, failure);
+        // The guard owns the context from here on. Nothing below panics, so that it is never
+        // dropped under the lock, which it takes itself.
+        let mut guard = Self { context, report: Report::new(device) };
+        Sweep::new(&guard.context, policy, &ledger, &mut guard.report).run();
         drop(ledger);
-        events::released(&report);
-        Ok(Self { context, report })
+        events::released(&guard.report);
+        Ok(guard)
     }
 
     /// What was done, device by device.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::device::Device;
 use crate::error::Error;
-use crate::line::{End, Line, Lines};
+use crate::line::{End, EveryLine, Line};
 use crate::sweep::assess;
 
 /// What [`retain_only_with`](crate::PrimaryContextGuard::retain_only_with) may release.
@@ -21,7 +21,7 @@ pub struct StaleRelease {
 impl StaleRelease {
     /// The default policy.
     #[must_use]
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self { kept: Vec::new(), releases: 1, threads: 1 }
     }
 
@@ -70,12 +70,11 @@ impl StaleRelease {
         self.check(device)?;
         let driver = device.driver();
         let ledger = device.loaded().lock()?;
-        let mut lines = Lines::for_devices(driver.device_count());
-        for other in driver.devices() {
-            lines.push(match other == device {
-                true => Line::UNTOUCHED,
-                false => assess(other, self, &ledger),
-            });
+        let mut lines = EveryLine::untouched(driver.device_count());
+        for (other, line) in driver.devices().zip(lines.as_mut_slice()) {
+            if other != device {
+                *line = assess(other, self, &ledger).unwrap_or(Line::INACTIVE);
+            }
         }
         Ok(Plan { kept: device, releases: self.releases, lines })
     }
@@ -90,7 +89,7 @@ impl StaleRelease {
 
     #[inline]
     pub(crate) fn keeps(&self, device: Device) -> bool {
-        self.kept.contains(&device)
+        !self.kept.is_empty() && self.kept.contains(&device)
     }
 
     #[inline]
@@ -115,7 +114,7 @@ impl Default for StaleRelease {
 pub struct Plan {
     kept: Device,
     releases: u32,
-    lines: Lines,
+    lines: EveryLine,
 }
 
 /// What would be done to one device.
@@ -186,10 +185,10 @@ impl Plan {
     fn planned(&self, device: Device, line: Line) -> Planned {
         match line.end() {
             End::Untouched | End::Retained => Planned::Keep,
-            End::Inactive => Planned::AlreadyInactive,
+            End::Inactive | End::Taken => Planned::AlreadyInactive,
             End::Pending | End::Active => Planned::Release { at_most: self.releases },
-            End::Held => Planned::HeldHere { handles: line.number() },
-            End::Failed | End::ThreadFailed => Planned::Failed(line.failure(device)),
+            End::Held(handles) => Planned::HeldHere { handles },
+            End::Failed(_) | End::ThreadFailed => Planned::Failed(line.failure(device)),
         }
     }
 }

@@ -5,87 +5,108 @@ use std::thread;
 
 use crate::current_context::{self, Raw, ThreadContext};
 use crate::device::Device;
+use crate::driver::Driver;
 use crate::error::Error;
-use crate::line::Line;
+use crate::line::{End, Line, Lines};
 use crate::loaded::Ledger;
 use crate::primary_context::{PrimaryContext, release_once};
-use crate::report::{CurrentContextChange, Report};
+use crate::report::{Report, ThreadChange};
 use crate::stale_release::StaleRelease;
 use crate::sys::CUresult;
 
 /// The walk, under the lock for retains and releases.
 pub(crate) struct Sweep<'a> {
-    kept: &'a PrimaryContext,
+    kept: Device,
+    context: Raw,
     policy: &'a StaleRelease,
     ledger: &'a Ledger,
+    report: &'a mut Report,
     /// What the calling thread has current; asked before the first release.
     thread: Option<ThreadContext>,
     /// The context that the calling thread was moved off, with its device.
     left: Option<(Device, Raw)>,
-    pub(crate) change: CurrentContextChange,
-    /// Why the thread could not be moved off a context.
-    pub(crate) failure: Option<Error>,
 }
 
 impl<'a> Sweep<'a> {
+    #[inline]
     pub(crate) fn new(
-        kept: &'a PrimaryContext,
+        kept: &PrimaryContext,
         policy: &'a StaleRelease,
         ledger: &'a Ledger,
+        report: &'a mut Report,
     ) -> Self {
-        let change = CurrentContextChange::Unchanged;
-        Self { kept, policy, ledger, thread: None, left: None, change, failure: None }
+        let (kept, context) = (kept.device(), kept.into());
+        Self { kept, context, policy, ledger, report, thread: None, left: None }
     }
 
-    /// Deals with one device after the other.
+    /// Deals with every device, in the order of the ordinals: with one after the other, or first
+    /// with the states of all and then with the stale ones on several threads.
     #[inline]
-    pub(crate) fn one_by_one(&mut self, report: &mut Report) {
-        for device in self.kept.device().driver().devices() {
-            let mut line = self.assess(device);
-            if line.is_pending() {
-                line = drain(device, line, self.policy.releases());
-                self.restore(device, line);
+    pub(crate) fn run(mut self) {
+        let Self { kept, policy, ledger, .. } = self;
+        let threads = policy.release_threads();
+        for device in kept.driver().devices() {
+            if device.ordinal() == kept.ordinal() {
+                continue;
             }
-            report.push(line);
+            // An inactive device needs no line.
+            let Some(line) = assess(device, policy, ledger) else { continue };
+            let line = match line.end() {
+                End::Pending => self.release(device, threads),
+                _ => line,
+            };
+            self.report.lines.add(device, line);
+        }
+        if threads > 1 {
+            self.release_on_threads(threads);
         }
     }
 
-    /// Assesses every device, then releases the stale ones on several threads, this one among them.
-    pub(crate) fn all_at_once(&mut self, report: &mut Report, threads: u32) {
-        let driver = self.kept.device().driver();
-        for device in driver.devices() {
-            report.push(self.assess(device));
+    /// Releases one device, or leaves it pending for the threads that will.
+    #[inline]
+    fn release(&mut self, device: Device, threads: u32) -> Line {
+        if !self.is_off(device) {
+            if let Err(error) = self.leave(device) {
+                self.report.failure = Some(error.into());
+                return Line::asked(End::ThreadFailed);
+            }
         }
-        drain_on_threads(report, threads, self.policy.releases());
+        if threads > 1 {
+            return Line::asked(End::Pending);
+        }
+        let line = drain(device, self.policy.releases());
+        if self.left.is_some() {
+            self.restore(device, line);
+        }
+        line
+    }
+
+    /// Releases the pending devices on at most this many threads, this one among them.
+    #[cold]
+    fn release_on_threads(&mut self, threads: u32) {
+        let lines = &mut self.report.lines;
+        drain_on_threads(self.kept.driver(), lines, threads, self.policy.releases());
         if let Some((device, _)) = self.left {
-            self.restore(device, report.line(device));
+            self.restore(device, self.report.lines.of(device));
         }
     }
 
-    /// Decides about one device, and makes sure of the calling thread where it is to be released.
+    /// Whether the calling thread is known to be on no context of this device.
     #[inline]
-    fn assess(&mut self, device: Device) -> Line {
-        if device == self.kept.device() {
-            return Line::RETAINED;
-        }
-        let line = assess(device, self.policy, self.ledger);
-        if !line.is_pending() {
-            return line;
-        }
-        match self.leave(device) {
-            Ok(()) => line,
-            Err(error) => {
-                self.failure = Some(error);
-                line.thread_failed()
-            }
+    fn is_off(&self, device: Device) -> bool {
+        match self.thread {
+            Some(ThreadContext::Nothing) => true,
+            Some(ThreadContext::Of(handle, _)) => handle != device.as_raw(),
+            Some(ThreadContext::Destroyed) | None => false,
         }
     }
 
     /// Sees to it that the calling thread is not on a context of this device.
+    #[inline(never)]
     fn leave(&mut self, device: Device) -> Result<(), Error> {
-        let thread = match (self.thread, &self.failure) {
+        let thread = match (self.thread, &self.report.failure) {
             (Some(known), _) => known,
-            (None, Some(failure)) => return Err(failure.clone()),
+            (None, Some(failure)) => return Err((**failure).clone()),
             (None, None) => ThreadContext::query(device.loaded())?,
         };
         let left = match thread {
@@ -99,21 +120,21 @@ impl<'a> Sweep<'a> {
         // Should it not be possible to leave this device's context, others may still be released;
         // a thread on a context of nobody knows which device cannot be helped at all.
         self.thread = left.map(|_| thread);
-        let (kept, context) = (self.kept.device(), self.kept.into());
-        current_context::replace(kept, context)?;
-        self.thread = Some(ThreadContext::Of(kept.as_raw(), context));
+        current_context::replace(self.kept, self.context)?;
+        self.thread = Some(ThreadContext::Of(self.kept.as_raw(), self.context));
         self.left = left;
-        self.change = CurrentContextChange::Switched { from: left.map(|(device, _)| device) };
+        self.report.change = ThreadChange::Switched { from: left.map(|(device, _)| device) };
         Ok(())
     }
 
     /// Makes the thread's context what it was, if its device was released and is still active.
+    #[cold]
     fn restore(&mut self, device: Device, line: Line) {
         match self.left {
-            Some((left, raw)) if left == device && line.is_still_active() => {
-                self.change = match current_context::replace(device, raw) {
-                    Ok(()) => CurrentContextChange::Unchanged,
-                    Err(error) => CurrentContextChange::NotRestored(error),
+            Some((left, raw)) if left == device && line.end() == End::Active => {
+                self.report.change = match current_context::replace(device, raw) {
+                    Ok(()) => ThreadChange::Unchanged,
+                    Err(error) => ThreadChange::NotRestored(error.into()),
                 };
             }
             _ => {}
@@ -121,71 +142,63 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// Decides about one device that is not the one to keep: a line that says all, or a pending one for
-/// a device to release.
+/// Decides about one device that is not the one to keep: nothing for an inactive one, a line that
+/// says all, or a pending one for a device to release.
 #[inline]
-pub(crate) fn assess(device: Device, policy: &StaleRelease, ledger: &Ledger) -> Line {
+pub(crate) fn assess(device: Device, policy: &StaleRelease, ledger: &Ledger) -> Option<Line> {
     if policy.keeps(device) {
-        return Line::UNTOUCHED;
+        return Some(Line::UNTOUCHED);
     }
-    let mut line = Line::PENDING;
-    match device.query_state() {
-        Err(code) => {
-            line.record(code);
-            return line.failed();
-        }
-        Ok(state) => {
-            line.record(CUresult::CUDA_SUCCESS);
-            if !state.active {
-                return line.inactive();
-            }
-        }
+    let (code, state) = device.query_state();
+    if !code.is_success() {
+        return Some(Line::asked(End::Failed(code)));
     }
-    match ledger[device.ordinal() as usize] {
-        0 if policy.releases() == 0 => line.still_active(),
-        0 => line,
-        handles => line.held(handles),
+    if !state.active {
+        return None;
     }
+    Some(Line::asked(match ledger[device.ordinal() as usize] {
+        0 if policy.releases() == 0 => End::Active,
+        0 => End::Pending,
+        handles => End::Held(handles),
+    }))
 }
 
 /// Releases one stale device, asking for its state after every release.
-fn drain(device: Device, mut line: Line, limit: u32) -> Line {
+#[inline]
+fn drain(device: Device, limit: u32) -> Line {
+    // The state was asked for before.
+    let mut calls = 1;
     loop {
-        if !line.record_release(release_once(device)) {
-            return match line.last() {
-                // Somebody else released the last reference since the state was read.
-                CUresult::CUDA_ERROR_INVALID_CONTEXT => line.inactive(),
-                _ => line.failed(),
+        let code = release_once(device);
+        calls += 1;
+        if !code.is_success() {
+            let end = match code {
+                CUresult::CUDA_ERROR_INVALID_CONTEXT => End::Taken,
+                code => End::Failed(code),
             };
+            return Line::new(end, calls);
         }
-        match device.query_state() {
-            Err(code) => {
-                line.record(code);
-                return line.failed();
-            }
-            Ok(state) => {
-                line.record(CUresult::CUDA_SUCCESS);
-                if !state.active {
-                    return line.inactive();
-                }
-            }
-        }
-        if line.number() == limit {
-            return line.still_active();
-        }
+        let (code, state) = device.query_state();
+        calls += 1;
+        let end = match () {
+            () if !code.is_success() => End::Failed(code),
+            () if !state.active => End::Inactive,
+            () if calls / 2 == limit => End::Active,
+            () => continue,
+        };
+        return Line::new(end, calls);
     }
 }
 
-/// Releases the pending devices of a report on at most this many threads, this one among them.
-fn drain_on_threads(report: &mut Report, threads: u32, limit: u32) {
-    let pending = report.lines_mut().filter(|(_, line)| line.is_pending());
-    let stale = u32::try_from(pending.count()).unwrap_or(u32::MAX);
-    let queue = Mutex::new(report.lines_mut().filter(|(_, line)| line.is_pending()));
+/// Releases the pending devices on at most this many threads, this one among them.
+fn drain_on_threads(driver: Driver, lines: &mut Lines, threads: u32, limit: u32) {
+    let stale = u32::try_from(lines.pending(driver).count()).unwrap_or(u32::MAX);
+    let queue = Mutex::new(lines.pending(driver));
     let work = || {
         loop {
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((device, line)) = next else { return };
-            *line = drain(device, *line, limit);
+            *line = drain(device, limit);
         }
     };
     thread::scope(|scope| {

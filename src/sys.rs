@@ -3,6 +3,24 @@
 //! Types, constants, enumerations (as newtypes: a value newer than the header stays a number) and
 //! the versioned function types `PFN_…` of `cudaTypedefs.h`. With the feature `linked` also the
 //! function declarations. Nothing here is written by hand but [`SOURCE`].
+//!
+//! # Calling a function
+//! [`Driver::function`](crate::Driver::function) gives any function of [`functions`] as a plain
+//! pointer of the header's own type, looked up once in the driver that is loaded. A function that the
+//! driver lacks is a typed error, and everything else goes on working.
+//!
+//! With the feature `linked` the functions are declared here as well, under their exact symbols
+//! (`cuMemAlloc_v2`), and the program is linked against libcuda (`-lcuda`). That suits a program that
+//! is useless without a driver and would call its functions by name. It costs what loading avoids:
+//!
+//! - a machine without `libcuda.so.1`, or with one that lacks a single function that the program
+//!   names, does not start the program: the dynamic loader ends it before `main`;
+//! - building needs a `libcuda.so` to link against. The toolkit's stub (`lib64/stubs`) will do, named
+//!   by `RUSTFLAGS="-L native=/usr/local/cuda/lib64/stubs"`; it must not be on `LD_LIBRARY_PATH`
+//!   when the program runs, for the stub answers every call with `CUDA_ERROR_STUB_LIBRARY`.
+//!
+//! The safe layer loads the driver in either case. In one process both ways lead to one driver, with
+//! one primary context for each device: a library of one name is loaded once.
 
 /// Which bindings these are and why: `generated from cuda.h 12.9`, or `checked in: ` with a reason.
 pub const SOURCE: &str = env!("CUDA_PRIMARY_CONTEXT_BINDINGS");

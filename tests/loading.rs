@@ -155,6 +155,10 @@ fn function_that_the_version_should_have_is_another_error() {
     let error = load_error(builder(1).without(&["cuCtxGetCurrent"]));
     let Error::FunctionMissing { symbol, .. } = &error else { panic!("{error:?}") };
     assert_eq!(&**symbol, "cuCtxGetCurrent");
+    // The very version that introduced it should have it, too.
+    let symbol = "cuDevicePrimaryCtxRelease_v2";
+    let error = load_error(builder(1).driver_version(11000).without(&[symbol]));
+    assert_eq!(error.kind(), "function_missing", "{error}");
 }
 
 #[test]

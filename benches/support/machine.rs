@@ -1,0 +1,110 @@
+//! The driver that is measured: a simulated one, or what `CUDA_PRIMARY_CONTEXT_BENCH_DRIVER` names.
+
+use std::env;
+use std::path::PathBuf;
+
+use cuda_primary_context::Driver;
+use simulated_libcuda::{Builder, Simulator};
+
+use super::raw::Raw;
+use super::safe::Safe;
+
+/// The path of a driver library, or `real` for the installed one; unset for the simulated driver,
+/// which is almost free, so that what the layer costs can be seen.
+pub const DRIVER: &str = "CUDA_PRIMARY_CONTEXT_BENCH_DRIVER";
+
+/// One driver, by both ways.
+pub struct Machine {
+    pub simulator: Option<Simulator>,
+    pub safe: Safe,
+    pub raw: Raw,
+    pub path: PathBuf,
+}
+
+/// The library to measure instead of the simulator.
+pub fn chosen_library() -> Option<PathBuf> {
+    match env::var_os(DRIVER)? {
+        real if real == "real" => Some("libcuda.so.1".into()),
+        path => Some(path.into()),
+    }
+}
+
+/// A machine with this many devices; none where a chosen driver has another number.
+pub fn machine(devices: u32) -> Option<Machine> {
+    machine_from(devices, Simulator::builder())
+}
+
+/// As [`machine`]; a simulator with these settings.
+pub fn machine_from(devices: u32, builder: Builder) -> Option<Machine> {
+    match chosen_library() {
+        Some(path) => Some(load(None, path)).filter(|machine| machine.devices() == devices),
+        None => {
+            let simulator = builder.devices(devices).visible_devices(None).start();
+            let path = simulator.path().to_owned();
+            Some(load(Some(simulator), path))
+        }
+    }
+}
+
+/// The machine itself where a driver was chosen, else a simulated one with this many devices.
+pub fn machine_or_chosen(devices: u32) -> Machine {
+    match chosen_library() {
+        Some(path) => load(None, path),
+        None => machine(devices).expect("a simulator has as many devices as it is told"),
+    }
+}
+
+fn load(simulator: Option<Simulator>, path: PathBuf) -> Machine {
+    let driver = Driver::load_from(&path).unwrap_or_else(|error| panic!("{error}"));
+    let raw = Raw::load(&path).expect("a driver that loads twice");
+    Machine { simulator, safe: Safe { driver }, raw, path }
+}
+
+impl Machine {
+    pub fn devices(&self) -> u32 {
+        self.safe.driver.device_count()
+    }
+
+    /// The device that benchmarks keep: not the first, where there are two.
+    pub fn kept(&self) -> u32 {
+        u32::from(self.devices() > 1)
+    }
+
+    /// Somebody else's references: one on each of these devices.
+    pub fn stray(&self, devices: &[u32]) {
+        for &ordinal in devices {
+            self.raw.retain(self.raw.device(ordinal)).expect("the device can be retained");
+        }
+    }
+
+    /// Somebody else's references go.
+    pub fn clear(&self, devices: &[u32]) {
+        for &ordinal in devices {
+            self.raw.release(self.raw.device(ordinal)).expect("the device was retained");
+        }
+    }
+
+    /// The ordinals that are active now.
+    pub fn active(&self) -> Vec<u32> {
+        let active = |&ordinal: &u32| self.raw.is_active(self.raw.device(ordinal));
+        (0..self.devices()).filter(|ordinal| active(ordinal) == Ok(true)).collect()
+    }
+
+    /// What `action` calls, as `function@device`; nothing is known of a driver that is not the
+    /// simulated one.
+    pub fn calls_of(&self, action: impl FnOnce()) -> Option<Vec<String>> {
+        let Some(simulator) = &self.simulator else {
+            action();
+            return None;
+        };
+        simulator.clear_calls();
+        simulator.record_calls(true);
+        action();
+        simulator.record_calls(false);
+        let name = |call: &simulated_libcuda::Call| match call.device {
+            Some(device) => format!("{}@{device}", call.function),
+            None => call.function.to_owned(),
+        };
+        Some(simulator.calls().iter().map(name).collect())
+    }
+}

@@ -1,0 +1,48 @@
+//! The safe layer, with the raw twin's words.
+
+use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute};
+use cuda_primary_context::{Device, Driver, Error, PrimaryContext, PrimaryContextGuard};
+
+pub struct Safe {
+    pub driver: Driver,
+}
+
+impl Safe {
+    #[inline]
+    pub fn device(&self, ordinal: u32) -> Device {
+        self.driver.device(ordinal).expect("the machine has the device")
+    }
+
+    #[inline]
+    pub fn retain_only(&self, kept: Device) -> Result<PrimaryContextGuard, Error> {
+        PrimaryContextGuard::retain_only(kept)
+    }
+
+    #[inline]
+    pub fn retain(&self, device: Device) -> Result<PrimaryContext, Error> {
+        PrimaryContext::retain(device)
+    }
+
+    /// By Drop, as programs do it.
+    #[inline]
+    pub fn release<Handle>(&self, handle: Handle) -> Result<(), Error> {
+        drop(handle);
+        Ok(())
+    }
+
+    #[inline]
+    pub fn audit(&self) -> Result<(u32, CUctx_flags), Error> {
+        let (mut count, mut all) = (0, 0);
+        for (_, state) in self.driver.primary_contexts() {
+            let state = state?;
+            count += u32::from(state.active);
+            all |= state.flags.0;
+        }
+        Ok((count, CUctx_flags(all)))
+    }
+
+    #[inline]
+    pub fn attribute(&self, device: Device, attribute: CUdevice_attribute) -> Result<i32, Error> {
+        device.attribute(attribute)
+    }
+}

@@ -1,0 +1,54 @@
+//! A worker that a launcher starts once for each GPU. It keeps the device of its rank, releases what
+//! its process holds on the others, prints what became of each, and would go on to work.
+//!
+//! ```text
+//! torchrun --no-python --nproc-per-node 4 target/debug/examples/worker
+//! mpirun -n 4 target/debug/examples/worker
+//! srun --ntasks-per-node 4 target/debug/examples/worker
+//! ```
+
+use std::env;
+use std::error::Error;
+use std::process::ExitCode;
+
+use cuda_primary_context::{Device, Driver, PrimaryContextGuard};
+
+/// Where launchers tell a process its number on this machine: torchrun, Open MPI, Slurm.
+const RANKS: [&str; 3] = ["LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"];
+
+/// This process's number among those on this machine.
+fn local_rank() -> Result<u32, Box<dyn Error>> {
+    let told = RANKS.iter().find_map(|name| Some((name, env::var(name).ok()?)));
+    let (name, value) = told.ok_or_else(|| format!("no launcher set {}", RANKS.join(", ")))?;
+    value.parse().map_err(|_| format!("{name}={value:?} is no number").into())
+}
+
+/// The device of this rank. A launcher that shows every process its own GPU alone leaves no choice.
+fn device_of(driver: Driver, rank: u32) -> Result<Device, cuda_primary_context::Error> {
+    driver.device(if driver.device_count() == 1 { 0 } else { rank })
+}
+
+fn work() -> Result<(), Box<dyn Error>> {
+    let rank = local_rank()?;
+    let driver = Driver::load()?;
+    let guard = PrimaryContextGuard::retain_only(device_of(driver, rank)?)?;
+    let devices = guard.report().devices();
+    let outcomes = devices.map(|line| format!("{} {}", line.ordinal(), line.outcome().kind()));
+    // One write: several workers share a terminal.
+    let outcomes = outcomes.collect::<Vec<_>>().join(", ");
+    println!("rank {rank} keeps device {}: {outcomes}", guard.device().ordinal());
+    guard.report().into_result()?;
+
+    // The worker works here, on the device that the guard keeps.
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match work() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("worker: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! This crate beside cudarc in one process, both on the driver that `LD_LIBRARY_PATH` names.
+//! A context of cudarc's on the kept device survives `retain_only` and still answers; a stray one on
+//! another device is released and reported. Prints one line.
+
+use cuda_primary_context::{Driver, Outcome, PrimaryContext, PrimaryContextGuard};
+use cudarc::driver::CudaContext;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let kept_by_cudarc = CudaContext::new(1)?;
+    let stray = CudaContext::new(0)?;
+    let driver = Driver::load()?;
+    let active = || -> Result<Vec<bool>, cuda_primary_context::Error> {
+        driver.primary_contexts().map(|(_, state)| Ok(state?.active)).collect()
+    };
+    let mut expected = vec![false; driver.device_count() as usize];
+    expected[..2].fill(true);
+    assert_eq!(active()?, expected);
+
+    // The stray context is current on this thread: cudarc binds what it makes.
+    let guard = PrimaryContextGuard::retain_only(driver.device(1)?)?;
+    let outcomes: Vec<Outcome> = guard.report().devices().map(|line| line.outcome()).collect();
+    assert_eq!(outcomes[..2], [Outcome::Released { releases: 1 }, Outcome::Kept]);
+    assert!(outcomes[2..].iter().all(|outcome| *outcome == Outcome::AlreadyInactive));
+    assert!(guard.report().current_context_switched());
+    expected[0] = false;
+    assert_eq!(active()?, expected);
+
+    // cudarc goes on working on the kept device.
+    kept_by_cudarc.bind_to_thread()?;
+    let stream = kept_by_cudarc.new_stream()?;
+    let memory = stream.clone_htod(&[1_u8, 2, 3])?;
+    assert_eq!(stream.clone_dtoh(&memory)?, [1, 2, 3]);
+    stream.synchronize()?;
+    drop((memory, stream));
+
+    // The owner of the stray one lets go too late; the driver refuses that, and no more happens.
+    drop(stray);
+
+    // References go both ways: one of cudarc's is adopted, one of this crate's is leaked to it.
+    // SAFETY: the device is cudarc's own.
+    let raw = unsafe { cudarc::driver::result::primary_ctx::retain(kept_by_cudarc.cu_device()) }?;
+    let device = driver.device(1)?;
+    // SAFETY: the reference was retained above and is handed over; it is the device's context.
+    let adopted = unsafe { PrimaryContext::adopt(device, raw.cast()) }?;
+    assert_eq!(device.handles(), Ok(2));
+    let leaked = adopted.leak();
+    assert_eq!(device.handles(), Ok(1));
+    assert_eq!(leaked, raw.cast());
+    // SAFETY: the reference that was leaked is given back for cudarc, and by nobody else.
+    unsafe { cudarc::driver::result::primary_ctx::release(kept_by_cudarc.cu_device()) }?;
+
+    // When both have let go of the kept device, it is inactive.
+    drop(guard);
+    assert_eq!(active()?, expected);
+    drop(kept_by_cudarc);
+    expected[1] = false;
+    assert_eq!(active()?, expected);
+    println!(
+        "cudarc 0.19 beside this crate: {:?}",
+        outcomes.iter().map(Outcome::kind).collect::<Vec<_>>()
+    );
+    Ok(())
+}

@@ -1,0 +1,148 @@
+//! What a device tells without a context.
+
+use std::ffi::{c_char, c_int};
+use std::ptr;
+
+use cuda_primary_context::sys::{CUdevice_attribute, CUuuid};
+
+use super::library::call;
+use super::machine::Machine;
+use super::questions::Questions;
+
+pub fn enumeration(machine: &Machine, questions: &Questions) {
+    let library = machine.initialised();
+    let count = library.device_count();
+    questions.holds("there is a device", count > 0);
+    let mut device = -1;
+    for (name, ordinal) in [("-1", -1), ("the count", count), ("the greatest", c_int::MAX)] {
+        let answer = call!(library, cuDeviceGet_v2000(&mut device, ordinal));
+        questions.ask(format!("cuDeviceGet of {name}"), 101, answer);
+    }
+    let driver = machine.driver();
+    questions.ask("devices of the crate", count, driver.device_count());
+    let raw: Vec<c_int> = (0..count).map(|ordinal| library.device(ordinal)).collect();
+    let devices = driver.devices().map(|device| device.as_raw());
+    questions.holds("their handles are the driver's", devices.eq(raw));
+}
+
+pub fn identity(machine: &Machine, questions: &Questions) {
+    let library = machine.initialised();
+    let device = library.device(0);
+    let (mut first, mut second) = (CUuuid { bytes: [0; 16] }, CUuuid { bytes: [0; 16] });
+    questions.ask("cuDeviceGetUuid", 0, call!(library, cuDeviceGetUuid_v9020(&mut first, device)));
+    questions.ask(
+        "cuDeviceGetUuid_v2",
+        0,
+        call!(library, cuDeviceGetUuid_v11040(&mut second, device)),
+    );
+    questions.holds("the uuid is one", first.bytes != [0; 16]);
+    // They differ where the device is a part of one (MIG).
+    let instance = std::env::var("CUDA_VISIBLE_DEVICES").is_ok_and(|list| list.starts_with("MIG"));
+    questions.holds("both are equal", instance || first.bytes == second.bytes);
+    let mut buffer: [c_char; 64] = [0x55; 64];
+    questions.ask(
+        "cuDeviceGetName",
+        0,
+        call!(library, cuDeviceGetName_v2000(buffer.as_mut_ptr(), 64, device)),
+    );
+    questions.holds("the name ends", buffer.contains(&0));
+    questions.ask(
+        "cuDeviceGetPCIBusId",
+        0,
+        call!(library, cuDeviceGetPCIBusId_v4010(buffer.as_mut_ptr(), 64, device)),
+    );
+    let mut value = -77;
+    let major = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR;
+    questions.ask(
+        "cuDeviceGetAttribute",
+        0,
+        call!(library, cuDeviceGetAttribute_v2000(&mut value, major, device)),
+    );
+    questions.holds("the capability is one", (1..100).contains(&value));
+    let unknown = CUdevice_attribute(100_000);
+    questions.ask(
+        "an unknown attribute",
+        1,
+        call!(library, cuDeviceGetAttribute_v2000(&mut value, unknown, device)),
+    );
+
+    let device = machine.driver().device(0).expect("there is a device");
+    let uuid = device.uuid().expect("a uuid").to_string();
+    questions
+        .holds("the crate's uuid reads like one", uuid.starts_with("GPU-") && uuid.len() == 40);
+    let pci = device.pci_bus_id().expect("a PCI address");
+    let [domain, bus, rest] = pci.split(':').collect::<Vec<_>>()[..] else { panic!("{pci}") };
+    questions.ask(
+        "the PCI address",
+        "4 2 4",
+        format!("{} {} {}", domain.len(), bus.len(), rest.len()),
+    );
+    questions.holds("the name is one", !device.name().expect("a name").is_empty());
+}
+
+pub fn unknown_devices(machine: &Machine, questions: &Questions) {
+    let library = machine.initialised();
+    let mut context = ptr::null_mut();
+    let (mut flags, mut active) = (0, 0);
+    for device in [-1, 999] {
+        let ask = |call: &str, answer| questions.ask(format!("{call} of {device}"), 101, answer);
+        ask("retain", call!(library, cuDevicePrimaryCtxRetain_v7000(&mut context, device)));
+        ask("release", call!(library, cuDevicePrimaryCtxRelease_v11000(device)));
+        ask("bare release", call!(library, bare cuDevicePrimaryCtxRelease_v11000(device)));
+        ask("reset", call!(library, cuDevicePrimaryCtxReset_v11000(device)));
+        ask("flags", call!(library, cuDevicePrimaryCtxSetFlags_v11000(device, 0)));
+        ask(
+            "state",
+            call!(library, cuDevicePrimaryCtxGetState_v7000(device, &mut flags, &mut active)),
+        );
+    }
+}
+
+pub fn null_pointers(machine: &Machine, questions: &Questions) {
+    let library = machine.initialised();
+    let device = library.device(0);
+    let (mut flags, mut active) = (0, 0);
+    let none = ptr::null_mut::<u32>();
+    let state =
+        |flags, active| call!(library, cuDevicePrimaryCtxGetState_v7000(device, flags, active));
+    questions.ask("state without flags", 1, state(none, &mut active));
+    questions.ask("state without active", 1, state(&mut flags, ptr::null_mut()));
+    questions.ask("state without either", 1, state(none, ptr::null_mut()));
+    questions.ask(
+        "retain without a place",
+        1,
+        call!(library, cuDevicePrimaryCtxRetain_v7000(ptr::null_mut(), device)),
+    );
+    questions.ask("state afterwards", "0/0", library.state(device));
+}
+
+/// Every way of looking leaves every primary context as it was.
+pub fn looking_creates_nothing(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let library = machine.load();
+    for device in driver.devices() {
+        device.name().expect("a name");
+        device.uuid().expect("a uuid");
+        device.pci_bus_id().expect("a PCI address");
+        device.primary_context_state().expect("a state");
+        questions.ask(
+            format!("state of {}", device.ordinal()),
+            "0/0",
+            library.state(device.as_raw()),
+        );
+    }
+    for _ in 0..3 {
+        for (_, state) in driver.primary_contexts() {
+            state.expect("a state");
+        }
+    }
+    let active = driver
+        .primary_contexts()
+        .filter(|(_, state)| state.as_ref().is_ok_and(|state| state.active));
+    questions.ask("active after the audits", 0, active.count());
+    let kept = driver.device(0).expect("there is a device");
+    let plan = cuda_primary_context::StaleRelease::new().plan(kept).expect("a plan");
+    questions.ask("lines of the plan", driver.device_count(), plan.devices().count());
+    questions.ask("state after the plan", "0/0", library.state(kept.as_raw()));
+    questions.holds("nothing is current", library.current().is_null());
+}

@@ -1,0 +1,105 @@
+//! The list of differences: `differences.txt` beside this file.
+//!
+//! A line is `drivers | check | question | answer | reason`. Drivers are `simulator`, or `nvidia`
+//! with the CUDA versions that they report: `nvidia 12.4 to 12.5`, `nvidia to 11.2`,
+//! `nvidia 11.4`, each with `without a device` or `with a device` behind it where that matters.
+
+use std::collections::BTreeMap;
+
+use super::super::Listed;
+use super::machine::Probe;
+
+const TEXT: &str = include_str!("differences.txt");
+
+pub struct Differences(Vec<Entry>);
+
+pub struct Entry {
+    /// Where it stands.
+    pub line: String,
+    drivers: Drivers,
+    pub check: String,
+    pub question: String,
+    pub answer: String,
+}
+
+struct Drivers {
+    simulated: bool,
+    oldest: i32,
+    newest: i32,
+    devices: Option<bool>,
+}
+
+impl Differences {
+    pub fn read() -> Self {
+        let numbered = (1..).zip(TEXT.lines());
+        let lines = numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        Self(lines.map(|(number, line)| Entry::parse(number, line)).collect())
+    }
+
+    pub fn entries(&self) -> &[Entry] {
+        &self.0
+    }
+
+    /// The entries for this driver, by check and question.
+    pub fn of(&self, probe: &Probe) -> Listed<'_> {
+        let mut listed: Listed<'_> = BTreeMap::new();
+        for entry in self.0.iter().filter(|entry| entry.drivers.include(probe)) {
+            let questions = listed.entry(&entry.check).or_default();
+            let other = questions.insert(&entry.question, entry);
+            assert!(other.is_none(), "{} lists a second answer for {probe}", entry.line);
+        }
+        listed
+    }
+}
+
+impl Entry {
+    fn parse(number: usize, text: &str) -> Self {
+        let line = format!("differences.txt, line {number}");
+        let fields: Vec<&str> = text.split('|').map(str::trim).collect();
+        let [drivers, check, question, answer, reason] = fields[..] else {
+            panic!("{line}: there are {} fields, not five", fields.len());
+        };
+        assert!(!reason.is_empty(), "{line}: every difference has its reason");
+        let drivers = Drivers::parse(drivers).unwrap_or_else(|| panic!("{line}: {drivers}?"));
+        let [check, question, answer] = [check, question, answer].map(str::to_owned);
+        Self { line, drivers, check, question, answer }
+    }
+}
+
+impl Drivers {
+    fn parse(text: &str) -> Option<Self> {
+        let (text, devices) = match text.strip_suffix(" without a device") {
+            Some(text) => (text, Some(false)),
+            None => match text.strip_suffix(" with a device") {
+                Some(text) => (text, Some(true)),
+                None => (text, None),
+            },
+        };
+        let versions = match text.strip_prefix("nvidia") {
+            None if text == "simulator" => {
+                return Some(Self { simulated: true, oldest: 0, newest: i32::MAX, devices });
+            }
+            versions => versions?.trim(),
+        };
+        let (oldest, newest) = match versions.split_once("to") {
+            _ if versions.is_empty() => (0, i32::MAX),
+            None => (version(versions)?, version(versions)?),
+            Some(("", newest)) => (0, version(newest)?),
+            Some((oldest, "")) => (version(oldest)?, i32::MAX),
+            Some((oldest, newest)) => (version(oldest)?, version(newest)?),
+        };
+        Some(Self { simulated: false, oldest, newest, devices })
+    }
+
+    fn include(&self, probe: &Probe) -> bool {
+        self.simulated == probe.simulated
+            && (self.oldest..=self.newest).contains(&probe.version)
+            && self.devices.is_none_or(|devices| devices == (probe.devices > 0))
+    }
+}
+
+/// 12040 for `12.4`.
+fn version(text: &str) -> Option<i32> {
+    let (major, minor) = text.trim().split_once('.')?;
+    Some(major.parse::<i32>().ok()? * 1000 + minor.parse::<i32>().ok()? * 10)
+}

@@ -1,0 +1,104 @@
+//! Forked children.
+
+use cuda_primary_context::sys::CUctx_flags;
+use cuda_primary_context::{Driver, Error, PrimaryContext, PrimaryContextGuard, StaleRelease};
+
+use super::super::support::processes::{Birth, in_child};
+use super::before_init::{answered, hide_devices, refused};
+use super::machine::Machine;
+use super::questions::Questions;
+
+/// Runs `body` in a forked child.
+fn child(questions: &Questions, body: impl FnOnce(&Questions)) {
+    let of_child = questions.of("child");
+    let status = in_child(Birth::Fork, || {
+        body(&of_child);
+        0
+    });
+    questions.ask("the child ends", "exit status: 0", status);
+}
+
+/// A child forked before `cuInit` is like any process.
+pub fn child_before_init(machine: &Machine, questions: &Questions) {
+    let library = machine.load();
+    child(questions, |questions| {
+        answered(library, questions);
+        refused(library, questions);
+        let first = library.init();
+        questions.holds("cuInit answers 0 or 100", ["0", "100"].contains(&&*first.to_string()));
+        questions.ask("cuInit again", first, library.init());
+    });
+    let first = library.init();
+    questions.holds("cuInit answers 0 or 100", ["0", "100"].contains(&&*first.to_string()));
+}
+
+/// A child forked after a `cuInit` that found nothing. Only `cuInit` is asked there: driver 580 was
+/// seen to crash in other calls of such a child.
+pub fn child_of_a_failed_init(machine: &Machine, questions: &Questions) {
+    hide_devices();
+    let library = machine.load();
+    questions.ask("cuInit", 100, library.init());
+    child(questions, |questions| {
+        questions.ask("cuInit", 304, library.init());
+    });
+    questions.ask("cuInit again", 100, library.init());
+}
+
+/// A child forked after `cuInit` gets 3 from every call; its parent works on.
+pub fn child_after_init(machine: &Machine, questions: &Questions) {
+    let library = machine.initialised();
+    let device = library.device(0);
+    let (_, context) = library.retain(device);
+    library.set_current(context);
+    child(questions, |questions| {
+        answered(library, questions);
+        refused(library, questions);
+        questions.ask("cuInit", 3, library.init());
+        refused(library, &questions.of("afterwards"));
+    });
+    questions.ask("the parent's state", "1/0", library.state(device));
+    questions.holds("the parent's context is current", library.current() == context);
+    questions.ask("the parent's release", 0, library.release(device));
+    questions.ask("state", "0/0", library.state(device));
+}
+
+/// In a child every operation of the crate is refused with one error, and drops do nothing.
+pub fn handles_in_a_child(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let device = driver.device(0).expect("there is a device");
+    let context = PrimaryContext::retain(device).expect("the device can be retained");
+    let guard = PrimaryContextGuard::retain_only(device).expect("the device can be kept");
+    // Places, of which the child empties its own copies.
+    let (mut context, mut guard) = (Some(context), Some(guard));
+    let (places, process) = ((&mut context, &mut guard), std::process::id());
+    child(questions, |questions| {
+        let (context, guard) = (places.0.take(), places.1.take());
+        let context = context.expect("the child has a copy");
+        let expected = Error::ForkedAfterInit { initialised_in: Some(process) };
+        let refused = |operation: &str, error: Option<Error>| {
+            let error = error.map_or("done".to_owned(), |error| match error == expected {
+                true => "forked_after_init".to_owned(),
+                false => error.to_string(),
+            });
+            questions.ask(operation, "forked_after_init", error);
+        };
+        refused("load", Driver::load_from(machine.path()).err());
+        refused("retain", PrimaryContext::retain(device).err());
+        refused("retain if active", PrimaryContext::retain_if_active(device).err());
+        refused("retain only", PrimaryContextGuard::retain_only(device).err());
+        refused("plan", StaleRelease::new().plan(device).err());
+        refused("state", device.primary_context_state().err());
+        refused("flags", device.set_primary_context_flags(CUctx_flags(0)).err());
+        refused("name", device.name().err());
+        refused("uuid", device.uuid().err());
+        refused("current", context.make_current().err());
+        let (error, context) = context.release().expect_err("a child has nothing to release");
+        refused("release", Some(error));
+        questions.holds("the child knows", cuda_primary_context::fork::forked_after_init());
+        drop(context);
+        drop(guard);
+    });
+    questions.holds("the parent's state", {
+        device.primary_context_state().is_ok_and(|state| state.active)
+    });
+}

@@ -1,0 +1,104 @@
+//! The drivers that the suite runs on.
+
+use std::cell::OnceCell;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use simulated_libcuda::Simulator;
+
+use super::library::{Answer, Library, call};
+use cuda_primary_context::sys::CUresult;
+
+pub enum Kind {
+    Simulated { devices: u32 },
+    Library(PathBuf),
+}
+
+/// A driver that is loaded when a check first asks for it: some have to do things before.
+pub struct Machine {
+    kind: Kind,
+    simulator: OnceCell<Simulator>,
+}
+
+impl Machine {
+    pub fn new(kind: Kind) -> Self {
+        Self { kind, simulator: OnceCell::new() }
+    }
+
+    pub fn path(&self) -> &Path {
+        match &self.kind {
+            Kind::Library(path) => path,
+            Kind::Simulated { devices } => {
+                let start = || Simulator::builder().devices(*devices).start();
+                self.simulator.get_or_init(start).path()
+            }
+        }
+    }
+
+    /// The library, loaded and not initialised.
+    pub fn load(&self) -> Library {
+        Library::open(self.path())
+    }
+
+    /// The library, initialised, for checks that need a device.
+    pub fn initialised(&self) -> Library {
+        let library = self.load();
+        assert_eq!(library.init(), Answer::Code(CUresult::CUDA_SUCCESS), "cuInit");
+        library
+    }
+
+    /// The crate's driver, for checks that need a device.
+    pub fn driver(&self) -> cuda_primary_context::Driver {
+        cuda_primary_context::Driver::load_from(self.path()).expect("the driver loads")
+    }
+
+    /// Writes what there is to know about the driver.
+    pub fn probe(&self) {
+        let library = self.load();
+        let mut version = 0;
+        call!(library, cuDriverGetVersion_v2020(&mut version));
+        let simulated = library.symbol(c"simulated_cuda_version").is_some();
+        let devices = match library.init() {
+            Answer::Code(CUresult::CUDA_SUCCESS) => library.device_count(),
+            Answer::Code(CUresult::CUDA_ERROR_NO_DEVICE) => 0,
+            answer => panic!("cuInit answers {answer}"),
+        };
+        eprintln!("probe\t{simulated}\t{version}\t{devices}\t{}", self.path().display());
+    }
+}
+
+/// What there is to know about a driver before it is asked.
+pub struct Probe {
+    pub simulated: bool,
+    pub version: i32,
+    pub devices: u32,
+    path: String,
+}
+
+impl Probe {
+    pub fn read(output: &str) -> Self {
+        let line = output.lines().find_map(|line| line.strip_prefix("probe\t"));
+        let fields: Vec<&str> = line.expect("a probe writes a line").split('\t').collect();
+        let [simulated, version, devices, path] = fields[..] else { panic!("{fields:?}") };
+        Self {
+            simulated: simulated == "true",
+            version: version.parse().expect("a version"),
+            devices: devices.parse().expect("a count"),
+            path: path.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { simulated, version, devices, path } = self;
+        let (major, minor) = (version / 1000, version % 1000 / 10);
+        let name = if *simulated { "the simulator" } else { path };
+        let devices = match devices {
+            0 => "no device".to_owned(),
+            1 => "one device".to_owned(),
+            several => format!("{several} devices"),
+        };
+        write!(formatter, "{name} with {devices}, CUDA {major}.{minor}")
+    }
+}

@@ -1,0 +1,57 @@
+//! Questions to a driver. Each goes from the process that asks to the one that compares as a line on
+//! standard error, at once: what a process has asked is known even if the driver then ends it, and a
+//! forked child asks as its parent does.
+
+use std::fmt::Display;
+use std::io::Write;
+
+const MARK: &str = "asked";
+
+#[derive(Default)]
+pub struct Questions {
+    /// Written before every question.
+    prefix: String,
+}
+
+/// A question with the answer that was expected and the one that came.
+pub struct Answered {
+    pub question: String,
+    pub expected: String,
+    pub answer: String,
+}
+
+impl Questions {
+    pub fn ask(&self, question: impl Display, expected: impl Display, answer: impl Display) {
+        let prefix = &self.prefix;
+        let line = format!("{MARK}\t{prefix}{question}\t{expected}\t{answer}\n");
+        // One write, so that lines of several processes do not mix.
+        std::io::stderr().write_all(line.as_bytes()).expect("the other process is there");
+    }
+
+    /// Asks whether something holds.
+    pub fn holds(&self, question: impl Display, answer: bool) {
+        self.ask(question, "yes", if answer { "yes" } else { "no" });
+    }
+
+    /// The same, for somebody else: the questions begin with the name.
+    pub fn of(&self, name: impl Display) -> Self {
+        Self { prefix: format!("{}{name}: ", self.prefix) }
+    }
+}
+
+impl Answered {
+    /// Every question in what a process wrote.
+    pub fn read(output: &str) -> Vec<Self> {
+        let parse = |line: &str| {
+            let mut fields = line.strip_prefix(MARK)?.strip_prefix('\t')?.split('\t');
+            let mut field = || fields.next().map(str::to_owned);
+            Some(Self { question: field()?, expected: field()?, answer: field()? })
+        };
+        let answered: Vec<Self> = output.lines().filter_map(parse).collect();
+        for (index, one) in answered.iter().enumerate() {
+            let again = answered[..index].iter().any(|other| other.question == one.question);
+            assert!(!again, "{} is asked twice", one.question);
+        }
+        answered
+    }
+}

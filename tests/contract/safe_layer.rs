@@ -1,0 +1,240 @@
+//! The crate's own operations.
+
+use std::ptr;
+
+use cuda_primary_context::sys::{self, CUresult};
+use cuda_primary_context::{
+    CurrentContextChange, Device, Driver, Error, Outcome, PrimaryContext, PrimaryContextGuard,
+    StaleRelease,
+};
+
+use super::machine::Machine;
+use super::questions::Questions;
+
+fn device(driver: Driver, ordinal: u32) -> Device {
+    driver.device(ordinal).expect("there is the device")
+}
+
+fn active(device: Device) -> bool {
+    device.primary_context_state().expect("the state can be read").active
+}
+
+/// The outcomes of a report, in a word each.
+fn outcomes(guard: &PrimaryContextGuard) -> String {
+    let words: Vec<String> = guard.report().devices().map(|line| word(&line.outcome())).collect();
+    words.join(" ")
+}
+
+fn word(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Released { releases } | Outcome::StillActive { releases } => {
+            format!("{}({releases})", outcome.kind())
+        }
+        Outcome::HeldHere { handles } => format!("{}({handles})", outcome.kind()),
+        outcome => outcome.kind().to_owned(),
+    }
+}
+
+/// These words, and `already_inactive` for every device behind them.
+fn expected(driver: Driver, words: &[&str]) -> String {
+    let more = driver.device_count() as usize - words.len();
+    [words, &vec!["already_inactive"; more]].concat().join(" ")
+}
+
+pub fn one_reference(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let device = device(driver, 0);
+    questions.holds(
+        "nothing to retain if active",
+        PrimaryContext::retain_if_active(device).is_ok_and(|none| none.is_none()),
+    );
+    questions.holds("inactive at first", !active(device));
+    let first = PrimaryContext::retain(device).expect("the device can be retained");
+    let second = PrimaryContext::retain_if_active(device)
+        .expect("the device can be asked")
+        .expect("it is active");
+    questions.ask("handles", "Ok(2)", format!("{:?}", device.handles()));
+    questions.holds("one context", first.as_raw() == second.as_raw());
+    drop(first);
+    questions.holds("active while a handle lives", active(device));
+    questions.holds("released", second.release().is_ok());
+    questions.holds("inactive after the last", !active(device));
+    questions.ask("handles afterwards", "Ok(0)", format!("{:?}", device.handles()));
+    questions.ask("unreleased", 0, driver.unreleased());
+}
+
+/// Somebody else releases what a handle holds.
+pub fn stolen_reference(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let device = device(driver, 0);
+    let library = machine.load();
+    let context = PrimaryContext::retain(device).expect("the device can be retained");
+    questions.ask("stolen", 0, library.release(device.as_raw()));
+    let (error, context) = context.release().expect_err("there is nothing to release");
+    questions.ask("release", "cuDevicePrimaryCtxRelease_v2 201", {
+        let code = error.code().map_or(0, |code| code.0);
+        format!("{} {code}", error.call().unwrap_or("no call"))
+    });
+    questions.ask("handles", "Ok(1)", format!("{:?}", device.handles()));
+    drop(context);
+    questions.ask("handles after the drop", "Ok(0)", format!("{:?}", device.handles()));
+    questions.ask("unreleased", 0, driver.unreleased());
+}
+
+pub fn adopted_and_leaked(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let device = device(driver, 0);
+    let library = machine.load();
+    let (answer, raw) = library.retain(device.as_raw());
+    questions.ask("retain by somebody else", 0, answer);
+    // SAFETY: that reference is handed over here, to nobody else.
+    let context = unsafe { PrimaryContext::adopt(device, raw) }.expect("this is no fork");
+    questions.ask("handles", "Ok(1)", format!("{:?}", device.handles()));
+    questions.holds("the handle is the driver's", context.as_raw() == raw);
+    questions.holds("leaked", context.leak() == raw);
+    questions.ask("handles after the leak", "Ok(0)", format!("{:?}", device.handles()));
+    questions.holds("active all the same", active(device));
+    questions.ask("release by somebody else", 0, library.release(device.as_raw()));
+    questions.holds("inactive", !active(device));
+}
+
+pub fn retain_only_alone(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let device = device(driver, 0);
+    let guard = PrimaryContextGuard::retain_only(device).expect("the device can be kept");
+    questions.ask("outcomes", expected(driver, &["kept"]), outcomes(&guard));
+    questions.ask(
+        "current context",
+        "Unchanged",
+        format!("{:?}", guard.report().current_context()),
+    );
+    questions.holds("nothing failed", guard.report().into_result().is_ok());
+    let calls: Vec<_> = guard.report().devices().next().expect("a line").calls().collect();
+    questions.ask("calls for the kept device", "cuDevicePrimaryCtxRetain 0", {
+        calls
+            .iter()
+            .map(|call| format!("{} {}", call.function, call.code.0))
+            .collect::<Vec<_>>()
+            .join(" ")
+    });
+    questions.holds("active", active(device));
+    drop(guard);
+    questions.holds("inactive after the drop", !active(device));
+}
+
+/// Functions that the safe layer does not use.
+pub fn raw_functions(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let device = device(driver, 0);
+    let context = PrimaryContext::retain(device).expect("the device can be retained");
+    let current = context.make_current().expect("it can be made current");
+    let functions = (
+        driver.function(sys::functions::cuMemAlloc_v3020).expect("cuMemAlloc_v2"),
+        driver.function(sys::functions::cuMemFree_v3020).expect("cuMemFree_v2"),
+        driver.function(sys::functions::cuMemGetInfo_v3020).expect("cuMemGetInfo_v2"),
+        driver.function(sys::functions::cuStreamCreate_v2000).expect("cuStreamCreate"),
+        driver.function(sys::functions::cuStreamDestroy_v4000).expect("cuStreamDestroy_v2"),
+    );
+    let (allocate, free, get_info, create, destroy) = functions;
+    let (mut memory, mut stream) = (0, ptr::null_mut());
+    let (mut unused, mut total) = (0, 0);
+    let ask = |call: &str, code: CUresult| questions.ask(call, 0, code.0);
+    // SAFETY: a context is current, and the place is an address of ours.
+    ask("cuMemAlloc_v2", unsafe { allocate(&mut memory, 1 << 20) });
+    // SAFETY: the places are integers of ours.
+    ask("cuMemGetInfo_v2", unsafe { get_info(&mut unused, &mut total) });
+    // SAFETY: the memory was allocated above, and nobody uses it.
+    ask("cuMemFree_v2", unsafe { free(memory) });
+    // SAFETY: the place is a handle of ours.
+    ask("cuStreamCreate", unsafe { create(&mut stream, 0) });
+    // SAFETY: the stream was created above, and nobody uses it.
+    ask("cuStreamDestroy_v2", unsafe { destroy(stream) });
+    questions.holds("there is memory", 0 < unused && unused <= total);
+    questions.holds("the scope ends", current.leave().is_ok());
+}
+
+pub fn current_scope(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let device = device(driver, 0);
+    let library = machine.load();
+    let context = PrimaryContext::retain(device).expect("the device can be retained");
+    let scope = context.make_current().expect("it can be made current");
+    questions.holds("it is current", library.current() == context.as_raw());
+    let inner = context.make_current().expect("it can be made current again");
+    drop(inner);
+    questions.holds("it is current after an inner scope", library.current() == context.as_raw());
+    questions.holds("the scope ends", scope.leave().is_ok());
+    questions.holds("nothing is current", library.current().is_null());
+}
+
+pub fn foreign_references(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let library = machine.load();
+    let (kept, stale) = (device(driver, 0), device(driver, 1));
+    library.retain(stale.as_raw());
+    let plan = StaleRelease::new().plan(kept).expect("a plan");
+    questions.ask("lines of the plan", driver.device_count(), plan.devices().count());
+    questions.holds("a plan releases nothing", active(stale));
+    let guard = PrimaryContextGuard::retain_only(kept).expect("the device can be kept");
+    questions.ask("one reference", expected(driver, &["kept", "released(1)"]), outcomes(&guard));
+    questions.holds("it is inactive", !active(stale));
+    questions.ask("its owner's release", 201, library.release(stale.as_raw()));
+
+    library.retain(stale.as_raw());
+    library.retain(stale.as_raw());
+    let guard = PrimaryContextGuard::retain_only(kept).expect("the device can be kept");
+    questions.ask(
+        "two references",
+        expected(driver, &["kept", "still_active(1)"]),
+        outcomes(&guard),
+    );
+    library.retain(stale.as_raw());
+    let policy = StaleRelease::new().releases_up_to(5);
+    let guard =
+        PrimaryContextGuard::retain_only_with(kept, &policy).expect("the device can be kept");
+    questions.ask(
+        "up to five releases",
+        expected(driver, &["kept", "released(2)"]),
+        outcomes(&guard),
+    );
+    questions.ask("one more", 201, library.release(stale.as_raw()));
+}
+
+pub fn current_context_is_left(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let library = machine.load();
+    let (kept, stale) = (device(driver, 0), device(driver, 1));
+    let (_, raw) = library.retain(stale.as_raw());
+    library.set_current(raw);
+    let guard = PrimaryContextGuard::retain_only(kept).expect("the device can be kept");
+    let from = match guard.report().current_context() {
+        CurrentContextChange::Switched { from } => from.map(Device::ordinal),
+        _ => None,
+    };
+    questions.ask("switched from", "Some(1)", format!("{from:?}"));
+    questions.holds("the kept one is current", library.current() == guard.context().as_raw());
+    library.set_current(ptr::null_mut());
+    library.retain(stale.as_raw());
+    let guard = PrimaryContextGuard::retain_only(kept).expect("the device can be kept");
+    questions.holds("nothing was current", library.current().is_null());
+    questions.ask("outcomes", expected(driver, &["kept", "released(1)"]), outcomes(&guard));
+}
+
+pub fn held_and_kept_devices(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let (kept, other) = (device(driver, 0), device(driver, 1));
+    let context = PrimaryContext::retain(other).expect("the device can be retained");
+    let guard = PrimaryContextGuard::retain_only(kept).expect("the device can be kept");
+    questions.ask("held", expected(driver, &["kept", "held_here(1)"]), outcomes(&guard));
+    let raw = context.leak();
+    let policy = StaleRelease::new().keep([other]);
+    let guard =
+        PrimaryContextGuard::retain_only_with(kept, &policy).expect("the device can be kept");
+    questions.ask("kept", expected(driver, &["kept", "kept"]), outcomes(&guard));
+    // SAFETY: the reference was leaked above and is nobody's.
+    let context = unsafe { PrimaryContext::adopt(other, raw) }.expect("this is no fork");
+    questions.holds("still one reference", context.release().is_ok());
+    questions.holds("inactive", !active(other));
+    let none = driver.device(driver.device_count()).expect_err("there is no such device");
+    questions.holds("no such device", matches!(none, Error::NoSuchDevice { .. }));
+}

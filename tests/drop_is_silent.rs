@@ -1,0 +1,124 @@
+//! Dropping a handle never panics, aborts, prints or allocates, whatever the driver answers. In a
+//! process of its own, whose allocator counts and whose output is kept.
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use cuda_primary_context::{PrimaryContext, PrimaryContextGuard};
+use simulated_libcuda::Fault;
+use support::processes::{BIRTHS, in_child, run_again};
+use support::{Machine, machine};
+
+/// Counts the allocations of each thread.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: does what the system's allocator does, and counts in a thread-local that needs none.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promises are handed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Codes that Drop can meet: of a driver that is gone, forked, without the context, or broken.
+const CODES: [u32; 14] = [1, 2, 3, 4, 46, 100, 101, 201, 304, 700, 709, 719, 999, 777_777];
+const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
+
+/// Drops a value, which must allocate nothing.
+fn drop_without_allocating<T>(value: T, what: &str) {
+    let before = ALLOCATIONS.get();
+    drop(value);
+    assert_eq!(ALLOCATIONS.get() - before, 0, "allocations by dropping {what}");
+}
+
+fn every_drop(machine: &Machine) {
+    drop_without_allocating(PrimaryContext::retain(machine.device(0)).unwrap(), "a context");
+    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+    drop_without_allocating(guard, "a guard");
+    let context = PrimaryContext::retain(machine.device(0)).unwrap();
+    drop_without_allocating(context.make_current().unwrap(), "a current-context scope");
+    drop(context);
+    for code in CODES {
+        for done in [false, true] {
+            let context = PrimaryContext::retain(machine.device(0)).unwrap();
+            let fault = Fault::of(RELEASE, 1).code(code);
+            machine.simulator.inject(if done { fault.done_then_reported() } else { fault });
+            drop_without_allocating(context, "a context that cannot be released");
+            assert_eq!(machine.simulator.faults_fired(), 1);
+            machine.simulator.clear_faults();
+        }
+        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        let current = context.make_current().unwrap();
+        machine.simulator.inject(Fault::of("cuCtxPopCurrent_v2", 1).code(code).refused());
+        drop_without_allocating(current, "a scope that cannot be left");
+        assert_eq!(machine.simulator.faults_fired(), 1);
+        machine.simulator.clear_faults();
+        machine.simulator.set_current(None);
+    }
+    // Whatever happened to the references, the ledger holds none.
+    assert_eq!(machine.device(0).handles(), Ok(0));
+    assert_eq!(machine.device(1).handles(), Ok(0));
+}
+
+fn drops_in_children(machine: &Machine) {
+    for birth in BIRTHS {
+        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+        let status = in_child(birth, || {
+            drop_without_allocating(context, "an inherited context");
+            drop_without_allocating(guard, "an inherited guard");
+            0
+        });
+        assert!(status.success(), "{birth:?}: {status}");
+    }
+}
+
+#[test]
+fn drop_never_panics_aborts_prints_or_allocates() {
+    let test = "drop_never_panics_aborts_prints_or_allocates";
+    let output = run_again(test, || {
+        let machine = machine(2);
+        let before = ALLOCATIONS.get();
+        drop(Box::new(1_u8));
+        assert_eq!(ALLOCATIONS.get() - before, 1, "the allocator counts");
+        every_drop(&machine);
+        drops_in_children(&machine);
+        // The end of the driver, and handles that outlive it.
+        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+        machine.simulator.deinitialize();
+        drop_without_allocating(context, "a context after the driver's end");
+        drop_without_allocating(guard, "a guard after the driver's end");
+        // Of the handles above, the refused releases of codes that do not mean "gone".
+        let unreleased = 2 * CODES.iter().filter(|code| ![3, 4, 201].contains(*code)).count();
+        assert_eq!(machine.driver.unreleased(), unreleased as u64);
+    });
+    let Some(output) = output else { return };
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}\n{printed}", output.status);
+    // The harness's own lines, and nothing between them.
+    let expected = format!("\nrunning 1 test\ntest {test} ... ok\n\ntest result: ok.");
+    assert!(printed.starts_with(&expected), "{printed}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

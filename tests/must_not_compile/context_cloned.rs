@@ -1,0 +1,8 @@
+//! A clone would be a second release of one retain.
+use cuda_primary_context::PrimaryContext;
+
+fn clone(context: &PrimaryContext) -> PrimaryContext {
+    context.clone()
+}
+
+fn main() {}

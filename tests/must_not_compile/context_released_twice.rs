@@ -1,0 +1,9 @@
+//! One handle, one release.
+use cuda_primary_context::PrimaryContext;
+
+fn release_twice(context: PrimaryContext) {
+    let _ = context.leak();
+    drop(context);
+}
+
+fn main() {}

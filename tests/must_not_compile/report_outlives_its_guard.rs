@@ -1,0 +1,10 @@
+//! The report is the guard's.
+use cuda_primary_context::{PrimaryContextGuard, Report};
+
+fn report(guard: PrimaryContextGuard) -> &'static Report {
+    let report = guard.report();
+    drop(guard);
+    report
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! A handle, a guard or a scope that nobody keeps ends where it begins.
+#![deny(unused_must_use)]
+use cuda_primary_context::{Device, Error, PrimaryContext, PrimaryContextGuard};
+
+fn forget_to_keep(device: Device, context: &PrimaryContext) -> Result<(), Error> {
+    PrimaryContextGuard::retain_only(device)?;
+    context.make_current()?;
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,279 @@
+//! Functions that the safe layer does not use, called through the loaded driver; and the whole job
+//! on drivers of other CUDA versions than the header.
+
+mod support;
+
+use std::ffi::{CStr, c_void};
+use std::ptr;
+
+use cuda_primary_context::sys::{self, CUresult, functions};
+use cuda_primary_context::{
+    Driver, Error, Function, FunctionPointer, Outcome, PrimaryContext, PrimaryContextGuard,
+    StaleRelease,
+};
+use simulated_libcuda::{Fault, Simulator};
+use support::{Machine, machine, machine_from, outcomes};
+
+fn driver_of(version: u32) -> Machine {
+    machine_from(Simulator::builder().devices(4).visible_devices(None).driver_version(version))
+}
+
+/// The address behind a function pointer.
+fn address<F: Copy>(function: F) -> *const c_void {
+    assert_eq!(size_of::<F>(), size_of::<*const c_void>());
+    // SAFETY: a function pointer is an address, and the sizes are equal.
+    unsafe { std::mem::transmute_copy(&function) }
+}
+
+/// What `dlsym` finds.
+fn by_symbol(driver: Driver, symbol: &CStr) -> *const c_void {
+    let path = std::ffi::CString::new(driver.path().as_os_str().as_encoded_bytes()).unwrap();
+    // SAFETY: the path is a C string, of a library that is loaded already.
+    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) };
+    assert!(!library.is_null());
+    // SAFETY: the handle is that of the library; the symbol is a C string.
+    unsafe { libc::dlsym(library, symbol.as_ptr()) }
+}
+
+#[test]
+fn memory_is_allocated_and_given_back() {
+    let machine = machine(2);
+    let context = PrimaryContext::retain(machine.device(1)).unwrap();
+    let _current = context.make_current().unwrap();
+    let allocate = machine.driver.function(functions::cuMemAlloc_v3020).unwrap();
+    let free = machine.driver.function(functions::cuMemFree_v3020).unwrap();
+    let get_info = machine.driver.function(functions::cuMemGetInfo_v3020).unwrap();
+    let unused = || {
+        let (mut unused, mut total) = (0, 0);
+        // SAFETY: the places are integers of ours, and a context is current.
+        let code = unsafe { get_info(&mut unused, &mut total) };
+        assert!(code.is_success() && unused <= total, "{code}: {unused} of {total}");
+        unused
+    };
+    let before = unused();
+    let mut memory: sys::CUdeviceptr = 0;
+    // SAFETY: the place is an address of ours, and a context is current.
+    let code = unsafe { allocate(&mut memory, 1 << 20) };
+    assert_eq!(code, CUresult::CUDA_SUCCESS);
+    assert_eq!(before - unused(), 1 << 20);
+    // SAFETY: the memory was allocated above, and nothing uses it.
+    let code = unsafe { free(memory) };
+    assert_eq!(code, CUresult::CUDA_SUCCESS);
+    assert_eq!(unused(), before);
+}
+
+#[test]
+fn stream_is_created_and_destroyed() {
+    let machine = machine(1);
+    let context = PrimaryContext::retain(machine.device(0)).unwrap();
+    let _current = context.make_current().unwrap();
+    let create = machine.driver.function(functions::cuStreamCreate_v2000).unwrap();
+    let synchronize = machine.driver.function(functions::cuStreamSynchronize_v2000).unwrap();
+    let destroy = machine.driver.function(functions::cuStreamDestroy_v4000).unwrap();
+    let mut stream: sys::CUstream = ptr::null_mut();
+    let flags = sys::CUstream_flags::CU_STREAM_NON_BLOCKING.0;
+    // SAFETY: the place is a handle of ours, and a context is current.
+    assert!(unsafe { create(&mut stream, flags) }.is_success());
+    // SAFETY: the stream was created above.
+    assert!(unsafe { synchronize(stream) }.is_success());
+    // SAFETY: as above, and nothing uses it.
+    assert!(unsafe { destroy(stream) }.is_success());
+    // SAFETY: the simulator takes any handle, and refuses this one.
+    assert!(!unsafe { destroy(stream) }.is_success());
+}
+
+/// A function of this constant is what the library exports under the constant's symbol, where the
+/// driver's version has it, and else a typed error.
+fn check<F: FunctionPointer>(machine: &Machine, function: Function<F>, found: &mut [u32; 3]) {
+    let driver = machine.driver;
+    let symbol = function.symbol().to_str().unwrap();
+    match driver.function(function) {
+        Ok(pointer) => {
+            assert_eq!(address(pointer), by_symbol(driver, function.symbol()), "{symbol}");
+            assert!(function.introduced() <= driver.version(), "{symbol}");
+            found[0] += 1;
+        }
+        Err(Error::DriverTooOld { symbol: missing, introduced, driver: version, .. }) => {
+            assert_eq!((&*missing, introduced), (symbol, function.introduced()));
+            assert!(version == driver.version() && version < introduced, "{symbol}");
+            found[1] += 1;
+        }
+        Err(Error::FunctionMissing { symbol: missing, introduced, driver: version, .. }) => {
+            assert_eq!((&*missing, introduced), (symbol, function.introduced()));
+            assert!(version == driver.version() && version >= introduced, "{symbol}");
+            assert!(by_symbol(driver, function.symbol()).is_null(), "{symbol}");
+            found[2] += 1;
+        }
+        Err(error) => panic!("{symbol}: {error}"),
+    }
+}
+
+/// Looks up functions of every age: those found, too new for the driver, and missing from it.
+fn look_up(machine: &Machine) -> [u32; 3] {
+    let mut found = [0; 3];
+    macro_rules! check {
+        ($($function:ident,)*) => {
+            $(check(machine, functions::$function, &mut found);)*
+        };
+    }
+    check! {
+        cuInit_v2000, cuDriverGetVersion_v2020, cuGetErrorName_v6000, cuGetErrorString_v6000,
+        cuGetProcAddress_v11030, cuGetProcAddress_v12000, cuDeviceGetUuid_v9020,
+        cuDeviceGetUuid_v11040, cuDeviceTotalMem_v3020, cuDevicePrimaryCtxRelease_v11000,
+        cuDevicePrimaryCtxReset_v11000, cuDevicePrimaryCtxSetFlags_v11000, cuCtxCreate_v3020,
+        cuCtxCreate_v11040, cuCtxDestroy_v4000, cuCtxGetDevice_v2000, cuCtxGetFlags_v7000,
+        cuCtxGetId_v12000, cuMemAlloc_v3020, cuMemGetInfo_v3020, cuMemFree_v3020,
+        cuStreamCreate_v2000, cuStreamGetCtx_v9020, cuStreamGetCtx_v12050, cuStreamGetId_v12000,
+        cuStreamGetDevice_v12080, cuEventCreate_v2000, cuEventElapsedTime_v2000,
+        cuEventElapsedTime_v12080, cuEventRecordWithFlags_v11010,
+        // No part of the simulator:
+        cuLaunchKernel_v4000, cuLaunchKernel_v7000_ptsz, cuModuleLoadData_v2000,
+    }
+    found
+}
+
+#[test]
+fn functions_of_every_age_are_found_or_typed_errors() {
+    for (version, expected) in [
+        (11_020, [21, 9, 3]),
+        (11_040, [24, 6, 3]),
+        (12_020, [27, 3, 3]),
+        (12_080, [30, 0, 3]),
+        (13_000, [30, 0, 3]),
+        (99_000, [30, 0, 3]),
+    ] {
+        let found = look_up(&driver_of(version));
+        assert_eq!(found, expected, "CUDA {version}: found, too new, missing");
+    }
+}
+
+#[test]
+fn look_up_is_made_once_and_in_the_drivers_own_way() {
+    for (version, way) in
+        [(13_000, &["cuGetProcAddress_v2"][..]), (11_040, &["cuGetProcAddress"]), (11_020, &[])]
+    {
+        let machine = driver_of(version);
+        let calls = machine.calls_of(|| {
+            let first = machine.driver.function(functions::cuMemGetInfo_v3020).unwrap();
+            let again = machine.driver.function(functions::cuMemGetInfo_v3020).unwrap();
+            assert_eq!(address(first), address(again));
+        });
+        assert_eq!(calls, way, "CUDA {version}");
+    }
+}
+
+#[test]
+fn versions_of_one_function_are_two_functions() {
+    let driver = machine(1).driver;
+    let first = driver.function(functions::cuDeviceGetUuid_v9020).unwrap();
+    let second = driver.function(functions::cuDeviceGetUuid_v11040).unwrap();
+    assert_ne!(address(first), address(second));
+    assert_eq!(functions::cuDeviceGetUuid_v11040.symbol(), c"cuDeviceGetUuid_v2");
+    assert_eq!(functions::cuDeviceGetUuid_v11040.name(), c"cuDeviceGetUuid");
+    assert!(functions::cuLaunchKernel_v7000_ptsz.is_per_thread());
+    assert!(!functions::cuLaunchKernel_v4000.is_per_thread());
+}
+
+#[test]
+fn functions_of_two_drivers_are_not_mixed_up() {
+    let (one, other) = (machine(1), machine(1));
+    let of_one = one.driver.function(functions::cuMemAlloc_v3020).unwrap();
+    let of_other = other.driver.function(functions::cuMemAlloc_v3020).unwrap();
+    assert_ne!(address(of_one), address(of_other));
+}
+
+#[test]
+fn threads_find_one_function() {
+    let driver = machine(1).driver;
+    let addresses: Vec<usize> = std::thread::scope(|scope| {
+        let look_up = || address(driver.function(functions::cuMemAlloc_v3020).unwrap()).addr();
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(look_up)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(addresses.iter().all(|address| *address == addresses[0]));
+}
+
+#[test]
+fn absent_function_is_named_with_both_versions() {
+    let error = driver_of(11_040).driver.function(functions::cuCtxGetId_v12000).unwrap_err();
+    assert_eq!(error.kind(), "driver_too_old");
+    let text = error.to_string();
+    assert!(["cuCtxGetId", "11.4", "12.0", "newer driver"].iter().all(|word| text.contains(word)));
+
+    let error = machine(1).driver.function(functions::cuLaunchKernel_v4000).unwrap_err();
+    assert_eq!(error.kind(), "function_missing");
+    let text = error.to_string();
+    assert!(["cuLaunchKernel", "13.0", "4.0"].iter().all(|word| text.contains(word)), "{text}");
+}
+
+#[test]
+fn failed_look_up_is_made_anew() {
+    let machine = machine(1);
+    let look_up = || machine.driver.function(functions::cuMemAlloc_v3020);
+    machine.simulator.inject(Fault::of("cuGetProcAddress_v2", 1).code(999).refused().once());
+    let error = look_up().unwrap_err();
+    assert_eq!((error.call(), error.code()), (Some("cuGetProcAddress_v2"), Some(CUresult(999))));
+    assert!(look_up().is_ok());
+}
+
+/// The whole job on a driver of this version: look, plan, release, hold, report, and let go.
+fn whole_job(version: u32) {
+    let machine = driver_of(version);
+    let driver = machine.driver;
+    assert_eq!(driver.version(), version as i32);
+    for device in driver.devices() {
+        assert!(!device.name().unwrap().is_empty());
+        assert!(device.pci_bus_id().unwrap().contains(':'));
+        assert_eq!(device.uuid().unwrap().as_bytes().len(), 16);
+    }
+    machine.stray(&[1, 0, 2, 1]);
+    let held = PrimaryContext::retain(machine.device(3)).unwrap();
+    let active = |(_, state): (_, Result<cuda_primary_context::PrimaryContextState, _>)| {
+        state.unwrap().active
+    };
+    let audit: Vec<bool> = driver.primary_contexts().map(active).collect();
+    assert_eq!(audit, [true, false, true, true]);
+    assert_eq!(StaleRelease::new().plan(machine.device(1)).unwrap().devices().count(), 4);
+    assert_eq!(machine.references(), [1, 0, 2, 2]);
+    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+    let expected = [
+        Outcome::Released { releases: 1 },
+        Outcome::Kept,
+        Outcome::StillActive { releases: 1 },
+        Outcome::HeldHere { handles: 1 },
+    ];
+    assert_eq!(outcomes(&guard), expected);
+    guard.report().into_result().unwrap();
+
+    // A code that no header knows, and a failure on one device, keep their number and their place.
+    machine.stray(&[1, 0, 0, 0]);
+    let fault = Fault::of("cuDevicePrimaryCtxRelease_v2", 1).device(0).code(4242).refused().once();
+    machine.simulator.inject(fault);
+    let again = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+    let Outcome::Failed(error) = &outcomes(&again)[0] else { panic!("{again:?}") };
+    assert_eq!(error.code(), Some(CUresult(4242)));
+    assert_eq!(outcomes(&again)[2], Outcome::Released { releases: 1 });
+
+    again.release().map_err(|(error, _)| error).unwrap();
+    drop((guard, held));
+    assert_eq!(machine.references(), [1, 0, 0, 1]);
+    assert_eq!(driver.unreleased(), 0);
+}
+
+#[test]
+fn whole_job_runs_on_older_and_newer_drivers() {
+    let newer_than_the_header = sys::CUDA_VERSION + 1_000;
+    for version in [11_000, 11_040, 12_020, 12_080, 13_000, newer_than_the_header] {
+        whole_job(version);
+    }
+}
+
+#[test]
+fn driver_before_the_second_generation_is_too_old() {
+    let simulator = Simulator::builder().devices(1).driver_version(10_020).start();
+    let error = Driver::load_from(simulator.path()).unwrap_err();
+    let Error::DriverTooOld { symbol, driver, introduced, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!((&**symbol, *driver, *introduced), ("cuDevicePrimaryCtxRelease_v2", 10_020, 11_000));
+}

@@ -1,0 +1,270 @@
+//! Many threads on one driver: the counts are exact at the end, nobody waits for ever, and handles of
+//! different devices leave one another alone.
+
+mod support;
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use cuda_primary_context::{Outcome, Planned, PrimaryContext, PrimaryContextGuard, StaleRelease};
+use simulated_libcuda::Knob;
+use support::{Machine, machine};
+
+const THREADS: u32 = 16;
+const ROUNDS: u32 = 200;
+const DEVICES: u32 = 8;
+
+/// Runs `body` on another thread and panics where it does not come to an end.
+fn before_the_watchdog_bites(body: impl FnOnce() + Send) {
+    let (ended, has_ended) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let work = scope.spawn(move || {
+            body();
+            drop(ended);
+        });
+        if has_ended.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            // The scope would wait for the threads that hang.
+            eprintln!("a thread waits for ever");
+            std::process::abort();
+        }
+        if let Err(panic) = work.join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+/// Runs `work` on sixteen threads that begin together, with each thread's number.
+fn on_every_thread(work: impl Fn(u32) + Sync) {
+    before_the_watchdog_bites(|| {
+        let together = Barrier::new(THREADS as usize);
+        thread::scope(|scope| {
+            for number in 0..THREADS {
+                let (together, work) = (&together, &work);
+                scope.spawn(move || {
+                    together.wait();
+                    work(number);
+                });
+            }
+        });
+    });
+}
+
+/// One of the crate's operations, with its checks. The handles it makes are gone afterwards.
+fn operate(machine: &Machine, number: u32, round: u32) {
+    let device = machine.device((number + round) % DEVICES);
+    match (number + 3 * round) % 6 {
+        0 => {
+            let context = PrimaryContext::retain(device).unwrap();
+            assert!(device.primary_context_state().unwrap().active);
+            assert!(device.handles().unwrap() > 0);
+            context.release().unwrap();
+        }
+        1 => drop(PrimaryContext::retain(device).unwrap()),
+        2 => {
+            let guard = PrimaryContextGuard::retain_only(device).unwrap();
+            for line in guard.report().devices() {
+                match line.outcome() {
+                    Outcome::Failed(error) => panic!("{error}"),
+                    Outcome::Kept => assert_eq!(line.device(), device),
+                    // Nothing is stray here: what is active, a handle holds.
+                    outcome => assert!(
+                        matches!(outcome, Outcome::AlreadyInactive | Outcome::HeldHere { .. }),
+                        "{outcome:?}"
+                    ),
+                }
+            }
+            assert!(device.primary_context_state().unwrap().active);
+        }
+        3 => {
+            for (_, state) in machine.driver.primary_contexts() {
+                state.unwrap();
+            }
+        }
+        4 => {
+            let plan = StaleRelease::new().releases_up_to(3).plan(device).unwrap();
+            assert!(!plan.devices().any(|(_, planned)| matches!(planned, Planned::Failed(_))));
+        }
+        _ => {
+            if let Some(context) = PrimaryContext::retain_if_active(device).unwrap() {
+                assert!(device.primary_context_state().unwrap().active);
+                let current = context.make_current().unwrap();
+                assert_eq!(machine.simulator.stack().len(), 1);
+                current.leave().unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn counts_are_exact_after_sixteen_threads() {
+    let machine = machine(DEVICES);
+    let handles: Vec<PrimaryContext> =
+        (0..2).map(|ordinal| PrimaryContext::retain(machine.device(ordinal)).unwrap()).collect();
+    on_every_thread(|number| {
+        for round in 0..ROUNDS {
+            operate(&machine, number, round);
+        }
+    });
+    assert_eq!(machine.references(), [1, 1, 0, 0, 0, 0, 0, 0]);
+    let counted: Vec<u32> =
+        machine.driver.devices().map(|device| device.handles().unwrap()).collect();
+    assert_eq!(counted, machine.references(), "the ledger says what the driver says");
+    drop(handles);
+    assert_eq!(machine.references(), [0; DEVICES as usize]);
+    assert_eq!((machine.simulator.underflows(), machine.driver.unreleased()), (0, 0));
+}
+
+#[test]
+fn guards_for_different_devices_never_release_each_other() {
+    let machine = machine(THREADS);
+    // Teardown and creation take long enough to be met by others.
+    machine.simulator.set_knob(Knob::RetainMicroseconds, 20);
+    machine.simulator.set_knob(Knob::ReleaseMicroseconds, 20);
+    on_every_thread(|number| {
+        let device = machine.device(number);
+        for _ in 0..50 {
+            let guard = PrimaryContextGuard::retain_only_with(
+                device,
+                &StaleRelease::new().releases_up_to(4),
+            )
+            .unwrap();
+            for line in guard.report().devices() {
+                let outcome = line.outcome();
+                let expected = match outcome {
+                    Outcome::Kept => line.device() == device,
+                    Outcome::AlreadyInactive | Outcome::HeldHere { handles: 1 } => true,
+                    _ => false,
+                };
+                assert!(expected, "device {}: {outcome:?}", line.ordinal());
+            }
+            assert!(device.primary_context_state().unwrap().active, "kept until dropped");
+            assert_eq!(device.handles(), Ok(1));
+            guard.release().unwrap();
+        }
+    });
+    assert_eq!(machine.references(), [0; THREADS as usize]);
+    assert_eq!(machine.simulator.underflows(), 0);
+}
+
+#[test]
+fn stray_references_are_released_once_however_many_threads_try() {
+    let machine = machine(2);
+    let (released, still_active) = (AtomicU64::new(0), AtomicU64::new(0));
+    let strays = 10;
+    machine.stray(&[strays, 0]);
+    on_every_thread(|_| {
+        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+        let line = guard.report().devices().next().unwrap();
+        match line.outcome() {
+            Outcome::Released { releases } => {
+                released.fetch_add(releases.into(), Ordering::Relaxed)
+            }
+            Outcome::StillActive { releases } => {
+                still_active.fetch_add(releases.into(), Ordering::Relaxed)
+            }
+            Outcome::AlreadyInactive => 0,
+            outcome => panic!("{outcome:?}"),
+        };
+    });
+    assert_eq!(released.into_inner(), 1, "one thread took the last reference");
+    assert_eq!(still_active.into_inner(), u64::from(strays) - 1);
+    assert_eq!(machine.references(), [0, 0]);
+    assert_eq!(machine.simulator.underflows(), 0);
+}
+
+#[test]
+fn a_foreign_release_at_the_same_time_is_no_failure() {
+    let machine = machine(2);
+    for _ in 0..100 {
+        machine.stray(&[1, 0]);
+        before_the_watchdog_bites(|| {
+            let together = Barrier::new(2);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    together.wait();
+                    machine.simulator.foreign_release(0);
+                });
+                together.wait();
+                let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+                let outcome = guard.report().devices().next().unwrap().outcome();
+                assert!(
+                    matches!(outcome, Outcome::AlreadyInactive | Outcome::Released { releases: 1 }),
+                    "{outcome:?}"
+                );
+            });
+        });
+        assert_eq!(machine.references(), [0, 0]);
+    }
+}
+
+/// The caller's code runs between the items of an iterator, and while a handle or a scope is held.
+/// Were a lock held there, the thread that retains would wait for the one that waits for it.
+#[test]
+fn no_lock_is_held_while_the_callers_code_runs() {
+    let machine = machine(3);
+    machine.stray(&[1, 0, 1]);
+    let another_thread_can_work = || {
+        thread::scope(|scope| {
+            let work = scope.spawn(|| {
+                let context = PrimaryContext::retain(machine.device(2)).unwrap();
+                drop(PrimaryContextGuard::retain_only(machine.device(1)).unwrap());
+                context.release().unwrap();
+            });
+            work.join().unwrap();
+        });
+    };
+    before_the_watchdog_bites(|| {
+        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+        for line in guard.report().devices() {
+            another_thread_can_work();
+            for call in line.calls() {
+                another_thread_can_work();
+                assert!(!call.function.is_empty());
+            }
+        }
+        for (_, state) in machine.driver.primary_contexts() {
+            another_thread_can_work();
+            state.unwrap();
+        }
+        let plan = StaleRelease::new().plan(machine.device(0)).unwrap();
+        for (_, planned) in plan.devices() {
+            another_thread_can_work();
+            assert!(!matches!(planned, Planned::Failed(_)));
+        }
+        let current = guard.context().make_current().unwrap();
+        another_thread_can_work();
+        current.leave().unwrap();
+        guard.release().unwrap();
+    });
+    assert_eq!(machine.references(), [0, 0, 0]);
+}
+
+/// A handle made on one thread may be released on another, and shared meanwhile.
+#[test]
+fn handles_move_between_threads() {
+    let machine = machine(4);
+    before_the_watchdog_bites(|| {
+        let (sender, receiver) = mpsc::channel::<PrimaryContext>();
+        let made_all = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0..ROUNDS {
+                    let context = PrimaryContext::retain(machine.device(round % 4)).unwrap();
+                    sender.send(context).unwrap();
+                }
+                made_all.store(true, Ordering::Relaxed);
+                drop(sender);
+            });
+            for context in receiver {
+                assert!(context.device().primary_context_state().unwrap().active);
+                drop(context.make_current().unwrap());
+                context.release().unwrap();
+            }
+        });
+        assert!(made_all.into_inner());
+    });
+    assert_eq!(machine.references(), [0; 4]);
+}
