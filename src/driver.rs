@@ -140,11 +140,6 @@ impl Driver {
     }
 }
 
-/// Whether a driver was loaded in a process that this one was forked from.
-pub(crate) fn any_of_a_parent() -> bool {
-    LOADED.iter().any(|loaded| loaded.check_process().is_err())
-}
-
 /// Two handles are equal when they stand for one loaded library.
 impl PartialEq for Driver {
     fn eq(&self, other: &Self) -> bool {

@@ -21,12 +21,12 @@ pub use device_files::{DeviceFile, device_files, open_files};
 pub(crate) use process::Process;
 
 /// Whether this process was forked, by whatever means, from one that had loaded a driver through
-/// this crate. Calls nothing.
+/// this crate, or had tried to and come as far as `cuInit`. Calls nothing.
 ///
 /// Where other code had initialised CUDA in the parent, [`Driver::load`](crate::Driver::load) tells,
 /// with [`Error::ForkedAfterInit`](crate::Error::ForkedAfterInit); and so do [`device_files`] that
 /// are open before this process has touched CUDA.
 #[must_use]
 pub fn forked_after_init() -> bool {
-    crate::driver::any_of_a_parent()
+    crate::loaded::of_a_parent(|_| true).is_some()
 }

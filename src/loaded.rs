@@ -3,9 +3,11 @@
 
 use std::ffi::{CStr, c_int};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{MutexGuard, OnceLock};
 
+use crate::append_only::AppendOnly;
 use crate::device::Uuid;
 use crate::entry_points::{EntryPoints, Missing};
 use crate::error::Error;
@@ -39,7 +41,7 @@ impl Loaded {
     pub(crate) fn new(library: Library, path: &Path) -> Result<Self, Error> {
         let entry_points =
             EntryPoints::resolve(library).map_err(|missing| unusable(library, path, missing))?;
-        let process = Process::current();
+        let process = initialising(library)?;
         // SAFETY: flags must be 0, and cuInit may be called any number of times.
         let code = unsafe { (entry_points.init)(0) };
         initialised(code, path)?;
@@ -182,6 +184,32 @@ impl Loaded {
     fn forked(&self) -> Error {
         Error::ForkedAfterInit { initialised_in: Some(self.process.id()) }
     }
+}
+
+/// A process in which `cuInit` of a library was called, whatever it answered.
+struct Initialised {
+    library: Library,
+    process: Process,
+}
+
+/// Every such process that this one knows of: itself, and those that it was forked from.
+static INITIALISED: AppendOnly<Initialised> =
+    AppendOnly::starting_at(AtomicPtr::new(ptr::null_mut()));
+
+/// Notes that `cuInit` is about to be called, and refuses a child of a process that called it: there
+/// driver 580 was seen to crash in `cuInit` itself when the parent's had found no device.
+fn initialising(library: Library) -> Result<Process, Error> {
+    if let Some(process) = of_a_parent(|other| other == library) {
+        return Err(Error::ForkedAfterInit { initialised_in: Some(process.id()) });
+    }
+    let new = Initialised { library, process: Process::current() };
+    Ok(INITIALISED.add_unless(new, |known| known.library == library).process)
+}
+
+/// The process that called `cuInit` of such a library and that this one was forked from, if any.
+pub(crate) fn of_a_parent(is_meant: impl Fn(Library) -> bool) -> Option<Process> {
+    let known = INITIALISED.iter().filter(|known| is_meant(known.library));
+    known.map(|known| known.process).find(|process| !process.is_this_one())
 }
 
 fn succeeded(code: CUresult, call: &'static str, device: Option<u32>) -> Result<(), Error> {

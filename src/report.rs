@@ -90,7 +90,9 @@ impl fmt::Display for Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CurrentContextChange {
-    /// It is what it was.
+    /// It is what it was, as far as the driver's answers tell: a `cuCtxSetCurrent` that reports a
+    /// failure may have made the kept device's context current all the same. The device that it was
+    /// called for is then [`Outcome::Failed`] with that call.
     Unchanged,
     /// It was made the kept device's: it was of a device that was then released, or whose release
     /// failed, or it was destroyed already and of no device that the driver would name.

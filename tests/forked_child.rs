@@ -191,28 +191,6 @@ fn child_does_not_wait_for_a_lock_that_nobody_will_give_back() {
 }
 
 #[test]
-fn child_of_a_parent_without_a_device_gets_the_drivers_answer() {
-    in_own_process("child_of_a_parent_without_a_device_gets_the_drivers_answer", || {
-        // 100 on the drivers of one generation, 304 on those of another.
-        for (code, kind) in [(100, "no_device"), (304, "driver")] {
-            for birth in BIRTHS {
-                let simulator =
-                    Simulator::builder().devices(0).knob(Knob::ChildAfterFailedInit, code).start();
-                let failed = Driver::load_from(simulator.path()).unwrap_err();
-                assert_eq!(failed.kind(), "no_device");
-                let status = in_child(birth, || {
-                    let error = Driver::load_from(simulator.path()).unwrap_err();
-                    assert_eq!(error.kind(), kind);
-                    assert_eq!(error.code().map(|code| u64::from(code.0)), Some(code));
-                    i32::from(fork::forked_after_init())
-                });
-                assert!(status.success(), "{birth:?}: {status}");
-            }
-        }
-    });
-}
-
-#[test]
 fn driver_that_is_not_initialized_is_no_fork_in_the_process_itself() {
     let machine = machine(1);
     machine.simulator.inject(Fault::of("cuDevicePrimaryCtxRetain", 1).code(3).refused());
@@ -296,6 +274,27 @@ fn older_kernels_tell_a_child_by_the_handler_and_by_the_process_id() {
 
 /// Where the test of exec finds the library that it loads anew.
 const LIBRARY_OF_THE_PARENT: &str = "FORKED_CHILD_LIBRARY";
+
+#[test]
+fn child_of_a_process_whose_cuinit_failed_does_not_call_it() {
+    in_own_process("child_of_a_process_whose_cuinit_failed_does_not_call_it", || {
+        let simulator = Simulator::builder().devices(2).visible_devices(Some("")).start();
+        let parent = std::process::id();
+        let load = || Driver::load_from(simulator.path());
+        assert_eq!(load().unwrap_err().kind(), "no_device");
+        let calls = simulator.total_calls();
+        for birth in BIRTHS {
+            let status = in_child(birth, || {
+                is_forked(load(), parent);
+                assert_eq!(simulator.total_calls(), calls);
+                i32::from(!fork::forked_after_init())
+            });
+            assert!(status.success(), "{birth:?}: {status}");
+        }
+        assert_eq!(load().unwrap_err().kind(), "no_device", "in the parent it is tried anew");
+        assert!(!fork::forked_after_init());
+    });
+}
 
 #[test]
 fn child_may_exec_and_load_anew() {

@@ -152,6 +152,34 @@ fn errors_name_call_device_code_and_remedy() {
     }
 }
 
+#[test]
+fn codes_with_something_to_do_about_them_say_what() {
+    let remedies = [
+        (2, "some hundred MiB"),
+        (3, "spawn or exec"),
+        (4, "before main returns"),
+        (34, "LD_LIBRARY_PATH"),
+        (46, "exclusive compute mode"),
+        (100, "CUDA_VISIBLE_DEVICES"),
+        (201, "no reference left to release"),
+        (304, "the operating system"),
+        (708, "before the first retain"),
+        (709, "make a live one current"),
+        (800, "green context"),
+        (802, "nvidia-fabricmanager"),
+        (803, "reboot after a driver update"),
+        (804, "forward-compatibility"),
+    ];
+    for (number, part) in remedies {
+        let remedy = CUresult(number).remedy().unwrap();
+        assert!(remedy.contains(part), "{number}: {remedy}");
+        let error = Error::Driver { call: "cuInit", device: None, code: CUresult(number) };
+        assert!(error.to_string().ends_with(remedy), "{error}");
+    }
+    let with_remedy = (0..2000).filter(|number| CUresult(*number).remedy().is_some());
+    assert_eq!(with_remedy.count(), remedies.len());
+}
+
 /// The loader mostly begins its reason with the name that it was asked for; it is not said twice.
 #[test]
 fn every_library_that_was_tried_is_named_once() {
