@@ -44,6 +44,16 @@ fn handles_show_their_device_and_driver() {
 }
 
 #[test]
+fn uuid_reads_as_its_bytes() {
+    let machine = machine(2);
+    for device in machine.driver.devices() {
+        let uuid = device.uuid().unwrap();
+        let digits: String = uuid.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(uuid.to_string().replace("GPU-", "").replace('-', ""), digits);
+    }
+}
+
+#[test]
 fn audit_says_how_many_devices_are_left() {
     let machine = machine(3);
     let mut audit = machine.driver.primary_contexts();

@@ -19,6 +19,7 @@ mod sync {
 
 use append_only::AppendOnly;
 use ledger::{Ledger, LedgerLock};
+use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use loom::thread;
@@ -34,6 +35,9 @@ struct Loaded {
     driver: Driver,
     ledger: LedgerLock,
 }
+
+/// How often the lock was held when it was tried, in all the orders.
+static WAITS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
 impl Driver {
     fn call<T>(&self, act: impl FnOnce() -> T) -> T {
@@ -73,7 +77,18 @@ impl Loaded {
     }
 
     fn lock(&self) -> loom::sync::MutexGuard<'_, Ledger> {
-        self.ledger.lock(|| Ok::<(), ()>(())).unwrap()
+        self.look();
+        let may_wait = || {
+            WAITS.fetch_add(1, Ordering::Relaxed);
+            Ok::<(), ()>(())
+        };
+        self.ledger.lock(may_wait).unwrap()
+    }
+
+    /// Looks at what others change under the lock: loom takes threads through each other at such
+    /// places, and so tries a lock that is held, too.
+    fn look(&self) {
+        self.driver.is_busy.load(Ordering::Relaxed);
     }
 
     /// As `PrimaryContext::retain` does it.
@@ -112,20 +127,17 @@ impl Loaded {
 fn retains_and_releases_are_one_after_the_other() {
     loom::model(|| {
         let loaded = Loaded::new(0);
-        let threads: Vec<_> = [0, 0]
-            .map(|device| {
-                let loaded = Arc::clone(&loaded);
-                thread::spawn(move || {
-                    loaded.retain(device);
-                    loaded.release(device);
-                })
-            })
-            .into();
+        let other = Arc::clone(&loaded);
+        let thread = thread::spawn(move || {
+            other.retain(0);
+            other.release(0);
+        });
         loaded.retain(1);
         loaded.release(1);
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        thread.join().unwrap();
         assert!(loaded.is_at_rest());
     });
+    assert!(WAITS.load(Ordering::Relaxed) > 0, "some had to wait in some of the orders");
 }
 
 #[test]
@@ -166,6 +178,7 @@ fn a_stray_reference_is_released_once() {
 
 #[test]
 fn a_caller_that_may_not_wait_is_told_at_once() {
+    static REFUSED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     loom::model(|| {
         let loaded = Loaded::new(0);
         let other = Arc::clone(&loaded);
@@ -173,23 +186,49 @@ fn a_caller_that_may_not_wait_is_told_at_once() {
             other.retain(0);
             other.release(0);
         });
-        // A forked child's answer: it gets the lock where it is free, and never waits.
-        if let Ok(ledger) = loaded.ledger.lock(|| Err("forked")) {
-            assert!(ledger[0] <= 1);
-        }
+        loaded.look();
+        // As in a forked child, which gets the lock where it is free, and never waits.
+        let mut is_held = false;
+        let answer = loaded.ledger.lock(|| {
+            is_held = true;
+            Err("forked")
+        });
+        assert_eq!(answer.is_err(), is_held, "whoever was asked for leave to wait is refused");
+        REFUSED.fetch_add(usize::from(is_held), Ordering::Relaxed);
+        drop(answer);
         thread.join().unwrap();
         assert!(loaded.ledger.lock(|| Err("forked")).is_ok(), "a free lock needs no waiting");
     });
+    assert!(REFUSED.load(Ordering::Relaxed) > 0, "the lock was held in some of the orders");
 }
 
 /// A value of the list, known by its name. The list keeps it for good, which loom would call a leak;
 /// so the count of those alive is the standard library's.
 struct Named {
-    name: u32,
+    /// Written before the value is added and read by whoever finds it: loom sees to it that the one
+    /// has happened before the other.
+    name: UnsafeCell<u32>,
     alive: Alive,
 }
 
 type Alive = std::sync::Arc<std::sync::atomic::AtomicUsize>;
+
+// SAFETY: the name is written before the value is shared, and never again.
+unsafe impl Sync for Named {}
+
+impl Named {
+    fn new(name: u32, alive: Alive) -> Self {
+        let named = Self { name: UnsafeCell::new(0), alive };
+        // SAFETY: nobody else has the value yet.
+        named.name.with_mut(|place| unsafe { *place = name });
+        named
+    }
+
+    fn name(&self) -> u32 {
+        // SAFETY: nobody writes any more.
+        self.name.with(|place| unsafe { *place })
+    }
+}
 
 impl Drop for Named {
     fn drop(&mut self) {
@@ -207,9 +246,9 @@ fn drivers_loaded_at_once_are_each_in_the_list_once() {
             let add = |name: u32, alive: Alive| {
                 move || {
                     alive.fetch_add(1, Ordering::Relaxed);
-                    let value = Named { name, alive };
-                    let found = list.add_unless(value, |known| known.name == name);
-                    assert_eq!(found.name, name);
+                    let value = Named::new(name, alive);
+                    let found = list.add_unless(value, |known| known.name() == name);
+                    assert_eq!(found.name(), name);
                     std::ptr::from_ref(found).addr()
                 }
             };
@@ -219,7 +258,7 @@ fn drivers_loaded_at_once_are_each_in_the_list_once() {
             let mut distinct = names.to_vec();
             distinct.sort_unstable();
             distinct.dedup();
-            let mut listed: Vec<u32> = list.iter().map(|named| named.name).collect();
+            let mut listed: Vec<u32> = list.iter().map(Named::name).collect();
             listed.sort_unstable();
             assert_eq!(listed, distinct);
             assert_eq!(alive.load(Ordering::Relaxed), distinct.len(), "the others are dropped");
