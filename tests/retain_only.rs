@@ -220,6 +220,7 @@ fn thread_elsewhere_is_left_alone() {
         let policy = StaleRelease::new().keep([machine.device(2)]);
         let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
         assert_eq!(guard.report().current_context(), CurrentContextChange::Unchanged);
+        assert!(!guard.report().current_context_switched());
         assert_eq!(machine.simulator.stack(), before, "current {current:?}");
     }
 }
