@@ -51,7 +51,8 @@
 //! 8. No code from the driver is undefined behaviour: unknown `CUresult`s keep their number.
 //! 9. No driver, a stub driver, a driver too old for a function, no device, a forked child: each is
 //!    its own typed error with the fix in its text, never a panic, never a crash.
-//! 10. It costs what the driver calls cost, a lock, and some ten nanoseconds.
+//! 10. It costs what the driver calls cost, a lock, some ten nanoseconds, and one or two for each
+//!     device.
 //!
 //! Two things no caller of the driver can know, and no promise covers: whether a call that reports
 //! an earlier asynchronous failure did its own work all the same, and whose reference a release
