@@ -5,17 +5,10 @@ mod driver;
 use std::ptr;
 use std::thread;
 
-use driver::{Library, POISON, POISONED, out};
+use driver::{Library, POISON, POISONED, out, started};
 use simulated_libcuda::{Knob, Simulator, StackEntry};
 
 const UNKNOWN: usize = 0x1234_5678;
-
-fn started(devices: u32) -> (Simulator, Library) {
-    let simulator = Simulator::start(devices);
-    let library = Library::of(&simulator);
-    assert_eq!(library.init(), 0);
-    (simulator, library)
-}
 
 fn devices(stack: &[StackEntry]) -> Vec<u32> {
     stack.iter().map(|entry| entry.device).collect()

@@ -6,15 +6,8 @@ use std::collections::HashSet;
 use std::ffi::CString;
 use std::fmt::Write;
 
-use driver::{Library, POISONED, out};
+use driver::{Library, POISONED, out, started};
 use simulated_libcuda::{Knob, Simulator};
-
-fn started(devices: u32) -> (Simulator, Library) {
-    let simulator = Simulator::start(devices);
-    let library = Library::of(&simulator);
-    assert_eq!(library.init(), 0);
-    (simulator, library)
-}
 
 fn attribute(library: Library, number: usize, device: usize) -> (u32, i32) {
     let mut value = i32::MIN;

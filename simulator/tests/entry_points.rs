@@ -6,7 +6,7 @@ mod driver;
 use std::collections::HashMap;
 use std::ptr;
 
-use driver::{Library, POISON, POISONED, call_address, out};
+use driver::{Library, POISON, POISONED, call_address, out, started};
 use simulated_libcuda::{Simulator, entry_points};
 
 /// Functions that answer before `cuInit` and after the end.
@@ -21,13 +21,6 @@ const ALWAYS: [&str; 6] = [
 
 fn others() -> impl Iterator<Item = &'static str> {
     entry_points().map(|entry| entry.symbol).filter(|symbol| !ALWAYS.contains(symbol))
-}
-
-fn started(devices: u32) -> (Simulator, Library) {
-    let simulator = Simulator::start(devices);
-    let library = Library::of(&simulator);
-    assert_eq!(library.init(), 0);
-    (simulator, library)
 }
 
 #[test]

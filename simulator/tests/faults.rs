@@ -2,15 +2,8 @@
 
 mod driver;
 
-use driver::{Library, POISON, POISONED};
+use driver::{Library, POISON, POISONED, started};
 use simulated_libcuda::{Fault, Simulator};
-
-fn started() -> (Simulator, Library) {
-    let simulator = Simulator::start(3);
-    let library = Library::of(&simulator);
-    assert_eq!(library.init(), 0);
-    (simulator, library)
-}
 
 /// Five calls, and what each answers.
 fn scenario(library: Library) -> [u32; 5] {
@@ -27,7 +20,7 @@ fn scenario(library: Library) -> [u32; 5] {
 fn a_fault_at_every_position_hits_that_call_alone() {
     for position in 1..=6_usize {
         for code in [2, 3, 4, 100, 719, 777_777, u32::MAX] {
-            let (simulator, library) = started();
+            let (simulator, library) = started(3);
             simulator.inject(Fault::at_call(position as u64).code(code).done_then_reported());
             let mut expected = [0; 5];
             if let Some(answer) = expected.get_mut(position - 1) {
@@ -43,7 +36,7 @@ fn a_fault_at_every_position_hits_that_call_alone() {
 #[test]
 fn from_then_on_hits_every_later_call() {
     for position in 1..=5_usize {
-        let (simulator, library) = started();
+        let (simulator, library) = started(3);
         simulator.inject(Fault::at_call(position as u64).code(719).refused().from_then_on());
         for (index, answer) in scenario(library).into_iter().enumerate() {
             assert_eq!(answer, if index + 1 < position { 0 } else { 719 });
@@ -57,7 +50,7 @@ fn from_then_on_hits_every_later_call() {
 
 #[test]
 fn a_refused_call_does_nothing_and_leaves_its_outputs_alone() {
-    let (simulator, library) = started();
+    let (simulator, library) = started(3);
     simulator.inject(Fault::of("cuDevicePrimaryCtxRetain", 1).code(2).refused());
     simulator.inject(Fault::of("cuDevicePrimaryCtxGetState", 1).code(700).refused());
     assert_eq!(library.retain(0), (2, POISON));
@@ -68,7 +61,7 @@ fn a_refused_call_does_nothing_and_leaves_its_outputs_alone() {
 
 #[test]
 fn a_done_and_reported_call_acts_and_fills_its_outputs() {
-    let (simulator, library) = started();
+    let (simulator, library) = started(3);
     simulator.inject(Fault::of("cuDevicePrimaryCtxRetain", 1).code(719).done_then_reported());
     let (code, context) = library.retain(0);
     assert_eq!(code, 719);
@@ -78,7 +71,7 @@ fn a_done_and_reported_call_acts_and_fills_its_outputs() {
 
 #[test]
 fn only_the_named_generation_is_hit() {
-    let (simulator, library) = started();
+    let (simulator, library) = started(3);
     simulator.foreign_retain(0, 3);
     simulator.inject(Fault::of("cuDevicePrimaryCtxRelease_v2", 1).code(700).from_then_on());
     assert_eq!(library.call("cuDevicePrimaryCtxRelease", &[0]), 0);
@@ -88,7 +81,7 @@ fn only_the_named_generation_is_hit() {
 
 #[test]
 fn calls_for_another_device_neither_match_nor_count() {
-    let (simulator, library) = started();
+    let (simulator, library) = started(3);
     simulator.inject(Fault::of("cuDevicePrimaryCtxRetain", 2).device(1).code(46));
     assert_eq!([0, 1, 0, 1, 1].map(|device| library.retain(device).0), [0, 0, 0, 46, 0]);
     simulator.inject(Fault::at_call(1).device(2).code(999).from_then_on());
@@ -100,7 +93,7 @@ fn calls_for_another_device_neither_match_nor_count() {
 fn every_pair_of_positions_fires_both() {
     for first in 1..=5_usize {
         for second in first + 1..=5 {
-            let (simulator, library) = started();
+            let (simulator, library) = started(3);
             simulator.inject(Fault::at_call(first as u64).code(1001).done_then_reported());
             simulator.inject(Fault::at_call(second as u64).code(1002).done_then_reported());
             let answers = scenario(library);
@@ -113,7 +106,7 @@ fn every_pair_of_positions_fires_both() {
 
 #[test]
 fn of_two_faults_on_one_call_the_first_armed_decides() {
-    let (simulator, library) = started();
+    let (simulator, library) = started(3);
     simulator.inject(Fault::of("cuDeviceGetCount", 1).code(700));
     simulator.inject(Fault::at_call(1).code(701));
     assert_eq!(library.count().0, 700);
@@ -123,7 +116,7 @@ fn of_two_faults_on_one_call_the_first_armed_decides() {
 
 #[test]
 fn the_count_begins_when_the_fault_is_armed() {
-    let (simulator, library) = started();
+    let (simulator, library) = started(3);
     library.count();
     simulator.inject(Fault::of("cuDeviceGetCount", 2).code(700));
     assert_eq!([library.count().0, library.count().0, library.count().0], [0, 700, 0]);
@@ -131,7 +124,7 @@ fn the_count_begins_when_the_fault_is_armed() {
 
 #[test]
 fn the_tests_hand_is_never_hit() {
-    let (simulator, library) = started();
+    let (simulator, library) = started(3);
     simulator.inject(Fault::at_call(1).code(999).refused().from_then_on());
     simulator.foreign_retain(0, 2);
     simulator.foreign_release(0);
@@ -142,7 +135,7 @@ fn the_tests_hand_is_never_hit() {
 
 #[test]
 fn an_injected_success_hides_the_call() {
-    let (simulator, library) = started();
+    let (simulator, library) = started(3);
     simulator.foreign_retain(0, 1);
     simulator.inject(Fault::of("cuDevicePrimaryCtxRelease_v2", 1).code(0).refused());
     assert_eq!(library.release(0), 0);

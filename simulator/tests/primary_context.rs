@@ -2,15 +2,8 @@
 
 mod driver;
 
-use driver::{Library, POISON, POISONED, out};
+use driver::{Library, POISON, POISONED, out, started};
 use simulated_libcuda::{Knob, Simulator};
-
-fn started(devices: u32) -> (Simulator, Library) {
-    let simulator = Simulator::start(devices);
-    let library = Library::of(&simulator);
-    assert_eq!(library.init(), 0);
-    (simulator, library)
-}
 
 #[test]
 fn a_context_is_active_from_the_first_retain_to_the_last_release() {

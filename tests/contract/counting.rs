@@ -31,36 +31,34 @@ fn retain(library: Library, device: i32, references: u32, questions: &Questions)
 
 /// As many releases succeed as there were retains; the next one answers 201.
 pub fn releases_end_with_the_references(machine: &Machine, questions: &Questions) {
-    let library = machine.initialised();
-    let device = library.device(0);
-    for references in 0..4 {
-        let questions = questions.of(format!("{references} references"));
-        retain(library, device, references, &questions);
-        for release_of in 1..=references {
-            let expected = if release_of == references { "0 0/0" } else { "0 1/0" };
-            questions.ask(format!("release {release_of}"), expected, release(library, device));
-        }
-        questions.ask("one more", "201 0/0", release(library, device));
-        questions.ask("and another", "201 0/0", release(library, device));
-    }
-    let (answer, _) = library.retain(device);
-    questions.ask("retain after all", "0 1/0", format!("{answer} {}", library.state(device)));
-    questions.ask("its release", "0 0/0", release(library, device));
+    releases_end(machine, questions, 4, release, "201 0/0");
 }
 
 /// The bare name answers 0 where there is nothing to release.
 pub fn releases_of_the_first_generation(machine: &Machine, questions: &Questions) {
+    releases_end(machine, questions, 3, bare_release, "0 0/0");
+}
+
+/// With fewer references than `most`, releases through one generation, and what it answers when there
+/// is nothing left.
+fn releases_end(
+    machine: &Machine,
+    questions: &Questions,
+    most: u32,
+    release_by: fn(Library, i32) -> String,
+    with_none_left: &str,
+) {
     let library = machine.initialised();
     let device = library.device(0);
-    for references in 0..3 {
+    for references in 0..most {
         let questions = questions.of(format!("{references} references"));
         retain(library, device, references, &questions);
         for release_of in 1..=references {
             let expected = if release_of == references { "0 0/0" } else { "0 1/0" };
-            questions.ask(format!("release {release_of}"), expected, bare_release(library, device));
+            questions.ask(format!("release {release_of}"), expected, release_by(library, device));
         }
-        questions.ask("one more", "0 0/0", bare_release(library, device));
-        questions.ask("and another", "0 0/0", bare_release(library, device));
+        questions.ask("one more", with_none_left, release_by(library, device));
+        questions.ask("and another", with_none_left, release_by(library, device));
     }
     let (answer, _) = library.retain(device);
     questions.ask("retain after all", "0 1/0", format!("{answer} {}", library.state(device)));

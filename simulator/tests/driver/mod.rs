@@ -137,6 +137,14 @@ impl Library {
     }
 }
 
+/// A simulator with this many devices, initialised, and its functions.
+pub fn started(devices: u32) -> (Simulator, Library) {
+    let simulator = Simulator::start(devices);
+    let library = Library::of(&simulator);
+    assert_eq!(library.init(), 0);
+    (simulator, library)
+}
+
 /// The word that an out-parameter travels as.
 pub fn out<T>(place: &mut T) -> usize {
     ptr::from_mut(place) as usize
