@@ -37,7 +37,7 @@ fn work() -> Result<(), Box<dyn Error>> {
     // One write: several workers share a terminal.
     let outcomes = outcomes.collect::<Vec<_>>().join(", ");
     println!("rank {rank} keeps device {}: {outcomes}", guard.device().ordinal());
-    guard.report().into_result()?;
+    guard.report().check()?;
 
     // The worker works here, on the device that the guard keeps.
     Ok(())

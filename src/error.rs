@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use crate::sys::CUresult;
 
+#[cfg(feature = "serde")]
+mod serialize;
+
 /// What went wrong, with the C function, the device and the number where a driver call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A driver call answered something other than `CUDA_SUCCESS`.
-    #[error("{call}{} answered {code}{}", on(*device), advice(*code))]
+    #[error("{call}{} answered {code}{}", on(*device), advice(call, *code))]
     Driver {
         /// The C function.
         call: &'static str,
@@ -28,6 +31,7 @@ pub enum Error {
 
     /// The library loads and is no CUDA driver.
     #[error("{} is no CUDA driver: it has no {missing}", .library.display())]
+    #[non_exhaustive]
     NotADriver {
         /// The library.
         library: Box<Path>,
@@ -38,6 +42,7 @@ pub enum Error {
     /// The driver lacks a function because it is older than the function.
     #[error("the CUDA driver {} has no {symbol}: it is for CUDA {}, and the function came with \
              CUDA {}; install a newer driver", .library.display(), dotted(*driver), dotted(*introduced))]
+    #[non_exhaustive]
     DriverTooOld {
         /// The library.
         library: Box<Path>,
@@ -54,6 +59,7 @@ pub enum Error {
     #[error("the CUDA driver {} has no {symbol}, which came with CUDA {}, although it says that it \
              is for CUDA {}; a profiler's or a shim's library may stand in for the driver",
              .library.display(), dotted(*introduced), dotted(*driver))]
+    #[non_exhaustive]
     FunctionMissing {
         /// The library.
         library: Box<Path>,
@@ -66,8 +72,9 @@ pub enum Error {
     },
 
     /// The library is the toolkit's stub, which is for linking alone (code 34 from `cuInit`).
-    #[error("{} is the toolkit's stub, made for linking alone; {}", .library.display(),
+    #[error("{}: {}", .library.display(),
             CUresult::CUDA_ERROR_STUB_LIBRARY.remedy().unwrap_or_default())]
+    #[non_exhaustive]
     StubLibrary {
         /// The library.
         library: Box<Path>,
@@ -77,6 +84,7 @@ pub enum Error {
     #[error("the CUDA driver {} shows this process no device{}; {}", .library.display(),
             visibility(.visible_devices.as_deref()),
             CUresult::CUDA_ERROR_NO_DEVICE.remedy().unwrap_or_default())]
+    #[non_exhaustive]
     NoDevice {
         /// The library.
         library: Box<Path>,
@@ -89,6 +97,7 @@ pub enum Error {
     #[error("this process was forked after CUDA was initialised{}; the driver refuses every call \
              here. Start workers with spawn or exec, or fork before CUDA is touched",
              parent(*initialised_in))]
+    #[non_exhaustive]
     ForkedAfterInit {
         /// The process that had initialised CUDA, where this crate did it there.
         initialised_in: Option<u32>,
@@ -106,6 +115,32 @@ pub enum Error {
         count: u32,
     },
 
+    /// The driver shows this process no device of this identity.
+    #[error(
+        "there is no device {identity} among the {count} that the driver shows this process \
+             (CUDA_VISIBLE_DEVICES hides others)"
+    )]
+    #[non_exhaustive]
+    UnknownDevice {
+        /// The unique id, the PCI address or the handle asked for.
+        identity: Box<str>,
+        /// How many devices there are.
+        count: u32,
+    },
+
+    /// A scope in which a device's context was current ended, and another context was on top of the
+    /// thread's stack, where it was left.
+    #[error(
+        "the context of device {device} was not the current one when its scope ended; scopes \
+             end in the reverse order of their beginning, and code inside leaves the current \
+             context as it found it"
+    )]
+    #[non_exhaustive]
+    NotCurrent {
+        /// The ordinal of the device.
+        device: u32,
+    },
+
     /// Two devices were named together that come from two different driver libraries.
     #[error("device {ordinal} belongs to another driver library than the device to keep")]
     OtherDriver {
@@ -116,11 +151,20 @@ pub enum Error {
 
 /// A library name that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attempt {
     /// What the dynamic loader was asked for.
     pub library: PathBuf,
     /// What it said.
     pub reason: String,
+}
+
+impl Attempt {
+    /// A library that was tried, and what was said of it.
+    #[must_use]
+    pub fn new(library: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Self { library: library.into(), reason: reason.into() }
+    }
 }
 
 impl Error {
@@ -139,6 +183,7 @@ impl Error {
     pub fn device(&self) -> Option<u32> {
         match self {
             Self::Driver { device, .. } => *device,
+            Self::NotCurrent { device } => Some(*device),
             Self::NoSuchDevice { ordinal, .. } | Self::OtherDriver { ordinal } => Some(*ordinal),
             _ => None,
         }
@@ -168,6 +213,8 @@ impl Error {
             Self::NoDevice { .. } => "no_device",
             Self::ForkedAfterInit { .. } => "forked_after_init",
             Self::NoSuchDevice { .. } => "no_such_device",
+            Self::UnknownDevice { .. } => "unknown_device",
+            Self::NotCurrent { .. } => "not_current",
             Self::OtherDriver { .. } => "other_driver",
         }
     }
@@ -177,8 +224,15 @@ fn on(device: Option<u32>) -> String {
     device.map_or_else(String::new, |ordinal| format!(" on device {ordinal}"))
 }
 
-fn advice(code: CUresult) -> String {
-    code.remedy().map_or_else(String::new, |remedy| format!("; {remedy}"))
+fn advice(call: &str, code: CUresult) -> String {
+    let remedy = match (call, code) {
+        ("cuInit", CUresult::CUDA_ERROR_UNKNOWN) => Some(
+            "see that the kernel modules nvidia and nvidia_uvm are loaded and, in a container, that \
+             the device nodes /dev/nvidia* are there; dmesg may tell more",
+        ),
+        (_, code) => code.remedy(),
+    };
+    remedy.map_or_else(String::new, |remedy| format!("; {remedy}"))
 }
 
 fn attempts(tried: &[Attempt]) -> String {

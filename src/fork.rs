@@ -15,10 +15,8 @@
 //! 1.5 GiB after the parent's death.
 
 mod device_files;
-mod process;
 
-pub use device_files::{DeviceFile, device_files, open_files};
-pub(crate) use process::Process;
+pub use device_files::{DeviceFile, device_files};
 
 /// Whether this process was forked, by whatever means, from one that had loaded a driver through
 /// this crate, or had tried to and come as far as `cuInit`. Calls nothing.
@@ -28,5 +26,5 @@ pub(crate) use process::Process;
 /// are open before this process has touched CUDA.
 #[must_use]
 pub fn forked_after_init() -> bool {
-    crate::loaded::of_a_parent(|_| true).is_some()
+    crate::driver::loaded::of_a_parent(|_| true).is_some()
 }

@@ -80,52 +80,33 @@
 //! It does not say how much memory a release gave back (nobody but the driver knows), and does not
 //! close what a forked child inherited.
 
-mod append_only;
-mod audit;
-mod current_context;
-mod device;
 mod driver;
 #[doc = include_str!("driver_behaviour.md")]
 pub mod driver_behaviour {}
-mod entry_points;
 mod error;
-mod events;
 pub mod fork;
 #[cfg(test)]
 mod function_table;
-mod ledger;
-mod library;
-mod line;
-mod loaded;
 mod primary_context;
-mod raw_function;
-mod report;
-mod result_codes;
 mod retain_only;
-#[cfg(feature = "serde")]
-mod serialize;
-mod stale_release;
-mod sweep;
+mod sync;
 pub mod sys;
 #[cfg(test)]
 mod toolkit_search;
 
-pub use audit::PrimaryContexts;
-pub use current_context::CurrentContext;
-pub use device::{Device, Uuid};
 pub use driver::Driver;
+pub use driver::device::Device;
+pub use driver::uuid::{ParseUuidError, Uuid};
 pub use error::{Attempt, Error};
-pub use primary_context::{PrimaryContext, PrimaryContextState};
-pub use raw_function::{Function, FunctionPointer};
-pub use report::{Call, CurrentContextChange, DeviceReport, Outcome, Report};
-pub use retain_only::PrimaryContextGuard;
-pub use stale_release::{Plan, Planned, StaleRelease};
-
-/// What the modules use that loom goes through.
-mod sync {
-    pub(crate) use std::sync::atomic::{AtomicPtr, Ordering};
-    pub(crate) use std::sync::{Mutex, MutexGuard, TryLockError};
-}
+pub use primary_context::{
+    CurrentContext, PrimaryContext, PrimaryContextState, PrimaryContexts, ReleaseError,
+    TRACING_TARGET,
+};
+pub use retain_only::{
+    Call, CurrentContextChange, DeviceReport, Outcome, Plan, Planned, PrimaryContextGuard, Report,
+    StaleRelease,
+};
+pub use sys::function::{Function, FunctionPointer};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

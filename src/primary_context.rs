@@ -2,14 +2,29 @@
 
 use std::fmt;
 use std::mem::ManuallyDrop;
-use std::ptr;
 
-use crate::current_context::CurrentContext;
-use crate::device::Device;
+use crate::driver::calls;
+use crate::driver::device::Device;
+use crate::driver::loaded::DeviceRecord;
 use crate::error::Error;
-use crate::events;
-use crate::loaded::Ledger;
+use crate::primary_context::reference::GivenBack;
 use crate::sys::{self, CUresult};
+
+mod audit;
+mod current_context;
+mod events;
+pub(crate) mod reference;
+mod release_error;
+#[cfg(feature = "serde")]
+mod serialize;
+mod state;
+pub(crate) mod thread_context;
+
+pub use audit::PrimaryContexts;
+pub use current_context::CurrentContext;
+pub use events::TRACING_TARGET;
+pub use release_error::ReleaseError;
+pub use state::PrimaryContextState;
 
 /// Exactly one reference on a device's primary context; dropping it gives the reference back.
 ///
@@ -23,17 +38,20 @@ use crate::sys::{self, CUresult};
 /// answers `CUDA_ERROR_CONTEXT_IS_DESTROYED` until somebody retains it again, and is then alive
 /// again at the same address. Do not compare contexts by address.
 ///
-/// Every clone of the count is a handle of its own: retain again instead of cloning.
+/// There is no `Clone`: retain again for a second reference.
 ///
 /// # Threads
 /// A handle can be sent to and shared with any thread: what it owns belongs to the process, not to
-/// a thread, and every retain and release of this crate is made under one lock of the driver.
+/// a thread. Retains and releases take no lock. Only a retain of a device of which
+/// [`retain_only`](crate::PrimaryContextGuard::retain_only) is releasing a stale context at this
+/// moment waits until that is done.
 ///
 /// # Drop
 /// Calls `cuDevicePrimaryCtxRelease_v2` once. It never panics, prints or allocates, and leaves the
 /// thread's current context alone. In a forked child it does nothing at all. What it could not give
 /// back is counted in [`Driver::unreleased`](crate::Driver::unreleased); to see the error itself,
 /// call [`release`](Self::release).
+#[must_use = "dropping the handle releases the context"]
 pub struct PrimaryContext {
     device: Device,
     raw: sys::CUcontext,
@@ -44,16 +62,6 @@ pub struct PrimaryContext {
 unsafe impl Send for PrimaryContext {}
 // SAFETY: as above; through a shared reference nothing but the handle's value can be had.
 unsafe impl Sync for PrimaryContext {}
-
-/// Whether a device's primary context is active in this process, and with which flags.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PrimaryContextState {
-    /// Whether the context exists: somebody in this process holds a reference.
-    pub active: bool,
-    /// The flags it has, or will have when it is created.
-    pub flags: sys::CUctx_flags,
-}
 
 impl PrimaryContext {
     /// Retains the device's primary context. Calls `cuDevicePrimaryCtxRetain`.
@@ -70,9 +78,9 @@ impl PrimaryContext {
     #[doc(alias = "cuDevicePrimaryCtxRetain")]
     #[inline]
     pub fn retain(device: Device) -> Result<Self, Error> {
-        let loaded = device.loaded();
-        let mut ledger = loaded.lock()?;
-        Self::retain_locked(device, &mut ledger)
+        device.loaded().check_process()?;
+        device.0.count_handle()?;
+        Self::retain_counted(device)
     }
 
     /// Retains the device's primary context if it is active already, so that no context is created.
@@ -84,28 +92,30 @@ impl PrimaryContext {
     /// # Errors
     /// As [`retain`](Self::retain).
     pub fn retain_if_active(device: Device) -> Result<Option<Self>, Error> {
-        let loaded = device.loaded();
-        let mut ledger = loaded.lock()?;
-        let (code, state) = device.query_state();
-        loaded.check(code, "cuDevicePrimaryCtxGetState", Some(device.ordinal()))?;
-        match state.active {
-            true => Self::retain_locked(device, &mut ledger).map(Some),
-            false => Ok(None),
+        device.loaded().check_process()?;
+        // Counted first, so that no sweep of this crate begins between the two calls.
+        device.0.count_handle()?;
+        let (code, _, active) = device.0.get_state();
+        if code.is_success() && active {
+            return Self::retain_counted(device).map(Some);
+        }
+        device.0.handles.remove();
+        device.0.check(code, calls::GET_STATE).map(|()| None)
+    }
+
+    /// Retains for a handle that the ledger counts already.
+    #[inline]
+    fn retain_counted(device: Device) -> Result<Self, Error> {
+        let (code, raw) = device.0.retain();
+        match code.is_success() {
+            true => Ok(Self { device, raw }),
+            false => Err(not_retained(device.0, code)),
         }
     }
 
-    #[inline]
-    pub(crate) fn retain_locked(device: Device, ledger: &mut Ledger) -> Result<Self, Error> {
-        let loaded = device.loaded();
-        let mut raw = ptr::null_mut();
-        // SAFETY: the out-parameter is a handle of ours, the device handle is the driver's own.
-        let code = unsafe { (loaded.functions().primary_ctx_retain)(&mut raw, device.as_raw()) };
-        loaded.check(code, "cuDevicePrimaryCtxRetain", Some(device.ordinal()))?;
-        ledger[device.ordinal() as usize] += 1;
-        Ok(Self { device, raw })
-    }
-
-    /// Takes over one reference that somebody else retained, and would have released.
+    /// Takes over one reference that somebody else retained, and would have released. Never waits: a
+    /// release of stale contexts that is at work on the device at this moment may still take that
+    /// very reference.
     ///
     /// # Safety
     /// `raw` is the primary context of `device`; it was retained in this process, and of that
@@ -114,19 +124,18 @@ impl PrimaryContext {
     /// # Errors
     /// [`Error::ForkedAfterInit`]; the reference then stays as it was.
     pub unsafe fn adopt(device: Device, raw: sys::CUcontext) -> Result<Self, Error> {
-        device.loaded().lock()?[device.ordinal() as usize] += 1;
+        device.loaded().check_process()?;
+        device.0.handles.add_at_once();
         Ok(Self { device, raw })
     }
 
     /// Gives the reference away: it is no longer this crate's, and
     /// [`retain_only`](crate::PrimaryContextGuard::retain_only) on another device may release it.
     /// Whoever takes the handle releases it, or nobody does and the context lives as long as the
-    /// process.
+    /// process. Calls nothing and never waits.
     pub fn leak(self) -> sys::CUcontext {
         let this = ManuallyDrop::new(self);
-        if let Ok(mut ledger) = this.device.loaded().lock() {
-            ledger[this.device.ordinal() as usize] -= 1;
-        }
+        this.forget();
         this.raw
     }
 
@@ -136,33 +145,36 @@ impl PrimaryContext {
     /// On success the context may stay active (others hold it) or be gone with everything in it;
     /// [`Device::primary_context_state`] tells. A thread that had it current is left on it.
     ///
+    /// Where the driver answers `CUDA_ERROR_NOT_PERMITTED`, the release took the reference of a green
+    /// context whose own one somebody had taken before: one `cuDevicePrimaryCtxRetain` leaves it
+    /// with the green context, with which the context then goes, and that is success.
+    ///
+    /// After any other failure `cuDevicePrimaryCtxGetState` is asked: where the context is inactive,
+    /// there is no reference any more.
+    ///
     /// # Errors
-    /// The error and the handle, which then still owes its reference: try again, drop it, or
-    /// [`leak`](Self::leak) it. [`Error::Driver`]: `CUDA_ERROR_INVALID_CONTEXT` where somebody else
-    /// took the reference, `CUDA_ERROR_DEINITIALIZED` at the end of the process; the code of an
-    /// earlier asynchronous failure may stand for a release that did take place.
-    /// [`Error::ForkedAfterInit`].
+    /// The error, and the handle where it still owes its reference. [`Error::Driver`]:
+    /// `CUDA_ERROR_INVALID_CONTEXT` where somebody else took the reference,
+    /// `CUDA_ERROR_DEINITIALIZED` at the end of the process; the code of an earlier asynchronous
+    /// failure may stand for a release that did take place. [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDevicePrimaryCtxRelease")]
     #[doc(alias = "cuDevicePrimaryCtxRelease_v2")]
     #[inline]
-    pub fn release(self) -> Result<(), (Error, Self)> {
-        let loaded = self.device.loaded();
-        let released = loaded.lock().and_then(|mut ledger| {
-            loaded.check(
-                release_once(self.device),
-                "cuDevicePrimaryCtxRelease_v2",
-                Some(self.device.ordinal()),
-            )?;
-            ledger[self.device.ordinal() as usize] -= 1;
-            Ok(())
-        });
-        match released {
-            Ok(()) => {
-                // The reference is gone; nothing else is owned.
-                std::mem::forget(self);
+    pub fn release(self) -> Result<(), ReleaseError> {
+        if let Err(forked) = self.device.loaded().check_process() {
+            return Err(ReleaseError::new(forked, Some(self)));
+        }
+        let given_back = reference::give_back(self.device.0);
+        match given_back {
+            GivenBack::Yes => {
+                ManuallyDrop::new(self).device.0.handles.remove();
                 Ok(())
             }
-            Err(error) => Err((error, self)),
+            GivenBack::WithError(error) => {
+                ManuallyDrop::new(self).device.0.handles.remove();
+                Err(ReleaseError::new(error, None))
+            }
+            GivenBack::No(error) => Err(ReleaseError::new(error, Some(self))),
         }
     }
 
@@ -191,46 +203,61 @@ impl PrimaryContext {
     pub fn as_raw(&self) -> sys::CUcontext {
         self.raw
     }
+
+    /// Takes the handle out of the ledger, which in a forked child counts for nothing.
+    fn forget(&self) {
+        if self.device.loaded().check_process().is_ok() {
+            self.device.0.handles.remove();
+        }
+    }
+
+    /// Gives up on a handle whose reference the driver would not take.
+    pub(crate) fn give_up(self, error: &Error) {
+        self.forget();
+        count_unreleased(self.device, error);
+        std::mem::forget(self);
+    }
 }
 
-/// Gives one reference back; the caller holds the driver's lock.
-#[inline]
-pub(crate) fn release_once(device: Device) -> CUresult {
-    let functions = device.loaded().functions();
-    // SAFETY: the handle is the driver's own; a release too many is refused.
-    unsafe { (functions.primary_ctx_release)(device.as_raw()) }
+/// Takes back what was counted for a retain that failed.
+#[cold]
+fn not_retained(record: &DeviceRecord, code: CUresult) -> Error {
+    record.handles.remove();
+    record.driver.error(code, calls::RETAIN, Some(record.ordinal))
 }
 
 impl Drop for PrimaryContext {
     #[inline]
     fn drop(&mut self) {
-        let loaded = self.device.loaded();
         // In a forked child there is nothing to give back.
-        let Ok(mut ledger) = loaded.lock() else {
+        if self.device.loaded().check_process().is_err() {
             return;
-        };
-        let code = release_once(self.device);
-        ledger[self.device.ordinal() as usize] -= 1;
-        drop(ledger);
-        if !code.is_success() {
-            count_unless_gone(self.device, code);
+        }
+        let given_back = reference::give_back(self.device.0);
+        self.device.0.handles.remove();
+        match given_back {
+            GivenBack::Yes => {}
+            GivenBack::WithError(error) => events::not_released_by_drop(self.device, &error),
+            GivenBack::No(error) => count_unreleased(self.device, &error),
         }
     }
 }
 
 /// Counts a reference that could not be given back, unless the answer says that there was none.
 #[cold]
-fn count_unless_gone(device: Device, code: CUresult) {
+fn count_unreleased(device: Device, error: &Error) {
     let gone = matches!(
-        code,
-        CUresult::CUDA_ERROR_NOT_INITIALIZED
-            | CUresult::CUDA_ERROR_DEINITIALIZED
-            | CUresult::CUDA_ERROR_INVALID_CONTEXT
+        error.code(),
+        Some(
+            CUresult::CUDA_ERROR_NOT_INITIALIZED
+                | CUresult::CUDA_ERROR_DEINITIALIZED
+                | CUresult::CUDA_ERROR_INVALID_CONTEXT
+        )
     );
     if !gone {
         device.loaded().count_unreleased();
     }
-    events::not_released_by_drop(device, code);
+    events::not_released_by_drop(device, error);
 }
 
 impl fmt::Debug for PrimaryContext {

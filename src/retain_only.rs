@@ -2,13 +2,25 @@
 
 use std::fmt;
 
-use crate::device::Device;
+use crate::driver::device::Device;
 use crate::error::Error;
-use crate::events;
-use crate::primary_context::PrimaryContext;
-use crate::report::Report;
-use crate::stale_release::StaleRelease;
-use crate::sweep::Sweep;
+use crate::primary_context::{PrimaryContext, ReleaseError};
+use crate::retain_only::sweep::Sweep;
+
+mod events;
+mod outcome;
+mod plan;
+mod policy;
+mod report;
+#[cfg(feature = "serde")]
+mod serialize;
+mod sweep;
+mod table;
+
+pub use outcome::{CurrentContextChange, Outcome};
+pub use plan::{Plan, Planned};
+pub use policy::StaleRelease;
+pub use report::{Call, DeviceReport, Report};
 
 /// The primary context of the one device that this process keeps, and the report on the others.
 ///
@@ -27,22 +39,25 @@ impl PrimaryContextGuard {
     /// In this order:
     ///
     /// 1. A forked child of an initialised process is refused, without a driver call.
-    /// 2. The driver's lock for retains and releases is taken.
-    /// 3. The device is retained (`cuDevicePrimaryCtxRetain`). If that fails, nothing else was
-    ///    touched.
-    /// 4. Every other device, in the order of the ordinals, is asked for its state
-    ///    (`cuDevicePrimaryCtxGetState`). An active one that no live handle of this crate holds is
-    ///    released once (`cuDevicePrimaryCtxRelease_v2`) and asked again. Nothing else is called on
-    ///    it, and a failure on one device keeps nothing from the next.
-    /// 5. Before the first release on the device that the calling thread has current
-    ///    (`cuCtxGetCurrent`, `cuCtxGetDevice`), the kept context is made current in its place
-    ///    (`cuCtxSetCurrent`), so that the thread is not left on a dead context; if the device
-    ///    stays active all the same, it is made what it was; if the release fails, nobody can tell,
-    ///    and the kept context stays. The [report](Report::current_context) says so. A current
-    ///    context that is destroyed already, and whose device the driver does not tell any more, is
-    ///    replaced likewise. Other threads cannot be looked into, nor what lies beneath the current
-    ///    context on this one: stop using the other devices there first. A context made by
-    ///    `cuCtxCreate` on such a device cannot be told from the primary one, and is replaced, too.
+    /// 2. The device is retained (`cuDevicePrimaryCtxRetain`). If that fails, nothing else was
+    ///    touched. From here on the guard exists.
+    /// 3. Every other device, in the order of the ordinals, is asked for its state
+    ///    (`cuDevicePrimaryCtxGetState`). One that is inactive, or that live handles of this crate hold,
+    ///    is left alone.
+    /// 4. An active one that no handle holds is released once (`cuDevicePrimaryCtxRelease_v2`) and
+    ///    asked again. Meanwhile a retain of that device through this crate waits; nobody waits who
+    ///    wants another device. After `CUDA_ERROR_NOT_PERMITTED`, which takes the reference of a green
+    ///    context all the same, one `cuDevicePrimaryCtxRetain` gives that back at once
+    ///    ([`Outcome::HeldByGreenContext`]). Otherwise the state that the driver tells after the release
+    ///    decides about the outcome, and not the answer of the release alone.
+    /// 5. Where the calling thread's current context is of such a device (`cuCtxGetCurrent`,
+    ///    `cuCtxGetDevice`), the kept context is made current before the release (`cuCtxSetCurrent`), so
+    ///    that the thread is not left on a dead one. If the former context still lives afterwards
+    ///    (`cuCtxGetApiVersion`), because others hold it or because it is one of `cuCtxCreate`, it is
+    ///    made current again. The [report](Report::current_context) says which. Other threads cannot be
+    ///    looked into, nor what lies beneath the current context on this one: stop using the other
+    ///    devices there first.
+    /// 6. A failing call ends that device ([`Outcome::Failed`]), and keeps nothing from the next.
     ///
     /// # Foreign references
     /// The driver counts references and does not know whose they are. What is released here was
@@ -77,7 +92,7 @@ impl PrimaryContextGuard {
     /// # Errors
     /// [`Error::ForkedAfterInit`], and whatever retaining the device can answer
     /// ([`PrimaryContext::retain`]). Failures on other devices are in the report;
-    /// [`Report::into_result`] makes an error of them.
+    /// [`Report::check`] makes an error of them.
     #[doc(alias = "cuDevicePrimaryCtxRelease")]
     #[doc(alias = "cuDevicePrimaryCtxRelease_v2")]
     #[doc(alias = "cuDevicePrimaryCtxRetain")]
@@ -89,20 +104,18 @@ impl PrimaryContextGuard {
     }
 
     /// [`retain_only`](Self::retain_only) under a policy: further devices to leave alone, more than
-    /// one release for each stale device.
+    /// one release for each stale device. Its sections on soundness and on foreign references hold
+    /// here, too.
     ///
     /// # Errors
     /// As [`retain_only`](Self::retain_only), and [`Error::OtherDriver`] where the policy keeps a
     /// device of another driver.
     pub fn retain_only_with(device: Device, policy: &StaleRelease) -> Result<Self, Error> {
-        policy.check(device)?;
-        let mut ledger = device.loaded().lock()?;
-        let context = PrimaryContext::retain_locked(device, &mut ledger)?;
-        // The guard owns the context from here on. Nothing below panics, so that it is never
-        // dropped under the lock, which it takes itself.
-        let mut guard = Self { context, report: Report::new(device) };
-        Sweep::new(&guard.context, policy, &ledger, &mut guard.report).run();
-        drop(ledger);
+        policy.check(device.driver())?;
+        let context = PrimaryContext::retain(device)?;
+        let report = Report::new(device.driver(), Some(device));
+        let mut guard = Self { context, report };
+        Sweep::new(device.driver(), Some(&guard.context), policy, &mut guard.report).run();
         events::released(&guard.report);
         Ok(guard)
     }
@@ -126,19 +139,22 @@ impl PrimaryContextGuard {
     }
 
     /// The kept device's reference alone, without the report.
-    #[must_use = "dropping the context releases it"]
     pub fn into_context(self) -> PrimaryContext {
         self.context
+    }
+
+    /// The kept device's reference, and the report.
+    #[must_use = "dropping the context releases it"]
+    pub fn into_parts(self) -> (PrimaryContext, Report) {
+        (self.context, self.report)
     }
 
     /// Releases the kept device's reference now, with the driver's answer.
     ///
     /// # Errors
-    /// The error and the guard, as [`PrimaryContext::release`] hands back its handle.
-    #[expect(clippy::result_large_err, reason = "the guard itself is handed back")]
-    pub fn release(self) -> Result<(), (Error, Self)> {
-        let Self { context, report } = self;
-        context.release().map_err(|(error, context)| (error, Self { context, report }))
+    /// As [`PrimaryContext::release`].
+    pub fn release(self) -> Result<(), ReleaseError> {
+        self.context.release()
     }
 }
 

@@ -40,4 +40,8 @@ mod bindings {
 #[allow(clippy::all, clippy::multiple_unsafe_ops_per_block,clippy::undocumented_unsafe_blocks)]
 mod bindings;
 
+mod context_flags;
+pub(crate) mod function;
+mod result_codes;
+
 pub use bindings::*;

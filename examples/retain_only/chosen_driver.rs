@@ -1,6 +1,8 @@
 //! The driver that the options ask for, and the contexts left behind on it for the show.
 
 use std::env;
+use std::ffi::CString;
+use std::path::Path;
 
 use cuda_primary_context::{Attempt, Driver, Error, PrimaryContext};
 use simulated_libcuda::Simulator;
@@ -21,7 +23,8 @@ impl ChosenDriver {
     pub fn choose(options: &Options) -> Result<Self, Error> {
         match &options.driver {
             DriverChoice::Real => Driver::load().map(Self::loaded),
-            DriverChoice::Library(path) => Driver::load_from(path).map(Self::loaded),
+            // SAFETY: whoever runs this program says that the file is a driver.
+            DriverChoice::Library(path) => unsafe { Driver::load_from(path) }.map(Self::loaded),
             DriverChoice::Simulated => Self::simulate(options.devices),
             DriverChoice::Auto => match Driver::load() {
                 Ok(driver) => {
@@ -41,11 +44,10 @@ impl ChosenDriver {
         let simulator = Simulator::try_start(devices).map_err(|error| {
             let folder = env::temp_dir();
             let reason = format!("it cannot be written to {}: {error}", folder.display());
-            Error::LibraryNotFound {
-                tried: vec![Attempt { library: "the simulator".into(), reason }],
-            }
+            Error::LibraryNotFound { tried: vec![Attempt::new("the simulator", reason)] }
         })?;
-        let driver = Driver::load_from(simulator.path())?;
+        // SAFETY: the simulator is a CUDA driver as far as the crate calls it.
+        let driver = unsafe { Driver::load_from(simulator.path()) }?;
         Ok(Self { driver, simulator: Some(simulator) })
     }
 
@@ -57,12 +59,16 @@ impl ChosenDriver {
         self.driver
     }
 
+    pub fn is_simulated(&self) -> bool {
+        self.simulator.is_some() || is_simulated(self.driver.path())
+    }
+
     /// Leaves one reference on the context of each of these devices, as a library would that
     /// touched them and never let go. Answers which devices those are.
     pub fn leave_strays(&self, ordinals: Option<&[u32]>) -> Result<Vec<u32>, Error> {
         let ordinals: Vec<u32> = match ordinals {
             Some(ordinals) => ordinals.to_vec(),
-            None if self.driver.is_simulated() => {
+            None if self.is_simulated() => {
                 let there = |ordinal: &u32| *ordinal < self.driver.device_count();
                 STRAYS_ON_A_SIMULATOR.into_iter().filter(there).collect()
             }
@@ -79,4 +85,15 @@ impl ChosenDriver {
         }
         Ok(ordinals)
     }
+}
+
+/// Whether the driver of this path, which is loaded, is a simulator: that has a function of its own.
+fn is_simulated(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_encoded_bytes()) else { return false };
+    // SAFETY: the path is a C string. A library that is loaded already is not initialised again.
+    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) };
+    // SAFETY: the handle is the loader's, or null, which stands for the program itself; the name is a C
+    // string.
+    let version = unsafe { libc::dlsym(library, c"simulated_cuda_version".as_ptr()) };
+    !library.is_null() && !version.is_null()
 }

@@ -4,8 +4,14 @@ use cuda_primary_context::Error;
 use serde::Serialize;
 use serde_json::json;
 
-/// A report or a plan, as the library serialises it.
-pub fn object(answer: &impl Serialize) -> String {
+/// A report or a plan, as the library serialises it, and whether the driver is a simulator.
+pub fn answer(answer: &impl Serialize, simulated: bool) -> String {
+    let mut object = json!(answer);
+    object["driver"]["simulated"] = simulated.into();
+    format!("{object}\n")
+}
+
+fn object(answer: &impl Serialize) -> String {
     format!("{}\n", json!(answer))
 }
 

@@ -4,9 +4,9 @@
 //! `cargo run --example retain_only -- --help` lists the options.
 
 mod chosen_driver;
+mod heading;
 mod json;
 mod options;
-mod table;
 
 use std::env;
 use std::io::{self, Write};
@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use cuda_primary_context::{Error, Planned, PrimaryContextGuard, StaleRelease};
 
 use chosen_driver::ChosenDriver;
+use heading::heading;
 use options::{Options, Request};
 
 const ALL_WELL: u8 = 0;
@@ -32,13 +33,17 @@ fn retain_only(options: &Options) -> Result<(String, u8), Error> {
     let keep = keep.collect::<Result<Vec<_>, _>>()?;
     let strays = chosen.leave_strays(options.stray.as_deref())?;
 
-    let policy = StaleRelease::new().keep(keep).releases_up_to(options.releases);
+    let mut policy = StaleRelease::new().keep(keep);
+    if options.releases != 1 {
+        // SAFETY: whoever runs this program asked for it. It uses no context itself but the kept one.
+        policy = unsafe { policy.releases_up_to(options.releases) };
+    }
     if options.dry_run {
         let plan = policy.plan(device)?;
         let failed = plan.devices().any(|(_, planned)| matches!(planned, Planned::Failed(_)));
         let text = match options.json {
-            true => json::object(&plan),
-            false => table::plan(&strays, &plan),
+            true => json::answer(&plan, chosen.is_simulated()),
+            false => heading(&chosen, &strays, "keep", device) + &format!("{plan}\n"),
         };
         return Ok((text, status(failed)));
     }
@@ -47,10 +52,10 @@ fn retain_only(options: &Options) -> Result<(String, u8), Error> {
     let guard = PrimaryContextGuard::retain_only_with(device, &policy)?;
     let report = guard.report();
     let text = match options.json {
-        true => json::object(report),
-        false => table::report(&strays, report),
+        true => json::answer(report, chosen.is_simulated()),
+        false => heading(&chosen, &strays, "kept", device) + &format!("{report}\n"),
     };
-    Ok((text, status(report.into_result().is_err())))
+    Ok((text, status(report.check().is_err())))
 }
 
 fn status(failed: bool) -> u8 {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// An open file of this process.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct DeviceFile {
     /// Its descriptor.
     pub descriptor: RawFd,
@@ -28,12 +29,8 @@ pub fn device_files() -> io::Result<Vec<DeviceFile>> {
 }
 
 /// The files that this process has open whose path begins with this text, in the order of their
-/// descriptors: [`device_files`] for a driver that keeps its files elsewhere, such as a simulated
-/// one.
-///
-/// # Errors
-/// Those of reading `/proc/self/fd`.
-pub fn open_files(prefix: impl AsRef<Path>) -> io::Result<Vec<DeviceFile>> {
+/// descriptors.
+fn open_files(prefix: impl AsRef<Path>) -> io::Result<Vec<DeviceFile>> {
     let prefix = prefix.as_ref().as_os_str().as_encoded_bytes();
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc/self/fd")? {

@@ -3,7 +3,9 @@
 
 pub mod processes;
 
-use cuda_primary_context::{Device, Driver, Outcome, PrimaryContextGuard};
+use std::path::Path;
+
+use cuda_primary_context::{Device, Driver, Error, Outcome, PrimaryContextGuard};
 use simulated_libcuda::{Builder, Simulator};
 
 /// A simulator and the driver loaded from it.
@@ -19,8 +21,15 @@ pub fn machine(devices: u32) -> Machine {
 
 pub fn machine_from(builder: Builder) -> Machine {
     let simulator = builder.start();
-    let driver = Driver::load_from(simulator.path()).expect("the simulator loads");
+    let driver = load(simulator.path()).expect("the simulator loads");
     Machine { simulator, driver }
+}
+
+/// Loads a driver library that a test made or names.
+pub fn load(path: impl AsRef<Path>) -> Result<Driver, Error> {
+    // SAFETY: tests load simulators, NVIDIA's own library, and libraries that are no driver and lack
+    // the functions.
+    unsafe { Driver::load_from(path) }
 }
 
 impl Machine {
@@ -59,5 +68,5 @@ impl Machine {
 
 /// The outcomes of a guard's report, in the order of the ordinals.
 pub fn outcomes(guard: &PrimaryContextGuard) -> Vec<Outcome> {
-    guard.report().devices().map(|device| device.outcome()).collect()
+    guard.report().devices().map(|device| device.outcome().clone()).collect()
 }

@@ -2,8 +2,8 @@
 
 use std::iter::FusedIterator;
 
-use crate::device::Device;
 use crate::driver::Driver;
+use crate::driver::device::Device;
 use crate::error::Error;
 use crate::primary_context::PrimaryContextState;
 
@@ -41,10 +41,7 @@ impl Iterator for PrimaryContexts {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.next == self.driver.device_count() {
-            return None;
-        }
-        let device = Device::new(self.driver, self.next);
+        let device = self.driver.device(self.next).ok()?;
         self.next += 1;
         Some((device, device.primary_context_state()))
     }

@@ -1,47 +1,48 @@
-//! What is kept of a driver for the rest of the process: its functions, its devices, and the ledger
-//! of the handles alive on each.
+//! What is kept of a driver for the rest of the process: its functions and its devices, each with its
+//! word of the ledger.
 
 use std::ffi::{CStr, c_int};
 use std::path::Path;
 use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use std::sync::{MutexGuard, OnceLock};
 
-use crate::append_only::AppendOnly;
-use crate::device::Uuid;
-use crate::entry_points::{EntryPoints, Missing};
+use crate::driver::append_only::AppendOnly;
+use crate::driver::entry_points::{EntryPoints, Missing};
+use crate::driver::ledger::Handles;
+use crate::driver::library::Library;
+use crate::driver::process::Process;
+use crate::driver::uuid::Uuid;
 use crate::error::Error;
-use crate::fork::Process;
-pub(crate) use crate::ledger::Ledger;
-use crate::ledger::LedgerLock;
-use crate::library::Library;
-use crate::raw_function::Addresses;
 use crate::sys::{self, CUresult};
 
+/// Made once and never freed: every handle points into it.
 pub(crate) struct Loaded {
+    entry_points: EntryPoints,
+    process: Process,
+    devices: OnceLock<Box<[DeviceRecord]>>,
+    unreleased: AtomicU64,
+    version: i32,
+    identity: usize,
     library: Library,
     path: Box<Path>,
-    entry_points: EntryPoints,
-    addresses: Box<Addresses>,
-    version: i32,
-    devices: Box<[DeviceRecord]>,
-    process: Process,
-    ledger: LedgerLock,
-    unreleased: AtomicU64,
 }
 
-/// What was read of one device.
+/// What is kept of one device.
 pub(crate) struct DeviceRecord {
+    pub(crate) driver: &'static Loaded,
     pub(crate) handle: sys::CUdevice,
+    pub(crate) ordinal: u32,
+    pub(crate) handles: Handles,
     pub(crate) uuid: OnceLock<Uuid>,
 }
 
 impl Loaded {
     /// Resolves the functions, calls `cuInit` and reads version and devices.
-    pub(crate) fn new(library: Library, path: &Path) -> Result<Self, Error> {
+    pub(crate) fn new(library: Library, path: &Path) -> Result<&'static Self, Error> {
         let entry_points =
             EntryPoints::resolve(library).map_err(|missing| unusable(library, path, missing))?;
-        let process = initialising(library)?;
+        let process = initialising(entry_points.identity())?;
         // SAFETY: flags must be 0, and cuInit may be called any number of times.
         let code = unsafe { (entry_points.init)(0) };
         initialised(code, path)?;
@@ -59,31 +60,65 @@ impl Loaded {
         if count == 0 {
             return Err(no_device(path));
         }
-        let devices: Box<[DeviceRecord]> = (0..count)
-            .map(|ordinal| {
-                let mut handle: sys::CUdevice = 0;
-                // SAFETY: the out-parameter is a device handle of ours. The ordinal fits an int,
-                // as the count did.
-                let code = unsafe { (entry_points.device_get)(&mut handle, ordinal as c_int) };
-                succeeded(code, "cuDeviceGet", Some(ordinal))?;
-                Ok(DeviceRecord { handle, uuid: OnceLock::new() })
-            })
-            .collect::<Result<_, Error>>()?;
-        Ok(Self {
-            library,
-            path: path.into(),
-            entry_points,
-            addresses: Box::new(Addresses::new()),
-            version,
-            ledger: LedgerLock::new(devices.len()),
-            devices,
-            process,
-            unreleased: AtomicU64::new(0),
-        })
+        let device_handles = (0..count).map(|ordinal| {
+            let mut handle: sys::CUdevice = 0;
+            // SAFETY: the out-parameter is a device handle of ours. The ordinal fits an int,
+            // as the count did.
+            let code = unsafe { (entry_points.device_get)(&mut handle, ordinal as c_int) };
+            succeeded(code, "cuDeviceGet", Some(ordinal))?;
+            Ok(handle)
+        });
+        let device_handles = device_handles.collect::<Result<Vec<_>, Error>>()?;
+        Ok(Self::keep(library, path, entry_points, version, process, device_handles))
     }
 
-    pub(crate) fn is(&self, library: Library) -> bool {
-        self.library == library
+    /// Keeps what was read for the rest of the process.
+    pub(crate) fn keep(
+        library: Library,
+        path: &Path,
+        entry_points: EntryPoints,
+        version: i32,
+        process: Process,
+        device_handles: Vec<sys::CUdevice>,
+    ) -> &'static Self {
+        let loaded: &'static Self = Box::leak(Box::new(Self {
+            identity: entry_points.identity(),
+            entry_points,
+            process,
+            devices: OnceLock::new(),
+            unreleased: AtomicU64::new(0),
+            version,
+            library,
+            path: path.into(),
+        }));
+        // Nobody else knows it yet, so that nobody waits here, a forked child least of all.
+        loaded.devices.get_or_init(|| {
+            let records = (0..).zip(device_handles).map(|(ordinal, handle)| DeviceRecord {
+                driver: loaded,
+                handle,
+                ordinal,
+                handles: Handles::none(),
+                uuid: OnceLock::new(),
+            });
+            records.collect()
+        });
+        loaded
+    }
+
+    /// By what the driver is known.
+    pub(crate) fn identity(&self) -> usize {
+        self.identity
+    }
+
+    /// Whether this is the driver with this [identity](EntryPoints::identity).
+    pub(crate) fn is(&self, identity: usize) -> bool {
+        self.identity == identity
+    }
+
+    /// The devices, in the order of their ordinals.
+    #[inline]
+    pub(crate) fn devices(&self) -> &[DeviceRecord] {
+        self.devices.get().map_or(&[], |devices| devices)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -94,27 +129,10 @@ impl Loaded {
         self.version
     }
 
-    #[inline]
-    pub(crate) fn device_count(&self) -> u32 {
-        // There were as many as a C int told.
-        self.devices.len() as u32
-    }
-
-    #[inline]
-    pub(crate) fn device(&self, ordinal: u32) -> &DeviceRecord {
-        &self.devices[ordinal as usize]
-    }
-
     /// The functions, for a caller that has made sure of the process.
     #[inline]
     pub(crate) fn functions(&self) -> &EntryPoints {
         &self.entry_points
-    }
-
-    /// Where the addresses of functions are kept that were looked up later.
-    #[inline]
-    pub(crate) fn addresses(&self) -> &Addresses {
-        &self.addresses
     }
 
     pub(crate) fn library(&self) -> Library {
@@ -135,17 +153,14 @@ impl Loaded {
         }
     }
 
-    /// Takes the lock for retains and releases, and with it the ledger. Context teardown racing
-    /// other threads' driver calls has been seen to crash inside libcuda.
-    ///
-    /// Never waits in a forked child, where the thread that holds the lock does not exist.
-    #[inline]
-    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, Ledger>, Error> {
-        self.check_process()?;
-        self.ledger.lock(|| match self.process.has_this_id() {
+    /// Refuses a forked child that would wait for a thread which it does not have. The second witness,
+    /// where the kernel could not be the first.
+    #[cold]
+    pub(crate) fn check_process_id(&self) -> Result<(), Error> {
+        match self.process.has_this_id() {
             true => Ok(()),
             false => Err(self.forked()),
-        })
+        }
     }
 
     /// The result of a driver call as an error, or nothing.
@@ -186,9 +201,23 @@ impl Loaded {
     }
 }
 
-/// A process in which `cuInit` of a library was called, whatever it answered.
+impl DeviceRecord {
+    /// The result of a driver call for this device as an error, or nothing.
+    #[inline]
+    pub(crate) fn check(&self, code: CUresult, call: &'static str) -> Result<(), Error> {
+        self.driver.check(code, call, Some(self.ordinal))
+    }
+
+    /// Counts a handle in the ledger, before its retain.
+    #[inline]
+    pub(crate) fn count_handle(&self) -> Result<(), Error> {
+        self.handles.add(|| self.driver.check_process_id())
+    }
+}
+
+/// A process in which `cuInit` of a driver was called, whatever it answered.
 struct Initialised {
-    library: Library,
+    identity: usize,
     process: Process,
 }
 
@@ -198,17 +227,17 @@ static INITIALISED: AppendOnly<Initialised> =
 
 /// Notes that `cuInit` is about to be called, and refuses a child of a process that called it: there
 /// driver 580 was seen to crash in `cuInit` itself when the parent's had found no device.
-fn initialising(library: Library) -> Result<Process, Error> {
-    if let Some(process) = of_a_parent(|other| other == library) {
+fn initialising(identity: usize) -> Result<Process, Error> {
+    if let Some(process) = of_a_parent(|other| other == identity) {
         return Err(Error::ForkedAfterInit { initialised_in: Some(process.id()) });
     }
-    let new = Initialised { library, process: Process::current() };
-    Ok(INITIALISED.add_unless(new, |known| known.library == library).process)
+    let new = Initialised { identity, process: Process::current() };
+    Ok(INITIALISED.add_unless(new, |known| known.identity == identity).process)
 }
 
-/// The process that called `cuInit` of such a library and that this one was forked from, if any.
-pub(crate) fn of_a_parent(is_meant: impl Fn(Library) -> bool) -> Option<Process> {
-    let known = INITIALISED.iter().filter(|known| is_meant(known.library));
+/// The process that called `cuInit` of such a driver and that this one was forked from, if any.
+pub(crate) fn of_a_parent(is_meant: impl Fn(usize) -> bool) -> Option<Process> {
+    let known = INITIALISED.iter().filter(|known| is_meant(known.identity));
     known.map(|known| known.process).find(|process| !process.is_this_one())
 }
 

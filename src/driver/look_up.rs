@@ -1,126 +1,21 @@
 //! Any function of the driver API, looked up in the loaded driver with the header's own type.
 
-use std::ffi::{CStr, c_int, c_void};
-use std::fmt;
-use std::marker::PhantomData;
+use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::driver::Driver;
+use crate::driver::loaded::Loaded;
 use crate::error::Error;
-use crate::loaded::Loaded;
 use crate::sys;
-
-/// A driver function as the header declares it: its name, version and type. The constants are in
-/// [`sys::functions`]; [`Driver::function`] looks one up.
-pub struct Function<F> {
-    index: u16,
-    name: &'static CStr,
-    symbol: &'static CStr,
-    introduced: i32,
-    per_thread: bool,
-    kind: PhantomData<F>,
-}
-
-/// A C function pointer type of the header. C's function pointers are nullable, which in Rust is
-/// an `Option`; what a look-up gives is not.
-pub trait FunctionPointer: sealed::Sealed {
-    /// The type without the `Option`.
-    type Function: Copy;
-}
-
-impl<F: Copy> FunctionPointer for Option<F> {
-    type Function = F;
-}
-
-mod sealed {
-    pub trait Sealed {}
-    impl<F: Copy> Sealed for Option<F> {}
-}
-
-impl<F: FunctionPointer> Function<F> {
-    pub(crate) const fn new(
-        index: u16,
-        name: &'static CStr,
-        symbol: &'static CStr,
-        introduced: i32,
-        per_thread: bool,
-    ) -> Self {
-        Self { index, name, symbol, introduced, per_thread, kind: PhantomData }
-    }
-
-    /// The name without a version, as `cuGetProcAddress` takes it.
-    #[must_use]
-    pub const fn name(&self) -> &'static CStr {
-        self.name
-    }
-
-    /// The exact symbol that the driver exports, with the suffix of its version.
-    #[must_use]
-    pub const fn symbol(&self) -> &'static CStr {
-        self.symbol
-    }
-
-    /// The CUDA version that introduced it: 1000 × major + 10 × minor.
-    #[must_use]
-    pub const fn introduced(&self) -> i32 {
-        self.introduced
-    }
-
-    /// Whether it is the variant that uses the per-thread default stream.
-    #[must_use]
-    pub const fn is_per_thread(&self) -> bool {
-        self.per_thread
-    }
-
-    /// Turns the function's address into a pointer of its type.
-    ///
-    /// # Safety
-    /// The address is that of this function in a CUDA driver.
-    #[inline]
-    pub(crate) unsafe fn at(&self, address: NonNull<c_void>) -> F::Function {
-        const {
-            assert!(size_of::<F::Function>() == size_of::<*mut c_void>(), "a function pointer");
-        }
-        // SAFETY: the sizes are equal by the assertion. `F` is the type that the header declares
-        // for the function, for the constants in `sys::functions` are made from it.
-        unsafe { std::mem::transmute_copy(&address) }
-    }
-}
-
-impl<F> Clone for Function<F> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<F> Copy for Function<F> {}
-
-impl<F> fmt::Debug for Function<F> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Function")
-            .field("symbol", &self.symbol)
-            .field("introduced", &self.introduced)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The addresses found so far, a place for each function of the header.
-pub(crate) struct Addresses([AtomicPtr<c_void>; sys::functions::COUNT]);
-
-impl Addresses {
-    pub(crate) const fn new() -> Self {
-        Self([const { AtomicPtr::new(ptr::null_mut()) }; sys::functions::COUNT])
-    }
-}
+use crate::sys::function::{Function, FunctionPointer};
 
 impl Driver {
     /// A function of the driver, by its constant in [`sys::functions`]; any that the header
     /// declares, and in the version that the constant names.
     ///
-    /// Looked up once, with `cuGetProcAddress` where the driver has it and by its exact symbol
-    /// (`dlsym`) where not; after that it is a load. What comes back is a plain function pointer.
+    /// Looked up at every call, with `cuGetProcAddress` where the driver has it and by its exact
+    /// symbol (`dlsym`) where not. What comes back is a plain function pointer: keep it where it is
+    /// called often.
     ///
     /// ```no_run
     /// use cuda_primary_context::{Driver, PrimaryContext, sys};
@@ -161,40 +56,31 @@ impl Driver {
     /// # Errors
     /// [`Error::DriverTooOld`] where the driver is of a CUDA version before the function's,
     /// [`Error::FunctionMissing`] where it lacks it all the same, [`Error::Driver`] where the
-    /// driver's look-up fails.
+    /// driver's look-up fails, and [`Error::ForkedAfterInit`].
     #[doc(alias = "cuGetProcAddress")]
     #[doc(alias = "cuGetProcAddress_v2")]
-    #[inline]
     pub fn function<F: FunctionPointer>(self, function: Function<F>) -> Result<F::Function, Error> {
         let loaded = self.loaded();
-        let place = &loaded.addresses().0[usize::from(function.index)];
-        let address = match NonNull::new(place.load(Ordering::Relaxed)) {
-            Some(address) => address,
-            None => {
-                let address = look_up(loaded, &function)?;
-                place.store(address.as_ptr(), Ordering::Relaxed);
-                address
-            }
-        };
+        loaded.check_process()?;
+        let address = look_up(loaded, &function)?;
         // SAFETY: the address is what the driver gave for this very function and version.
         Ok(unsafe { function.at(address) })
     }
 }
 
-#[cold]
 fn look_up<F: FunctionPointer>(
     loaded: &Loaded,
     function: &Function<F>,
 ) -> Result<NonNull<c_void>, Error> {
     // A driver from before this version has another version of the function under the name, with
     // other parameters, and cuGetProcAddress would give that.
-    let known = function.introduced <= loaded.version();
+    let known = function.introduced() <= loaded.version();
     let found = match known.then(|| get_proc_address(loaded, function)) {
         Some(Some(answer)) => answer?,
-        Some(None) => loaded.library().symbol(function.symbol),
+        Some(None) => loaded.library().symbol(function.symbol()),
         None => None,
     };
-    found.ok_or_else(|| loaded.lacks(function.symbol, function.introduced))
+    found.ok_or_else(|| loaded.lacks(function.symbol(), function.introduced()))
 }
 
 /// What the driver's own look-up says; `None` where the driver has none.
@@ -202,11 +88,11 @@ fn get_proc_address<F: FunctionPointer>(
     loaded: &Loaded,
     function: &Function<F>,
 ) -> Option<Result<Option<NonNull<c_void>>, Error>> {
-    let flags = match function.per_thread {
+    let flags = match function.is_per_thread() {
         true => sys::CUdriverProcAddress_flags::CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM,
         false => sys::CUdriverProcAddress_flags::CU_GET_PROC_ADDRESS_LEGACY_STREAM,
     };
-    let (name, version) = (function.name.as_ptr(), function.introduced as c_int);
+    let (name, version) = (function.name().as_ptr(), function.introduced() as c_int);
     let flags = sys::cuuint64_t::from(flags.0);
     let mut address = ptr::null_mut();
     let functions = loaded.functions();

@@ -6,9 +6,9 @@
 
 use std::ffi::CStr;
 
-use crate::library::Library;
-use crate::raw_function::FunctionPointer;
+use crate::driver::library::Library;
 use crate::sys;
+use crate::sys::function::FunctionPointer;
 
 /// A function that the library lacks.
 pub(crate) struct Missing {
@@ -63,12 +63,14 @@ entry_points! {
         device_get_name: PFN_cuDeviceGetName_v2000 = cuDeviceGetName_v2000;
         device_get_attribute: PFN_cuDeviceGetAttribute_v2000 = cuDeviceGetAttribute_v2000;
         device_get_pci_bus_id: PFN_cuDeviceGetPCIBusId_v4010 = cuDeviceGetPCIBusId_v4010;
+        device_get_by_pci_bus_id: PFN_cuDeviceGetByPCIBusId_v4010 = cuDeviceGetByPCIBusId_v4010;
         device_get_uuid: PFN_cuDeviceGetUuid_v9020 = cuDeviceGetUuid_v9020;
         ctx_get_current: PFN_cuCtxGetCurrent_v4000 = cuCtxGetCurrent_v4000;
         ctx_set_current: PFN_cuCtxSetCurrent_v4000 = cuCtxSetCurrent_v4000;
         ctx_push_current: PFN_cuCtxPushCurrent_v4000 = cuCtxPushCurrent_v4000;
         ctx_pop_current: PFN_cuCtxPopCurrent_v4000 = cuCtxPopCurrent_v4000;
         ctx_get_device: PFN_cuCtxGetDevice_v2000 = cuCtxGetDevice_v2000;
+        ctx_get_api_version: PFN_cuCtxGetApiVersion_v3020 = cuCtxGetApiVersion_v3020;
         primary_ctx_retain: PFN_cuDevicePrimaryCtxRetain_v7000 = cuDevicePrimaryCtxRetain_v7000;
         primary_ctx_get_state: PFN_cuDevicePrimaryCtxGetState_v7000 = cuDevicePrimaryCtxGetState_v7000;
         primary_ctx_release: PFN_cuDevicePrimaryCtxRelease_v11000 = cuDevicePrimaryCtxRelease_v11000;
@@ -83,6 +85,18 @@ entry_points! {
 }
 
 impl EntryPoints {
+    /// By what a driver is known: the address of its release function. A driver that is loaded by two
+    /// paths, or through a library that merely links to it, is one driver.
+    pub(crate) fn identity(&self) -> usize {
+        self.primary_ctx_release as usize
+    }
+
+    /// The identity of the driver that a library is or links to, if it is one.
+    pub(crate) fn identity_of(library: Library) -> Option<usize> {
+        let release = sys::functions::cuDevicePrimaryCtxRelease_v11000.symbol();
+        library.symbol(release).map(|address| address.as_ptr() as usize)
+    }
+
     /// The CUDA version of a library that may lack functions; `None` where it is no driver.
     pub(crate) fn version_of(library: Library) -> Option<i32> {
         library.symbol(sys::functions::cuInit_v2000.symbol())?;

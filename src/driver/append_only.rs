@@ -3,12 +3,12 @@
 //! Nobody waits for anybody: a child that is forked while another thread adds to the list finds it
 //! whole. A `Once` in its place could leave that child waiting for a thread that it does not have.
 //!
-//! `sync` is the standard library's here, and loom's where tests/interleavings.rs goes through every
-//! order that threads can take.
+//! `super::atomic` is the standard library's here, and loom's where tests/interleavings.rs goes through
+//! every order that threads can take.
 
 use std::ptr;
 
-use crate::sync::{AtomicPtr, Ordering};
+use super::atomic::{AtomicPtr, Ordering};
 
 /// Values are never removed, so that it is meant for a static.
 pub(crate) struct AppendOnly<T> {

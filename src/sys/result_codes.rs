@@ -30,7 +30,7 @@ impl CUresult {
     pub fn remedy(self) -> Option<&'static str> {
         Some(match self {
             Self::CUDA_ERROR_OUT_OF_MEMORY => {
-                "a context needs memory of its own on the device, some hundred MiB; see which \
+                "a context needs memory of its own on the device, several hundred MiB; see which \
                  processes hold memory there"
             }
             Self::CUDA_ERROR_NOT_INITIALIZED => {
@@ -41,7 +41,7 @@ impl CUresult {
                 "the driver is shutting down with the process; release contexts before main returns"
             }
             Self::CUDA_ERROR_STUB_LIBRARY => {
-                "this libcuda is the toolkit's stub for linking; take its folder off \
+                "this libcuda is the toolkit's stub, made for linking alone; take its folder off \
                  LD_LIBRARY_PATH so that the driver's own libcuda.so.1 is found"
             }
             Self::CUDA_ERROR_DEVICE_UNAVAILABLE => {
@@ -51,7 +51,8 @@ impl CUresult {
                 "check CUDA_VISIBLE_DEVICES, and that nvidia-smi lists a device here"
             }
             Self::CUDA_ERROR_INVALID_CONTEXT => {
-                "there was no reference left to release: somebody else in this process took it"
+                "to a release: there was no reference left, for something else in this process took \
+                 it; a context that is still active then cannot be released by anybody"
             }
             Self::CUDA_ERROR_OPERATING_SYSTEM => {
                 "the driver could not get what it needs from the operating system; on drivers 550 \
@@ -64,8 +65,8 @@ impl CUresult {
                 "the thread's current context was destroyed; make a live one current"
             }
             Self::CUDA_ERROR_NOT_PERMITTED => {
-                "driver 580 answers this to the release of a context that only a green context \
-                 holds any more: it is for the green context's owner to destroy"
+                "driver 580 answers this to a release that took the reference of a green context, \
+                 which one retain gives back; the context goes when its owner destroys the green one"
             }
             Self::CUDA_ERROR_SYSTEM_NOT_READY => {
                 "the machine's GPU services are not up; check nvidia-fabricmanager where it applies"
@@ -87,6 +88,13 @@ impl fmt::Display for CUresult {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name().unwrap_or("a result code that this crate does not know");
         write!(formatter, "{name} ({})", self.0)
+    }
+}
+
+/// As [`Display`](fmt::Display): a number says nothing to people.
+impl fmt::Debug for CUresult {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
     }
 }
 
@@ -223,7 +231,7 @@ mod tests {
 
     #[test]
     fn table_is_that_of_the_newest_header() {
-        assert_eq!(constants(include_str!("sys/bindings.rs")), NAMES);
+        assert_eq!(constants(include_str!("bindings.rs")), NAMES);
     }
 
     #[cfg(cuda_header)]
@@ -239,6 +247,7 @@ mod tests {
     fn unknown_codes_keep_their_number() {
         let code = CUresult(777_777);
         assert_eq!(code.name(), None);
+        assert_eq!(format!("{:?}", CUresult(3)), "CUDA_ERROR_NOT_INITIALIZED (3)");
         assert!(code.to_string().ends_with("(777777)"), "{code}");
         assert_eq!(CUresult(201).to_string(), "CUDA_ERROR_INVALID_CONTEXT (201)");
     }

@@ -22,6 +22,10 @@ impl Library {
     /// Opens a library by path or by name (`dlopen`). The names of one library stay its own.
     pub(crate) fn open(path: &Path) -> Result<Self, Attempt> {
         let failed = |reason: String| Attempt { library: path.to_owned(), reason };
+        if path.as_os_str().is_empty() {
+            // dlopen would open the program itself, which may well link to a driver.
+            return Err(failed("the path is empty".to_owned()));
+        }
         let name = CString::new(path.as_os_str().as_encoded_bytes())
             .map_err(|_| failed("the name holds a NUL byte".to_owned()))?;
         // SAFETY: `name` is a C string. Opening a library runs its initialisers; that is what

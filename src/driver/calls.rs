@@ -1,0 +1,137 @@
+//! The driver calls of the safe layer, each in one place, with the reason why it is sound.
+//!
+//! They answer the driver's code as it is; what it means is for the caller to say. None asks whether
+//! this is a forked child: the caller has.
+
+use std::ffi::{c_int, c_uint};
+use std::ptr;
+
+use crate::driver::loaded::{DeviceRecord, Loaded};
+use crate::sys::{self, CUresult};
+
+/// The exact C names, for errors and reports.
+pub(crate) const RETAIN: &str = "cuDevicePrimaryCtxRetain";
+pub(crate) const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
+pub(crate) const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
+pub(crate) const SET_FLAGS: &str = "cuDevicePrimaryCtxSetFlags_v2";
+pub(crate) const RESET: &str = "cuDevicePrimaryCtxReset_v2";
+pub(crate) const GET_CURRENT: &str = "cuCtxGetCurrent";
+pub(crate) const GET_DEVICE: &str = "cuCtxGetDevice";
+pub(crate) const GET_API_VERSION: &str = "cuCtxGetApiVersion";
+pub(crate) const SET_CURRENT: &str = "cuCtxSetCurrent";
+pub(crate) const PUSH_CURRENT: &str = "cuCtxPushCurrent_v2";
+pub(crate) const POP_CURRENT: &str = "cuCtxPopCurrent_v2";
+
+impl DeviceRecord {
+    /// `cuDevicePrimaryCtxRetain`. The context says something where the code is success.
+    #[inline]
+    pub(crate) fn retain(&self) -> (CUresult, sys::CUcontext) {
+        let mut context = ptr::null_mut();
+        let retain = self.driver.functions().primary_ctx_retain;
+        // SAFETY: the out-parameter is a handle of ours, and the device handle is the driver's own.
+        let code = unsafe { retain(&mut context, self.handle) };
+        (code, context)
+    }
+
+    /// `cuDevicePrimaryCtxRelease_v2`.
+    #[inline]
+    pub(crate) fn release(&self) -> CUresult {
+        let release = self.driver.functions().primary_ctx_release;
+        // SAFETY: the device handle is the driver's own. One release more than there are references
+        // is refused (201) by every driver that was tried, in a process that the driver takes for
+        // initialised. In a child forked after somebody else's *failed* cuInit driver 580 dies of it
+        // (SIGSEGV); nobody can ask whether this is such a child, and the page `driver_behaviour`
+        // says so. Others who still use the context: "Soundness" of `retain_only`.
+        unsafe { release(self.handle) }
+    }
+
+    /// `cuDevicePrimaryCtxGetState`: flags and whether it is active, where the code is success.
+    #[inline]
+    pub(crate) fn get_state(&self) -> (CUresult, c_uint, bool) {
+        let (mut flags, mut active): (c_uint, c_int) = (0, 0);
+        let get_state = self.driver.functions().primary_ctx_get_state;
+        // SAFETY: the out-parameters are ints of ours, and the device handle is the driver's own.
+        let code = unsafe { get_state(self.handle, &mut flags, &mut active) };
+        (code, flags, active != 0)
+    }
+
+    /// `cuDevicePrimaryCtxSetFlags_v2`.
+    pub(crate) fn set_flags(&self, flags: c_uint) -> CUresult {
+        let set_flags = self.driver.functions().primary_ctx_set_flags;
+        // SAFETY: the device handle is the driver's own, and flags it does not know are refused.
+        unsafe { set_flags(self.handle, flags) }
+    }
+
+    /// `cuDevicePrimaryCtxReset_v2`.
+    ///
+    /// # Safety
+    /// Nobody in the process uses an object of the device's primary context any more.
+    pub(crate) unsafe fn reset(&self) -> CUresult {
+        let reset = self.driver.functions().primary_ctx_reset;
+        // SAFETY: the device handle is the driver's own; the rest is the caller's promise.
+        unsafe { reset(self.handle) }
+    }
+}
+
+impl Loaded {
+    /// `cuCtxGetCurrent`: null where nothing is current.
+    #[inline]
+    pub(crate) fn get_current(&self) -> (CUresult, sys::CUcontext) {
+        let mut context = ptr::null_mut();
+        // SAFETY: the out-parameter is a handle of ours.
+        let code = unsafe { (self.functions().ctx_get_current)(&mut context) };
+        (code, context)
+    }
+
+    /// `cuCtxGetDevice`: that of the current context.
+    #[inline]
+    pub(crate) fn get_current_device(&self) -> (CUresult, sys::CUdevice) {
+        let mut device = 0;
+        // SAFETY: the out-parameter is a device handle of ours.
+        let code = unsafe { (self.functions().ctx_get_device)(&mut device) };
+        (code, device)
+    }
+
+    /// `cuCtxGetApiVersion`, for its code alone: success for a living context, primary or ordinary,
+    /// 201 for a dead one. It changes nothing.
+    ///
+    /// # Safety
+    /// The handle came from this driver. The context behind it may be dead: measured on driver 580,
+    /// which answers 201 then, of a primary context and of a destroyed one of `cuCtxCreate`.
+    #[inline]
+    pub(crate) unsafe fn is_alive(&self, context: sys::CUcontext) -> CUresult {
+        let mut version = 0;
+        // SAFETY: the out-parameter is an int of ours; the handle is as the caller promises.
+        unsafe { (self.functions().ctx_get_api_version)(context, &mut version) }
+    }
+
+    /// `cuCtxSetCurrent`, in place of what is current.
+    ///
+    /// # Safety
+    /// The handle came from this driver. One whose context is dead is taken or refused, but does no
+    /// harm (measured).
+    #[inline]
+    pub(crate) unsafe fn set_current(&self, context: sys::CUcontext) -> CUresult {
+        // SAFETY: the caller's promise.
+        unsafe { (self.functions().ctx_set_current)(context) }
+    }
+
+    /// `cuCtxPushCurrent_v2`.
+    ///
+    /// # Safety
+    /// As [`set_current`](Self::set_current).
+    #[inline]
+    pub(crate) unsafe fn push_current(&self, context: sys::CUcontext) -> CUresult {
+        // SAFETY: the caller's promise.
+        unsafe { (self.functions().ctx_push_current)(context) }
+    }
+
+    /// `cuCtxPopCurrent_v2`: what was on top, where the code is success.
+    #[inline]
+    pub(crate) fn pop_current(&self) -> (CUresult, sys::CUcontext) {
+        let mut popped = ptr::null_mut();
+        // SAFETY: the out-parameter is a handle of ours.
+        let code = unsafe { (self.functions().ctx_pop_current)(&mut popped) };
+        (code, popped)
+    }
+}

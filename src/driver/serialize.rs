@@ -1,0 +1,35 @@
+//! Drivers, devices and ids as data, with the feature `serde`.
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::driver::Driver;
+use crate::driver::device::Device;
+use crate::driver::uuid::Uuid;
+
+/// `path` and `version`.
+impl Serialize for Driver {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("path", &self.path().to_string_lossy())?;
+        map.serialize_entry("version", &self.version())?;
+        map.end()
+    }
+}
+
+/// `ordinal`, `uuid` and `pci_bus_id`; what the driver does not tell is null.
+impl Serialize for Device {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("ordinal", &self.ordinal())?;
+        map.serialize_entry("uuid", &self.uuid().ok())?;
+        map.serialize_entry("pci_bus_id", &self.pci_bus_id().ok())?;
+        map.end()
+    }
+}
+
+/// As [`Uuid`] is displayed.
+impl Serialize for Uuid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,145 @@
+//! The unique id of a device, as NVIDIA's tools write it.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A device's unique id. Displayed and parsed as NVIDIA's tools write it: `GPU-` or, for a MIG
+/// instance, `MIG-`, and the hexadecimal groups.
+///
+/// ```
+/// use cuda_primary_context::Uuid;
+///
+/// let uuid: Uuid = "GPU-8f6c1a02-1122-3344-5566-778899aabb0c".parse()?;
+/// assert!(!uuid.is_mig());
+/// assert_eq!(uuid.to_string(), "GPU-8f6c1a02-1122-3344-5566-778899aabb0c");
+/// # Ok::<(), cuda_primary_context::ParseUuidError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Uuid {
+    bytes: [u8; 16],
+    mig: bool,
+}
+
+/// Where a group begins, and so a hyphen stands before it.
+const GROUPS: [usize; 5] = [0, 4, 6, 8, 10];
+
+impl Uuid {
+    pub(crate) fn new(bytes: [u8; 16], mig: bool) -> Self {
+        Self { bytes, mig }
+    }
+
+    /// The sixteen bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.bytes
+    }
+
+    /// Whether it is the id of a MIG instance, and not of a whole GPU.
+    #[must_use]
+    pub fn is_mig(&self) -> bool {
+        self.mig
+    }
+}
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.mig { "MIG" } else { "GPU" })?;
+        for (index, byte) in self.bytes.iter().enumerate() {
+            if GROUPS.contains(&index) {
+                formatter.write_str("-")?;
+            }
+            write!(formatter, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+/// As [`Display`](fmt::Display).
+impl fmt::Debug for Uuid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+/// The text is not a device's unique id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} is no device's unique id; one reads GPU-8f6c1a02-1122-3344-5566-778899aabb0c, or MIG- \
+     and the same groups (nvidia-smi -L lists them)"
+)]
+#[non_exhaustive]
+pub struct ParseUuidError {
+    /// The text.
+    pub text: Box<str>,
+}
+
+/// `GPU-` or `MIG-` and five groups of hexadecimal digits, in either case. Abbreviations, which
+/// `CUDA_VISIBLE_DEVICES` takes, and the older names `MIG-GPU-…/1/0` are refused.
+impl FromStr for Uuid {
+    type Err = ParseUuidError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse(text).ok_or_else(|| ParseUuidError { text: text.into() })
+    }
+}
+
+fn parse(text: &str) -> Option<Uuid> {
+    let (mig, mut rest) = match (text.strip_prefix("GPU"), text.strip_prefix("MIG")) {
+        (Some(rest), _) => (false, rest),
+        (_, Some(rest)) => (true, rest),
+        _ => return None,
+    };
+    let mut bytes = [0; 16];
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        if GROUPS.contains(&index) {
+            rest = rest.strip_prefix('-')?;
+        }
+        let digits = rest.get(..2).filter(|digits| digits.bytes().all(|d| d.is_ascii_hexdigit()));
+        *byte = u8::from_str_radix(digits?, 16).ok()?;
+        rest = &rest[2..];
+    }
+    rest.is_empty().then_some(Uuid { bytes, mig })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BYTES: [u8; 16] = [
+        0x8f, 0x6c, 0x1a, 0x02, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb,
+        0x0c,
+    ];
+
+    #[test]
+    fn uuid_reads_as_in_nvidia_smi() {
+        let text = "GPU-8f6c1a02-1122-3344-5566-778899aabb0c";
+        assert_eq!(Uuid::new(BYTES, false).to_string(), text);
+        assert_eq!(format!("{:?}", Uuid::new(BYTES, false)), text);
+        assert_eq!(text.parse(), Ok(Uuid::new(BYTES, false)));
+        let instance = text.replace("GPU", "MIG");
+        assert_eq!(Uuid::new(BYTES, true).to_string(), instance);
+        assert_eq!(instance.parse(), Ok(Uuid::new(BYTES, true)));
+        assert_eq!(text.replace("8f6c", "8F6C").parse(), Ok(Uuid::new(BYTES, false)));
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        let whole = "GPU-8f6c1a02-1122-3344-5566-778899aabb0c";
+        let changed = [
+            String::new(),
+            whole[4..].to_owned(),
+            whole[..whole.len() - 1].to_owned(),
+            format!("{whole}0"),
+            format!(" {whole}"),
+            whole.replace("GPU", "gpu"),
+            whole.replace("-1122", "1122"),
+            whole.replace("0c", "+c"),
+            whole.replace("0c", "é"),
+            format!("MIG-{whole}/1/0"),
+        ];
+        for text in changed {
+            let error = text.parse::<Uuid>().expect_err(&text);
+            assert!(error.to_string().contains(&format!("{text:?}")), "{error}");
+        }
+    }
+}

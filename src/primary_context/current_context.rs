@@ -1,0 +1,83 @@
+//! A scope in which a primary context is current on a thread.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+
+use crate::driver::calls::{POP_CURRENT, PUSH_CURRENT};
+use crate::error::Error;
+use crate::primary_context::PrimaryContext;
+
+/// A scope in which a primary context is current on this thread.
+///
+/// Made by [`PrimaryContext::make_current`], which pushes the context onto the thread's stack;
+/// dropping the scope pops it. It belongs to the thread that made it, and must end before the
+/// handle does. Scopes end in the reverse order of their beginning, and code inside one leaves the
+/// stack as it found it: where something else is on top at the end, it is put back, and the context
+/// of this scope stays on the stack.
+///
+/// Drop calls `cuCtxPopCurrent_v2`, drops what it answers, and does nothing in a forked child; to
+/// see the answer, call [`leave`](Self::leave).
+#[must_use = "the context stops being current when the scope is dropped"]
+pub struct CurrentContext<'a> {
+    context: &'a PrimaryContext,
+    /// A thread's stack of contexts is its own: neither `Send` nor `Sync`.
+    of_this_thread: PhantomData<*const ()>,
+}
+
+impl<'a> CurrentContext<'a> {
+    pub(crate) fn push(context: &'a PrimaryContext) -> Result<Self, Error> {
+        let loaded = context.device().loaded();
+        loaded.check_process()?;
+        // SAFETY: the handle is the driver's own.
+        let code = unsafe { loaded.push_current(context.as_raw()) };
+        loaded.check(code, PUSH_CURRENT, Some(context.device().ordinal()))?;
+        Ok(Self { context, of_this_thread: PhantomData })
+    }
+
+    /// The context that is current.
+    #[must_use]
+    pub fn context(&self) -> &'a PrimaryContext {
+        self.context
+    }
+
+    /// Ends the scope, with the driver's answer. Calls `cuCtxPopCurrent_v2`, and where that pops
+    /// another context than this one `cuCtxPushCurrent_v2`, to put it back.
+    ///
+    /// # Errors
+    /// [`Error::Driver`], [`Error::NotCurrent`] where another context was on top of the stack,
+    /// [`Error::ForkedAfterInit`]; the scope is over all the same.
+    #[doc(alias = "cuCtxPopCurrent")]
+    #[doc(alias = "cuCtxPopCurrent_v2")]
+    pub fn leave(self) -> Result<(), Error> {
+        ManuallyDrop::new(self).pop()
+    }
+
+    fn pop(&self) -> Result<(), Error> {
+        let device = self.context.device();
+        let loaded = device.loaded();
+        loaded.check_process()?;
+        let (code, popped) = loaded.pop_current();
+        loaded.check(code, POP_CURRENT, Some(device.ordinal()))?;
+        if popped == self.context.as_raw() {
+            return Ok(());
+        }
+        // SAFETY: the driver gave the handle just now.
+        let code = unsafe { loaded.push_current(popped) };
+        loaded.check(code, PUSH_CURRENT, Some(device.ordinal()))?;
+        Err(Error::NotCurrent { device: device.ordinal() })
+    }
+}
+
+impl Drop for CurrentContext<'_> {
+    fn drop(&mut self) {
+        // There is nobody to report to, and nothing else to be done about it.
+        let _ = self.pop();
+    }
+}
+
+impl fmt::Debug for CurrentContext<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("CurrentContext").field(&self.context.device()).finish()
+    }
+}

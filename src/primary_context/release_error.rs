@@ -1,0 +1,94 @@
+//! A release that failed: the error, and the handle where it still owes its reference.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::mem::ManuallyDrop;
+
+use crate::error::Error;
+use crate::primary_context::PrimaryContext;
+
+/// Why [`PrimaryContext::release`] failed, and the handle, where it still owes its reference.
+///
+/// Take the handle with [`into_parts`](Self::into_parts) to try again, drop it or leak it. Dropping
+/// this error, or turning it into an [`Error`] as `?` does, gives up on the reference: no second
+/// release is made, no handle is counted any more, and
+/// [`Driver::unreleased`](crate::Driver::unreleased) counts the reference.
+///
+/// ```no_run
+/// use cuda_primary_context::{Driver, Error, PrimaryContext};
+///
+/// fn use_device(ordinal: u32) -> Result<(), Error> {
+///     let context = PrimaryContext::retain(Driver::load()?.device(ordinal)?)?;
+///     // … work …
+///     Ok(context.release()?)
+/// }
+/// ```
+pub struct ReleaseError {
+    error: Error,
+    /// Never dropped: that would release again.
+    handle: Option<ManuallyDrop<PrimaryContext>>,
+}
+
+impl ReleaseError {
+    #[cold]
+    pub(crate) fn new(error: Error, handle: Option<PrimaryContext>) -> Self {
+        Self { error, handle: handle.map(ManuallyDrop::new) }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// The handle, where it still owes its reference. `None` where the context is not there any more,
+    /// whatever the release answered, so that nobody holds a reference to it.
+    #[must_use]
+    pub fn handle(&self) -> Option<&PrimaryContext> {
+        self.handle.as_deref()
+    }
+
+    /// What went wrong, and the handle, where it still owes its reference.
+    #[must_use = "dropping the handle releases again"]
+    pub fn into_parts(mut self) -> (Error, Option<PrimaryContext>) {
+        let handle = self.handle.take().map(ManuallyDrop::into_inner);
+        (self.error.clone(), handle)
+    }
+}
+
+impl Drop for ReleaseError {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            ManuallyDrop::into_inner(handle).give_up(&self.error);
+        }
+    }
+}
+
+impl fmt::Display for ReleaseError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.handle {
+            Some(_) => "the primary context was not released",
+            None => "the primary context is gone, and its release failed",
+        };
+        formatter.write_str(what)
+    }
+}
+
+impl fmt::Debug for ReleaseError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{self}: {}", self.error)
+    }
+}
+
+impl StdError for ReleaseError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// Gives up on the reference, without a second release.
+impl From<ReleaseError> for Error {
+    fn from(error: ReleaseError) -> Self {
+        error.error.clone()
+    }
+}

@@ -1,0 +1,74 @@
+//! Whether a device's primary context is active, and its settings.
+
+use crate::driver::calls;
+use crate::driver::device::Device;
+use crate::error::Error;
+use crate::sys;
+
+/// Whether a device's primary context is active in this process, and with which flags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PrimaryContextState {
+    /// Whether the context exists. As a rule somebody in this process holds a reference then; it also
+    /// stays for good after a release that took a green context's reference and was not undone.
+    pub active: bool,
+    /// The flags it has, or will have when it is created.
+    pub flags: sys::CUctx_flags,
+}
+
+impl Device {
+    /// Whether the device's primary context is active in this process, and with which flags. Calls
+    /// `cuDevicePrimaryCtxGetState`, which creates nothing.
+    ///
+    /// Whoever retains it, active means active: this crate, the CUDA runtime, another library. How
+    /// many references there are cannot be read.
+    ///
+    /// # Errors
+    /// [`Error::Driver`], [`Error::ForkedAfterInit`].
+    #[doc(alias = "cuDevicePrimaryCtxGetState")]
+    #[inline]
+    pub fn primary_context_state(self) -> Result<PrimaryContextState, Error> {
+        self.loaded().check_process()?;
+        let (code, flags, active) = self.0.get_state();
+        self.0.check(code, calls::GET_STATE)?;
+        Ok(PrimaryContextState { active, flags: sys::CUctx_flags(flags) })
+    }
+
+    /// Sets the flags of the device's primary context, for example how a thread waits for the
+    /// device. Calls `cuDevicePrimaryCtxSetFlags_v2`; creates nothing.
+    ///
+    /// The flags are the process's: every other holder of the context is affected. A driver from
+    /// CUDA 11.0 on takes them while the context is active, too.
+    ///
+    /// # Errors
+    /// [`Error::Driver`] (`CUDA_ERROR_INVALID_VALUE` for flags that the driver does not know),
+    /// [`Error::ForkedAfterInit`].
+    #[doc(alias = "cuDevicePrimaryCtxSetFlags")]
+    #[doc(alias = "cuDevicePrimaryCtxSetFlags_v2")]
+    pub fn set_primary_context_flags(self, flags: sys::CUctx_flags) -> Result<(), Error> {
+        self.loaded().check_process()?;
+        self.0.check(self.0.set_flags(flags.0), calls::SET_FLAGS)
+    }
+
+    /// Destroys everything in the device's primary context, whoever made it. Calls
+    /// `cuDevicePrimaryCtxReset_v2`. It gives no reference back: every retain stays to be released.
+    ///
+    /// [`retain_only`](crate::PrimaryContextGuard::retain_only) never does this. Projects that reset
+    /// a device behind its other users' backs had crashes in those users, and took it out again.
+    ///
+    /// # Safety
+    /// Nothing in the process may use an allocation, a stream, an event, a module or any other
+    /// object of this context any more, on any thread, now or later: not this program, not the CUDA
+    /// runtime, not a library. Stale handles are not always refused; some crash inside the driver.
+    ///
+    /// # Errors
+    /// [`Error::Driver`], [`Error::ForkedAfterInit`].
+    #[doc(alias = "cuDevicePrimaryCtxReset")]
+    #[doc(alias = "cuDevicePrimaryCtxReset_v2")]
+    pub unsafe fn reset_primary_context(self) -> Result<(), Error> {
+        self.loaded().check_process()?;
+        // SAFETY: that nobody uses the context is the caller's promise.
+        let code = unsafe { self.0.reset() };
+        self.0.check(code, calls::RESET)
+    }
+}

@@ -1,0 +1,179 @@
+//! What became of one device, and of the calling thread's current context.
+
+use std::fmt;
+
+use crate::driver::device::Device;
+use crate::error::Error;
+
+/// What became of one device, as the driver last told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The device that the guard retains, or one that the policy keeps and that was not touched.
+    Kept {
+        /// Whether the guard holds a reference on it.
+        retained: bool,
+    },
+    /// There was no active context, or somebody else released it in that moment.
+    AlreadyInactive,
+    /// The context was active, and is not any more.
+    Released {
+        /// How many references were released.
+        releases: u32,
+    },
+    /// The context is active: references were released, if any, and others hold it, too. That is a
+    /// normal outcome.
+    StillActive {
+        /// How many references were released.
+        releases: u32,
+    },
+    /// Live handles of this crate hold the device; it was left alone.
+    HeldHere {
+        /// How many handles.
+        handles: u32,
+    },
+    /// The context is active and belongs to a green context alone. A release took the green context's
+    /// reference (the driver answered `CUDA_ERROR_NOT_PERMITTED`), and one retain gave it back at
+    /// once: the context goes when the owner of the green context destroys that.
+    HeldByGreenContext {
+        /// How many references were released before.
+        releases: u32,
+    },
+    /// A driver call failed.
+    #[non_exhaustive]
+    Failed {
+        /// The first call that failed.
+        error: Error,
+        /// How many references were released; they stay released.
+        releases: u32,
+        /// Whether the context is active now, where the driver told.
+        active: Option<bool>,
+    },
+}
+
+impl Outcome {
+    /// The variant in `snake_case`, for logs and JSON.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Kept { .. } => "kept",
+            Self::AlreadyInactive => "already_inactive",
+            Self::Released { .. } => "released",
+            Self::StillActive { .. } => "still_active",
+            Self::HeldHere { .. } => "held_here",
+            Self::HeldByGreenContext { .. } => "held_by_green_context",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    /// How many references on the device were released and stay released.
+    #[must_use]
+    pub fn releases(&self) -> u32 {
+        match self {
+            Self::Released { releases }
+            | Self::StillActive { releases }
+            | Self::HeldByGreenContext { releases }
+            | Self::Failed { releases, .. } => *releases,
+            Self::Kept { .. } | Self::AlreadyInactive | Self::HeldHere { .. } => 0,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kept { retained: true } => formatter.write_str("kept"),
+            Self::Kept { retained: false } => formatter.write_str("left alone (policy)"),
+            Self::AlreadyInactive => formatter.write_str("already inactive"),
+            Self::Released { releases: 1 } => formatter.write_str("released"),
+            Self::Released { releases } => write!(formatter, "released ({releases} times)"),
+            Self::StillActive { releases } => {
+                write!(formatter, "still active ({releases} released)")
+            }
+            Self::HeldHere { handles: 1 } => formatter.write_str("held here (1 handle)"),
+            Self::HeldHere { handles } => write!(formatter, "held here ({handles} handles)"),
+            Self::HeldByGreenContext { releases: 0 } => {
+                formatter.write_str("held by a green context")
+            }
+            Self::HeldByGreenContext { releases } => {
+                write!(formatter, "held by a green context ({releases} released)")
+            }
+            Self::Failed { error, releases: 0, .. } => write!(formatter, "failed: {error}"),
+            Self::Failed { error, releases, .. } => {
+                write!(formatter, "failed ({releases} released): {error}")
+            }
+        }
+    }
+}
+
+/// What became of the calling thread's current context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CurrentContextChange {
+    /// It is what it was.
+    Unchanged,
+    /// The context that was current was destroyed with its last reference. The kept device's is current
+    /// in its place, or, where no device was kept, what lay beneath it on the thread's stack.
+    #[non_exhaustive]
+    Switched {
+        /// The device whose context it was.
+        from: Device,
+    },
+    /// The context that was current lives, as far as is known, and is not current any more: a driver
+    /// call failed.
+    #[non_exhaustive]
+    NotRestored {
+        /// The device whose context it was.
+        from: Device,
+        /// The call that failed.
+        error: Error,
+    },
+}
+
+impl CurrentContextChange {
+    /// The variant in `snake_case`, for logs and JSON.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Switched { .. } => "switched",
+            Self::NotRestored { .. } => "not_restored",
+        }
+    }
+
+    /// The device whose context was current before, where it is not any more.
+    #[must_use]
+    pub fn from(&self) -> Option<Device> {
+        match self {
+            Self::Unchanged => None,
+            Self::Switched { from } | Self::NotRestored { from, .. } => Some(*from),
+        }
+    }
+
+    /// Why it was not restored.
+    #[must_use]
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Self::NotRestored { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for CurrentContextChange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unchanged => formatter.write_str("this thread's current context is unchanged"),
+            Self::Switched { from } => write!(
+                formatter,
+                "this thread's current context was switched: that of device {} is destroyed",
+                from.ordinal()
+            ),
+            Self::NotRestored { from, error } => write!(
+                formatter,
+                "this thread's current context, of device {}, was not restored: {error}",
+                from.ordinal()
+            ),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The policy: which devices to leave alone and how many references to release.
+
+use crate::driver::Driver;
+use crate::driver::device::Device;
+use crate::error::Error;
+use crate::retain_only::events;
+use crate::retain_only::plan::Plan;
+use crate::retain_only::report::Report;
+use crate::retain_only::sweep::Sweep;
+
+/// What [`retain_only_with`](crate::PrimaryContextGuard::retain_only_with) may release, and a
+/// [`run`](Self::run) that retains nothing.
+///
+/// The default is that of [`retain_only`](crate::PrimaryContextGuard::retain_only): no further
+/// device is kept, and each stale device is released once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleRelease {
+    kept: Vec<Device>,
+    releases: u32,
+}
+
+impl StaleRelease {
+    /// The default policy.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { kept: Vec::new(), releases: 1 }
+    }
+
+    /// Leaves these devices alone, whatever their state, in addition to those named before. They are
+    /// not retained.
+    #[must_use]
+    pub fn keep(mut self, devices: impl IntoIterator<Item = Device>) -> Self {
+        self.kept.extend(devices);
+        self
+    }
+
+    /// Goes on releasing while a device stays active, up to this many references. 0 releases none.
+    ///
+    /// # Safety
+    /// Each reference but the first that is released on a device belongs to somebody who counts on it:
+    /// the context is taken from under code that did not let go of it. Nothing in the process may use
+    /// an allocation, a stream, an event, a module or any other object of such a context any more, on
+    /// any thread, now or later. "Soundness" of
+    /// [`retain_only`](crate::PrimaryContextGuard::retain_only) says what was measured where that did
+    /// not hold.
+    #[must_use]
+    pub unsafe fn releases_up_to(mut self, releases: u32) -> Self {
+        self.releases = releases;
+        self
+    }
+
+    /// Releases the stale contexts on every device that the policy does not keep, and retains nothing.
+    /// Otherwise as [`retain_only_with`](crate::PrimaryContextGuard::retain_only_with), whose sections
+    /// on soundness and on foreign references hold here, too.
+    ///
+    /// Where the calling thread's current context is of a device that is released, it is popped off
+    /// the thread's stack for that time (`cuCtxPopCurrent_v2`), and pushed again if it still lives.
+    ///
+    /// # Errors
+    /// [`Error::ForkedAfterInit`], [`Error::OtherDriver`] where the policy keeps a device of another
+    /// driver. Failures of single devices are in the report; [`Report::check`] makes an error of them.
+    pub fn run(&self, driver: Driver) -> Result<Report, Error> {
+        self.check(driver)?;
+        driver.loaded().check_process()?;
+        let mut report = Report::new(driver, None);
+        Sweep::new(driver, None, self, &mut report).run();
+        events::released(&report);
+        Ok(report)
+    }
+
+    /// The dry run: what [`retain_only_with`](crate::PrimaryContextGuard::retain_only_with) would
+    /// do at this moment if it kept this device. Calls `cuDevicePrimaryCtxGetState` for every other
+    /// device that the policy does not keep, changes nothing, and waits for nobody.
+    ///
+    /// # Errors
+    /// [`Error::ForkedAfterInit`], [`Error::OtherDriver`]. A device whose state cannot be read is
+    /// [`Planned::Failed`](crate::Planned::Failed).
+    #[doc(alias = "cuDevicePrimaryCtxGetState")]
+    pub fn plan(&self, device: Device) -> Result<Plan, Error> {
+        self.check(device.driver())?;
+        Plan::make(device.driver(), Some(device), self)
+    }
+
+    /// The dry run of [`run`](Self::run), as [`plan`](Self::plan).
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    pub fn plan_run(&self, driver: Driver) -> Result<Plan, Error> {
+        self.check(driver)?;
+        Plan::make(driver, None, self)
+    }
+
+    /// Refuses devices of another driver, whose ordinals mean something else.
+    pub(super) fn check(&self, driver: Driver) -> Result<(), Error> {
+        match self.kept.iter().find(|kept| kept.driver() != driver) {
+            Some(kept) => Err(Error::OtherDriver { ordinal: kept.ordinal() }),
+            None => Ok(()),
+        }
+    }
+
+    #[inline]
+    pub(super) fn keeps(&self, device: Device) -> bool {
+        !self.kept.is_empty() && self.kept.contains(&device)
+    }
+
+    #[inline]
+    pub(super) fn releases(&self) -> u32 {
+        self.releases
+    }
+}
+
+impl Default for StaleRelease {
+    fn default() -> Self {
+        Self::new()
+    }
+}

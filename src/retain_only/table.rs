@@ -1,0 +1,147 @@
+//! Reports and plans as tables.
+
+use std::fmt::{self, Display, Formatter};
+
+use crate::driver::device::Device;
+use crate::error::Error;
+use crate::retain_only::outcome::{CurrentContextChange, Outcome};
+use crate::retain_only::plan::{Plan, Planned};
+use crate::retain_only::report::{Call, DeviceReport, Report};
+
+/// One device: its outcome in words, and the driver calls made for it.
+struct Row {
+    device: Device,
+    outcome: String,
+    calls: Vec<String>,
+}
+
+/// The rows under their headings; what is too long for a row stands below.
+struct Table {
+    headings: [&'static str; 2],
+    rows: Vec<Row>,
+    below: Vec<String>,
+}
+
+impl Table {
+    fn new(headings: [&'static str; 2]) -> Self {
+        Self { headings, rows: Vec::new(), below: Vec::new() }
+    }
+
+    /// Adds a device; a failure's error goes below.
+    fn add(&mut self, device: Device, outcome: &dyn Display, error: Option<&Error>) -> &mut Row {
+        let outcome = match error {
+            Some(error) => {
+                self.below.push(format!("device {} failed: {error}", device.ordinal()));
+                "failed".to_owned()
+            }
+            None => outcome.to_string(),
+        };
+        self.rows.push(Row { device, outcome, calls: Vec::new() });
+        let last = self.rows.len() - 1;
+        &mut self.rows[last]
+    }
+}
+
+/// Each call is on a line of its own, the first one beside its device.
+impl Display for Table {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let [outcome, calls] = self.headings;
+        let widths = self.rows.iter().map(|row| row.outcome.len());
+        let width = widths.max().unwrap_or(0).max(outcome.len());
+        let line = |device: &str, uuid: &str, outcome: &str, call: &str| {
+            let line = format!("{device:>6}  {uuid:<40}  {outcome:<width$}  {call}");
+            line.trim_end().to_owned()
+        };
+        formatter.write_str(&line("device", "UUID", outcome, calls))?;
+        for Row { device, outcome, calls } in &self.rows {
+            let uuid = device.uuid().map_or_else(|_| "unknown".to_owned(), |uuid| uuid.to_string());
+            let first = calls.first().map_or("", String::as_str);
+            let row = line(&device.ordinal().to_string(), &uuid, outcome, first);
+            write!(formatter, "\n{row}")?;
+            for call in calls.iter().skip(1) {
+                write!(formatter, "\n{}", line("", "", "", call))?;
+            }
+        }
+        for text in &self.below {
+            write!(formatter, "\n{text}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A table: a row for every device with its outcome and its driver calls; below it what became of the
+/// calling thread's current context, where that changed, and every error.
+impl Display for Report {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new(["outcome", "driver calls"]);
+        for line in self.devices() {
+            let (error, releases) = match line.outcome() {
+                Outcome::Failed { error, releases, .. } => (Some(error), *releases),
+                _ => (None, 0),
+            };
+            let row = table.add(line.device(), line.outcome(), error);
+            row.calls = line.calls().map(|call| call.to_string()).collect();
+            if releases > 0 {
+                row.outcome += &format!(" ({releases} released)");
+            }
+        }
+        if *self.current_context() != CurrentContextChange::Unchanged {
+            table.below.insert(0, self.current_context().to_string());
+        }
+        Display::fmt(&table, formatter)
+    }
+}
+
+/// A table: a row for every device with what would be done to it, and below it every error.
+impl Display for Plan {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new(["planned (dry run)", ""]);
+        for (device, planned) in self.devices() {
+            let error = match planned {
+                Planned::Failed(error) => Some(error),
+                _ => None,
+            };
+            table.add(device, planned, error);
+        }
+        Display::fmt(&table, formatter)
+    }
+}
+
+/// One line, such as `device 2: released (cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0), …)`.
+impl Display for DeviceReport<'_> {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        write!(formatter, "device {}: {}", self.ordinal(), self.outcome())?;
+        for (index, call) in self.calls().enumerate() {
+            write!(formatter, "{}{call}", if index == 0 { " (" } else { ", " })?;
+        }
+        formatter.write_str(if self.calls().len() > 0 { ")" } else { "" })
+    }
+}
+
+/// `cuDevicePrimaryCtxRelease_v2: CUDA_SUCCESS (0)`.
+impl Display for Call {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.function, self.code)
+    }
+}
+
+/// As its [`Display`].
+impl fmt::Debug for Report {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(self, formatter)
+    }
+}
+
+/// As its [`Display`].
+impl fmt::Debug for Plan {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(self, formatter)
+    }
+}
+
+/// As its [`Display`].
+impl fmt::Debug for DeviceReport<'_> {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(self, formatter)
+    }
+}
