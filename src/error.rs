@@ -6,6 +6,9 @@ use crate::sys::CUresult;
 
 #[cfg(feature = "serde")]
 mod serialize;
+mod text;
+
+use text::{advice, attempts, dotted, on, origin, parent, visibility};
 
 /// What went wrong, with the C function, the device and the number where a driver call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -218,55 +221,4 @@ impl Error {
             Self::OtherDriver { .. } => "other_driver",
         }
     }
-}
-
-fn on(device: Option<u32>) -> String {
-    device.map_or_else(String::new, |ordinal| format!(" on device {ordinal}"))
-}
-
-fn advice(call: &str, code: CUresult) -> String {
-    let remedy = match (call, code) {
-        ("cuInit", CUresult::CUDA_ERROR_UNKNOWN) => Some(
-            "see that the kernel modules nvidia and nvidia_uvm are loaded and, in a container, that \
-             the device nodes /dev/nvidia* are there; dmesg may tell more",
-        ),
-        (_, code) => code.remedy(),
-    };
-    remedy.map_or_else(String::new, |remedy| format!("; {remedy}"))
-}
-
-fn attempts(tried: &[Attempt]) -> String {
-    let lines = tried.iter().map(|Attempt { library, reason }| {
-        let library = library.display().to_string();
-        // The loader usually begins with the name itself.
-        match reason.starts_with(&library) {
-            true => reason.clone(),
-            false => format!("{library}: {reason}"),
-        }
-    });
-    lines.collect::<Vec<_>>().join("; ")
-}
-
-/// Where the driver comes from, for those who did not name a file of their own.
-fn origin(tried: &[Attempt]) -> &'static str {
-    match tried.iter().any(|attempt| attempt.library == Path::new("libcuda.so.1")) {
-        true => {
-            "; libcuda.so.1 comes with NVIDIA's driver, not with the CUDA toolkit: install the \
-             driver, or in a container ask for the GPU (for instance docker run --gpus all)"
-        }
-        false => "",
-    }
-}
-
-fn visibility(visible_devices: Option<&str>) -> String {
-    visible_devices.map_or_else(String::new, |value| format!(" (CUDA_VISIBLE_DEVICES={value:?})"))
-}
-
-fn parent(process: Option<u32>) -> String {
-    process.map_or_else(String::new, |process| format!(" (in process {process})"))
-}
-
-/// `12.9` for 12090.
-pub(crate) fn dotted(version: i32) -> String {
-    format!("{}.{}", version / 1000, version % 1000 / 10)
 }

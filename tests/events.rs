@@ -6,7 +6,7 @@ mod support;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
-use cuda_primary_context::{Device, PrimaryContext, PrimaryContextGuard};
+use cuda_primary_context::{Device, PrimaryContext, PrimaryContextGuard, TRACING_TARGET};
 use simulated_libcuda::Fault;
 use support::machine;
 use tracing::field::{Field, Visit};
@@ -33,8 +33,9 @@ impl Subscriber for Listener {
     }
 
     fn event(&self, event: &Event<'_>) {
-        // Takes the driver's lock: an event sent under it would never come back.
-        self.device.handles().expect("this process was not forked");
+        assert_eq!(event.metadata().target(), TRACING_TARGET);
+        // Waits for a sweep of the device: an event sent during one would never come back.
+        drop(PrimaryContext::retain_if_active(self.device).expect("this process was not forked"));
         let mut line = Line(event.metadata().level().to_string());
         event.record(&mut line);
         self.lines.lock().unwrap().push(line.0);
@@ -78,7 +79,7 @@ fn every_device_of_a_release_is_told_of() {
         "INFO message=primary context still held by others device=4 outcome=\"still_active\" \
          releases=1",
         "WARN message=primary context not released device=5 outcome=\"failed\" code=999 \
-         error=cuDevicePrimaryCtxRelease_v2 on device 5 answered CUDA_ERROR_UNKNOWN (999)",
+         releases=0 active=true error=cuDevicePrimaryCtxRelease_v2 on device 5 answered CUDA_ERROR_UNKNOWN (999)",
         "INFO message=the thread's current context was switched from=0 to=1",
     ];
     assert_eq!(told, expected);

@@ -2,13 +2,10 @@
 
 mod support;
 
-use std::path::Path;
-
 use cuda_primary_context::sys::CUresult;
-use cuda_primary_context::{
-    Attempt, Driver, Error, Outcome, Planned, PrimaryContext, PrimaryContextGuard,
-};
-use support::{Machine, machine};
+use cuda_primary_context::{Attempt, Error, Outcome, Planned, PrimaryContext, PrimaryContextGuard};
+use simulated_libcuda::Fault;
+use support::{Machine, machine, releases_up_to};
 
 /// The device as it is shown inside others.
 fn shown(machine: &Machine, ordinal: u32) -> String {
@@ -43,6 +40,83 @@ fn handles_show_their_device_and_driver() {
     );
 }
 
+/// The text without the devices' ids, which are the machine's.
+fn without_ids(machine: &Machine, text: &str) -> String {
+    machine.driver.devices().fold(text.to_owned(), |text, device| {
+        text.replace(&device.uuid().unwrap().to_string(), &format!("GPU-{}", device.ordinal()))
+    })
+}
+
+#[test]
+fn report_reads_as_a_table() {
+    let machine = machine(4);
+    machine.stray(&[1, 0, 3, 0]);
+    machine.simulator.set_current(Some(0));
+    let fault = Fault::of("cuDevicePrimaryCtxRelease_v2", 2).device(2).code(719).refused().once();
+    machine.simulator.inject(fault);
+    let policy = releases_up_to(2).keep([machine.device(3)]);
+    let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
+    let report = without_ids(&machine, &guard.report().to_string());
+    let report: Vec<String> = report.lines().map(squeezed).collect();
+    let ok = "CUDA_SUCCESS (0)";
+    let expected = [
+        "device UUID outcome driver calls".to_owned(),
+        format!("0 GPU-0 released cuDevicePrimaryCtxGetState: {ok}"),
+        format!("cuCtxGetCurrent: {ok}"),
+        format!("cuCtxGetDevice: {ok}"),
+        format!("cuCtxSetCurrent: {ok}"),
+        format!("cuDevicePrimaryCtxRelease_v2: {ok}"),
+        format!("cuDevicePrimaryCtxGetState: {ok}"),
+        format!("cuCtxGetApiVersion: CUDA_ERROR_INVALID_CONTEXT (201)"),
+        format!("1 GPU-1 kept cuDevicePrimaryCtxRetain: {ok}"),
+        format!("2 GPU-2 failed (1 released) cuDevicePrimaryCtxGetState: {ok}"),
+        format!("cuCtxGetCurrent: {ok}"),
+        format!("cuCtxGetDevice: {ok}"),
+        format!("cuDevicePrimaryCtxRelease_v2: {ok}"),
+        format!("cuDevicePrimaryCtxGetState: {ok}"),
+        "cuDevicePrimaryCtxRelease_v2: CUDA_ERROR_LAUNCH_FAILED (719)".to_owned(),
+        format!("cuDevicePrimaryCtxGetState: {ok}"),
+        "3 GPU-3 left alone (policy)".to_owned(),
+        "this thread's current context was switched: that of device 0 is destroyed".to_owned(),
+        "device 2 failed: cuDevicePrimaryCtxRelease_v2 on device 2 answered \
+         CUDA_ERROR_LAUNCH_FAILED (719)"
+            .to_owned(),
+    ];
+    assert_eq!(report, expected);
+    assert_eq!(format!("{:?}", guard.report()), guard.report().to_string());
+    let line = guard.report().devices().nth(1).unwrap();
+    assert_eq!(line.to_string(), format!("device 1: kept (cuDevicePrimaryCtxRetain: {ok})"));
+    assert_eq!(format!("{line:?}"), line.to_string());
+    let untouched = guard.report().devices().nth(3).unwrap();
+    assert_eq!(untouched.to_string(), "device 3: left alone (policy)");
+}
+
+/// A line with one space wherever there are more.
+fn squeezed(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn plan_reads_as_a_table() {
+    let machine = machine(3);
+    machine.stray(&[1, 0, 1]);
+    let fault = Fault::of("cuDevicePrimaryCtxGetState", 1).device(2).code(719).refused().once();
+    machine.simulator.inject(fault);
+    let plan = releases_up_to(2).plan(machine.device(1)).unwrap();
+    let text = without_ids(&machine, &plan.to_string());
+    let lines: Vec<String> = text.lines().map(squeezed).collect();
+    let expected = [
+        "device UUID planned (dry run)",
+        "0 GPU-0 release (up to 2 times)",
+        "1 GPU-1 keep",
+        "2 GPU-2 failed",
+        "device 2 failed: cuDevicePrimaryCtxGetState on device 2 answered \
+         CUDA_ERROR_LAUNCH_FAILED (719)",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(format!("{plan:?}"), plan.to_string());
+}
+
 #[test]
 fn uuid_reads_as_its_bytes() {
     let machine = machine(2);
@@ -70,108 +144,51 @@ fn audit_says_how_many_devices_are_left() {
 fn outcomes_and_plans_read_as_words() {
     let error = Error::NoSuchDevice { ordinal: 7, count: 2 };
     for (outcome, kind, text) in [
-        (Outcome::Kept, "kept", "kept".to_owned()),
+        (Outcome::Kept { retained: true }, "kept", "kept".to_owned()),
+        (Outcome::Kept { retained: false }, "kept", "left alone (policy)".to_owned()),
         (Outcome::AlreadyInactive, "already_inactive", "already inactive".to_owned()),
         (Outcome::Released { releases: 1 }, "released", "released".to_owned()),
         (Outcome::Released { releases: 2 }, "released", "released (2 times)".to_owned()),
         (Outcome::StillActive { releases: 1 }, "still_active", "still active (1 released)".into()),
+        (Outcome::HeldHere { handles: 1 }, "held_here", "held here (1 handle)".to_owned()),
         (Outcome::HeldHere { handles: 3 }, "held_here", "held here (3 handles)".to_owned()),
-        (Outcome::Failed(error.clone()), "failed", format!("failed: {error}")),
+        (
+            Outcome::HeldByGreenContext { releases: 0 },
+            "held_by_green_context",
+            "held by a green context".to_owned(),
+        ),
+        (
+            Outcome::HeldByGreenContext { releases: 2 },
+            "held_by_green_context",
+            "held by a green context (2 released)".to_owned(),
+        ),
     ] {
         assert_eq!((outcome.kind(), outcome.to_string()), (kind, text));
     }
     for (planned, kind, text) in [
-        (Planned::Keep, "keep", "keep".to_owned()),
+        (Planned::Keep { retain: true }, "keep", "keep".to_owned()),
+        (Planned::Keep { retain: false }, "keep", "leave alone (policy)".to_owned()),
         (Planned::AlreadyInactive, "already_inactive", "already inactive".to_owned()),
         (Planned::Release { at_most: 1 }, "release", "release".to_owned()),
         (Planned::Release { at_most: 4 }, "release", "release (up to 4 times)".to_owned()),
-        (Planned::HeldHere { handles: 1 }, "held_here", "held here (1 handles)".to_owned()),
+        (Planned::HeldHere { handles: 1 }, "held_here", "held here (1 handle)".to_owned()),
+        (Planned::LeaveActive, "leave_active", "leave active (no release allowed)".to_owned()),
         (Planned::Failed(error.clone()), "failed", format!("failed: {error}")),
     ] {
         assert_eq!((planned.kind(), planned.to_string()), (kind, text));
     }
 }
 
-/// An error's kind, C function, device and code.
-type Told = (&'static str, Option<&'static str>, Option<u32>, Option<u32>);
-
-/// What an error says of itself, in the order of its variants.
-#[test]
-fn errors_name_call_device_code_and_remedy() {
-    let library: Box<Path> = Path::new("/opt/libcuda.so.1").into();
-    let code = CUresult::CUDA_ERROR_INVALID_CONTEXT;
-    let attempt = |library: &str, reason: &str| Attempt {
-        library: library.into(),
-        reason: reason.to_owned(),
-    };
-    let found = [
-        Error::Driver { call: "cuDevicePrimaryCtxRelease_v2", device: Some(3), code },
-        Error::Driver { call: "cuInit", device: None, code: CUresult(777_777) },
-        Error::LibraryNotFound { tried: vec![attempt("/a/libcuda.so.1", "no such file")] },
-        Error::NotADriver { library: library.clone(), missing: "cuInit".into() },
-        Error::DriverTooOld {
-            library: library.clone(),
-            symbol: "cuX".into(),
-            driver: 10010,
-            introduced: 11040,
-        },
-        Error::FunctionMissing {
-            library: library.clone(),
-            symbol: "cuX".into(),
-            driver: 12090,
-            introduced: 11040,
-        },
-        Error::StubLibrary { library: library.clone() },
-        Error::NoDevice { library: library.clone(), visible_devices: Some("7".into()) },
-        Error::NoDevice { library, visible_devices: None },
-        Error::ForkedAfterInit { initialised_in: Some(42) },
-        Error::ForkedAfterInit { initialised_in: None },
-        Error::NoSuchDevice { ordinal: 7, count: 2 },
-        Error::OtherDriver { ordinal: 5 },
-    ];
-    let release = "cuDevicePrimaryCtxRelease_v2";
-    let expected: [(Told, &str); 13] = [
-        (
-            ("driver", Some(release), Some(3), Some(201)),
-            " on device 3 answered CUDA_ERROR_INVALID_C",
-        ),
-        (("driver", Some("cuInit"), None, Some(777_777)), "does not know (777777)"),
-        (("library_not_found", None, None, None), "(/a/libcuda.so.1: no such file)"),
-        (
-            ("not_a_driver", None, None, None),
-            "/opt/libcuda.so.1 is no CUDA driver: it has no cuInit",
-        ),
-        (
-            ("driver_too_old", None, None, None),
-            "is for CUDA 10.1, and the function came with CUDA 11.4",
-        ),
-        (("function_missing", None, None, None), "came with CUDA 11.4, although it says"),
-        (("stub_library", Some("cuInit"), None, Some(34)), "take its folder off LD_LIBRARY_PATH"),
-        (("no_device", Some("cuInit"), None, Some(100)), "(CUDA_VISIBLE_DEVICES=\"7\"); check"),
-        (("no_device", Some("cuInit"), None, Some(100)), "no device; check CUDA_VISIBLE_DEVICES"),
-        (("forked_after_init", None, None, Some(3)), "initialised (in process 42); the driver"),
-        (("forked_after_init", None, None, Some(3)), "initialised; the driver refuses every call"),
-        (("no_such_device", None, Some(7), None), "no device 7: the driver shows this process 2,"),
-        (("other_driver", None, Some(5), None), "device 5 belongs to another driver"),
-    ];
-    assert_eq!(found.len(), expected.len());
-    for (error, (expected, part)) in found.iter().zip(expected) {
-        let told = (error.kind(), error.call(), error.device(), error.code().map(|code| code.0));
-        assert_eq!(told, expected);
-        assert!(error.to_string().contains(part), "{error}");
-    }
-}
-
 #[test]
 fn codes_with_something_to_do_about_them_say_what() {
     let remedies = [
-        (2, "some hundred MiB"),
+        (2, "several hundred MiB"),
         (3, "spawn or exec"),
         (4, "before main returns"),
         (34, "LD_LIBRARY_PATH"),
         (46, "exclusive compute mode"),
         (100, "CUDA_VISIBLE_DEVICES"),
-        (201, "no reference left to release"),
+        (201, "no reference left"),
         (304, "the operating system"),
         (708, "before the first retain"),
         (709, "make a live one current"),
@@ -193,10 +210,7 @@ fn codes_with_something_to_do_about_them_say_what() {
 /// The loader mostly begins its reason with the name that it was asked for; it is not said twice.
 #[test]
 fn every_library_that_was_tried_is_named_once() {
-    let attempt = |library: &str, reason: &str| Attempt {
-        library: library.into(),
-        reason: reason.to_owned(),
-    };
+    let attempt = |library: &str, reason: &str| Attempt::new(library, reason);
     let tried = vec![
         attempt("libcuda.so.1", "libcuda.so.1: cannot open shared object file"),
         attempt("/usr/lib/wsl/lib/libcuda.so.1", "wrong ELF class"),
@@ -209,22 +223,4 @@ fn every_library_that_was_tried_is_named_once() {
     let tried = vec![attempt("/home/me/libcuda.so.1", "no such file")];
     let text = Error::LibraryNotFound { tried }.to_string();
     assert!(!text.contains("comes with NVIDIA's driver"), "whoever names a file knows: {text}");
-}
-
-#[test]
-fn simulated_driver_is_known_by_a_function_that_others_lack() {
-    let machine = machine(1);
-    assert!(machine.driver.is_simulated());
-    // The same library without that function's name: as good as any other driver.
-    let mut library = std::fs::read(machine.simulator.path()).unwrap();
-    let name = b"\0simulated_cuda_version\0";
-    let found = library.windows(name.len()).position(|window| window == name).unwrap();
-    library[found + 1] = b'S';
-    let folder = std::env::temp_dir().join(format!("other-driver-{}", std::process::id()));
-    std::fs::create_dir(&folder).unwrap();
-    let path = folder.join("libcuda.so.1");
-    std::fs::write(&path, library).unwrap();
-    let driver = Driver::load_from(&path);
-    std::fs::remove_dir_all(&folder).unwrap();
-    assert!(!driver.unwrap().is_simulated());
 }

@@ -2,10 +2,10 @@
 
 mod support;
 
-use cuda_primary_context::sys::{CUctx_flags, CUresult};
+use cuda_primary_context::sys::{CUcontext, CUctx_flags, CUresult, functions};
 use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::Fault;
-use support::{machine, outcomes};
+use support::{Machine, machine, outcomes};
 
 const RETAIN: &str = "cuDevicePrimaryCtxRetain";
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
@@ -88,17 +88,79 @@ fn failed_release_hands_the_handle_back() {
     let machine = machine(1);
     let context = PrimaryContext::retain(machine.device(0)).unwrap();
     machine.simulator.inject(Fault::of(RELEASE, 1).code(999).refused().once());
-    let (error, context) = context.release().unwrap_err();
-    assert_eq!(error.code(), Some(CUresult::CUDA_ERROR_UNKNOWN));
+    let raw = context.as_raw();
+    let failed = context.release().unwrap_err();
+    assert_eq!(failed.error().code(), Some(CUresult::CUDA_ERROR_UNKNOWN));
+    assert_eq!(failed.handle().map(PrimaryContext::as_raw), Some(raw));
+    let context = failed.into_parts().1.expect("the reference is still there");
+    assert_eq!((context.device(), context.as_raw()), (machine.device(0), raw));
     assert_eq!((machine.references()[0], machine.device(0).handles()), (1, Ok(1)));
     context.release().unwrap();
     assert_eq!((machine.references()[0], machine.device(0).handles()), (0, Ok(0)));
     assert_eq!(machine.simulator.count(RELEASE), 2, "once refused, once done");
 }
 
+/// As `?` does it in a function that answers an [`Error`].
+fn release(context: PrimaryContext) -> Result<(), Error> {
+    Ok(context.release()?)
+}
+
+#[test]
+fn giving_up_on_a_failed_release_does_not_release_again() {
+    for give_up in [
+        |context: PrimaryContext| drop(context.release()),
+        |context| {
+            let error = release(context).unwrap_err();
+            assert_eq!(error.code(), Some(CUresult::CUDA_ERROR_UNKNOWN));
+        },
+    ] {
+        let machine = machine(1);
+        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        machine.simulator.inject(Fault::of(RELEASE, 1).code(999).refused().once());
+        give_up(context);
+        assert_eq!(machine.simulator.count(RELEASE), 1);
+        assert_eq!((machine.references()[0], machine.device(0).handles()), (1, Ok(0)));
+        assert_eq!(machine.driver.unreleased(), 1);
+    }
+}
+
+#[test]
+fn error_of_a_release_is_an_error_with_its_source() {
+    let machine = machine(1);
+    let context = PrimaryContext::retain(machine.device(0)).unwrap();
+    machine.simulator.inject(Fault::of(RELEASE, 1).code(999).refused().once());
+    let failed: Box<dyn std::error::Error> = Box::new(context.release().unwrap_err());
+    assert_eq!(failed.to_string(), "the primary context was not released");
+    let source = failed.source().expect("it has a source").to_string();
+    assert_eq!(
+        source,
+        "cuDevicePrimaryCtxRelease_v2 on device 0 answered CUDA_ERROR_UNKNOWN (999)"
+    );
+    assert_eq!(format!("{failed:?}"), format!("{failed}: {source}"));
+}
+
+/// The release took place and reported an earlier failure: the context is inactive, so that nobody
+/// holds a reference, and no handle is given back that would take somebody else's later.
+#[test]
+fn handle_of_a_context_that_is_gone_does_not_come_back() {
+    let machine = machine(1);
+    for code in [201, 700] {
+        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        machine.simulator.inject(Fault::of(RELEASE, 1).code(code).done_then_reported().once());
+        let failed = context.release().unwrap_err();
+        assert!(failed.handle().is_none());
+        assert_eq!(failed.to_string(), "the primary context is gone, and its release failed");
+        assert_eq!(failed.into_parts().0.code(), Some(CUresult(code)));
+        assert_eq!(machine.device(0).handles(), Ok(0));
+        assert_eq!((machine.references()[0], machine.driver.unreleased()), (0, 0));
+    }
+}
+
 #[test]
 fn drop_counts_what_it_could_not_give_back() {
     let machine = machine(1);
+    // Another reference keeps the context active: what a failed release leaves can be told apart.
+    machine.stray(&[1]);
     for (code, counted) in [(3, 0), (4, 0), (201, 0), (999, 1), (777_777, 2)] {
         let context = PrimaryContext::retain(machine.device(0)).unwrap();
         machine.simulator.inject(Fault::of(RELEASE, 1).code(code).refused().once());
@@ -170,6 +232,60 @@ fn scope_that_cannot_be_entered_or_left_says_so() {
     machine.simulator.inject(Fault::of("cuCtxPopCurrent_v2", 1).code(700).refused().once());
     let error = scope.leave().unwrap_err();
     assert_eq!((error.call(), error.code()), (Some("cuCtxPopCurrent_v2"), Some(CUresult(700))));
+}
+
+fn set_current(machine: &Machine, context: CUcontext) {
+    let set_current = machine.driver.function(functions::cuCtxSetCurrent_v4000).unwrap();
+    // SAFETY: the handle is that of a living context.
+    assert!(unsafe { set_current(context) }.is_success());
+}
+
+/// The devices whose contexts are on the thread's stack, from the bottom.
+fn on_the_stack(machine: &Machine) -> Vec<u32> {
+    machine.simulator.stack().iter().map(|entry| entry.device).collect()
+}
+
+#[test]
+fn scopes_dropped_out_of_order_leave_the_others_context_current() {
+    let machine = machine(2);
+    let (first, second) = (machine.device(0), machine.device(1));
+    let first = PrimaryContext::retain(first).unwrap();
+    let second = PrimaryContext::retain(second).unwrap();
+    let outer = first.make_current().unwrap();
+    let inner = second.make_current().unwrap();
+    let error = outer.leave().unwrap_err();
+    assert_eq!((error.kind(), error.device()), ("not_current", Some(0)));
+    assert_eq!(on_the_stack(&machine), [0, 1], "what was popped is back");
+    inner.leave().unwrap();
+    assert_eq!(on_the_stack(&machine), [0], "the outer scope's context stays");
+}
+
+#[test]
+fn forgotten_scope_stays_on_the_stack() {
+    let machine = machine(2);
+    let first = PrimaryContext::retain(machine.device(0)).unwrap();
+    let second = PrimaryContext::retain(machine.device(1)).unwrap();
+    let outer = first.make_current().unwrap();
+    std::mem::forget(second.make_current().unwrap());
+    let error = outer.leave().unwrap_err();
+    assert_eq!((error.kind(), error.device()), ("not_current", Some(0)));
+    assert_eq!(on_the_stack(&machine), [0, 1]);
+}
+
+#[test]
+fn foreign_context_made_current_inside_a_scope_is_left_there() {
+    for by_drop in [false, true] {
+        let machine = machine(2);
+        let first = PrimaryContext::retain(machine.device(0)).unwrap();
+        let second = PrimaryContext::retain(machine.device(1)).unwrap();
+        let scope = first.make_current().unwrap();
+        set_current(&machine, second.as_raw());
+        match by_drop {
+            true => drop(scope),
+            false => assert_eq!(scope.leave().unwrap_err().kind(), "not_current"),
+        }
+        assert_eq!(on_the_stack(&machine), [1]);
+    }
 }
 
 #[test]

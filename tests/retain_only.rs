@@ -4,14 +4,17 @@ mod support;
 
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{
-    CurrentContextChange, Error, Outcome, Planned, PrimaryContext, PrimaryContextGuard,
-    StaleRelease,
+    Error, Outcome, PrimaryContext, PrimaryContextGuard, Report, StaleRelease,
 };
-use simulated_libcuda::{Fault, Knob};
-use support::{machine, outcomes};
+use simulated_libcuda::Fault;
+use support::{machine, outcomes, releases_up_to};
 
 const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
+const GET_CURRENT: &str = "cuCtxGetCurrent";
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
+
+const KEPT: Outcome = Outcome::Kept { retained: true };
+const LEFT_ALONE: Outcome = Outcome::Kept { retained: false };
 
 fn released(releases: u32) -> Outcome {
     Outcome::Released { releases }
@@ -22,10 +25,10 @@ fn releases_the_stale_and_keeps_the_one() {
     let machine = machine(4);
     machine.stray(&[1, 0, 1, 0]);
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    let expected = [released(1), Outcome::Kept, released(1), Outcome::AlreadyInactive];
+    let expected = [released(1), KEPT, released(1), Outcome::AlreadyInactive];
     assert_eq!(outcomes(&guard), expected);
     assert_eq!(machine.references(), [0, 1, 0, 0]);
-    assert_eq!(guard.report().into_result(), Ok(()));
+    assert_eq!(guard.report().check(), Ok(()));
     drop(guard);
     assert_eq!(machine.references(), [0, 0, 0, 0]);
 }
@@ -53,7 +56,7 @@ fn calls_nothing_else_on_other_devices() {
 fn reports_every_call_of_every_device() {
     let machine = machine(4);
     machine.stray(&[2, 0, 1, 0]);
-    let policy = StaleRelease::new().releases_up_to(2);
+    let policy = releases_up_to(2);
     let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
     let calls: Vec<Vec<&str>> = guard
         .report()
@@ -61,7 +64,7 @@ fn reports_every_call_of_every_device() {
         .map(|device| device.calls().map(|call| call.function).collect())
         .collect();
     let expected = [
-        vec![GET_STATE, RELEASE, GET_STATE, RELEASE, GET_STATE],
+        vec![GET_STATE, GET_CURRENT, RELEASE, GET_STATE, RELEASE, GET_STATE],
         vec!["cuDevicePrimaryCtxRetain"],
         vec![GET_STATE, RELEASE, GET_STATE],
         vec![GET_STATE],
@@ -76,7 +79,7 @@ fn one_release_may_leave_a_device_active() {
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     assert_eq!(outcomes(&guard)[0], Outcome::StillActive { releases: 1 });
     assert_eq!(machine.references(), [2, 1]);
-    assert_eq!(guard.report().into_result(), Ok(()), "that is no failure");
+    assert_eq!(guard.report().check(), Ok(()), "that is no failure");
 }
 
 #[test]
@@ -89,7 +92,7 @@ fn releases_up_to_the_bound_and_no_further() {
     ] {
         let machine = machine(2);
         machine.stray(&[held, 0]);
-        let policy = StaleRelease::new().releases_up_to(bound);
+        let policy = releases_up_to(bound);
         let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
         assert_eq!(outcomes(&guard)[0], expected, "bound {bound}");
         assert_eq!(machine.references()[0], left, "bound {bound}");
@@ -130,7 +133,7 @@ fn kept_devices_are_not_touched() {
     let policy = StaleRelease::new().keep([machine.device(2)]);
     let calls = machine.calls_of(|| {
         let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
-        assert_eq!(outcomes(&guard), [released(1), Outcome::Kept, Outcome::Kept]);
+        assert_eq!(outcomes(&guard), [released(1), KEPT, LEFT_ALONE]);
     });
     assert!(!calls.iter().any(|call| call.ends_with("@2")), "{calls:?}");
     assert_eq!(machine.references(), [0, 0, 1]);
@@ -166,24 +169,72 @@ fn failed_retain_touches_nothing() {
     assert_eq!(machine.references(), [1, 0]);
 }
 
-#[test]
-fn one_failing_device_hides_nothing() {
-    for function in [GET_STATE, RELEASE] {
-        let machine = machine(4);
-        machine.stray(&[1, 0, 1, 1]);
-        let fault = Fault::of(function, 1).device(2).code(719).refused().from_then_on();
-        machine.simulator.inject(fault);
-        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-        let failure = Error::Driver { call: function, device: Some(2), code: CUresult(719) };
-        let expected = [released(1), Outcome::Kept, Outcome::Failed(failure.clone()), released(1)];
-        assert_eq!(outcomes(&guard), expected);
-        assert_eq!(guard.report().into_result(), Err(failure));
-        let failing = guard.report().devices().nth(2).unwrap();
-        let last = failing.calls().last().unwrap();
-        assert_eq!((last.function, last.code), (function, CUresult(719)));
+/// The function and code of every call made for a device.
+fn calls(report: &Report, ordinal: usize) -> Vec<(&'static str, u32)> {
+    let line = report.devices().nth(ordinal).unwrap();
+    line.calls().map(|call| (call.function, call.code.0)).collect()
+}
+
+/// The error, the releases and what is known of the state, of a device that failed.
+fn failure(guard: &PrimaryContextGuard, ordinal: usize) -> (Error, u32, Option<bool>) {
+    match &outcomes(guard)[ordinal] {
+        Outcome::Failed { error, releases, active, .. } => (error.clone(), *releases, *active),
+        outcome => panic!("device {ordinal} did not fail: {outcome}"),
     }
 }
 
+#[test]
+fn one_failing_device_hides_nothing() {
+    for (function, active) in [(GET_STATE, None), (RELEASE, Some(true))] {
+        let machine = machine(4);
+        machine.stray(&[1, 0, 1, 1]);
+        let fault = Fault::of(function, 1).device(2).code(719).refused().once();
+        machine.simulator.inject(fault);
+        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+        let error = Error::Driver { call: function, device: Some(2), code: CUresult(719) };
+        assert_eq!(failure(&guard, 2), (error.clone(), 0, active));
+        assert_eq!(outcomes(&guard)[..2], [released(1), KEPT]);
+        assert_eq!(outcomes(&guard)[3], released(1));
+        assert_eq!(guard.report().check(), Err(error));
+        let calls = calls(guard.report(), 2);
+        assert!(calls.contains(&(function, 719)), "{calls:?}");
+        assert_eq!(machine.references(), [0, 1, 1, 0]);
+    }
+}
+
+/// A call may act and then report an earlier failure: the line says what is so now.
+#[test]
+fn state_after_a_failed_release_is_told() {
+    let machine = machine(3);
+    machine.stray(&[1, 0, 2]);
+    for device in [0, 2] {
+        let fault = Fault::of(RELEASE, 1).device(device).code(700).done_then_reported().once();
+        machine.simulator.inject(fault);
+    }
+    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+    let error = |device| Error::Driver { call: RELEASE, device: Some(device), code: CUresult(700) };
+    assert_eq!(failure(&guard, 0), (error(0), 0, Some(false)));
+    assert_eq!(failure(&guard, 2), (error(2), 0, Some(true)));
+    let expected = [(GET_STATE, 0), (GET_CURRENT, 0), (RELEASE, 700), (GET_STATE, 0)];
+    assert_eq!(calls(guard.report(), 0), expected);
+}
+
+#[test]
+fn failure_after_releases_says_how_many() {
+    let machine = machine(2);
+    machine.stray(&[5, 0]);
+    machine.simulator.inject(Fault::of(RELEASE, 3).code(700).refused().once());
+    let policy = releases_up_to(4);
+    let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
+    let error = Error::Driver { call: RELEASE, device: Some(0), code: CUresult(700) };
+    assert_eq!(failure(&guard, 0), (error, 2, Some(true)));
+    assert_eq!(outcomes(&guard)[0].releases(), 2);
+    assert_eq!(machine.references()[0], 3);
+    let text = outcomes(&guard)[0].to_string();
+    assert!(text.starts_with("failed (2 released): cuDevicePrimaryCtxRelease_v2 on dev"), "{text}");
+}
+
+/// 201 says that there was no reference to take; whether the context is gone, the state says.
 #[test]
 fn somebody_faster_is_no_failure() {
     let machine = machine(2);
@@ -191,150 +242,80 @@ fn somebody_faster_is_no_failure() {
     machine.simulator.inject(Fault::of(RELEASE, 1).code(201).done_then_reported().once());
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     assert_eq!(outcomes(&guard)[0], Outcome::AlreadyInactive);
-    let line = guard.report().devices().next().unwrap();
-    let calls: Vec<_> = line.calls().map(|call| (call.function, call.code.0)).collect();
-    assert_eq!(calls, [(GET_STATE, 0), (RELEASE, 201)]);
+    assert_eq!(
+        calls(guard.report(), 0),
+        [(GET_STATE, 0), (GET_CURRENT, 0), (RELEASE, 201), (GET_STATE, 0)]
+    );
 }
 
 #[test]
-fn thread_on_a_stale_context_is_moved_to_the_kept_one() {
-    let machine = machine(3);
-    machine.stray(&[1, 0, 1]);
-    machine.simulator.set_current(Some(0));
+fn refused_release_of_an_active_context_is_a_failure() {
+    let machine = machine(2);
+    machine.stray(&[1, 0]);
+    machine.simulator.inject(Fault::of(RELEASE, 1).code(201).refused().once());
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    let switched = CurrentContextChange::Switched { from: Some(machine.device(0)) };
-    assert_eq!(guard.report().current_context(), switched);
-    assert!(guard.report().current_context_switched());
-    let stack = machine.simulator.stack();
-    assert_eq!(stack.len(), 1);
-    assert_eq!((stack[0].device, stack[0].alive), (1, true));
+    let error = Error::Driver { call: RELEASE, device: Some(0), code: CUresult(201) };
+    assert_eq!(failure(&guard, 0), (error.clone(), 0, Some(true)));
+    assert_eq!(guard.report().check(), Err(error));
+    assert!(machine.simulator.is_active(0));
 }
 
+/// Two references: the second release finds that somebody took the last one.
 #[test]
-fn thread_elsewhere_is_left_alone() {
-    for current in [None, Some(1), Some(2)] {
-        let machine = machine(3);
-        machine.stray(&[1, 1, 1]);
-        machine.simulator.set_current(current);
-        let before = machine.simulator.stack();
-        let policy = StaleRelease::new().keep([machine.device(2)]);
-        let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
-        assert_eq!(guard.report().current_context(), CurrentContextChange::Unchanged);
-        assert!(!guard.report().current_context_switched());
-        assert_eq!(machine.simulator.stack(), before, "current {current:?}");
-    }
-}
-
-#[test]
-fn thread_gets_its_context_back_if_the_device_stays_active() {
+fn somebody_faster_after_a_release_is_told_as_released() {
     let machine = machine(2);
     machine.stray(&[2, 0]);
-    machine.simulator.set_current(Some(0));
-    let before = machine.simulator.stack();
-    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    assert_eq!(outcomes(&guard)[0], Outcome::StillActive { releases: 1 });
-    assert_eq!(guard.report().current_context(), CurrentContextChange::Unchanged);
-    assert_eq!(machine.simulator.stack(), before);
+    machine.simulator.inject(Fault::of(RELEASE, 2).code(201).done_then_reported().once());
+    let policy = releases_up_to(3);
+    let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
+    assert_eq!(outcomes(&guard)[0], released(1));
 }
 
 #[test]
-fn thread_on_a_destroyed_context_is_left_alone_if_its_device_is_known() {
-    let machine = machine(3);
-    machine.simulator.set_knob(Knob::GetDeviceOnDead, 0);
-    machine.stray(&[1, 0, 1]);
-    machine.simulator.set_current(Some(2));
-    machine.simulator.foreign_release(2);
-    let before = machine.simulator.stack();
-    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    assert_eq!(outcomes(&guard), [released(1), Outcome::Kept, Outcome::AlreadyInactive]);
-    assert_eq!(guard.report().current_context(), CurrentContextChange::Unchanged);
-    assert_eq!(machine.simulator.stack(), before);
+fn run_without_a_device_to_keep_retains_nothing() {
+    let machine = machine(4);
+    machine.stray(&[1, 2, 1, 0]);
+    let held = PrimaryContext::retain(machine.device(2)).unwrap();
+    let policy = StaleRelease::new().keep([machine.device(0)]);
+    let plan = policy.plan_run(machine.driver).unwrap();
+    assert_eq!((plan.kept(), plan.driver()), (None, machine.driver));
+    let mut report = None;
+    let calls = machine.calls_of(|| report = Some(policy.run(machine.driver).unwrap()));
+    let report = report.unwrap();
+    assert!(!calls.iter().any(|call| call.starts_with("cuDevicePrimaryCtxRetain")), "{calls:?}");
+    assert_eq!((report.kept(), report.driver()), (None, machine.driver));
+    let outcomes: Vec<Outcome> = report.devices().map(|line| line.outcome().clone()).collect();
+    let still_active = Outcome::StillActive { releases: 1 };
+    let here = Outcome::HeldHere { handles: 1 };
+    assert_eq!(outcomes, [LEFT_ALONE, still_active, here, Outcome::AlreadyInactive]);
+    assert_eq!(machine.references(), [1, 1, 2, 0]);
+    drop(held);
 }
 
 #[test]
-fn thread_on_a_destroyed_context_of_no_known_device_is_moved_before_a_release() {
-    for code in [201, 709] {
-        let machine = machine(3);
-        machine.stray(&[1, 0, 1]);
-        machine.simulator.set_current(Some(2));
-        machine.simulator.foreign_release(2);
-        machine.simulator.inject(Fault::of("cuCtxGetDevice", 1).code(code).refused().once());
-        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-        assert_eq!(outcomes(&guard), [released(1), Outcome::Kept, Outcome::AlreadyInactive]);
-        let switched = CurrentContextChange::Switched { from: None };
-        assert_eq!(guard.report().current_context(), switched);
-        assert_eq!(machine.simulator.stack()[0].device, 1);
-    }
-}
-
-#[test]
-fn device_is_not_released_under_a_thread_that_cannot_be_moved() {
-    for (function, code) in
-        [("cuCtxGetCurrent", 999), ("cuCtxGetDevice", 999), ("cuCtxSetCurrent", 999)]
-    {
-        let machine = machine(2);
-        machine.stray(&[1, 0]);
-        machine.simulator.set_current(Some(0));
-        machine.simulator.inject(Fault::of(function, 1).code(code).refused().from_then_on());
-        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-        let Outcome::Failed(error) = &outcomes(&guard)[0] else {
-            panic!("{function} failed, and the report says {:?}", outcomes(&guard));
-        };
-        assert_eq!((error.call(), error.code()), (Some(function), Some(CUresult(code))));
-        assert_eq!(machine.references(), [1, 1]);
-        assert_eq!(machine.simulator.stack()[0].device, 0);
-    }
-}
-
-#[test]
-fn context_that_cannot_be_restored_is_an_error() {
-    let machine = machine(2);
-    machine.stray(&[2, 0]);
-    machine.simulator.set_current(Some(0));
-    machine.simulator.inject(Fault::of("cuCtxSetCurrent", 2).code(999).refused().once());
-    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    assert_eq!(outcomes(&guard)[0], Outcome::StillActive { releases: 1 });
-    let error = guard.report().into_result().unwrap_err();
-    assert_eq!(error.call(), Some("cuCtxSetCurrent"));
-    assert_eq!(guard.report().current_context(), CurrentContextChange::NotRestored(error));
-}
-
-#[test]
-fn guard_releases_with_an_answer_and_comes_back_on_failure() {
+fn guard_releases_with_an_answer_and_its_context_comes_back_on_failure() {
     let machine = machine(2);
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+    let raw = guard.context().as_raw();
     machine.simulator.inject(Fault::of(RELEASE, 1).code(999).refused().once());
-    let (error, guard) = guard.release().unwrap_err();
+    let (error, context) = guard.release().unwrap_err().into_parts();
     assert_eq!((error.call(), error.device()), (Some(RELEASE), Some(1)));
-    assert_eq!(guard.device(), machine.device(1));
+    let context = context.expect("the reference is still there");
+    assert_eq!((context.device(), context.as_raw()), (machine.device(1), raw));
     assert_eq!(machine.references(), [0, 1]);
-    guard.release().unwrap();
+    context.release().unwrap();
     assert_eq!(machine.references(), [0, 0]);
 }
 
 #[test]
-fn dry_run_says_what_would_be_done_and_does_nothing() {
-    let machine = machine(6);
-    machine.stray(&[2, 0, 1, 0, 1, 1]);
-    let held = PrimaryContext::retain(machine.device(4)).unwrap();
-    let policy = StaleRelease::new().keep([machine.device(2)]).releases_up_to(3);
-    machine.simulator.inject(Fault::of(GET_STATE, 1).device(5).code(700).refused().once());
-    let before = machine.references();
-    let calls = machine.calls_of(|| {
-        let plan = policy.plan(machine.device(1)).unwrap();
-        let planned: Vec<Planned> = plan.devices().map(|(_, planned)| planned).collect();
-        let failure = Error::Driver { call: GET_STATE, device: Some(5), code: CUresult(700) };
-        let expected = [
-            Planned::Release { at_most: 3 },
-            Planned::Keep,
-            Planned::Keep,
-            Planned::AlreadyInactive,
-            Planned::HeldHere { handles: 1 },
-            Planned::Failed(failure),
-        ];
-        assert_eq!(planned, expected);
-    });
-    assert!(calls.iter().all(|call| call.starts_with(GET_STATE)), "{calls:?}");
-    assert_eq!(machine.references(), before);
-    drop(held);
+fn guard_comes_apart_into_context_and_report() {
+    let machine = machine(2);
+    machine.stray(&[1, 0]);
+    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+    let told = guard.report().to_string();
+    let (context, report) = guard.into_parts();
+    assert_eq!((report.to_string(), report.kept()), (told, Some(context.device())));
+    assert_eq!(machine.references(), [0, 1]);
+    drop(context);
+    assert_eq!(machine.references(), [0, 0]);
 }

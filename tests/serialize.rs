@@ -5,14 +5,14 @@ mod support;
 use cuda_primary_context::{PrimaryContext, PrimaryContextGuard, StaleRelease};
 use serde_json::{Value, json, to_value};
 use simulated_libcuda::Fault;
-use support::{Machine, machine};
+use support::{Machine, machine, releases_up_to};
 
 fn uuid(machine: &Machine, ordinal: u32) -> Value {
     machine.device(ordinal).uuid().unwrap().to_string().into()
 }
 
 fn driver(machine: &Machine) -> Value {
-    json!({ "path": machine.simulator.path(), "version": 13000, "simulated": true })
+    json!({ "path": machine.simulator.path(), "version": 13000 })
 }
 
 fn kept(machine: &Machine) -> Value {
@@ -56,21 +56,38 @@ fn report_has_every_device_with_its_calls() {
     machine.simulator.inject(fault);
     machine.simulator.set_current(Some(0));
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    let released = [done(GET_STATE), done(RELEASE), done(GET_STATE)];
+    let first = [
+        done(GET_STATE),
+        done("cuCtxGetCurrent"),
+        done("cuCtxGetDevice"),
+        done("cuCtxSetCurrent"),
+        done(RELEASE),
+        done(GET_STATE),
+        call("cuCtxGetApiVersion", 201, Some("CUDA_ERROR_INVALID_CONTEXT")),
+    ];
+    // The thread is on another context now, and asked anew.
+    let second = [
+        done(GET_STATE),
+        done("cuCtxGetCurrent"),
+        done("cuCtxGetDevice"),
+        done(RELEASE),
+        done(GET_STATE),
+    ];
     let expected = json!({
         "driver": driver(&machine),
         "kept": kept(&machine),
         "current_context_switched": true,
+        "current_context": { "change": "switched", "from": 0, "error": null },
         "devices": [
             { "ordinal": 0, "uuid": uuid(&machine, 0), "outcome": "released", "releases": 1,
-              "calls": released },
-            { "ordinal": 1, "uuid": uuid(&machine, 1), "outcome": "kept",
+              "calls": first },
+            { "ordinal": 1, "uuid": uuid(&machine, 1), "outcome": "kept", "retained": true,
               "calls": [done("cuDevicePrimaryCtxRetain")] },
             { "ordinal": 2, "uuid": uuid(&machine, 2), "outcome": "still_active", "releases": 1,
-              "calls": released },
+              "calls": second },
             { "ordinal": 3, "uuid": uuid(&machine, 3), "outcome": "failed",
-              "error": failed(RELEASE, 3),
-              "calls": [done(GET_STATE), call(RELEASE, 777_777, None)] },
+              "error": failed(RELEASE, 3), "releases": 0, "active": true,
+              "calls": [done(GET_STATE), call(RELEASE, 777_777, None), done(GET_STATE)] },
             { "ordinal": 4, "uuid": uuid(&machine, 4), "outcome": "held_here", "handles": 1,
               "calls": [done(GET_STATE)] },
         ],
@@ -80,17 +97,42 @@ fn report_has_every_device_with_its_calls() {
 }
 
 #[test]
+fn context_that_was_not_restored_is_there_with_its_error() {
+    let machine = machine(3);
+    machine.stray(&[2, 0, 0]);
+    machine.simulator.set_current(Some(0));
+    machine.simulator.inject(Fault::of("cuCtxSetCurrent", 2).code(777_777).refused().once());
+    let policy = StaleRelease::new().keep([machine.device(2)]);
+    let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
+    let report = to_value(guard.report()).unwrap();
+    let error = failed("cuCtxSetCurrent", 0);
+    let expected = json!({ "change": "not_restored", "from": 0, "error": error });
+    assert_eq!(report["current_context"], expected);
+    assert_eq!(report["devices"][2]["retained"], json!(false));
+    assert_eq!(report["devices"][2]["calls"], json!([]));
+}
+
+#[test]
+fn run_has_no_kept_device() {
+    let machine = machine(1);
+    machine.stray(&[1]);
+    let report = to_value(StaleRelease::new().run(machine.driver).unwrap()).unwrap();
+    assert_eq!((&report["kept"], &report["driver"]), (&Value::Null, &driver(&machine)));
+    assert_eq!(report["devices"][0]["outcome"], "released");
+}
+
+#[test]
 fn plan_says_what_it_is() {
     let machine = machine(3);
     machine.stray(&[1, 0, 0]);
-    let policy = StaleRelease::new().releases_up_to(2);
+    let policy = releases_up_to(2);
     let expected = json!({
         "driver": driver(&machine),
         "dry_run": true,
         "kept": kept(&machine),
         "devices": [
             { "ordinal": 0, "uuid": uuid(&machine, 0), "planned": "release", "at_most": 2 },
-            { "ordinal": 1, "uuid": uuid(&machine, 1), "planned": "keep" },
+            { "ordinal": 1, "uuid": uuid(&machine, 1), "planned": "keep", "retain": true },
             { "ordinal": 2, "uuid": uuid(&machine, 2), "planned": "already_inactive" },
         ],
     });

@@ -5,7 +5,7 @@ pub mod processes;
 
 use std::path::Path;
 
-use cuda_primary_context::{Device, Driver, Error, Outcome, PrimaryContextGuard};
+use cuda_primary_context::{Device, Driver, Error, Outcome, PrimaryContextGuard, StaleRelease};
 use simulated_libcuda::{Builder, Simulator};
 
 /// A simulator and the driver loaded from it.
@@ -64,6 +64,12 @@ impl Machine {
             })
             .collect()
     }
+}
+
+/// The policy with this bound.
+pub fn releases_up_to(releases: u32) -> StaleRelease {
+    // SAFETY: nothing uses an object of a simulated context that a test releases.
+    unsafe { StaleRelease::new().releases_up_to(releases) }
 }
 
 /// The outcomes of a guard's report, in the order of the ordinals.

@@ -1,0 +1,171 @@
+//! What the errors' texts are made of.
+
+use std::path::Path;
+
+use crate::error::Attempt;
+use crate::sys::CUresult;
+
+pub(super) fn on(device: Option<u32>) -> String {
+    device.map_or_else(String::new, |ordinal| format!(" on device {ordinal}"))
+}
+
+pub(super) fn advice(call: &str, code: CUresult) -> String {
+    let remedy = match (call, code) {
+        ("cuInit", CUresult::CUDA_ERROR_UNKNOWN) => Some(
+            "see that the kernel modules nvidia and nvidia_uvm are loaded and, in a container, that \
+             the device nodes /dev/nvidia* are there; dmesg may tell more",
+        ),
+        (_, code) => code.remedy(),
+    };
+    remedy.map_or_else(String::new, |remedy| format!("; {remedy}"))
+}
+
+pub(super) fn attempts(tried: &[Attempt]) -> String {
+    let lines = tried.iter().map(|Attempt { library, reason }| {
+        let library = library.display().to_string();
+        // The loader usually begins with the name itself.
+        match reason.starts_with(&library) {
+            true => reason.clone(),
+            false => format!("{library}: {reason}"),
+        }
+    });
+    lines.collect::<Vec<_>>().join("; ")
+}
+
+/// Where the driver comes from, for those who did not name a file of their own.
+pub(super) fn origin(tried: &[Attempt]) -> &'static str {
+    match tried.iter().any(|attempt| attempt.library == Path::new("libcuda.so.1")) {
+        true => {
+            "; libcuda.so.1 comes with NVIDIA's driver, not with the CUDA toolkit: install the \
+             driver, or in a container ask for the GPU (for instance docker run --gpus all)"
+        }
+        false => "",
+    }
+}
+
+pub(super) fn visibility(visible_devices: Option<&str>) -> String {
+    visible_devices.map_or_else(String::new, |value| format!(" (CUDA_VISIBLE_DEVICES={value:?})"))
+}
+
+pub(super) fn parent(process: Option<u32>) -> String {
+    process.map_or_else(String::new, |process| format!(" (in process {process})"))
+}
+
+/// `12.9` for 12090.
+pub(super) fn dotted(version: i32) -> String {
+    format!("{}.{}", version / 1000, version % 1000 / 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    /// An error's kind, C function, device and code.
+    type Told = (&'static str, Option<&'static str>, Option<u32>, Option<u32>);
+
+    /// What an error says of itself, in the order of its variants.
+    #[test]
+    fn errors_name_call_device_code_and_remedy() {
+        let library: Box<Path> = Path::new("/opt/libcuda.so.1").into();
+        let code = CUresult::CUDA_ERROR_INVALID_CONTEXT;
+        let attempt = |library: &str, reason: &str| Attempt::new(library, reason);
+        let found = [
+            Error::Driver { call: "cuDevicePrimaryCtxRelease_v2", device: Some(3), code },
+            Error::Driver { call: "cuInit", device: None, code: CUresult(777_777) },
+            Error::LibraryNotFound { tried: vec![attempt("/a/libcuda.so.1", "no such file")] },
+            Error::NotADriver { library: library.clone(), missing: "cuInit".into() },
+            Error::DriverTooOld {
+                library: library.clone(),
+                symbol: "cuX".into(),
+                driver: 10010,
+                introduced: 11040,
+            },
+            Error::FunctionMissing {
+                library: library.clone(),
+                symbol: "cuX".into(),
+                driver: 12090,
+                introduced: 11040,
+            },
+            Error::StubLibrary { library: library.clone() },
+            Error::NoDevice { library: library.clone(), visible_devices: Some("7".into()) },
+            Error::NoDevice { library, visible_devices: None },
+            Error::ForkedAfterInit { initialised_in: Some(42) },
+            Error::ForkedAfterInit { initialised_in: None },
+            Error::NoSuchDevice { ordinal: 7, count: 2 },
+            Error::OtherDriver { ordinal: 5 },
+            Error::UnknownDevice { identity: "GPU-0".into(), count: 2 },
+            Error::NotCurrent { device: 3 },
+            Error::Driver { call: "cuInit", device: None, code: CUresult::CUDA_ERROR_UNKNOWN },
+        ];
+        let release = "cuDevicePrimaryCtxRelease_v2";
+        let expected: [(Told, &str); 16] = [
+            (
+                ("driver", Some(release), Some(3), Some(201)),
+                " on device 3 answered CUDA_ERROR_INVALID_C",
+            ),
+            (("driver", Some("cuInit"), None, Some(777_777)), "does not know (777777)"),
+            (("library_not_found", None, None, None), "(/a/libcuda.so.1: no such file)"),
+            (
+                ("not_a_driver", None, None, None),
+                "/opt/libcuda.so.1 is no CUDA driver: it has no cuInit",
+            ),
+            (
+                ("driver_too_old", None, None, None),
+                "is for CUDA 10.1, and the function came with CUDA 11.4",
+            ),
+            (("function_missing", None, None, None), "came with CUDA 11.4, although it says"),
+            (
+                ("stub_library", Some("cuInit"), None, Some(34)),
+                "take its folder off LD_LIBRARY_PATH",
+            ),
+            (("no_device", Some("cuInit"), None, Some(100)), "(CUDA_VISIBLE_DEVICES=\"7\"); check"),
+            (
+                ("no_device", Some("cuInit"), None, Some(100)),
+                "no device; check CUDA_VISIBLE_DEVICES",
+            ),
+            (("forked_after_init", None, None, Some(3)), "initialised (in process 42); the driver"),
+            (
+                ("forked_after_init", None, None, Some(3)),
+                "initialised; the driver refuses every call",
+            ),
+            (
+                ("no_such_device", None, Some(7), None),
+                "no device 7: the driver shows this process 2,",
+            ),
+            (("other_driver", None, Some(5), None), "device 5 belongs to another driver"),
+            (
+                ("unknown_device", None, None, None),
+                "no device GPU-0 among the 2 that the driver shows",
+            ),
+            (
+                ("not_current", None, Some(3), None),
+                "of device 3 was not the current one when its scope",
+            ),
+            (("driver", Some("cuInit"), None, Some(999)), "device nodes /dev/nvidia* are there"),
+        ];
+        assert_eq!(found.len(), expected.len());
+        for (error, (expected, part)) in found.iter().zip(expected) {
+            let told =
+                (error.kind(), error.call(), error.device(), error.code().map(|code| code.0));
+            assert_eq!(told, expected);
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+
+    /// A main function that answers this error prints its Debug.
+    #[test]
+    fn debug_has_the_codes_name() {
+        let code = CUresult::CUDA_ERROR_INVALID_CONTEXT;
+        let error = Error::Driver { call: "cuInit", device: None, code };
+        let text = format!("{error:?}");
+        assert!(text.contains("code: CUDA_ERROR_INVALID_CONTEXT (201)"), "{text}");
+    }
+
+    #[test]
+    fn stub_is_told_of_once() {
+        let text = Error::StubLibrary { library: Path::new("/a/libcuda.so").into() }.to_string();
+        assert_eq!(text.matches("stub").count(), 1, "{text}");
+        assert!(text.starts_with("/a/libcuda.so: this libcuda is the toolkit's stub"), "{text}");
+    }
+}
