@@ -119,13 +119,14 @@ fn column<'a>(object: &'a Value, field: &str) -> Vec<&'a Value> {
     object["devices"].as_array().unwrap().iter().map(|device| &device[field]).collect()
 }
 
-/// The calls made for a device, without the prefix that they have in common, with their codes.
+/// The calls made for a device with their codes, those for its primary context without their prefix.
 fn calls(object: &Value, ordinal: usize) -> Vec<(&str, u64)> {
     let calls = object["devices"][ordinal]["calls"].as_array().unwrap().iter();
     calls
         .map(|call| {
             let name = call["call"].as_str().unwrap();
-            (name.strip_prefix("cuDevicePrimaryCtx").unwrap(), call["code"].as_u64().unwrap())
+            let short = name.strip_prefix("cuDevicePrimaryCtx").unwrap_or(name);
+            (short, call["code"].as_u64().unwrap())
         })
         .collect()
 }
@@ -160,6 +161,7 @@ fn releases_0_and_2_and_keeps_1() {
     let expected = [
         "device    outcome           driver calls",
         "     0    released          cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
+        "                            cuCtxGetCurrent: CUDA_SUCCESS (0)",
         "                            cuDevicePrimaryCtxRelease_v2: CUDA_SUCCESS (0)",
         "                            cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
         "     1    kept              cuDevicePrimaryCtxRetain: CUDA_SUCCESS (0)",
@@ -174,7 +176,10 @@ fn releases_0_and_2_and_keeps_1() {
 #[test]
 fn json_has_these_keys_in_this_order() {
     let report = object(&simulate(&["--json"]), 0);
-    assert_eq!(keys(&report), ["driver", "kept", "current_context_switched", "devices"]);
+    let expected = ["driver", "kept", "current_context_switched", "current_context", "devices"];
+    assert_eq!(keys(&report), expected);
+    let unchanged = json!({ "change": "unchanged", "from": null, "error": null });
+    assert_eq!(report["current_context"], unchanged);
     assert_eq!(keys(&report["driver"]), ["path", "version", "simulated"]);
     assert!(Path::new(report["driver"]["path"].as_str().unwrap()).is_absolute());
     assert!(report["driver"]["version"].as_i64().unwrap() >= 11000);
@@ -195,6 +200,10 @@ fn json_has_these_keys_in_this_order() {
                 assert_eq!(keys(device), ["ordinal", "uuid", "outcome", "releases", "calls"]);
                 assert_eq!(device["releases"], 1);
             }
+            "kept" => {
+                assert_eq!(keys(device), ["ordinal", "uuid", "outcome", "retained", "calls"]);
+                assert_eq!(device["retained"], true);
+            }
             _ => assert_eq!(keys(device), ["ordinal", "uuid", "outcome", "calls"]),
         }
         for call in device["calls"].as_array().unwrap() {
@@ -202,7 +211,8 @@ fn json_has_these_keys_in_this_order() {
             assert_eq!(call["name"], "CUDA_SUCCESS");
         }
     }
-    assert_eq!(calls(&report, 0), [("GetState", 0), ("Release_v2", 0), ("GetState", 0)]);
+    let released = [("GetState", 0), ("cuCtxGetCurrent", 0), ("Release_v2", 0), ("GetState", 0)];
+    assert_eq!(calls(&report, 0), released);
     assert_eq!(calls(&report, 1), [("Retain", 0)]);
     assert_eq!(calls(&report, 3), [("GetState", 0)]);
 }
@@ -229,7 +239,8 @@ fn dry_run_calls_nothing_that_changes_anything() {
     assert_eq!(column(&plan, "planned"), ["release", "keep", "already_inactive", "keep"]);
     assert_eq!(keys(&plan["devices"][0]), ["ordinal", "uuid", "planned", "at_most"]);
     assert_eq!(plan["devices"][0]["at_most"], 2);
-    assert_eq!(keys(&plan["devices"][1]), ["ordinal", "uuid", "planned"]);
+    assert_eq!(keys(&plan["devices"][1]), ["ordinal", "uuid", "planned", "retain"]);
+    assert_eq!(column(&plan, "retain"), [&json!(null), &json!(true), &json!(null), &json!(false)]);
 
     let calls: Vec<Value> = calls.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let harmless = ["cuInit", "cuDriverGet", "cuDeviceGet", "cuDevicePrimaryCtxGetState"];
@@ -269,7 +280,7 @@ fn releases_as_many_references_as_allowed() {
     let report = object(&simulate(&[&strays[..], &["--releases", "2"]].concat()), 0);
     assert_eq!(report["devices"][0]["outcome"], "released");
     assert_eq!(report["devices"][0]["releases"], 2);
-    assert_eq!(calls(&report, 0).len(), 5);
+    assert_eq!(calls(&report, 0).len(), 6);
 
     let report = object(&simulate(&[&strays[..], &["--releases=0"]].concat()), 0);
     assert_eq!(report["devices"][0]["outcome"], "still_active");
@@ -468,10 +479,14 @@ fn one_failing_device_hides_nothing() {
     let output = library.command(&["--json"]).env("SIMULATED_CUDA_FAULT", fault).output().unwrap();
     let report = object(&output, 1);
     assert_eq!(column(&report, "outcome"), ["failed", "kept", "released", "already_inactive"]);
-    assert_eq!(keys(&report["devices"][0]), ["ordinal", "uuid", "outcome", "error", "calls"]);
+    assert_eq!(
+        keys(&report["devices"][0]),
+        ["ordinal", "uuid", "outcome", "error", "releases", "active", "calls"]
+    );
     assert_eq!(keys(&report["devices"][0]["error"]), ERROR_KEYS);
     assert_eq!(report["devices"][0]["error"]["name"], "CUDA_ERROR_UNKNOWN");
-    assert_eq!(calls(&report, 0), [("GetState", 0), ("Release_v2", 999)]);
+    let made = [("GetState", 0), ("cuCtxGetCurrent", 0), ("Release_v2", 999), ("GetState", 0)];
+    assert_eq!(calls(&report, 0), made);
 
     let output = library.command(&[]).env("SIMULATED_CUDA_FAULT", fault).output().unwrap();
     assert_eq!(status(&output), 1);
@@ -536,7 +551,7 @@ fn auto_simulates_where_there_is_no_device_and_says_why() {
     assert_eq!(report["devices"].as_array().unwrap().len(), 4);
     let message = text(&output.stderr);
     assert!(message.contains("using the simulated driver"), "{message}");
-    assert!(message.contains("libcuda.so.1 is the toolkit's stub"), "{message}");
+    assert!(message.contains("libcuda.so.1: this libcuda is the toolkit's stub"), "{message}");
 }
 
 #[test]
