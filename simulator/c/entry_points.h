@@ -96,6 +96,28 @@ ENTRY_POINT(cuCtxDestroy, cuCtxDestroy, 2000, INITIALIZED, ordinal_of_context(co
 ENTRY_POINT(cuCtxDestroy_v2, cuCtxDestroy, 4000, INITIALIZED, ordinal_of_context(context),
             context_destroy, (CUcontext context), (context))
 
+/* green contexts */
+ENTRY_POINT(cuDeviceGetDevResource, cuDeviceGetDevResource, 12040, INITIALIZED, device,
+            device_get_resource, (CUdevice device, CUdevResource *resource, CUdevResourceType type),
+            (device, resource, type))
+ENTRY_POINT(cuDevSmResourceSplitByCount, cuDevSmResourceSplitByCount, 12040, INITIALIZED, NO_DEVICE,
+            resource_split_by_count,
+            (CUdevResource *groups, unsigned int *count, const CUdevResource *input,
+             CUdevResource *rest, unsigned int flags, unsigned int minimum),
+            (groups, count, input, rest, flags, minimum))
+ENTRY_POINT(cuDevResourceGenerateDesc, cuDevResourceGenerateDesc, 12040, INITIALIZED, NO_DEVICE,
+            resource_generate_description,
+            (CUdevResourceDesc *description, CUdevResource *resources, unsigned int count),
+            (description, resources, count))
+ENTRY_POINT(cuGreenCtxCreate, cuGreenCtxCreate, 12040, INITIALIZED, device, green_context_create,
+            (CUgreenCtx *green, CUdevResourceDesc description, CUdevice device, unsigned int flags),
+            (green, description, device, flags))
+ENTRY_POINT(cuGreenCtxDestroy, cuGreenCtxDestroy, 12040, INITIALIZED,
+            ordinal_of_context((CUcontext)green), green_context_destroy, (CUgreenCtx green), (green))
+ENTRY_POINT(cuCtxFromGreenCtx, cuCtxFromGreenCtx, 12040, INITIALIZED,
+            ordinal_of_context((CUcontext)green), context_from_green_context,
+            (CUcontext *context, CUgreenCtx green), (context, green))
+
 /* the calling thread's context stack */
 ENTRY_POINT(cuCtxPushCurrent, cuCtxPushCurrent, 2000, INITIALIZED, ordinal_of_context(context),
             context_push_current, (CUcontext context), (context))

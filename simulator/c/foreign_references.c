@@ -1,6 +1,6 @@
 /*
- * References that something else in the process holds: another library, the CUDA runtime, a green
- * context. The driver cannot tell whose a reference is, so they are plain references here too.
+ * References that something else in the process holds: another library, the CUDA runtime. To the
+ * driver they are references like any other.
  */
 #include "simulated.h"
 
@@ -28,13 +28,13 @@ void forget_foreign_references(void)
     at_start_count = 0;
 }
 
-CUresult retain_for_others(CUdevice ordinal, uint32_t references)
+CUresult retain_for_others(uint32_t owner, CUdevice ordinal, uint32_t references)
 {
-    CUcontext ignored;
-    CUresult result = CUDA_SUCCESS;
+    struct device *device = find_device(ordinal);
+    CUresult result = device ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 
     while (references-- && result == CUDA_SUCCESS)
-        result = primary_context_retain(&ignored, ordinal);
+        result = retain_for(device, owner);
     return result;
 }
 
@@ -49,7 +49,8 @@ bool foreign_references_are_possible(void)
 void apply_foreign_references(void)
 {
     for (size_t index = 0; index < at_start_count; index++)
-        retain_for_others(at_start[index].ordinal, at_start[index].references);
+        retain_for_others(OWNER_OTHER_LIBRARY, at_start[index].ordinal,
+                          at_start[index].references);
 }
 
 /*
@@ -65,7 +66,7 @@ CUresult call_of_the_runtime(CUdevice ordinal)
         return CUDA_ERROR_INVALID_DEVICE;
     if (device->primary.alive && device->runtime_retain == device->primary.generation)
         return CUDA_SUCCESS;
-    result = retain_for_others(ordinal, 1);
+    result = retain_for_others(OWNER_RUNTIME, ordinal, 1);
     if (result == CUDA_SUCCESS)
         device->runtime_retain = device->primary.generation;
     return result;

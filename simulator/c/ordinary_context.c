@@ -12,13 +12,13 @@ void forget_context_handles(void)
     contexts = (struct handle_table){ .base = contexts.base };
 }
 
-bool reserve_primary_handle(struct context *primary)
+bool reserve_context_handle(struct context *context)
 {
     void *handle;
 
-    if (!reserve_handle(&contexts, primary, &handle))
+    if (!reserve_handle(&contexts, context, &handle))
         return false;
-    primary->handle = handle;
+    context->handle = handle;
     return true;
 }
 
@@ -46,7 +46,6 @@ static CUresult create(CUcontext *handle, unsigned int flags, CUdevice ordinal, 
 {
     struct device *device = find_device(ordinal);
     struct context *context;
-    void *reserved;
     CUresult result;
 
     if (!device)
@@ -56,11 +55,11 @@ static CUresult create(CUcontext *handle, unsigned int flags, CUdevice ordinal, 
     if (free_bytes_of(device) < knob(context_bytes))
         return CUDA_ERROR_OUT_OF_MEMORY;
     context = calloc(1, sizeof *context);
-    if (!context || !reserve_handle(&contexts, context, &reserved)) {
+    if (!context || !reserve_context_handle(context)) {
         free(context);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    *context = (struct context){ .handle = reserved,
+    *context = (struct context){ .handle = context->handle,
                                  .ordinal = ordinal,
                                  .generation = 1,
                                  .api_version = api_version,
@@ -124,7 +123,7 @@ CUresult context_destroy(CUcontext handle)
         return CUDA_ERROR_INVALID_CONTEXT;
     if (context->primary)
         return destroy_primary(context);
-    if (!context->alive)
+    if (!context->alive || context->green)
         return CUDA_ERROR_INVALID_CONTEXT;
     /* Popped where it is on top of the calling thread's stack; other threads keep the dead one. */
     if (current_context() == context)

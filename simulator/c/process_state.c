@@ -23,6 +23,7 @@ void reset_driver(void)
     clear_faults();
     stop_logging();
     forget_foreign_references();
+    forget_owners();
     update_watched();
 }
 
@@ -73,7 +74,7 @@ static CUresult enumerate_devices(void)
             .file = -1,
             .primary = { .ordinal = (int)ordinal, .primary = true, .api_version = 3020 },
         };
-        if (!reserve_primary_handle(&device->primary))
+        if (!reserve_context_handle(&device->primary))
             return CUDA_ERROR_OUT_OF_MEMORY;
     }
     driver.device_count = count;

@@ -7,6 +7,7 @@
 
 #include "cuda_types.h"
 #include "driver_lock.h"
+#include "references.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +17,9 @@
 #define EXPORTED __attribute__((visibility("default")))
 #define SIMULATED_CUDA_CONTROL EXPORTED
 #include "simulated_cuda.h"
+
+/* Of this library alone: no call and no variable goes through the table of the dynamic loader. */
+#pragma GCC visibility push(hidden)
 
 enum { MAXIMUM_DEVICES = 4096, NO_DEVICE = -1, STORED_TEXT = 4096 };
 
@@ -55,6 +59,7 @@ struct context {
     CUcontext handle;
     int ordinal;
     bool primary;
+    bool green;
     bool alive;
     uint32_t generation; /* activations so far; a stream remembers the one that it belongs to */
     uint32_t api_version;
@@ -66,8 +71,8 @@ struct context {
 
 struct device {
     uint32_t physical; /* index on the machine, before CUDA_VISIBLE_DEVICES */
-    uint32_t references;
-    uint32_t green_contexts; /* each keeps the primary context active, and no release reaches it */
+    struct references references;
+    uint32_t green_contexts; /* while there is one, no release deactivates the primary context */
     unsigned int flags;      /* for the next activation */
     uint32_t runtime_retain; /* generation that the simulated CUDA runtime holds, 0 for none */
     int file;                /* side channel, -1 when not open */
@@ -118,11 +123,13 @@ void close_device_files(void);
 
 CUresult activate_primary_context(struct device *device);
 void deactivate_primary_context(struct device *device);
-CUresult add_green_context(CUdevice ordinal);
-CUresult remove_green_context(CUdevice ordinal);
+CUresult retain_for(struct device *device, uint32_t owner);
+CUresult release_for(struct device *device, uint32_t owner, CUresult answer_at_zero);
+CUresult hold_for_green_context(struct device *device);
+CUresult let_go_of_green_context(struct device *device);
 bool context_flags_are_valid(unsigned int flags);
 void forget_context_handles(void);
-bool reserve_primary_handle(struct context *primary);
+bool reserve_context_handle(struct context *context);
 struct context *find_context(CUcontext handle);
 
 struct context *current_context(void);
@@ -195,7 +202,7 @@ bool hold_at_start(CUdevice ordinal, uint32_t references);
 bool foreign_references_are_possible(void);
 void apply_foreign_references(void);
 void forget_foreign_references(void);
-CUresult retain_for_others(CUdevice ordinal, uint32_t references);
+CUresult retain_for_others(uint32_t owner, CUdevice ordinal, uint32_t references);
 CUresult call_of_the_runtime(CUdevice ordinal);
 
 /* start --------------------------------------------------------------------------------------- */
@@ -203,5 +210,7 @@ CUresult call_of_the_runtime(CUdevice ordinal);
 void read_environment(void);
 void note_malformed_variable(const char *name);
 void resolve_entry_points(void);
+
+#pragma GCC visibility pop
 
 #endif

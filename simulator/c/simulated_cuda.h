@@ -42,6 +42,19 @@ struct simulated_cuda_counters {
     uint64_t would_be_crashes; /* uses of a stream or event whose context is gone */
 };
 
+/* So many references to a device's primary context are this owner's. */
+struct simulated_cuda_owner {
+    uint32_t owner; /* a number for simulated_cuda_owner_name */
+    uint32_t references;
+};
+
+/* A release by an owner that had no reference, which took another's. */
+struct simulated_cuda_taken {
+    int32_t device;
+    uint32_t by;
+    uint32_t from;
+};
+
 struct simulated_cuda_call {
     uint32_t function; /* an index for simulated_cuda_function_name */
     int32_t device;    /* -1: none */
@@ -78,7 +91,30 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_foreign_release(int32_t device);
 /* A call of the CUDA runtime: it retains anew if the context that it knew is gone. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_runtime_call(int32_t device);
 
-/* A green context of another library holds the primary context, out of reach of any release. */
+/*
+ * Owners: 0 is the client, which every driver call counts for unless its thread acts as another; the
+ * next are other libraries, the CUDA runtime and green contexts. A release takes a reference of its
+ * own owner, else the oldest of all.
+ */
+/* The number of the owner of this name, new or known; -1 if there are 32 already, or it is too long. */
+SIMULATED_CUDA_CONTROL int32_t simulated_cuda_owner_by_name(const char *name);
+/* NULL past the last one. */
+SIMULATED_CUDA_CONTROL const char *simulated_cuda_owner_name(uint32_t owner);
+/* The calling thread's driver calls count for this owner from now on. Answers the one before. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_act_as(uint32_t owner);
+/* These two answer a CUresult. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_foreign_retain_as(uint32_t owner, int32_t device,
+                                                                 uint32_t references);
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_foreign_release_as(uint32_t owner, int32_t device);
+/* Answers how many owners hold references to that device, copies at most that many. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_owners(int32_t device,
+                                                      struct simulated_cuda_owner *out,
+                                                      uint32_t capacity);
+/* Answers how many references were taken from others (the first 16384 are kept), copies the oldest. */
+SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_taken(struct simulated_cuda_taken *out,
+                                                     uint64_t capacity);
+
+/* A green context of another library holds the primary context with a reference of its own. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_add_green_context(int32_t device);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_remove_green_context(int32_t device);
 

@@ -44,6 +44,21 @@ pub(crate) struct RawCall {
     pub tid: i32,
 }
 
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct RawOwner {
+    pub owner: u32,
+    pub references: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Default)]
+pub(crate) struct RawTaken {
+    pub device: i32,
+    pub by: u32,
+    pub from: u32,
+}
+
 /// Declares the table of control functions, and how each is found: its symbol is its name after
 /// `simulated_cuda_`.
 macro_rules! controls {
@@ -85,6 +100,13 @@ controls! {
     foreign_retain: fn(i32, u32) -> u32;
     foreign_release: fn(i32) -> u32;
     runtime_call: fn(i32) -> u32;
+    owner_by_name: fn(*const c_char) -> i32;
+    owner_name: fn(u32) -> *const c_char;
+    act_as: fn(u32) -> u32;
+    foreign_retain_as: fn(u32, i32, u32) -> u32;
+    foreign_release_as: fn(u32, i32) -> u32;
+    owners: fn(i32, *mut RawOwner, u32) -> u32;
+    taken: fn(*mut RawTaken, u64) -> u64;
     add_green_context: fn(i32) -> u32;
     remove_green_context: fn(i32) -> u32;
     device: fn(i32, *mut DeviceState) -> u32;

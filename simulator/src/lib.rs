@@ -35,12 +35,13 @@ mod elf;
 mod fault;
 mod knob;
 mod library;
+mod others;
 mod private_directory;
 mod simulator;
 mod watching;
 
 pub use builder::Builder;
-pub use call::{Call, DeviceMemory, StackEntry};
+pub use call::{Call, DeviceMemory, StackEntry, Taken};
 pub use fault::Fault;
 pub use knob::Knob;
 pub use library::{EntryPoint, entry_points, write_library};

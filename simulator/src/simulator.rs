@@ -60,45 +60,6 @@ impl Simulator {
         &self.path
     }
 
-    /// Another library in this process retains a device's primary context this many times.
-    pub fn foreign_retain(&self, device: u32, references: u32) {
-        // SAFETY: takes plain numbers.
-        succeed(
-            unsafe { (self.controls.foreign_retain)(ordinal(device), references) },
-            "foreign_retain",
-        );
-    }
-
-    /// Another library in this process releases a device's primary context once. Like a release by
-    /// anybody, one too many counts as an [underflow](Self::underflows) and does nothing else.
-    pub fn foreign_release(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        let code = unsafe { (self.controls.foreign_release)(ordinal(device)) };
-        assert!(matches!(code, 0 | 201), "foreign_release: the driver answers {code}");
-    }
-
-    /// The CUDA runtime of this process makes a call that needs a context on this device: it retains
-    /// the primary context the first time, and again once the context that it knew is gone.
-    pub fn runtime_call(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        succeed(unsafe { (self.controls.runtime_call)(ordinal(device)) }, "runtime_call");
-    }
-
-    /// Another library makes a green context on a device: it keeps the primary context active, and a
-    /// release that finds no other reference left answers 800, as measured.
-    pub fn add_green_context(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        let code = unsafe { (self.controls.add_green_context)(ordinal(device)) };
-        succeed(code, "add_green_context");
-    }
-
-    /// That library destroys one green context.
-    pub fn remove_green_context(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        let code = unsafe { (self.controls.remove_green_context)(ordinal(device)) };
-        succeed(code, "remove_green_context");
-    }
-
     /// References to a device's primary context; 0 before the driver is initialised.
     #[must_use]
     pub fn references(&self, device: u32) -> u32 {
@@ -212,6 +173,6 @@ pub(crate) fn ordinal(device: u32) -> i32 {
     i32::try_from(device).unwrap_or(i32::MAX)
 }
 
-fn succeed(code: u32, action: &str) {
+pub(crate) fn succeed(code: u32, action: &str) {
     assert_eq!(code, 0, "{action}: the simulated driver answers {code}");
 }

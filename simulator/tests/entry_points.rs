@@ -100,6 +100,7 @@ fn answers_to_zeros() -> HashMap<&'static str, u32> {
     set(201, &["cuStreamSynchronize", "cuStreamQuery", "cuStreamWaitEvent"]);
     // No such object.
     set(400, &["cuStreamDestroy", "cuStreamDestroy_v2", "cuEventRecord", "cuEventRecordWithFlags"]);
+    set(201, &["cuGreenCtxDestroy"]);
     set(400, &["cuEventQuery", "cuEventSynchronize", "cuEventDestroy", "cuEventDestroy_v2"]);
     // An output that must not be null.
     for entry in entry_points() {
@@ -124,6 +125,8 @@ fn device_position(symbol: &str) -> Option<usize> {
     Some(match symbol {
         "cuDeviceGet" | "cuDeviceGetUuid" | "cuDeviceGetUuid_v2" => 1,
         "cuDeviceTotalMem" | "cuDeviceTotalMem_v2" | "cuDevicePrimaryCtxRetain" => 1,
+        "cuGreenCtxCreate" => 2,
+        "cuDeviceGetDevResource" => 0,
         "cuDeviceGetName" | "cuDeviceGetPCIBusId" | "cuDeviceGetAttribute" => 2,
         "cuDeviceComputeCapability" | "cuCtxCreate" | "cuCtxCreate_v2" => 2,
         "cuCtxCreate_v3" => 4,
@@ -144,6 +147,7 @@ fn ordinals_out_of_range_are_refused_everywhere() {
             let [first, second] = outputs.each_mut().map(out);
             let mut words = match symbol {
                 "cuDevicePrimaryCtxGetState" => vec![0, first, second],
+                "cuDeviceGetDevResource" => vec![0, first, 1],
                 "cuDevicePrimaryCtxRelease" | "cuDevicePrimaryCtxReset" => vec![0],
                 "cuDeviceGetName" | "cuDeviceGetPCIBusId" => vec![first, 32, 0],
                 "cuDeviceGetAttribute" => vec![first, 16, 0],
@@ -161,7 +165,7 @@ fn ordinals_out_of_range_are_refused_everywhere() {
         }
         tried += 1;
     }
-    assert_eq!(tried, 21);
+    assert_eq!(tried, 23);
     assert_eq!((0..3).map(|device| simulator.references(device)).sum::<u32>(), 0);
 }
 
@@ -174,10 +178,19 @@ fn senseless_handles_crash_nothing() {
         (symbol.starts_with("cuCtx")
             || symbol.starts_with("cuStream")
             || symbol.starts_with("cuEvent"))
-            && !["Create", "GetCurrent", "PopCurrent", "GetDevice", "GetFlags", "Elapsed", "Range"]
-                .iter()
-                .any(|part| symbol.contains(part))
-            || ["cuStreamGetDevice", "cuStreamGetFlags"].contains(&symbol)
+            && ![
+                "Create",
+                "GetCurrent",
+                "PopCurrent",
+                "GetDevice",
+                "GetFlags",
+                "Elapsed",
+                "Range",
+                "Green",
+            ]
+            .iter()
+            .any(|part| symbol.contains(part))
+            || ["cuStreamGetDevice", "cuStreamGetFlags", "cuGreenCtxDestroy"].contains(&symbol)
     };
     let mut tried = 0;
     for symbol in
@@ -194,12 +207,13 @@ fn senseless_handles_crash_nothing() {
                 _ => [handle, first, second],
             };
             let answer = library.call(symbol, &words);
-            let expected = if symbol.starts_with("cuCtx") { 201 } else { 400 };
+            let is_context = symbol.starts_with("cuCtx") || symbol.starts_with("cuGreen");
+            let expected = if is_context { 201 } else { 400 };
             assert_eq!(answer, expected, "{symbol} {handle:#x}");
         }
         tried += 1;
     }
-    assert_eq!(tried, 25);
+    assert_eq!(tried, 26);
 }
 
 #[test]

@@ -98,21 +98,6 @@ fn the_first_generations_reset_takes_a_reference() {
 }
 
 #[test]
-fn what_only_a_green_context_holds_cannot_be_released() {
-    let (simulator, library) = started(1);
-    simulator.add_green_context(0);
-    assert_eq!(library.state(0), (0, 0, 1));
-    assert_eq!(library.retain(0).0, 0);
-    assert_eq!(library.release(0), 0);
-    assert_eq!(library.release(0), 800);
-    assert_eq!(library.state(0), (0, 0, 1));
-    assert_eq!((simulator.references(0), simulator.underflows()), (0, 0));
-    simulator.remove_green_context(0);
-    assert_eq!(library.state(0), (0, 0, 0));
-    assert_eq!(library.release(0), 201);
-}
-
-#[test]
 fn a_reset_with_references_may_be_refused() {
     let (simulator, library) = started(1);
     simulator.set_knob(Knob::ResetWithReferences, 708);

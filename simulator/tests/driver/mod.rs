@@ -44,7 +44,7 @@ impl Library {
         unsafe { libc::dlsym(self.0, name.as_ptr()) }
     }
 
-    /// Calls a function with up to five words. Integers and pointers travel alike in the C calling
+    /// Calls a function with up to six words. Integers and pointers travel alike in the C calling
     /// conventions of this simulator's targets, and a function ignores words that it does not take.
     pub fn call(self, symbol: &str, words: &[usize]) -> u32 {
         let address = self.address(symbol);
@@ -64,6 +64,15 @@ impl Library {
 
     pub fn release(self, device: i32) -> u32 {
         self.call("cuDevicePrimaryCtxRelease_v2", &[device as usize])
+    }
+
+    pub fn reset(self, device: i32) -> u32 {
+        self.call("cuDevicePrimaryCtxReset_v2", &[self.handle(device) as usize])
+    }
+
+    /// The `CUdevice` of an ordinal.
+    pub fn handle(self, ordinal: i32) -> i32 {
+        ordinal
     }
 
     /// The code, the flags, and whether active.
@@ -151,13 +160,13 @@ pub fn out<T>(place: &mut T) -> usize {
 }
 
 pub fn call_address(address: *mut c_void, words: &[usize]) -> u32 {
-    type FiveWords = unsafe extern "C" fn(usize, usize, usize, usize, usize) -> u32;
+    type SixWords = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize) -> u32;
     let word = |index: usize| words.get(index).copied().unwrap_or(0);
-    // SAFETY: a function of the simulated driver, which takes at most five words.
-    let function = unsafe { std::mem::transmute::<*mut c_void, FiveWords>(address) };
+    // SAFETY: a function of the simulated driver, which takes at most six words.
+    let function = unsafe { std::mem::transmute::<*mut c_void, SixWords>(address) };
     // SAFETY: the pointers among the words are null or live for the call; anything else must not
     // crash it, which is a promise under test.
-    unsafe { function(word(0), word(1), word(2), word(3), word(4)) }
+    unsafe { function(word(0), word(1), word(2), word(3), word(4), word(5)) }
 }
 
 /// Runs a closure in a forked child and returns its answer. The child does nothing after it.
