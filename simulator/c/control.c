@@ -102,9 +102,14 @@ uint32_t simulated_cuda_is_initialized(void)
     UNDER_LOCK(uint32_t, process_page->initialized);
 }
 
+int32_t simulated_cuda_device_handle(int32_t device)
+{
+    UNDER_LOCK(int32_t, device_handle(device));
+}
+
 static bool describe_device(int32_t ordinal, struct simulated_cuda_device *out)
 {
-    const struct device *device = find_device(ordinal);
+    const struct device *device = device_at(ordinal);
 
     if (!device)
         return false;
@@ -127,7 +132,7 @@ uint32_t simulated_cuda_device(int32_t ordinal, struct simulated_cuda_device *ou
 
 static bool set_pool_bytes(int32_t ordinal, uint64_t bytes)
 {
-    struct device *device = find_device(ordinal);
+    struct device *device = device_at(ordinal);
 
     if (!device)
         return false;
@@ -158,7 +163,7 @@ uint32_t simulated_cuda_stack(struct simulated_cuda_stack_entry *out, uint32_t c
 static CUresult make_current(int32_t ordinal)
 {
     CUresult result = initialize_for_others();
-    struct device *device = find_device(ordinal);
+    struct device *device = device_at(ordinal);
 
     if (result != CUDA_SUCCESS)
         return result;

@@ -22,7 +22,7 @@ uint32_t simulated_cuda_foreign_retain(int32_t device, uint32_t references)
 
 static CUresult release_foreign(uint32_t owner, int32_t ordinal)
 {
-    struct device *device = find_device(ordinal);
+    struct device *device = device_at(ordinal);
     CUresult refused = refusal_by_state(INITIALIZED);
 
     if (refused != CUDA_SUCCESS)
@@ -58,7 +58,7 @@ uint32_t simulated_cuda_runtime_call(int32_t device)
 static CUresult add_green(int32_t ordinal)
 {
     CUresult result = initialize_for_others();
-    struct device *device = find_device(ordinal);
+    struct device *device = device_at(ordinal);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -72,7 +72,7 @@ uint32_t simulated_cuda_add_green_context(int32_t device)
 
 static CUresult remove_green(int32_t ordinal)
 {
-    struct device *device = find_device(ordinal);
+    struct device *device = device_at(ordinal);
 
     return device ? let_go_of_green_context(device) : CUDA_ERROR_INVALID_DEVICE;
 }
@@ -99,7 +99,7 @@ uint32_t simulated_cuda_act_as(uint32_t owner)
 
 static uint32_t owners_of(int32_t ordinal, struct simulated_cuda_owner *out, uint32_t capacity)
 {
-    const struct device *device = find_device(ordinal);
+    const struct device *device = device_at(ordinal);
 
     return device ? copy_owners(&device->references, out, capacity) : 0;
 }

@@ -35,59 +35,69 @@ ENTRY_POINT(cuDeviceGetCount, cuDeviceGetCount, 2000, INITIALIZED, NO_DEVICE,
             device_get_count, (int *count), (count))
 ENTRY_POINT(cuDeviceGet, cuDeviceGet, 2000, INITIALIZED, ordinal,
             device_get, (CUdevice *device, int ordinal), (device, ordinal))
-ENTRY_POINT(cuDeviceGetName, cuDeviceGetName, 2000, INITIALIZED, device,
+ENTRY_POINT(cuDeviceGetName, cuDeviceGetName, 2000, INITIALIZED, ordinal_of_device(device),
             device_get_name, (char *name, int length, CUdevice device), (name, length, device))
-ENTRY_POINT(cuDeviceGetUuid, cuDeviceGetUuid, 9020, INITIALIZED, device,
+ENTRY_POINT(cuDeviceGetUuid, cuDeviceGetUuid, 9020, INITIALIZED, ordinal_of_device(device),
             device_get_uuid, (CUuuid *uuid, CUdevice device), (uuid, device))
-ENTRY_POINT(cuDeviceGetUuid_v2, cuDeviceGetUuid, 11040, INITIALIZED, device,
+ENTRY_POINT(cuDeviceGetUuid_v2, cuDeviceGetUuid, 11040, INITIALIZED, ordinal_of_device(device),
             device_get_uuid, (CUuuid *uuid, CUdevice device), (uuid, device))
-ENTRY_POINT(cuDeviceGetPCIBusId, cuDeviceGetPCIBusId, 4010, INITIALIZED, device,
+ENTRY_POINT(cuDeviceGetPCIBusId, cuDeviceGetPCIBusId, 4010, INITIALIZED, ordinal_of_device(device),
             device_get_pci_bus_id, (char *id, int length, CUdevice device), (id, length, device))
 ENTRY_POINT(cuDeviceGetByPCIBusId, cuDeviceGetByPCIBusId, 4010, INITIALIZED, NO_DEVICE,
             device_get_by_pci_bus_id, (CUdevice *device, const char *id), (device, id))
-ENTRY_POINT(cuDeviceTotalMem, cuDeviceTotalMem, 2000, INITIALIZED, device,
+ENTRY_POINT(cuDeviceTotalMem, cuDeviceTotalMem, 2000, INITIALIZED, ordinal_of_device(device),
             device_total_memory_v1, (unsigned int *bytes, CUdevice device), (bytes, device))
-ENTRY_POINT(cuDeviceTotalMem_v2, cuDeviceTotalMem, 3020, INITIALIZED, device,
+ENTRY_POINT(cuDeviceTotalMem_v2, cuDeviceTotalMem, 3020, INITIALIZED, ordinal_of_device(device),
             device_total_memory, (size_t *bytes, CUdevice device), (bytes, device))
-ENTRY_POINT(cuDeviceGetAttribute, cuDeviceGetAttribute, 2000, INITIALIZED, device,
+ENTRY_POINT(cuDeviceGetAttribute, cuDeviceGetAttribute, 2000, INITIALIZED,
+            ordinal_of_device(device),
             device_get_attribute, (int *value, CUdevice_attribute attribute, CUdevice device),
             (value, attribute, device))
-ENTRY_POINT(cuDeviceComputeCapability, cuDeviceComputeCapability, 2000, INITIALIZED, device,
+ENTRY_POINT(cuDeviceComputeCapability, cuDeviceComputeCapability, 2000, INITIALIZED,
+            ordinal_of_device(device),
             device_compute_capability, (int *major, int *minor, CUdevice device),
             (major, minor, device))
 
 /* primary contexts */
-ENTRY_POINT(cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain, 7000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain, 7000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_retain, (CUcontext *context, CUdevice device), (context, device))
-ENTRY_POINT(cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease, 7000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease, 7000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_release_v1, (CUdevice device), (device))
-ENTRY_POINT(cuDevicePrimaryCtxRelease_v2, cuDevicePrimaryCtxRelease, 11000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxRelease_v2, cuDevicePrimaryCtxRelease, 11000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_release, (CUdevice device), (device))
-ENTRY_POINT(cuDevicePrimaryCtxReset, cuDevicePrimaryCtxReset, 7000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxReset, cuDevicePrimaryCtxReset, 7000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_reset_v1, (CUdevice device), (device))
-ENTRY_POINT(cuDevicePrimaryCtxReset_v2, cuDevicePrimaryCtxReset, 11000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxReset_v2, cuDevicePrimaryCtxReset, 11000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_reset, (CUdevice device), (device))
-ENTRY_POINT(cuDevicePrimaryCtxSetFlags, cuDevicePrimaryCtxSetFlags, 7000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxSetFlags, cuDevicePrimaryCtxSetFlags, 7000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_set_flags_v1, (CUdevice device, unsigned int flags), (device, flags))
-ENTRY_POINT(cuDevicePrimaryCtxSetFlags_v2, cuDevicePrimaryCtxSetFlags, 11000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxSetFlags_v2, cuDevicePrimaryCtxSetFlags, 11000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_set_flags, (CUdevice device, unsigned int flags), (device, flags))
-ENTRY_POINT(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState, 7000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState, 7000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_get_state, (CUdevice device, unsigned int *flags, int *active),
             (device, flags, active))
 
 /* ordinary contexts */
-ENTRY_POINT(cuCtxCreate, cuCtxCreate, 2000, INITIALIZED, device,
+ENTRY_POINT(cuCtxCreate, cuCtxCreate, 2000, INITIALIZED, ordinal_of_device(device),
             context_create_v1, (CUcontext *context, unsigned int flags, CUdevice device),
             (context, flags, device))
-ENTRY_POINT(cuCtxCreate_v2, cuCtxCreate, 3020, INITIALIZED, device,
+ENTRY_POINT(cuCtxCreate_v2, cuCtxCreate, 3020, INITIALIZED, ordinal_of_device(device),
             context_create_v2, (CUcontext *context, unsigned int flags, CUdevice device),
             (context, flags, device))
-ENTRY_POINT(cuCtxCreate_v3, cuCtxCreate, 11040, INITIALIZED, device,
+ENTRY_POINT(cuCtxCreate_v3, cuCtxCreate, 11040, INITIALIZED, ordinal_of_device(device),
             context_create_v3,
             (CUcontext *context, CUexecAffinityParam *affinity, int affinities, unsigned int flags,
              CUdevice device),
             (context, affinity, affinities, flags, device))
-ENTRY_POINT(cuCtxCreate_v4, cuCtxCreate, 12050, INITIALIZED, device,
+ENTRY_POINT(cuCtxCreate_v4, cuCtxCreate, 12050, INITIALIZED, ordinal_of_device(device),
             context_create_v4,
             (CUcontext *context, CUctxCreateParams *parameters, unsigned int flags, CUdevice device),
             (context, parameters, flags, device))
@@ -97,7 +107,8 @@ ENTRY_POINT(cuCtxDestroy_v2, cuCtxDestroy, 4000, INITIALIZED, ordinal_of_context
             context_destroy, (CUcontext context), (context))
 
 /* green contexts */
-ENTRY_POINT(cuDeviceGetDevResource, cuDeviceGetDevResource, 12040, INITIALIZED, device,
+ENTRY_POINT(cuDeviceGetDevResource, cuDeviceGetDevResource, 12040, INITIALIZED,
+            ordinal_of_device(device),
             device_get_resource, (CUdevice device, CUdevResource *resource, CUdevResourceType type),
             (device, resource, type))
 ENTRY_POINT(cuDevSmResourceSplitByCount, cuDevSmResourceSplitByCount, 12040, INITIALIZED, NO_DEVICE,
@@ -109,7 +120,8 @@ ENTRY_POINT(cuDevResourceGenerateDesc, cuDevResourceGenerateDesc, 12040, INITIAL
             resource_generate_description,
             (CUdevResourceDesc *description, CUdevResource *resources, unsigned int count),
             (description, resources, count))
-ENTRY_POINT(cuGreenCtxCreate, cuGreenCtxCreate, 12040, INITIALIZED, device, green_context_create,
+ENTRY_POINT(cuGreenCtxCreate, cuGreenCtxCreate, 12040, INITIALIZED,
+            ordinal_of_device(device), green_context_create,
             (CUgreenCtx *green, CUdevResourceDesc description, CUdevice device, unsigned int flags),
             (green, description, device, flags))
 ENTRY_POINT(cuGreenCtxDestroy, cuGreenCtxDestroy, 12040, INITIALIZED,

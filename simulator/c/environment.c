@@ -67,7 +67,7 @@ static bool read_foreign_entry(char *entry)
 
     return entry && parse_number(ordinal_text, MAXIMUM_DEVICES - 1, &ordinal)
            && parse_number(entry, UINT32_MAX, &references)
-           && hold_at_start((CUdevice)ordinal, (uint32_t)references);
+           && hold_at_start((int)ordinal, (uint32_t)references);
 }
 
 static bool read_foreign(char *text)

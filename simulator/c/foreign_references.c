@@ -8,12 +8,12 @@ enum { MAXIMUM_AT_START = 64 };
 
 /* From the environment, taken when the process initialises the driver. */
 static struct {
-    CUdevice ordinal;
+    int ordinal;
     uint32_t references;
 } at_start[MAXIMUM_AT_START];
 static size_t at_start_count;
 
-bool hold_at_start(CUdevice ordinal, uint32_t references)
+bool hold_at_start(int ordinal, uint32_t references)
 {
     if (at_start_count == MAXIMUM_AT_START)
         return false;
@@ -28,9 +28,9 @@ void forget_foreign_references(void)
     at_start_count = 0;
 }
 
-CUresult retain_for_others(uint32_t owner, CUdevice ordinal, uint32_t references)
+CUresult retain_for_others(uint32_t owner, int ordinal, uint32_t references)
 {
-    struct device *device = find_device(ordinal);
+    struct device *device = device_at(ordinal);
     CUresult result = device ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
 
     while (references-- && result == CUDA_SUCCESS)
@@ -41,7 +41,7 @@ CUresult retain_for_others(uint32_t owner, CUdevice ordinal, uint32_t references
 bool foreign_references_are_possible(void)
 {
     for (size_t index = 0; index < at_start_count; index++)
-        if (!find_device(at_start[index].ordinal))
+        if (!device_at(at_start[index].ordinal))
             return false;
     return true;
 }
@@ -57,9 +57,9 @@ void apply_foreign_references(void)
  * A call of the CUDA runtime that needs a context: it keeps the one reference that it has, and takes
  * a new one only if the context that it knew is gone.
  */
-CUresult call_of_the_runtime(CUdevice ordinal)
+CUresult call_of_the_runtime(int ordinal)
 {
-    struct device *device = find_device(ordinal);
+    struct device *device = device_at(ordinal);
     CUresult result;
 
     if (!device)

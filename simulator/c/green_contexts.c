@@ -59,14 +59,14 @@ static CUresult get_resource(const void *in, struct resource *resource)
     memcpy(resource, in, sizeof *resource);
     if (resource->type != RESOURCE_OF_MULTIPROCESSORS)
         return (CUresult)INVALID_RESOURCE_TYPE;
-    return find_device(resource->device - 1) && resource->multiprocessors.count <= MULTIPROCESSORS
+    return device_at(resource->device - 1) && resource->multiprocessors.count <= MULTIPROCESSORS
                ? CUDA_SUCCESS
                : CUDA_ERROR_INVALID_VALUE;
 }
 
-CUresult device_get_resource(CUdevice ordinal, CUdevResource *resource, CUdevResourceType type)
+CUresult device_get_resource(CUdevice handle, CUdevResource *resource, CUdevResourceType type)
 {
-    const struct device *device = find_device(ordinal);
+    const struct device *device = find_device(handle);
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
@@ -139,11 +139,11 @@ CUresult resource_generate_description(CUdevResourceDesc *description, CUdevReso
     return CUDA_SUCCESS;
 }
 
-CUresult green_context_create(CUgreenCtx *green, CUdevResourceDesc description, CUdevice ordinal,
+CUresult green_context_create(CUgreenCtx *green, CUdevResourceDesc description, CUdevice handle,
                               unsigned int flags)
 {
     enum { DEFAULT_STREAM = 1 };
-    struct device *device = find_device(ordinal);
+    struct device *device = find_device(handle);
     const struct descriptor *descriptor = find_handle(&descriptors, description);
     struct context *context;
     CUresult result;

@@ -42,9 +42,9 @@ bool context_flags_are_valid(unsigned int flags)
     return flags <= 0xff && (scheduling & (scheduling - 1)) == 0;
 }
 
-static CUresult create(CUcontext *handle, unsigned int flags, CUdevice ordinal, uint32_t api_version)
+static CUresult create(CUcontext *handle, unsigned int flags, CUdevice of, uint32_t api_version)
 {
-    struct device *device = find_device(ordinal);
+    struct device *device = find_device(of);
     struct context *context;
     CUresult result;
 
@@ -60,7 +60,7 @@ static CUresult create(CUcontext *handle, unsigned int flags, CUdevice ordinal, 
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
     *context = (struct context){ .handle = context->handle,
-                                 .ordinal = ordinal,
+                                 .ordinal = device->primary.ordinal,
                                  .generation = 1,
                                  .api_version = api_version,
                                  .flags = flags,
@@ -111,7 +111,7 @@ static CUresult destroy_primary(struct context *context)
         return answer_of_knob(destroy_primary);
     if (!context->alive)
         return CUDA_ERROR_CONTEXT_IS_DESTROYED;
-    deactivate_primary_context(find_device(context->ordinal));
+    deactivate_primary_context(&driver.devices[context->ordinal]);
     return CUDA_SUCCESS;
 }
 

@@ -64,9 +64,9 @@ CUresult retain_for(struct device *device, uint32_t owner)
     return CUDA_SUCCESS;
 }
 
-CUresult primary_context_retain(CUcontext *context, CUdevice ordinal)
+CUresult primary_context_retain(CUcontext *context, CUdevice handle)
 {
-    struct device *device = find_device(ordinal);
+    struct device *device = find_device(handle);
     CUresult result;
 
     if (!device)
@@ -103,18 +103,18 @@ CUresult release_for(struct device *device, uint32_t owner, CUresult answer_at_z
     return CUDA_SUCCESS;
 }
 
-CUresult primary_context_release(CUdevice ordinal)
+CUresult primary_context_release(CUdevice handle)
 {
-    struct device *device = find_device(ordinal);
+    struct device *device = find_device(handle);
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
     return release_for(device, acting_owner(), CUDA_ERROR_INVALID_CONTEXT);
 }
 
-CUresult primary_context_release_v1(CUdevice ordinal)
+CUresult primary_context_release_v1(CUdevice handle)
 {
-    struct device *device = find_device(ordinal);
+    struct device *device = find_device(handle);
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
@@ -150,9 +150,9 @@ CUresult let_go_of_green_context(struct device *device)
 }
 
 /* Deactivates, whoever holds references, and may take one of them. */
-static CUresult reset(CUdevice ordinal, bool takes_a_reference)
+static CUresult reset(CUdevice handle, bool takes_a_reference)
 {
-    struct device *device = find_device(ordinal);
+    struct device *device = find_device(handle);
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
@@ -170,19 +170,19 @@ static CUresult reset(CUdevice ordinal, bool takes_a_reference)
 }
 
 /* The second generation releases nothing: the count stays, and the next retain makes the context anew. */
-CUresult primary_context_reset(CUdevice ordinal)
+CUresult primary_context_reset(CUdevice handle)
 {
-    return reset(ordinal, false);
+    return reset(handle, false);
 }
 
-CUresult primary_context_reset_v1(CUdevice ordinal)
+CUresult primary_context_reset_v1(CUdevice handle)
 {
-    return reset(ordinal, knob(reset_v1_takes_a_reference) != 0);
+    return reset(handle, knob(reset_v1_takes_a_reference) != 0);
 }
 
-CUresult primary_context_set_flags_v1(CUdevice ordinal, unsigned int flags)
+CUresult primary_context_set_flags_v1(CUdevice handle, unsigned int flags)
 {
-    struct device *device = find_device(ordinal);
+    struct device *device = find_device(handle);
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
@@ -194,10 +194,10 @@ CUresult primary_context_set_flags_v1(CUdevice ordinal, unsigned int flags)
     return CUDA_SUCCESS;
 }
 
-CUresult primary_context_set_flags(CUdevice ordinal, unsigned int flags)
+CUresult primary_context_set_flags(CUdevice handle, unsigned int flags)
 {
     enum { AT_ONCE = 0, AT_THE_NEXT_ACTIVATION = 1 };
-    struct device *device = find_device(ordinal);
+    struct device *device = find_device(handle);
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
@@ -211,9 +211,9 @@ CUresult primary_context_set_flags(CUdevice ordinal, unsigned int flags)
     return CUDA_SUCCESS;
 }
 
-CUresult primary_context_get_state(CUdevice ordinal, unsigned int *flags, int *active)
+CUresult primary_context_get_state(CUdevice handle, unsigned int *flags, int *active)
 {
-    const struct device *device = find_device(ordinal);
+    const struct device *device = find_device(handle);
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;

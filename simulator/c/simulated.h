@@ -111,7 +111,10 @@ CUresult refusal_by_state(enum needs needs);
 void deinitialize_process(void);
 void reset_driver(void);
 
-struct device *find_device(CUdevice ordinal);
+struct device *find_device(CUdevice handle);
+struct device *device_at(int ordinal);
+CUdevice device_handle(int ordinal);
+int ordinal_of_device(CUdevice handle);
 uint32_t choose_visible_devices(const char *list, uint32_t physical_devices, uint32_t *chosen);
 void describe_uuid(uint32_t physical, unsigned char bytes[16]);
 int pci_bus_of(uint32_t physical);
@@ -198,12 +201,12 @@ void clear_recorded_calls(void);
 
 /* references of others ------------------------------------------------------------------------ */
 
-bool hold_at_start(CUdevice ordinal, uint32_t references);
+bool hold_at_start(int ordinal, uint32_t references);
 bool foreign_references_are_possible(void);
 void apply_foreign_references(void);
 void forget_foreign_references(void);
-CUresult retain_for_others(uint32_t owner, CUdevice ordinal, uint32_t references);
-CUresult call_of_the_runtime(CUdevice ordinal);
+CUresult retain_for_others(uint32_t owner, int ordinal, uint32_t references);
+CUresult call_of_the_runtime(int ordinal);
 
 /* start --------------------------------------------------------------------------------------- */
 

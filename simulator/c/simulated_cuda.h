@@ -4,7 +4,7 @@
  *
  * Any thread may call them, at any time. They are neither counted nor logged, and no fault hits them.
  * A function that answers uint32_t answers 1 for done and 0 for impossible, except where it is said
- * to answer a CUresult. Ordinals are those after CUDA_VISIBLE_DEVICES.
+ * to answer a CUresult. Devices are ordinals, those after CUDA_VISIBLE_DEVICES, and never CUdevices.
  */
 #ifndef SIMULATED_CUDA_H
 #define SIMULATED_CUDA_H
@@ -118,6 +118,8 @@ SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_taken(struct simulated_cuda_taken
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_add_green_context(int32_t device);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_remove_green_context(int32_t device);
 
+/* The CUdevice of an ordinal, as cuDeviceGet gives it; of any number, before cuInit as well. */
+SIMULATED_CUDA_CONTROL int32_t simulated_cuda_device_handle(int32_t device);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_device(int32_t device,
                                                       struct simulated_cuda_device *out);
 /* Memory in stream-ordered pools: it outlives the context. */

@@ -212,6 +212,6 @@ CUresult stream_get_device(CUstream handle, CUdevice *device)
         return CUDA_ERROR_INVALID_VALUE;
     result = context_of_stream(handle, &context);
     if (result == CUDA_SUCCESS)
-        *device = context->ordinal;
+        *device = device_handle(context->ordinal);
     return result;
 }

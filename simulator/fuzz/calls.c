@@ -374,6 +374,7 @@ static void steer(struct input *input)
         (void)simulated_cuda_configure((uint32_t)take(input, 1) % 8,
                                        (int32_t)take(input, 1) * 100, take(input, 1) == 0);
         (void)simulated_cuda_set_knob("device_bytes", 1 << 20);
+        (void)simulated_cuda_set_knob("handles_are_ordinals", 1);
         break;
     case 13:
         (void)simulated_cuda_set_knob(text(input, room), take(input, 1) % 3);
@@ -426,6 +427,7 @@ static void begin_anew(void)
     forget(&descriptions);
     require(simulated_cuda_configure(4, 13000, 0) == 1, "a new process can be configured");
     require(simulated_cuda_set_knob("device_bytes", 1 << 20) == 1, "the knob is known");
+    require(simulated_cuda_set_knob("handles_are_ordinals", 1) == 1, "the knob is known");
     require(simulated_cuda_set_knob("context_bytes", 1 << 10) == 1, "the knob is known");
     require(simulated_cuda_set_visible_devices(NULL) == 1, "all devices are visible");
 }

@@ -109,6 +109,7 @@ controls! {
     taken: fn(*mut RawTaken, u64) -> u64;
     add_green_context: fn(i32) -> u32;
     remove_green_context: fn(i32) -> u32;
+    device_handle: fn(i32) -> i32;
     device: fn(i32, *mut DeviceState) -> u32;
     set_pool_bytes: fn(i32, u64) -> u32;
     inject: fn(*const c_char, u64, i32, u32, u32, u32) -> u32;

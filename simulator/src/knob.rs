@@ -26,6 +26,9 @@ macro_rules! knobs {
 }
 
 knobs! {
+    /// Whether a `CUdevice` is the device's ordinal: 0 by default, so that code that takes one for the
+    /// other fails with 101; 1 as measured.
+    HandlesAreOrdinals = "handles_are_ordinals",
     /// What every call answers in a child forked after `cuInit`: 3 (default, measured: poisoned), or 0
     /// for the drivers before 2016, where the child works. Experiment E1.
     ChildAfterInit = "child_after_init",

@@ -15,7 +15,8 @@ use crate::private_directory::PrivateDirectory;
 /// steer it.
 ///
 /// What is done through this type is the test's own hand: it is neither counted nor logged, and no
-/// fault hits it. Ordinals are those that the driver enumerates, after `CUDA_VISIBLE_DEVICES`.
+/// fault hits it. Devices are named by their ordinals as the driver enumerates them, after
+/// `CUDA_VISIBLE_DEVICES`, and never by a `CUdevice`.
 ///
 /// Methods that name a device panic when there is no such device, and initialise the driver where
 /// they need it, as a foreign library in the process would have done.
@@ -58,6 +59,14 @@ impl Simulator {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The `CUdevice` of a device, as `cuDeviceGet` gives it: not the ordinal, unless
+    /// [`Knob::HandlesAreOrdinals`] is set.
+    #[must_use]
+    pub fn device_handle(&self, device: u32) -> i32 {
+        // SAFETY: takes a plain number.
+        unsafe { (self.controls.device_handle)(ordinal(device)) }
     }
 
     /// References to a device's primary context; 0 before the driver is initialised.

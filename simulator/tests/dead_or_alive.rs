@@ -14,7 +14,7 @@ fn api_version(library: Library, context: *mut c_void) -> (u32, u32) {
 
 fn create(library: Library, device: i32) -> *mut c_void {
     let mut context = POISON;
-    let words = [out(&mut context), 0, library.handle(device) as usize];
+    let words = [out(&mut context), 0, library.device(device)];
     assert_eq!(library.call("cuCtxCreate_v2", &words), 0);
     context
 }
@@ -36,7 +36,7 @@ fn the_api_version_tells_the_living_from_the_dead() {
     assert_eq!(api_version(library, primary), (0, 3020), "the handle is the device's for good");
     assert_eq!(api_version(library, ordinary), (201, POISONED));
     simulator.set_current(Some(0));
-    library.call("cuDevicePrimaryCtxReset_v2", &[library.handle(0) as usize]);
+    library.call("cuDevicePrimaryCtxReset_v2", &[library.device(0)]);
     assert_eq!(api_version(library, primary).0, 201, "a reset kills it, too");
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::ptr;
 
 use driver::{Library, POISON, POISONED, call_address, out, started};
-use simulated_libcuda::{Simulator, entry_points};
+use simulated_libcuda::{Knob, Simulator, entry_points};
 
 /// Functions that answer before `cuInit` and after the end.
 const ALWAYS: [&str; 6] = [
@@ -113,9 +113,10 @@ fn answers_to_zeros() -> HashMap<&'static str, u32> {
 fn null_pointers_are_refused_with_the_documented_code() {
     let answers = answers_to_zeros();
     assert_eq!(answers.len(), entry_points().len(), "a name in the table is no function");
-    let (_simulator, library) = started(1);
+    let (simulator, library) = started(1);
+    simulator.set_knob(Knob::HandlesAreOrdinals, 1); // so that 0 is a device
     for entry in entry_points() {
-        let answer = library.call(entry.symbol, &[0; 5]);
+        let answer = library.call(entry.symbol, &[0; 6]);
         assert_eq!(answer, answers[entry.symbol], "{}", entry.symbol);
     }
 }
@@ -142,7 +143,7 @@ fn ordinals_out_of_range_are_refused_everywhere() {
     let mut tried = 0;
     for symbol in entry_points().map(|entry| entry.symbol) {
         let Some(position) = device_position(symbol) else { continue };
-        for ordinal in [-1, 3, 4096, i32::MIN, i32::MAX] {
+        for ordinal in [-1, 3, 4096, i32::MIN, i32::MAX, library.handle(-1), library.handle(3)] {
             let mut outputs = [[0_u64; 4]; 2];
             let [first, second] = outputs.each_mut().map(out);
             let mut words = match symbol {

@@ -74,7 +74,7 @@ fn only_the_named_generation_is_hit() {
     let (simulator, library) = started(3);
     simulator.foreign_retain(0, 3);
     simulator.inject(Fault::of("cuDevicePrimaryCtxRelease_v2", 1).code(700).from_then_on());
-    assert_eq!(library.call("cuDevicePrimaryCtxRelease", &[0]), 0);
+    assert_eq!(library.call("cuDevicePrimaryCtxRelease", &[library.device(0)]), 0);
     assert_eq!(library.release(0), 700);
     assert_eq!(simulator.references(0), 2);
 }

@@ -142,12 +142,13 @@ fn a_child_of_a_bare_clone_goes_on_until_it_calls_init() {
     let [initialize, retain, release] =
         ["cuInit", "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2"]
             .map(|symbol| library.address(symbol));
+    let device = library.device(0);
     let answer = in_bare_clone(|| {
         let mut context = 0_usize;
-        let words = [out(&mut context), 0];
+        let words = [out(&mut context), device];
         checks! {
             call_address(retain, &words) => 0,
-            call_address(release, &[0]) => 0,
+            call_address(release, &[device]) => 0,
             call_address(initialize, &[0]) => 3,
             call_address(retain, &words) => 3,
             call_address(initialize, &[0]) => 3,
@@ -156,7 +157,7 @@ fn a_child_of_a_bare_clone_goes_on_until_it_calls_init() {
     assert_eq!(answer, 0);
     assert_eq!(simulator.generation(0), 0, "the child has its own copy of that state");
     simulator.set_knob(Knob::ChildOfBareClone, 3);
-    assert_eq!(in_bare_clone(|| call_address(release, &[0])), 3);
+    assert_eq!(in_bare_clone(|| call_address(release, &[device])), 3);
     assert_eq!(in_bare_clone(|| call_address(initialize, &[0])), 3);
     assert_eq!(library.retain(0).0, 0, "the parent is as it was");
 }

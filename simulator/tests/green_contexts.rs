@@ -71,7 +71,7 @@ impl Maker for Client {
 fn green_context(library: Library) -> usize {
     let (mut whole, mut group) = ([0_u64; 18], [0_u64; 18]);
     let (mut groups, mut description, mut green) = (1_u32, 0_usize, 0_usize);
-    let device = library.handle(0) as usize;
+    let device = library.device(0);
     assert_eq!(library.call("cuDeviceGetDevResource", &[device, out(&mut whole), 1]), 0);
     let words = [out(&mut group), out(&mut groups), out(&mut whole), 0, 0, 8];
     assert_eq!(library.call("cuDevSmResourceSplitByCount", &words), 0);
@@ -176,7 +176,7 @@ fn a_green_context_can_be_current_and_its_memory_is_the_primarys() {
 #[test]
 fn resources_are_split_and_checked() {
     let (_simulator, library) = started(2);
-    let device = library.handle(0) as usize;
+    let device = library.device(0);
     let mut whole = [0_u32; 36];
     assert_eq!(library.call("cuDeviceGetDevResource", &[device, out(&mut whole), 1]), 0);
     assert_eq!((whole[0], whole[24]), (1, 132), "the type, and the multiprocessors");
@@ -206,7 +206,7 @@ fn resources_are_split_and_checked() {
         library.call("cuGreenCtxCreate", &[out(&mut green), description, device, flags])
     };
     assert_eq!(create(description, device, 2), 1, "unknown flags");
-    assert_eq!(create(description, library.handle(1) as usize, 1), 1, "another device's");
+    assert_eq!(create(description, library.device(1), 1), 1, "another device's");
     assert_eq!(create(POISON as usize, device, 1), 1);
     assert_eq!(create(description, usize::MAX, 1), 101);
 }

@@ -142,7 +142,7 @@ fn a_stream_answers_for_itself() {
     assert_eq!(library.call("cuStreamGetFlags", &[stream, out(&mut flags)]), 0);
     assert_eq!(library.call("cuStreamGetDevice", &[stream, out(&mut device)]), 0);
     assert_eq!(library.call("cuStreamGetCtx", &[stream, out(&mut context)]), 0);
-    assert_eq!((flags, device, context), (1, 0, library.current().1));
+    assert_eq!((flags, device, context), (1, library.handle(0), library.current().1));
     assert_eq!(library.call("cuStreamGetCtx_v2", &[stream, out(&mut context), out(&mut green)]), 0);
     assert!(green.is_null());
     assert_eq!(library.call("cuStreamGetId", &[stream, out(&mut id)]), 0);

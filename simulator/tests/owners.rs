@@ -108,8 +108,7 @@ fn the_first_generations_reset_takes_a_reference_of_its_owner() {
     let (simulator, library) = started(1);
     simulator.foreign_retain(0, 1);
     library.retain(0);
-    let reset =
-        |library: Library| library.call("cuDevicePrimaryCtxReset", &[library.handle(0) as usize]);
+    let reset = |library: Library| library.call("cuDevicePrimaryCtxReset", &[library.device(0)]);
     assert_eq!(reset(library), 0);
     assert_eq!(owners(&simulator, 0), named(&[("other library", 1)]));
     assert_eq!(reset(library), 0);

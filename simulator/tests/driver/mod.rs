@@ -58,27 +58,32 @@ impl Library {
 
     pub fn retain(self, device: i32) -> (u32, *mut c_void) {
         let mut context = POISON;
-        let code = self.call("cuDevicePrimaryCtxRetain", &[out(&mut context), device as usize]);
+        let code = self.call("cuDevicePrimaryCtxRetain", &[out(&mut context), self.device(device)]);
         (code, context)
     }
 
     pub fn release(self, device: i32) -> u32 {
-        self.call("cuDevicePrimaryCtxRelease_v2", &[device as usize])
+        self.call("cuDevicePrimaryCtxRelease_v2", &[self.device(device)])
     }
 
     pub fn reset(self, device: i32) -> u32 {
-        self.call("cuDevicePrimaryCtxReset_v2", &[self.handle(device) as usize])
+        self.call("cuDevicePrimaryCtxReset_v2", &[self.device(device)])
     }
 
     /// The `CUdevice` of an ordinal.
     pub fn handle(self, ordinal: i32) -> i32 {
-        ordinal
+        call_address(self.address("simulated_cuda_device_handle"), &[ordinal as usize]) as i32
+    }
+
+    /// The same as a word for [`call`](Self::call).
+    pub fn device(self, ordinal: i32) -> usize {
+        self.handle(ordinal) as usize
     }
 
     /// The code, the flags, and whether active.
     pub fn state(self, device: i32) -> (u32, u32, u32) {
         let (mut flags, mut active) = (POISONED, POISONED);
-        let words = [device as usize, out(&mut flags), out(&mut active)];
+        let words = [self.device(device), out(&mut flags), out(&mut active)];
         (self.call("cuDevicePrimaryCtxGetState", &words), flags, active)
     }
 
@@ -98,7 +103,7 @@ impl Library {
 
     pub fn uuid(self, device: i32) -> [u8; 16] {
         let mut uuid = [0; 16];
-        assert_eq!(self.call("cuDeviceGetUuid_v2", &[out(&mut uuid), device as usize]), 0);
+        assert_eq!(self.call("cuDeviceGetUuid_v2", &[out(&mut uuid), self.device(device)]), 0);
         uuid
     }
 
