@@ -16,6 +16,24 @@ void simulated_cuda_clear_faults(void)
     unlock_driver();
 }
 
+uint32_t simulated_cuda_add_hook(const char *function, uint64_t nth, uint32_t after,
+                                 simulated_cuda_hook run, simulated_cuda_hook discard, void *data)
+{
+    UNDER_LOCK(uint32_t, add_hook(function, nth, after != 0, run, discard, data));
+}
+
+uint64_t simulated_cuda_waiting_hooks(void)
+{
+    UNDER_LOCK(uint64_t, waiting_hooks());
+}
+
+void simulated_cuda_clear_hooks(void)
+{
+    lock_driver();
+    clear_hooks();
+    unlock_driver();
+}
+
 void simulated_cuda_record_calls(uint32_t on)
 {
     lock_driver();

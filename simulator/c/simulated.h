@@ -88,7 +88,7 @@ struct driver {
     enum process_state state;
     bool init_failed;      /* here or in an ancestor; process_page says whether here */
     bool stub;             /* the linker's stub library: every call answers 34 */
-    bool watched;          /* a fault is armed, or calls are recorded or logged */
+    bool watched;          /* a fault is armed, a hook waits, or calls are recorded or logged */
     int version;
     uint32_t device_count; /* those that the process sees; 0 before cuInit */
     uint64_t next_context_id;
@@ -178,6 +178,8 @@ struct call {
     bool fault_fired;
     bool refused;
     CUresult fault_code;
+    struct hook *before; /* hooks that are due, taken out of the list of those that wait */
+    struct hook *after;
 };
 
 const char *entry_point_name(uint32_t entry);
@@ -190,6 +192,14 @@ void apply_faults(struct call *call);
 void clear_faults(void);
 bool faults_are_armed(void);
 uint64_t faults_fired(void);
+
+bool add_hook(const char *function, uint64_t nth, bool after, simulated_cuda_hook run,
+              simulated_cuda_hook discard, void *data);
+void take_due_hooks(struct call *call);
+void run_hooks(struct hook *due);
+void clear_hooks(void);
+bool hooks_wait(void);
+uint64_t waiting_hooks(void);
 
 void record_call(const struct call *call, CUresult result);
 bool log_calls_to_file(const char *path);

@@ -132,6 +132,19 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_inject(const char *function, uint
                                                       uint32_t from_then_on);
 SIMULATED_CUDA_CONTROL void simulated_cuda_clear_faults(void);
 
+/*
+ * Runs a function just before (0) or after (1) the nth call of that function from now on acts, on the
+ * thread that makes the call. No lock is held, so it may call the driver; what it calls is an ordinary
+ * call. It must return. A hook that is cleared before it ran is discarded instead.
+ */
+typedef void (*simulated_cuda_hook)(void *data);
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_add_hook(const char *function, uint64_t nth,
+                                                        uint32_t after, simulated_cuda_hook run,
+                                                        simulated_cuda_hook discard, void *data);
+/* How many have not run yet. */
+SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_waiting_hooks(void);
+SIMULATED_CUDA_CONTROL void simulated_cuda_clear_hooks(void);
+
 SIMULATED_CUDA_CONTROL void simulated_cuda_record_calls(uint32_t on);
 /* Answers how many are recorded; copies the oldest, at most as many as there is room for. */
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_calls(struct simulated_cuda_call *out,

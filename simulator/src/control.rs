@@ -5,6 +5,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+/// `simulated_cuda_hook`.
+pub(crate) type Hook = unsafe extern "C" fn(*mut c_void);
+
 #[repr(C)]
 #[derive(Default)]
 pub(crate) struct DeviceState {
@@ -114,6 +117,9 @@ controls! {
     set_pool_bytes: fn(i32, u64) -> u32;
     inject: fn(*const c_char, u64, i32, u32, u32, u32) -> u32;
     clear_faults: fn();
+    add_hook: fn(*const c_char, u64, u32, Hook, Hook, *mut c_void) -> u32;
+    waiting_hooks: fn() -> u64;
+    clear_hooks: fn();
     record_calls: fn(u32);
     calls: fn(*mut RawCall, u64) -> u64;
     clear_calls: fn();

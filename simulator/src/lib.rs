@@ -33,6 +33,7 @@ mod call;
 mod control;
 mod elf;
 mod fault;
+mod hooks;
 mod knob;
 mod library;
 mod others;

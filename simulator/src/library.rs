@@ -29,6 +29,37 @@ pub fn entry_points() -> impl ExactSizeIterator<Item = EntryPoint> {
     TABLE.iter().map(|&(symbol, since)| EntryPoint { symbol, since })
 }
 
+/// Where a function stands among the [`entry_points`].
+///
+/// # Panics
+///
+/// When there is none of this name, with the nearest one that there is.
+pub(crate) fn index_of(function: &str) -> usize {
+    TABLE.iter().position(|&(symbol, _)| symbol == function).unwrap_or_else(|| {
+        let nearest = TABLE
+            .iter()
+            .map(|&(symbol, _)| symbol)
+            .min_by_key(|symbol| edits_between(symbol, function))
+            .expect("functions");
+        panic!("the simulated driver has no function {function:?}; the nearest one is {nearest}")
+    })
+}
+
+/// How many letters to insert, remove or replace to make one of the other.
+fn edits_between(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (above, letter) in one.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = above + 1;
+        for (index, other_letter) in other.bytes().enumerate() {
+            let replaced = diagonal + usize::from(letter != other_letter);
+            diagonal = row[index + 1];
+            row[index + 1] = replaced.min(row[index] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
 /// Writes `libcuda.so.1` into a directory, without the functions named and without those newer than
 /// the driver version given. Returns the path of the library.
 ///

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::builder::Builder;
 use crate::call::{DeviceMemory, StackEntry};
 use crate::control::{Controls, DeviceState, RawStackEntry};
+use crate::hooks::Panic;
 use crate::knob::Knob;
 use crate::private_directory::PrivateDirectory;
 
@@ -22,13 +23,14 @@ use crate::private_directory::PrivateDirectory;
 /// they need it, as a foreign library in the process would have done.
 pub struct Simulator {
     pub(crate) controls: Controls,
+    pub(crate) hook_panic: Panic,
     path: PathBuf,
     _directory: PrivateDirectory,
 }
 
 impl Simulator {
     pub(crate) fn new(directory: PrivateDirectory, path: PathBuf, controls: Controls) -> Self {
-        Self { controls, path, _directory: directory }
+        Self { controls, hook_panic: Panic::default(), path, _directory: directory }
     }
 
     /// Starts a driver with this many devices.
@@ -105,7 +107,7 @@ impl Simulator {
         self.initialize();
         // SAFETY: takes plain numbers.
         let known = unsafe { (self.controls.set_pool_bytes)(ordinal(device), bytes) };
-        assert_ne!(known, 0, "the simulated driver has no device {device}");
+        assert!(known != 0, "the simulated driver has no device {device}");
     }
 
     fn device(&self, device: u32) -> DeviceState {
@@ -124,7 +126,7 @@ impl Simulator {
         let name = CString::new(knob.name()).expect("no zero byte");
         // SAFETY: a C string that outlives the call.
         let known = unsafe { (self.controls.set_knob)(name.as_ptr(), value) };
-        assert_ne!(known, 0, "the library lacks the knob {knob:?}");
+        assert!(known != 0, "the library lacks the knob {knob:?}");
     }
 
     /// The calling thread's stack of current contexts, the bottom first.
@@ -183,5 +185,5 @@ pub(crate) fn ordinal(device: u32) -> i32 {
 }
 
 pub(crate) fn succeed(code: u32, action: &str) {
-    assert_eq!(code, 0, "{action}: the simulated driver answers {code}");
+    assert!(code == 0, "{action}: the simulated driver answers {code}");
 }
