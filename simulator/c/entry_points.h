@@ -10,7 +10,8 @@
  *   device          the ordinal that the call is about, for the log and for faults of one device
  *   implementation  the function in the model that does the work, under the driver's lock
  *
- * Within one base the generations stand in order of age.
+ * Within one base the generations stand in order of age. A function's counterpart for the default
+ * stream of each thread has the same base, and a name that ends in _ptsz or _ptds.
  */
 
 ENTRY_POINT(cuInit, cuInit, 2000, ALWAYS, NO_DEVICE,
@@ -184,87 +185,7 @@ ENTRY_POINT(cuMemAllocHost_v2, cuMemAllocHost, 3020, INITIALIZED, ordinal_of_cur
             memory_allocate_host, (void **address, size_t bytes), (address, bytes))
 ENTRY_POINT(cuMemFreeHost, cuMemFreeHost, 2000, INITIALIZED, ordinal_of_current_context(),
             memory_free_host, (void *address), (address))
-ENTRY_POINT(cuMemcpyHtoD_v2, cuMemcpyHtoD, 3020, INITIALIZED, ordinal_of_current_context(),
-            memory_copy_to_device, (CUdeviceptr destination, const void *source, size_t bytes),
-            (destination, source, bytes))
-ENTRY_POINT(cuMemcpyDtoH_v2, cuMemcpyDtoH, 3020, INITIALIZED, ordinal_of_current_context(),
-            memory_copy_to_host, (void *destination, CUdeviceptr source, size_t bytes),
-            (destination, source, bytes))
-ENTRY_POINT(cuMemcpyDtoD_v2, cuMemcpyDtoD, 3020, INITIALIZED, ordinal_of_current_context(),
-            memory_copy_on_device, (CUdeviceptr destination, CUdeviceptr source, size_t bytes),
-            (destination, source, bytes))
-ENTRY_POINT(cuMemcpyHtoDAsync_v2, cuMemcpyHtoDAsync, 3020, INITIALIZED, ordinal_of_stream(stream),
-            memory_copy_to_device_on_stream,
-            (CUdeviceptr destination, const void *source, size_t bytes, CUstream stream),
-            (destination, source, bytes, stream))
-ENTRY_POINT(cuMemcpyDtoHAsync_v2, cuMemcpyDtoHAsync, 3020, INITIALIZED, ordinal_of_stream(stream),
-            memory_copy_to_host_on_stream,
-            (void *destination, CUdeviceptr source, size_t bytes, CUstream stream),
-            (destination, source, bytes, stream))
-ENTRY_POINT(cuMemcpyDtoDAsync_v2, cuMemcpyDtoDAsync, 3020, INITIALIZED, ordinal_of_stream(stream),
-            memory_copy_on_device_on_stream,
-            (CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream),
-            (destination, source, bytes, stream))
-ENTRY_POINT(cuMemsetD8_v2, cuMemsetD8, 3020, INITIALIZED, ordinal_of_current_context(),
-            memory_set, (CUdeviceptr destination, unsigned char value, size_t bytes),
-            (destination, value, bytes))
-ENTRY_POINT(cuMemsetD8Async, cuMemsetD8Async, 3020, INITIALIZED, ordinal_of_stream(stream),
-            memory_set_on_stream,
-            (CUdeviceptr destination, unsigned char value, size_t bytes, CUstream stream),
-            (destination, value, bytes, stream))
 
-/* streams */
-ENTRY_POINT(cuStreamCreate, cuStreamCreate, 2000, INITIALIZED, ordinal_of_current_context(),
-            stream_create, (CUstream *stream, unsigned int flags), (stream, flags))
-ENTRY_POINT(cuStreamCreateWithPriority, cuStreamCreateWithPriority, 5050, INITIALIZED,
-            ordinal_of_current_context(), stream_create_with_priority,
-            (CUstream *stream, unsigned int flags, int priority), (stream, flags, priority))
-ENTRY_POINT(cuStreamDestroy, cuStreamDestroy, 2000, INITIALIZED, ordinal_of_stream(stream),
-            stream_destroy, (CUstream stream), (stream))
-ENTRY_POINT(cuStreamDestroy_v2, cuStreamDestroy, 4000, INITIALIZED, ordinal_of_stream(stream),
-            stream_destroy, (CUstream stream), (stream))
-ENTRY_POINT(cuStreamSynchronize, cuStreamSynchronize, 2000, INITIALIZED, ordinal_of_stream(stream),
-            stream_synchronize, (CUstream stream), (stream))
-ENTRY_POINT(cuStreamQuery, cuStreamQuery, 2000, INITIALIZED, ordinal_of_stream(stream),
-            stream_synchronize, (CUstream stream), (stream))
-ENTRY_POINT(cuStreamWaitEvent, cuStreamWaitEvent, 3020, INITIALIZED, ordinal_of_stream(stream),
-            stream_wait_event, (CUstream stream, CUevent event, unsigned int flags),
-            (stream, event, flags))
-ENTRY_POINT(cuStreamGetFlags, cuStreamGetFlags, 5050, INITIALIZED, ordinal_of_stream(stream),
-            stream_get_flags, (CUstream stream, unsigned int *flags), (stream, flags))
-ENTRY_POINT(cuStreamGetPriority, cuStreamGetPriority, 5050, INITIALIZED, ordinal_of_stream(stream),
-            stream_get_priority, (CUstream stream, int *priority), (stream, priority))
-ENTRY_POINT(cuStreamGetCtx, cuStreamGetCtx, 9020, INITIALIZED, ordinal_of_stream(stream),
-            stream_get_context, (CUstream stream, CUcontext *context), (stream, context))
-ENTRY_POINT(cuStreamGetCtx_v2, cuStreamGetCtx, 12050, INITIALIZED, ordinal_of_stream(stream),
-            stream_get_context_v2, (CUstream stream, CUcontext *context, CUgreenCtx *green),
-            (stream, context, green))
-ENTRY_POINT(cuStreamGetId, cuStreamGetId, 12000, INITIALIZED, ordinal_of_stream(stream),
-            stream_get_id, (CUstream stream, unsigned long long *id), (stream, id))
-ENTRY_POINT(cuStreamGetDevice, cuStreamGetDevice, 12080, INITIALIZED, ordinal_of_stream(stream),
-            stream_get_device, (CUstream stream, CUdevice *device), (stream, device))
-
-/* events */
-ENTRY_POINT(cuEventCreate, cuEventCreate, 2000, INITIALIZED, ordinal_of_current_context(),
-            event_create, (CUevent *event, unsigned int flags), (event, flags))
-ENTRY_POINT(cuEventRecord, cuEventRecord, 2000, INITIALIZED, ordinal_of_event(event),
-            event_record, (CUevent event, CUstream stream), (event, stream))
-ENTRY_POINT(cuEventRecordWithFlags, cuEventRecordWithFlags, 11010, INITIALIZED,
-            ordinal_of_event(event), event_record_with_flags,
-            (CUevent event, CUstream stream, unsigned int flags), (event, stream, flags))
-ENTRY_POINT(cuEventQuery, cuEventQuery, 2000, INITIALIZED, ordinal_of_event(event),
-            event_synchronize, (CUevent event), (event))
-ENTRY_POINT(cuEventSynchronize, cuEventSynchronize, 2000, INITIALIZED, ordinal_of_event(event),
-            event_synchronize, (CUevent event), (event))
-ENTRY_POINT(cuEventElapsedTime, cuEventElapsedTime, 2000, INITIALIZED, ordinal_of_event(end),
-            event_elapsed_time, (float *milliseconds, CUevent start, CUevent end),
-            (milliseconds, start, end))
-ENTRY_POINT(cuEventElapsedTime_v2, cuEventElapsedTime, 12080, INITIALIZED, ordinal_of_event(end),
-            event_elapsed_time, (float *milliseconds, CUevent start, CUevent end),
-            (milliseconds, start, end))
-ENTRY_POINT(cuEventDestroy, cuEventDestroy, 2000, INITIALIZED, ordinal_of_event(event),
-            event_destroy, (CUevent event), (event))
-ENTRY_POINT(cuEventDestroy_v2, cuEventDestroy, 4000, INITIALIZED, ordinal_of_event(event),
-            event_destroy, (CUevent event), (event))
+#include "stream_entry_points.h"
 
 #undef ENTRY_POINT

@@ -168,6 +168,16 @@ void *find_handle(const struct handle_table *table, const void *handle);
 
 
 CUresult answer_for_object(const struct context *context, uint32_t generation);
+/* Two handles that CUDA gives to everybody: the default stream as all know it, and each thread's own. */
+#define LEGACY_STREAM ((CUstream)0x1)
+#define PER_THREAD_STREAM ((CUstream)0x2)
+
+/* What a handle means to a function for the default stream of each thread. */
+static inline CUstream per_thread(CUstream stream)
+{
+    return stream ? stream : PER_THREAD_STREAM;
+}
+
 CUresult context_of_stream(CUstream handle, struct context **context);
 
 /* watched calls: faults and the log ----------------------------------------------------------- */

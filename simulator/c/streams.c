@@ -3,10 +3,6 @@
 
 #include <stdlib.h>
 
-/* Two handles that CUDA gives to everybody: the default stream as all know it, and each thread's own. */
-#define LEGACY_STREAM ((CUstream)0x1)
-#define PER_THREAD_STREAM ((CUstream)0x2)
-
 struct stream {
     bool destroyed;
     unsigned int flags;

@@ -136,10 +136,24 @@ impl Library {
 
     /// The code, the address and the status.
     pub fn proc_address_v2(self, name: &str, version: i32) -> (u32, *mut c_void, u32) {
+        self.proc_address_with(name, version, 0)
+    }
+
+    pub fn proc_address_with(
+        self,
+        name: &str,
+        version: i32,
+        flags: u64,
+    ) -> (u32, *mut c_void, u32) {
         let name = CString::new(name).unwrap();
         let (mut address, mut status) = (POISON, POISONED);
-        let words =
-            [name.as_ptr() as usize, out(&mut address), version as usize, 0, out(&mut status)];
+        let words = [
+            name.as_ptr() as usize,
+            out(&mut address),
+            version as usize,
+            flags as usize,
+            out(&mut status),
+        ];
         (self.call("cuGetProcAddress_v2", &words), address, status)
     }
 
