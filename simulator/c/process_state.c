@@ -42,6 +42,7 @@ static void note_fork(void)
     if (process_page_needs_owner)
         wipe_process_page_after_fork();
     process_page->refuses_child = 1;
+    driver.child_of_refused = driver.init_refused;
 }
 
 CUresult refusal_by_state(enum needs needs)
@@ -108,8 +109,10 @@ CUresult initialize_process(unsigned int flags)
 {
     CUresult result;
 
-    if (flags != 0)
+    if (flags != 0) {
+        driver.init_refused |= driver.state == NEVER_INITIALIZED;
         return CUDA_ERROR_INVALID_VALUE;
+    }
     if (driver.state != NEVER_INITIALIZED) {
         process_page->refuses_child |= !process_page->initialized;
         return refusal_by_state(INITIALIZED);

@@ -87,6 +87,8 @@ enum process_state { NEVER_INITIALIZED, IS_INITIALIZED, IS_DEINITIALIZED };
 struct driver {
     enum process_state state;
     bool init_failed;      /* here or in an ancestor; process_page says whether here */
+    bool init_refused;     /* cuInit refused flags, before any succeeded */
+    bool child_of_refused; /* of a process where that was so */
     bool stub;             /* the linker's stub library: every call answers 34 */
     bool watched;          /* a fault is armed, a hook waits, or calls are recorded or logged */
     int version;

@@ -416,6 +416,7 @@ static void begin_anew(void)
         pop_context();
     driver.state = NEVER_INITIALIZED;
     driver.init_failed = false;
+    driver.init_refused = false;
     driver.device_count = 0;
     process_page->initialized = 0;
     process_page->init_failed = 0;

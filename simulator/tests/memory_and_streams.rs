@@ -182,7 +182,7 @@ fn events_keep_time() {
     assert_eq!(library.call("cuEventSynchronize", &[end]), 0);
     assert_eq!(library.call("cuStreamWaitEvent", &[stream, end, 0]), 0);
     assert_eq!(elapsed(&mut milliseconds, start, end), 0);
-    assert!((5.0..5000.0).contains(&milliseconds), "{milliseconds}");
+    assert!((5.0..600_000.0).contains(&milliseconds), "{milliseconds}");
     let untimed = event(library, 2);
     library.call("cuEventRecord", &[untimed, 0]);
     assert_eq!(elapsed(&mut milliseconds, start, untimed), 400);

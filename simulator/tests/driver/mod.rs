@@ -188,36 +188,50 @@ pub fn call_address(address: *mut c_void, words: &[usize]) -> u32 {
     unsafe { function(word(0), word(1), word(2), word(3), word(4), word(5)) }
 }
 
+/// Long enough for any machine under any load; a child that takes longer hangs.
+const WATCHDOG_SECONDS: u32 = 120;
+
 /// Runs a closure in a forked child and returns its answer. The child does nothing after it.
 pub fn in_forked_child(child: impl FnOnce() -> u32) -> u32 {
+    let (answer, status) = fork(child);
+    answer.unwrap_or_else(|| panic!("the child ended without an answer, by signal {status}"))
+}
+
+/// The signal that a forked child dies of.
+pub fn signal_of_forked_child(child: impl FnOnce() -> u32) -> i32 {
+    let (answer, signal) = fork(child);
+    assert_eq!(answer, None, "the child lives");
+    signal
+}
+
+/// The child's answer, if it got so far, and the signal that it died of, or 0.
+fn fork(child: impl FnOnce() -> u32) -> (Option<u32>, i32) {
     let mut ends = [0; 2];
     // SAFETY: room for two descriptors.
     assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
     // SAFETY: the child calls into the simulated driver and then leaves through _exit.
-    match unsafe { libc::fork() } {
-        -1 => panic!("fork fails"),
-        0 => {
-            let answer = catch_unwind(AssertUnwindSafe(child)).map(u32::to_ne_bytes);
-            // SAFETY: a descriptor of this process and four readable bytes; _exit runs nothing.
-            unsafe {
-                if let Ok(answer) = answer {
-                    libc::write(ends[1], answer.as_ptr().cast(), answer.len());
-                }
-                libc::_exit(0)
-            }
+    let pid = unsafe { libc::fork() };
+    assert_ne!(pid, -1, "fork fails");
+    if pid == 0 {
+        // SAFETY: no preconditions; the signal ends the child.
+        unsafe { libc::alarm(WATCHDOG_SECONDS) };
+        let answer = catch_unwind(AssertUnwindSafe(child)).map(u32::to_ne_bytes);
+        if let Ok(answer) = answer {
+            // SAFETY: a descriptor of this process and four readable bytes.
+            unsafe { libc::write(ends[1], answer.as_ptr().cast(), answer.len()) };
         }
-        pid => {
-            let mut answer = [0; 4];
-            // SAFETY: descriptors of this process, four writable bytes, and our own child.
-            let read = unsafe {
-                libc::close(ends[1]);
-                let read = libc::read(ends[0], answer.as_mut_ptr().cast(), answer.len());
-                libc::close(ends[0]);
-                libc::waitpid(pid, ptr::null_mut(), 0);
-                read
-            };
-            assert_eq!(read, 4, "the child ended without an answer");
-            u32::from_ne_bytes(answer)
-        }
+        // SAFETY: runs nothing of the parent's.
+        unsafe { libc::_exit(0) }
     }
+    let (mut answer, mut status) = ([0; 4], 0);
+    // SAFETY: a descriptor of this process.
+    unsafe { libc::close(ends[1]) };
+    // SAFETY: a descriptor of this process and four writable bytes.
+    let read = unsafe { libc::read(ends[0], answer.as_mut_ptr().cast(), answer.len()) };
+    // SAFETY: a descriptor of this process.
+    unsafe { libc::close(ends[0]) };
+    // SAFETY: our own child, and a place for its status.
+    unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    let signal = if libc::WIFSIGNALED(status) { libc::WTERMSIG(status) } else { 0 };
+    ((read == 4).then(|| u32::from_ne_bytes(answer)), signal)
 }
