@@ -134,7 +134,7 @@ static bool set_pool_bytes(int32_t ordinal, uint64_t bytes)
 {
     struct device *device = device_at(ordinal);
 
-    if (!device)
+    if (!device || bytes > free_bytes_of(device) + device->pool_bytes)
         return false;
     device->pool_bytes = (size_t)bytes;
     return true;

@@ -36,9 +36,12 @@ int ordinal_of_device(CUdevice handle)
 
 size_t free_bytes_of(const struct device *device)
 {
-    size_t used = device->context_bytes + device->ordinary_bytes + device->pool_bytes;
+    size_t left = (size_t)knob(device_bytes);
 
-    return used < knob(device_bytes) ? knob(device_bytes) - used : 0;
+    left -= device->context_bytes < left ? device->context_bytes : left;
+    left -= device->ordinary_bytes < left ? device->ordinary_bytes : left;
+    left -= device->pool_bytes < left ? device->pool_bytes : left;
+    return left;
 }
 
 CUresult device_get_count(int *count)

@@ -38,11 +38,13 @@ CUresult retain_for_others(uint32_t owner, int ordinal, uint32_t references)
     return result;
 }
 
-bool foreign_references_are_possible(void)
+bool foreign_references_are_possible(int *missing)
 {
-    for (size_t index = 0; index < at_start_count; index++)
-        if (!device_at(at_start[index].ordinal))
+    for (size_t index = 0; index < at_start_count; index++) {
+        *missing = at_start[index].ordinal;
+        if (!device_at(*missing))
             return false;
+    }
     return true;
 }
 

@@ -98,7 +98,7 @@ struct driver {
     uint64_t would_be_crashes;
     uint64_t total_calls;
     uint64_t calls[ENTRY_POINT_COUNT];
-    char malformed_variable[64];      /* an environment variable that made no sense */
+    char complaint[512];              /* what is wrong with the environment, empty for nothing */
     bool visible_devices_given;       /* else CUDA_VISIBLE_DEVICES is read at cuInit */
     char *visible_devices;            /* NULL: all */
     char device_files[STORED_TEXT];   /* directory, empty for none */
@@ -224,7 +224,7 @@ void clear_recorded_calls(void);
 /* references of others ------------------------------------------------------------------------ */
 
 bool hold_at_start(int ordinal, uint32_t references);
-bool foreign_references_are_possible(void);
+bool foreign_references_are_possible(int *missing);
 void apply_foreign_references(void);
 void forget_foreign_references(void);
 CUresult retain_for_others(uint32_t owner, int ordinal, uint32_t references);
@@ -233,7 +233,8 @@ CUresult call_of_the_runtime(int ordinal);
 /* start --------------------------------------------------------------------------------------- */
 
 void read_environment(void);
-void note_malformed_variable(const char *name);
+void complain_of_environment(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int baked_version(void);
 void resolve_entry_points(void);
 
 #pragma GCC visibility pop

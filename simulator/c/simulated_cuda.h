@@ -122,7 +122,7 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_remove_green_context(int32_t devi
 SIMULATED_CUDA_CONTROL int32_t simulated_cuda_device_handle(int32_t device);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_device(int32_t device,
                                                       struct simulated_cuda_device *out);
-/* Memory in stream-ordered pools: it outlives the context. */
+/* Memory in stream-ordered pools, no more than the device has left: it outlives the context. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_pool_bytes(int32_t device, uint64_t bytes);
 
 /* The nth matching call from now on; a NULL function and a negative device match all. */

@@ -103,11 +103,19 @@ impl Simulator {
     }
 
     /// Fills a device's stream-ordered pools, which outlive its contexts.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such device, or less memory left on it.
     pub fn set_pool_bytes(&self, device: u32, bytes: u64) {
         self.initialize();
+        let DeviceState { pool_bytes, .. } = self.device(device);
         // SAFETY: takes plain numbers.
-        let known = unsafe { (self.controls.set_pool_bytes)(ordinal(device), bytes) };
-        assert!(known != 0, "the simulated driver has no device {device}");
+        let fits = unsafe { (self.controls.set_pool_bytes)(ordinal(device), bytes) };
+        assert!(
+            fits != 0,
+            "device {device} has no room for {bytes} bytes in pools, where {pool_bytes} are now"
+        );
     }
 
     fn device(&self, device: u32) -> DeviceState {

@@ -226,3 +226,24 @@ fn refused_calls_leave_their_outputs_alone() {
         assert_eq!(library.release(device), 101);
     }
 }
+
+#[test]
+fn pools_take_what_the_device_has_left_and_no_more() {
+    let (simulator, library) = started(1);
+    let (_, context) = library.retain(0);
+    library.set_current(context);
+    let left = library.memory().1 as u64;
+    simulator.set_pool_bytes(0, left);
+    simulator.set_pool_bytes(0, left);
+    assert_eq!(library.memory(), (0, 0, 80 << 30));
+    assert_eq!(library.allocate(1).0, 2);
+    for bytes in [left + 1, u64::MAX] {
+        let filled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            simulator.set_pool_bytes(0, bytes);
+        }));
+        assert!(filled.is_err(), "{bytes}");
+        assert_eq!(library.memory().1, 0);
+    }
+    simulator.set_knob(Knob::DeviceBytes, 1);
+    assert_eq!(library.memory(), (0, 0, 1), "less than is in use");
+}
