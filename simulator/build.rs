@@ -49,7 +49,8 @@ enum Header {
 
 fn header_directory() -> Header {
     println!("cargo:rerun-if-env-changed={HEADER_VARIABLE}");
-    if let Some(directory) = env::var_os(HEADER_VARIABLE) {
+    // An empty value is how a shell unsets a variable for one command.
+    if let Some(directory) = env::var_os(HEADER_VARIABLE).filter(|value| !value.is_empty()) {
         let directory = PathBuf::from(directory);
         assert!(
             directory.join("cuda.h").is_file(),
@@ -62,6 +63,7 @@ fn header_directory() -> Header {
         .iter()
         .inspect(|variable| println!("cargo:rerun-if-env-changed={variable}"))
         .filter_map(env::var_os)
+        .filter(|value| !value.is_empty())
         .map(PathBuf::from)
         .chain(["/usr/local/cuda", "/opt/cuda", "/usr"].map(PathBuf::from));
     roots

@@ -28,7 +28,7 @@ static CUresult get_device(CUcontext handle, CUdevice *device)
     if (!device)
         return CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS)
-        *device = context->ordinal;
+        *device = device_handle(context->ordinal);
     return result;
 }
 

@@ -100,9 +100,9 @@ static const int values[ATTRIBUTE_COUNT] = {
     [134] = -1,
 };
 
-CUresult device_get_attribute(int *value, CUdevice_attribute attribute, CUdevice ordinal)
+CUresult device_get_attribute(int *value, CUdevice_attribute attribute, CUdevice handle)
 {
-    const struct device *device = find_device(ordinal);
+    const struct device *device = find_device(handle);
     int number = (int)attribute;
 
     if (!device)
@@ -126,9 +126,9 @@ CUresult device_get_attribute(int *value, CUdevice_attribute attribute, CUdevice
     return CUDA_SUCCESS;
 }
 
-CUresult device_compute_capability(int *major, int *minor, CUdevice ordinal)
+CUresult device_compute_capability(int *major, int *minor, CUdevice handle)
 {
-    if (!find_device(ordinal))
+    if (!find_device(handle))
         return CUDA_ERROR_INVALID_DEVICE;
     if (!major || !minor)
         return CUDA_ERROR_INVALID_VALUE;

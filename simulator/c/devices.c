@@ -4,18 +4,44 @@
 #include <stdio.h>
 #include <string.h>
 
-struct device *find_device(CUdevice ordinal)
+/* Real handles are the ordinals. Others here find a client that takes one for the other. */
+enum { FIRST_HANDLE = 1000000 };
+
+static uint32_t first_handle(void)
 {
-    if (ordinal < 0 || (uint32_t)ordinal >= driver.device_count)
-        return NULL;
-    return &driver.devices[ordinal];
+    return knob(handles_are_ordinals) ? 0 : FIRST_HANDLE;
+}
+
+struct device *device_at(int ordinal)
+{
+    return (uint32_t)ordinal < driver.device_count ? &driver.devices[ordinal] : NULL;
+}
+
+struct device *find_device(CUdevice handle)
+{
+    return device_at((int)((uint32_t)handle - first_handle()));
+}
+
+CUdevice device_handle(int ordinal)
+{
+    return (CUdevice)((uint32_t)ordinal + first_handle());
+}
+
+int ordinal_of_device(CUdevice handle)
+{
+    uint32_t ordinal = (uint32_t)handle - first_handle();
+
+    return ordinal < MAXIMUM_DEVICES ? (int)ordinal : NO_DEVICE;
 }
 
 size_t free_bytes_of(const struct device *device)
 {
-    size_t used = device->context_bytes + device->ordinary_bytes + device->pool_bytes;
+    size_t left = (size_t)knob(device_bytes);
 
-    return used < knob(device_bytes) ? knob(device_bytes) - used : 0;
+    left -= device->context_bytes < left ? device->context_bytes : left;
+    left -= device->ordinary_bytes < left ? device->ordinary_bytes : left;
+    left -= device->pool_bytes < left ? device->pool_bytes : left;
+    return left;
 }
 
 CUresult device_get_count(int *count)
@@ -30,16 +56,16 @@ CUresult device_get(CUdevice *device, int ordinal)
 {
     if (!device)
         return CUDA_ERROR_INVALID_VALUE;
-    if (!find_device(ordinal))
+    if (!device_at(ordinal))
         return CUDA_ERROR_INVALID_DEVICE;
-    *device = ordinal;
+    *device = device_handle(ordinal);
     return CUDA_SUCCESS;
 }
 
 /* Cuts what does not fit, as the driver does, and always ends in a zero. */
-CUresult device_get_name(char *name, int length, CUdevice ordinal)
+CUresult device_get_name(char *name, int length, CUdevice handle)
 {
-    if (!find_device(ordinal))
+    if (!find_device(handle))
         return CUDA_ERROR_INVALID_DEVICE;
     if (!name || length <= 0)
         return CUDA_ERROR_INVALID_VALUE;
@@ -63,9 +89,9 @@ void describe_uuid(uint32_t physical, unsigned char bytes[16])
     }
 }
 
-CUresult device_get_uuid(CUuuid *uuid, CUdevice ordinal)
+CUresult device_get_uuid(CUuuid *uuid, CUdevice handle)
 {
-    const struct device *device = find_device(ordinal);
+    const struct device *device = find_device(handle);
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
@@ -85,9 +111,9 @@ int pci_domain_of(uint32_t physical)
     return (int)(physical / 255);
 }
 
-CUresult device_get_pci_bus_id(char *id, int length, CUdevice ordinal)
+CUresult device_get_pci_bus_id(char *id, int length, CUdevice handle)
 {
-    const struct device *device = find_device(ordinal);
+    const struct device *device = find_device(handle);
     char text[16];
 
     if (!device)
@@ -121,12 +147,12 @@ static bool parse_pci_bus_id(const char *id, unsigned int *domain, unsigned int 
     return slot == 0 && function == 0;
 }
 
-CUresult device_get_by_pci_bus_id(CUdevice *ordinal, const char *id)
+CUresult device_get_by_pci_bus_id(CUdevice *handle, const char *id)
 {
     unsigned int domain;
     unsigned int bus;
 
-    if (!ordinal || !id)
+    if (!handle || !id)
         return CUDA_ERROR_INVALID_VALUE;
     if (!parse_pci_bus_id(id, &domain, &bus))
         return CUDA_ERROR_INVALID_VALUE;
@@ -134,16 +160,16 @@ CUresult device_get_by_pci_bus_id(CUdevice *ordinal, const char *id)
         uint32_t physical = driver.devices[index].physical;
 
         if ((unsigned)pci_domain_of(physical) == domain && (unsigned)pci_bus_of(physical) == bus) {
-            *ordinal = (CUdevice)index;
+            *handle = device_handle((int)index);
             return CUDA_SUCCESS;
         }
     }
     return CUDA_ERROR_INVALID_DEVICE;
 }
 
-CUresult device_total_memory(size_t *bytes, CUdevice ordinal)
+CUresult device_total_memory(size_t *bytes, CUdevice handle)
 {
-    if (!find_device(ordinal))
+    if (!find_device(handle))
         return CUDA_ERROR_INVALID_DEVICE;
     if (!bytes)
         return CUDA_ERROR_INVALID_VALUE;
@@ -152,9 +178,9 @@ CUresult device_total_memory(size_t *bytes, CUdevice ordinal)
 }
 
 /* The first generation has 32 bits for the answer. */
-CUresult device_total_memory_v1(unsigned int *bytes, CUdevice ordinal)
+CUresult device_total_memory_v1(unsigned int *bytes, CUdevice handle)
 {
-    if (!find_device(ordinal))
+    if (!find_device(handle))
         return CUDA_ERROR_INVALID_DEVICE;
     if (!bytes)
         return CUDA_ERROR_INVALID_VALUE;

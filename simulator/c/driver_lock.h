@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#pragma GCC visibility push(hidden)
+
 struct process_page {
     _Atomic uint32_t lock;  /* 0 free, 1 held, 2 held and somebody sleeps on it */
     uint32_t initialized;   /* cuInit succeeded in this process, and nothing ended it since */
@@ -48,5 +50,7 @@ static inline void unlock_driver(void)
             atomic_exchange_explicit(&process_page->lock, 0, memory_order_release) == 2, 0))
         wake_driver_lock();
 }
+
+#pragma GCC visibility pop
 
 #endif

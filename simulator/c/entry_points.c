@@ -27,7 +27,7 @@ int entry_point_index(const char *name)
 
 void update_watched(void)
 {
-    driver.watched = faults_are_armed() || calls_are_watched();
+    driver.watched = faults_are_armed() || hooks_wait() || calls_are_watched();
 }
 
 static inline CUresult refusal(enum needs needs)
@@ -58,6 +58,8 @@ static inline CUresult refusal(enum needs needs)
             struct call call = { .entry = ENTRY_##symbol, .device = (device_) };                \
                                                                                                 \
             apply_faults(&call);                                                                \
+            take_due_hooks(&call);                                                              \
+            run_hooks(call.before);                                                             \
             result = call.fault_code;                                                           \
             if (!call.refused) {                                                                \
                 result = refusal(needs);                                                        \
@@ -69,6 +71,7 @@ static inline CUresult refusal(enum needs needs)
                 SPOIL_OUTPUTS arguments                                                         \
             }                                                                                   \
             record_call(&call, result);                                                         \
+            run_hooks(call.after);                                                              \
         }                                                                                       \
         unlock_driver();                                                                        \
         return result;                                                                          \

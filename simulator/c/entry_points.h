@@ -10,7 +10,8 @@
  *   device          the ordinal that the call is about, for the log and for faults of one device
  *   implementation  the function in the model that does the work, under the driver's lock
  *
- * Within one base the generations stand in order of age.
+ * Within one base the generations stand in order of age. A function's counterpart for the default
+ * stream of each thread has the same base, and a name that ends in _ptsz or _ptds.
  */
 
 ENTRY_POINT(cuInit, cuInit, 2000, ALWAYS, NO_DEVICE,
@@ -35,59 +36,69 @@ ENTRY_POINT(cuDeviceGetCount, cuDeviceGetCount, 2000, INITIALIZED, NO_DEVICE,
             device_get_count, (int *count), (count))
 ENTRY_POINT(cuDeviceGet, cuDeviceGet, 2000, INITIALIZED, ordinal,
             device_get, (CUdevice *device, int ordinal), (device, ordinal))
-ENTRY_POINT(cuDeviceGetName, cuDeviceGetName, 2000, INITIALIZED, device,
+ENTRY_POINT(cuDeviceGetName, cuDeviceGetName, 2000, INITIALIZED, ordinal_of_device(device),
             device_get_name, (char *name, int length, CUdevice device), (name, length, device))
-ENTRY_POINT(cuDeviceGetUuid, cuDeviceGetUuid, 9020, INITIALIZED, device,
+ENTRY_POINT(cuDeviceGetUuid, cuDeviceGetUuid, 9020, INITIALIZED, ordinal_of_device(device),
             device_get_uuid, (CUuuid *uuid, CUdevice device), (uuid, device))
-ENTRY_POINT(cuDeviceGetUuid_v2, cuDeviceGetUuid, 11040, INITIALIZED, device,
+ENTRY_POINT(cuDeviceGetUuid_v2, cuDeviceGetUuid, 11040, INITIALIZED, ordinal_of_device(device),
             device_get_uuid, (CUuuid *uuid, CUdevice device), (uuid, device))
-ENTRY_POINT(cuDeviceGetPCIBusId, cuDeviceGetPCIBusId, 4010, INITIALIZED, device,
+ENTRY_POINT(cuDeviceGetPCIBusId, cuDeviceGetPCIBusId, 4010, INITIALIZED, ordinal_of_device(device),
             device_get_pci_bus_id, (char *id, int length, CUdevice device), (id, length, device))
 ENTRY_POINT(cuDeviceGetByPCIBusId, cuDeviceGetByPCIBusId, 4010, INITIALIZED, NO_DEVICE,
             device_get_by_pci_bus_id, (CUdevice *device, const char *id), (device, id))
-ENTRY_POINT(cuDeviceTotalMem, cuDeviceTotalMem, 2000, INITIALIZED, device,
+ENTRY_POINT(cuDeviceTotalMem, cuDeviceTotalMem, 2000, INITIALIZED, ordinal_of_device(device),
             device_total_memory_v1, (unsigned int *bytes, CUdevice device), (bytes, device))
-ENTRY_POINT(cuDeviceTotalMem_v2, cuDeviceTotalMem, 3020, INITIALIZED, device,
+ENTRY_POINT(cuDeviceTotalMem_v2, cuDeviceTotalMem, 3020, INITIALIZED, ordinal_of_device(device),
             device_total_memory, (size_t *bytes, CUdevice device), (bytes, device))
-ENTRY_POINT(cuDeviceGetAttribute, cuDeviceGetAttribute, 2000, INITIALIZED, device,
+ENTRY_POINT(cuDeviceGetAttribute, cuDeviceGetAttribute, 2000, INITIALIZED,
+            ordinal_of_device(device),
             device_get_attribute, (int *value, CUdevice_attribute attribute, CUdevice device),
             (value, attribute, device))
-ENTRY_POINT(cuDeviceComputeCapability, cuDeviceComputeCapability, 2000, INITIALIZED, device,
+ENTRY_POINT(cuDeviceComputeCapability, cuDeviceComputeCapability, 2000, INITIALIZED,
+            ordinal_of_device(device),
             device_compute_capability, (int *major, int *minor, CUdevice device),
             (major, minor, device))
 
 /* primary contexts */
-ENTRY_POINT(cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain, 7000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxRetain, cuDevicePrimaryCtxRetain, 7000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_retain, (CUcontext *context, CUdevice device), (context, device))
-ENTRY_POINT(cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease, 7000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease, 7000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_release_v1, (CUdevice device), (device))
-ENTRY_POINT(cuDevicePrimaryCtxRelease_v2, cuDevicePrimaryCtxRelease, 11000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxRelease_v2, cuDevicePrimaryCtxRelease, 11000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_release, (CUdevice device), (device))
-ENTRY_POINT(cuDevicePrimaryCtxReset, cuDevicePrimaryCtxReset, 7000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxReset, cuDevicePrimaryCtxReset, 7000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_reset_v1, (CUdevice device), (device))
-ENTRY_POINT(cuDevicePrimaryCtxReset_v2, cuDevicePrimaryCtxReset, 11000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxReset_v2, cuDevicePrimaryCtxReset, 11000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_reset, (CUdevice device), (device))
-ENTRY_POINT(cuDevicePrimaryCtxSetFlags, cuDevicePrimaryCtxSetFlags, 7000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxSetFlags, cuDevicePrimaryCtxSetFlags, 7000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_set_flags_v1, (CUdevice device, unsigned int flags), (device, flags))
-ENTRY_POINT(cuDevicePrimaryCtxSetFlags_v2, cuDevicePrimaryCtxSetFlags, 11000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxSetFlags_v2, cuDevicePrimaryCtxSetFlags, 11000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_set_flags, (CUdevice device, unsigned int flags), (device, flags))
-ENTRY_POINT(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState, 7000, INITIALIZED, device,
+ENTRY_POINT(cuDevicePrimaryCtxGetState, cuDevicePrimaryCtxGetState, 7000, INITIALIZED,
+            ordinal_of_device(device),
             primary_context_get_state, (CUdevice device, unsigned int *flags, int *active),
             (device, flags, active))
 
 /* ordinary contexts */
-ENTRY_POINT(cuCtxCreate, cuCtxCreate, 2000, INITIALIZED, device,
+ENTRY_POINT(cuCtxCreate, cuCtxCreate, 2000, INITIALIZED, ordinal_of_device(device),
             context_create_v1, (CUcontext *context, unsigned int flags, CUdevice device),
             (context, flags, device))
-ENTRY_POINT(cuCtxCreate_v2, cuCtxCreate, 3020, INITIALIZED, device,
+ENTRY_POINT(cuCtxCreate_v2, cuCtxCreate, 3020, INITIALIZED, ordinal_of_device(device),
             context_create_v2, (CUcontext *context, unsigned int flags, CUdevice device),
             (context, flags, device))
-ENTRY_POINT(cuCtxCreate_v3, cuCtxCreate, 11040, INITIALIZED, device,
+ENTRY_POINT(cuCtxCreate_v3, cuCtxCreate, 11040, INITIALIZED, ordinal_of_device(device),
             context_create_v3,
             (CUcontext *context, CUexecAffinityParam *affinity, int affinities, unsigned int flags,
              CUdevice device),
             (context, affinity, affinities, flags, device))
-ENTRY_POINT(cuCtxCreate_v4, cuCtxCreate, 12050, INITIALIZED, device,
+ENTRY_POINT(cuCtxCreate_v4, cuCtxCreate, 12050, INITIALIZED, ordinal_of_device(device),
             context_create_v4,
             (CUcontext *context, CUctxCreateParams *parameters, unsigned int flags, CUdevice device),
             (context, parameters, flags, device))
@@ -95,6 +106,30 @@ ENTRY_POINT(cuCtxDestroy, cuCtxDestroy, 2000, INITIALIZED, ordinal_of_context(co
             context_destroy, (CUcontext context), (context))
 ENTRY_POINT(cuCtxDestroy_v2, cuCtxDestroy, 4000, INITIALIZED, ordinal_of_context(context),
             context_destroy, (CUcontext context), (context))
+
+/* green contexts */
+ENTRY_POINT(cuDeviceGetDevResource, cuDeviceGetDevResource, 12040, INITIALIZED,
+            ordinal_of_device(device),
+            device_get_resource, (CUdevice device, CUdevResource *resource, CUdevResourceType type),
+            (device, resource, type))
+ENTRY_POINT(cuDevSmResourceSplitByCount, cuDevSmResourceSplitByCount, 12040, INITIALIZED, NO_DEVICE,
+            resource_split_by_count,
+            (CUdevResource *groups, unsigned int *count, const CUdevResource *input,
+             CUdevResource *rest, unsigned int flags, unsigned int minimum),
+            (groups, count, input, rest, flags, minimum))
+ENTRY_POINT(cuDevResourceGenerateDesc, cuDevResourceGenerateDesc, 12040, INITIALIZED, NO_DEVICE,
+            resource_generate_description,
+            (CUdevResourceDesc *description, CUdevResource *resources, unsigned int count),
+            (description, resources, count))
+ENTRY_POINT(cuGreenCtxCreate, cuGreenCtxCreate, 12040, INITIALIZED,
+            ordinal_of_device(device), green_context_create,
+            (CUgreenCtx *green, CUdevResourceDesc description, CUdevice device, unsigned int flags),
+            (green, description, device, flags))
+ENTRY_POINT(cuGreenCtxDestroy, cuGreenCtxDestroy, 12040, INITIALIZED,
+            ordinal_of_context((CUcontext)green), green_context_destroy, (CUgreenCtx green), (green))
+ENTRY_POINT(cuCtxFromGreenCtx, cuCtxFromGreenCtx, 12040, INITIALIZED,
+            ordinal_of_context((CUcontext)green), context_from_green_context,
+            (CUcontext *context, CUgreenCtx green), (context, green))
 
 /* the calling thread's context stack */
 ENTRY_POINT(cuCtxPushCurrent, cuCtxPushCurrent, 2000, INITIALIZED, ordinal_of_context(context),
@@ -150,87 +185,7 @@ ENTRY_POINT(cuMemAllocHost_v2, cuMemAllocHost, 3020, INITIALIZED, ordinal_of_cur
             memory_allocate_host, (void **address, size_t bytes), (address, bytes))
 ENTRY_POINT(cuMemFreeHost, cuMemFreeHost, 2000, INITIALIZED, ordinal_of_current_context(),
             memory_free_host, (void *address), (address))
-ENTRY_POINT(cuMemcpyHtoD_v2, cuMemcpyHtoD, 3020, INITIALIZED, ordinal_of_current_context(),
-            memory_copy_to_device, (CUdeviceptr destination, const void *source, size_t bytes),
-            (destination, source, bytes))
-ENTRY_POINT(cuMemcpyDtoH_v2, cuMemcpyDtoH, 3020, INITIALIZED, ordinal_of_current_context(),
-            memory_copy_to_host, (void *destination, CUdeviceptr source, size_t bytes),
-            (destination, source, bytes))
-ENTRY_POINT(cuMemcpyDtoD_v2, cuMemcpyDtoD, 3020, INITIALIZED, ordinal_of_current_context(),
-            memory_copy_on_device, (CUdeviceptr destination, CUdeviceptr source, size_t bytes),
-            (destination, source, bytes))
-ENTRY_POINT(cuMemcpyHtoDAsync_v2, cuMemcpyHtoDAsync, 3020, INITIALIZED, ordinal_of_stream(stream),
-            memory_copy_to_device_on_stream,
-            (CUdeviceptr destination, const void *source, size_t bytes, CUstream stream),
-            (destination, source, bytes, stream))
-ENTRY_POINT(cuMemcpyDtoHAsync_v2, cuMemcpyDtoHAsync, 3020, INITIALIZED, ordinal_of_stream(stream),
-            memory_copy_to_host_on_stream,
-            (void *destination, CUdeviceptr source, size_t bytes, CUstream stream),
-            (destination, source, bytes, stream))
-ENTRY_POINT(cuMemcpyDtoDAsync_v2, cuMemcpyDtoDAsync, 3020, INITIALIZED, ordinal_of_stream(stream),
-            memory_copy_on_device_on_stream,
-            (CUdeviceptr destination, CUdeviceptr source, size_t bytes, CUstream stream),
-            (destination, source, bytes, stream))
-ENTRY_POINT(cuMemsetD8_v2, cuMemsetD8, 3020, INITIALIZED, ordinal_of_current_context(),
-            memory_set, (CUdeviceptr destination, unsigned char value, size_t bytes),
-            (destination, value, bytes))
-ENTRY_POINT(cuMemsetD8Async, cuMemsetD8Async, 3020, INITIALIZED, ordinal_of_stream(stream),
-            memory_set_on_stream,
-            (CUdeviceptr destination, unsigned char value, size_t bytes, CUstream stream),
-            (destination, value, bytes, stream))
 
-/* streams */
-ENTRY_POINT(cuStreamCreate, cuStreamCreate, 2000, INITIALIZED, ordinal_of_current_context(),
-            stream_create, (CUstream *stream, unsigned int flags), (stream, flags))
-ENTRY_POINT(cuStreamCreateWithPriority, cuStreamCreateWithPriority, 5050, INITIALIZED,
-            ordinal_of_current_context(), stream_create_with_priority,
-            (CUstream *stream, unsigned int flags, int priority), (stream, flags, priority))
-ENTRY_POINT(cuStreamDestroy, cuStreamDestroy, 2000, INITIALIZED, ordinal_of_stream(stream),
-            stream_destroy, (CUstream stream), (stream))
-ENTRY_POINT(cuStreamDestroy_v2, cuStreamDestroy, 4000, INITIALIZED, ordinal_of_stream(stream),
-            stream_destroy, (CUstream stream), (stream))
-ENTRY_POINT(cuStreamSynchronize, cuStreamSynchronize, 2000, INITIALIZED, ordinal_of_stream(stream),
-            stream_synchronize, (CUstream stream), (stream))
-ENTRY_POINT(cuStreamQuery, cuStreamQuery, 2000, INITIALIZED, ordinal_of_stream(stream),
-            stream_synchronize, (CUstream stream), (stream))
-ENTRY_POINT(cuStreamWaitEvent, cuStreamWaitEvent, 3020, INITIALIZED, ordinal_of_stream(stream),
-            stream_wait_event, (CUstream stream, CUevent event, unsigned int flags),
-            (stream, event, flags))
-ENTRY_POINT(cuStreamGetFlags, cuStreamGetFlags, 5050, INITIALIZED, ordinal_of_stream(stream),
-            stream_get_flags, (CUstream stream, unsigned int *flags), (stream, flags))
-ENTRY_POINT(cuStreamGetPriority, cuStreamGetPriority, 5050, INITIALIZED, ordinal_of_stream(stream),
-            stream_get_priority, (CUstream stream, int *priority), (stream, priority))
-ENTRY_POINT(cuStreamGetCtx, cuStreamGetCtx, 9020, INITIALIZED, ordinal_of_stream(stream),
-            stream_get_context, (CUstream stream, CUcontext *context), (stream, context))
-ENTRY_POINT(cuStreamGetCtx_v2, cuStreamGetCtx, 12050, INITIALIZED, ordinal_of_stream(stream),
-            stream_get_context_v2, (CUstream stream, CUcontext *context, CUgreenCtx *green),
-            (stream, context, green))
-ENTRY_POINT(cuStreamGetId, cuStreamGetId, 12000, INITIALIZED, ordinal_of_stream(stream),
-            stream_get_id, (CUstream stream, unsigned long long *id), (stream, id))
-ENTRY_POINT(cuStreamGetDevice, cuStreamGetDevice, 12080, INITIALIZED, ordinal_of_stream(stream),
-            stream_get_device, (CUstream stream, CUdevice *device), (stream, device))
-
-/* events */
-ENTRY_POINT(cuEventCreate, cuEventCreate, 2000, INITIALIZED, ordinal_of_current_context(),
-            event_create, (CUevent *event, unsigned int flags), (event, flags))
-ENTRY_POINT(cuEventRecord, cuEventRecord, 2000, INITIALIZED, ordinal_of_event(event),
-            event_record, (CUevent event, CUstream stream), (event, stream))
-ENTRY_POINT(cuEventRecordWithFlags, cuEventRecordWithFlags, 11010, INITIALIZED,
-            ordinal_of_event(event), event_record_with_flags,
-            (CUevent event, CUstream stream, unsigned int flags), (event, stream, flags))
-ENTRY_POINT(cuEventQuery, cuEventQuery, 2000, INITIALIZED, ordinal_of_event(event),
-            event_synchronize, (CUevent event), (event))
-ENTRY_POINT(cuEventSynchronize, cuEventSynchronize, 2000, INITIALIZED, ordinal_of_event(event),
-            event_synchronize, (CUevent event), (event))
-ENTRY_POINT(cuEventElapsedTime, cuEventElapsedTime, 2000, INITIALIZED, ordinal_of_event(end),
-            event_elapsed_time, (float *milliseconds, CUevent start, CUevent end),
-            (milliseconds, start, end))
-ENTRY_POINT(cuEventElapsedTime_v2, cuEventElapsedTime, 12080, INITIALIZED, ordinal_of_event(end),
-            event_elapsed_time, (float *milliseconds, CUevent start, CUevent end),
-            (milliseconds, start, end))
-ENTRY_POINT(cuEventDestroy, cuEventDestroy, 2000, INITIALIZED, ordinal_of_event(event),
-            event_destroy, (CUevent event), (event))
-ENTRY_POINT(cuEventDestroy_v2, cuEventDestroy, 4000, INITIALIZED, ordinal_of_event(event),
-            event_destroy, (CUevent event), (event))
+#include "stream_entry_points.h"
 
 #undef ENTRY_POINT

@@ -1,16 +1,40 @@
 /*
- * Settings for clients that are not Rust, read when the library loads. What makes no sense is
- * remembered, and cuInit then says which variable it was and answers 999.
+ * Settings for clients that are not Rust, read when the library loads. The first thing that is wrong is
+ * remembered, and cuInit then says which variable and which entry it was, why, and what is accepted,
+ * and answers 999.
  */
 #include "simulated.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+extern char **environ;
+
 enum { BASE_TEN = 10 };
+
+/* Why the last reader refused. */
+static const char *why;
+
+static bool refuse(const char *reason)
+{
+    why = reason;
+    return false;
+}
+
+void complain_of_environment(const char *format, ...)
+{
+    va_list values;
+
+    if (driver.complaint[0])
+        return;
+    va_start(values, format);
+    vsnprintf(driver.complaint, sizeof driver.complaint, format, values);
+    va_end(values);
+}
 
 static bool parse_number(const char *text, uint64_t maximum, uint64_t *number)
 {
@@ -18,11 +42,13 @@ static bool parse_number(const char *text, uint64_t maximum, uint64_t *number)
     unsigned long long value;
 
     if (*text < '0' || *text > '9')
-        return false;
+        return refuse(*text ? "not a number" : "a number is missing");
     errno = 0;
     value = strtoull(text, &end, BASE_TEN);
-    if (errno || *end || value > maximum)
-        return false;
+    if (*end)
+        return refuse("not a number");
+    if (errno || value > maximum)
+        return refuse("too great a number");
     *number = value;
     return true;
 }
@@ -47,17 +73,6 @@ static bool read_driver_version(char *text)
     return true;
 }
 
-/* Calls a reader for each entry between commas. */
-static bool for_each_entry(char *text, bool (*read)(char *entry))
-{
-    char *entry;
-
-    while ((entry = strsep(&text, ",")))
-        if (!read(entry))
-            return false;
-    return true;
-}
-
 /* ORDINAL:REFERENCES */
 static bool read_foreign_entry(char *entry)
 {
@@ -65,14 +80,12 @@ static bool read_foreign_entry(char *entry)
     uint64_t ordinal;
     uint64_t references;
 
-    return entry && parse_number(ordinal_text, MAXIMUM_DEVICES - 1, &ordinal)
-           && parse_number(entry, UINT32_MAX, &references)
-           && hold_at_start((CUdevice)ordinal, (uint32_t)references);
-}
-
-static bool read_foreign(char *text)
-{
-    return for_each_entry(text, read_foreign_entry);
+    if (!entry)
+        return refuse("there is no colon");
+    if (!parse_number(ordinal_text, MAXIMUM_DEVICES - 1, &ordinal)
+        || !parse_number(entry, UINT32_MAX, &references))
+        return false;
+    return hold_at_start((int)ordinal, (uint32_t)references) || refuse("more than 64 entries");
 }
 
 /* NAME=VALUE */
@@ -81,19 +94,20 @@ static bool read_knob(char *entry)
     char *name = strsep(&entry, "=");
     uint64_t value;
 
-    return entry && parse_number(entry, UINT64_MAX, &value) && set_knob(name, value);
-}
-
-static bool read_knobs(char *text)
-{
-    return for_each_entry(text, read_knob);
+    if (!entry)
+        return refuse("there is no equals sign");
+    if (!parse_number(entry, UINT64_MAX, &value))
+        return false;
+    return set_knob(name, value) || refuse("there is no knob of this name");
 }
 
 /* One of two words. */
 static bool parse_choice(const char *text, const char *no, const char *yes, bool *chosen)
 {
-    *chosen = text && !strcmp(text, yes);
-    return text && (*chosen || !strcmp(text, no));
+    if (!text)
+        return refuse("a part is missing");
+    *chosen = !strcmp(text, yes);
+    return *chosen || !strcmp(text, no) || refuse("a part is neither of the two words that it can be");
 }
 
 /* FUNCTION:NTH:CODE:EFFECT:PERSISTENCE[:DEVICE], where FUNCTION may be "any" */
@@ -110,31 +124,32 @@ static bool read_fault(char *entry)
     bool done;
     bool lasting;
 
-    if (!nth_text || !code_text || !parse_number(nth_text, UINT64_MAX, &nth)
-        || !parse_number(code_text, UINT32_MAX, &code)
+    if (!nth_text || !code_text)
+        return refuse("a part is missing");
+    if (strcmp(function, "any") != 0 && entry_point_index(function) < 0)
+        return refuse("there is no function of this name");
+    if (!parse_number(nth_text, UINT64_MAX, &nth) || !parse_number(code_text, UINT32_MAX, &code)
         || !parse_choice(effect, "refused", "done", &done)
         || !parse_choice(persistence, "once", "from_then_on", &lasting))
         return false;
     if (entry && !parse_number(entry, MAXIMUM_DEVICES - 1, &device))
         return false;
+    if (!nth)
+        return refuse("calls are counted from 1");
     return inject_fault(strcmp(function, "any") ? function : NULL, nth, entry ? (int)device : -1,
-                        (uint32_t)code, done, lasting);
-}
-
-static bool read_faults(char *text)
-{
-    return for_each_entry(text, read_fault);
+                        (uint32_t)code, done, lasting)
+           || refuse("out of memory");
 }
 
 static bool read_log(char *text)
 {
-    return log_calls_to_file(text);
+    return log_calls_to_file(text) || refuse(strerror(errno));
 }
 
 static bool read_device_files(char *text)
 {
     if (strlen(text) >= sizeof driver.device_files)
-        return false;
+        return refuse("too long a path");
     strcpy(driver.device_files, text);
     return true;
 }
@@ -144,31 +159,79 @@ static bool read_stub(char *text)
     return parse_choice(text, "0", "1", &driver.stub);
 }
 
-void note_malformed_variable(const char *name)
+static const struct variable {
+    const char *name;
+    bool (*read)(char *text); /* of the value, or of each entry of a list */
+    bool list;                /* of entries between commas */
+    const char *accepted;
+} variables[] = {
+    { "SIMULATED_CUDA_DEVICES", read_devices, false, "a number from 0 to 4096" },
+    { "SIMULATED_CUDA_DRIVER_VERSION", read_driver_version, false, "a number such as 13000" },
+    { "SIMULATED_CUDA_STUB", read_stub, false, "0 or 1" },
+    { "SIMULATED_CUDA_FOREIGN", read_foreign_entry, true,
+      "ORDINAL:REFERENCES, as often as wanted, with commas between" },
+    { "SIMULATED_CUDA_KNOBS", read_knob, true, "NAME=VALUE, as often as wanted, with commas between" },
+    { "SIMULATED_CUDA_FAULT", read_fault, true,
+      "FUNCTION:NTH:CODE:EFFECT:PERSISTENCE[:DEVICE], as often as wanted, with commas between: "
+      "FUNCTION may be any, EFFECT is refused or done, PERSISTENCE is once or from_then_on" },
+    { "SIMULATED_CUDA_LOG", read_log, false, "a file that can be written" },
+    { "SIMULATED_CUDA_DEVICE_FILES", read_device_files, false, "a directory" },
+};
+
+enum { VARIABLE_COUNT = sizeof variables / sizeof *variables, PREFIX = sizeof "SIMULATED_CUDA_" - 1 };
+
+static void read_entry(const struct variable *variable, char *entry)
 {
-    snprintf(driver.malformed_variable, sizeof driver.malformed_variable, "%s", name);
+    char *whole = strdup(entry); /* a reader takes it to pieces */
+
+    if (!variable->read(entry))
+        complain_of_environment("the environment variable %s is wrong in \"%s\": %s; it takes %s",
+                                variable->name, whole ? whole : "", why, variable->accepted);
+    free(whole);
 }
 
-static void read_variable(const char *name, bool (*read)(char *text))
+static void read_variable(const struct variable *variable)
 {
-    const char *value = getenv(name);
+    const char *value = getenv(variable->name);
     char *copy = value ? strdup(value) : NULL;
+    char *rest = copy;
+    char *entry;
 
-    if (!value)
+    if (!copy)
         return;
-    if (!copy || !read(copy))
-        note_malformed_variable(name);
+    if (!variable->list)
+        read_entry(variable, copy);
+    else
+        while ((entry = strsep(&rest, ",")))
+            read_entry(variable, entry);
     free(copy);
+}
+
+static bool is_known(const char *setting)
+{
+    for (int index = 0; index < VARIABLE_COUNT; index++) {
+        size_t length = strlen(variables[index].name);
+
+        if (!strncmp(setting, variables[index].name, length) && setting[length] == '=')
+            return true;
+    }
+    return false;
+}
+
+/* A name that is almost right would otherwise be ignored. */
+static void refuse_unknown_variables(void)
+{
+    for (char **setting = environ; setting && *setting; setting++)
+        if (!strncmp(*setting, "SIMULATED_CUDA_", PREFIX) && !is_known(*setting))
+            complain_of_environment(
+                "there is no environment variable %.*s; after SIMULATED_CUDA_ comes DEVICES, "
+                "DRIVER_VERSION, STUB, FOREIGN, KNOBS, FAULT, LOG or DEVICE_FILES",
+                (int)strcspn(*setting, "="), *setting);
 }
 
 void read_environment(void)
 {
-    read_variable("SIMULATED_CUDA_DEVICES", read_devices);
-    read_variable("SIMULATED_CUDA_DRIVER_VERSION", read_driver_version);
-    read_variable("SIMULATED_CUDA_STUB", read_stub);
-    read_variable("SIMULATED_CUDA_FOREIGN", read_foreign);
-    read_variable("SIMULATED_CUDA_KNOBS", read_knobs);
-    read_variable("SIMULATED_CUDA_FAULT", read_faults);
-    read_variable("SIMULATED_CUDA_LOG", read_log);
-    read_variable("SIMULATED_CUDA_DEVICE_FILES", read_device_files);
+    for (int index = 0; index < VARIABLE_COUNT; index++)
+        read_variable(&variables[index]);
+    refuse_unknown_variables();
 }

@@ -8,15 +8,27 @@
 #include <dlfcn.h>
 #include <string.h>
 
+enum { LEGACY_DEFAULT_STREAM = 1, PER_THREAD_DEFAULT_STREAM = 2 };
+
 static struct {
     const char *symbol;
     const char *base;
     int since;
-    void *address; /* NULL: hidden in this copy */
+    bool per_thread; /* for the default stream of each thread */
+    void *address;   /* NULL: hidden in this copy */
 } known[ENTRY_POINT_COUNT] = {
-#define ENTRY_POINT(symbol, base, since, ...) { #symbol, #base, since, NULL },
+#define ENTRY_POINT(symbol, base, since, ...) { #symbol, #base, since, false, NULL },
 #include "entry_points.h"
 };
+
+static bool is_per_thread(const char *symbol)
+{
+    enum { SUFFIX = sizeof "_ptsz" - 1 };
+    size_t length = strlen(symbol);
+    const char *suffix = length > SUFFIX ? symbol + length - SUFFIX : "";
+
+    return !strcmp(suffix, "_ptsz") || !strcmp(suffix, "_ptds");
+}
 
 /* Once, while the library loads: dlsym takes the loader's lock, which a call must not wait for. */
 void resolve_entry_points(void)
@@ -24,6 +36,8 @@ void resolve_entry_points(void)
     Dl_info here;
     void *library;
 
+    for (int entry = 0; entry < ENTRY_POINT_COUNT; entry++)
+        known[entry].per_thread = is_per_thread(known[entry].symbol);
     if (!dladdr((void *)known, &here))
         return;
     library = dlopen(here.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
@@ -35,14 +49,15 @@ void resolve_entry_points(void)
  * The newest generation that the version asked for has. A version newer than the driver is fine: it
  * gets the newest that there is.
  */
-static void *find(const char *name, int version, CUdriverProcAddressQueryResult *status)
+static void *find_newest(const char *name, int version, bool per_thread,
+                         CUdriverProcAddressQueryResult *status)
 {
     void *found = NULL;
 
     *status = CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
     for (int entry = 0; entry < ENTRY_POINT_COUNT; entry++) {
         if (!known[entry].address || known[entry].since > driver.version
-            || strcmp(known[entry].base, name) != 0)
+            || known[entry].per_thread != per_thread || strcmp(known[entry].base, name) != 0)
             continue;
         if (known[entry].since <= version)
             found = known[entry].address;
@@ -54,11 +69,20 @@ static void *find(const char *name, int version, CUdriverProcAddressQueryResult 
     return found;
 }
 
+/* Most functions are the same for every default stream. */
+static void *find(const char *name, int version, cuuint64_t flags,
+                  CUdriverProcAddressQueryResult *status)
+{
+    void *found = NULL;
+
+    if (flags & PER_THREAD_DEFAULT_STREAM)
+        found = find_newest(name, version, true, status);
+    return found ? found : find_newest(name, version, false, status);
+}
+
 static bool arguments_are_valid(const char *name, void **address, cuuint64_t flags)
 {
-    enum { LEGACY_STREAM = 1, PER_THREAD_DEFAULT_STREAM = 2 };
-
-    return name && address && flags <= (LEGACY_STREAM | PER_THREAD_DEFAULT_STREAM);
+    return name && address && flags <= (LEGACY_DEFAULT_STREAM | PER_THREAD_DEFAULT_STREAM);
 }
 
 /* The first version refuses what it cannot find and leaves the pointer alone. */
@@ -69,7 +93,7 @@ CUresult get_proc_address(const char *name, void **address, int version, cuuint6
 
     if (!arguments_are_valid(name, address, flags))
         return CUDA_ERROR_INVALID_VALUE;
-    found = find(name, version, &status);
+    found = find(name, version, flags, &status);
     if (!found)
         return CUDA_ERROR_NOT_FOUND;
     *address = found;
@@ -84,7 +108,7 @@ CUresult get_proc_address_v2(const char *name, void **address, int version, cuui
 
     if (!arguments_are_valid(name, address, flags))
         return CUDA_ERROR_INVALID_VALUE;
-    *address = find(name, version, &found_or_why);
+    *address = find(name, version, flags, &found_or_why);
     if (status)
         *status = found_or_why;
     return CUDA_SUCCESS;

@@ -63,9 +63,15 @@ void free_allocations(struct context *context)
     }
 }
 
+/* Memory that is allocated in a green context is the primary context's. */
 static CUresult context_for_memory(struct context **context)
 {
-    return living_current_context(context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
+    CUresult result = living_current_context(context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
+
+    if (result != CUDA_SUCCESS || !(*context)->green)
+        return result;
+    *context = &driver.devices[(*context)->ordinal].primary;
+    return (*context)->alive ? CUDA_SUCCESS : CUDA_ERROR_CONTEXT_IS_DESTROYED;
 }
 
 CUresult memory_get_info(size_t *free_bytes, size_t *total_bytes)

@@ -12,13 +12,13 @@ void forget_context_handles(void)
     contexts = (struct handle_table){ .base = contexts.base };
 }
 
-bool reserve_primary_handle(struct context *primary)
+bool reserve_context_handle(struct context *context)
 {
     void *handle;
 
-    if (!reserve_handle(&contexts, primary, &handle))
+    if (!reserve_handle(&contexts, context, &handle))
         return false;
-    primary->handle = handle;
+    context->handle = handle;
     return true;
 }
 
@@ -42,11 +42,10 @@ bool context_flags_are_valid(unsigned int flags)
     return flags <= 0xff && (scheduling & (scheduling - 1)) == 0;
 }
 
-static CUresult create(CUcontext *handle, unsigned int flags, CUdevice ordinal, uint32_t api_version)
+static CUresult create(CUcontext *handle, unsigned int flags, CUdevice of, uint32_t api_version)
 {
-    struct device *device = find_device(ordinal);
+    struct device *device = find_device(of);
     struct context *context;
-    void *reserved;
     CUresult result;
 
     if (!device)
@@ -56,12 +55,12 @@ static CUresult create(CUcontext *handle, unsigned int flags, CUdevice ordinal, 
     if (free_bytes_of(device) < knob(context_bytes))
         return CUDA_ERROR_OUT_OF_MEMORY;
     context = calloc(1, sizeof *context);
-    if (!context || !reserve_handle(&contexts, context, &reserved)) {
+    if (!context || !reserve_context_handle(context)) {
         free(context);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    *context = (struct context){ .handle = reserved,
-                                 .ordinal = ordinal,
+    *context = (struct context){ .handle = context->handle,
+                                 .ordinal = device->primary.ordinal,
                                  .generation = 1,
                                  .api_version = api_version,
                                  .flags = flags,
@@ -112,7 +111,7 @@ static CUresult destroy_primary(struct context *context)
         return answer_of_knob(destroy_primary);
     if (!context->alive)
         return CUDA_ERROR_CONTEXT_IS_DESTROYED;
-    deactivate_primary_context(find_device(context->ordinal));
+    deactivate_primary_context(&driver.devices[context->ordinal]);
     return CUDA_SUCCESS;
 }
 
@@ -124,7 +123,7 @@ CUresult context_destroy(CUcontext handle)
         return CUDA_ERROR_INVALID_CONTEXT;
     if (context->primary)
         return destroy_primary(context);
-    if (!context->alive)
+    if (!context->alive || context->green)
         return CUDA_ERROR_INVALID_CONTEXT;
     /* Popped where it is on top of the calling thread's stack; other threads keep the dead one. */
     if (current_context() == context)

@@ -23,7 +23,8 @@ static inline void spoil(void *output, size_t size)
     spoil((void *)(uintptr_t)(argument),                                                         \
           _Generic((argument), char *: 1, int *: 4, unsigned int *: 4, float *: 4, size_t *: 8,  \
                    unsigned long long *: 8, void **: 8, CUcontext *: 8, CUstream *: 8,           \
-                   CUevent *: 8, CUuuid *: 16, default: 0));
+                   CUevent *: 8, CUgreenCtx *: 8, CUdevResourceDesc *: 8,  \
+                   CUuuid *: 16, default: 0));
 
 #define SPOIL_OUTPUTS(...) __VA_OPT__(SPOIL_1(__VA_ARGS__))
 #define SPOIL_1(argument, ...) SPOIL(argument) __VA_OPT__(SPOIL_2(__VA_ARGS__))

@@ -52,96 +52,122 @@ void deactivate_primary_context(struct device *device)
         device->flags = 0;
 }
 
-static void deactivate_if_unused(struct device *device)
+CUresult retain_for(struct device *device, uint32_t owner)
 {
-    if (!device->references && !device->green_contexts && device->primary.alive)
-        deactivate_primary_context(device);
+    if (!device->primary.alive) {
+        CUresult result = activate_primary_context(device);
+
+        if (result != CUDA_SUCCESS)
+            return result;
+    }
+    add_reference(&device->references, owner);
+    return CUDA_SUCCESS;
 }
 
-CUresult primary_context_retain(CUcontext *context, CUdevice ordinal)
+CUresult primary_context_retain(CUcontext *context, CUdevice handle)
 {
-    struct device *device = find_device(ordinal);
+    struct device *device = find_device(handle);
     CUresult result;
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
     if (!context)
         return CUDA_ERROR_INVALID_VALUE;
-    if (!device->primary.alive) {
-        result = activate_primary_context(device);
-        if (result != CUDA_SUCCESS)
-            return result;
-    }
-    device->references++;
-    *context = device->primary.handle;
-    return CUDA_SUCCESS;
+    result = retain_for(device, acting_owner());
+    if (result == CUDA_SUCCESS)
+        *context = device->primary.handle;
+    return result;
 }
 
-static CUresult release_reference(CUdevice ordinal, CUresult answer_at_zero)
+/*
+ * As measured: while a green context lives, the release that takes the last reference answers 800,
+ * takes it all the same, and leaves the context active. With no reference left a release answers 201,
+ * active or not.
+ */
+CUresult release_for(struct device *device, uint32_t owner, CUresult answer_at_zero)
 {
-    struct device *device = find_device(ordinal);
+    struct context *primary = &device->primary;
 
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
-    if (device->references == 1 && !device->green_contexts && device->primary.alive)
+    if (device->references.count == 1 && !device->green_contexts && primary->alive)
         take_time(knob(release_microseconds));
-    if (device->references == 0 && device->green_contexts > 0)
-        return CUDA_ERROR_NOT_PERMITTED;
-    if (device->references == 0) {
+    if (device->references.count == 0) {
         driver.underflows++;
         return answer_at_zero;
     }
-    device->references--;
-    deactivate_if_unused(device);
+    take_reference(&device->references, owner, primary->ordinal);
+    if (device->references.count || !primary->alive)
+        return CUDA_SUCCESS;
+    if (device->green_contexts)
+        return CUDA_ERROR_NOT_PERMITTED;
+    deactivate_primary_context(device);
     return CUDA_SUCCESS;
 }
 
-CUresult primary_context_release(CUdevice ordinal)
+/* As measured, the real driver dies here of a bad address; a handle is one, too. */
+static CUresult release_too_many_in_such_a_child(const struct device *device)
 {
-    return release_reference(ordinal, CUDA_ERROR_INVALID_CONTEXT);
+    driver.underflows++;
+    if (!knob(release_too_many_after_failed_init))
+        (void)*(volatile const char *)device->primary.handle;
+    return answer_of_knob(release_too_many_after_failed_init);
 }
 
-CUresult primary_context_release_v1(CUdevice ordinal)
+CUresult primary_context_release(CUdevice handle)
 {
-    return release_reference(ordinal, answer_of_knob(release_v1_at_zero));
-}
-
-/* A green context holds the primary context with a reference of its own kind. */
-CUresult add_green_context(CUdevice ordinal)
-{
-    struct device *device = find_device(ordinal);
-    CUresult result = CUDA_SUCCESS;
+    struct device *device = find_device(handle);
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
-    if (!device->primary.alive)
-        result = activate_primary_context(device);
+    if (__builtin_expect(driver.child_of_refused, 0) && !device->references.count)
+        return release_too_many_in_such_a_child(device);
+    return release_for(device, acting_owner(), CUDA_ERROR_INVALID_CONTEXT);
+}
+
+CUresult primary_context_release_v1(CUdevice handle)
+{
+    struct device *device = find_device(handle);
+
+    if (!device)
+        return CUDA_ERROR_INVALID_DEVICE;
+    return release_for(device, acting_owner(), answer_of_knob(release_v1_at_zero));
+}
+
+/* A green context holds the primary context with one ordinary reference. */
+CUresult hold_for_green_context(struct device *device)
+{
+    CUresult result = retain_for(device, OWNER_GREEN_CONTEXT);
+
     if (result == CUDA_SUCCESS)
         device->green_contexts++;
     return result;
 }
 
-CUresult remove_green_context(CUdevice ordinal)
+/* As measured: its end gives one reference back, and where none is left changes nothing, so that a
+   context whose last reference somebody else released stays active for good. */
+CUresult let_go_of_green_context(struct device *device)
 {
-    struct device *device = find_device(ordinal);
-
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
     if (!device->green_contexts)
         return CUDA_ERROR_INVALID_CONTEXT;
-    device->green_contexts--;
-    deactivate_if_unused(device);
+    if (device->references.count == 1 && device->green_contexts == 1 && device->primary.alive)
+        take_time(knob(release_microseconds));
+    if (device->green_contexts)
+        device->green_contexts--;
+    if (!device->references.count)
+        return CUDA_SUCCESS;
+    take_reference(&device->references, OWNER_GREEN_CONTEXT, device->primary.ordinal);
+    if (!device->references.count && !device->green_contexts && device->primary.alive)
+        deactivate_primary_context(device);
     return CUDA_SUCCESS;
 }
 
-/* Deactivates, whoever holds references, and takes this many of them. */
-static CUresult reset(CUdevice ordinal, uint32_t references_taken)
+/* Deactivates, whoever holds references, and may take one of them. */
+static CUresult reset(CUdevice handle, bool takes_a_reference)
 {
-    struct device *device = find_device(ordinal);
+    struct device *device = find_device(handle);
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
-    if (device->references > 0 && knob(reset_with_references) != CUDA_SUCCESS)
+    if (device->references.count > 0 && knob(reset_with_references) != CUDA_SUCCESS)
         return answer_of_knob(reset_with_references);
     if (device->primary.alive)
         take_time(knob(release_microseconds));
@@ -149,25 +175,25 @@ static CUresult reset(CUdevice ordinal, uint32_t references_taken)
         deactivate_primary_context(device);
     else if (!knob(flags_survive_deactivation))
         device->flags = 0;
-    if (device->references > 0)
-        device->references -= references_taken;
+    if (takes_a_reference && device->references.count > 0)
+        take_reference(&device->references, acting_owner(), device->primary.ordinal);
     return CUDA_SUCCESS;
 }
 
 /* The second generation releases nothing: the count stays, and the next retain makes the context anew. */
-CUresult primary_context_reset(CUdevice ordinal)
+CUresult primary_context_reset(CUdevice handle)
 {
-    return reset(ordinal, 0);
+    return reset(handle, false);
 }
 
-CUresult primary_context_reset_v1(CUdevice ordinal)
+CUresult primary_context_reset_v1(CUdevice handle)
 {
-    return reset(ordinal, knob(reset_v1_takes_a_reference) ? 1 : 0);
+    return reset(handle, knob(reset_v1_takes_a_reference) != 0);
 }
 
-CUresult primary_context_set_flags_v1(CUdevice ordinal, unsigned int flags)
+CUresult primary_context_set_flags_v1(CUdevice handle, unsigned int flags)
 {
-    struct device *device = find_device(ordinal);
+    struct device *device = find_device(handle);
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
@@ -179,10 +205,10 @@ CUresult primary_context_set_flags_v1(CUdevice ordinal, unsigned int flags)
     return CUDA_SUCCESS;
 }
 
-CUresult primary_context_set_flags(CUdevice ordinal, unsigned int flags)
+CUresult primary_context_set_flags(CUdevice handle, unsigned int flags)
 {
     enum { AT_ONCE = 0, AT_THE_NEXT_ACTIVATION = 1 };
-    struct device *device = find_device(ordinal);
+    struct device *device = find_device(handle);
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
@@ -196,9 +222,9 @@ CUresult primary_context_set_flags(CUdevice ordinal, unsigned int flags)
     return CUDA_SUCCESS;
 }
 
-CUresult primary_context_get_state(CUdevice ordinal, unsigned int *flags, int *active)
+CUresult primary_context_get_state(CUdevice handle, unsigned int *flags, int *active)
 {
-    const struct device *device = find_device(ordinal);
+    const struct device *device = find_device(handle);
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;

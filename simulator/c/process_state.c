@@ -10,10 +10,10 @@ struct driver driver;
 /* What a process finds that has set nothing: one device, a driver of CUDA 13.0. */
 void reset_driver(void)
 {
-    driver.version = 13000;
+    driver.version = baked_version();
     driver.physical_devices = 1;
     driver.stub = false;
-    driver.malformed_variable[0] = '\0';
+    driver.complaint[0] = '\0';
     driver.device_files[0] = '\0';
     driver.visible_devices_given = false;
     free(driver.visible_devices);
@@ -23,6 +23,7 @@ void reset_driver(void)
     clear_faults();
     stop_logging();
     forget_foreign_references();
+    forget_owners();
     update_watched();
 }
 
@@ -41,6 +42,7 @@ static void note_fork(void)
     if (process_page_needs_owner)
         wipe_process_page_after_fork();
     process_page->refuses_child = 1;
+    driver.child_of_refused = driver.init_refused;
 }
 
 CUresult refusal_by_state(enum needs needs)
@@ -73,17 +75,16 @@ static CUresult enumerate_devices(void)
             .file = -1,
             .primary = { .ordinal = (int)ordinal, .primary = true, .api_version = 3020 },
         };
-        if (!reserve_primary_handle(&device->primary))
+        if (!reserve_context_handle(&device->primary))
             return CUDA_ERROR_OUT_OF_MEMORY;
     }
     driver.device_count = count;
     return count ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;
 }
 
-static CUresult refuse_malformed_environment(void)
+static CUresult refuse_environment(void)
 {
-    fprintf(stderr, "simulated libcuda: the environment variable %s makes no sense, cuInit fails\n",
-            driver.malformed_variable);
+    fprintf(stderr, "simulated libcuda: cuInit fails: %s\n", driver.complaint);
     return CUDA_ERROR_UNKNOWN;
 }
 
@@ -105,16 +106,19 @@ static void deinitialize_at_exit(void)
 
 CUresult initialize_process(unsigned int flags)
 {
+    int missing = 0;
     CUresult result;
 
-    if (flags != 0)
+    if (flags != 0) {
+        driver.init_refused |= driver.state == NEVER_INITIALIZED;
         return CUDA_ERROR_INVALID_VALUE;
+    }
     if (driver.state != NEVER_INITIALIZED) {
         process_page->refuses_child |= !process_page->initialized;
         return refusal_by_state(INITIALIZED);
     }
-    if (driver.malformed_variable[0])
-        return refuse_malformed_environment();
+    if (driver.complaint[0])
+        return refuse_environment();
     if (driver.init_failed && !process_page->init_failed)
         return answer_of_knob(child_after_failed_init);
     result = enumerate_devices();
@@ -123,9 +127,11 @@ CUresult initialize_process(unsigned int flags)
         process_page->init_failed = driver.init_failed;
         return result;
     }
-    if (!foreign_references_are_possible()) {
-        note_malformed_variable("SIMULATED_CUDA_FOREIGN");
-        return refuse_malformed_environment();
+    if (!foreign_references_are_possible(&missing)) {
+        complain_of_environment("the environment variable SIMULATED_CUDA_FOREIGN names device %d, and "
+                                "this process sees %u",
+                                missing, driver.device_count);
+        return refuse_environment();
     }
     open_control_file();
     driver.state = IS_INITIALIZED;

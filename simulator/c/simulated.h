@@ -7,6 +7,7 @@
 
 #include "cuda_types.h"
 #include "driver_lock.h"
+#include "references.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +17,9 @@
 #define EXPORTED __attribute__((visibility("default")))
 #define SIMULATED_CUDA_CONTROL EXPORTED
 #include "simulated_cuda.h"
+
+/* Of this library alone: no call and no variable goes through the table of the dynamic loader. */
+#pragma GCC visibility push(hidden)
 
 enum { MAXIMUM_DEVICES = 4096, NO_DEVICE = -1, STORED_TEXT = 4096 };
 
@@ -55,6 +59,7 @@ struct context {
     CUcontext handle;
     int ordinal;
     bool primary;
+    bool green;
     bool alive;
     uint32_t generation; /* activations so far; a stream remembers the one that it belongs to */
     uint32_t api_version;
@@ -66,8 +71,8 @@ struct context {
 
 struct device {
     uint32_t physical; /* index on the machine, before CUDA_VISIBLE_DEVICES */
-    uint32_t references;
-    uint32_t green_contexts; /* each keeps the primary context active, and no release reaches it */
+    struct references references;
+    uint32_t green_contexts; /* while there is one, no release deactivates the primary context */
     unsigned int flags;      /* for the next activation */
     uint32_t runtime_retain; /* generation that the simulated CUDA runtime holds, 0 for none */
     int file;                /* side channel, -1 when not open */
@@ -82,8 +87,10 @@ enum process_state { NEVER_INITIALIZED, IS_INITIALIZED, IS_DEINITIALIZED };
 struct driver {
     enum process_state state;
     bool init_failed;      /* here or in an ancestor; process_page says whether here */
+    bool init_refused;     /* cuInit refused flags, before any succeeded */
+    bool child_of_refused; /* of a process where that was so */
     bool stub;             /* the linker's stub library: every call answers 34 */
-    bool watched;          /* a fault is armed, or calls are recorded or logged */
+    bool watched;          /* a fault is armed, a hook waits, or calls are recorded or logged */
     int version;
     uint32_t device_count; /* those that the process sees; 0 before cuInit */
     uint64_t next_context_id;
@@ -91,7 +98,7 @@ struct driver {
     uint64_t would_be_crashes;
     uint64_t total_calls;
     uint64_t calls[ENTRY_POINT_COUNT];
-    char malformed_variable[64];      /* an environment variable that made no sense */
+    char complaint[512];              /* what is wrong with the environment, empty for nothing */
     bool visible_devices_given;       /* else CUDA_VISIBLE_DEVICES is read at cuInit */
     char *visible_devices;            /* NULL: all */
     char device_files[STORED_TEXT];   /* directory, empty for none */
@@ -106,7 +113,10 @@ CUresult refusal_by_state(enum needs needs);
 void deinitialize_process(void);
 void reset_driver(void);
 
-struct device *find_device(CUdevice ordinal);
+struct device *find_device(CUdevice handle);
+struct device *device_at(int ordinal);
+CUdevice device_handle(int ordinal);
+int ordinal_of_device(CUdevice handle);
 uint32_t choose_visible_devices(const char *list, uint32_t physical_devices, uint32_t *chosen);
 void describe_uuid(uint32_t physical, unsigned char bytes[16]);
 int pci_bus_of(uint32_t physical);
@@ -118,11 +128,13 @@ void close_device_files(void);
 
 CUresult activate_primary_context(struct device *device);
 void deactivate_primary_context(struct device *device);
-CUresult add_green_context(CUdevice ordinal);
-CUresult remove_green_context(CUdevice ordinal);
+CUresult retain_for(struct device *device, uint32_t owner);
+CUresult release_for(struct device *device, uint32_t owner, CUresult answer_at_zero);
+CUresult hold_for_green_context(struct device *device);
+CUresult let_go_of_green_context(struct device *device);
 bool context_flags_are_valid(unsigned int flags);
 void forget_context_handles(void);
-bool reserve_primary_handle(struct context *primary);
+bool reserve_context_handle(struct context *context);
 struct context *find_context(CUcontext handle);
 
 struct context *current_context(void);
@@ -158,6 +170,16 @@ void *find_handle(const struct handle_table *table, const void *handle);
 
 
 CUresult answer_for_object(const struct context *context, uint32_t generation);
+/* Two handles that CUDA gives to everybody: the default stream as all know it, and each thread's own. */
+#define LEGACY_STREAM ((CUstream)0x1)
+#define PER_THREAD_STREAM ((CUstream)0x2)
+
+/* What a handle means to a function for the default stream of each thread. */
+static inline CUstream per_thread(CUstream stream)
+{
+    return stream ? stream : PER_THREAD_STREAM;
+}
+
 CUresult context_of_stream(CUstream handle, struct context **context);
 
 /* watched calls: faults and the log ----------------------------------------------------------- */
@@ -168,6 +190,8 @@ struct call {
     bool fault_fired;
     bool refused;
     CUresult fault_code;
+    struct hook *before; /* hooks that are due, taken out of the list of those that wait */
+    struct hook *after;
 };
 
 const char *entry_point_name(uint32_t entry);
@@ -181,6 +205,14 @@ void clear_faults(void);
 bool faults_are_armed(void);
 uint64_t faults_fired(void);
 
+bool add_hook(const char *function, uint64_t nth, bool after, simulated_cuda_hook run,
+              simulated_cuda_hook discard, void *data);
+void take_due_hooks(struct call *call);
+void run_hooks(struct hook *due);
+void clear_hooks(void);
+bool hooks_wait(void);
+uint64_t waiting_hooks(void);
+
 void record_call(const struct call *call, CUresult result);
 bool log_calls_to_file(const char *path);
 void stop_logging(void);
@@ -191,17 +223,20 @@ void clear_recorded_calls(void);
 
 /* references of others ------------------------------------------------------------------------ */
 
-bool hold_at_start(CUdevice ordinal, uint32_t references);
-bool foreign_references_are_possible(void);
+bool hold_at_start(int ordinal, uint32_t references);
+bool foreign_references_are_possible(int *missing);
 void apply_foreign_references(void);
 void forget_foreign_references(void);
-CUresult retain_for_others(CUdevice ordinal, uint32_t references);
-CUresult call_of_the_runtime(CUdevice ordinal);
+CUresult retain_for_others(uint32_t owner, int ordinal, uint32_t references);
+CUresult call_of_the_runtime(int ordinal);
 
 /* start --------------------------------------------------------------------------------------- */
 
 void read_environment(void);
-void note_malformed_variable(const char *name);
+void complain_of_environment(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int baked_version(void);
 void resolve_entry_points(void);
+
+#pragma GCC visibility pop
 
 #endif

@@ -4,7 +4,7 @@
  *
  * Any thread may call them, at any time. They are neither counted nor logged, and no fault hits them.
  * A function that answers uint32_t answers 1 for done and 0 for impossible, except where it is said
- * to answer a CUresult. Ordinals are those after CUDA_VISIBLE_DEVICES.
+ * to answer a CUresult. Devices are ordinals, those after CUDA_VISIBLE_DEVICES, and never CUdevices.
  */
 #ifndef SIMULATED_CUDA_H
 #define SIMULATED_CUDA_H
@@ -40,6 +40,19 @@ struct simulated_cuda_counters {
     uint64_t faults_fired;
     uint64_t underflows;       /* releases that found no reference left */
     uint64_t would_be_crashes; /* uses of a stream or event whose context is gone */
+};
+
+/* So many references to a device's primary context are this owner's. */
+struct simulated_cuda_owner {
+    uint32_t owner; /* a number for simulated_cuda_owner_name */
+    uint32_t references;
+};
+
+/* A release by an owner that had no reference, which took another's. */
+struct simulated_cuda_taken {
+    int32_t device;
+    uint32_t by;
+    uint32_t from;
 };
 
 struct simulated_cuda_call {
@@ -78,13 +91,38 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_foreign_release(int32_t device);
 /* A call of the CUDA runtime: it retains anew if the context that it knew is gone. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_runtime_call(int32_t device);
 
-/* A green context of another library holds the primary context, out of reach of any release. */
+/*
+ * Owners: 0 is the client, which every driver call counts for unless its thread acts as another; the
+ * next are other libraries, the CUDA runtime and green contexts. A release takes a reference of its
+ * own owner, else the oldest of all.
+ */
+/* The number of the owner of this name, new or known; -1 if there are 32 already, or it is too long. */
+SIMULATED_CUDA_CONTROL int32_t simulated_cuda_owner_by_name(const char *name);
+/* NULL past the last one. */
+SIMULATED_CUDA_CONTROL const char *simulated_cuda_owner_name(uint32_t owner);
+/* The calling thread's driver calls count for this owner from now on. Answers the one before. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_act_as(uint32_t owner);
+/* These two answer a CUresult. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_foreign_retain_as(uint32_t owner, int32_t device,
+                                                                 uint32_t references);
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_foreign_release_as(uint32_t owner, int32_t device);
+/* Answers how many owners hold references to that device, copies at most that many. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_owners(int32_t device,
+                                                      struct simulated_cuda_owner *out,
+                                                      uint32_t capacity);
+/* Answers how many references were taken from others (the first 16384 are kept), copies the oldest. */
+SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_taken(struct simulated_cuda_taken *out,
+                                                     uint64_t capacity);
+
+/* A green context of another library holds the primary context with a reference of its own. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_add_green_context(int32_t device);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_remove_green_context(int32_t device);
 
+/* The CUdevice of an ordinal, as cuDeviceGet gives it; of any number, before cuInit as well. */
+SIMULATED_CUDA_CONTROL int32_t simulated_cuda_device_handle(int32_t device);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_device(int32_t device,
                                                       struct simulated_cuda_device *out);
-/* Memory in stream-ordered pools: it outlives the context. */
+/* Memory in stream-ordered pools, no more than the device has left: it outlives the context. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_pool_bytes(int32_t device, uint64_t bytes);
 
 /* The nth matching call from now on; a NULL function and a negative device match all. */
@@ -93,6 +131,19 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_inject(const char *function, uint
                                                       uint32_t done_then_reported,
                                                       uint32_t from_then_on);
 SIMULATED_CUDA_CONTROL void simulated_cuda_clear_faults(void);
+
+/*
+ * Runs a function just before (0) or after (1) the nth call of that function from now on acts, on the
+ * thread that makes the call. No lock is held, so it may call the driver; what it calls is an ordinary
+ * call. It must return. A hook that is cleared before it ran is discarded instead.
+ */
+typedef void (*simulated_cuda_hook)(void *data);
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_add_hook(const char *function, uint64_t nth,
+                                                        uint32_t after, simulated_cuda_hook run,
+                                                        simulated_cuda_hook discard, void *data);
+/* How many have not run yet. */
+SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_waiting_hooks(void);
+SIMULATED_CUDA_CONTROL void simulated_cuda_clear_hooks(void);
 
 SIMULATED_CUDA_CONTROL void simulated_cuda_record_calls(uint32_t on);
 /* Answers how many are recorded; copies the oldest, at most as many as there is room for. */

@@ -3,10 +3,6 @@
 
 #include <stdlib.h>
 
-/* Two handles that CUDA gives to everybody: the default stream as all know it, and each thread's own. */
-#define LEGACY_STREAM ((CUstream)0x1)
-#define PER_THREAD_STREAM ((CUstream)0x2)
-
 struct stream {
     bool destroyed;
     unsigned int flags;
@@ -187,17 +183,20 @@ CUresult stream_get_context(CUstream handle, CUcontext *out)
     return result;
 }
 
-/* There are no green contexts here, so the second answer is always none. */
-CUresult stream_get_context_v2(CUstream handle, CUcontext *context, CUgreenCtx *green)
+/* A stream of a green context has two: that one and the primary context. */
+CUresult stream_get_context_v2(CUstream handle, CUcontext *out, CUgreenCtx *green)
 {
+    struct context *context;
     CUresult result;
 
-    if (!green)
+    if (!out || !green)
         return CUDA_ERROR_INVALID_VALUE;
-    result = stream_get_context(handle, context);
-    if (result == CUDA_SUCCESS)
-        *green = NULL;
-    return result;
+    result = context_of_stream(handle, &context);
+    if (result != CUDA_SUCCESS)
+        return result;
+    *out = context->green ? driver.devices[context->ordinal].primary.handle : context->handle;
+    *green = context->green ? (CUgreenCtx)context->handle : NULL;
+    return CUDA_SUCCESS;
 }
 
 CUresult stream_get_device(CUstream handle, CUdevice *device)
@@ -209,6 +208,6 @@ CUresult stream_get_device(CUstream handle, CUdevice *device)
         return CUDA_ERROR_INVALID_VALUE;
     result = context_of_stream(handle, &context);
     if (result == CUDA_SUCCESS)
-        *device = context->ordinal;
+        *device = device_handle(context->ordinal);
     return result;
 }

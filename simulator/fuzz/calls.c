@@ -13,15 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PARAMETERS = 5, ROOM = 256, REMEMBERED = 16, MOST_CALLS = 200 };
+enum { MOST_PARAMETERS = 6, ROOM = 256, REMEMBERED = 16, MOST_CALLS = 200 };
 
 /*
  * One letter for each parameter:
  *
  *   i number   u flags and other 32 bits   z 64 bits   b 8 bits   l length of the room
  *   t text   o room for an answer, or null   q room, never null   h host memory of l bytes
- *   c s e a m a context, stream, event, device address, host address
- *   C S E A M room for one of these, which is remembered
+ *   r room for resources of multiprocessors, which stay there from call to call
+ *   c s e a m d a context, stream, event, device address, host address, description of resources
+ *   C S E A M D room for one of these, which is remembered
  */
 #define PARAMETERS(function)                                                                         \
     _Generic(&function,                                                                              \
@@ -46,6 +47,13 @@ enum { MOST_PARAMETERS = 5, ROOM = 256, REMEMBERED = 16, MOST_CALLS = 200 };
             "toizo",                                                                                 \
         CUresult (*)(int *, const char *): "ot",                                                     \
         CUresult (*)(int *, CUcontext): "oc",                                                        \
+        CUresult (*)(CUdevice, CUdevResource *, CUdevResourceType): "iri",                           \
+        CUresult (*)(CUdevResource *, unsigned int *, const CUdevResource *, CUdevResource *,        \
+                     unsigned int, unsigned int): "rorruu",                                          \
+        CUresult (*)(CUdevResourceDesc *, CUdevResource *, unsigned int): "Dri",                     \
+        CUresult (*)(CUgreenCtx *, CUdevResourceDesc, CUdevice, unsigned int): "Cdiu",               \
+        CUresult (*)(CUgreenCtx): "c",                                                               \
+        CUresult (*)(CUcontext *, CUgreenCtx): "Cc",                                                 \
         CUresult (*)(CUdevice): "i",                                                                 \
         CUresult (*)(CUdevice, unsigned int): "iu",                                                  \
         CUresult (*)(CUdevice, unsigned int *, int *): "ioo",                                        \
@@ -89,7 +97,7 @@ enum { MOST_PARAMETERS = 5, ROOM = 256, REMEMBERED = 16, MOST_CALLS = 200 };
     extern CUresult CUDAAPI symbol parameters;
 #include "../c/entry_points.h"
 
-typedef CUresult (*any_function)(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t);
+typedef CUresult (*any_function)(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t);
 
 struct function {
     any_function address;
@@ -129,7 +137,7 @@ struct memory {
     unsigned int count;
 };
 
-static struct memory contexts, streams, events, device_memory, host_memory;
+static struct memory contexts, streams, events, device_memory, host_memory, descriptions;
 
 static void remember(struct memory *memory, uint64_t value)
 {
@@ -159,6 +167,9 @@ static struct memory *memory_of(char letter)
     case 'e':
     case 'E':
         return &events;
+    case 'd':
+    case 'D':
+        return &descriptions;
     case 'a':
     case 'A':
         return &device_memory;
@@ -173,6 +184,9 @@ static union {
     char bytes[ROOM];
     uint64_t number;
 } rooms[MOST_PARAMETERS];
+
+/* As many as a split can make. */
+static uint64_t resources[66][18];
 
 static const char *const texts[] = { "", "cuInit", "cuGetProcAddress", "cuDevicePrimaryCtxRelease",
                                      "cuMemGetInfo", "0000:00:01.0", "00000000:3B:00.0", "0,1",
@@ -225,11 +239,14 @@ static uintptr_t argument(char letter, struct input *input, char room[ROOM])
         return take(input, 1) % 16 ? (uintptr_t)text(input, room) : 0;
     case 'h':
         return (uintptr_t)room;
+    case 'r':
+        return take(input, 1) % 16 ? (uintptr_t)resources : 0;
     case 'c':
     case 's':
     case 'e':
     case 'a':
     case 'm':
+    case 'd':
         return (uintptr_t)recall(memory_of(letter), input);
     default:
         memset(room, 0xa5, ROOM);
@@ -266,10 +283,11 @@ static void call_the_driver(struct input *input)
 
     for (size_t index = 0; function->parameters[index]; index++)
         words[index] = argument(function->parameters[index], input, rooms[index].bytes);
-    result = function->address(words[0], words[1], words[2], words[3], words[4]);
+    result = function->address(words[0], words[1], words[2], words[3], words[4],
+                               words[5]);
     require(count_of(entry) == before + 1, "a call counts once");
     for (size_t index = 0; result == CUDA_SUCCESS && function->parameters[index]; index++)
-        if (strchr("CSEAM", function->parameters[index]) && words[index])
+        if (strchr("CSEAMD", function->parameters[index]) && words[index])
             remember(memory_of(function->parameters[index]), rooms[index].number);
 }
 
@@ -356,6 +374,7 @@ static void steer(struct input *input)
         (void)simulated_cuda_configure((uint32_t)take(input, 1) % 8,
                                        (int32_t)take(input, 1) * 100, take(input, 1) == 0);
         (void)simulated_cuda_set_knob("device_bytes", 1 << 20);
+        (void)simulated_cuda_set_knob("handles_are_ordinals", 1);
         break;
     case 13:
         (void)simulated_cuda_set_knob(text(input, room), take(input, 1) % 3);
@@ -397,6 +416,7 @@ static void begin_anew(void)
         pop_context();
     driver.state = NEVER_INITIALIZED;
     driver.init_failed = false;
+    driver.init_refused = false;
     driver.device_count = 0;
     process_page->initialized = 0;
     process_page->init_failed = 0;
@@ -405,8 +425,10 @@ static void begin_anew(void)
     forget(&events);
     forget(&device_memory);
     forget(&host_memory);
+    forget(&descriptions);
     require(simulated_cuda_configure(4, 13000, 0) == 1, "a new process can be configured");
     require(simulated_cuda_set_knob("device_bytes", 1 << 20) == 1, "the knob is known");
+    require(simulated_cuda_set_knob("handles_are_ordinals", 1) == 1, "the knob is known");
     require(simulated_cuda_set_knob("context_bytes", 1 << 10) == 1, "the knob is known");
     require(simulated_cuda_set_visible_devices(NULL) == 1, "all devices are visible");
 }

@@ -28,6 +28,18 @@ pub struct StackEntry {
     pub alive: bool,
 }
 
+/// A release by somebody who had no reference of his own, which took another's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Taken {
+    /// The device.
+    pub device: u32,
+    /// Who released.
+    pub by: String,
+    /// Whose reference it was.
+    pub from: String,
+}
+
 /// The memory of one device that is in use, by what happens to it at the last release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -5,6 +5,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+/// `simulated_cuda_hook`.
+pub(crate) type Hook = unsafe extern "C" fn(*mut c_void);
+
 #[repr(C)]
 #[derive(Default)]
 pub(crate) struct DeviceState {
@@ -42,6 +45,21 @@ pub(crate) struct RawCall {
     pub code: u32,
     pub pid: i32,
     pub tid: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(crate) struct RawOwner {
+    pub owner: u32,
+    pub references: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Default)]
+pub(crate) struct RawTaken {
+    pub device: i32,
+    pub by: u32,
+    pub from: u32,
 }
 
 /// Declares the table of control functions, and how each is found: its symbol is its name after
@@ -85,12 +103,23 @@ controls! {
     foreign_retain: fn(i32, u32) -> u32;
     foreign_release: fn(i32) -> u32;
     runtime_call: fn(i32) -> u32;
+    owner_by_name: fn(*const c_char) -> i32;
+    owner_name: fn(u32) -> *const c_char;
+    act_as: fn(u32) -> u32;
+    foreign_retain_as: fn(u32, i32, u32) -> u32;
+    foreign_release_as: fn(u32, i32) -> u32;
+    owners: fn(i32, *mut RawOwner, u32) -> u32;
+    taken: fn(*mut RawTaken, u64) -> u64;
     add_green_context: fn(i32) -> u32;
     remove_green_context: fn(i32) -> u32;
+    device_handle: fn(i32) -> i32;
     device: fn(i32, *mut DeviceState) -> u32;
     set_pool_bytes: fn(i32, u64) -> u32;
     inject: fn(*const c_char, u64, i32, u32, u32, u32) -> u32;
     clear_faults: fn();
+    add_hook: fn(*const c_char, u64, u32, Hook, Hook, *mut c_void) -> u32;
+    waiting_hooks: fn() -> u64;
+    clear_hooks: fn();
     record_calls: fn(u32);
     calls: fn(*mut RawCall, u64) -> u64;
     clear_calls: fn();

@@ -26,6 +26,9 @@ macro_rules! knobs {
 }
 
 knobs! {
+    /// Whether a `CUdevice` is the device's ordinal: 0 by default, so that code that takes one for the
+    /// other fails with 101; 1 as measured.
+    HandlesAreOrdinals = "handles_are_ordinals",
     /// What every call answers in a child forked after `cuInit`: 3 (default, measured: poisoned), or 0
     /// for the drivers before 2016, where the child works. Experiment E1.
     ChildAfterInit = "child_after_init",
@@ -36,6 +39,11 @@ knobs! {
     /// What `cuInit` answers in a child forked after a `cuInit` that found no device: 100 (default,
     /// measured up to driver 535), or 304 (measured on 550 and 555).
     ChildAfterFailedInit = "child_after_failed_init",
+    /// What one release too many does in a child forked after a `cuInit` of the parent that was refused
+    /// for its flags: 0 (default, measured) dies of SIGSEGV, any other value is the answer, such as
+    /// 201. Through the bare `cuDevicePrimaryCtxRelease` it is
+    /// [`ReleaseV1AtZero`](Self::ReleaseV1AtZero). Experiment E1.
+    ReleaseTooManyAfterFailedInit = "release_too_many_after_failed_init",
     /// What one release too many answers through the bare `cuDevicePrimaryCtxRelease`: 0 (default,
     /// measured) or 201. Experiment E2.
     ReleaseV1AtZero = "release_v1_at_zero",

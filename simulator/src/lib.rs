@@ -33,14 +33,16 @@ mod call;
 mod control;
 mod elf;
 mod fault;
+mod hooks;
 mod knob;
 mod library;
+mod others;
 mod private_directory;
 mod simulator;
 mod watching;
 
 pub use builder::Builder;
-pub use call::{Call, DeviceMemory, StackEntry};
+pub use call::{Call, DeviceMemory, StackEntry, Taken};
 pub use fault::Fault;
 pub use knob::Knob;
 pub use library::{EntryPoint, entry_points, write_library};

@@ -3,6 +3,8 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::elf;
 
@@ -11,6 +13,9 @@ pub(crate) static LIBRARY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/lib
 
 /// The file name that every client looks for.
 const FILE_NAME: &str = "libcuda.so.1";
+
+/// Stands before the driver version in the library, once.
+const VERSION_MARKER: &[u8; 40] = b"the version of this simulated libcuda: \0";
 
 static TABLE: &[(&str, u32)] = include!(concat!(env!("OUT_DIR"), "/entry_points.rs"));
 
@@ -29,8 +34,40 @@ pub fn entry_points() -> impl ExactSizeIterator<Item = EntryPoint> {
     TABLE.iter().map(|&(symbol, since)| EntryPoint { symbol, since })
 }
 
+/// Where a function stands among the [`entry_points`].
+///
+/// # Panics
+///
+/// When there is none of this name, with the nearest one that there is.
+pub(crate) fn index_of(function: &str) -> usize {
+    TABLE.iter().position(|&(symbol, _)| symbol == function).unwrap_or_else(|| {
+        let nearest = TABLE
+            .iter()
+            .map(|&(symbol, _)| symbol)
+            .min_by_key(|symbol| edits_between(symbol, function))
+            .expect("functions");
+        panic!("the simulated driver has no function {function:?}; the nearest one is {nearest}")
+    })
+}
+
+/// How many letters to insert, remove or replace to make one of the other.
+fn edits_between(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (above, letter) in one.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = above + 1;
+        for (index, other_letter) in other.bytes().enumerate() {
+            let replaced = diagonal + usize::from(letter != other_letter);
+            diagonal = row[index + 1];
+            row[index + 1] = replaced.min(row[index] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
 /// Writes `libcuda.so.1` into a directory, without the functions named and without those newer than
-/// the driver version given. Returns the path of the library.
+/// the driver version given, which the copy answers with and needs no variable for. Returns the path of
+/// the library. Programs that use a library of that path keep the one that they have.
 ///
 /// # Errors
 ///
@@ -44,14 +81,70 @@ pub fn write_library(
         .filter(|entry| driver_version.is_some_and(|version| entry.since > version))
         .map(|entry| entry.symbol);
     let hidden: Vec<&str> = without.iter().copied().chain(newer).collect();
-    let path = directory.join(FILE_NAME);
-    if hidden.is_empty() {
-        fs::write(&path, LIBRARY)?;
-        return Ok(path);
-    }
     let mut library = LIBRARY.to_vec();
-    elf::hide_symbols(&mut library, &hidden)
-        .map_err(|complaint| io::Error::new(io::ErrorKind::InvalidInput, complaint))?;
-    fs::write(&path, library)?;
+    elf::hide_symbols(&mut library, &hidden).map_err(invalid)?;
+    if let Some(version) = driver_version {
+        bake_version(&mut library, version)?;
+    }
+    let path = directory.join(FILE_NAME);
+    replace_file(directory, &path, &library)?;
     Ok(path)
+}
+
+/// Changes the number behind the marker of `c/baked_version.c`.
+fn bake_version(library: &mut [u8], version: u32) -> io::Result<()> {
+    let version = i32::try_from(version)
+        .map_err(|_| invalid(format!("no driver has a version as great as {version}")))?;
+    let marker = library
+        .windows(VERSION_MARKER.len())
+        .position(|window| window == VERSION_MARKER)
+        .expect("the marker, as the library was compiled with it");
+    let number = marker + VERSION_MARKER.len();
+    library[number..number + size_of::<i32>()].copy_from_slice(&version.to_ne_bytes());
+    Ok(())
+}
+
+/// Writes beside the file and renames: what is mapped by a running program must not change under it.
+fn replace_file(directory: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let beside = directory.join(format!(".{FILE_NAME}.{}.{number}", process::id()));
+    let written = fs::write(&beside, content).and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&beside); // it may not even be there
+    }
+    written
+}
+
+fn invalid(complaint: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, complaint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LIBRARY, VERSION_MARKER, bake_version, edits_between};
+
+    #[test]
+    fn the_marker_is_there_once_and_only_the_number_behind_it_changes() {
+        let is_marker = |window: &&[u8]| *window == VERSION_MARKER;
+        assert_eq!(LIBRARY.windows(VERSION_MARKER.len()).filter(is_marker).count(), 1);
+        let mut library = LIBRARY.to_vec();
+        bake_version(&mut library, 0x0102_0304).unwrap();
+        let changed = (0..library.len()).filter(|&offset| library[offset] != LIBRARY[offset]);
+        assert_eq!(changed.count(), 4);
+        assert!(bake_version(&mut library, u32::MAX).is_err());
+    }
+
+    #[test]
+    fn distances_between_names() {
+        for (one, other, edits) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "abc", 0),
+            ("abc", "acb", 2),
+            ("cuInti", "cuInit", 2),
+        ] {
+            assert_eq!(edits_between(one, other), edits, "{one} {other}");
+        }
+    }
 }

@@ -2,10 +2,13 @@
 
 use std::env;
 use std::error::Error;
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{self, ExitCode};
 
 use simulated_libcuda::write_library;
 
@@ -13,9 +16,10 @@ const USAGE: &str = "\
 usage: simulated-libcuda DIRECTORY [--driver-version VERSION] [--without SYMBOL]...
 
 Writes libcuda.so.1, and the link libcuda.so to it, into DIRECTORY, and prints the
-shell lines that put it before any other driver.
+shell line that puts it before any other driver.
 
-  --driver-version VERSION  leave out the functions that are newer, e.g. 11040
+  --driver-version VERSION  be a driver of this version, e.g. 11040, which lacks
+                            the functions that are newer
   --without SYMBOL          leave this function out
 ";
 
@@ -27,15 +31,12 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Some(arguments) = parse(env::args().skip(1)) else {
+    let Some(arguments) = parse(env::args_os().skip(1)) else {
         eprint!("{USAGE}");
         return ExitCode::from(2);
     };
     match write(&arguments) {
-        Ok(lines) => {
-            print!("{lines}");
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("simulated-libcuda: {}: {error}", arguments.directory.display());
             ExitCode::FAILURE
@@ -43,14 +44,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
+fn parse(mut words: impl Iterator<Item = OsString>) -> Option<Arguments> {
     let mut arguments = Arguments::default();
     let mut directory = None;
     while let Some(word) = words.next() {
-        match word.as_str() {
-            "--driver-version" => arguments.driver_version = Some(words.next()?.parse().ok()?),
-            "--without" => arguments.without.push(words.next()?),
-            option if option.starts_with('-') => return None,
+        match word.to_str() {
+            Some("--driver-version") => {
+                arguments.driver_version = Some(words.next()?.to_str()?.parse().ok()?);
+            }
+            Some("--without") => arguments.without.push(words.next()?.into_string().ok()?),
+            Some(option) if option.starts_with('-') => return None,
             _ if directory.is_some() => return None,
             _ => directory = Some(word.into()),
         }
@@ -59,24 +62,38 @@ fn parse(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
     Some(arguments)
 }
 
-/// Writes the library and returns the lines for the shell.
-fn write(arguments: &Arguments) -> Result<String, Box<dyn Error>> {
+/// Writes the library and prints the line for the shell.
+fn write(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(&arguments.directory)?;
     let directory = fs::canonicalize(&arguments.directory)?;
     let without: Vec<&str> = arguments.without.iter().map(String::as_str).collect();
     write_library(&directory, arguments.driver_version, &without)?;
-    let link = directory.join("libcuda.so");
-    if link.symlink_metadata().is_ok() {
-        fs::remove_file(&link)?;
-    }
-    symlink("libcuda.so.1", link)?;
+    replace_link(&directory)?;
 
-    let mut lines = format!(
-        "export LD_LIBRARY_PATH='{}'${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}\n",
-        directory.display()
-    );
-    if let Some(version) = arguments.driver_version {
-        lines += &format!("export SIMULATED_CUDA_DRIVER_VERSION={version}\n");
+    let mut line = b"export LD_LIBRARY_PATH=".to_vec();
+    line.extend(quoted(directory.as_os_str()));
+    line.extend(b"${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\n");
+    io::stdout().write_all(&line)?;
+    Ok(())
+}
+
+/// Whoever opens the link meanwhile finds the old one or the new one.
+fn replace_link(directory: &Path) -> io::Result<()> {
+    let beside = directory.join(format!(".libcuda.so.{}", process::id()));
+    symlink("libcuda.so.1", &beside)?;
+    fs::rename(&beside, directory.join("libcuda.so"))
+}
+
+/// One word of a POSIX shell, whatever bytes it has.
+fn quoted(word: &OsStr) -> Vec<u8> {
+    let mut quoted = vec![b'\''];
+    for &byte in word.as_bytes() {
+        if byte == b'\'' {
+            quoted.extend(b"'\\''");
+        } else {
+            quoted.push(byte);
+        }
     }
-    Ok(lines)
+    quoted.push(b'\'');
+    quoted
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::builder::Builder;
 use crate::call::{DeviceMemory, StackEntry};
 use crate::control::{Controls, DeviceState, RawStackEntry};
+use crate::hooks::Panic;
 use crate::knob::Knob;
 use crate::private_directory::PrivateDirectory;
 
@@ -15,19 +16,21 @@ use crate::private_directory::PrivateDirectory;
 /// steer it.
 ///
 /// What is done through this type is the test's own hand: it is neither counted nor logged, and no
-/// fault hits it. Ordinals are those that the driver enumerates, after `CUDA_VISIBLE_DEVICES`.
+/// fault hits it. Devices are named by their ordinals as the driver enumerates them, after
+/// `CUDA_VISIBLE_DEVICES`, and never by a `CUdevice`.
 ///
 /// Methods that name a device panic when there is no such device, and initialise the driver where
 /// they need it, as a foreign library in the process would have done.
 pub struct Simulator {
     pub(crate) controls: Controls,
+    pub(crate) hook_panic: Panic,
     path: PathBuf,
     _directory: PrivateDirectory,
 }
 
 impl Simulator {
     pub(crate) fn new(directory: PrivateDirectory, path: PathBuf, controls: Controls) -> Self {
-        Self { controls, path, _directory: directory }
+        Self { controls, hook_panic: Panic::default(), path, _directory: directory }
     }
 
     /// Starts a driver with this many devices.
@@ -60,43 +63,12 @@ impl Simulator {
         &self.path
     }
 
-    /// Another library in this process retains a device's primary context this many times.
-    pub fn foreign_retain(&self, device: u32, references: u32) {
-        // SAFETY: takes plain numbers.
-        succeed(
-            unsafe { (self.controls.foreign_retain)(ordinal(device), references) },
-            "foreign_retain",
-        );
-    }
-
-    /// Another library in this process releases a device's primary context once. Like a release by
-    /// anybody, one too many counts as an [underflow](Self::underflows) and does nothing else.
-    pub fn foreign_release(&self, device: u32) {
+    /// The `CUdevice` of a device, as `cuDeviceGet` gives it: not the ordinal, unless
+    /// [`Knob::HandlesAreOrdinals`] is set.
+    #[must_use]
+    pub fn device_handle(&self, device: u32) -> i32 {
         // SAFETY: takes a plain number.
-        let code = unsafe { (self.controls.foreign_release)(ordinal(device)) };
-        assert!(matches!(code, 0 | 201), "foreign_release: the driver answers {code}");
-    }
-
-    /// The CUDA runtime of this process makes a call that needs a context on this device: it retains
-    /// the primary context the first time, and again once the context that it knew is gone.
-    pub fn runtime_call(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        succeed(unsafe { (self.controls.runtime_call)(ordinal(device)) }, "runtime_call");
-    }
-
-    /// Another library makes a green context on a device: it keeps the primary context active, and a
-    /// release that finds no other reference left answers 800, as measured.
-    pub fn add_green_context(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        let code = unsafe { (self.controls.add_green_context)(ordinal(device)) };
-        succeed(code, "add_green_context");
-    }
-
-    /// That library destroys one green context.
-    pub fn remove_green_context(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        let code = unsafe { (self.controls.remove_green_context)(ordinal(device)) };
-        succeed(code, "remove_green_context");
+        unsafe { (self.controls.device_handle)(ordinal(device)) }
     }
 
     /// References to a device's primary context; 0 before the driver is initialised.
@@ -131,11 +103,19 @@ impl Simulator {
     }
 
     /// Fills a device's stream-ordered pools, which outlive its contexts.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such device, or less memory left on it.
     pub fn set_pool_bytes(&self, device: u32, bytes: u64) {
         self.initialize();
+        let DeviceState { pool_bytes, .. } = self.device(device);
         // SAFETY: takes plain numbers.
-        let known = unsafe { (self.controls.set_pool_bytes)(ordinal(device), bytes) };
-        assert_ne!(known, 0, "the simulated driver has no device {device}");
+        let fits = unsafe { (self.controls.set_pool_bytes)(ordinal(device), bytes) };
+        assert!(
+            fits != 0,
+            "device {device} has no room for {bytes} bytes in pools, where {pool_bytes} are now"
+        );
     }
 
     fn device(&self, device: u32) -> DeviceState {
@@ -154,7 +134,7 @@ impl Simulator {
         let name = CString::new(knob.name()).expect("no zero byte");
         // SAFETY: a C string that outlives the call.
         let known = unsafe { (self.controls.set_knob)(name.as_ptr(), value) };
-        assert_ne!(known, 0, "the library lacks the knob {knob:?}");
+        assert!(known != 0, "the library lacks the knob {knob:?}");
     }
 
     /// The calling thread's stack of current contexts, the bottom first.
@@ -212,6 +192,6 @@ pub(crate) fn ordinal(device: u32) -> i32 {
     i32::try_from(device).unwrap_or(i32::MAX)
 }
 
-fn succeed(code: u32, action: &str) {
-    assert_eq!(code, 0, "{action}: the simulated driver answers {code}");
+pub(crate) fn succeed(code: u32, action: &str) {
+    assert!(code == 0, "{action}: the simulated driver answers {code}");
 }

@@ -14,9 +14,9 @@ fn devices(stack: &[StackEntry]) -> Vec<u32> {
     stack.iter().map(|entry| entry.device).collect()
 }
 
-fn create(library: Library, device: usize) -> *mut libc::c_void {
+fn create(library: Library, device: i32) -> *mut libc::c_void {
     let mut context = POISON;
-    assert_eq!(library.call("cuCtxCreate_v2", &[out(&mut context), 0, device]), 0);
+    assert_eq!(library.call("cuCtxCreate_v2", &[out(&mut context), 0, library.device(device)]), 0);
     context
 }
 
@@ -112,13 +112,17 @@ fn a_released_primary_stays_current_dead_and_comes_back_to_life() {
     assert!(!simulator.stack()[0].alive);
     assert_eq!(library.current(), (0, context), "the stale handle");
     let mut number = POISONED;
+    let mut handle = -7_i32;
     let mut id = u64::MAX;
     assert_eq!(library.call("cuCtxSynchronize", &[]), 709);
     assert_eq!(library.call("cuCtxGetApiVersion", &[0, out(&mut number)]), 709);
     assert_eq!(library.call("cuCtxGetApiVersion", &[context as usize, out(&mut number)]), 201);
     assert_eq!(library.call("cuCtxGetId", &[context as usize, out(&mut id)]), 709);
     assert_eq!((number, id), (POISONED, u64::MAX));
-    assert_eq!((library.call("cuCtxGetDevice", &[out(&mut number)]), number), (0, 0));
+    assert_eq!(
+        (library.call("cuCtxGetDevice", &[out(&mut handle)]), handle),
+        (0, library.handle(0))
+    );
     assert_eq!((library.call("cuCtxGetFlags", &[out(&mut number)]), number), (0, 0));
     assert_eq!(library.allocate(1), (709, 0), "as measured");
     assert_eq!(library.memory(), (709, 0, 0), "as measured");
@@ -155,18 +159,21 @@ fn the_knobs_on_dead_contexts_do_what_they_say() {
 #[test]
 fn what_a_living_context_answers() {
     let (_simulator, library) = started(2);
-    library.call("cuDevicePrimaryCtxSetFlags_v2", &[1, 4]);
+    library.call("cuDevicePrimaryCtxSetFlags_v2", &[library.device(1), 4]);
     let (_, context) = library.retain(1);
     library.set_current(context);
-    let mut number = POISONED;
-    assert_eq!((library.call("cuCtxGetDevice", &[out(&mut number)]), number), (0, 1));
+    let (mut number, mut handle) = (POISONED, -7_i32);
+    assert_eq!(
+        (library.call("cuCtxGetDevice", &[out(&mut handle)]), handle),
+        (0, library.handle(1))
+    );
     let flags = (library.call("cuCtxGetFlags", &[out(&mut number)]), number);
     assert_eq!(flags, (0, 4 | 8), "maps host memory, too");
     let version = "cuCtxGetApiVersion";
     assert_eq!((library.call(version, &[0, out(&mut number)]), number), (0, 3020));
     assert_eq!(library.call(version, &[UNKNOWN, out(&mut number)]), 201);
-    let by_handle = &[out(&mut number), context as usize];
-    assert_eq!((library.call("cuCtxGetDevice_v2", by_handle), number), (0, 1));
+    let by_handle = &[out(&mut handle), context as usize];
+    assert_eq!((library.call("cuCtxGetDevice_v2", by_handle), handle), (0, library.handle(1)));
     assert_eq!(library.call("cuCtxSynchronize_v2", &[context as usize]), 0);
     assert_eq!(library.call("cuCtxSynchronize_v2", &[UNKNOWN]), 201);
     let (mut least, mut greatest) = (9_i32, 9_i32);
@@ -219,23 +226,23 @@ fn other_threads_keep_a_destroyed_context() {
 fn every_generation_of_create_makes_a_context() {
     let (simulator, library) = started(1);
     let mut context = POISON;
-    let place = out(&mut context);
+    let (place, device) = (out(&mut context), library.device(0));
     let mut version = 0_u32;
     for (symbol, words, api_version) in [
-        ("cuCtxCreate", vec![place, 0, 0], 3010),
-        ("cuCtxCreate_v2", vec![place, 0, 0], 3020),
-        ("cuCtxCreate_v3", vec![place, 0, 0, 0, 0], 3020),
-        ("cuCtxCreate_v4", vec![place, 0, 0, 0], 3020),
+        ("cuCtxCreate", vec![place, 0, device], 3010),
+        ("cuCtxCreate_v2", vec![place, 0, device], 3020),
+        ("cuCtxCreate_v3", vec![place, 0, 0, 0, device], 3020),
+        ("cuCtxCreate_v4", vec![place, 0, 0, device], 3020),
     ] {
         assert_eq!(library.call(symbol, &words), 0, "{symbol}");
         assert_eq!(library.call("cuCtxGetApiVersion", &[0, out(&mut version)]), 0);
         assert_eq!(version, api_version, "{symbol}");
     }
     assert_eq!(simulator.stack().len(), 4);
-    assert_eq!(library.call("cuCtxCreate_v3", &[place, place, 1, 0, 0]), 801);
-    assert_eq!(library.call("cuCtxCreate_v4", &[place, place, 0, 0]), 801);
-    assert_eq!(library.call("cuCtxCreate_v2", &[place, 0x100, 0]), 1);
-    assert_eq!(library.call("cuCtxCreate_v2", &[place, 0, 1]), 101);
+    assert_eq!(library.call("cuCtxCreate_v3", &[place, place, 1, 0, device]), 801);
+    assert_eq!(library.call("cuCtxCreate_v4", &[place, place, 0, device]), 801);
+    assert_eq!(library.call("cuCtxCreate_v2", &[place, 0x100, device]), 1);
+    assert_eq!(library.call("cuCtxCreate_v2", &[place, 0, library.device(1)]), 101);
     assert_eq!(simulator.stack().len(), 4);
 }
 

@@ -7,16 +7,22 @@ use std::ffi::CString;
 use std::fmt::Write;
 
 use driver::{Library, POISONED, out, started};
-use simulated_libcuda::{Knob, Simulator};
+use simulated_libcuda::{Fault, Knob, Simulator};
 
-fn attribute(library: Library, number: usize, device: usize) -> (u32, i32) {
+fn attribute(library: Library, number: usize, device: i32) -> (u32, i32) {
     let mut value = i32::MIN;
-    (library.call("cuDeviceGetAttribute", &[out(&mut value), number, device]), value)
+    (
+        library.call("cuDeviceGetAttribute", &[out(&mut value), number, library.device(device)]),
+        value,
+    )
 }
 
-fn pci_bus_id(library: Library, device: usize) -> String {
+fn pci_bus_id(library: Library, device: i32) -> String {
     let mut text = [0_u8; 32];
-    assert_eq!(library.call("cuDeviceGetPCIBusId", &[out(&mut text), 32, device]), 0);
+    assert_eq!(
+        library.call("cuDeviceGetPCIBusId", &[out(&mut text), 32, library.device(device)]),
+        0
+    );
     let end = text.iter().position(|&byte| byte == 0).unwrap();
     String::from_utf8(text[..end].to_vec()).unwrap()
 }
@@ -42,6 +48,41 @@ fn two_thousand_devices_are_all_different() {
 }
 
 #[test]
+fn a_handle_is_not_the_ordinal_unless_the_knob_says_so() {
+    let (simulator, library) = started(3);
+    for ordinals in [false, true] {
+        simulator.set_knob(Knob::HandlesAreOrdinals, ordinals.into());
+        for ordinal in 0..3 {
+            let mut handle = -7_i32;
+            assert_eq!(library.call("cuDeviceGet", &[out(&mut handle), ordinal as usize]), 0);
+            assert_eq!(handle == ordinal, ordinals);
+            assert_eq!(handle, simulator.device_handle(ordinal as u32));
+            let words = [handle as usize, 0, 0];
+            assert_eq!(library.call("cuDevicePrimaryCtxGetState", &words), 1, "null pointers");
+            let answer = library.call("cuDevicePrimaryCtxRelease_v2", &[ordinal as usize]);
+            assert_eq!(answer, if ordinals { 201 } else { 101 });
+        }
+        let mut handle = -7_i32;
+        for ordinal in [-1, 3, 1_000_000, i32::MIN, i32::MAX] {
+            let words = [out(&mut handle), ordinal as usize];
+            assert_eq!((library.call("cuDeviceGet", &words), handle), (101, -7));
+        }
+    }
+}
+
+#[test]
+fn the_log_and_faults_know_ordinals() {
+    let (simulator, library) = started(3);
+    simulator.record_calls(true);
+    simulator.inject(Fault::of("cuDevicePrimaryCtxRetain", 1).device(2).code(46));
+    assert_eq!([0, 2].map(|device| library.retain(device).0), [0, 46]);
+    library.release(3);
+    library.call("cuDevicePrimaryCtxRelease_v2", &[1]);
+    let devices: Vec<_> = simulator.calls().iter().map(|call| call.device).collect();
+    assert_eq!(devices, [Some(0), Some(2), Some(3), None], "1 is nobody's handle");
+}
+
+#[test]
 fn there_is_a_limit_and_it_is_an_error() {
     assert!(Simulator::try_start(4096).is_ok());
     assert!(Simulator::try_start(4097).is_err());
@@ -53,7 +94,7 @@ fn identities_are_the_same_in_every_instance() {
     let (_second, two) = started(3);
     for device in 0..3 {
         assert_eq!(one.uuid(device), two.uuid(device));
-        assert_eq!(pci_bus_id(one, device as usize), pci_bus_id(two, device as usize));
+        assert_eq!(pci_bus_id(one, device), pci_bus_id(two, device));
     }
 }
 
@@ -61,7 +102,7 @@ fn identities_are_the_same_in_every_instance() {
 fn both_generations_of_uuid_agree() {
     let (_simulator, library) = started(2);
     let mut first = [0_u8; 16];
-    assert_eq!(library.call("cuDeviceGetUuid", &[out(&mut first), 1]), 0);
+    assert_eq!(library.call("cuDeviceGetUuid", &[out(&mut first), library.device(1)]), 0);
     assert_eq!(first, library.uuid(1));
 }
 
@@ -77,13 +118,13 @@ fn a_pci_bus_id_leads_back_to_its_device_in_every_spelling() {
     };
     for device in [0, 1, 254, 255, 299] {
         let id = pci_bus_id(library, device);
-        let found = (0, i32::try_from(device).unwrap());
+        let found = (0, library.handle(device));
         assert_eq!(find(&id), found, "{id}");
         assert_eq!(find(&id.to_lowercase()), found);
         assert_eq!(find(&format!("0000{id}")), found, "eight digits of domain");
         assert_eq!(find(id.strip_suffix(".0").unwrap()), found, "no function");
     }
-    assert_eq!(find("02:00.0"), (0, 1), "no domain");
+    assert_eq!(find("02:00.0"), (0, library.handle(1)), "no domain");
     assert_eq!(find("00FF:01:00.0"), (101, -7));
     for nonsense in ["", "GPU-0", "0000", "0000:01", "0000:01:00.0x", "0000:01:07.0", "zz:00.0"] {
         assert_eq!(find(nonsense), (1, -7), "{nonsense}");
@@ -95,18 +136,28 @@ fn names_and_ids_fit_their_buffers_or_are_refused() {
     let (_simulator, library) = started(1);
     for length in 1..40_usize {
         let mut text = [0xaa_u8; 40];
-        assert_eq!(library.call("cuDeviceGetName", &[out(&mut text), length, 0]), 0);
+        assert_eq!(
+            library.call("cuDeviceGetName", &[out(&mut text), length, library.device(0)]),
+            0
+        );
         assert!(text[..length].contains(&0));
         assert!(text[length..].iter().all(|&byte| byte == 0xaa));
         let mut text = [0xaa_u8; 40];
-        let code = library.call("cuDeviceGetPCIBusId", &[out(&mut text), length, 0]);
+        let code =
+            library.call("cuDeviceGetPCIBusId", &[out(&mut text), length, library.device(0)]);
         assert_eq!(code, u32::from(length <= "0000:01:00.0".len()));
         assert!(text[length..].iter().all(|&byte| byte == 0xaa));
     }
     let mut text = [0xaa_u8; 4];
     for length in [0, -1_i32 as usize] {
-        assert_eq!(library.call("cuDeviceGetName", &[out(&mut text), length, 0]), 1);
-        assert_eq!(library.call("cuDeviceGetPCIBusId", &[out(&mut text), length, 0]), 1);
+        assert_eq!(
+            library.call("cuDeviceGetName", &[out(&mut text), length, library.device(0)]),
+            1
+        );
+        assert_eq!(
+            library.call("cuDeviceGetPCIBusId", &[out(&mut text), length, library.device(0)]),
+            1
+        );
     }
     assert_eq!(text, [0xaa; 4]);
 }
@@ -115,7 +166,7 @@ fn names_and_ids_fit_their_buffers_or_are_refused() {
 fn attributes_are_plausible_and_unknown_ones_refused() {
     let (simulator, library) = started(2);
     let (mut major, mut minor) = (0_i32, 0_i32);
-    let words = [out(&mut major), out(&mut minor), 0];
+    let words = [out(&mut major), out(&mut minor), library.device(0)];
     assert_eq!(library.call("cuDeviceComputeCapability", &words), 0);
     assert_eq!((attribute(library, 75, 0), attribute(library, 76, 0)), ((0, major), (0, minor)));
     assert_eq!(attribute(library, 10, 0), (0, 32), "threads in a warp");
@@ -135,11 +186,11 @@ fn attributes_are_plausible_and_unknown_ones_refused() {
 fn total_memory_in_both_generations() {
     let (simulator, library) = started(1);
     let (mut wide, mut narrow) = (0_usize, 0_u32);
-    assert_eq!(library.call("cuDeviceTotalMem_v2", &[out(&mut wide), 0]), 0);
-    assert_eq!(library.call("cuDeviceTotalMem", &[out(&mut narrow), 0]), 0);
+    assert_eq!(library.call("cuDeviceTotalMem_v2", &[out(&mut wide), library.device(0)]), 0);
+    assert_eq!(library.call("cuDeviceTotalMem", &[out(&mut narrow), library.device(0)]), 0);
     assert_eq!((wide, narrow), (80 << 30, u32::MAX));
     simulator.set_knob(Knob::DeviceBytes, 1 << 20);
-    assert_eq!(library.call("cuDeviceTotalMem", &[out(&mut narrow), 0]), 0);
+    assert_eq!(library.call("cuDeviceTotalMem", &[out(&mut narrow), library.device(0)]), 0);
     assert_eq!(narrow, 1 << 20);
 }
 

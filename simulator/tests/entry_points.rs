@@ -1,13 +1,11 @@
-//! Every exported function: what it answers in each state of the process and to senseless
-//! arguments, and how it is found.
+//! Every exported function: what it answers in each state of the process and to senseless arguments.
 
 mod driver;
 
 use std::collections::HashMap;
-use std::ptr;
 
-use driver::{Library, POISON, POISONED, call_address, out, started};
-use simulated_libcuda::{Simulator, entry_points};
+use driver::{Library, POISON, POISONED, out, started};
+use simulated_libcuda::{Knob, Simulator, entry_points};
 
 /// Functions that answer before `cuInit` and after the end.
 const ALWAYS: [&str; 6] = [
@@ -100,7 +98,15 @@ fn answers_to_zeros() -> HashMap<&'static str, u32> {
     set(201, &["cuStreamSynchronize", "cuStreamQuery", "cuStreamWaitEvent"]);
     // No such object.
     set(400, &["cuStreamDestroy", "cuStreamDestroy_v2", "cuEventRecord", "cuEventRecordWithFlags"]);
+    set(201, &["cuGreenCtxDestroy"]);
     set(400, &["cuEventQuery", "cuEventSynchronize", "cuEventDestroy", "cuEventDestroy_v2"]);
+    // As the function for the default stream that all threads share.
+    for entry in entry_points() {
+        let shared = entry.symbol.strip_suffix("_ptsz").or(entry.symbol.strip_suffix("_ptds"));
+        if let Some(answer) = shared.and_then(|shared| answers.get(shared)) {
+            answers.insert(entry.symbol, *answer);
+        }
+    }
     // An output that must not be null.
     for entry in entry_points() {
         answers.entry(entry.symbol).or_insert(1);
@@ -112,9 +118,10 @@ fn answers_to_zeros() -> HashMap<&'static str, u32> {
 fn null_pointers_are_refused_with_the_documented_code() {
     let answers = answers_to_zeros();
     assert_eq!(answers.len(), entry_points().len(), "a name in the table is no function");
-    let (_simulator, library) = started(1);
+    let (simulator, library) = started(1);
+    simulator.set_knob(Knob::HandlesAreOrdinals, 1); // so that 0 is a device
     for entry in entry_points() {
-        let answer = library.call(entry.symbol, &[0; 5]);
+        let answer = library.call(entry.symbol, &[0; 6]);
         assert_eq!(answer, answers[entry.symbol], "{}", entry.symbol);
     }
 }
@@ -124,6 +131,8 @@ fn device_position(symbol: &str) -> Option<usize> {
     Some(match symbol {
         "cuDeviceGet" | "cuDeviceGetUuid" | "cuDeviceGetUuid_v2" => 1,
         "cuDeviceTotalMem" | "cuDeviceTotalMem_v2" | "cuDevicePrimaryCtxRetain" => 1,
+        "cuGreenCtxCreate" => 2,
+        "cuDeviceGetDevResource" => 0,
         "cuDeviceGetName" | "cuDeviceGetPCIBusId" | "cuDeviceGetAttribute" => 2,
         "cuDeviceComputeCapability" | "cuCtxCreate" | "cuCtxCreate_v2" => 2,
         "cuCtxCreate_v3" => 4,
@@ -139,11 +148,12 @@ fn ordinals_out_of_range_are_refused_everywhere() {
     let mut tried = 0;
     for symbol in entry_points().map(|entry| entry.symbol) {
         let Some(position) = device_position(symbol) else { continue };
-        for ordinal in [-1, 3, 4096, i32::MIN, i32::MAX] {
+        for ordinal in [-1, 3, 4096, i32::MIN, i32::MAX, library.handle(-1), library.handle(3)] {
             let mut outputs = [[0_u64; 4]; 2];
             let [first, second] = outputs.each_mut().map(out);
             let mut words = match symbol {
                 "cuDevicePrimaryCtxGetState" => vec![0, first, second],
+                "cuDeviceGetDevResource" => vec![0, first, 1],
                 "cuDevicePrimaryCtxRelease" | "cuDevicePrimaryCtxReset" => vec![0],
                 "cuDeviceGetName" | "cuDeviceGetPCIBusId" => vec![first, 32, 0],
                 "cuDeviceGetAttribute" => vec![first, 16, 0],
@@ -161,7 +171,7 @@ fn ordinals_out_of_range_are_refused_everywhere() {
         }
         tried += 1;
     }
-    assert_eq!(tried, 21);
+    assert_eq!(tried, 23);
     assert_eq!((0..3).map(|device| simulator.references(device)).sum::<u32>(), 0);
 }
 
@@ -174,10 +184,21 @@ fn senseless_handles_crash_nothing() {
         (symbol.starts_with("cuCtx")
             || symbol.starts_with("cuStream")
             || symbol.starts_with("cuEvent"))
-            && !["Create", "GetCurrent", "PopCurrent", "GetDevice", "GetFlags", "Elapsed", "Range"]
-                .iter()
-                .any(|part| symbol.contains(part))
-            || ["cuStreamGetDevice", "cuStreamGetFlags"].contains(&symbol)
+            && ![
+                "Create",
+                "GetCurrent",
+                "PopCurrent",
+                "GetDevice",
+                "GetFlags",
+                "Elapsed",
+                "Range",
+                "Green",
+            ]
+            .iter()
+            .any(|part| symbol.contains(part))
+            || symbol.starts_with("cuStreamGetDevice")
+            || symbol.starts_with("cuStreamGetFlags")
+            || symbol == "cuGreenCtxDestroy"
     };
     let mut tried = 0;
     for symbol in
@@ -190,148 +211,16 @@ fn senseless_handles_crash_nothing() {
             let mut outputs = [[0_u64; 2]; 2];
             let [first, second] = outputs.each_mut().map(out);
             let words = match symbol {
-                "cuEventRecord" | "cuEventRecordWithFlags" | "cuStreamWaitEvent" => [handle, 0, 0],
+                _ if symbol.starts_with("cuEventRecord") => [handle, 0, 0],
+                _ if symbol.starts_with("cuStreamWaitEvent") => [handle, 0, 0],
                 _ => [handle, first, second],
             };
             let answer = library.call(symbol, &words);
-            let expected = if symbol.starts_with("cuCtx") { 201 } else { 400 };
+            let is_context = symbol.starts_with("cuCtx") || symbol.starts_with("cuGreen");
+            let expected = if is_context { 201 } else { 400 };
             assert_eq!(answer, expected, "{symbol} {handle:#x}");
         }
         tried += 1;
     }
-    assert_eq!(tried, 25);
-}
-
-#[test]
-fn get_proc_address_and_dlsym_agree_on_every_symbol() {
-    let simulator = Simulator::start(1);
-    let library = Library::of(&simulator);
-    let generations = |symbol: &str| {
-        let base = symbol.split("_v").next().unwrap().to_owned();
-        let mut known: Vec<_> =
-            entry_points().filter(|entry| entry.symbol.split("_v").next() == Some(&base)).collect();
-        known.sort_by_key(|entry| entry.since);
-        (base, known)
-    };
-    for entry in entry_points() {
-        let (base, known) = generations(entry.symbol);
-        let address = library.address(entry.symbol);
-        assert!(!address.is_null());
-        let version = i32::try_from(entry.since).unwrap();
-        assert_eq!(library.proc_address_v2(&base, version), (0, address, 0), "{}", entry.symbol);
-        assert_eq!(library.proc_address_v1(&base, version), (0, address), "{}", entry.symbol);
-        let older = known.iter().rfind(|other| other.since < entry.since);
-        let (expected, status) =
-            older.map_or((ptr::null_mut(), 2), |older| (library.address(older.symbol), 0));
-        assert_eq!(library.proc_address_v2(&base, version - 1), (0, expected, status));
-        let newest = library.address(known.last().unwrap().symbol);
-        assert_eq!(library.proc_address_v2(&base, 99000), (0, newest, 0));
-    }
-}
-
-#[test]
-fn get_proc_address_answers_as_measured() {
-    let simulator = Simulator::start(1);
-    let library = Library::of(&simulator);
-    let bare = library.address("cuDevicePrimaryCtxRelease");
-    let second = library.address("cuDevicePrimaryCtxRelease_v2");
-    assert_ne!(bare, second);
-    for (version, address) in [(10000, bare), (11000, second), (13000, second), (99999, second)] {
-        let found = library.proc_address_v2("cuDevicePrimaryCtxRelease", version);
-        assert_eq!(found, (0, address, 0), "{version}");
-    }
-    assert_eq!(library.proc_address_v2("cuNothing", 13000), (0, ptr::null_mut(), 1));
-    assert_eq!(library.proc_address_v2("cuCtxGetId", 11000), (0, ptr::null_mut(), 2));
-    assert_eq!(library.proc_address_v1("cuNothing", 13000), (500, POISON));
-    assert_eq!(library.proc_address_v1("cuCtxGetId", 11000), (500, POISON));
-    let mut address = POISON;
-    let words = [c"cuNothing".as_ptr() as usize, out(&mut address), 13000, 0, 0];
-    assert_eq!(library.call("cuGetProcAddress_v2", &words), 0, "the status is optional");
-    assert!(address.is_null());
-    let words = [c"cuInit".as_ptr() as usize, out(&mut address), 13000, 4, 0];
-    assert_eq!(library.call("cuGetProcAddress_v2", &words), 1, "unknown search flags");
-    let found = library.proc_address_v2("cuInit", 13000).1;
-    assert_eq!(call_address(found, &[0]), 0);
-}
-
-#[test]
-fn an_old_driver_lacks_what_came_later() {
-    let is_there = |version: u32, symbol: &str| {
-        let simulator = Simulator::builder().driver_version(version).start();
-        let library = Library::of(&simulator);
-        let mut answer = 0_u32;
-        assert_eq!(library.call("cuDriverGetVersion", &[out(&mut answer)]), 0);
-        assert_eq!(answer, version);
-        assert_eq!(library.init(), 0);
-        !library.address(symbol).is_null()
-    };
-    // As measured on the drivers 418, 450, 470 and 535.
-    let table = [
-        (10010, [true, false, false, false, false, false]),
-        (11000, [true, true, false, false, false, false]),
-        (11040, [true, true, true, false, false, true]),
-        (12020, [true, true, true, true, true, true]),
-        (14000, [true, true, true, true, true, true]),
-    ];
-    for (version, expected) in table {
-        let found = [
-            "cuDevicePrimaryCtxRelease",
-            "cuDevicePrimaryCtxRelease_v2",
-            "cuGetProcAddress",
-            "cuGetProcAddress_v2",
-            "cuCtxGetId",
-            "cuDeviceGetUuid_v2",
-        ]
-        .map(|symbol| is_there(version, symbol));
-        assert_eq!(found, expected, "{version}");
-    }
-}
-
-#[test]
-fn what_dlsym_lacks_get_proc_address_lacks_too() {
-    let simulator = Simulator::builder().driver_version(11040).start();
-    let library = Library::of(&simulator);
-    let (code, address) = library.proc_address_v1("cuCtxCreate", 13000);
-    assert_eq!((code, address), (0, library.address("cuCtxCreate_v3")));
-    assert_eq!(library.proc_address_v1("cuCtxGetId", 13000), (500, POISON));
-}
-
-#[test]
-fn hidden_symbols_are_found_by_nobody_and_the_rest_by_everybody() {
-    for hidden in entry_points() {
-        let simulator = Simulator::builder().without(&[hidden.symbol]).start();
-        let library = Library::of(&simulator);
-        for entry in entry_points() {
-            let found = !library.address(entry.symbol).is_null();
-            assert_eq!(
-                found,
-                entry.symbol != hidden.symbol,
-                "{} without {}",
-                entry.symbol,
-                hidden.symbol
-            );
-        }
-        if !hidden.symbol.starts_with("cuGetProcAddress") {
-            let base = hidden.symbol.split("_v").next().unwrap();
-            let since = i32::try_from(hidden.since).unwrap();
-            let (_, address, status) = library.proc_address_v2(base, since);
-            assert_eq!(address.is_null(), status != 0);
-            let mut left = entry_points().map(|entry| library.address(entry.symbol));
-            assert!(address.is_null() || left.any(|other| other == address));
-        }
-    }
-}
-
-#[test]
-fn without_release_v2_get_proc_address_falls_back_to_the_bare_one() {
-    let simulator = Simulator::builder().without(&["cuDevicePrimaryCtxRelease_v2"]).start();
-    let library = Library::of(&simulator);
-    let bare = library.address("cuDevicePrimaryCtxRelease");
-    assert_eq!(library.proc_address_v2("cuDevicePrimaryCtxRelease", 13000), (0, bare, 0));
-}
-
-#[test]
-fn a_function_that_is_not_there_cannot_be_left_out() {
-    let error = Simulator::builder().without(&["cuModuleLoad"]).try_start().unwrap_err();
-    assert!(error.to_string().contains("cuModuleLoad"), "{error}");
+    assert_eq!(tried, 37);
 }

@@ -1,16 +1,18 @@
-//! Clients in other processes: settings by environment variables, the command that writes the
-//! library, the log in a file, the end of a process.
+//! Clients in other processes: settings by environment variables, the log in a file, the end of a
+//! process.
 //!
 //! The client is this very test binary, started again for one of its first two tests.
 
+mod directory;
 mod driver;
 
 use std::collections::HashMap;
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
+use directory::Directory;
 use driver::{Library, out};
 use simulated_libcuda::{Knob, Simulator, write_library};
 
@@ -56,22 +58,6 @@ fn client_with_exit_handlers() {
     assert_eq!(clients_library().unwrap().init(), 0);
     // SAFETY: as above.
     assert_eq!(unsafe { libc::atexit(late) }, 0);
-}
-
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Self {
-        let path = env::temp_dir().join(format!("simulated-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 fn run(test: &str, library: &Path, variables: &[(&str, &str)]) -> Output {
@@ -154,41 +140,6 @@ fn the_stub_by_variable() {
 }
 
 #[test]
-fn a_variable_that_makes_no_sense_fails_init_and_is_named_in_one_line() {
-    let table = [
-        ("SIMULATED_CUDA_DEVICES", ["", "-1", "two", "4097", "1 "].as_slice()),
-        ("SIMULATED_CUDA_DRIVER_VERSION", &["", "13.0", "99999999999"]),
-        ("SIMULATED_CUDA_STUB", &["", "yes"]),
-        ("SIMULATED_CUDA_FOREIGN", &["", "0", "0:", ":1", "0:1,", "0:1:2", "1:1", "9999:1"]),
-        ("SIMULATED_CUDA_KNOBS", &["", "nothing=1", "context_bytes", "context_bytes=-1"]),
-        (
-            "SIMULATED_CUDA_FAULT",
-            &[
-                "",
-                "cuInit",
-                "cuInit:1:700:refused",
-                "cuNothing:1:700:refused:once",
-                "cuInit:0:700:refused:once",
-                "cuInit:1:700:maybe:once",
-                "cuInit:1:700:refused:twice",
-                "cuInit:1:700:refused:once:x",
-                "cuInit:1:700:refused:once:0:0",
-            ],
-        ),
-        ("SIMULATED_CUDA_LOG", &["", "/nowhere/at/all"]),
-    ];
-    for (name, values) in table {
-        for value in values {
-            let (answers, errors) = meets(&[(name, value)]);
-            assert_eq!(answers["init"], "999", "{name}={value}");
-            assert!(answers["state0"].starts_with("3 "), "{name}={value}");
-            assert_eq!(errors.lines().count(), 1, "{errors}");
-            assert!(errors.contains(name), "{errors}");
-        }
-    }
-}
-
-#[test]
 fn the_log_has_a_line_of_json_for_every_call() {
     let directory = Directory::new("log");
     let log = directory.0.join("calls.jsonl");
@@ -239,48 +190,6 @@ fn a_private_copy_ignores_the_variables() {
 }
 
 #[test]
-fn the_command_writes_a_library_that_works() {
-    let directory = Directory::new("command");
-    let target = directory.0.join("new/folder");
-    for _ in 0..2 {
-        let output = Command::new(env!("CARGO_BIN_EXE_simulated-libcuda"))
-            .arg(&target)
-            .args(["--driver-version", "11000", "--without", "cuCtxGetFlags"])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(text.lines().count(), 2);
-        assert!(text.starts_with("export LD_LIBRARY_PATH='"), "{text}");
-        assert!(text.contains("export SIMULATED_CUDA_DRIVER_VERSION=11000"), "{text}");
-    }
-    let library = Library::at(&target.join("libcuda.so"));
-    assert_eq!(fs::read_link(target.join("libcuda.so")).unwrap(), Path::new("libcuda.so.1"));
-    assert!(library.address("cuCtxGetFlags").is_null());
-    assert!(library.address("cuGetProcAddress").is_null());
-    assert!(!library.address("cuDevicePrimaryCtxRelease_v2").is_null());
-    assert!(!library.address("simulated_cuda_version").is_null());
-}
-
-#[test]
-fn the_command_refuses_what_it_does_not_understand() {
-    let directory = Directory::new("refusals");
-    let target = directory.0.to_str().unwrap();
-    let status = |arguments: &[&str]| {
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_simulated-libcuda")).args(arguments).output().unwrap();
-        assert!(!output.stderr.is_empty());
-        output.status.code().unwrap()
-    };
-    assert_eq!(status(&[]), 2);
-    assert_eq!(status(&[target, target]), 2);
-    assert_eq!(status(&[target, "--driver-version", "new"]), 2);
-    assert_eq!(status(&["--help"]), 2);
-    assert_eq!(status(&[target, "--without", "cuNothing"]), 1);
-    assert_eq!(status(&["/dev/null/x"]), 1);
-}
-
-#[test]
 fn device_files_are_opened_and_inherited() {
     let directory = Directory::new("files");
     let simulator = Simulator::builder()
@@ -317,4 +226,74 @@ fn the_environment_knows_every_knob() {
     let all: Vec<_> = Knob::ALL.iter().map(|knob| format!("{}=0", knob.name())).collect();
     let (answers, errors) = meets(&[("SIMULATED_CUDA_KNOBS", &all.join(","))]);
     assert_eq!((errors.as_str(), &*answers["init"]), ("", "0"));
+}
+
+/// A variable, an entry of it that is wrong, whether others come before and after it, and why.
+const WRONG: &[(&str, &str, bool, &str)] = &[
+    ("DEVICES", "", false, "a number is missing"),
+    ("DEVICES", "-1", false, "not a number"),
+    ("DEVICES", "two", false, "not a number"),
+    ("DEVICES", "4097", false, "too great a number"),
+    ("DEVICES", "1 ", false, "not a number"),
+    ("DRIVER_VERSION", "13.0", false, "not a number"),
+    ("DRIVER_VERSION", "99999999999", false, "too great a number"),
+    ("STUB", "yes", false, "neither"),
+    ("FOREIGN", "", true, "no colon"),
+    ("FOREIGN", "0", true, "no colon"),
+    ("FOREIGN", "0:", true, "a number is missing"),
+    ("FOREIGN", ":1", true, "a number is missing"),
+    ("FOREIGN", "0:1:2", true, "not a number"),
+    ("FOREIGN", "9999:1", true, "too great a number"),
+    ("KNOBS", "", true, "no equals sign"),
+    ("KNOBS", "nothing=1", true, "no knob of this name"),
+    ("KNOBS", "context_bytes", true, "no equals sign"),
+    ("KNOBS", "context_bytes=-1", true, "not a number"),
+    ("FAULT", "", true, "a part is missing"),
+    ("FAULT", "cuInit", true, "a part is missing"),
+    ("FAULT", "cuInit:1:700:refused", true, "a part is missing"),
+    ("FAULT", "cuNothing:1:700:refused:once", true, "no function of this name"),
+    ("FAULT", "cuInit:0:700:refused:once", true, "counted from 1"),
+    ("FAULT", "cuInit:1:700:maybe:once", true, "neither"),
+    ("FAULT", "cuInit:1:700:refused:twice", true, "neither"),
+    ("FAULT", "cuInit:1:700:refused:once:x", true, "not a number"),
+    ("FAULT", "cuInit:1:700:refused:once:0:0", true, "not a number"),
+    ("LOG", "/nowhere/at/all", false, "No such file or directory"),
+];
+
+#[test]
+fn a_variable_that_is_wrong_fails_init_with_the_entry_the_reason_and_what_is_accepted() {
+    for &(name, entry, list, why) in WRONG {
+        let right = match name {
+            "FOREIGN" => "0:1",
+            "KNOBS" => "context_bytes=1",
+            _ => "cuCtxGetFlags:1:700:refused:once",
+        };
+        let value = if list { format!("{right},{entry},{right}") } else { entry.to_owned() };
+        let name = format!("SIMULATED_CUDA_{name}");
+        let (answers, errors) = meets(&[(&name, &value)]);
+        assert_eq!(answers["init"], "999", "{name}={value}");
+        assert!(answers["state0"].starts_with("3 "), "{name}={value}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+        let named = format!("the environment variable {name} is wrong in \"{entry}\": ");
+        assert!(errors.contains(&named) && errors.contains(why), "{errors}");
+        assert!(errors.contains("; it takes "), "{errors}");
+    }
+}
+
+#[test]
+fn a_foreign_reference_to_a_device_that_is_not_there_fails_init() {
+    let variables = [("SIMULATED_CUDA_FOREIGN", "0:1,3:1"), ("SIMULATED_CUDA_DEVICES", "2")];
+    let (answers, errors) = meets(&variables);
+    assert_eq!(answers["init"], "999");
+    assert!(errors.contains("SIMULATED_CUDA_FOREIGN names device 3, and this process sees 2"));
+}
+
+#[test]
+fn a_misspelt_variable_fails_init_and_is_named() {
+    for name in ["SIMULATED_CUDA_FORIEGN", "SIMULATED_CUDA_", "SIMULATED_CUDA_DEVICES_"] {
+        let (answers, errors) = meets(&[(name, "1")]);
+        assert_eq!(answers["init"], "999", "{name}");
+        assert!(errors.contains(&format!("no environment variable {name};")), "{errors}");
+        assert!(errors.contains("FOREIGN") && errors.lines().count() == 1, "{errors}");
+    }
 }

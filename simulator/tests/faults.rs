@@ -74,7 +74,7 @@ fn only_the_named_generation_is_hit() {
     let (simulator, library) = started(3);
     simulator.foreign_retain(0, 3);
     simulator.inject(Fault::of("cuDevicePrimaryCtxRelease_v2", 1).code(700).from_then_on());
-    assert_eq!(library.call("cuDevicePrimaryCtxRelease", &[0]), 0);
+    assert_eq!(library.call("cuDevicePrimaryCtxRelease", &[library.device(0)]), 0);
     assert_eq!(library.release(0), 700);
     assert_eq!(simulator.references(0), 2);
 }
@@ -143,13 +143,14 @@ fn an_injected_success_hides_the_call() {
 }
 
 #[test]
-#[should_panic(expected = "no such fault is possible")]
-fn a_fault_in_a_function_that_is_not_there_is_refused() {
-    Simulator::start(1).inject(Fault::of("cuModuleLoad", 1));
+#[should_panic(expected = "the simulated driver has no function \"cuDevicePrimaryCtxRetian\"; \
+                           the nearest one is cuDevicePrimaryCtxRetain")]
+fn a_misspelt_function_is_named_with_the_nearest_one() {
+    Simulator::start(1).inject(Fault::of("cuDevicePrimaryCtxRetian", 1));
 }
 
 #[test]
-#[should_panic(expected = "no such fault is possible")]
+#[should_panic(expected = "calls are counted from 1, so none is number 0")]
 fn there_is_no_call_number_zero() {
     Simulator::start(1).inject(Fault::at_call(0));
 }

@@ -58,9 +58,9 @@ fn both_generations_of_release_are_there_and_differ_where_the_knob_says() {
         let library = Library::of(&simulator);
         library.init();
         library.retain(0);
-        assert_eq!(library.call("cuDevicePrimaryCtxRelease", &[0]), 0);
+        assert_eq!(library.call("cuDevicePrimaryCtxRelease", &[library.device(0)]), 0);
         assert!(!simulator.is_active(0));
-        assert_eq!(library.call("cuDevicePrimaryCtxRelease", &[0]), bare);
+        assert_eq!(library.call("cuDevicePrimaryCtxRelease", &[library.device(0)]), bare);
         assert_eq!(library.release(0), 201);
         assert_eq!(simulator.references(0), 0);
     }
@@ -70,11 +70,11 @@ fn both_generations_of_release_are_there_and_differ_where_the_knob_says() {
 fn a_reset_deactivates_and_keeps_the_count() {
     for reset in ["cuDevicePrimaryCtxReset", "cuDevicePrimaryCtxReset_v2"] {
         let (simulator, library) = started(1);
-        assert_eq!(library.call(reset, &[0]), 0, "inactive");
+        assert_eq!(library.call(reset, &[library.device(0)]), 0, "inactive");
         simulator.set_knob(Knob::ResetV1TakesAReference, 0);
         library.retain(0);
         library.retain(0);
-        assert_eq!(library.call(reset, &[0]), 0);
+        assert_eq!(library.call(reset, &[library.device(0)]), 0);
         assert_eq!(library.state(0), (0, 0, 0));
         assert_eq!(simulator.references(0), 2);
         assert_eq!(library.release(0), 0, "releasing after a reset is allowed");
@@ -91,25 +91,10 @@ fn the_first_generations_reset_takes_a_reference() {
         for _ in 0..references {
             library.retain(0);
         }
-        assert_eq!(library.call("cuDevicePrimaryCtxReset", &[0]), 0);
+        assert_eq!(library.call("cuDevicePrimaryCtxReset", &[library.device(0)]), 0);
         assert_eq!(library.state(0), (0, 0, 0));
         assert_eq!(simulator.references(0), references.saturating_sub(1));
     }
-}
-
-#[test]
-fn what_only_a_green_context_holds_cannot_be_released() {
-    let (simulator, library) = started(1);
-    simulator.add_green_context(0);
-    assert_eq!(library.state(0), (0, 0, 1));
-    assert_eq!(library.retain(0).0, 0);
-    assert_eq!(library.release(0), 0);
-    assert_eq!(library.release(0), 800);
-    assert_eq!(library.state(0), (0, 0, 1));
-    assert_eq!((simulator.references(0), simulator.underflows()), (0, 0));
-    simulator.remove_green_context(0);
-    assert_eq!(library.state(0), (0, 0, 0));
-    assert_eq!(library.release(0), 201);
 }
 
 #[test]
@@ -117,34 +102,39 @@ fn a_reset_with_references_may_be_refused() {
     let (simulator, library) = started(1);
     simulator.set_knob(Knob::ResetWithReferences, 708);
     library.retain(0);
-    assert_eq!(library.call("cuDevicePrimaryCtxReset_v2", &[0]), 708);
+    assert_eq!(library.reset(0), 708);
     assert!(simulator.is_active(0));
     library.release(0);
-    assert_eq!(library.call("cuDevicePrimaryCtxReset_v2", &[0]), 0);
+    assert_eq!(library.reset(0), 0);
 }
 
 #[test]
 fn flags_are_checked_and_kept() {
     const SET: &str = "cuDevicePrimaryCtxSetFlags_v2";
     let (simulator, library) = started(1);
+    let device = library.device(0);
     for valid in [0, 1, 2, 4, 8, 0x10, 0x84, 0xfc] {
-        assert_eq!(library.call(SET, &[0, valid]), 0, "{valid:#x}");
+        assert_eq!(library.call(SET, &[device, valid]), 0, "{valid:#x}");
         assert_eq!(library.state(0), (0, valid as u32, 0), "only setting flags activates nothing");
     }
     for invalid in [3, 5, 6, 7, 0x100, 0xffff_ffff] {
-        assert_eq!(library.call(SET, &[0, invalid]), 1, "{invalid:#x}");
+        assert_eq!(library.call(SET, &[device, invalid]), 1, "{invalid:#x}");
     }
-    assert_eq!(library.call(SET, &[0, 4]), 0);
+    assert_eq!(library.call(SET, &[device, 4]), 0);
     library.retain(0);
     assert_eq!(library.state(0), (0, 4, 1));
-    assert_eq!(library.call("cuDevicePrimaryCtxSetFlags", &[0, 1]), 708, "the first generation");
-    assert_eq!(library.call(SET, &[0, 1]), 0);
+    assert_eq!(
+        library.call("cuDevicePrimaryCtxSetFlags", &[device, 1]),
+        708,
+        "the first generation"
+    );
+    assert_eq!(library.call(SET, &[device, 1]), 0);
     assert_eq!(library.state(0), (0, 1, 1));
     assert_eq!(simulator.flags(0), 1);
     library.release(0);
     assert_eq!(library.state(0), (0, 0, 0), "gone with the context");
-    library.call(SET, &[0, 4]);
-    assert_eq!(library.call("cuDevicePrimaryCtxReset_v2", &[0]), 0);
+    library.call(SET, &[device, 4]);
+    assert_eq!(library.reset(0), 0);
     assert_eq!(library.state(0), (0, 0, 0), "gone with a reset, even of no context");
 }
 
@@ -152,16 +142,17 @@ fn flags_are_checked_and_kept() {
 fn the_knobs_on_flags_do_what_they_say() {
     const SET: &str = "cuDevicePrimaryCtxSetFlags_v2";
     let (simulator, library) = started(1);
+    let device = library.device(0);
     simulator.set_knob(Knob::FlagsSurviveDeactivation, 1);
     library.retain(0);
     simulator.set_knob(Knob::SetFlagsWhenActive, 1);
-    assert_eq!(library.call(SET, &[0, 2]), 0);
+    assert_eq!(library.call(SET, &[device, 2]), 0);
     assert_eq!(library.state(0), (0, 0, 1), "not yet");
     library.release(0);
     library.retain(0);
     assert_eq!(library.state(0), (0, 2, 1));
     simulator.set_knob(Knob::SetFlagsWhenActive, 708);
-    assert_eq!(library.call(SET, &[0, 4]), 708);
+    assert_eq!(library.call(SET, &[device, 4]), 708);
     library.release(0);
     assert_eq!(library.state(0), (0, 2, 0));
 }
@@ -234,4 +225,25 @@ fn refused_calls_leave_their_outputs_alone() {
         assert_eq!(library.state(device), (101, POISONED, POISONED));
         assert_eq!(library.release(device), 101);
     }
+}
+
+#[test]
+fn pools_take_what_the_device_has_left_and_no_more() {
+    let (simulator, library) = started(1);
+    let (_, context) = library.retain(0);
+    library.set_current(context);
+    let left = library.memory().1 as u64;
+    simulator.set_pool_bytes(0, left);
+    simulator.set_pool_bytes(0, left);
+    assert_eq!(library.memory(), (0, 0, 80 << 30));
+    assert_eq!(library.allocate(1).0, 2);
+    for bytes in [left + 1, u64::MAX] {
+        let filled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            simulator.set_pool_bytes(0, bytes);
+        }));
+        assert!(filled.is_err(), "{bytes}");
+        assert_eq!(library.memory().1, 0);
+    }
+    simulator.set_knob(Knob::DeviceBytes, 1);
+    assert_eq!(library.memory(), (0, 0, 1), "less than is in use");
 }

@@ -2,7 +2,7 @@
 
 mod driver;
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -76,39 +76,49 @@ fn retains_that_race_activate_once() {
     assert_eq!(simulator.memory(0).context_bytes, 524 << 20);
 }
 
-/// How long another call waits while a thread activates a context for 600 ms.
-fn wait_during_an_activation(holds_lock: u64) -> Duration {
+/// Whether another call is answered while a thread activates a context for this long.
+fn answered_during_an_activation(holds_lock: u64, milliseconds: u64) -> bool {
     let simulator = Simulator::builder()
         .devices(2)
-        .knob(Knob::RetainMicroseconds, 600_000)
+        .knob(Knob::RetainMicroseconds, milliseconds * 1000)
         .knob(Knob::DelayHoldsLock, holds_lock)
         .start();
     let library = Library::of(&simulator);
     library.init();
+    let begins = AtomicBool::new(false);
+    let ended = AtomicBool::new(false);
     thread::scope(|scope| {
-        let retain = scope.spawn(move || {
+        scope.spawn(|| {
+            begins.store(true, Ordering::SeqCst);
             let start = Instant::now();
             library.retain(0);
-            start.elapsed()
+            ended.store(true, Ordering::SeqCst);
+            assert!(start.elapsed() >= Duration::from_millis(milliseconds));
         });
-        thread::sleep(Duration::from_millis(50));
-        let start = Instant::now();
+        while !begins.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        thread::sleep(Duration::from_millis(100));
         library.state(1);
-        let waited = start.elapsed();
-        assert!(retain.join().unwrap() >= Duration::from_millis(600));
-        waited
+        !ended.load(Ordering::SeqCst)
     })
 }
 
+/// What holds in the end is the order of events; a machine under load gets more time for it.
 #[test]
 fn a_delay_keeps_others_out_only_if_the_knob_says_so() {
-    assert!(wait_during_an_activation(0) < Duration::from_millis(300));
-    assert!(wait_during_an_activation(1) > Duration::from_millis(300));
+    let shown = |holds_lock, answered| {
+        [500, 2000, 8000]
+            .into_iter()
+            .any(|milliseconds| answered_during_an_activation(holds_lock, milliseconds) == answered)
+    };
+    assert!(shown(0, true), "nobody gets in");
+    assert!(shown(1, false), "somebody gets in");
 }
 
 #[test]
 fn a_teardown_takes_its_time_only_at_the_last_release() {
-    let simulator = Simulator::builder().knob(Knob::ReleaseMicroseconds, 300_000).start();
+    let simulator = Simulator::builder().knob(Knob::ReleaseMicroseconds, 2_000_000).start();
     let library = Library::of(&simulator);
     simulator.foreign_retain(0, 2);
     let times = [0, 1].map(|_| {
@@ -116,5 +126,5 @@ fn a_teardown_takes_its_time_only_at_the_last_release() {
         library.release(0);
         start.elapsed()
     });
-    assert!(times[0] < Duration::from_millis(200) && times[1] >= Duration::from_millis(300));
+    assert!(times[0] < times[1] && times[1] >= Duration::from_secs(2), "{times:?}");
 }

@@ -176,7 +176,7 @@ fn nobody_can_retain_without_a_device() {
 }
 
 #[test]
-#[should_panic(expected = "no function cuNothing")]
+#[should_panic(expected = "no function \"cuNothing\"")]
 fn a_function_that_is_not_there_cannot_be_counted() {
     let _ = Simulator::start(0).count("cuNothing");
 }

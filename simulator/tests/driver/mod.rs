@@ -44,7 +44,7 @@ impl Library {
         unsafe { libc::dlsym(self.0, name.as_ptr()) }
     }
 
-    /// Calls a function with up to five words. Integers and pointers travel alike in the C calling
+    /// Calls a function with up to six words. Integers and pointers travel alike in the C calling
     /// conventions of this simulator's targets, and a function ignores words that it does not take.
     pub fn call(self, symbol: &str, words: &[usize]) -> u32 {
         let address = self.address(symbol);
@@ -58,18 +58,32 @@ impl Library {
 
     pub fn retain(self, device: i32) -> (u32, *mut c_void) {
         let mut context = POISON;
-        let code = self.call("cuDevicePrimaryCtxRetain", &[out(&mut context), device as usize]);
+        let code = self.call("cuDevicePrimaryCtxRetain", &[out(&mut context), self.device(device)]);
         (code, context)
     }
 
     pub fn release(self, device: i32) -> u32 {
-        self.call("cuDevicePrimaryCtxRelease_v2", &[device as usize])
+        self.call("cuDevicePrimaryCtxRelease_v2", &[self.device(device)])
+    }
+
+    pub fn reset(self, device: i32) -> u32 {
+        self.call("cuDevicePrimaryCtxReset_v2", &[self.device(device)])
+    }
+
+    /// The `CUdevice` of an ordinal.
+    pub fn handle(self, ordinal: i32) -> i32 {
+        call_address(self.address("simulated_cuda_device_handle"), &[ordinal as usize]) as i32
+    }
+
+    /// The same as a word for [`call`](Self::call).
+    pub fn device(self, ordinal: i32) -> usize {
+        self.handle(ordinal) as usize
     }
 
     /// The code, the flags, and whether active.
     pub fn state(self, device: i32) -> (u32, u32, u32) {
         let (mut flags, mut active) = (POISONED, POISONED);
-        let words = [device as usize, out(&mut flags), out(&mut active)];
+        let words = [self.device(device), out(&mut flags), out(&mut active)];
         (self.call("cuDevicePrimaryCtxGetState", &words), flags, active)
     }
 
@@ -89,7 +103,7 @@ impl Library {
 
     pub fn uuid(self, device: i32) -> [u8; 16] {
         let mut uuid = [0; 16];
-        assert_eq!(self.call("cuDeviceGetUuid_v2", &[out(&mut uuid), device as usize]), 0);
+        assert_eq!(self.call("cuDeviceGetUuid_v2", &[out(&mut uuid), self.device(device)]), 0);
         uuid
     }
 
@@ -122,10 +136,24 @@ impl Library {
 
     /// The code, the address and the status.
     pub fn proc_address_v2(self, name: &str, version: i32) -> (u32, *mut c_void, u32) {
+        self.proc_address_with(name, version, 0)
+    }
+
+    pub fn proc_address_with(
+        self,
+        name: &str,
+        version: i32,
+        flags: u64,
+    ) -> (u32, *mut c_void, u32) {
         let name = CString::new(name).unwrap();
         let (mut address, mut status) = (POISON, POISONED);
-        let words =
-            [name.as_ptr() as usize, out(&mut address), version as usize, 0, out(&mut status)];
+        let words = [
+            name.as_ptr() as usize,
+            out(&mut address),
+            version as usize,
+            flags as usize,
+            out(&mut status),
+        ];
         (self.call("cuGetProcAddress_v2", &words), address, status)
     }
 
@@ -151,45 +179,59 @@ pub fn out<T>(place: &mut T) -> usize {
 }
 
 pub fn call_address(address: *mut c_void, words: &[usize]) -> u32 {
-    type FiveWords = unsafe extern "C" fn(usize, usize, usize, usize, usize) -> u32;
+    type SixWords = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize) -> u32;
     let word = |index: usize| words.get(index).copied().unwrap_or(0);
-    // SAFETY: a function of the simulated driver, which takes at most five words.
-    let function = unsafe { std::mem::transmute::<*mut c_void, FiveWords>(address) };
+    // SAFETY: a function of the simulated driver, which takes at most six words.
+    let function = unsafe { std::mem::transmute::<*mut c_void, SixWords>(address) };
     // SAFETY: the pointers among the words are null or live for the call; anything else must not
     // crash it, which is a promise under test.
-    unsafe { function(word(0), word(1), word(2), word(3), word(4)) }
+    unsafe { function(word(0), word(1), word(2), word(3), word(4), word(5)) }
 }
+
+/// Long enough for any machine under any load; a child that takes longer hangs.
+const WATCHDOG_SECONDS: u32 = 120;
 
 /// Runs a closure in a forked child and returns its answer. The child does nothing after it.
 pub fn in_forked_child(child: impl FnOnce() -> u32) -> u32 {
+    let (answer, status) = fork(child);
+    answer.unwrap_or_else(|| panic!("the child ended without an answer, by signal {status}"))
+}
+
+/// The signal that a forked child dies of.
+pub fn signal_of_forked_child(child: impl FnOnce() -> u32) -> i32 {
+    let (answer, signal) = fork(child);
+    assert_eq!(answer, None, "the child lives");
+    signal
+}
+
+/// The child's answer, if it got so far, and the signal that it died of, or 0.
+fn fork(child: impl FnOnce() -> u32) -> (Option<u32>, i32) {
     let mut ends = [0; 2];
     // SAFETY: room for two descriptors.
     assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
     // SAFETY: the child calls into the simulated driver and then leaves through _exit.
-    match unsafe { libc::fork() } {
-        -1 => panic!("fork fails"),
-        0 => {
-            let answer = catch_unwind(AssertUnwindSafe(child)).map(u32::to_ne_bytes);
-            // SAFETY: a descriptor of this process and four readable bytes; _exit runs nothing.
-            unsafe {
-                if let Ok(answer) = answer {
-                    libc::write(ends[1], answer.as_ptr().cast(), answer.len());
-                }
-                libc::_exit(0)
-            }
+    let pid = unsafe { libc::fork() };
+    assert_ne!(pid, -1, "fork fails");
+    if pid == 0 {
+        // SAFETY: no preconditions; the signal ends the child.
+        unsafe { libc::alarm(WATCHDOG_SECONDS) };
+        let answer = catch_unwind(AssertUnwindSafe(child)).map(u32::to_ne_bytes);
+        if let Ok(answer) = answer {
+            // SAFETY: a descriptor of this process and four readable bytes.
+            unsafe { libc::write(ends[1], answer.as_ptr().cast(), answer.len()) };
         }
-        pid => {
-            let mut answer = [0; 4];
-            // SAFETY: descriptors of this process, four writable bytes, and our own child.
-            let read = unsafe {
-                libc::close(ends[1]);
-                let read = libc::read(ends[0], answer.as_mut_ptr().cast(), answer.len());
-                libc::close(ends[0]);
-                libc::waitpid(pid, ptr::null_mut(), 0);
-                read
-            };
-            assert_eq!(read, 4, "the child ended without an answer");
-            u32::from_ne_bytes(answer)
-        }
+        // SAFETY: runs nothing of the parent's.
+        unsafe { libc::_exit(0) }
     }
+    let (mut answer, mut status) = ([0; 4], 0);
+    // SAFETY: a descriptor of this process.
+    unsafe { libc::close(ends[1]) };
+    // SAFETY: a descriptor of this process and four writable bytes.
+    let read = unsafe { libc::read(ends[0], answer.as_mut_ptr().cast(), answer.len()) };
+    // SAFETY: a descriptor of this process.
+    unsafe { libc::close(ends[0]) };
+    // SAFETY: our own child, and a place for its status.
+    unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    let signal = if libc::WIFSIGNALED(status) { libc::WTERMSIG(status) } else { 0 };
+    ((read == 4).then(|| u32::from_ne_bytes(answer)), signal)
 }

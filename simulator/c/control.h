@@ -1,0 +1,19 @@
+/* What the control calls share. */
+#ifndef SIMULATED_CUDA_CONTROL_H
+#define SIMULATED_CUDA_CONTROL_H
+
+#include "simulated.h"
+
+/* Does one thing under the lock and returns its value. */
+#define UNDER_LOCK(type, expression)   \
+    do {                               \
+        type answer_;                  \
+        lock_driver();                 \
+        answer_ = (expression);        \
+        unlock_driver();               \
+        return answer_;                \
+    } while (0)
+
+CUresult initialize_for_others(void);
+
+#endif

@@ -1,0 +1,115 @@
+/* The control calls for what others in the process do: their references and green contexts. */
+#include "control.h"
+
+static CUresult retain_foreign(uint32_t owner, int32_t device, uint32_t references)
+{
+    CUresult result = initialize_for_others();
+
+    if (result == CUDA_SUCCESS && !owner_name(owner))
+        return CUDA_ERROR_INVALID_VALUE;
+    return result == CUDA_SUCCESS ? retain_for_others(owner, device, references) : result;
+}
+
+uint32_t simulated_cuda_foreign_retain_as(uint32_t owner, int32_t device, uint32_t references)
+{
+    UNDER_LOCK(uint32_t, (uint32_t)retain_foreign(owner, device, references));
+}
+
+uint32_t simulated_cuda_foreign_retain(int32_t device, uint32_t references)
+{
+    return simulated_cuda_foreign_retain_as(OWNER_OTHER_LIBRARY, device, references);
+}
+
+static CUresult release_foreign(uint32_t owner, int32_t ordinal)
+{
+    struct device *device = device_at(ordinal);
+    CUresult refused = refusal_by_state(INITIALIZED);
+
+    if (refused != CUDA_SUCCESS)
+        return refused;
+    if (!owner_name(owner))
+        return CUDA_ERROR_INVALID_VALUE;
+    return device ? release_for(device, owner, CUDA_ERROR_INVALID_CONTEXT)
+                  : CUDA_ERROR_INVALID_DEVICE;
+}
+
+uint32_t simulated_cuda_foreign_release_as(uint32_t owner, int32_t device)
+{
+    UNDER_LOCK(uint32_t, (uint32_t)release_foreign(owner, device));
+}
+
+uint32_t simulated_cuda_foreign_release(int32_t device)
+{
+    return simulated_cuda_foreign_release_as(OWNER_OTHER_LIBRARY, device);
+}
+
+static CUresult runtime_call(int32_t device)
+{
+    CUresult result = initialize_for_others();
+
+    return result == CUDA_SUCCESS ? call_of_the_runtime(device) : result;
+}
+
+uint32_t simulated_cuda_runtime_call(int32_t device)
+{
+    UNDER_LOCK(uint32_t, (uint32_t)runtime_call(device));
+}
+
+static CUresult add_green(int32_t ordinal)
+{
+    CUresult result = initialize_for_others();
+    struct device *device = device_at(ordinal);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    return device ? hold_for_green_context(device) : CUDA_ERROR_INVALID_DEVICE;
+}
+
+uint32_t simulated_cuda_add_green_context(int32_t device)
+{
+    UNDER_LOCK(uint32_t, (uint32_t)add_green(device));
+}
+
+static CUresult remove_green(int32_t ordinal)
+{
+    struct device *device = device_at(ordinal);
+
+    return device ? let_go_of_green_context(device) : CUDA_ERROR_INVALID_DEVICE;
+}
+
+uint32_t simulated_cuda_remove_green_context(int32_t device)
+{
+    UNDER_LOCK(uint32_t, (uint32_t)remove_green(device));
+}
+
+int32_t simulated_cuda_owner_by_name(const char *name)
+{
+    UNDER_LOCK(int32_t, owner_by_name(name));
+}
+
+const char *simulated_cuda_owner_name(uint32_t owner)
+{
+    UNDER_LOCK(const char *, owner_name(owner));
+}
+
+uint32_t simulated_cuda_act_as(uint32_t owner)
+{
+    UNDER_LOCK(uint32_t, owner_name(owner) ? act_as(owner) : acting_owner());
+}
+
+static uint32_t owners_of(int32_t ordinal, struct simulated_cuda_owner *out, uint32_t capacity)
+{
+    const struct device *device = device_at(ordinal);
+
+    return device ? copy_owners(&device->references, out, capacity) : 0;
+}
+
+uint32_t simulated_cuda_owners(int32_t device, struct simulated_cuda_owner *out, uint32_t capacity)
+{
+    UNDER_LOCK(uint32_t, owners_of(device, out, capacity));
+}
+
+uint64_t simulated_cuda_taken(struct simulated_cuda_taken *out, uint64_t capacity)
+{
+    UNDER_LOCK(uint64_t, copy_taken(out, capacity));
+}

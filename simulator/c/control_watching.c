@@ -1,0 +1,83 @@
+/* The control calls for faults in the calls of clients, and for what can be seen of the calls. */
+#include "control.h"
+
+uint32_t simulated_cuda_inject(const char *function, uint64_t nth, int32_t device,
+                                       uint32_t code, uint32_t done_then_reported,
+                                       uint32_t from_then_on)
+{
+    UNDER_LOCK(uint32_t, inject_fault(function, nth, device, code, done_then_reported != 0,
+                                      from_then_on != 0));
+}
+
+void simulated_cuda_clear_faults(void)
+{
+    lock_driver();
+    clear_faults();
+    unlock_driver();
+}
+
+uint32_t simulated_cuda_add_hook(const char *function, uint64_t nth, uint32_t after,
+                                 simulated_cuda_hook run, simulated_cuda_hook discard, void *data)
+{
+    UNDER_LOCK(uint32_t, add_hook(function, nth, after != 0, run, discard, data));
+}
+
+uint64_t simulated_cuda_waiting_hooks(void)
+{
+    UNDER_LOCK(uint64_t, waiting_hooks());
+}
+
+void simulated_cuda_clear_hooks(void)
+{
+    lock_driver();
+    clear_hooks();
+    unlock_driver();
+}
+
+void simulated_cuda_record_calls(uint32_t on)
+{
+    lock_driver();
+    set_recording(on != 0);
+    unlock_driver();
+}
+
+uint64_t simulated_cuda_calls(struct simulated_cuda_call *out, uint64_t capacity)
+{
+    UNDER_LOCK(uint64_t, copy_recorded_calls(out, capacity));
+}
+
+void simulated_cuda_clear_calls(void)
+{
+    lock_driver();
+    clear_recorded_calls();
+    unlock_driver();
+}
+
+uint32_t simulated_cuda_log_to_file(const char *path)
+{
+    UNDER_LOCK(uint32_t, log_calls_to_file(path));
+}
+
+const char *simulated_cuda_function_name(uint32_t index)
+{
+    return entry_point_name(index);
+}
+
+uint64_t simulated_cuda_count(uint32_t index)
+{
+    if (index >= ENTRY_POINT_COUNT)
+        return 0;
+    UNDER_LOCK(uint64_t, driver.calls[index]);
+}
+
+void simulated_cuda_counters(struct simulated_cuda_counters *out)
+{
+    lock_driver();
+    *out = (struct simulated_cuda_counters){
+        .total_calls = driver.total_calls,
+        .faults_fired = faults_fired(),
+        .underflows = driver.underflows,
+        .would_be_crashes = driver.would_be_crashes,
+    };
+    unlock_driver();
+}

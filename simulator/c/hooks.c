@@ -1,0 +1,114 @@
+/*
+ * Hooks: functions of the test that run just before or after one call of a client acts, on the thread
+ * that makes it and outside the driver's lock, so that they may call the driver themselves.
+ */
+#include "simulated.h"
+
+#include <stdlib.h>
+
+struct hook {
+    struct hook *next;
+    enum entry_point entry;
+    bool after;
+    uint64_t nth; /* among the matching calls since the hook was added, from 1 */
+    uint64_t seen;
+    simulated_cuda_hook run;
+    simulated_cuda_hook discard;
+    void *data;
+};
+
+/* In the order in which they were added. */
+static struct hook *waiting;
+
+static void append(struct hook **list, struct hook *hook)
+{
+    while (*list)
+        list = &(*list)->next;
+    hook->next = NULL;
+    *list = hook;
+}
+
+bool add_hook(const char *function, uint64_t nth, bool after, simulated_cuda_hook run,
+              simulated_cuda_hook discard, void *data)
+{
+    int entry = entry_point_index(function);
+    struct hook *hook;
+
+    if (entry < 0 || !nth)
+        return false;
+    hook = malloc(sizeof *hook);
+    if (!hook)
+        return false;
+    *hook = (struct hook){ .entry = (enum entry_point)entry,
+                           .after = after,
+                           .nth = nth,
+                           .run = run,
+                           .discard = discard,
+                           .data = data };
+    append(&waiting, hook);
+    update_watched();
+    return true;
+}
+
+/* Every waiting hook on this function counts the call; those that are due wait no longer. */
+void take_due_hooks(struct call *call)
+{
+    struct hook **link = &waiting;
+
+    while (*link) {
+        struct hook *hook = *link;
+
+        if (hook->entry != call->entry || ++hook->seen < hook->nth) {
+            link = &hook->next;
+            continue;
+        }
+        *link = hook->next;
+        append(hook->after ? &call->after : &call->before, hook);
+    }
+    update_watched();
+}
+
+void run_hooks(struct hook *due)
+{
+    while (due) {
+        struct hook *hook = due;
+
+        due = hook->next;
+        unlock_driver();
+        hook->run(hook->data);
+        free(hook);
+        lock_driver();
+    }
+}
+
+/* Hooks that never ran are given back, outside the lock. */
+void clear_hooks(void)
+{
+    struct hook *left = waiting;
+
+    waiting = NULL;
+    update_watched();
+    while (left) {
+        struct hook *hook = left;
+
+        left = hook->next;
+        unlock_driver();
+        hook->discard(hook->data);
+        free(hook);
+        lock_driver();
+    }
+}
+
+bool hooks_wait(void)
+{
+    return waiting != NULL;
+}
+
+uint64_t waiting_hooks(void)
+{
+    uint64_t count = 0;
+
+    for (const struct hook *hook = waiting; hook; hook = hook->next)
+        count++;
+    return count;
+}

@@ -1,0 +1,130 @@
+//! Closures of the test that run in the middle of a client's calls, for races that must happen.
+
+use std::any::Any;
+use std::ffi::{CString, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use crate::library;
+use crate::simulator::Simulator;
+
+/// The first panic of a hook, until somebody raises it again.
+#[derive(Clone, Default)]
+pub(crate) struct Panic(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
+
+impl Panic {
+    fn keep(&self, payload: Box<dyn Any + Send>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(payload);
+    }
+
+    fn raise(&self) {
+        let payload = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(payload) = payload {
+            resume_unwind(payload);
+        }
+    }
+}
+
+/// What a hook's pointer leads to.
+struct Hook {
+    action: Box<dyn FnOnce() + Send>,
+    panic: Panic,
+}
+
+impl Simulator {
+    /// Runs a closure just before the `nth` call of a function from now on acts, on the thread that
+    /// makes the call. Calls are counted from 1, as for a [`Fault`](crate::Fault).
+    ///
+    /// The driver's lock is free meanwhile: the closure may call the driver, and its calls are
+    /// ordinary ones, counted, logged and open to faults and other hooks. It may also let another
+    /// thread go on and wait for it. A closure that has not run when the `Simulator` is dropped never
+    /// does.
+    ///
+    /// A panic in it does not leave it: the call goes on, and the first panic is kept and raised again
+    /// by [`waiting_hooks`](Self::waiting_hooks), or when the `Simulator` is dropped.
+    ///
+    /// ```
+    /// # use simulated_libcuda::Simulator;
+    /// let simulator = std::sync::Arc::new(Simulator::start(2));
+    /// let other = std::sync::Arc::downgrade(&simulator);
+    /// simulator.before_call("cuDevicePrimaryCtxRelease_v2", 1, move || {
+    ///     // Between our question and our release, another library retains the device.
+    ///     other.upgrade().unwrap().foreign_retain(1, 1);
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// When the simulated driver exports no such function, or the call's number is 0.
+    pub fn before_call(&self, function: &str, nth: u64, action: impl FnOnce() + Send + 'static) {
+        self.add_hook(function, nth, false, Box::new(action));
+    }
+
+    /// The same, just after the call has acted and has been logged, before its caller goes on.
+    ///
+    /// # Panics
+    ///
+    /// As [`before_call`](Self::before_call).
+    pub fn after_call(&self, function: &str, nth: u64, action: impl FnOnce() + Send + 'static) {
+        self.add_hook(function, nth, true, Box::new(action));
+    }
+
+    /// How many closures of [`before_call`](Self::before_call) and [`after_call`](Self::after_call)
+    /// wait for their call.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of a closure that has run, if there was one.
+    #[must_use]
+    pub fn waiting_hooks(&self) -> u64 {
+        self.hook_panic.raise();
+        // SAFETY: no arguments.
+        unsafe { (self.controls.waiting_hooks)() }
+    }
+
+    fn add_hook(&self, function: &str, nth: u64, after: bool, action: Box<dyn FnOnce() + Send>) {
+        library::index_of(function);
+        assert!(nth != 0, "calls are counted from 1, so none is number 0");
+        let name = CString::new(function).expect("no zero byte in a function's name");
+        let hook = Box::into_raw(Box::new(Hook { action, panic: self.hook_panic.clone() }));
+        // SAFETY: a C string that outlives the call; the pointer is the hook's only one, and goes
+        // back to a box once, in one of the two functions.
+        let added = unsafe {
+            (self.controls.add_hook)(name.as_ptr(), nth, after.into(), run, discard, hook.cast())
+        };
+        assert!(added != 0, "out of memory");
+    }
+}
+
+/// # Safety
+///
+/// The pointer comes from `Box::into_raw` of a `Hook`, and is given to one of the two functions once.
+unsafe extern "C" fn run(hook: *mut c_void) {
+    // SAFETY: as the function requires.
+    let Hook { action, panic } = *unsafe { Box::from_raw(hook.cast::<Hook>()) };
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(action)) {
+        panic.keep(payload);
+    }
+}
+
+/// # Safety
+///
+/// As for `run`.
+unsafe extern "C" fn discard(hook: *mut c_void) {
+    // SAFETY: as the function requires.
+    let Hook { action, panic } = *unsafe { Box::from_raw(hook.cast::<Hook>()) };
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(action))) {
+        panic.keep(payload);
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        // SAFETY: no arguments.
+        unsafe { (self.controls.clear_hooks)() };
+        if !thread::panicking() {
+            self.hook_panic.raise();
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What others in the process do: their references, their green contexts, and whose a reference is.
+
+use std::ffi::{CStr, CString};
+
+use crate::call::Taken;
+use crate::control::{RawOwner, RawTaken};
+use crate::simulator::{Simulator, ordinal, succeed};
+
+impl Simulator {
+    /// Another library in this process retains a device's primary context this many times.
+    pub fn foreign_retain(&self, device: u32, references: u32) {
+        // SAFETY: takes plain numbers.
+        let code = unsafe { (self.controls.foreign_retain)(ordinal(device), references) };
+        succeed(code, "foreign_retain");
+    }
+
+    /// The same, by an owner of this name.
+    ///
+    /// # Panics
+    ///
+    /// When there are 32 owners already, or the name is longer than 63 bytes.
+    pub fn foreign_retain_as(&self, owner: &str, device: u32, references: u32) {
+        let owner = self.owner(owner);
+        // SAFETY: takes plain numbers.
+        let code = unsafe { (self.controls.foreign_retain_as)(owner, ordinal(device), references) };
+        succeed(code, "foreign_retain_as");
+    }
+
+    /// Another library in this process releases a device's primary context once. Like a release by
+    /// anybody, one too many counts as an [underflow](Self::underflows) and does nothing else, and one
+    /// that takes the last reference while a green context lives leaves the context active.
+    pub fn foreign_release(&self, device: u32) {
+        // SAFETY: takes a plain number.
+        let code = unsafe { (self.controls.foreign_release)(ordinal(device)) };
+        assert!(matches!(code, 0 | 201 | 800), "foreign_release: the driver answers {code}");
+    }
+
+    /// The same, by an owner of this name.
+    ///
+    /// # Panics
+    ///
+    /// When there are 32 owners already, or the name is longer than 63 bytes.
+    pub fn foreign_release_as(&self, owner: &str, device: u32) {
+        let owner = self.owner(owner);
+        // SAFETY: takes plain numbers.
+        let code = unsafe { (self.controls.foreign_release_as)(owner, ordinal(device)) };
+        assert!(matches!(code, 0 | 201 | 800), "foreign_release_as: the driver answers {code}");
+    }
+
+    /// The CUDA runtime of this process makes a call that needs a context on this device: it retains
+    /// the primary context the first time, and again once the context that it knew is gone.
+    pub fn runtime_call(&self, device: u32) {
+        // SAFETY: takes a plain number.
+        succeed(unsafe { (self.controls.runtime_call)(ordinal(device)) }, "runtime_call");
+    }
+
+    /// Another library makes a green context on a device, which holds the primary context with one
+    /// ordinary reference. As measured, while a green context lives the release that takes the last
+    /// reference answers 800, takes it all the same and leaves the context active.
+    pub fn add_green_context(&self, device: u32) {
+        // SAFETY: takes a plain number.
+        let code = unsafe { (self.controls.add_green_context)(ordinal(device)) };
+        succeed(code, "add_green_context");
+    }
+
+    /// That library destroys one green context. It gives one reference back; as measured, where none
+    /// is left it changes nothing, and the primary context stays active.
+    pub fn remove_green_context(&self, device: u32) {
+        // SAFETY: takes a plain number.
+        let code = unsafe { (self.controls.remove_green_context)(ordinal(device)) };
+        succeed(code, "remove_green_context");
+    }
+
+    /// Runs a closure whose driver calls, on this thread, count as this owner's. Without it the owner
+    /// is `"client"`. May be nested.
+    ///
+    /// # Panics
+    ///
+    /// When there are 32 owners already, or the name is longer than 63 bytes.
+    pub fn acting_as<T>(&self, owner: &str, action: impl FnOnce() -> T) -> T {
+        // SAFETY: takes a plain number, of an owner that there is.
+        let before = unsafe { (self.controls.act_as)(self.owner(owner)) };
+        let _restored = Restored { simulator: self, owner: before };
+        action()
+    }
+
+    /// Who holds how many references to a device's primary context. A name of
+    /// [`acting_as`](Self::acting_as) or [`foreign_retain_as`](Self::foreign_retain_as), or one of
+    /// `"client"`, `"other library"`, `"CUDA runtime"` and `"green context"`. The driver itself knows
+    /// none of this: to it all references are one count.
+    #[must_use]
+    pub fn owners(&self, device: u32) -> Vec<(String, u32)> {
+        let mut raw = [RawOwner::default(); 32];
+        // SAFETY: the pointer is to as many entries of the C layout as the count says.
+        let count = unsafe { (self.controls.owners)(ordinal(device), raw.as_mut_ptr(), 32) };
+        raw[..count as usize]
+            .iter()
+            .map(|entry| (self.owner_name(entry.owner), entry.references))
+            .collect()
+    }
+
+    /// Every release, oldest first, whose owner had no reference of its own on that device and which
+    /// so took somebody else's: the oldest. (Of more than 16,384 the first are kept.)
+    #[must_use]
+    pub fn taken(&self) -> Vec<Taken> {
+        // SAFETY: with no room, nothing is written.
+        let count = unsafe { (self.controls.taken)(std::ptr::null_mut(), 0) };
+        let mut raw = vec![RawTaken::default(); usize::try_from(count).expect("at most 16384")];
+        // SAFETY: the pointer is to as many entries of the C layout as the count says.
+        unsafe { (self.controls.taken)(raw.as_mut_ptr(), count) };
+        raw.iter()
+            .map(|entry| Taken {
+                device: u32::try_from(entry.device).expect("the ordinal of a device"),
+                by: self.owner_name(entry.by),
+                from: self.owner_name(entry.from),
+            })
+            .collect()
+    }
+
+    fn owner(&self, name: &str) -> u32 {
+        let text = CString::new(name).expect("no zero byte in an owner's name");
+        // SAFETY: a C string that outlives the call, which copies it.
+        let owner = unsafe { (self.controls.owner_by_name)(text.as_ptr()) };
+        u32::try_from(owner).unwrap_or_else(|_| {
+            panic!("no owner {name:?}: 32 are the most, and 63 bytes the longest name")
+        })
+    }
+
+    fn owner_name(&self, owner: u32) -> String {
+        // SAFETY: takes a plain number.
+        let name = unsafe { (self.controls.owner_name)(owner) };
+        // SAFETY: the number came from the library, which keeps the names of all its owners for good.
+        unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
+    }
+}
+
+/// Lets the thread act as whom it acted as before, also when the closure panics.
+struct Restored<'simulator> {
+    simulator: &'simulator Simulator,
+    owner: u32,
+}
+
+impl Drop for Restored<'_> {
+    fn drop(&mut self) {
+        // SAFETY: takes a plain number, of an owner that there is.
+        unsafe { (self.simulator.controls.act_as)(self.owner) };
+    }
+}

@@ -1,0 +1,104 @@
+//! The command that writes the library.
+
+mod directory;
+mod driver;
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use directory::Directory;
+use driver::{Library, out};
+use simulated_libcuda::write_library;
+
+#[test]
+fn the_command_writes_a_library_that_works() {
+    let directory = Directory::new("command");
+    let target = directory.0.join("new/folder");
+    for _ in 0..2 {
+        let output = Command::new(env!("CARGO_BIN_EXE_simulated-libcuda"))
+            .arg(&target)
+            .args(["--driver-version", "11000", "--without", "cuCtxGetFlags"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        assert!(text.starts_with("export LD_LIBRARY_PATH='"), "{text}");
+    }
+    let library = Library::at(&target.join("libcuda.so"));
+    assert_eq!(fs::read_link(target.join("libcuda.so")).unwrap(), Path::new("libcuda.so.1"));
+    assert!(library.address("cuCtxGetFlags").is_null());
+    assert!(library.address("cuGetProcAddress").is_null());
+    assert!(!library.address("cuDevicePrimaryCtxRelease_v2").is_null());
+    assert!(!library.address("simulated_cuda_version").is_null());
+    let mut version = 0_u32;
+    assert_eq!(library.call("cuDriverGetVersion", &[out(&mut version)]), 0);
+    assert_eq!(version, 11000, "no variable says so");
+}
+
+#[test]
+fn the_command_refuses_what_it_does_not_understand() {
+    let directory = Directory::new("refusals");
+    let target = directory.0.to_str().unwrap();
+    let status = |arguments: &[&str]| {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_simulated-libcuda")).args(arguments).output().unwrap();
+        assert!(!output.stderr.is_empty());
+        output.status.code().unwrap()
+    };
+    assert_eq!(status(&[]), 2);
+    assert_eq!(status(&[target, target]), 2);
+    assert_eq!(status(&[target, "--driver-version", "new"]), 2);
+    assert_eq!(status(&["--help"]), 2);
+    assert_eq!(status(&[target, "--without", "cuNothing"]), 1);
+    assert_eq!(status(&["/dev/null/x"]), 1);
+}
+
+fn write_into(target: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_simulated-libcuda")).arg(target).output().unwrap()
+}
+
+#[test]
+fn the_line_for_the_shell_stands_any_path() {
+    let directory = Directory::new("quoted");
+    for name in ["it's \"here\"", "$HOME `id` \\", "new\nline", "'"]
+        .map(OsString::from)
+        .into_iter()
+        .chain([OsStr::from_bytes(b"not \xff UTF-8").to_owned()])
+    {
+        let target = directory.0.join(name);
+        let output = write_into(&target);
+        assert!(output.status.success(), "{output:?}");
+        let mut script = output.stdout;
+        script.extend(b"printf %s \"$LD_LIBRARY_PATH\"");
+        let shell = Command::new("sh")
+            .env_remove("LD_LIBRARY_PATH")
+            .arg("-c")
+            .arg(OsStr::from_bytes(&script))
+            .output()
+            .unwrap();
+        assert!(shell.status.success(), "{shell:?}");
+        let told = Path::new(OsStr::from_bytes(&shell.stdout));
+        assert_eq!(told, fs::canonicalize(&target).unwrap());
+    }
+}
+
+#[test]
+fn who_uses_the_library_is_not_disturbed_by_a_new_one() {
+    let directory = Directory::new("in-use");
+    assert!(write_into(&directory.0).status.success());
+    let library = Library::at(&directory.0.join("libcuda.so.1"));
+    assert_eq!(library.init(), 0);
+    write_library(&directory.0, Some(11000), &["cuInit"]).unwrap();
+    assert!(write_into(&directory.0).status.success());
+    assert_eq!((library.retain(0).0, library.release(0)), (0, 0));
+    let mut names: Vec<_> = fs::read_dir(&directory.0)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["libcuda.so", "libcuda.so.1"], "nothing else is left");
+}

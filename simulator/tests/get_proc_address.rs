@@ -1,0 +1,223 @@
+//! How functions are found, by name, version and default stream, and what old drivers lack.
+
+mod driver;
+
+use std::ptr;
+
+use driver::{Library, POISON, call_address, out, started};
+use simulated_libcuda::{EntryPoint, Simulator, entry_points};
+
+const LEGACY: u64 = 1;
+const PER_THREAD: u64 = 2;
+
+/// The name of the shared function whose counterpart this is, for the default stream of each thread.
+fn counterpart_of(symbol: &str) -> Option<&str> {
+    symbol.strip_suffix("_ptsz").or_else(|| symbol.strip_suffix("_ptds"))
+}
+
+/// All but those counterparts.
+fn shared() -> impl Iterator<Item = EntryPoint> {
+    entry_points().filter(|entry| counterpart_of(entry.symbol).is_none())
+}
+
+/// The name that `cuGetProcAddress` knows a function by.
+fn base(symbol: &str) -> &str {
+    let shared = counterpart_of(symbol).unwrap_or(symbol);
+    shared.split("_v").next().unwrap()
+}
+
+#[test]
+fn the_flag_for_the_default_stream_of_each_thread_finds_functions_of_their_own() {
+    let (_simulator, library) = started(1);
+    let mut counterparts = 0;
+    for entry in entry_points() {
+        let Some(shared) = counterpart_of(entry.symbol) else { continue };
+        counterparts += 1;
+        let (own, shared) = (library.address(entry.symbol), library.address(shared));
+        assert!(!own.is_null() && !shared.is_null() && own != shared, "{}", entry.symbol);
+        let version = i32::try_from(entry.since).unwrap();
+        let find = |flags| library.proc_address_with(base(entry.symbol), version, flags);
+        assert_eq!(find(PER_THREAD), (0, own, 0), "{}", entry.symbol);
+        for flags in [0, LEGACY] {
+            assert_eq!(find(flags), (0, shared, 0), "{}", entry.symbol);
+        }
+        assert_eq!(library.proc_address_with(entry.symbol, 13000, 0).2, 1, "by its base only");
+    }
+    assert_eq!(counterparts, 19);
+}
+
+#[test]
+fn what_has_no_stream_is_the_same_for_every_default_stream() {
+    let (_simulator, library) = started(1);
+    for name in ["cuInit", "cuDevicePrimaryCtxRelease", "cuMemAlloc", "cuStreamCreate"] {
+        let found = library.proc_address_with(name, 13000, 0);
+        assert!(!found.1.is_null());
+        for flags in [LEGACY, PER_THREAD] {
+            assert_eq!(library.proc_address_with(name, 13000, flags), found, "{name}");
+        }
+    }
+    let old = library.proc_address_with("cuStreamQuery", 6000, PER_THREAD);
+    assert_eq!(old, (0, library.address("cuStreamQuery"), 0), "before CUDA 7 there was no other");
+    assert_eq!(library.proc_address_with("cuNothing", 13000, PER_THREAD).2, 1);
+    assert_eq!(library.proc_address_with("cuCtxGetId", 11000, PER_THREAD).2, 2);
+}
+
+#[test]
+fn the_counterparts_mean_the_stream_of_the_thread_and_are_logged_by_their_names() {
+    let (simulator, library) = started(1);
+    let (_, context) = library.retain(0);
+    library.set_current(context);
+    let (code, address) = library.allocate(8);
+    assert_eq!(code, 0);
+    simulator.record_calls(true);
+    let (source, mut copy, mut id) = ([7_u8; 8], [0_u8; 8], [0_u64; 2]);
+    let copies = [
+        ("cuMemcpyHtoD_v2_ptds", [address, source.as_ptr() as usize, 8]),
+        ("cuMemcpyDtoH_v2_ptds", [out(&mut copy), address, 8]),
+    ];
+    for (symbol, words) in copies {
+        assert_eq!(library.call(symbol, &words), 0, "{symbol}");
+    }
+    assert_eq!(copy, source);
+    assert_eq!(library.call("cuStreamGetId", &[0, out(&mut id[0])]), 0);
+    assert_eq!(library.call("cuStreamGetId_ptsz", &[0, out(&mut id[1])]), 0);
+    assert_ne!(id[0], id[1], "two default streams");
+    assert_eq!(library.call("cuStreamQuery_ptsz", &[0]), 0);
+    let names: Vec<_> = simulator.calls().iter().map(|call| call.function).collect();
+    let expected = [copies[0].0, copies[1].0, "cuStreamGetId", "cuStreamGetId_ptsz"];
+    assert_eq!(names[..4], expected);
+    assert_eq!((simulator.count("cuStreamQuery"), simulator.count("cuStreamQuery_ptsz")), (0, 1));
+}
+
+#[test]
+fn get_proc_address_and_dlsym_agree_on_every_symbol() {
+    let simulator = Simulator::start(1);
+    let library = Library::of(&simulator);
+    let generations = |symbol: &str| {
+        let mut known: Vec<_> =
+            shared().filter(|entry| base(entry.symbol) == base(symbol)).collect();
+        known.sort_by_key(|entry| entry.since);
+        known
+    };
+    for entry in shared() {
+        let (base, known) = (base(entry.symbol), generations(entry.symbol));
+        let address = library.address(entry.symbol);
+        assert!(!address.is_null());
+        let version = i32::try_from(entry.since).unwrap();
+        assert_eq!(library.proc_address_v2(base, version), (0, address, 0), "{}", entry.symbol);
+        assert_eq!(library.proc_address_v1(base, version), (0, address), "{}", entry.symbol);
+        let older = known.iter().rfind(|other| other.since < entry.since);
+        let (expected, status) =
+            older.map_or((ptr::null_mut(), 2), |older| (library.address(older.symbol), 0));
+        assert_eq!(library.proc_address_v2(base, version - 1), (0, expected, status));
+        let newest = library.address(known.last().unwrap().symbol);
+        assert_eq!(library.proc_address_v2(base, 99000), (0, newest, 0));
+    }
+}
+
+#[test]
+fn get_proc_address_answers_as_measured() {
+    let simulator = Simulator::start(1);
+    let library = Library::of(&simulator);
+    let bare = library.address("cuDevicePrimaryCtxRelease");
+    let second = library.address("cuDevicePrimaryCtxRelease_v2");
+    assert_ne!(bare, second);
+    for (version, address) in [(10000, bare), (11000, second), (13000, second), (99999, second)] {
+        let found = library.proc_address_v2("cuDevicePrimaryCtxRelease", version);
+        assert_eq!(found, (0, address, 0), "{version}");
+    }
+    assert_eq!(library.proc_address_v2("cuNothing", 13000), (0, ptr::null_mut(), 1));
+    assert_eq!(library.proc_address_v2("cuCtxGetId", 11000), (0, ptr::null_mut(), 2));
+    assert_eq!(library.proc_address_v1("cuNothing", 13000), (500, POISON));
+    assert_eq!(library.proc_address_v1("cuCtxGetId", 11000), (500, POISON));
+    let mut address = POISON;
+    let words = [c"cuNothing".as_ptr() as usize, out(&mut address), 13000, 0, 0];
+    assert_eq!(library.call("cuGetProcAddress_v2", &words), 0, "the status is optional");
+    assert!(address.is_null());
+    let words = [c"cuInit".as_ptr() as usize, out(&mut address), 13000, 4, 0];
+    assert_eq!(library.call("cuGetProcAddress_v2", &words), 1, "unknown search flags");
+    let found = library.proc_address_v2("cuInit", 13000).1;
+    assert_eq!(call_address(found, &[0]), 0);
+}
+
+#[test]
+fn an_old_driver_lacks_what_came_later() {
+    let is_there = |version: u32, symbol: &str| {
+        let simulator = Simulator::builder().driver_version(version).start();
+        let library = Library::of(&simulator);
+        let mut answer = 0_u32;
+        assert_eq!(library.call("cuDriverGetVersion", &[out(&mut answer)]), 0);
+        assert_eq!(answer, version);
+        assert_eq!(library.init(), 0);
+        !library.address(symbol).is_null()
+    };
+    // As measured on the drivers 418, 450, 470 and 535.
+    let table = [
+        (10010, [true, false, false, false, false, false]),
+        (11000, [true, true, false, false, false, false]),
+        (11040, [true, true, true, false, false, true]),
+        (12020, [true, true, true, true, true, true]),
+        (14000, [true, true, true, true, true, true]),
+    ];
+    for (version, expected) in table {
+        let found = [
+            "cuDevicePrimaryCtxRelease",
+            "cuDevicePrimaryCtxRelease_v2",
+            "cuGetProcAddress",
+            "cuGetProcAddress_v2",
+            "cuCtxGetId",
+            "cuDeviceGetUuid_v2",
+        ]
+        .map(|symbol| is_there(version, symbol));
+        assert_eq!(found, expected, "{version}");
+    }
+}
+
+#[test]
+fn what_dlsym_lacks_get_proc_address_lacks_too() {
+    let simulator = Simulator::builder().driver_version(11040).start();
+    let library = Library::of(&simulator);
+    let (code, address) = library.proc_address_v1("cuCtxCreate", 13000);
+    assert_eq!((code, address), (0, library.address("cuCtxCreate_v3")));
+    assert_eq!(library.proc_address_v1("cuCtxGetId", 13000), (500, POISON));
+}
+
+#[test]
+fn hidden_symbols_are_found_by_nobody_and_the_rest_by_everybody() {
+    for hidden in entry_points() {
+        let simulator = Simulator::builder().without(&[hidden.symbol]).start();
+        let library = Library::of(&simulator);
+        for entry in entry_points() {
+            let found = !library.address(entry.symbol).is_null();
+            assert_eq!(
+                found,
+                entry.symbol != hidden.symbol,
+                "{} without {}",
+                entry.symbol,
+                hidden.symbol
+            );
+        }
+        if !hidden.symbol.starts_with("cuGetProcAddress") {
+            let base = base(hidden.symbol);
+            let since = i32::try_from(hidden.since).unwrap();
+            let (_, address, status) = library.proc_address_v2(base, since);
+            assert_eq!(address.is_null(), status != 0);
+            let mut left = entry_points().map(|entry| library.address(entry.symbol));
+            assert!(address.is_null() || left.any(|other| other == address));
+        }
+    }
+}
+
+#[test]
+fn without_release_v2_get_proc_address_falls_back_to_the_bare_one() {
+    let simulator = Simulator::builder().without(&["cuDevicePrimaryCtxRelease_v2"]).start();
+    let library = Library::of(&simulator);
+    let bare = library.address("cuDevicePrimaryCtxRelease");
+    assert_eq!(library.proc_address_v2("cuDevicePrimaryCtxRelease", 13000), (0, bare, 0));
+}
+
+#[test]
+fn a_function_that_is_not_there_cannot_be_left_out() {
+    let error = Simulator::builder().without(&["cuModuleLoad"]).try_start().unwrap_err();
+    assert!(error.to_string().contains("cuModuleLoad"), "{error}");
+}

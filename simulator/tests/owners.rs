@@ -1,0 +1,149 @@
+//! Whose references there are, and who takes whose.
+
+mod driver;
+
+use driver::{Library, started};
+use simulated_libcuda::Simulator;
+
+fn owners(simulator: &Simulator, device: u32) -> Vec<(String, u32)> {
+    simulator.owners(device)
+}
+
+fn named(list: &[(&str, u32)]) -> Vec<(String, u32)> {
+    list.iter().map(|&(name, references)| (name.to_owned(), references)).collect()
+}
+
+/// Device, by, from.
+fn taken(simulator: &Simulator) -> Vec<(u32, String, String)> {
+    simulator.taken().into_iter().map(|taken| (taken.device, taken.by, taken.from)).collect()
+}
+
+#[test]
+fn every_reference_has_an_owner() {
+    let (simulator, library) = started(2);
+    library.retain(1);
+    library.retain(1);
+    simulator.foreign_retain(1, 3);
+    simulator.runtime_call(1);
+    simulator.add_green_context(1);
+    simulator.foreign_retain_as("PyTorch", 1, 4);
+    simulator.acting_as("CuPy", || library.retain(1));
+    let expected = named(&[
+        ("client", 2),
+        ("other library", 3),
+        ("CUDA runtime", 1),
+        ("green context", 1),
+        ("PyTorch", 4),
+        ("CuPy", 1),
+    ]);
+    assert_eq!(owners(&simulator, 1), expected);
+    assert_eq!(simulator.references(1), 12);
+    assert_eq!(owners(&simulator, 0), []);
+}
+
+#[test]
+fn a_release_takes_its_owners_reference_or_the_oldest_of_all() {
+    let (simulator, library) = started(1);
+    for owner in ["A", "B", "A"] {
+        simulator.foreign_retain_as(owner, 0, 1);
+    }
+    library.retain(0);
+    simulator.foreign_retain_as("B", 0, 1);
+    assert_eq!(library.release(0), 0);
+    assert_eq!(owners(&simulator, 0), named(&[("A", 2), ("B", 2)]));
+    assert_eq!(taken(&simulator), []);
+    for (from, left) in [
+        ("A", [("A", 1), ("B", 2)].as_slice()),
+        ("B", &[("A", 1), ("B", 1)]),
+        ("A", &[("B", 1)]),
+        ("B", &[]),
+    ] {
+        assert_eq!(library.release(0), 0);
+        assert_eq!(owners(&simulator, 0), named(left));
+        assert_eq!(taken(&simulator).last().unwrap(), &(0, "client".to_owned(), from.to_owned()));
+    }
+    assert_eq!(library.release(0), 201);
+    assert_eq!(taken(&simulator).len(), 4, "a release that finds none takes nobody's");
+    assert_eq!(simulator.underflows(), 1);
+}
+
+#[test]
+fn a_thread_acts_as_another_for_as_long_as_it_says() {
+    let (simulator, library) = started(1);
+    simulator.acting_as("outer", || {
+        library.retain(0);
+        simulator.acting_as("inner", || library.retain(0));
+        library.retain(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| library.retain(0).0);
+        });
+    });
+    library.retain(0);
+    assert_eq!(owners(&simulator, 0), named(&[("client", 2), ("outer", 2), ("inner", 1)]));
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        simulator.acting_as("outer", || panic!("on purpose"));
+    }));
+    assert!(panicked.is_err());
+    library.retain(0);
+    assert_eq!(owners(&simulator, 0)[0], ("client".to_owned(), 3));
+}
+
+#[test]
+fn others_release_their_own() {
+    let (simulator, library) = started(1);
+    simulator.foreign_retain(0, 1);
+    simulator.foreign_retain_as("A", 0, 2);
+    library.retain(0);
+    simulator.foreign_release(0);
+    simulator.foreign_release_as("A", 0);
+    assert_eq!(owners(&simulator, 0), named(&[("client", 1), ("A", 1)]));
+    simulator.foreign_release(0);
+    let expected = (0, "other library".to_owned(), "A".to_owned());
+    assert_eq!(taken(&simulator), [expected]);
+    assert_eq!(owners(&simulator, 0), named(&[("client", 1)]));
+}
+
+#[test]
+fn the_first_generations_reset_takes_a_reference_of_its_owner() {
+    let (simulator, library) = started(1);
+    simulator.foreign_retain(0, 1);
+    library.retain(0);
+    let reset = |library: Library| library.call("cuDevicePrimaryCtxReset", &[library.device(0)]);
+    assert_eq!(reset(library), 0);
+    assert_eq!(owners(&simulator, 0), named(&[("other library", 1)]));
+    assert_eq!(reset(library), 0);
+    assert_eq!(taken(&simulator).len(), 1);
+}
+
+/// The order is kept for 64 turns between owners; beyond that, which of its references an owner took
+/// when is merged, and whose they are never is.
+#[test]
+fn many_turns_between_many_owners_lose_no_reference() {
+    let (simulator, library) = started(1);
+    let names: Vec<String> = (0..28).map(|index| format!("owner {index}")).collect();
+    for _ in 0..50 {
+        for name in &names {
+            simulator.foreign_retain_as(name, 0, 1);
+        }
+    }
+    assert_eq!(
+        owners(&simulator, 0),
+        names.iter().map(|name| (name.clone(), 50)).collect::<Vec<_>>()
+    );
+    for _ in 0..50 {
+        for name in names.iter().rev() {
+            simulator.acting_as(name, || library.release(0));
+        }
+    }
+    assert_eq!(taken(&simulator), []);
+    assert!(!simulator.is_active(0));
+}
+
+#[test]
+#[should_panic(expected = "32 are the most")]
+fn there_are_32_owners_at_most() {
+    let simulator = Simulator::start(1);
+    for index in 0..29 {
+        simulator.foreign_retain_as(&format!("owner {index}"), 0, 1);
+    }
+}
