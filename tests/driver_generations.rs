@@ -20,18 +20,18 @@ mod library;
 mod missing;
 
 use std::env;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use bindings::Function;
+use cuda_primary_context::Error;
 use cuda_primary_context::sys::CUresult;
-use cuda_primary_context::{Driver, Error};
 use library::{Library, LookUp};
 use missing::Missing;
+use support::load;
 use support::processes::run_again;
+use support::skips::{say, skip};
 
 const DRIVERS: &str = "CUDA_PRIMARY_CONTEXT_TEST_DRIVERS";
-const REQUIRE: &str = "CUDA_PRIMARY_CONTEXT_REQUIRE";
 
 /// The library of a generation, where it is at hand.
 fn library_of(generation: u32) -> Option<PathBuf> {
@@ -42,18 +42,8 @@ fn library_of(generation: u32) -> Option<PathBuf> {
         Some(path) => format!("there is no {}", path.display()),
         None => format!("{DRIVERS} names no folder"),
     };
-    let required = env::var(REQUIRE).unwrap_or_default();
-    let name = format!("driver-{generation}");
-    let required = required.split(',').any(|required| required.trim() == name);
-    assert!(!required, "{REQUIRE} names {name}: {reason}");
-    say(&format!("skipped: driver {generation}: {reason}"));
+    skip(&format!("driver-{generation}"), &format!("driver {generation}"), &reason);
     None
-}
-
-/// Past the test harness, which shows what a passing test prints only when asked to.
-fn say(line: &str) {
-    // Nobody may be listening.
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Whether this machine's kernel drives a GPU. These libraries would then refuse its version.
@@ -75,7 +65,7 @@ fn usable(generation: u32, test: &str) {
             error_names_agree(library),
         ];
         if !kernel_driver() {
-            let error = Driver::load_from(&path).expect_err("there is no device");
+            let error = load(&path).expect_err("there is no device");
             assert!(matches!(error, Error::NoDevice { .. }), "{error}");
         }
         report(generation, version, &summary.join("; "));
@@ -163,7 +153,7 @@ fn error_names_agree(library: Library) -> String {
 fn driver_418_alone_lacks_a_library() {
     let Some(path) = library_of(418) else { return };
     in_own_process("driver_418_alone_lacks_a_library", || {
-        let error = Driver::load_from(&path).expect_err("a dependency is missing");
+        let error = load(&path).expect_err("a dependency is missing");
         let Error::LibraryNotFound { tried } = &error else { panic!("{error:?}") };
         assert_eq!(tried.len(), 1);
         assert_eq!(tried[0].library, path);
@@ -184,7 +174,7 @@ fn driver_418_with_its_companion_is_too_old() {
     in_own_process("driver_418_with_its_companion_is_too_old", || {
         // Loaded before, it is found by its name, as it would be on LD_LIBRARY_PATH.
         Library::open(&companion);
-        let error = Driver::load_from(&path).expect_err("the driver is too old");
+        let error = load(&path).expect_err("the driver is too old");
         let Error::DriverTooOld { symbol, driver, introduced, .. } = &error else {
             panic!("{error:?}")
         };

@@ -58,15 +58,18 @@ fn linked_functions_do_their_work() {
 #[test]
 fn reference_of_a_linked_call_is_released_by_the_safe_layer() {
     initialise();
-    let mut context = ptr::null_mut();
-    // SAFETY: the place is a handle of ours; there is a device 0.
-    let code = unsafe { sys::cuDevicePrimaryCtxRetain(&mut context, 0) };
+    let (mut device, mut context) = (0, ptr::null_mut());
+    // SAFETY: the place is a device handle of ours.
+    let code = unsafe { sys::cuDeviceGet(&mut device, 0) };
+    assert_eq!(code, CUresult::CUDA_SUCCESS);
+    // SAFETY: the place is a handle of ours; the driver gave the device.
+    let code = unsafe { sys::cuDevicePrimaryCtxRetain(&mut context, device) };
     assert_eq!(code, CUresult::CUDA_SUCCESS);
     let driver = Driver::load().unwrap();
     let guard = PrimaryContextGuard::retain_only(driver.device(1).unwrap()).unwrap();
     let line = guard.report().devices().next().unwrap();
-    assert_eq!(line.outcome(), Outcome::Released { releases: 1 });
+    assert_eq!(line.outcome(), &Outcome::Released { releases: 1 });
     // SAFETY: takes a device; there is no reference left, and that is refused.
-    let code = unsafe { sys::cuDevicePrimaryCtxRelease_v2(0) };
+    let code = unsafe { sys::cuDevicePrimaryCtxRelease_v2(device) };
     assert_eq!(code, CUresult::CUDA_ERROR_INVALID_CONTEXT);
 }

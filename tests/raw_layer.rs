@@ -12,7 +12,7 @@ use cuda_primary_context::{
     StaleRelease,
 };
 use simulated_libcuda::{Fault, Simulator};
-use support::{Machine, machine, machine_from, outcomes};
+use support::{Machine, load, machine, machine_from, outcomes};
 
 fn driver_of(version: u32) -> Machine {
     machine_from(Simulator::builder().devices(4).visible_devices(None).driver_version(version))
@@ -148,7 +148,7 @@ fn functions_of_every_age_are_found_or_typed_errors() {
 }
 
 #[test]
-fn look_up_is_made_once_and_in_the_drivers_own_way() {
+fn look_up_is_made_at_every_call_and_in_the_drivers_own_way() {
     for (version, way) in
         [(13_000, &["cuGetProcAddress_v2"][..]), (11_040, &["cuGetProcAddress"]), (11_020, &[])]
     {
@@ -158,7 +158,7 @@ fn look_up_is_made_once_and_in_the_drivers_own_way() {
             let again = machine.driver.function(functions::cuMemGetInfo_v3020).unwrap();
             assert_eq!(address(first), address(again));
         });
-        assert_eq!(calls, way, "CUDA {version}");
+        assert_eq!(calls, [way, way].concat(), "CUDA {version}");
     }
 }
 
@@ -238,23 +238,27 @@ fn whole_job(version: u32) {
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     let expected = [
         Outcome::Released { releases: 1 },
-        Outcome::Kept,
+        Outcome::Kept { retained: true },
         Outcome::StillActive { releases: 1 },
         Outcome::HeldHere { handles: 1 },
     ];
     assert_eq!(outcomes(&guard), expected);
-    guard.report().into_result().unwrap();
+    guard.report().check().unwrap();
 
     // A code that no header knows, and a failure on one device, keep their number and their place.
     machine.stray(&[1, 0, 0, 0]);
     let fault = Fault::of("cuDevicePrimaryCtxRelease_v2", 1).device(0).code(4242).refused().once();
     machine.simulator.inject(fault);
     let again = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    let Outcome::Failed(error) = &outcomes(&again)[0] else { panic!("{again:?}") };
+    let Outcome::Failed { error, releases: 0, active: Some(true), .. } = &outcomes(&again)[0]
+    else {
+        panic!("{again:?}")
+    };
     assert_eq!(error.code(), Some(CUresult(4242)));
+    assert_eq!(again.report().check().as_ref(), Err(error));
     assert_eq!(outcomes(&again)[2], Outcome::Released { releases: 1 });
 
-    again.release().map_err(|(error, _)| error).unwrap();
+    again.release().unwrap();
     drop((guard, held));
     assert_eq!(machine.references(), [1, 0, 0, 1]);
     assert_eq!(driver.unreleased(), 0);
@@ -271,7 +275,7 @@ fn whole_job_runs_on_older_and_newer_drivers() {
 #[test]
 fn driver_before_the_second_generation_is_too_old() {
     let simulator = Simulator::builder().devices(1).driver_version(10_020).start();
-    let error = Driver::load_from(simulator.path()).unwrap_err();
+    let error = load(simulator.path()).unwrap_err();
     let Error::DriverTooOld { symbol, driver, introduced, .. } = &error else {
         panic!("{error:?}")
     };

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod processes;
+pub mod skips;
+pub mod watchdog;
 
 use std::path::Path;
 
