@@ -1,0 +1,97 @@
+//! How devices are found: by ordinal, unique id, PCI address and raw handle.
+
+mod support;
+
+use std::collections::HashSet;
+
+use cuda_primary_context::{Device, Uuid};
+use simulated_libcuda::{Fault, Simulator};
+use support::{machine, machine_from};
+
+#[test]
+fn every_name_of_a_device_leads_to_it() {
+    for count in [1, 17, 1024] {
+        let machine = machine(count);
+        let mut seen = HashSet::new();
+        for ordinal in [0, count / 2, count - 1] {
+            let device = machine.device(ordinal);
+            assert_eq!(device.ordinal(), ordinal);
+            assert_eq!(device.as_raw(), machine.simulator.device_handle(ordinal));
+            let uuid = device.uuid().unwrap();
+            assert_eq!(machine.driver.device_by_uuid(uuid), Ok(device));
+            assert_eq!(uuid.to_string().parse(), Ok(uuid));
+            let address = device.pci_bus_id().unwrap();
+            assert_eq!(machine.driver.device_by_pci_bus_id(&address), Ok(device));
+            assert_eq!(machine.driver.device_from_raw(device.as_raw()), Ok(device));
+            seen.insert((device, machine.driver));
+        }
+        let different: HashSet<u32> = [0, count / 2, count - 1].into();
+        assert_eq!(seen.len(), different.len(), "equal devices have one hash");
+    }
+}
+
+#[test]
+fn what_is_no_device_is_told_by_its_name() {
+    let machine = machine(2);
+    let other = support::machine_from(Simulator::builder().devices(4).visible_devices(Some("3")));
+    let elsewhere = other.device(0).uuid().unwrap();
+    let error = machine.driver.device_by_uuid(elsewhere).unwrap_err();
+    assert_eq!((error.kind(), error.code()), ("unknown_device", None));
+    let expected = format!("there is no device {elsewhere} among the 2 that the driver shows");
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    for address in ["0000:ff:1f.0", "x", "", "a\0b"] {
+        let error = machine.driver.device_by_pci_bus_id(address).unwrap_err();
+        assert_eq!(error.kind(), "unknown_device", "{address:?}");
+    }
+    let error = machine.driver.device_from_raw(-7).unwrap_err();
+    assert!(error.to_string().contains("no device with the handle -7 among"), "{error}");
+}
+
+#[test]
+fn failing_questions_are_errors_and_are_asked_again() {
+    let machine = machine(2);
+    let uuid = machine.device(1).uuid().unwrap();
+    for function in ["cuDeviceGetUuid", "cuDeviceGetUuid_v2"] {
+        machine.simulator.inject(Fault::of(function, 1).code(999).refused().once());
+        let error = machine.driver.device_by_uuid(uuid).unwrap_err();
+        assert_eq!((error.call(), error.device()), (Some(function), Some(0)));
+    }
+    assert_eq!(machine.driver.device_by_uuid(uuid), Ok(machine.device(1)));
+    machine.simulator.inject(Fault::of("cuDeviceGetByPCIBusId", 1).code(999).refused().once());
+    let error = machine.driver.device_by_pci_bus_id("0000:00:00.0").unwrap_err();
+    assert_eq!((error.kind(), error.call()), ("driver", Some("cuDeviceGetByPCIBusId")));
+}
+
+/// Before CUDA 11.4 there is one function for the id, and no telling a MIG instance apart.
+#[test]
+fn old_driver_names_its_devices_too() {
+    let machine =
+        machine_from(Simulator::builder().devices(2).driver_version(11030).visible_devices(None));
+    let uuid: Uuid = machine.device(1).uuid().unwrap();
+    assert!(!uuid.is_mig());
+    assert_eq!(machine.driver.device_by_uuid(uuid), Ok(machine.device(1)));
+    assert_eq!(machine.simulator.count("cuDeviceGetUuid"), 2);
+}
+
+#[test]
+fn id_is_asked_once_and_is_the_devices_own() {
+    let machine = machine(33);
+    let ids: HashSet<Uuid> =
+        machine.driver.devices().map(|device| device.uuid().unwrap()).collect();
+    assert_eq!(ids.len(), 33);
+    let calls = machine.calls_of(|| {
+        for device in machine.driver.devices() {
+            device.uuid().unwrap();
+        }
+    });
+    assert!(calls.is_empty(), "{calls:?}");
+}
+
+#[test]
+fn devices_of_two_drivers_are_different() {
+    let (one, other) = (machine(2), machine(2));
+    assert_ne!(one.device(1), other.device(1));
+    assert_ne!(one.driver, other.driver);
+    let devices: HashSet<Device> = one.driver.devices().chain(other.driver.devices()).collect();
+    assert_eq!(devices.len(), 4);
+}
