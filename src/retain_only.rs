@@ -59,11 +59,26 @@ impl PrimaryContextGuard {
     ///    devices there first.
     /// 6. A failing call ends that device ([`Outcome::Failed`]), and keeps nothing from the next.
     ///
+    /// # Soundness
+    /// This is a safe function, and it can pull a context from under other code of the process. It hands
+    /// the driver nothing invalid itself. But where the reference that it releases was the last one, and
+    /// its owner was not done with it, safe code of that owner can then misbehave inside the driver. With
+    /// PyTorch 2.11 (driver 580, H200), after all of its references had been released by somebody else
+    /// while it went on: existing tensors, streams and events gave exceptions, a new stream in some runs
+    /// killed the process (SIGSEGV), and **a new tensor gave a wrong result without an error**. While
+    /// another reference kept the context alive, everything went on working.
+    ///
+    /// So call it at a worker's start, once the worker knows its device and before it, or any library in
+    /// it, works on another one: peer mappings and collectives between devices count as work. Keep what
+    /// others use with [`StaleRelease::keep`], or hold it with [`PrimaryContext::retain_if_active`]. By
+    /// default one reference is released on each device, so that a context which more than one holder
+    /// counts on survives; [`StaleRelease::releases_up_to`], which takes more, is `unsafe`.
+    ///
     /// # Foreign references
-    /// The driver counts references and does not know whose they are. What is released here was
-    /// retained by somebody: by the CUDA runtime, for a thread that touched the device; by a
-    /// library; by code that this process no longer needs. If its owner is done with the device,
-    /// all is well. If not, and the context is gone:
+    /// The driver counts references, tells nobody the count, and does not know whose they are. What is
+    /// released here was retained by somebody: by the CUDA runtime, for a thread that touched the
+    /// device; by a library; by code that this process no longer needs. If its owner is done with the
+    /// device, all is well. If not, and the context is gone:
     ///
     /// - its allocations, streams, events and modules are gone with it; a call that uses them fails
     ///   with one error or another, or crashes inside the driver;
@@ -73,20 +88,10 @@ impl PrimaryContextGuard {
     /// - its owner's own release, later, is refused with `CUDA_ERROR_INVALID_CONTEXT`, or takes a
     ///   reference that somebody else retained since.
     ///
-    /// With PyTorch 2.11 on an H200 (driver 580) that was: one reference for a process that had used
-    /// the device, three once cuBLAS was in use. After all were taken, an existing tensor gave
-    /// `invalid argument`, a stream `context is destroyed`, a new stream crashed the process, and
-    /// **a new tensor gave a wrong result without an error**. While another reference kept the
-    /// context alive, everything went on working.
+    /// [`Outcome::StillActive`] is no failure: more than one reference was held.
     ///
-    /// So do not call this while anything in the process still works on another device: peer
-    /// mappings and collectives between devices count as work. Call it at a worker's start, once it
-    /// knows its device and before it allocates. `StillActive` is no failure: more than one
-    /// reference was held. A context that only a green context holds is not released, but refused
-    /// with `CUDA_ERROR_NOT_PERMITTED` (driver 580).
-    ///
-    /// The last release waits for the work that the device still has to do, and takes its time (54 ms
-    /// on that machine). Memory that a context held need not all come back: memory pools and virtual
+    /// The last release waits for the work that the device still has to do, and takes its time (53 to
+    /// 71 ms on an H200). Memory that a context held need not all come back: memory pools and virtual
     /// memory allocations outlive it. To know what came back, measure before and after.
     ///
     /// # Errors
@@ -127,7 +132,6 @@ impl PrimaryContextGuard {
     }
 
     /// The kept device's context.
-    #[must_use]
     pub fn context(&self) -> &PrimaryContext {
         &self.context
     }

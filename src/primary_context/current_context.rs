@@ -36,7 +36,6 @@ impl<'a> CurrentContext<'a> {
     }
 
     /// The context that is current.
-    #[must_use]
     pub fn context(&self) -> &'a PrimaryContext {
         self.context
     }
