@@ -11,6 +11,9 @@
 //! or what driver 580 was seen to answer on an H200. A driver that answers otherwise is listed in
 //! `contract/differences.txt` with the reason. A difference that is not listed fails, and so does an
 //! entry that no longer differs. Every check runs in a process of its own.
+//!
+//! A check that needs a device, or a second one, or a function that is not there is skipped. Each driver
+//! has a line with what ran, was skipped and differed, and the whole run a last one.
 
 mod support;
 
@@ -18,44 +21,41 @@ mod contract {
     pub mod before_init;
     pub mod counting;
     pub mod dead_contexts;
+    pub mod dead_or_alive;
     pub mod devices;
     pub mod differences;
     pub mod end_of_process;
     pub mod flags_and_reset;
     pub mod fork;
+    pub mod green_contexts;
     pub mod library;
     pub mod machine;
+    pub mod own_process;
     pub mod questions;
     pub mod safe_layer;
+    pub mod stale_release;
     pub mod symbols;
+    pub mod tally;
 }
 
 use std::collections::BTreeMap;
 use std::env;
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
 
-use contract::differences::Differences;
+use contract::differences::{Differences, compare};
 use contract::machine::{Kind, Machine, Probe};
-use contract::questions::{Answered, Questions};
+use contract::own_process::{check_of_this_process, in_own_process};
+use contract::questions::{Answered, Questions, skipped};
+use contract::tally::{Tally, say};
 use contract::{
-    before_init, counting, dead_contexts, devices, end_of_process, flags_and_reset, fork,
-    safe_layer, symbols,
+    before_init, counting, dead_contexts, dead_or_alive, devices, end_of_process, flags_and_reset,
+    fork, green_contexts, safe_layer, stale_release, symbols,
 };
 
 /// A driver library that the suite runs on beside the simulator.
 const TEST_DRIVER: &str = "CUDA_PRIMARY_CONTEXT_TEST_DRIVER";
 /// Names, separated by commas, what a test run must have.
 const REQUIRE: &str = "CUDA_PRIMARY_CONTEXT_REQUIRE";
-/// Tells a process of this test which check it runs.
-const CHECK: &str = "CONTRACT_CHECK";
-
-/// How long a check may take: a context on a real device takes a tenth of a second to make.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One check: its name, how many devices it needs, and its body.
 type Check = (&'static str, u32, fn(&Machine, &Questions));
@@ -85,6 +85,8 @@ checks! {
     fork {
         child_before_init: 0,
         child_of_a_failed_init: 0,
+        child_of_an_init_with_flags: 1,
+        release_too_many_in_such_a_child: 1,
         child_after_init: 1,
         handles_in_a_child: 1,
     }
@@ -123,6 +125,22 @@ checks! {
         after_a_reset: 1,
         never_active: 1,
     }
+    dead_or_alive {
+        primary_context: 1,
+        ordinary_context: 1,
+        ordinary_context_outlives_the_primary: 1,
+    }
+    green_contexts {
+        create_destroy: 1,
+        create_release_destroy: 1,
+        release_while_active_answers_201: 1,
+        retain_create_release_release_destroy: 1,
+        two_green_contexts: 1,
+        two_green_contexts_and_two_releases: 1,
+        a_retain_undoes_it: 1,
+        a_retain_and_a_release_repair_it_later: 1,
+        a_reset_repairs_it_later: 1,
+    }
     end_of_process {
         exit_handlers: 1,
         thread_locals: 1,
@@ -137,6 +155,17 @@ checks! {
         foreign_references: 2,
         current_context_is_left: 2,
         held_and_kept_devices: 2,
+    }
+    stale_release {
+        held_by_a_green_context: 1,
+        references_and_a_green_context: 1,
+        release_of_a_handle_beside_a_green_context: 1,
+        drop_of_a_handle_beside_a_green_context: 1,
+        refused_release_of_an_active_context: 1,
+        ordinary_context_is_current_again: 1,
+        destroyed_context_is_popped: 1,
+        living_context_is_current_again: 1,
+        retain_only_beside_a_green_context: 2,
     }
 }
 
@@ -157,15 +186,15 @@ fn simulator_without_a_device() {
 
 #[test]
 fn nvidia_driver() {
-    match env::var_os(TEST_DRIVER) {
-        Some(path) => run("nvidia_driver", Kind::Library(PathBuf::from(path))),
-        None => {
-            let required = env::var(REQUIRE).unwrap_or_default();
-            let required = required.split(',').any(|name| name.trim() == "driver");
-            assert!(!required, "{REQUIRE} names driver, and {TEST_DRIVER} names none");
-            say(&format!("skipped: {TEST_DRIVER} names no driver library"));
-        }
+    if let Some(path) = env::var_os(TEST_DRIVER) {
+        return run("nvidia_driver", Kind::Library(PathBuf::from(path)));
     }
+    let required = env::var(REQUIRE).unwrap_or_default();
+    let required = required.split(',').any(|name| name.trim() == "driver");
+    assert!(!required, "{REQUIRE} names driver, and {TEST_DRIVER} names none");
+    let tally = Tally { skipped: CHECKS.len(), ..Tally::default() };
+    say(&format!("contract on no driver, which {TEST_DRIVER} would name: {tally}"));
+    tally.tell_at_the_end();
 }
 
 /// Every entry is about a check that there is.
@@ -182,60 +211,51 @@ fn differences_are_about_checks_of_the_suite() {
 }
 
 fn run(test: &str, kind: Kind) {
-    if let Some(wanted) = env::var_os(CHECK) {
-        return run_one(wanted.to_str().expect("a check's name"), kind);
+    if let Some(wanted) = check_of_this_process() {
+        return run_one(&wanted, kind);
     }
-    let probe = Probe::read(&in_own_process(test, "probe").expect("the driver can be probed"));
+    let probe = in_own_process(test, "probe");
+    let probe = Probe::read(&probe.unwrap_or_else(|reason| panic!("no driver answers: {reason}")));
     let differences = Differences::read();
     let mut listed = differences.of(&probe);
-    let (mut answers, mut differing, mut skipped) = (0, 0, 0);
+    let (mut tally, mut answers) = (Tally::default(), 0);
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     let mut failures = Vec::new();
     for (check, needs, _) in CHECKS {
-        if *needs > probe.devices {
-            skipped += 1;
+        if let Some(reason) = probe.lacks(*needs) {
+            tally.skipped += 1;
+            *reasons.entry(reason).or_default() += 1;
             continue;
         }
-        let seen = match in_own_process(test, check) {
-            Ok(output) => Answered::read(&output),
+        let output = match in_own_process(test, check) {
+            Ok(output) => output,
             Err(reason) => {
+                tally.ran += 1;
+                tally.failed += 1;
                 failures.push(format!("{check}: {reason}"));
                 continue;
             }
         };
+        if let Some(reason) = skipped(&output) {
+            tally.skipped += 1;
+            *reasons.entry(reason).or_default() += 1;
+            continue;
+        }
+        let seen = Answered::read(&output);
         assert!(!seen.is_empty(), "{check} asked nothing");
         answers += seen.len();
-        let mut entries = listed.remove(check).unwrap_or_default();
-        for Answered { question, expected, answer } in seen {
-            match (entries.remove(question.as_str()), answer == expected) {
-                (None, true) => {}
-                (Some(entry), false) if entry.answer == answer => differing += 1,
-                (Some(entry), false) => failures.push(format!(
-                    "{check}: {question}: {answer}, where {expected} was expected and {} is listed",
-                    entry.answer
-                )),
-                (None, false) => failures
-                    .push(format!("{check}: {question}: {answer}, where {expected} was expected")),
-                (Some(entry), true) => failures.push(format!(
-                    "{check}: {question}: {answer} as expected: the entry in {} is stale",
-                    entry.line
-                )),
-            }
-        }
-        failures.extend(entries.values().map(|entry| {
-            format!("{check}: {}: no such question: the entry in {}", entry.question, entry.line)
-        }));
+        let entries = listed.remove(check).unwrap_or_default();
+        let (differing, unexpected) = compare(check, seen, entries);
+        tally.ran += 1;
+        tally.differed += usize::from(differing > 0);
+        tally.failed += usize::from(!unexpected.is_empty());
+        failures.extend(unexpected);
     }
-    say(&format!(
-        "contract on {probe}: {} checks, {answers} answers, {differing} listed differences",
-        CHECKS.len() - skipped,
-    ));
-    if skipped > 0 {
-        let why = match probe.devices {
-            0 => "which need a device: cuInit answers 100",
-            _ => "which need two devices: there is one",
-        };
-        say(&format!("skipped on {probe}: {skipped} checks, {why}"));
+    say(&format!("contract on {probe}: {tally}; {answers} answers"));
+    for (reason, checks) in reasons {
+        say(&format!("skipped: contract on {probe}: {checks} checks: {reason}"));
     }
+    tally.tell_at_the_end();
     assert!(failures.is_empty(), "{probe}:\n{}", failures.join("\n"));
 }
 
@@ -247,43 +267,3 @@ fn run_one(check: &str, kind: Kind) {
     let (.., body) = CHECKS.iter().find(|(name, ..)| *name == check).expect("a check of the suite");
     body(&machine, &Questions::default());
 }
-
-/// Runs this test again for one check; what it wrote to standard error, or why it failed.
-fn in_own_process(test: &str, check: &str) -> Result<String, String> {
-    let child = Command::new(env::current_exe().expect("the test binary has a path"))
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(CHECK, check)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the test binary runs again");
-    let process = child.id() as libc::pid_t;
-    let (ended, has_ended) = mpsc::channel();
-    let waiting = thread::spawn(move || {
-        let output = child.wait_with_output();
-        // A time-out may have come first.
-        let _ = ended.send(());
-        output
-    });
-    let hung = has_ended.recv_timeout(PATIENCE).is_err();
-    if hung {
-        // SAFETY: the process is this one's child, and not waited for yet.
-        unsafe { libc::kill(process, libc::SIGKILL) };
-    }
-    let output = waiting.join().expect("no panic").expect("the process can be waited for");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    match output.status.success() {
-        true => Ok(said),
-        false if hung => Err(format!("its process hung\n{said}")),
-        false => Err(format!("its process ended with {}\n{said}", output.status)),
-    }
-}
-
-/// Past the test harness, which shows what a passing test prints only when asked to.
-fn say(line: &str) {
-    // Nobody may be listening.
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// The entries for one driver, by check and question.
-type Listed<'a> = BTreeMap<&'a str, BTreeMap<&'a str, &'a contract::differences::Entry>>;

@@ -3,7 +3,6 @@
 use std::ffi::CStr;
 use std::ptr;
 
-use cuda_primary_context::Driver;
 use cuda_primary_context::sys::CUresult;
 
 use super::library::{Answer, Library, call};
@@ -118,7 +117,7 @@ pub fn no_visible_device(machine: &Machine, questions: &Questions) {
 pub fn safe_layer_without_a_device(machine: &Machine, questions: &Questions) {
     hide_devices();
     for attempt in ["load", "load again"] {
-        let error = Driver::load_from(machine.path()).expect_err("no device is visible");
+        let error = machine.try_driver().expect_err("no device is visible");
         questions.ask(attempt, "no_device from cuInit", {
             format!("{} from {}", error.kind(), error.call().unwrap_or("nothing"))
         });

@@ -139,7 +139,6 @@ pub fn ordinary_contexts(machine: &Machine, questions: &Questions) {
     questions.ask("cuCtxSynchronize", 0, call!(library, cuCtxSynchronize_v2000()));
     questions.ask("cuCtxDestroy_v2", 0, call!(library, cuCtxDestroy_v4000(context)));
     questions.holds("nothing is current", library.current().is_null());
-    // The handle is not to be used any more: driver 580 was seen to crash on it.
 }
 
 /// A primary context is not for `cuCtxDestroy`.

@@ -6,12 +6,16 @@
 
 use std::collections::BTreeMap;
 
-use super::super::Listed;
 use super::machine::Probe;
+use super::questions::Answered;
 
 const TEXT: &str = include_str!("differences.txt");
 
 pub struct Differences(Vec<Entry>);
+
+/// The entries for one driver, by check and question.
+type Listed<'a> = BTreeMap<&'a str, OfCheck<'a>>;
+type OfCheck<'a> = BTreeMap<&'a str, &'a Entry>;
 
 pub struct Entry {
     /// Where it stands.
@@ -96,6 +100,32 @@ impl Drivers {
             && (self.oldest..=self.newest).contains(&probe.version)
             && self.devices.is_none_or(|devices| devices == (probe.devices > 0))
     }
+}
+
+/// How many answers differ as listed, and what is wrong otherwise, in words.
+pub fn compare(check: &str, seen: Vec<Answered>, mut entries: OfCheck<'_>) -> (usize, Vec<String>) {
+    let mut differing = 0;
+    let mut failures = Vec::new();
+    for Answered { question, expected, answer } in seen {
+        match (entries.remove(question.as_str()), answer == expected) {
+            (None, true) => {}
+            (Some(entry), false) if entry.answer == answer => differing += 1,
+            (Some(entry), false) => failures.push(format!(
+                "{check}: {question}: {answer}, where {expected} was expected and {} is listed",
+                entry.answer
+            )),
+            (None, false) => failures
+                .push(format!("{check}: {question}: {answer}, where {expected} was expected")),
+            (Some(entry), true) => failures.push(format!(
+                "{check}: {question}: {answer} as expected: the entry in {} is stale",
+                entry.line
+            )),
+        }
+    }
+    failures.extend(entries.values().map(|entry| {
+        format!("{check}: {}: no such question: the entry in {}", entry.question, entry.line)
+    }));
+    (differing, failures)
 }
 
 /// 12040 for `12.4`.

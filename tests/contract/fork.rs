@@ -1,10 +1,13 @@
 //! Forked children.
 
+use std::process::ExitStatus;
+
 use cuda_primary_context::sys::CUctx_flags;
-use cuda_primary_context::{Driver, Error, PrimaryContext, PrimaryContextGuard, StaleRelease};
+use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard, StaleRelease};
 
 use super::super::support::processes::{Birth, in_child};
 use super::before_init::{answered, hide_devices, refused};
+use super::library::{Library, call};
 use super::machine::Machine;
 use super::questions::Questions;
 
@@ -15,7 +18,12 @@ fn child(questions: &Questions, body: impl FnOnce(&Questions)) {
         body(&of_child);
         0
     });
-    questions.ask("the child ends", "exit status: 0", status);
+    questions.ask("the child ends", "exit status: 0", in_words(status));
+}
+
+/// How a child ended; whether it left a core file is a setting of the machine.
+fn in_words(status: ExitStatus) -> String {
+    status.to_string().trim_end_matches(" (core dumped)").to_owned()
 }
 
 /// A child forked before `cuInit` is like any process.
@@ -42,6 +50,41 @@ pub fn child_of_a_failed_init(machine: &Machine, questions: &Questions) {
         questions.ask("cuInit", 304, library.init());
     });
     questions.ask("cuInit again", 100, library.init());
+}
+
+/// A child of a process whose `cuInit` was refused for its flags works like a fresh one.
+pub fn child_of_an_init_with_flags(machine: &Machine, questions: &Questions) {
+    let library = machine.load();
+    questions.ask("cuInit with flags", 1, call!(library, cuInit_v2000(1)));
+    child(questions, |questions| {
+        retain_and_release(library, questions);
+    });
+    questions.ask("cuInit", 0, library.init());
+    questions.ask("the parent's state", "0/0", library.state(library.device(0)));
+}
+
+/// In such a child, a release where there is nothing to release ends the process.
+pub fn release_too_many_in_such_a_child(machine: &Machine, questions: &Questions) {
+    let library = machine.load();
+    questions.ask("cuInit with flags", 1, call!(library, cuInit_v2000(1)));
+    let of_child = questions.of("child");
+    let status = in_child(Birth::Fork, || {
+        let device = retain_and_release(library, &of_child);
+        of_child.ask("one more", 201, library.release(device));
+        0
+    });
+    questions.ask("the child ends", "signal: 11 (SIGSEGV)", in_words(status));
+}
+
+fn retain_and_release(library: Library, questions: &Questions) -> i32 {
+    questions.ask("cuInit", 0, library.init());
+    let device = library.device(0);
+    questions.ask("state", "0/0", library.state(device));
+    let (answer, _) = library.retain(device);
+    questions.ask("retain", "0 1/0", format!("{answer} {}", library.state(device)));
+    let answer = library.release(device);
+    questions.ask("release", "0 0/0", format!("{answer} {}", library.state(device)));
+    device
 }
 
 /// A child forked after `cuInit` gets 3 from every call; its parent works on.
@@ -74,15 +117,19 @@ pub fn handles_in_a_child(machine: &Machine, questions: &Questions) {
     child(questions, |questions| {
         let (context, guard) = (places.0.take(), places.1.take());
         let context = context.expect("the child has a copy");
-        let expected = Error::ForkedAfterInit { initialised_in: Some(process) };
         let refused = |operation: &str, error: Option<Error>| {
-            let error = error.map_or("done".to_owned(), |error| match error == expected {
-                true => "forked_after_init".to_owned(),
-                false => error.to_string(),
-            });
+            let error = match error {
+                Some(Error::ForkedAfterInit { initialised_in, .. })
+                    if initialised_in == Some(process) =>
+                {
+                    "forked_after_init".to_owned()
+                }
+                Some(error) => error.to_string(),
+                None => "done".to_owned(),
+            };
             questions.ask(operation, "forked_after_init", error);
         };
-        refused("load", Driver::load_from(machine.path()).err());
+        refused("load", machine.try_driver().err());
         refused("retain", PrimaryContext::retain(device).err());
         refused("retain if active", PrimaryContext::retain_if_active(device).err());
         refused("retain only", PrimaryContextGuard::retain_only(device).err());
@@ -92,8 +139,10 @@ pub fn handles_in_a_child(machine: &Machine, questions: &Questions) {
         refused("name", device.name().err());
         refused("uuid", device.uuid().err());
         refused("current", context.make_current().err());
-        let (error, context) = context.release().expect_err("a child has nothing to release");
+        let refusal = context.release().expect_err("a child has nothing to release");
+        let (error, context) = refusal.into_parts();
         refused("release", Some(error));
+        questions.holds("the handle is handed back", context.is_some());
         questions.holds("the child knows", cuda_primary_context::fork::forked_after_init());
         drop(context);
         drop(guard);

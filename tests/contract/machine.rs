@@ -4,10 +4,11 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use cuda_primary_context::sys::CUresult;
+use cuda_primary_context::{Driver, Error};
 use simulated_libcuda::Simulator;
 
 use super::library::{Answer, Library, call};
-use cuda_primary_context::sys::CUresult;
 
 pub enum Kind {
     Simulated { devices: u32 },
@@ -48,8 +49,14 @@ impl Machine {
     }
 
     /// The crate's driver, for checks that need a device.
-    pub fn driver(&self) -> cuda_primary_context::Driver {
-        cuda_primary_context::Driver::load_from(self.path()).expect("the driver loads")
+    pub fn driver(&self) -> Driver {
+        self.try_driver().expect("the driver loads")
+    }
+
+    /// The crate's driver, or why there is none.
+    pub fn try_driver(&self) -> Result<Driver, Error> {
+        // SAFETY: the library is the simulator, or whoever runs the suite named it as a driver.
+        unsafe { Driver::load_from(self.path()) }
     }
 
     /// Writes what there is to know about the driver.
@@ -85,6 +92,16 @@ impl Probe {
             version: version.parse().expect("a version"),
             devices: devices.parse().expect("a count"),
             path: path.to_owned(),
+        }
+    }
+
+    /// Why a check that needs so many devices cannot run, if it cannot.
+    pub fn lacks(&self, needed: u32) -> Option<String> {
+        match (needed > self.devices, self.devices) {
+            (false, _) => None,
+            (true, 0) => Some("they need a device: cuInit answers 100".to_owned()),
+            (true, 1) => Some("they need two devices: there is one".to_owned()),
+            (true, there) => Some(format!("they need {needed} devices: there are {there}")),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::io::Write;
 
 const MARK: &str = "asked";
+const SKIPPED: &str = "skipped";
 
 #[derive(Default)]
 pub struct Questions {
@@ -33,6 +34,12 @@ impl Questions {
         self.ask(question, "yes", if answer { "yes" } else { "no" });
     }
 
+    /// Says that the check cannot be made on this machine, and why. It asks nothing then.
+    pub fn skip(&self, reason: impl Display) {
+        let line = format!("{SKIPPED}\t{reason}\n");
+        std::io::stderr().write_all(line.as_bytes()).expect("the other process is there");
+    }
+
     /// The same, for somebody else: the questions begin with the name.
     pub fn of(&self, name: impl Display) -> Self {
         Self { prefix: format!("{}{name}: ", self.prefix) }
@@ -54,4 +61,10 @@ impl Answered {
         }
         answered
     }
+}
+
+/// Why a process skipped its check, if it did.
+pub fn skipped(output: &str) -> Option<String> {
+    let reason = |line: &str| Some(line.strip_prefix(SKIPPED)?.strip_prefix('\t')?.to_owned());
+    output.lines().find_map(reason)
 }
