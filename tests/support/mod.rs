@@ -3,6 +3,7 @@
 
 pub mod processes;
 pub mod skips;
+pub mod stopped;
 pub mod watchdog;
 
 use std::path::Path;
