@@ -2,30 +2,23 @@
 //! and lets go of the stale ones that it holds on every other device.
 //!
 //! ```no_run
-//! use cuda_primary_context::{Driver, Outcome, PrimaryContextGuard};
+//! use cuda_primary_context::{Driver, PrimaryContextGuard};
 //!
-//! # fn main() -> Result<(), cuda_primary_context::Error> {
-//! let driver = Driver::load()?;
-//! let guard = PrimaryContextGuard::retain_only(driver.device(1)?)?;
-//! for device in guard.report().devices() {
-//!     match device.outcome() {
-//!         Outcome::Released { releases } => {
-//!             println!("device {}: {releases} released", device.ordinal());
-//!         }
-//!         Outcome::StillActive { .. } => println!("device {}: others hold it", device.ordinal()),
-//!         Outcome::Failed(error) => println!("device {}: {error}", device.ordinal()),
-//!         _ => {}
-//!     }
+//! fn main() -> Result<(), cuda_primary_context::Error> {
+//!     let driver = Driver::load()?;
+//!     let guard = PrimaryContextGuard::retain_only(driver.device(1)?)?;
+//!     println!("{}", guard.report()); // a table: every device, its outcome, its driver calls
+//!     // … the worker works; the guard holds device 1 …
+//!     Ok(())
 //! }
-//! // … the worker works; the guard holds device 1 …
-//! # Ok(())
-//! # }
 //! ```
+//!
+//! The page [`recipes`] shows how common tasks are done.
 //!
 //! # Where stray contexts come from
 //! From the worker itself: a thread that was never told its device and so used device 0, a CUDA call
 //! made before the device was chosen, a helper for pinned memory, a library that looks at every GPU
-//! when it is imported. Each costs some hundred MiB of memory on a GPU that is another worker's.
+//! when it is imported. Each costs several hundred MiB of memory on a GPU that is another worker's.
 //! [`PrimaryContextGuard::retain_only`] releases such contexts, [`Driver::primary_contexts`] lists
 //! them, and [`StaleRelease::plan`] says what would be released.
 //!
@@ -37,26 +30,28 @@
 //! # Promises
 //! 1. No leak and no lost reference: whichever driver call fails, the retains that this crate holds
 //!    equal the handles alive.
-//! 2. Exactly once: each handle releases its one reference once, and a failed release hands the
-//!    handle back.
-//! 3. `retain_only` never touches the kept devices, nor a device that a live handle of this crate
-//!    holds.
-//! 4. One failing device hides nothing: every device has its own line in the report, with every
-//!    driver call made for it and its `CUresult`.
+//! 2. Exactly once: each handle releases its one reference once. A failed release hands the handle
+//!    back; giving up on it does not release a second time.
+//! 3. What is kept or held through this crate is never released. Contexts of other libraries that were
+//!    not named *are* what `retain_only` releases.
+//! 4. Nothing is hidden: the report has every driver call that was made, in order, with its answer, and
+//!    one line for each device that says what is so *now*, as the driver last told.
 //! 5. Nothing is created elsewhere: on other devices only `cuDevicePrimaryCtxGetState` and
-//!    `cuDevicePrimaryCtxRelease_v2` are called.
-//! 6. The thread's current context is changed in one case alone, when it would be left dangling, and
-//!    the report says so. Drop never changes it.
-//! 7. Drop never panics, aborts, prints or allocates.
+//!    `cuDevicePrimaryCtxRelease_v2` are called, and one `cuDevicePrimaryCtxRetain` to undo a release
+//!    that took a green context's reference.
+//! 6. A thread whose current context survives has it current afterwards; one whose context was
+//!    destroyed is on the kept one, and the report says so. Drop never changes it.
+//! 7. Drop never panics, aborts, prints or allocates. (With the feature `tracing`, what the subscriber
+//!    does is the subscriber's.)
 //! 8. No code from the driver is undefined behaviour: unknown `CUresult`s keep their number.
 //! 9. No driver, a stub driver, a driver too old for a function, no device, a forked child: each is
 //!    its own typed error with the fix in its text, never a panic, never a crash.
-//! 10. It costs what the driver calls cost, a lock, some ten nanoseconds, and one or two for each
-//!     device.
+//! 10. It costs what the driver calls cost and one atomic operation for a retain and for a release; no
+//!     retain, release or question ever waits for the teardown of another device.
 //!
-//! Two things no caller of the driver can know, and no promise covers: whether a call that reports
-//! an earlier asynchronous failure did its own work all the same, and whose reference a release
-//! takes.
+//! Three things no caller of the driver can know, and no promise covers: whether a call that reports
+//! an earlier asynchronous failure did its own work all the same, where the state does not tell; whose
+//! reference a release takes; and whether another library acts between two calls.
 //!
 //! # From C to Rust
 //!
@@ -64,14 +59,16 @@
 //! | --- | --- |
 //! | `cuInit`, `cuDeviceGetCount`, `cuDeviceGet` | [`Driver::load`], [`Driver::device`], [`Driver::devices`] |
 //! | `cuDriverGetVersion` | [`Driver::version`] |
+//! | `cuDeviceGetByPCIBusId` | [`Driver::device_by_pci_bus_id`] |
 //! | `cuDeviceGetName`, `cuDeviceGetUuid_v2`, `cuDeviceGetPCIBusId` | [`Device::name`], [`Device::uuid`], [`Device::pci_bus_id`] |
 //! | `cuDeviceGetAttribute` | [`Device::attribute`] |
 //! | `cuDevicePrimaryCtxRetain` | [`PrimaryContext::retain`], [`PrimaryContext::retain_if_active`] |
-//! | `cuDevicePrimaryCtxRelease_v2` | [`PrimaryContext::release`], its Drop, [`PrimaryContextGuard::retain_only`] |
+//! | `cuDevicePrimaryCtxRelease_v2` | [`PrimaryContext::release`], its Drop, [`PrimaryContextGuard::retain_only`], [`StaleRelease::run`] |
 //! | `cuDevicePrimaryCtxGetState` | [`Device::primary_context_state`], [`Driver::primary_contexts`], [`StaleRelease::plan`] |
 //! | `cuDevicePrimaryCtxSetFlags_v2` | [`Device::set_primary_context_flags`] |
 //! | `cuDevicePrimaryCtxReset_v2` | [`Device::reset_primary_context`] (unsafe; `retain_only` never resets) |
 //! | `cuCtxPushCurrent_v2`, `cuCtxPopCurrent_v2` | [`PrimaryContext::make_current`], [`CurrentContext`] |
+//! | `cuCtxGetCurrent`, `cuCtxGetDevice`, `cuCtxSetCurrent`, `cuCtxGetApiVersion` | made by [`PrimaryContextGuard::retain_only`], for the calling thread |
 //! | `cuGetErrorName` | [`sys::CUresult::name`], a table of the crate's own |
 //! | everything else | [`sys`] |
 //!
@@ -88,6 +85,8 @@ pub mod fork;
 #[cfg(test)]
 mod function_table;
 mod primary_context;
+#[doc = include_str!("recipes.md")]
+pub mod recipes {}
 mod retain_only;
 mod sync;
 pub mod sys;
