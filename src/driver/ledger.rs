@@ -18,7 +18,10 @@ const SWEPT: u64 = 1 << 63;
 /// A device that is being swept; the sweep ends when this is dropped.
 #[must_use]
 #[derive(Debug)]
-pub(crate) struct Swept<'a>(&'a Handles);
+pub(crate) struct Swept<'a> {
+    handles: &'a Handles,
+    has_waited: bool,
+}
 
 /// Why a device is not swept.
 #[derive(Debug)]
@@ -60,7 +63,7 @@ impl Handles {
     /// How many handles live, those included that wait for a sweep to end. Never waits.
     #[inline]
     pub(crate) fn count(&self) -> u32 {
-        u32::try_from(self.0.load(Ordering::Acquire) & !SWEPT).unwrap_or(u32::MAX)
+        number_in(self.0.load(Ordering::Acquire))
     }
 
     /// Begins a sweep, unless handles live. Where another sweep is at work it waits for its end.
@@ -69,12 +72,14 @@ impl Handles {
         &self,
         may_wait: impl Fn() -> Result<(), E>,
     ) -> Result<Swept<'_>, NotSwept<E>> {
+        let mut has_waited = false;
         loop {
             match self.0.compare_exchange(0, SWEPT, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(Swept(self)),
-                Err(word) if word & SWEPT == 0 => return Err(NotSwept::Held(self.count())),
+                Ok(_) => return Ok(Swept { handles: self, has_waited }),
+                Err(word) if word & SWEPT == 0 => return Err(NotSwept::Held(number_in(word))),
                 Err(_) => self.wait_for_the_sweep(&may_wait).map_err(NotSwept::MayNotWait)?,
             }
+            has_waited = true;
         }
     }
 
@@ -90,17 +95,29 @@ impl Handles {
     }
 }
 
+/// How many handles a word counts.
+#[inline]
+fn number_in(word: u64) -> u32 {
+    u32::try_from(word & !SWEPT).unwrap_or(u32::MAX)
+}
+
 impl Swept<'_> {
+    /// Whether another sweep of the device came first, so that what was asked before is out of date.
+    #[inline]
+    pub(crate) fn has_waited(&self) -> bool {
+        self.has_waited
+    }
+
     /// Whether still no handle lives on the device, nor is about to.
     #[inline]
     pub(crate) fn is_alone(&self) -> bool {
-        self.0.0.load(Ordering::Acquire) == SWEPT
+        self.handles.0.load(Ordering::Acquire) == SWEPT
     }
 }
 
 impl Drop for Swept<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.0.0.fetch_and(!SWEPT, Ordering::AcqRel);
+        self.handles.0.fetch_and(!SWEPT, Ordering::AcqRel);
     }
 }

@@ -89,6 +89,16 @@ impl<'a> Sweep<'a> {
                 return Outcome::Failed { error, releases: 0, active: Some(true) };
             }
         };
+        if swept.has_waited() {
+            // The other sweep may have released the last reference.
+            let (code, _, active) = device.0.get_state();
+            self.report.record(GET_STATE, code);
+            match code {
+                CUresult::CUDA_SUCCESS if active => {}
+                CUresult::CUDA_SUCCESS => return Outcome::AlreadyInactive,
+                code => return failed(device, (GET_STATE, code), 0, None),
+            }
+        }
         let former = match self.leave(device) {
             Ok(former) => former,
             Err(call) => return failed(device, call, 0, Some(true)),
