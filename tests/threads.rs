@@ -7,38 +7,21 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
-use cuda_primary_context::{Outcome, Planned, PrimaryContext, PrimaryContextGuard, StaleRelease};
+use cuda_primary_context::{
+    CurrentContextChange, Outcome, Planned, PrimaryContext, PrimaryContextGuard, StaleRelease,
+};
 use simulated_libcuda::Knob;
-use support::{Machine, machine};
+use support::watchdog::before_the_watchdog_bites;
+use support::{Machine, machine, releases_up_to};
 
 const THREADS: u32 = 16;
 const ROUNDS: u32 = 200;
 const DEVICES: u32 = 8;
 
-/// Runs `body` on another thread and panics where it does not come to an end.
-fn before_the_watchdog_bites(body: impl FnOnce() + Send) {
-    let (ended, has_ended) = mpsc::channel::<()>();
-    thread::scope(|scope| {
-        let work = scope.spawn(move || {
-            body();
-            drop(ended);
-        });
-        if has_ended.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
-            // The scope would wait for the threads that hang.
-            eprintln!("a thread waits for ever");
-            std::process::abort();
-        }
-        if let Err(panic) = work.join() {
-            std::panic::resume_unwind(panic);
-        }
-    });
-}
-
 /// Runs `work` on sixteen threads that begin together, with each thread's number.
 fn on_every_thread(work: impl Fn(u32) + Sync) {
-    before_the_watchdog_bites(|| {
+    before_the_watchdog_bites("sixteen threads", || {
         let together = Barrier::new(THREADS as usize);
         thread::scope(|scope| {
             for number in 0..THREADS {
@@ -67,15 +50,17 @@ fn operate(machine: &Machine, number: u32, round: u32) {
             let guard = PrimaryContextGuard::retain_only(device).unwrap();
             for line in guard.report().devices() {
                 match line.outcome() {
-                    Outcome::Failed(error) => panic!("{error}"),
-                    Outcome::Kept => assert_eq!(line.device(), device),
+                    Outcome::Kept { retained } => {
+                        assert_eq!((line.device(), *retained), (device, true))
+                    }
                     // Nothing is stray here: what is active, a handle holds.
                     outcome => assert!(
                         matches!(outcome, Outcome::AlreadyInactive | Outcome::HeldHere { .. }),
-                        "{outcome:?}"
+                        "{line}"
                     ),
                 }
             }
+            assert_eq!(guard.report().current_context(), &CurrentContextChange::Unchanged);
             assert!(device.primary_context_state().unwrap().active);
         }
         3 => {
@@ -84,7 +69,7 @@ fn operate(machine: &Machine, number: u32, round: u32) {
             }
         }
         4 => {
-            let plan = StaleRelease::new().releases_up_to(3).plan(device).unwrap();
+            let plan = releases_up_to(3).plan(device).unwrap();
             assert!(!plan.devices().any(|(_, planned)| matches!(planned, Planned::Failed(_))));
         }
         _ => {
@@ -114,7 +99,7 @@ fn counts_are_exact_after_sixteen_threads() {
     assert_eq!(counted, machine.references(), "the ledger says what the driver says");
     drop(handles);
     assert_eq!(machine.references(), [0; DEVICES as usize]);
-    assert_eq!((machine.simulator.underflows(), machine.driver.unreleased()), (0, 0));
+    assert_eq!(machine.driver.unreleased(), 0);
 }
 
 #[test]
@@ -126,15 +111,11 @@ fn guards_for_different_devices_never_release_each_other() {
     on_every_thread(|number| {
         let device = machine.device(number);
         for _ in 0..50 {
-            let guard = PrimaryContextGuard::retain_only_with(
-                device,
-                &StaleRelease::new().releases_up_to(4),
-            )
-            .unwrap();
+            let guard = PrimaryContextGuard::retain_only_with(device, &releases_up_to(4)).unwrap();
             for line in guard.report().devices() {
                 let outcome = line.outcome();
                 let expected = match outcome {
-                    Outcome::Kept => line.device() == device,
+                    Outcome::Kept { retained } => *retained && line.device() == device,
                     Outcome::AlreadyInactive | Outcome::HeldHere { handles: 1 } => true,
                     _ => false,
                 };
@@ -146,7 +127,7 @@ fn guards_for_different_devices_never_release_each_other() {
         }
     });
     assert_eq!(machine.references(), [0; THREADS as usize]);
-    assert_eq!(machine.simulator.underflows(), 0);
+    assert_eq!(machine.driver.unreleased(), 0);
 }
 
 #[test]
@@ -160,10 +141,10 @@ fn stray_references_are_released_once_however_many_threads_try() {
         let line = guard.report().devices().next().unwrap();
         match line.outcome() {
             Outcome::Released { releases } => {
-                released.fetch_add(releases.into(), Ordering::Relaxed)
+                released.fetch_add((*releases).into(), Ordering::Relaxed)
             }
             Outcome::StillActive { releases } => {
-                still_active.fetch_add(releases.into(), Ordering::Relaxed)
+                still_active.fetch_add((*releases).into(), Ordering::Relaxed)
             }
             Outcome::AlreadyInactive => 0,
             outcome => panic!("{outcome:?}"),
@@ -172,7 +153,55 @@ fn stray_references_are_released_once_however_many_threads_try() {
     assert_eq!(released.into_inner(), 1, "one thread took the last reference");
     assert_eq!(still_active.into_inner(), u64::from(strays) - 1);
     assert_eq!(machine.references(), [0, 0]);
-    assert_eq!(machine.simulator.underflows(), 0);
+    assert_eq!(machine.device(0).handles(), Ok(0));
+}
+
+/// Holders, sweepers and somebody who leaves strays, all on one device. The simulated driver knows whose
+/// each reference is: no sweep ever takes a holder's.
+#[test]
+fn no_sweep_takes_the_reference_of_a_live_handle() {
+    const STRAYS: u32 = 100;
+    let machine = machine(2);
+    machine.simulator.set_knob(Knob::ReleaseMicroseconds, 50);
+    let told = AtomicU64::new(0);
+    on_every_thread(|number| match number % 4 {
+        0 => (0..STRAYS).for_each(|_| {
+            machine.simulator.foreign_retain_as("stray", 0, 1);
+            thread::yield_now();
+        }),
+        1 => machine.simulator.acting_as("sweeper", || {
+            for _ in 0..ROUNDS {
+                let guard = PrimaryContextGuard::retain_only_with(
+                    machine.device(1),
+                    &releases_up_to(1 + number / 4),
+                );
+                let guard = guard.unwrap();
+                guard.report().check().unwrap();
+                let outcome = guard.report().devices().next().unwrap().outcome();
+                told.fetch_add(outcome.releases().into(), Ordering::Relaxed);
+            }
+        }),
+        _ => machine.simulator.acting_as("holder", || {
+            for _ in 0..ROUNDS {
+                let context = PrimaryContext::retain(machine.device(0)).unwrap();
+                let generation = machine.simulator.generation(0);
+                thread::yield_now();
+                assert!(context.device().primary_context_state().unwrap().active);
+                assert_eq!(machine.simulator.generation(0), generation, "the same context");
+                context.release().unwrap();
+            }
+        }),
+    });
+    let strays = u64::from(STRAYS * THREADS / 4);
+    let told = told.into_inner();
+    assert!(told > 0, "some were released");
+    assert_eq!(u64::from(machine.references()[0]) + told, strays);
+    let taken = machine.simulator.taken();
+    for taken in &taken {
+        assert_eq!((&*taken.by, &*taken.from), ("sweeper", "stray"));
+    }
+    assert_eq!(taken.len() as u64, told, "the reports tell of every one");
+    assert_eq!((machine.device(0).handles(), machine.driver.unreleased()), (Ok(0), 0));
 }
 
 #[test]
@@ -180,7 +209,7 @@ fn a_foreign_release_at_the_same_time_is_no_failure() {
     let machine = machine(2);
     for _ in 0..100 {
         machine.stray(&[1, 0]);
-        before_the_watchdog_bites(|| {
+        before_the_watchdog_bites("a release by others", || {
             let together = Barrier::new(2);
             thread::scope(|scope| {
                 scope.spawn(|| {
@@ -201,9 +230,9 @@ fn a_foreign_release_at_the_same_time_is_no_failure() {
 }
 
 /// The caller's code runs between the items of an iterator, and while a handle or a scope is held.
-/// Were a lock held there, the thread that retains would wait for the one that waits for it.
+/// Were a device still swept there, the thread that retains would wait for the one that waits for it.
 #[test]
-fn no_lock_is_held_while_the_callers_code_runs() {
+fn no_device_is_swept_while_the_callers_code_runs() {
     let machine = machine(3);
     machine.stray(&[1, 0, 1]);
     let another_thread_can_work = || {
@@ -216,7 +245,7 @@ fn no_lock_is_held_while_the_callers_code_runs() {
             work.join().unwrap();
         });
     };
-    before_the_watchdog_bites(|| {
+    before_the_watchdog_bites("the caller's code", || {
         let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
         for line in guard.report().devices() {
             another_thread_can_work();
@@ -246,7 +275,7 @@ fn no_lock_is_held_while_the_callers_code_runs() {
 #[test]
 fn handles_move_between_threads() {
     let machine = machine(4);
-    before_the_watchdog_bites(|| {
+    before_the_watchdog_bites("handles on their way", || {
         let (sender, receiver) = mpsc::channel::<PrimaryContext>();
         let made_all = AtomicBool::new(false);
         thread::scope(|scope| {

@@ -1,0 +1,301 @@
+//! Who waits for whom while a stale context is released: nobody who wants another device, or only asks;
+//! who wants that very device waits until it is done, and then has a living context.
+//!
+//! The release stands still in the middle until the test has seen what it wants to see, so that nothing
+//! here depends on times.
+
+mod support;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use cuda_primary_context::{
+    Outcome, Planned, PrimaryContext, PrimaryContextGuard, Report, StaleRelease, fork, sys,
+};
+use simulated_libcuda::Knob;
+use support::stopped::Stopped;
+use support::watchdog::{before_the_watchdog_bites, until};
+use support::{Machine, load, machine, outcomes, releases_up_to};
+
+const RETAIN: &str = "cuDevicePrimaryCtxRetain";
+const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
+const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
+
+/// The outcome of device 0.
+fn of_device_0(report: &Report) -> Outcome {
+    report.devices().next().unwrap().outcome().clone()
+}
+
+/// Runs `meanwhile` while a sweep of another thread is in the release of device 0, which keeps device 1.
+/// Answers what became of device 0.
+fn while_device_0_is_swept(
+    machine: &Machine,
+    policy: &StaleRelease,
+    meanwhile: impl FnOnce(&AtomicBool) + Send,
+) -> Outcome {
+    let teardown = Stopped::before(&machine.simulator, RELEASE, 1);
+    before_the_watchdog_bites("something waits for the release of device 0", || {
+        let has_ended = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let sweep = scope.spawn(|| {
+                let guard = PrimaryContextGuard::retain_only_with(machine.device(1), policy);
+                has_ended.store(true, Ordering::SeqCst);
+                of_device_0(guard.unwrap().report())
+            });
+            teardown.has_begun();
+            meanwhile(&has_ended);
+            assert!(!has_ended.load(Ordering::SeqCst), "the release stood still meanwhile");
+            teardown.go_on();
+            sweep.join().unwrap()
+        })
+    })
+}
+
+#[test]
+fn other_devices_and_questions_do_not_wait() {
+    let machine = machine(4);
+    machine.stray(&[1, 0, 0, 0]);
+    let held = PrimaryContext::retain(machine.device(2)).unwrap();
+    let outcome = while_device_0_is_swept(&machine, &StaleRelease::new(), |_| {
+        let driver = machine.driver;
+        // Retains, releases and scopes on another device.
+        let other = machine.device(3);
+        PrimaryContext::retain(other).unwrap().release().unwrap();
+        drop(PrimaryContext::retain(other).unwrap());
+        assert!(PrimaryContext::retain_if_active(other).unwrap().is_none());
+        drop(PrimaryContext::retain_if_active(machine.device(2)).unwrap().unwrap());
+        held.make_current().unwrap().leave().unwrap();
+        drop(held.make_current().unwrap());
+        // Leaking, and taking over again.
+        let leaked = PrimaryContext::retain(other).unwrap().leak();
+        // SAFETY: the reference was leaked just now, and nobody else releases it.
+        drop(unsafe { PrimaryContext::adopt(other, leaked) }.unwrap());
+        // Questions, about the device itself, too.
+        for (device, handles) in driver.devices().zip([0, 1, 1, 0]) {
+            assert_eq!(device.handles(), Ok(handles), "device {}", device.ordinal());
+            let is_active = device.ordinal() != 3;
+            assert_eq!(device.primary_context_state().unwrap().active, is_active);
+            device.uuid().unwrap();
+            device.set_primary_context_flags(sys::CUctx_flags(0)).unwrap();
+        }
+        assert_eq!(driver.primary_contexts().filter(|(_, state)| state.is_ok()).count(), 4);
+        assert_eq!((driver.unreleased(), fork::forked_after_init()), (0, false));
+        assert_eq!(load(machine.simulator.path()), Ok(driver));
+        driver.function(sys::functions::cuInit_v2000).unwrap();
+        // Plans, with that device in them.
+        for plan in [StaleRelease::new().plan(other), StaleRelease::new().plan_run(driver)] {
+            let plan = plan.unwrap();
+            let planned = plan.devices().next().unwrap().1;
+            assert_eq!(planned, &Planned::Release { at_most: 1 });
+        }
+        // Sweeps that leave it alone.
+        let keeping = StaleRelease::new().keep([machine.device(0)]);
+        let guard = PrimaryContextGuard::retain_only_with(other, &keeping).unwrap();
+        assert_eq!(outcomes(&guard)[0], Outcome::Kept { retained: false });
+        guard.release().unwrap();
+        let report = keeping.run(driver).unwrap();
+        assert_eq!(of_device_0(&report), Outcome::Kept { retained: false });
+        let report = releases_up_to(0).run(driver).unwrap();
+        assert_eq!(of_device_0(&report), Outcome::StillActive { releases: 0 });
+    });
+    assert_eq!(outcome, Outcome::Released { releases: 1 });
+    drop(held);
+    assert_eq!(machine.references(), [0; 4]);
+}
+
+/// A sweep that releases the context of another device beside the one that stands still.
+#[test]
+fn two_devices_are_released_at_once() {
+    let machine = machine(4);
+    machine.stray(&[1, 0, 0, 1]);
+    let outcome = while_device_0_is_swept(&machine, &StaleRelease::new(), |_| {
+        let keeping = StaleRelease::new().keep([machine.device(0)]);
+        let guard = PrimaryContextGuard::retain_only_with(machine.device(2), &keeping).unwrap();
+        assert_eq!(outcomes(&guard)[3], Outcome::Released { releases: 1 });
+        assert!(!machine.simulator.is_active(3));
+    });
+    assert_eq!(outcome, Outcome::Released { releases: 1 });
+    assert_eq!(machine.references(), [0; 4]);
+}
+
+/// What is adopted while the device is swept lives from then on: adopting, dropping and leaking such a
+/// handle do not wait for the sweep, and the sweep goes no further.
+#[test]
+fn adopting_and_leaking_do_not_wait_for_the_device_itself() {
+    let machine = machine(2);
+    machine.stray(&[1, 0]);
+    // The driver has one handle for the context, and this one is a reference of nobody's.
+    let raw = PrimaryContext::retain(machine.device(0)).unwrap().as_raw().expose_provenance();
+    let mut adopted = Vec::new();
+    let outcome = while_device_0_is_swept(&machine, &releases_up_to(9), |_| {
+        machine.stray(&[4, 0]);
+        let device = machine.device(0);
+        let raw = std::ptr::with_exposed_provenance_mut(raw);
+        // SAFETY: somebody retained these references above, and nobody else disposes of them.
+        let adopt = || unsafe { PrimaryContext::adopt(device, raw) }.unwrap();
+        adopted = vec![adopt(), adopt()];
+        drop(adopt());
+        assert_eq!(device.handles(), Ok(2));
+        let _reference_of_others = adopted.pop().unwrap().leak();
+        assert_eq!(device.handles(), Ok(1));
+    });
+    assert_eq!(outcome, Outcome::StillActive { releases: 1 }, "a handle lives");
+    assert_eq!((machine.references(), machine.device(0).handles()), (vec![3, 0], Ok(1)));
+    drop(adopted);
+    assert_eq!(machine.references(), [2, 0]);
+}
+
+/// The calls that were about device 0, in the order in which they ended.
+fn calls_on_device_0(machine: &Machine) -> Vec<&'static str> {
+    let calls = machine.simulator.calls();
+    calls.iter().filter(|call| call.device == Some(0)).map(|call| call.function).collect()
+}
+
+#[test]
+fn a_retain_of_the_device_itself_waits_and_has_a_living_context() {
+    for retain in [
+        (|device| PrimaryContext::retain(device).map(Some)) as fn(_) -> _,
+        PrimaryContext::retain_if_active,
+        |device| PrimaryContextGuard::retain_only(device).map(|guard| Some(guard.into_context())),
+    ] {
+        let machine = machine(2);
+        machine.stray(&[1, 0]);
+        machine.simulator.record_calls(true);
+        let mut context = None;
+        before_the_watchdog_bites("the retain waits for a sweep that has ended", || {
+            thread::scope(|scope| {
+                let waiting = std::sync::Mutex::new(None);
+                let outcome = while_device_0_is_swept(&machine, &StaleRelease::new(), |ended| {
+                    let device = machine.device(0);
+                    *waiting.lock().unwrap() = Some(scope.spawn(move || retain(device).unwrap()));
+                    until("the retain is counted", || device.handles() == Ok(1));
+                    assert!(!ended.load(Ordering::SeqCst));
+                    assert_eq!(machine.simulator.count(RETAIN), 1, "that of the kept device");
+                });
+                assert_eq!(outcome, Outcome::Released { releases: 1 });
+                let waiting = waiting.into_inner().unwrap().unwrap();
+                context = waiting.join().unwrap();
+            });
+        });
+        machine.simulator.record_calls(false);
+        let calls = calls_on_device_0(&machine);
+        assert_eq!(calls[..3], [GET_STATE, RELEASE, GET_STATE], "{calls:?}");
+        match context {
+            // It asked after the release, and there was nothing to retain.
+            None => assert_eq!((&calls[3..], machine.references()), (&[GET_STATE][..], vec![0, 0])),
+            Some(context) => {
+                assert_eq!(calls[3..], [RETAIN]);
+                assert!(machine.simulator.is_active(0));
+                assert_eq!(machine.simulator.generation(0), 2, "it was made anew");
+                context.make_current().unwrap().leave().unwrap();
+                assert!(machine.simulator.stack().is_empty());
+                context.release().unwrap();
+            }
+        }
+        assert_eq!(machine.references(), [0, 0]);
+        assert_eq!(machine.device(0).handles(), Ok(0));
+        assert_eq!(machine.simulator.underflows(), 0);
+    }
+}
+
+/// Somebody who waits to retain holds the device from the end of the release at hand.
+#[test]
+fn a_waiting_retain_ends_a_sweep_of_several_releases() {
+    for waits in [false, true] {
+        let machine = machine(2);
+        machine.stray(&[5, 0]);
+        before_the_watchdog_bites("the retain waits for a sweep that has ended", || {
+            thread::scope(|scope| {
+                let outcome = while_device_0_is_swept(&machine, &releases_up_to(9), |_| {
+                    if waits {
+                        let device = machine.device(0);
+                        scope.spawn(move || PrimaryContext::retain(device).unwrap().leak().addr());
+                        until("the retain is counted", || device.handles() == Ok(1));
+                    }
+                });
+                let expected = match waits {
+                    true => Outcome::StillActive { releases: 1 },
+                    false => Outcome::Released { releases: 5 },
+                };
+                assert_eq!(outcome, expected);
+            });
+        });
+        // Four of the strays, and the one that waited and was leaked.
+        assert_eq!(machine.references(), [if waits { 5 } else { 0 }, 0]);
+    }
+}
+
+#[test]
+fn two_sweeps_of_one_device_are_one_after_the_other() {
+    for (references, second) in
+        [(1, Outcome::AlreadyInactive), (2, Outcome::Released { releases: 1 })]
+    {
+        let machine = machine(3);
+        machine.stray(&[references, 0, 0]);
+        machine.simulator.record_calls(true);
+        before_the_watchdog_bites("a sweep waits for one that has ended", || {
+            thread::scope(|scope| {
+                let waiting = std::sync::Mutex::new(None);
+                let first = while_device_0_is_swept(&machine, &StaleRelease::new(), |_| {
+                    *waiting.lock().unwrap() = Some(scope.spawn(|| {
+                        let guard = PrimaryContextGuard::retain_only(machine.device(2)).unwrap();
+                        of_device_0(guard.report())
+                    }));
+                    // It has asked, found the context active, and may only wait now.
+                    until("the second sweep has asked", || machine.simulator.count(GET_STATE) == 2);
+                    thread::sleep(std::time::Duration::from_millis(20));
+                    assert_eq!(machine.simulator.count(RELEASE), 1, "the first sweep's");
+                });
+                let expected = match references {
+                    1 => Outcome::Released { releases: 1 },
+                    _ => Outcome::StillActive { releases: 1 },
+                };
+                assert_eq!(first, expected);
+                let waiting = waiting.into_inner().unwrap().unwrap();
+                assert_eq!(waiting.join().unwrap(), second);
+            });
+        });
+        machine.simulator.record_calls(false);
+        let calls = calls_on_device_0(&machine);
+        // Both have asked before the first release.
+        assert_eq!(calls[..4], [GET_STATE, GET_STATE, RELEASE, GET_STATE], "{calls:?}");
+        assert_eq!(machine.references(), [0; 3]);
+        assert_eq!(machine.simulator.underflows(), 0, "no release of what is not there: {calls:?}");
+    }
+}
+
+/// The same without the test's hand in it: durations, and threads as they come.
+#[test]
+fn teardowns_that_take_their_time_keep_no_other_device() {
+    let machine = machine(3);
+    machine.stray(&[1, 0, 0]);
+    let mut milliseconds = 300;
+    // Where the machine is so busy that the release ends first, it takes longer the next time.
+    while milliseconds < 60_000 {
+        machine.simulator.set_knob(Knob::ReleaseMicroseconds, milliseconds * 1000);
+        let was_free = before_the_watchdog_bites("a retain waits for another device", || {
+            let has_ended = AtomicBool::new(false);
+            thread::scope(|scope| {
+                let releases = machine.simulator.count(RELEASE);
+                let sweep = scope.spawn(|| {
+                    StaleRelease::new().run(machine.driver).unwrap();
+                    has_ended.store(true, Ordering::SeqCst);
+                });
+                until("the release has begun", || machine.simulator.count(RELEASE) > releases);
+                let context = PrimaryContext::retain(machine.device(2)).unwrap();
+                assert_eq!(machine.device(2).handles(), Ok(1));
+                let _reference_of_others = context.leak();
+                let was_free = !has_ended.load(Ordering::SeqCst);
+                sweep.join().unwrap();
+                was_free
+            })
+        });
+        if was_free {
+            assert!(!machine.simulator.is_active(0));
+            return;
+        }
+        machine.stray(&[1, 0, 0]);
+        milliseconds *= 4;
+    }
+    panic!("a retain of device 2 ended after the release of device 0, however long that took");
+}
