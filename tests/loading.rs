@@ -5,9 +5,9 @@ mod support;
 use std::path::Path;
 
 use cuda_primary_context::sys::CUresult;
-use cuda_primary_context::{Driver, Error, PrimaryContext, PrimaryContextGuard};
+use cuda_primary_context::{Attempt, Error, PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::{Builder, Fault, Simulator};
-use support::{machine, machine_from};
+use support::{load, machine, machine_from};
 
 fn builder(devices: u32) -> Builder {
     Simulator::builder().devices(devices).visible_devices(None)
@@ -15,7 +15,7 @@ fn builder(devices: u32) -> Builder {
 
 fn load_error(builder: Builder) -> Error {
     let simulator = builder.start();
-    Driver::load_from(simulator.path()).expect_err("this library is not usable")
+    load(simulator.path()).expect_err("this library is not usable")
 }
 
 #[test]
@@ -37,27 +37,6 @@ fn devices_and_count_are_read_once() {
         }
     });
     assert!(calls.is_empty(), "{calls:?}");
-}
-
-#[test]
-fn two_loads_of_one_library_are_one_driver() {
-    let machine = machine(2);
-    let context = PrimaryContext::retain(machine.device(0)).unwrap();
-    let again = Driver::load_from(machine.simulator.path()).unwrap();
-    assert_eq!(again, machine.driver);
-    assert_eq!(again.device(0).unwrap().handles(), Ok(1));
-    drop(context);
-}
-
-#[test]
-fn loads_by_many_threads_at_once_are_one_driver() {
-    let simulator = builder(2).start();
-    let drivers: Vec<Driver> = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..8).map(|_| scope.spawn(|| Driver::load_from(simulator.path()).unwrap())).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    assert!(drivers.iter().all(|driver| *driver == drivers[0]));
 }
 
 #[test]
@@ -89,7 +68,7 @@ fn uuid_is_asked_for_once_and_of_the_older_function_where_there_is_no_newer() {
     let calls = new.calls_of(|| {
         assert_eq!(new.device(0).uuid(), new.device(0).uuid());
     });
-    assert_eq!(calls, ["cuDeviceGetUuid_v2@0"]);
+    assert_eq!(calls, ["cuDeviceGetUuid@0", "cuDeviceGetUuid_v2@0"]);
     let old = machine_from(builder(1).without(&["cuDeviceGetUuid_v2"]));
     let calls = old.calls_of(|| {
         old.device(0).uuid().unwrap();
@@ -109,7 +88,7 @@ fn ordinals_out_of_range_are_refused_without_a_call() {
 
 #[test]
 fn missing_library_names_what_was_tried() {
-    let error = Driver::load_from("/no/such/libcuda.so.1").unwrap_err();
+    let error = load("/no/such/libcuda.so.1").unwrap_err();
     let Error::LibraryNotFound { tried } = &error else { panic!("{error:?}") };
     assert_eq!(tried.len(), 1);
     assert_eq!(tried[0].library, Path::new("/no/such/libcuda.so.1"));
@@ -119,23 +98,34 @@ fn missing_library_names_what_was_tried() {
 
 #[test]
 fn file_that_is_no_library_is_named_with_the_loaders_reason() {
-    let error = Driver::load_from(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+    let error = load(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
     let error = error.unwrap_err();
     assert_eq!(error.kind(), "library_not_found");
     assert!(error.to_string().contains("Cargo.toml"), "{error}");
 }
 
+/// `dlopen` would open the program itself, which may well link to a driver.
+#[test]
+fn empty_path_is_refused() {
+    for path in [Path::new(""), &std::path::PathBuf::new()] {
+        let error = load(path).unwrap_err();
+        let Error::LibraryNotFound { tried } = &error else { panic!("{error:?}") };
+        assert_eq!(tried, &[Attempt::new("", "the path is empty")]);
+        assert!(error.to_string().contains("the path is empty"), "{error}");
+    }
+}
+
 #[test]
 fn name_with_a_nul_byte_is_refused() {
-    let error = Driver::load_from("lib\0cuda.so").unwrap_err();
+    let error = load("lib\0cuda.so").unwrap_err();
     assert!(error.to_string().contains("NUL"), "{error}");
 }
 
 #[test]
 fn library_that_is_no_driver_is_not_taken_for_one() {
-    let error = Driver::load_from("libc.so.6").unwrap_err();
-    let library = Path::new("libc.so.6").into();
-    assert_eq!(error, Error::NotADriver { library, missing: "cuInit".into() });
+    let error = load("libc.so.6").unwrap_err();
+    let Error::NotADriver { library, missing, .. } = &error else { panic!("{error:?}") };
+    assert_eq!((&**library, &**missing), (Path::new("libc.so.6"), "cuInit"));
 }
 
 #[test]
@@ -192,10 +182,10 @@ fn failed_load_is_not_remembered() {
     let simulator = builder(2).start();
     for call in ["cuInit", "cuDriverGetVersion", "cuDeviceGetCount", "cuDeviceGet"] {
         simulator.inject(Fault::of(call, 1).code(999).refused().once());
-        let error = Driver::load_from(simulator.path()).unwrap_err();
+        let error = load(simulator.path()).unwrap_err();
         assert_eq!((error.call(), error.code()), (Some(call), Some(CUresult::CUDA_ERROR_UNKNOWN)));
     }
-    assert!(Driver::load_from(simulator.path()).is_ok());
+    assert!(load(simulator.path()).is_ok());
 }
 
 #[test]

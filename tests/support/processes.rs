@@ -5,23 +5,24 @@ use std::env;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Output};
 
+use super::skips::{SKIPPED, say};
+
 /// Runs `body` in a process of its own: this test binary again, with this one test on its main
 /// thread and no other thread beside it.
 pub fn in_own_process(test: &str, body: impl FnOnce()) {
-    let output = run_again(test, body);
-    if let Some(output) = output {
-        assert!(
-            output.status.success(),
-            "{test} in a process of its own: {}\n{}{}",
-            output.status,
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        );
-    }
+    succeeded(test, run_again(test, body));
 }
 
 /// As [`in_own_process`], with what that process left; nothing in that process itself.
 pub fn run_again(test: &str, body: impl FnOnce()) -> Option<Output> {
+    run_prepared(test, |_| {}, body)
+}
+
+fn run_prepared(
+    test: &str,
+    prepare: impl FnOnce(&mut Command),
+    body: impl FnOnce(),
+) -> Option<Output> {
     const MARK: &str = "TEST_IN_OWN_PROCESS";
     if env::var_os(MARK).is_some_and(|running| running == test) {
         body();
@@ -29,7 +30,29 @@ pub fn run_again(test: &str, body: impl FnOnce()) -> Option<Output> {
     }
     let mut command = Command::new(env::current_exe().expect("the test binary has a path"));
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(MARK, test);
+    prepare(&mut command);
     Some(command.output().expect("the test binary runs again"))
+}
+
+/// As [`in_own_process`], of a command that is prepared: with an environment that counts before a
+/// program's first instruction, say. `body` runs in that process, `prepare` in the test's own.
+pub fn in_prepared_process(test: &str, prepare: impl FnOnce(&mut Command), body: impl FnOnce()) {
+    succeeded(test, run_prepared(test, prepare, body));
+}
+
+fn succeeded(test: &str, output: Option<Output>) {
+    if let Some(output) = output {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        // What that process skipped, the test has skipped.
+        errors.lines().filter(|line| line.starts_with(SKIPPED)).for_each(say);
+        assert!(
+            output.status.success(),
+            "{test} in a process of its own: {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            errors,
+        );
+    }
 }
 
 /// How a child is made.
@@ -44,7 +67,7 @@ pub enum Birth {
 pub const BIRTHS: [Birth; 2] = [Birth::Fork, Birth::Clone];
 
 /// Runs `body` in a child of this process; its answer is the child's exit status, and a panic is
-/// 101. A child that has not ended after ten seconds is killed, and that is its status.
+/// 101. A child that has not ended after two minutes hangs; it is killed, and that is its status.
 pub fn in_child(birth: Birth, body: impl FnOnce() -> i32) -> ExitStatus {
     let child = match birth {
         // SAFETY: the caller's process has no second thread at work, so that the child is as able
@@ -67,9 +90,9 @@ pub fn in_child(birth: Birth, body: impl FnOnce() -> i32) -> ExitStatus {
     wait(child)
 }
 
-/// Waits for a child, at most ten seconds.
+/// Waits for a child, at most two minutes.
 fn wait(child: libc::pid_t) -> ExitStatus {
-    for _ in 0..2000 {
+    for _ in 0..24_000 {
         let mut status = 0;
         // SAFETY: the status is an int of ours, the child is this process's.
         let ended = unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) };

@@ -9,11 +9,14 @@ use std::process::{Command, Stdio};
 /// Names, separated by commas, what a test run must have.
 const REQUIRE: &str = "CUDA_PRIMARY_CONTEXT_REQUIRE";
 
+/// How the line begins that says what is not tested.
+pub const SKIPPED: &str = "skipped: ";
+
 /// Says that something is not tested, in one line: `skipped: WHAT: REASON`. Fails where the run must
 /// have what is missing, by its name.
 pub fn skip(need: &str, what: &str, reason: &str) {
     assert!(!is_required(need), "{REQUIRE} names {need}, which {what} lacks: {reason}");
-    say(&format!("skipped: {what}: {reason}"));
+    say(&format!("{SKIPPED}{what}: {reason}"));
 }
 
 /// Whether the run must have this.
