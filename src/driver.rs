@@ -19,12 +19,13 @@ use crate::sys::{self, CUresult};
 mod append_only;
 pub(crate) mod calls;
 pub(crate) mod device;
-mod entry_points;
+pub(crate) mod entry_points;
 pub(crate) mod ledger;
-mod library;
+pub(crate) mod library;
 pub(crate) mod loaded;
 mod look_up;
-mod process;
+pub(crate) mod missing;
+pub(crate) mod process;
 #[cfg(feature = "serde")]
 mod serialize;
 pub(crate) mod uuid;
@@ -33,10 +34,6 @@ pub(crate) mod uuid;
 mod atomic {
     pub(crate) use std::sync::atomic::{AtomicPtr, Ordering};
 }
-
-/// The driver's library, and where WSL keeps it. Never `libcuda.so`: where a toolkit is installed,
-/// that is often its stub, which answers every call with `CUDA_ERROR_STUB_LIBRARY`.
-const LIBRARIES: [&str; 2] = ["libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1"];
 
 /// An initialised CUDA driver.
 ///
@@ -70,14 +67,8 @@ impl Driver {
     /// [`Error::ForkedAfterInit`], and [`Error::Driver`] for any other answer of those calls.
     #[doc(alias = "cuInit")]
     pub fn load() -> Result<Self, Error> {
-        let mut tried = Vec::new();
-        for name in LIBRARIES {
-            match Library::open(Path::new(name)) {
-                Ok(library) => return Self::initialise(library, Path::new(name)),
-                Err(attempt) => tried.push(attempt),
-            }
-        }
-        Err(Error::LibraryNotFound { tried })
+        let (library, name) = Library::open_driver()?;
+        Self::initialise(library, name)
     }
 
     /// Loads a named driver library: a simulated one, or a test double. Otherwise as
@@ -94,9 +85,7 @@ impl Driver {
     /// As [`load`](Self::load).
     pub unsafe fn load_from(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let library = Library::open(path)
-            .map_err(|attempt| Error::LibraryNotFound { tried: vec![attempt] })?;
-        Self::initialise(library, path)
+        Self::initialise(Library::open_named(path)?, path)
     }
 
     /// The library as it was asked for.

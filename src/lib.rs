@@ -77,6 +77,8 @@
 //! It does not say how much memory a release gave back (nobody but the driver knows), and does not
 //! close what a forked child inherited.
 
+#[cfg(target_os = "linux")]
+pub mod checkpoint;
 mod driver;
 #[doc = include_str!("driver_behaviour.md")]
 pub mod driver_behaviour {}

@@ -19,17 +19,19 @@ pub(crate) struct Missing {
 
 macro_rules! entry_points {
     (
+        $(#[$attribute:meta])*
+        struct $name:ident
         required { $($field:ident: $type:ident = $function:ident;)* }
         optional { $($late_field:ident: $late_type:ident = $late_function:ident;)* }
     ) => {
-        /// The functions by their place in this crate.
+        $(#[$attribute])*
         #[derive(Clone, Copy)]
-        pub(crate) struct EntryPoints {
+        pub(crate) struct $name {
             $(pub(crate) $field: <sys::$type as FunctionPointer>::Function,)*
             $(pub(crate) $late_field: sys::$late_type,)*
         }
 
-        impl EntryPoints {
+        impl $name {
             /// Looks every function up, in the order of the list.
             pub(crate) fn resolve(library: Library) -> Result<Self, Missing> {
                 Ok(Self {
@@ -55,6 +57,8 @@ macro_rules! entry_points {
 }
 
 entry_points! {
+    /// The functions of the safe layer by their place in this crate.
+    struct EntryPoints
     required {
         init: PFN_cuInit_v2000 = cuInit_v2000;
         driver_get_version: PFN_cuDriverGetVersion_v2020 = cuDriverGetVersion_v2020;
@@ -82,6 +86,19 @@ entry_points! {
         get_proc_address: PFN_cuGetProcAddress_v11030 = cuGetProcAddress_v11030;
         get_proc_address_v2: PFN_cuGetProcAddress_v12000 = cuGetProcAddress_v12000;
     }
+}
+
+entry_points! {
+    /// The functions that suspend and resume other processes. They need no `cuInit`.
+    struct CheckpointFunctions
+    required {
+        get_state: PFN_cuCheckpointProcessGetState_v12080 = cuCheckpointProcessGetState_v12080;
+        lock: PFN_cuCheckpointProcessLock_v12080 = cuCheckpointProcessLock_v12080;
+        checkpoint: PFN_cuCheckpointProcessCheckpoint_v12080 = cuCheckpointProcessCheckpoint_v12080;
+        restore: PFN_cuCheckpointProcessRestore_v12080 = cuCheckpointProcessRestore_v12080;
+        unlock: PFN_cuCheckpointProcessUnlock_v12080 = cuCheckpointProcessUnlock_v12080;
+    }
+    optional {}
 }
 
 impl EntryPoints {

@@ -7,7 +7,11 @@ use std::ffi::{CStr, CString, c_void};
 use std::path::Path;
 use std::ptr::NonNull;
 
-use crate::error::Attempt;
+use crate::error::{Attempt, Error};
+
+/// The driver's library, and where WSL keeps it. Never `libcuda.so`: where a toolkit is installed,
+/// that is often its stub, which answers every call with `CUDA_ERROR_STUB_LIBRARY`.
+const DRIVERS: [&str; 2] = ["libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1"];
 
 /// A loaded library, known by the loader's handle. Two loads of one file have the same handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +23,25 @@ unsafe impl Send for Library {}
 unsafe impl Sync for Library {}
 
 impl Library {
+    /// Opens the driver: the first of its names that opens, and that name.
+    pub(crate) fn open_driver() -> Result<(Self, &'static Path), Error> {
+        let mut tried = Vec::new();
+        for name in DRIVERS.map(Path::new) {
+            match Self::open(name) {
+                Ok(library) => return Ok((library, name)),
+                Err(attempt) => tried.push(attempt),
+            }
+        }
+        Err(Error::LibraryNotFound { tried })
+    }
+
+    /// Opens a named library.
+    pub(crate) fn open_named(path: &Path) -> Result<Self, Error> {
+        Self::open(path).map_err(|attempt| Error::LibraryNotFound { tried: vec![attempt] })
+    }
+
     /// Opens a library by path or by name (`dlopen`). The names of one library stay its own.
-    pub(crate) fn open(path: &Path) -> Result<Self, Attempt> {
+    fn open(path: &Path) -> Result<Self, Attempt> {
         let failed = |reason: String| Attempt { library: path.to_owned(), reason };
         if path.as_os_str().is_empty() {
             // dlopen would open the program itself, which may well link to a driver.

@@ -8,9 +8,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use crate::driver::append_only::AppendOnly;
-use crate::driver::entry_points::{EntryPoints, Missing};
+use crate::driver::entry_points::EntryPoints;
 use crate::driver::ledger::Handles;
 use crate::driver::library::Library;
+use crate::driver::missing::{lacks, unusable};
 use crate::driver::process::Process;
 use crate::driver::uuid::Uuid;
 use crate::error::Error;
@@ -267,26 +268,4 @@ fn no_device(path: &Path) -> Error {
         library: path.into(),
         visible_devices: visible.map(|value| value.to_string_lossy().into()),
     }
-}
-
-/// Why a library that was to be loaded lacks a function: it is no driver, or lacks that one.
-fn unusable(library: Library, path: &Path, missing: Missing) -> Error {
-    let Missing { symbol, introduced } = missing;
-    match EntryPoints::version_of(library) {
-        Some(driver) => lacks(path, symbol, driver, introduced),
-        None => Error::NotADriver { library: path.into(), missing: text(symbol) },
-    }
-}
-
-/// Why a driver lacks a function: it is older, or its version should have it.
-fn lacks(path: &Path, symbol: &CStr, driver: i32, introduced: i32) -> Error {
-    let (library, symbol) = (path.into(), text(symbol));
-    match driver < introduced {
-        true => Error::DriverTooOld { library, symbol, driver, introduced },
-        false => Error::FunctionMissing { library, symbol, driver, introduced },
-    }
-}
-
-fn text(symbol: &CStr) -> Box<str> {
-    symbol.to_string_lossy().into()
 }

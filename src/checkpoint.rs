@@ -1,0 +1,62 @@
+//! Suspending and resuming processes that use GPUs: lock, checkpoint, restore, unlock.
+//!
+//! A controller, which needs no CUDA context and no `cuInit`, makes the driver move what another process
+//! has in GPU memory to host memory, and back. Each state of the process is a type, so that no step can be
+//! taken out of order, and a step that fails hands back what the process still is.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use cuda_primary_context::checkpoint::{CheckpointError, GpuMap, Process, Room};
+//!
+//! fn cycle(pid: u32) -> Result<(), CheckpointError> {
+//!     let locked = Process::open(pid)?.lock(Duration::from_secs(10))?;
+//!     let suspended = locked.checkpoint()?;
+//!     // … its devices are free; another job may have them …
+//!     let locked = suspended.restore(&GpuMap::same(), &Room::Trusted)?;
+//!     locked.unlock()?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Where a step fails, `?` leaves the process as it should be: one that is locked is unlocked, one that is
+//! checkpointed stays so. [`StepError::into_parts`] hands it back instead.
+//!
+//! # What it costs
+//! Measured on an H100 with driver 580: an empty context takes 0.31 to 0.41 s in the checkpoint, 0.19 to
+//! 0.23 s in the restore, and 456 MiB of host memory meanwhile; a second context on the device as much
+//! again; 20 GiB took 12.3 s to checkpoint. So a stray context is worth releasing before. A process that
+//! released its contexts takes 14 and 15 ms and no memory.
+//!
+//! # What can be checkpointed
+//! Seen to work (H100, driver 580): PyTorch, with cuBLAS, with pinned memory and a DataLoader; memory
+//! exported by `cuIpcGetMemHandle`, pinned, registered, in a pool; a process with a forked child that holds
+//! its device files; the calling process itself. Not:
+//!
+//! | | |
+//! | --- | --- |
+//! | managed memory | the checkpoint answers `CUDA_ERROR_NOT_SUPPORTED`, the process stays locked; unlocked, it goes on (measured) |
+//! | no room at the restore | `CUDA_ERROR_OUT_OF_MEMORY`; the process is lost (measured): see [`Room`] |
+//! | a map that names a GPU that does not fit | `CUDA_ERROR_INVALID_VALUE`, the process stays checkpointed (measured) |
+//! | live multicast objects (NVLS) | the checkpoint hangs (reported by others) |
+//! | imported IPC memory before driver 610 | refused (reported by others) |
+//! | Arm before driver 595 | refused (reported by others) |
+//!
+//! # Oneself
+//! A process may checkpoint itself: [`Process::open`] with its own id, and every step from one thread, with
+//! no CUDA call of another thread in between that it would wait for; that works (measured).
+
+mod calls;
+mod error;
+mod map;
+mod process;
+mod room;
+mod state;
+mod step_error;
+mod target;
+
+pub use error::CheckpointError;
+pub use map::{GpuMap, GpuPair, machine_gpus};
+pub use process::{Checkpointed, Locked, Process};
+pub use room::{DeviceRoom, Room};
+pub use state::State;
+pub use step_error::{Found, StepError};

@@ -1,0 +1,120 @@
+//! Which GPU a process comes back on.
+
+use std::fs;
+use std::io;
+
+use crate::checkpoint::error::CheckpointError;
+use crate::driver::uuid::Uuid;
+
+/// One GPU of the time of the checkpoint, and the one in its place at the restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GpuPair {
+    /// The GPU at the checkpoint.
+    pub old: Uuid,
+    /// The GPU at the restore; it may be the same.
+    pub new: Uuid,
+}
+
+/// Which GPU a process comes back on: the same as before, or by pairs (driver of CUDA 13.0 or newer).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GpuMap(Vec<GpuPair>);
+
+impl GpuMap {
+    /// Every GPU is the one that it was. No map is handed to the driver.
+    #[must_use]
+    pub const fn same() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Pairs for every GPU that the kernel driver showed at the checkpoint, whether the process used it
+    /// or not: these are `all`, see [`machine_gpus`].
+    ///
+    /// # Errors
+    /// [`CheckpointError::MapLacks`], [`CheckpointError::MapNamesTwice`]: what a driver would answer with
+    /// `CUDA_ERROR_INVALID_VALUE` for, without a name.
+    pub fn new(
+        pairs: impl IntoIterator<Item = GpuPair>,
+        all: &[Uuid],
+    ) -> Result<Self, CheckpointError> {
+        let pairs: Vec<GpuPair> = pairs.into_iter().collect();
+        let sides: [fn(&GpuPair) -> Uuid; 2] = [|pair| pair.old, |pair| pair.new];
+        for side in sides {
+            for (index, pair) in pairs.iter().enumerate() {
+                let device = side(pair);
+                if pairs[..index].iter().any(|earlier| side(earlier) == device) {
+                    return Err(CheckpointError::MapNamesTwice { device });
+                }
+            }
+        }
+        match all.iter().find(|device| pairs.iter().all(|pair| pair.old != **device)) {
+            Some(&device) => Err(CheckpointError::MapLacks { device }),
+            None => Ok(Self(pairs)),
+        }
+    }
+
+    /// The pairs; none where every GPU is the same.
+    pub fn pairs(&self) -> impl ExactSizeIterator<Item = GpuPair> + Clone {
+        self.0.iter().copied()
+    }
+}
+
+/// Every GPU that the kernel driver shows, in the order of their PCI addresses, whatever
+/// `CUDA_VISIBLE_DEVICES` says: read from `/proc/driver/nvidia/gpus`.
+///
+/// # Errors
+/// Those of reading there, and where an entry has no unique id.
+pub fn machine_gpus() -> io::Result<Vec<Uuid>> {
+    let mut folders: Vec<_> =
+        fs::read_dir("/proc/driver/nvidia/gpus")?.collect::<Result<_, _>>()?;
+    folders.sort_by_key(fs::DirEntry::file_name);
+    let gpus = folders.iter().map(|folder| {
+        let path = folder.path().join("information");
+        id_in(&fs::read_to_string(&path)?).ok_or_else(|| {
+            let message = format!("{} has no GPU UUID", path.display());
+            io::Error::new(io::ErrorKind::InvalidData, message)
+        })
+    });
+    gpus.collect()
+}
+
+fn id_in(information: &str) -> Option<Uuid> {
+    let line = information.lines().find_map(|line| line.strip_prefix("GPU UUID:"));
+    line?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gpu(number: u8) -> Uuid {
+        Uuid::new([number; 16], false)
+    }
+
+    fn pair(old: u8, new: u8) -> GpuPair {
+        GpuPair { old: gpu(old), new: gpu(new) }
+    }
+
+    #[test]
+    fn maps_name_every_gpu_once() {
+        let all = [gpu(1), gpu(2), gpu(3)];
+        let exchanged = [pair(1, 2), pair(2, 1), pair(3, 3)];
+        assert_eq!(GpuMap::new(exchanged, &all).unwrap().pairs().collect::<Vec<_>>(), exchanged);
+        let refused = |pairs: &[GpuPair]| GpuMap::new(pairs.to_vec(), &all).unwrap_err();
+        let lacks = CheckpointError::MapLacks { device: gpu(3) };
+        assert_eq!(refused(&[pair(1, 1), pair(2, 2)]), lacks);
+        let twice = CheckpointError::MapNamesTwice { device: gpu(2) };
+        assert_eq!(refused(&[pair(2, 1), pair(2, 2), pair(1, 3), pair(3, 4)]), twice);
+        assert_eq!(refused(&[pair(1, 2), pair(2, 2), pair(3, 3)]), twice);
+        assert_eq!(GpuMap::same().pairs().len(), 0);
+        assert_eq!(GpuMap::new([], &[]), Ok(GpuMap::same()));
+    }
+
+    #[test]
+    fn kernel_drivers_text_has_the_id() {
+        let text = "Model: \t\t NVIDIA H100 80GB HBM3\nIRQ:   \t\t 56\n\
+                    GPU UUID: \t GPU-01010101-0101-0101-0101-010101010101\nVideo BIOS: \t 96.00\n";
+        assert_eq!(id_in(text), Some(gpu(1)));
+        assert_eq!(id_in("Model: x\n"), None);
+        assert_eq!(id_in("GPU UUID: \t GPU-????????\n"), None);
+    }
+}

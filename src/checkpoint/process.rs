@@ -1,0 +1,237 @@
+//! A process in each of its states, as a type of its own: no step can be taken out of order.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::checkpoint::calls::{CHECKPOINT, Calls, LOCK, RESTORE, UNLOCK};
+use crate::checkpoint::error::CheckpointError;
+use crate::checkpoint::map::GpuMap;
+use crate::checkpoint::room::Room;
+use crate::checkpoint::state::State;
+use crate::checkpoint::step_error::{Found, StepError};
+use crate::checkpoint::target::Target;
+use crate::driver::Driver;
+
+/// A process that uses CUDA, as far as a controller is concerned. Dropping it does nothing.
+pub struct Process {
+    target: Target,
+}
+
+/// A process whose CUDA calls wait. Dropping it unlocks the process, without an answer;
+/// [`unlock`](Self::unlock) has one.
+#[must_use = "dropping it unlocks the process"]
+pub struct Locked {
+    target: Target,
+}
+
+/// A process whose GPU memory is in host memory, and whose devices are free.
+///
+/// **Dropping it does nothing**: the process stays suspended, until somebody takes it up with
+/// [`Process::take_up`] and restores it. That is so that a controller may end in between.
+#[must_use = "the process stays suspended until somebody restores it"]
+pub struct Checkpointed {
+    target: Target,
+}
+
+impl Process {
+    /// A process by its id, such as that of another worker, or this very process's own. Loads the driver,
+    /// as [`Driver::load`] finds it, and calls nothing: `cuInit` is not needed for any of this.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Ended`] where there is no such process; [`CheckpointError::Load`] where there is
+    /// no driver, or one older than CUDA 12.8.
+    pub fn open(pid: u32) -> Result<Self, CheckpointError> {
+        Ok(Self { target: Target::new(Calls::load()?, pid)? })
+    }
+
+    /// As [`open`](Self::open), through a driver that is loaded already.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(driver: Driver, pid: u32) -> Result<Self, CheckpointError> {
+        Ok(Self { target: Target::new(Calls::of_driver(driver)?, pid)? })
+    }
+
+    /// As [`open`](Self::open), with a named driver library, which is not initialised.
+    ///
+    /// # Safety
+    /// As [`Driver::load_from`].
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub unsafe fn open_from(path: impl AsRef<Path>, pid: u32) -> Result<Self, CheckpointError> {
+        // SAFETY: the caller's promise.
+        let calls = unsafe { Calls::load_from(path.as_ref()) }?;
+        Ok(Self { target: Target::new(calls, pid)? })
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.target.pid()
+    }
+
+    /// Where the process stands. Calls `cuCheckpointProcessGetState`.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Call`]: `CUDA_ERROR_NOT_INITIALIZED` for a process without CUDA,
+    /// `CUDA_ERROR_OPERATING_SYSTEM` for one that this process may not touch;
+    /// [`CheckpointError::Ended`], [`CheckpointError::ForkedController`].
+    #[doc(alias = "cuCheckpointProcessGetState")]
+    pub fn state(&self) -> Result<State, CheckpointError> {
+        self.target.state()
+    }
+
+    /// Takes the process up where it stands: a controller may have died, and left it locked or
+    /// checkpointed. Calls `cuCheckpointProcessGetState`.
+    pub fn take_up(self) -> Found {
+        Found::of(self.target)
+    }
+
+    /// Makes the process's CUDA calls wait, once those under way are done. Calls
+    /// `cuCheckpointProcessLock`; the limit is rounded up to whole milliseconds, 1 at least.
+    ///
+    /// Where processes share work (NCCL), lock all of them before any is checkpointed: while one is
+    /// locked, a call of another that waits for it hangs.
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_NOT_READY` where the process was busy for that long, and `CUDA_ERROR_ILLEGAL_STATE`
+    /// where it was not running; with what the process is then.
+    #[doc(alias = "cuCheckpointProcessLock")]
+    pub fn lock(self, limit: Duration) -> Result<Locked, StepError> {
+        let milliseconds = limit.as_nanos().div_ceil(1_000_000).clamp(1, u128::from(u32::MAX));
+        self.lock_for(milliseconds as u32)
+    }
+
+    /// As [`lock`](Self::lock), however long it takes.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock), without the limit.
+    pub fn lock_without_limit(self) -> Result<Locked, StepError> {
+        self.lock_for(0)
+    }
+
+    fn lock_for(self, milliseconds: u32) -> Result<Locked, StepError> {
+        step(self.target, LOCK, |target| target.calls.lock(target.raw_pid(), milliseconds))
+            .map(|target| Locked { target })
+    }
+
+    pub(super) fn of(target: Target) -> Self {
+        Self { target }
+    }
+}
+
+impl Locked {
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.target.pid()
+    }
+
+    /// Moves what the process has in GPU memory to host memory, and frees its devices. Calls
+    /// `cuCheckpointProcessCheckpoint`, which takes its time: 0.3 to 0.4 s for an empty context, 12 s for
+    /// 20 GiB (H100, driver 580).
+    ///
+    /// # Errors
+    /// `CUDA_ERROR_NOT_SUPPORTED` for what cannot be checkpointed; with what the process is then: it stays
+    /// locked, and goes on when it is unlocked.
+    #[doc(alias = "cuCheckpointProcessCheckpoint")]
+    pub fn checkpoint(self) -> Result<Checkpointed, StepError> {
+        step(self.into_target(), CHECKPOINT, |target| target.calls.checkpoint(target.raw_pid()))
+            .map(|target| Checkpointed { target })
+    }
+
+    /// Lets the process go on. Calls `cuCheckpointProcessUnlock`.
+    ///
+    /// # Errors
+    /// Any failure, with what the process is then.
+    #[doc(alias = "cuCheckpointProcessUnlock")]
+    pub fn unlock(self) -> Result<Process, StepError> {
+        step(self.into_target(), UNLOCK, |target| target.calls.unlock(target.raw_pid()))
+            .map(|target| Process { target })
+    }
+
+    pub(super) fn of(target: Target) -> Self {
+        Self { target }
+    }
+
+    fn into_target(self) -> Target {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the handle is not dropped, nor used again, so that the target has one owner.
+        unsafe { std::ptr::read(&this.target) }
+    }
+}
+
+/// Unlocks the process: whoever gives up on a checkpoint leaves it as it was. In a forked child of the
+/// controller, and for a process that has ended, it does nothing.
+impl Drop for Locked {
+    fn drop(&mut self) {
+        if self.target.check().is_ok() {
+            // There is nobody to report to, and nothing else to be done about it.
+            let _ = self.target.calls.unlock(self.target.raw_pid());
+        }
+    }
+}
+
+impl Checkpointed {
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.target.pid()
+    }
+
+    /// Moves the process's memory back to its devices. Calls `cuCheckpointProcessRestore`; the process is
+    /// locked then.
+    ///
+    /// A restore that runs out of memory destroys the process (driver 580: the answer is
+    /// `CUDA_ERROR_OUT_OF_MEMORY`, the state stays checkpointed, and every later restore answers
+    /// `CUDA_ERROR_OPERATING_SYSTEM`). So [`Room`] is looked at first.
+    ///
+    /// The driver documents that persistence mode must be on, or `cuInit` have been called by somebody
+    /// since the machine's start.
+    ///
+    /// # Errors
+    /// [`CheckpointError::NoRoom`] without a driver call; `CUDA_ERROR_INVALID_VALUE` for a map that names
+    /// a GPU which does not fit; with what the process is then.
+    #[doc(alias = "cuCheckpointProcessRestore")]
+    pub fn restore(self, map: &GpuMap, room: &Room) -> Result<Locked, StepError> {
+        if let Err(error) = room.check() {
+            return Err(StepError::new(error, Found::Checkpointed(self)));
+        }
+        step(self.target, RESTORE, |target| target.calls.restore(target.raw_pid(), map))
+            .map(|target| Locked { target })
+    }
+
+    pub(super) fn of(target: Target) -> Self {
+        Self { target }
+    }
+}
+
+/// Makes one call for a process; after a failure, what the process is then.
+fn step(
+    target: Target,
+    call: &'static str,
+    make: impl FnOnce(&Target) -> crate::sys::CUresult,
+) -> Result<Target, StepError> {
+    let answer = target.check().and_then(|()| target.answer(call, make(&target)));
+    match answer {
+        Ok(()) => Ok(target),
+        Err(error) => Err(StepError::new(error, Found::of(target))),
+    }
+}
+
+macro_rules! debug_by_pid {
+    ($($name:ident)*) => {
+        $(
+            impl fmt::Debug for $name {
+                fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    formatter.debug_tuple(stringify!($name)).field(&self.target.pid()).finish()
+                }
+            }
+        )*
+    };
+}
+
+debug_by_pid! { Process Locked Checkpointed }

@@ -1,0 +1,86 @@
+//! The states of a process, as the driver tells them.
+
+use std::fmt;
+
+use crate::sys::CUprocessState;
+
+/// Where a process stands. The driver's numbers may grow: an unknown one keeps its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// It runs (0).
+    Running,
+    /// Its CUDA calls wait (1).
+    Locked,
+    /// Its GPU memory is in host memory, and its devices are free (2).
+    Checkpointed,
+    /// A step failed, and the driver can do no more for it (3).
+    Failed,
+    /// It is being checkpointed at this moment (4, driver of CUDA 13.4).
+    Checkpointing,
+    /// It is being restored at this moment (5, driver of CUDA 13.4).
+    Restoring,
+    /// A number that this crate does not know.
+    Unknown(u32),
+}
+
+impl State {
+    /// The state in `snake_case`, for logs and JSON.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Locked => "locked",
+            Self::Checkpointed => "checkpointed",
+            Self::Failed => "failed",
+            Self::Checkpointing => "checkpointing",
+            Self::Restoring => "restoring",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+impl From<CUprocessState> for State {
+    fn from(state: CUprocessState) -> Self {
+        match state.0 {
+            0 => Self::Running,
+            1 => Self::Locked,
+            2 => Self::Checkpointed,
+            3 => Self::Failed,
+            4 => Self::Checkpointing,
+            5 => Self::Restoring,
+            number => Self::Unknown(number),
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(number) => write!(formatter, "unknown ({number})"),
+            state => formatter.write_str(state.kind()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::State;
+    use crate::sys::CUprocessState;
+
+    #[test]
+    fn states_are_the_headers_and_others_keep_their_number() {
+        for (state, number) in [
+            (State::Running, CUprocessState::CU_PROCESS_STATE_RUNNING),
+            (State::Locked, CUprocessState::CU_PROCESS_STATE_LOCKED),
+            (State::Checkpointed, CUprocessState::CU_PROCESS_STATE_CHECKPOINTED),
+            (State::Failed, CUprocessState::CU_PROCESS_STATE_FAILED),
+        ] {
+            assert_eq!(State::from(number), state);
+            assert_eq!(state.to_string(), state.kind());
+        }
+        assert_eq!(State::from(CUprocessState(4)), State::Checkpointing);
+        assert_eq!(State::from(CUprocessState(5)), State::Restoring);
+        assert_eq!(State::from(CUprocessState(77)).to_string(), "unknown (77)");
+    }
+}

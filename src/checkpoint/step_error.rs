@@ -1,0 +1,122 @@
+//! A step that failed, and what the process is then.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use crate::checkpoint::error::CheckpointError;
+use crate::checkpoint::process::{Checkpointed, Locked, Process};
+use crate::checkpoint::state::State;
+use crate::checkpoint::target::Target;
+
+/// A process as it was found, by asking the driver.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Found {
+    /// It runs.
+    Running(Process),
+    /// It is locked; dropping the handle unlocks it.
+    Locked(Locked),
+    /// It is checkpointed.
+    Checkpointed(Checkpointed),
+    /// It is in a state in which no step can be taken: failed, on its way to another, or one that this
+    /// crate does not know.
+    Other(Process, State),
+    /// The driver does not say where it stands.
+    Unknown(Process, CheckpointError),
+}
+
+impl Found {
+    pub(super) fn of(target: Target) -> Self {
+        match target.state() {
+            Ok(State::Running) => Self::Running(Process::of(target)),
+            Ok(State::Locked) => Self::Locked(Locked::of(target)),
+            Ok(State::Checkpointed) => Self::Checkpointed(Checkpointed::of(target)),
+            Ok(state) => Self::Other(Process::of(target), state),
+            Err(error) => Self::Unknown(Process::of(target), error),
+        }
+    }
+
+    /// The state, where the driver told it.
+    #[must_use]
+    pub fn state(&self) -> Option<State> {
+        match self {
+            Self::Running(_) => Some(State::Running),
+            Self::Locked(_) => Some(State::Locked),
+            Self::Checkpointed(_) => Some(State::Checkpointed),
+            Self::Other(_, state) => Some(*state),
+            Self::Unknown(..) => None,
+        }
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        match self {
+            Self::Running(process) | Self::Other(process, _) | Self::Unknown(process, _) => {
+                process.pid()
+            }
+            Self::Locked(process) => process.pid(),
+            Self::Checkpointed(process) => process.pid(),
+        }
+    }
+}
+
+/// Why a step failed, and what the process is then. Dropping it drops what it holds: a process that is
+/// still locked is unlocked.
+pub struct StepError {
+    error: CheckpointError,
+    found: Box<Found>,
+}
+
+impl StepError {
+    #[cold]
+    pub(super) fn new(error: CheckpointError, found: Found) -> Self {
+        Self { error, found: Box::new(found) }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn error(&self) -> &CheckpointError {
+        &self.error
+    }
+
+    /// What the process is now.
+    #[must_use]
+    pub fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// What went wrong, and the process as it is now.
+    #[must_use = "dropping a locked process unlocks it"]
+    pub fn into_parts(self) -> (CheckpointError, Found) {
+        (self.error, *self.found)
+    }
+}
+
+impl fmt::Display for StepError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.found.state() {
+            Some(state) => write!(formatter, "process {} is {state} now", self.found.pid()),
+            None => write!(formatter, "the state of process {} is not known", self.found.pid()),
+        }
+    }
+}
+
+impl fmt::Debug for StepError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}; {self}", self.error)
+    }
+}
+
+impl StdError for StepError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// Drops the process: one that is still locked is unlocked.
+impl From<StepError> for CheckpointError {
+    fn from(error: StepError) -> Self {
+        error.error
+    }
+}

@@ -1,0 +1,105 @@
+//! The process that is suspended and resumed: its id, and whether it still is that process.
+
+use std::ffi::c_int;
+use std::fs;
+
+use crate::checkpoint::calls::{Calls, GET_STATE};
+use crate::checkpoint::error::CheckpointError;
+use crate::checkpoint::state::State;
+use crate::driver::process::Process as Maker;
+use crate::sys::CUresult;
+
+pub(super) struct Target {
+    pub(super) calls: Calls,
+    pid: u32,
+    /// When it started, in the kernel's ticks: an id may be another process's by now.
+    started: Option<u64>,
+    /// The process that made the handle. In a child of it, the handle stands for nothing.
+    maker: Maker,
+}
+
+impl Target {
+    /// # Errors
+    /// [`CheckpointError::Ended`] where there is no such process.
+    pub(super) fn new(calls: Calls, pid: u32) -> Result<Self, CheckpointError> {
+        let started = start_of(pid);
+        if started.is_none() && !exists(pid) {
+            return Err(CheckpointError::Ended { pid });
+        }
+        Ok(Self { calls, pid, started, maker: Maker::current() })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The id as the driver takes it.
+    pub(super) fn raw_pid(&self) -> c_int {
+        self.pid as c_int
+    }
+
+    /// Whether the handle still stands for the process for which it was made.
+    pub(super) fn check(&self) -> Result<(), CheckpointError> {
+        let pid = self.pid;
+        if !self.maker.is_this_one() {
+            return Err(CheckpointError::ForkedController { pid });
+        }
+        match start_of(pid) {
+            now if now == self.started && (now.is_some() || exists(pid)) => Ok(()),
+            _ => Err(CheckpointError::Ended { pid }),
+        }
+    }
+
+    /// The result of a call as an error, or nothing.
+    pub(super) fn answer(&self, call: &'static str, code: CUresult) -> Result<(), CheckpointError> {
+        match code.is_success() {
+            true => Ok(()),
+            false => Err(CheckpointError::Call { call, pid: self.pid, code }),
+        }
+    }
+
+    pub(super) fn state(&self) -> Result<State, CheckpointError> {
+        self.check()?;
+        let (code, state) = self.calls.get_state(self.raw_pid());
+        self.answer(GET_STATE, code)?;
+        Ok(state.into())
+    }
+}
+
+/// The time of a process's start; `None` where `/proc` does not tell, and for one that is dead and only
+/// waited for.
+fn start_of(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, in parentheses, may hold anything; the fields are counted from its end.
+    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
+    match fields.next()? {
+        "Z" | "X" => None,
+        _ => fields.nth(18)?.parse().ok(),
+    }
+}
+
+/// Whether there is such a process, where `/proc` does not show it.
+fn exists(pid: u32) -> bool {
+    let Ok(pid) = libc::pid_t::try_from(pid) else { return false };
+    // SAFETY: signal 0 asks and sends nothing.
+    let answer = unsafe { libc::kill(pid, 0) };
+    let refused = std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM);
+    let hidden = !std::path::Path::new(&format!("/proc/{pid}")).exists();
+    hidden && pid > 0 && (answer == 0 || refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_are_told_apart_from_their_successors() {
+        let own = std::process::id();
+        assert!(start_of(own).is_some());
+        let mut child = std::process::Command::new("true").spawn().expect("true runs");
+        let id = child.id();
+        assert!(child.wait().expect("it ends").success());
+        assert_eq!((start_of(id), exists(id)), (None, false));
+        assert!(!exists(0) && !exists(u32::MAX));
+    }
+}
