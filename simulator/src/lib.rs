@@ -30,6 +30,7 @@ compile_error!("the simulated driver is a Linux shared library");
 
 mod builder;
 mod call;
+mod client_command;
 mod control;
 mod elf;
 mod fault;
@@ -43,6 +44,7 @@ mod watching;
 
 pub use builder::Builder;
 pub use call::{Call, DeviceMemory, StackEntry, Taken};
+pub use client_command::ClientCommand;
 pub use fault::Fault;
 pub use knob::Knob;
 pub use library::{EntryPoint, entry_points, write_library};
