@@ -22,8 +22,10 @@
 //! Each instance has its own copy of the library, its own devices and its own state, so tests run in
 //! parallel. The copy stays mapped until the process ends; only its directory is removed on drop.
 //!
-//! What the vendor leaves undocumented is a [`Knob`] with today's best guess as its default. There
-//! are no modules and no kernels: those symbols are absent.
+//! What the vendor leaves undocumented is a [`Knob`] whose default is what was measured, or a guess
+//! where nothing was; each says which. There are no modules and no kernels: those symbols are absent.
+//!
+//! A client that loads the driver by its name, in a process of its own, is a [`ClientCommand`].
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("the simulated driver is a Linux shared library");
