@@ -34,20 +34,25 @@ pub fn entry_points() -> impl ExactSizeIterator<Item = EntryPoint> {
     TABLE.iter().map(|&(symbol, since)| EntryPoint { symbol, since })
 }
 
-/// Where a function stands among the [`entry_points`].
+/// Where a function stands among the [`entry_points`]; else what is wrong with its name.
+pub(crate) fn find(function: &str) -> Result<usize, String> {
+    let nearest = || {
+        let symbols = TABLE.iter().map(|&(symbol, _)| symbol);
+        symbols.min_by_key(|symbol| edits_between(symbol, function)).expect("functions")
+    };
+    TABLE.iter().position(|&(symbol, _)| symbol == function).ok_or_else(|| {
+        let nearest = nearest();
+        format!("the simulated driver has no function {function:?}; the nearest one is {nearest}")
+    })
+}
+
+/// The same.
 ///
 /// # Panics
 ///
-/// When there is none of this name, with the nearest one that there is.
+/// When there is no such function.
 pub(crate) fn index_of(function: &str) -> usize {
-    TABLE.iter().position(|&(symbol, _)| symbol == function).unwrap_or_else(|| {
-        let nearest = TABLE
-            .iter()
-            .map(|&(symbol, _)| symbol)
-            .min_by_key(|symbol| edits_between(symbol, function))
-            .expect("functions");
-        panic!("the simulated driver has no function {function:?}; the nearest one is {nearest}")
-    })
+    find(function).unwrap_or_else(|complaint| panic!("{complaint}"))
 }
 
 /// How many letters to insert, remove or replace to make one of the other.
@@ -77,6 +82,9 @@ pub fn write_library(
     driver_version: Option<u32>,
     without: &[&str],
 ) -> io::Result<PathBuf> {
+    for name in without {
+        find(name).map_err(invalid)?;
+    }
     let newer = entry_points()
         .filter(|entry| driver_version.is_some_and(|version| entry.since > version))
         .map(|entry| entry.symbol);
