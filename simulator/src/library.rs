@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::elf;
@@ -16,6 +17,15 @@ const FILE_NAME: &str = "libcuda.so.1";
 
 /// Stands before the driver version in the library, once.
 const VERSION_MARKER: &[u8; 40] = b"the version of this simulated libcuda: \0";
+
+/// Where the number behind it lies; looked for once.
+static BAKED_VERSION: LazyLock<usize> = LazyLock::new(|| {
+    LIBRARY
+        .windows(VERSION_MARKER.len())
+        .position(|window| window == VERSION_MARKER)
+        .expect("the marker, as the library was compiled with it")
+        + VERSION_MARKER.len()
+});
 
 static TABLE: &[(&str, u32)] = include!(concat!(env!("OUT_DIR"), "/entry_points.rs"));
 
@@ -103,11 +113,7 @@ pub fn write_library(
 fn bake_version(library: &mut [u8], version: u32) -> io::Result<()> {
     let version = i32::try_from(version)
         .map_err(|_| invalid(format!("no driver has a version as great as {version}")))?;
-    let marker = library
-        .windows(VERSION_MARKER.len())
-        .position(|window| window == VERSION_MARKER)
-        .expect("the marker, as the library was compiled with it");
-    let number = marker + VERSION_MARKER.len();
+    let number = *BAKED_VERSION;
     library[number..number + size_of::<i32>()].copy_from_slice(&version.to_ne_bytes());
     Ok(())
 }

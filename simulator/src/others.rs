@@ -94,7 +94,7 @@ impl Simulator {
     /// When there is no such device.
     #[must_use]
     pub fn owners(&self, device: u32) -> Vec<(String, u32)> {
-        self.references(device); // panics where there is no such device
+        let _ = self.references(device); // panics where there is no such device
         let mut raw = [RawOwner::default(); 32];
         // SAFETY: the pointer is to as many entries of the C layout as the count says.
         let count = unsafe { (self.controls.owners)(ordinal(device), raw.as_mut_ptr(), 32) };
