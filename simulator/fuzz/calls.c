@@ -291,8 +291,56 @@ static void call_the_driver(struct input *input)
             remember(memory_of(function->parameters[index]), rooms[index].number);
 }
 
+/* In the middle of a call, outside the driver's lock. */
+static void come_between(void *unused)
+{
+    (void)unused;
+    (void)simulated_cuda_foreign_retain(0, 1);
+}
+
+static void come_never(void *unused)
+{
+    (void)unused;
+}
+
+/* What others in the process do. */
+static void let_others_act(struct input *input)
+{
+    char room[ROOM];
+    uint32_t owner = (uint32_t)take(input, 1);
+
+    switch (take(input, 1) % 8) {
+    case 0:
+        (void)simulated_cuda_add_green_context(number(input));
+        break;
+    case 1:
+        (void)simulated_cuda_remove_green_context(number(input));
+        break;
+    case 2:
+        (void)simulated_cuda_foreign_retain_as(owner % 40, number(input), (uint32_t)take(input, 1));
+        break;
+    case 3:
+        (void)simulated_cuda_foreign_release_as(owner % 40, number(input));
+        break;
+    case 4:
+        (void)simulated_cuda_act_as(owner % 40);
+        break;
+    case 5:
+        (void)simulated_cuda_owner_by_name(text(input, room));
+        break;
+    case 6:
+        (void)simulated_cuda_add_hook(simulated_cuda_function_name(owner), take(input, 1) % 4,
+                                      (uint32_t)take(input, 1) % 2, come_between, come_never, NULL);
+        break;
+    default:
+        simulated_cuda_clear_hooks();
+    }
+}
+
 static void look_behind(struct input *input)
 {
+    struct simulated_cuda_owner owners[4];
+    struct simulated_cuda_taken taken[4];
     struct simulated_cuda_stack_entry stack[4];
     struct simulated_cuda_call calls[4];
     struct simulated_cuda_device device;
@@ -306,6 +354,19 @@ static void look_behind(struct input *input)
     (void)simulated_cuda_function_name((uint32_t)take(input, 1));
     (void)simulated_cuda_count((uint32_t)take(input, 1));
     (void)simulated_cuda_is_initialized();
+    (void)simulated_cuda_device_handle(number(input));
+    (void)simulated_cuda_waiting_hooks();
+    (void)simulated_cuda_owner_name((uint32_t)take(input, 1));
+    require(simulated_cuda_taken(taken, 4) <= 16384, "no more than there is room for");
+    for (int ordinal = 0; simulated_cuda_device(ordinal, &device); ordinal++) {
+        uint32_t count = simulated_cuda_owners(ordinal, owners, 4);
+        uint32_t references = 0;
+
+        for (uint32_t index = 0; index < count && index < 4; index++)
+            references += owners[index].references;
+        require(count > 4 ? references < device.references : references == device.references,
+                "every reference has an owner");
+    }
 }
 
 /* Any knob but those that take time, and no more memory than a call may fill in passing. */
@@ -383,7 +444,10 @@ static void steer(struct input *input)
         turn_a_knob(input);
         break;
     default:
-        look_behind(input);
+        if (take(input, 1) % 2)
+            let_others_act(input);
+        else
+            look_behind(input);
     }
 }
 
@@ -400,6 +464,8 @@ static void begin_anew(void)
     uint32_t depth;
 
     simulated_cuda_clear_faults();
+    simulated_cuda_clear_hooks();
+    simulated_cuda_act_as(0);
     simulated_cuda_record_calls(0);
     simulated_cuda_clear_calls();
     driver.state = IS_INITIALIZED;

@@ -1,10 +1,11 @@
 //! What a simulated driver is like before anybody calls it.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::client_command::{ClientCommand, Settings};
 use crate::control::Controls;
 use crate::knob::Knob;
 use crate::library;
@@ -115,12 +116,51 @@ impl Builder {
         Ok(Simulator::new(directory, path, controls))
     }
 
+    /// A command that runs on a copy of its own, in its own folder, and logs its calls there. It gets
+    /// the settings made here, and [more](ClientCommand); `CUDA_VISIBLE_DEVICES` is removed from its
+    /// environment, unless [`visible_devices`](Self::visible_devices) gave a value.
+    ///
+    /// # Panics
+    ///
+    /// When [`try_command`](Self::try_command) fails.
+    #[must_use]
+    pub fn command(self, program: impl AsRef<OsStr>) -> ClientCommand {
+        self.try_command(program)
+            .unwrap_or_else(|error| panic!("no command on a simulated driver: {error}"))
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    ///
+    /// When the temporary directory or the copy cannot be written, and when a setting is out of range
+    /// or names a function that there is none of.
+    pub fn try_command(self, program: impl AsRef<OsStr>) -> io::Result<ClientCommand> {
+        const MOST_DEVICES: u32 = 4096;
+        require((self.devices <= MOST_DEVICES).into(), TOO_MANY_DEVICES)?;
+        let knobs: Vec<_> =
+            self.knobs.iter().map(|(knob, value)| format!("{}={value}", knob.name())).collect();
+        let settings = Settings {
+            devices: self.devices,
+            driver_version: self.driver_version,
+            without: self.without.iter().map(String::as_str).collect(),
+            stub: self.stub,
+            visible_devices: match &self.visible_devices {
+                Visible::Listed(list) => Some(list),
+                Visible::AsTheProcessSays | Visible::All => None,
+            },
+            knobs: knobs.join(","),
+            device_files: self.device_files.as_deref(),
+        };
+        ClientCommand::new(program.as_ref(), &settings)
+    }
+
     fn configure(&self, controls: &Controls) -> io::Result<()> {
         let version = i32::try_from(self.driver_version)
             .map_err(|_| invalid("the driver version is out of range"))?;
         // SAFETY: takes plain numbers.
         let accepted = unsafe { (controls.configure)(self.devices, version, self.stub.into()) };
-        require(accepted, "more devices than the simulated driver can have")?;
+        require(accepted, TOO_MANY_DEVICES)?;
         self.configure_visible_devices(controls)?;
         for &(knob, value) in &self.knobs {
             let name = CString::new(knob.name())?;
@@ -142,6 +182,8 @@ impl Builder {
         require(unsafe { (controls.set_visible_devices)(pointer) }, "out of memory")
     }
 }
+
+const TOO_MANY_DEVICES: &str = "more devices than the simulated driver can have";
 
 fn configure_device_files(controls: &Controls, directory: &Path) -> io::Result<()> {
     let directory = CString::new(directory.as_os_str().as_bytes())?;

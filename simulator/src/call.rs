@@ -1,5 +1,7 @@
 //! What the simulated driver tells about itself.
 
+use crate::library;
+
 /// One call that a client made, as the driver logged it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -14,6 +16,28 @@ pub struct Call {
     pub pid: i32,
     /// The thread that called.
     pub tid: i32,
+}
+
+pub(crate) const UNKNOWN_FUNCTION: &str = "a function unknown to this version";
+
+impl Call {
+    /// A line of the log in a file.
+    pub(crate) fn from_json(line: &str) -> Option<Self> {
+        let field = |name: &str| {
+            let (_, rest) = line.split_once(&format!("\"{name}\":"))?;
+            rest.split([',', '}']).next()
+        };
+        let function = field("function")?.trim_matches('"');
+        Some(Self {
+            function: library::entry_points()
+                .find(|entry| entry.symbol == function)
+                .map_or(UNKNOWN_FUNCTION, |entry| entry.symbol),
+            device: field("device")?.parse().ok(),
+            code: field("code")?.parse().ok()?,
+            pid: field("pid")?.parse().ok()?,
+            tid: field("tid")?.parse().ok()?,
+        })
+    }
 }
 
 /// One entry of a thread's stack of current contexts.

@@ -1,5 +1,7 @@
 //! Faults to inject.
 
+use crate::library;
+
 /// One fault: which call it hits, and what that call answers.
 ///
 /// The default is to hit once, on any device, and to refuse with 999 (`CUDA_ERROR_UNKNOWN`).
@@ -31,6 +33,24 @@ impl Fault {
     /// The `n`-th call of one exported function, counted the same way.
     pub fn of(function: &str, n: u64) -> Self {
         Self { function: Some(function.to_owned()), ..Self::at_call(n) }
+    }
+
+    /// Panics for a fault that cannot be.
+    pub(crate) fn check(&self) {
+        if let Some(function) = &self.function {
+            library::index_of(function);
+        }
+        assert!(self.nth != 0, "calls are counted from 1, so none is number 0");
+    }
+
+    /// As `SIMULATED_CUDA_FAULT` says it.
+    pub(crate) fn as_setting(&self) -> String {
+        let Self { function, nth, device, code, .. } = self;
+        let function = function.as_deref().unwrap_or("any");
+        let effect = if self.done_then_reported { "done" } else { "refused" };
+        let persistence = if self.from_then_on { "from_then_on" } else { "once" };
+        let device = device.map_or_else(String::new, |device| format!(":{device}"));
+        format!("{function}:{nth}:{code}:{effect}:{persistence}{device}")
     }
 
     /// Only calls that are about this device match, and only they are counted.

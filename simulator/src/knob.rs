@@ -2,8 +2,9 @@
 
 macro_rules! knobs {
     ($($(#[$documentation:meta])* $variant:ident = $name:literal,)*) => {
-        /// What no document settles, as a setting. The defaults are today's best guess; each knob
-        /// names the experiment that would settle it on hardware, as the README's table does.
+        /// What no document settles, or what differs between drivers, as a setting. The defaults are
+        /// what driver 580 did where that was measured, and a guess where not; each knob says which,
+        /// and names its experiment, as the README's table does.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Knob {

@@ -5,7 +5,7 @@
 //! documented or was measured: reference-counted primary contexts, a stack of current contexts for
 //! each thread, both generations of every function, the refusals before `cuInit`, after a fork and
 //! at exit. The [`Simulator`] steers it from behind: references held by others, faults in any call,
-//! delays, a log of the calls.
+//! closures in the middle of one, delays, a log of the calls; and it tells whose each reference is.
 //!
 //! ```
 //! use simulated_libcuda::{Fault, Simulator};
@@ -22,14 +22,17 @@
 //! Each instance has its own copy of the library, its own devices and its own state, so tests run in
 //! parallel. The copy stays mapped until the process ends; only its directory is removed on drop.
 //!
-//! What the vendor leaves undocumented is a [`Knob`] with today's best guess as its default. There
-//! are no modules and no kernels: those symbols are absent.
+//! What the vendor leaves undocumented is a [`Knob`] whose default is what was measured, or a guess
+//! where nothing was; each says which. There are no modules and no kernels: those symbols are absent.
+//!
+//! A client that loads the driver by its name, in a process of its own, is a [`ClientCommand`].
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("the simulated driver is a Linux shared library");
 
 mod builder;
 mod call;
+mod client_command;
 mod control;
 mod elf;
 mod fault;
@@ -43,6 +46,7 @@ mod watching;
 
 pub use builder::Builder;
 pub use call::{Call, DeviceMemory, StackEntry, Taken};
+pub use client_command::ClientCommand;
 pub use fault::Fault;
 pub use knob::Knob;
 pub use library::{EntryPoint, entry_points, write_library};

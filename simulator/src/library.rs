@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::elf;
@@ -16,6 +17,15 @@ const FILE_NAME: &str = "libcuda.so.1";
 
 /// Stands before the driver version in the library, once.
 const VERSION_MARKER: &[u8; 40] = b"the version of this simulated libcuda: \0";
+
+/// Where the number behind it lies; looked for once.
+static BAKED_VERSION: LazyLock<usize> = LazyLock::new(|| {
+    LIBRARY
+        .windows(VERSION_MARKER.len())
+        .position(|window| window == VERSION_MARKER)
+        .expect("the marker, as the library was compiled with it")
+        + VERSION_MARKER.len()
+});
 
 static TABLE: &[(&str, u32)] = include!(concat!(env!("OUT_DIR"), "/entry_points.rs"));
 
@@ -34,20 +44,25 @@ pub fn entry_points() -> impl ExactSizeIterator<Item = EntryPoint> {
     TABLE.iter().map(|&(symbol, since)| EntryPoint { symbol, since })
 }
 
-/// Where a function stands among the [`entry_points`].
+/// Where a function stands among the [`entry_points`]; else what is wrong with its name.
+pub(crate) fn find(function: &str) -> Result<usize, String> {
+    let nearest = || {
+        let symbols = TABLE.iter().map(|&(symbol, _)| symbol);
+        symbols.min_by_key(|symbol| edits_between(symbol, function)).expect("functions")
+    };
+    TABLE.iter().position(|&(symbol, _)| symbol == function).ok_or_else(|| {
+        let nearest = nearest();
+        format!("the simulated driver has no function {function:?}; the nearest one is {nearest}")
+    })
+}
+
+/// The same.
 ///
 /// # Panics
 ///
-/// When there is none of this name, with the nearest one that there is.
+/// When there is no such function.
 pub(crate) fn index_of(function: &str) -> usize {
-    TABLE.iter().position(|&(symbol, _)| symbol == function).unwrap_or_else(|| {
-        let nearest = TABLE
-            .iter()
-            .map(|&(symbol, _)| symbol)
-            .min_by_key(|symbol| edits_between(symbol, function))
-            .expect("functions");
-        panic!("the simulated driver has no function {function:?}; the nearest one is {nearest}")
-    })
+    find(function).unwrap_or_else(|complaint| panic!("{complaint}"))
 }
 
 /// How many letters to insert, remove or replace to make one of the other.
@@ -77,6 +92,9 @@ pub fn write_library(
     driver_version: Option<u32>,
     without: &[&str],
 ) -> io::Result<PathBuf> {
+    for name in without {
+        find(name).map_err(invalid)?;
+    }
     let newer = entry_points()
         .filter(|entry| driver_version.is_some_and(|version| entry.since > version))
         .map(|entry| entry.symbol);
@@ -95,11 +113,7 @@ pub fn write_library(
 fn bake_version(library: &mut [u8], version: u32) -> io::Result<()> {
     let version = i32::try_from(version)
         .map_err(|_| invalid(format!("no driver has a version as great as {version}")))?;
-    let marker = library
-        .windows(VERSION_MARKER.len())
-        .position(|window| window == VERSION_MARKER)
-        .expect("the marker, as the library was compiled with it");
-    let number = marker + VERSION_MARKER.len();
+    let number = *BAKED_VERSION;
     library[number..number + size_of::<i32>()].copy_from_slice(&version.to_ne_bytes());
     Ok(())
 }

@@ -88,8 +88,13 @@ impl Simulator {
     /// [`acting_as`](Self::acting_as) or [`foreign_retain_as`](Self::foreign_retain_as), or one of
     /// `"client"`, `"other library"`, `"CUDA runtime"` and `"green context"`. The driver itself knows
     /// none of this: to it all references are one count.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such device.
     #[must_use]
     pub fn owners(&self, device: u32) -> Vec<(String, u32)> {
+        let _ = self.references(device); // panics where there is no such device
         let mut raw = [RawOwner::default(); 32];
         // SAFETY: the pointer is to as many entries of the C layout as the count says.
         let count = unsafe { (self.controls.owners)(ordinal(device), raw.as_mut_ptr(), 32) };

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::call::Call;
+use crate::call::{Call, UNKNOWN_FUNCTION};
 use crate::control::{Counters, RawCall};
 use crate::fault::Fault;
 use crate::library;
@@ -18,10 +18,7 @@ impl Simulator {
     ///
     /// When the fault names a function that the simulated driver does not export, or call number 0.
     pub fn inject(&self, fault: Fault) {
-        if let Some(function) = &fault.function {
-            library::index_of(function);
-        }
-        assert!(fault.nth != 0, "calls are counted from 1, so none is number 0");
+        fault.check();
         let function =
             fault.function.as_deref().map(|name| CString::new(name).expect("no zero byte"));
         // SAFETY: null or a C string that outlives the call; plain numbers.
@@ -135,7 +132,7 @@ fn call(raw: &RawCall) -> Call {
     Call {
         function: library::entry_points()
             .nth(raw.function as usize)
-            .map_or("a function unknown to this version", |entry| entry.symbol),
+            .map_or(UNKNOWN_FUNCTION, |entry| entry.symbol),
         device: u32::try_from(raw.device).ok(),
         code: raw.code,
         pid: raw.pid,

@@ -167,16 +167,16 @@ fn with_the_knob_one_release_too_many_after_a_refused_init_is_answered() {
 fn in_bare_clone(child: impl FnOnce() -> u32) -> u32 {
     // SAFETY: clone with no flags but the signal is fork without the C library's handlers; the
     // child calls the driver, by functions that were found before, and leaves through _exit.
-    let status = unsafe {
-        let process = libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0);
-        assert_ne!(process, -1);
-        if process == 0 {
-            libc::_exit(child() as i32);
-        }
-        let mut status = 0;
-        libc::waitpid(process as i32, &raw mut status, 0);
-        status
-    };
+    let process = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+    assert_ne!(process, -1);
+    if process == 0 {
+        let answer = child() as i32;
+        // SAFETY: runs nothing of the parent's.
+        unsafe { libc::_exit(answer) }
+    }
+    let mut status = 0;
+    // SAFETY: our own child, and a place for its status.
+    unsafe { libc::waitpid(process as i32, &raw mut status, 0) };
     assert!(libc::WIFEXITED(status));
     libc::WEXITSTATUS(status) as u32
 }

@@ -140,6 +140,13 @@ fn many_turns_between_many_owners_lose_no_reference() {
 }
 
 #[test]
+#[should_panic(expected = "no device 1")]
+fn a_device_that_is_not_there_has_no_owners() {
+    let (simulator, _library) = started(1);
+    let _ = simulator.owners(1);
+}
+
+#[test]
 #[should_panic(expected = "32 are the most")]
 fn there_are_32_owners_at_most() {
     let simulator = Simulator::start(1);

@@ -1,0 +1,170 @@
+//! Commands that run on a simulated driver of their own.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::call::Call;
+use crate::fault::Fault;
+use crate::library;
+use crate::private_directory::PrivateDirectory;
+
+/// A [`Command`] whose process finds a copy of the simulated driver of its own, by the name
+/// `libcuda.so.1`. Made by [`Builder::command`](crate::Builder::command).
+///
+/// In a process that has a [`Simulator`](crate::Simulator), whoever loads the driver by name gets the
+/// first copy there is. A client that loads by name, such as Python, is therefore best tested as a
+/// process.
+///
+/// ```
+/// use simulated_libcuda::{Fault, Simulator};
+///
+/// let mut client = Simulator::builder().devices(4).command("python3");
+/// client.foreign_retain(2, 1); // another library left a context on device 2
+/// client.inject(Fault::of("cuDevicePrimaryCtxRetain", 1).code(2));
+/// client.args(["-c", "import ctypes; print(ctypes.CDLL('libcuda.so.1').cuInit(0))"]);
+/// # let output = match client.output() {
+/// #     Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()), // no Python
+/// #     output => output?,
+/// # };
+/// # /*
+/// let output = client.output()?;
+/// # */
+///
+/// assert_eq!(output.stdout, b"0\n");
+/// let calls = client.calls()?;
+/// assert_eq!((calls[0].function, calls[0].code), ("cuInit", 0));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// It dereferences to the [`Command`], for arguments, streams, variables and starting it. Its folder
+/// goes with it, so keep it until the process has loaded the driver, and until the calls are read.
+/// `env_clear` takes the settings away, too.
+pub struct ClientCommand {
+    command: Command,
+    path: PathBuf,
+    foreign: Vec<String>,
+    faults: Vec<String>,
+    directory: PrivateDirectory,
+}
+
+/// What a [`Builder`](crate::Builder) has for every process.
+pub(crate) struct Settings<'builder> {
+    pub devices: u32,
+    pub driver_version: u32,
+    pub without: Vec<&'builder str>,
+    pub stub: bool,
+    pub visible_devices: Option<&'builder str>,
+    pub knobs: String,
+    pub device_files: Option<&'builder Path>,
+}
+
+impl ClientCommand {
+    pub(crate) fn new(program: &OsStr, settings: &Settings<'_>) -> io::Result<Self> {
+        let directory = PrivateDirectory::create()?;
+        let path = library::write_library(
+            directory.path(),
+            Some(settings.driver_version),
+            &settings.without,
+        )?;
+        let mut command = Command::new(program);
+        for (name, _) in env::vars_os() {
+            if name.as_bytes().starts_with(b"SIMULATED_CUDA_") {
+                command.env_remove(name);
+            }
+        }
+        command.env("LD_LIBRARY_PATH", search_path(directory.path())?);
+        command.env("SIMULATED_CUDA_DEVICES", settings.devices.to_string());
+        command.env("SIMULATED_CUDA_STUB", if settings.stub { "1" } else { "0" });
+        command.env("SIMULATED_CUDA_LOG", log_file(&directory));
+        if !settings.knobs.is_empty() {
+            command.env("SIMULATED_CUDA_KNOBS", &settings.knobs);
+        }
+        if let Some(files) = settings.device_files {
+            command.env("SIMULATED_CUDA_DEVICE_FILES", files);
+        }
+        match settings.visible_devices {
+            Some(list) => command.env("CUDA_VISIBLE_DEVICES", list),
+            None => command.env_remove("CUDA_VISIBLE_DEVICES"),
+        };
+        Ok(Self { command, path, foreign: Vec::new(), faults: Vec::new(), directory })
+    }
+
+    /// From `cuInit` on, another library in the process holds this many references to a device's
+    /// primary context.
+    pub fn foreign_retain(&mut self, device: u32, references: u32) -> &mut Self {
+        self.foreign.push(format!("{device}:{references}"));
+        self.command.env("SIMULATED_CUDA_FOREIGN", self.foreign.join(","));
+        self
+    }
+
+    /// Arms a fault in the process's calls, beside those already armed.
+    ///
+    /// # Panics
+    ///
+    /// When the fault names a function that the simulated driver does not export, or call number 0.
+    pub fn inject(&mut self, fault: Fault) -> &mut Self {
+        fault.check();
+        self.faults.push(fault.as_setting());
+        self.command.env("SIMULATED_CUDA_FAULT", self.faults.join(","));
+        self
+    }
+
+    /// The process's own `libcuda.so.1`.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The calls that its processes have made so far, in the order in which they were answered:
+    /// whatever was started from this command, and their children.
+    ///
+    /// # Errors
+    ///
+    /// When there is a log and it cannot be read.
+    pub fn calls(&self) -> io::Result<Vec<Call>> {
+        match fs::read_to_string(log_file(&self.directory)) {
+            Ok(text) => Ok(text.lines().filter_map(Call::from_json).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Before whatever was there.
+fn search_path(directory: &Path) -> io::Result<OsString> {
+    let before = env::var_os("LD_LIBRARY_PATH").filter(|value| !value.is_empty());
+    let others = before.iter().flat_map(env::split_paths);
+    env::join_paths([directory.to_owned()].into_iter().chain(others))
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+}
+
+fn log_file(directory: &PrivateDirectory) -> PathBuf {
+    directory.path().join("calls.jsonl")
+}
+
+impl Deref for ClientCommand {
+    type Target = Command;
+
+    fn deref(&self) -> &Command {
+        &self.command
+    }
+}
+
+impl DerefMut for ClientCommand {
+    fn deref_mut(&mut self) -> &mut Command {
+        &mut self.command
+    }
+}
+
+impl fmt::Debug for ClientCommand {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("ClientCommand").field(&self.command).finish()
+    }
+}
