@@ -18,14 +18,17 @@ ARGUMENTS = {"cuGetErrorName": (201,), "cuDriverGetVersion": (), "cuDeviceGetCou
 
 
 def probe(run):
-    """Every call of interest before and after the child's own cuInit, on device 0.
+    """Every call of interest before and after the child's own cuInit, on the first device.
 
     The answers are grouped by code; a + marks a call that wrote to an out-parameter.
     """
     def all_of(names):
-        answers = {}
+        answers, device = {}, 0
         for name in names:
-            result = run.driver.call(name, ARGUMENTS.get(name, (0,)))
+            default = 0 if name == "cuDeviceGet" else device
+            result = run.driver.call(name, ARGUMENTS.get(name, (default,)))
+            if name == "cuDeviceGet" and result.ok:
+                device = result["device"]
             wrote = "" if all(value == UNTOUCHED for value in result.out.values()) else "+"
             answers.setdefault(str(result), []).append(
                 name.removeprefix("cu").removeprefix("DevicePrimaryCtx") + wrote)
@@ -107,7 +110,9 @@ def parent_afterwards(run, prepare):
     """Whether the child's doings reached the parent."""
     if prepare is nothing:
         return f"parent afterwards: cuInit {run.driver.cuInit(0)}"
-    return f"parent afterwards: state {run.state(0)}, cuCtxSynchronize {run.driver.cuCtxSynchronize()}"
+    found = run.driver.cuDeviceGet(0)
+    device = found["device"] if found.ok else 0
+    return f"parent afterwards: state {run.state(device)}, cuCtxSynchronize {run.driver.cuCtxSynchronize()}"
 
 
 cell("E1", "probe", hidden=True)(probe)
@@ -120,3 +125,41 @@ for parent in ("dlopen-only", "init", "retained-and-current"):
 for parent in ("init", "retained"):
     cell("E1", f"fork-exec-{parent}", timeout=40)(
         functools.partial(matrix, prepare=PARENTS[parent], child=executed))
+
+
+def retain_and_release(run, releases):
+    """A child's own cuInit, one retain, and so many releases."""
+    answers = [f"cuInit {run.driver.cuInit(0)}"]
+    device = run.driver.cuDeviceGet(0)["device"]
+    answers.append(f"retain {run.driver.cuDevicePrimaryCtxRetain(device)}->{run.state(device)}")
+    for _ in range(releases):
+        # Noted before each release, which may be the last thing that this process does.
+        run.note(answers=list(answers))
+        answers.append(f"release {run.release(device)}->{run.state(device)}")
+    run.note(answers=answers)
+
+
+def after_somebody_elses_failure(run, releases):
+    """The parent's cuInit is refused for its flags; the child uses the driver as if nothing were."""
+    failed_init(run)
+    end = run.in_child("child", lambda: retain_and_release(run, releases))
+    with open(run.log_path, encoding="utf-8") as log:
+        notes = [record["note"] for record in map(json.loads, log) if "note" in record]
+    answers = [note["answers"] for note in notes if "answers" in note]
+    return f"child {end}; before that: {', '.join(answers[-1]) if answers else 'nothing'}"
+
+
+for title, count in {"as-many-releases": 1, "one-release-more": 2}.items():
+    cell("E1", f"fork-init-flags-1-{title}", timeout=40)(
+        functools.partial(after_somebody_elses_failure, releases=count))
+
+
+@cell("E1", "fork-no-visible-device", environment={"CUDA_VISIBLE_DEVICES": ""}, timeout=40)
+def no_visible_device(run):
+    """The parent's cuInit found nothing; the child asks again."""
+    first = run.driver.cuInit(0)
+    end = run.in_child("child", lambda: run.note(init=str(run.driver.cuInit(0))))
+    with open(run.log_path, encoding="utf-8") as log:
+        notes = [record["note"] for record in map(json.loads, log) if "note" in record]
+    answers = [note["init"] for note in notes if "init" in note]
+    return f"parent cuInit {first}; child {end}; its cuInit {answers[-1] if answers else 'did not return'}"

@@ -7,6 +7,7 @@ import subprocess
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Source file, output name, further compiler arguments.
 SOURCES = (("loops.c", "loops.so", ["-shared", "-fPIC"]),
+           ("teardown.c", "teardown.so", ["-shared", "-fPIC"]),
            ("exit.c", "exit", ["-pthread", "-ldl"]))
 
 

@@ -136,6 +136,15 @@ class TorchObjects:
         gc.collect()
 
 
+def free(run, objects, summary):
+    """Frees what was made before, which may end the process: what came until then is noted first."""
+    run.note(until_now=summary)
+    run.about_to_call("torch freeing what existed")
+    objects.drop()
+    run.about_to_call("")
+    return f"{summary}; freed what existed"
+
+
 USES = {
     "nothing": lambda o: None,
     "live-tensor": lambda o: (o.tensor + 1).sum().item(),
@@ -172,9 +181,10 @@ def use_after_steal(run, name):
     run.about_to_call(f"torch {name} again")
     second = attempt(USES[name], objects)
     run.about_to_call("")
-    return (f"{released} releases -> {state}; {name} {first} -> {run.state(device)}; "
-            f"again {second}; current {run.driver.cuCtxGetCurrent()}, "
-            f"cuCtxSynchronize {run.driver.cuCtxSynchronize()}")
+    return free(run, objects,
+                f"{released} releases -> {state}; {name} {first} -> {run.state(device)}; "
+                f"again {second}; current {run.driver.cuCtxGetCurrent()}, "
+                f"cuCtxSynchronize {run.driver.cuCtxSynchronize()}")
 
 
 for use_name in USES:
@@ -216,7 +226,7 @@ def stolen_then_retained(run):
         answers.append(f"{name} {attempt(USES[name], objects)}")
         run.note(use=name, answer=answers[-1])
     run.about_to_call("")
-    return f"{released} releases -> {state}, retained; {'; '.join(answers)}"
+    return free(run, objects, f"{released} releases -> {state}, retained; {'; '.join(answers)}")
 
 
 @cell("E3", "reset-then-used", needs=("torch",), timeout=120)
@@ -232,4 +242,5 @@ def reset_then_used(run):
         run.note(use=name, answer=answers[-1], state=run.state(device))
     run.about_to_call("")
     released, last, state = run.release_until_inactive(device, BOUND)
-    return f"{'; '.join(answers)}; {released} releases, last {last} -> {state}"
+    return free(run, objects,
+                f"{'; '.join(answers)}; {released} releases, last {last} -> {state}")

@@ -18,8 +18,8 @@ from . import helpers
 from .cells import REGISTRY, ended, run_cell
 
 EXPERIMENTS = ("header", "fork", "counts", "dead_current", "flags_and_reset", "other_contexts",
-               "exit", "symbols", "costs", "call_costs", "libraries", "inherited_files", "threads")
-ALONE = {"E6", "E8", "E13"}  # they measure time or memory
+               "green_contexts", "dead_or_alive", "teardown", "exit", "symbols", "costs", "call_costs", "libraries", "inherited_files", "threads")
+ALONE = {"E6", "E8", "E13", "E19", "E21"}  # they measure time or memory
 PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "experiments.py")
 
 
@@ -38,9 +38,10 @@ def parse(arguments):
                         help="cells at once, where they do not measure time or memory (default 3)")
     parser.add_argument("--list", action="store_true", help="name the cells and stop")
     parser.add_argument("--date", help="date for the header (default: today, UTC)")
+    parser.add_argument("--helpers", default="",
+                        help="folder with the compiled C helpers (default: they are compiled)")
     parser.add_argument("--cell", help=argparse.SUPPRESS)
     parser.add_argument("--log", help=argparse.SUPPRESS)
-    parser.add_argument("--helpers", default="", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
@@ -179,7 +180,7 @@ def main(arguments=None):
     if "/" in options.library:
         options.library = os.path.abspath(options.library)
     with tempfile.TemporaryDirectory() as directory, open(options.out, "w", encoding="utf-8") as out:
-        options.helpers = helpers.build(directory)
+        options.helpers = options.helpers or helpers.build(directory)
         first = header(options, directory)
         print(json.dumps(first), file=out)
         print("; ".join(f"{key} {value}" for key, value in first.items() if key != "header"))
