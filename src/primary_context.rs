@@ -213,9 +213,12 @@ impl PrimaryContext {
 
     /// Gives up on a handle whose reference the driver would not take.
     pub(crate) fn give_up(self, error: &Error) {
-        self.forget();
-        count_unreleased(self.device, error);
-        std::mem::forget(self);
+        let this = ManuallyDrop::new(self);
+        // In a forked child nothing is owed.
+        if this.device.loaded().check_process().is_ok() {
+            this.device.0.handles.remove();
+            count_unreleased(this.device, error);
+        }
     }
 }
 
