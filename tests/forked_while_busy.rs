@@ -1,0 +1,217 @@
+//! Children that were forked while another thread was at work in the crate: nothing waits for a thread
+//! that the child does not have.
+
+mod support;
+
+use cuda_primary_context::{
+    Error, Outcome, PrimaryContext, PrimaryContextGuard, StaleRelease, fork,
+};
+use simulated_libcuda::{Knob, Simulator};
+use support::processes::{BIRTHS, Birth, in_child, in_own_process};
+use support::stopped::Stopped;
+use support::{Machine, load, machine_from, outcomes};
+
+/// That an answer is `ForkedAfterInit`, made by this parent.
+fn is_forked<T: std::fmt::Debug>(answer: Result<T, Error>, parent: u32) {
+    match answer {
+        Err(Error::ForkedAfterInit { initialised_in: Some(process), .. }) if process == parent => {}
+        other => panic!("in a forked child: {other:?}"),
+    }
+}
+
+/// Two devices and a stray context on the first; calls of a child would work.
+fn machine_with_a_stray() -> Machine {
+    let builder = Simulator::builder().devices(2).visible_devices(None);
+    let machine =
+        machine_from(builder.knob(Knob::ChildAfterInit, 0).knob(Knob::ChildOfBareClone, 0));
+    machine.stray(&[1, 0]);
+    machine
+}
+
+/// Runs `meanwhile` while another thread sweeps device 0, and stands still in its release.
+fn while_device_0_is_swept(machine: &Machine, meanwhile: impl FnOnce()) {
+    let teardown = Stopped::before(&machine.simulator, "cuDevicePrimaryCtxRelease_v2", 1);
+    std::thread::scope(|scope| {
+        let sweep = scope.spawn(|| StaleRelease::new().run(machine.driver).unwrap());
+        teardown.has_begun();
+        meanwhile();
+        assert!(!sweep.is_finished(), "the release stands still");
+        teardown.go_on();
+        let report = sweep.join().unwrap();
+        let outcome = report.devices().next().unwrap().outcome().clone();
+        assert_eq!(outcome, Outcome::Released { releases: 1 });
+    });
+}
+
+/// The child's copy of a handle that the parent goes on using.
+fn copy_of(context: &PrimaryContext) -> PrimaryContext {
+    // SAFETY: only called in a child: what is read twice is a device and an address, of which each
+    // process has its own.
+    unsafe { std::ptr::read(context) }
+}
+
+#[test]
+fn child_of_a_sweep_waits_for_nobody() {
+    in_own_process("child_of_a_sweep_waits_for_nobody", || {
+        let machine = machine_with_a_stray();
+        let parent = std::process::id();
+        let context = PrimaryContext::retain(machine.device(1)).unwrap();
+        while_device_0_is_swept(&machine, || {
+            for birth in BIRTHS {
+                let before = machine.simulator.total_calls();
+                let status = in_child(birth, || {
+                    is_forked(load(machine.simulator.path()), parent);
+                    for device in machine.driver.devices() {
+                        is_forked(PrimaryContext::retain(device), parent);
+                        is_forked(PrimaryContext::retain_if_active(device), parent);
+                        is_forked(PrimaryContextGuard::retain_only(device), parent);
+                        is_forked(StaleRelease::new().plan(device), parent);
+                        is_forked(device.handles(), parent);
+                        is_forked(device.primary_context_state(), parent);
+                        // SAFETY: refused before it does anything.
+                        let adopted = unsafe { PrimaryContext::adopt(device, context.as_raw()) };
+                        is_forked(adopted, parent);
+                    }
+                    is_forked(StaleRelease::new().run(machine.driver), parent);
+                    is_forked(context.make_current(), parent);
+                    drop(copy_of(&context));
+                    assert!(!copy_of(&context).leak().is_null());
+                    assert_eq!(machine.simulator.total_calls(), before);
+                    0
+                });
+                assert!(status.success(), "{birth:?}: {status}");
+            }
+        });
+        drop(context);
+        assert_eq!(machine.references(), [0, 0]);
+    });
+}
+
+/// Threads that load, retain and release all the time, and children in the middle of it.
+#[test]
+fn children_of_busy_threads_wait_for_nobody() {
+    in_own_process("children_of_busy_threads_wait_for_nobody", || {
+        let machine = machine_with_a_stray();
+        let parent = std::process::id();
+        let others: Vec<Simulator> = (0..40).map(|_| Simulator::start(1)).collect();
+        let has_ended = std::sync::atomic::AtomicBool::new(false);
+        let goes_on = || !has_ended.load(std::sync::atomic::Ordering::Relaxed);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while goes_on() {
+                    drop(PrimaryContext::retain(machine.device(0)).unwrap());
+                    StaleRelease::new().run(machine.driver).unwrap();
+                }
+            });
+            scope.spawn(|| others.iter().map(|other| load(other.path()).unwrap()).count());
+            for birth in [BIRTHS; 20].concat() {
+                let status = in_child(birth, || {
+                    is_forked(load(machine.simulator.path()), parent);
+                    is_forked(PrimaryContext::retain(machine.device(0)), parent);
+                    is_forked(StaleRelease::new().run(machine.driver), parent);
+                    i32::from(!fork::forked_after_init())
+                });
+                assert!(status.success(), "{birth:?}: {status}");
+            }
+            has_ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    });
+}
+
+/// Kernels before 4.14 have no pages that a fork empties. A filter of system calls makes this one
+/// such a kernel for the process.
+fn forbid_pages_that_a_fork_empties() {
+    const ADVICE: u32 = 32; // the third argument's lower half in what the filter looks at
+    let refused = libc::SECCOMP_RET_ERRNO | libc::EINVAL as u32;
+    let instruction =
+        |code: u32, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+    let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+    let is = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+    let answer = libc::BPF_RET | libc::BPF_K;
+    let mut filter = [
+        instruction(load, 0, 0),
+        instruction(is, 3, libc::SYS_madvise as u32),
+        instruction(load, 0, ADVICE),
+        instruction(is, 1, libc::MADV_WIPEONFORK as u32),
+        instruction(answer, 0, refused),
+        instruction(answer, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: takes plain numbers.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+    let mode = libc::SECCOMP_MODE_FILTER;
+    // SAFETY: the program points to as many instructions as it says, and the kernel copies them.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program) }, 0);
+}
+
+#[test]
+fn older_kernels_tell_a_child_by_the_handler() {
+    in_own_process("older_kernels_tell_a_child_by_the_handler", || {
+        forbid_pages_that_a_fork_empties();
+        let machine = machine_with_a_stray();
+        let parent = std::process::id();
+        let context = PrimaryContext::retain(machine.device(1)).unwrap();
+        while_device_0_is_swept(&machine, || {
+            let before = machine.simulator.total_calls();
+            let status = in_child(Birth::Fork, || {
+                is_forked(PrimaryContext::retain(machine.device(0)), parent);
+                is_forked(machine.device(0).handles(), parent);
+                is_forked(StaleRelease::new().run(machine.driver), parent);
+                drop(copy_of(&context));
+                assert!(fork::forked_after_init());
+                assert_eq!(machine.simulator.total_calls(), before);
+                0
+            });
+            assert!(status.success(), "{status}");
+        });
+        context.release().unwrap();
+        assert_eq!(machine.references(), [0, 0]);
+    });
+}
+
+/// No handler runs in the child of a bare clone: the driver's answer and the process id tell.
+#[test]
+fn older_kernels_tell_the_child_of_a_bare_clone_by_the_process_id() {
+    in_own_process("older_kernels_tell_the_child_of_a_bare_clone_by_the_process_id", || {
+        forbid_pages_that_a_fork_empties();
+        let machine = machine_with_a_stray();
+        let parent = std::process::id();
+        let context = PrimaryContext::retain(machine.device(1)).unwrap();
+        while_device_0_is_swept(&machine, || {
+            // The driver works in the child, so that its answers tell nothing: who would wait for the
+            // sweep, whose thread is not there, is refused.
+            let status = in_child(Birth::Clone, || {
+                let device = machine.device(0);
+                is_forked(PrimaryContext::retain(device), parent);
+                is_forked(PrimaryContext::retain_if_active(device), parent);
+                assert_eq!(device.handles(), Ok(0), "what was refused is not counted");
+                let report =
+                    StaleRelease::new().keep([machine.device(1)]).run(machine.driver).unwrap();
+                let outcome = report.devices().next().unwrap().outcome().clone();
+                let Outcome::Failed { error, releases: 0, active: Some(true), .. } = outcome else {
+                    panic!("{outcome}")
+                };
+                is_forked::<()>(Err(error), parent);
+                0
+            });
+            assert!(status.success(), "{status}");
+            // The driver refuses, as it does in a child of fork.
+            machine.simulator.set_knob(Knob::ChildOfBareClone, 3);
+            let status = in_child(Birth::Clone, || {
+                is_forked(PrimaryContext::retain(machine.device(1)), parent);
+                is_forked(PrimaryContextGuard::retain_only(machine.device(1)), parent);
+                is_forked(machine.device(0).primary_context_state(), parent);
+                is_forked::<()>(copy_of(&context).release().map_err(Error::from), parent);
+                drop(copy_of(&context));
+                assert_eq!(machine.driver.unreleased(), 0, "nothing is owed");
+                0
+            });
+            assert!(status.success(), "{status}");
+        });
+        assert_eq!(machine.device(1).handles(), Ok(1));
+        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+        assert_eq!(outcomes(&guard)[0], Outcome::AlreadyInactive);
+        drop((guard, context));
+        assert_eq!(machine.references(), [0, 0]);
+    });
+}
