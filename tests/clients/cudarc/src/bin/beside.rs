@@ -18,9 +18,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The stray context is current on this thread: cudarc binds what it makes.
     let guard = PrimaryContextGuard::retain_only(driver.device(1)?)?;
-    let outcomes: Vec<Outcome> = guard.report().devices().map(|line| line.outcome()).collect();
-    assert_eq!(outcomes[..2], [Outcome::Released { releases: 1 }, Outcome::Kept]);
-    assert!(outcomes[2..].iter().all(|outcome| *outcome == Outcome::AlreadyInactive));
+    let outcomes: Vec<&Outcome> = guard.report().devices().map(|line| line.outcome()).collect();
+    let kept = Outcome::Kept { retained: true };
+    assert_eq!(outcomes[..2], [&Outcome::Released { releases: 1 }, &kept]);
+    assert!(outcomes[2..].iter().all(|outcome| **outcome == Outcome::AlreadyInactive));
+    let told: Vec<&str> = outcomes.iter().map(|outcome| outcome.kind()).collect();
     assert!(guard.report().current_context_switched());
     expected[0] = false;
     assert_eq!(active()?, expected);
@@ -55,9 +57,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     drop(kept_by_cudarc);
     expected[1] = false;
     assert_eq!(active()?, expected);
-    println!(
-        "cudarc 0.19 beside this crate: {:?}",
-        outcomes.iter().map(Outcome::kind).collect::<Vec<_>>()
-    );
+    println!("cudarc 0.19 beside this crate: {told:?}");
     Ok(())
 }
