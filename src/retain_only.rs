@@ -64,9 +64,10 @@ impl PrimaryContextGuard {
     /// the driver nothing invalid itself. But where the reference that it releases was the last one, and
     /// its owner was not done with it, safe code of that owner can then misbehave inside the driver. With
     /// PyTorch 2.11 (driver 580, H200), after all of its references had been released by somebody else
-    /// while it went on: existing tensors, streams and events gave exceptions, a new stream in some runs
-    /// killed the process (SIGSEGV), and **a new tensor gave a wrong result without an error**. While
-    /// another reference kept the context alive, everything went on working.
+    /// while it went on: existing tensors, streams and events and a new stream gave exceptions, **a new
+    /// tensor gave a wrong result without an error**, and 3 of 28 processes died (SIGSEGV) when the objects
+    /// that existed before were freed. While another reference kept the context alive, everything went on
+    /// working.
     ///
     /// So call it at a worker's start, once the worker knows its device and before it, or any library in
     /// it, works on another one: peer mappings and collectives between devices count as work. Keep what
