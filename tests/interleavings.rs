@@ -1,264 +1,244 @@
-//! The ledger's lock and the list of drivers under every order that threads can take, by loom:
-//! `RUSTFLAGS="--cfg loom" cargo test --release --test interleavings`. Without the flag there is
-//! nothing here.
+//! The crate's own ledger, sweep and list of drivers in every order that threads can take, by loom:
+//! `RUSTFLAGS="--cfg loom" cargo test --release --test interleavings`. Without the flag there is nothing
+//! here.
 //!
-//! The two modules are the crate's own files, with loom's types for the standard library's. The
-//! driver is a model: a count of references for each device, and whether a call is in it.
+//! What runs are the files of src/, declared here once more, so that their `crate::sync` is the one below,
+//! of loom's types. The driver is a simulated one; loom lets threads go on at each of its calls.
 #![cfg(loom)]
 
-#[path = "../src/append_only.rs"]
-mod append_only;
-#[path = "../src/ledger.rs"]
-mod ledger;
+#[path = "../src"]
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "the tests here use a part of it")]
+mod product {
+    pub(crate) mod driver;
+    pub(crate) mod error;
+    pub(crate) mod fork;
+    pub(crate) mod primary_context;
+    pub(crate) mod retain_only;
+    pub(crate) mod sys;
+}
+use product::{driver, error, primary_context, retain_only, sys};
 
+/// In the place of src/sync.rs.
 mod sync {
-    pub(crate) use loom::sync::atomic::{AtomicPtr, Ordering};
-    pub(crate) use loom::sync::{Mutex, MutexGuard};
-    pub(crate) use std::sync::TryLockError;
+    pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
+
+    pub(crate) fn pause(_: u32) {
+        loom::thread::yield_now();
+    }
 }
 
-use append_only::AppendOnly;
-use ledger::{Ledger, LedgerLock};
-use loom::cell::UnsafeCell;
-use loom::sync::Arc;
-use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+/// The list of drivers once more, with loom's links.
+#[path = "."]
+mod with_loom {
+    #[path = "../src/driver/append_only.rs"]
+    pub(crate) mod append_only;
+
+    mod atomic {
+        pub(crate) use loom::sync::atomic::{AtomicPtr, Ordering};
+    }
+}
+
+#[path = "interleavings/list_of_drivers.rs"]
+mod list_of_drivers;
+#[path = "interleavings/simulated.rs"]
+mod simulated;
+
 use loom::thread;
 
-/// A driver of two devices that cannot stand two retains or releases at once.
-struct Driver {
-    references: [AtomicU32; 2],
-    is_busy: AtomicBool,
+use crate::driver::ledger::NotSwept;
+use crate::primary_context::PrimaryContext;
+use crate::retain_only::{Outcome, PrimaryContextGuard, Report, StaleRelease};
+use crate::simulated::{Call, Machine, events, is_active, look, machine};
+
+/// Retains, uses and drops a handle on a device, which is alive meanwhile.
+fn hold(machine: Machine, device: u32) {
+    let context = PrimaryContext::retain(machine.device(device)).unwrap();
+    machine.live(device, 1);
+    assert!(is_active(device), "after a retain the context lives");
+    look();
+    assert!(is_active(device), "and as long as the handle does");
+    machine.live(device, -1);
+    drop(context);
 }
 
-/// What this crate keeps of it.
-struct Loaded {
-    driver: Driver,
-    ledger: LedgerLock,
+/// A sweep that may release this often, with its outcome on device 0.
+fn sweep(machine: Machine, releases: u32) -> (Outcome, u32) {
+    // SAFETY: nothing uses an object of a simulated context.
+    let policy = unsafe { StaleRelease::new().releases_up_to(releases) };
+    let (report, too_many) = machine.sweeping(|| policy.run(machine.driver).unwrap());
+    (of_device_0(&report), too_many)
 }
 
-std::thread_local! {
-    /// How often the lock was held when it was tried, in all the orders of one test: loom's threads
-    /// are the test's own.
-    static WAITS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-}
-
-impl Driver {
-    fn call<T>(&self, act: impl FnOnce() -> T) -> T {
-        assert!(!self.is_busy.swap(true, Ordering::Relaxed), "two calls at once");
-        let answer = act();
-        self.is_busy.store(false, Ordering::Relaxed);
-        answer
-    }
-
-    fn retain(&self, device: usize) {
-        self.call(|| self.references[device].fetch_add(1, Ordering::Relaxed));
-    }
-
-    /// Whether there was a reference to release.
-    fn release(&self, device: usize) -> bool {
-        self.call(|| match self.references[device].load(Ordering::Relaxed) {
-            0 => false,
-            references => {
-                self.references[device].store(references - 1, Ordering::Relaxed);
-                true
-            }
-        })
-    }
-
-    fn is_active(&self, device: usize) -> bool {
-        self.call(|| self.references[device].load(Ordering::Relaxed) > 0)
-    }
-}
-
-impl Loaded {
-    fn new(strays: u32) -> Arc<Self> {
-        let driver = Driver {
-            references: [AtomicU32::new(strays), AtomicU32::new(0)],
-            is_busy: AtomicBool::new(false),
-        };
-        Arc::new(Self { driver, ledger: LedgerLock::new(2) })
-    }
-
-    fn lock(&self) -> loom::sync::MutexGuard<'_, Ledger> {
-        let may_wait = || {
-            WAITS.set(WAITS.get() + 1);
-            Ok::<(), ()>(())
-        };
-        self.ledger.lock(may_wait).unwrap()
-    }
-
-    /// Looks at what others change under the lock: loom takes threads through each other at such
-    /// places, and so tries a lock that is held, too.
-    fn look(&self) {
-        self.driver.is_busy.load(Ordering::Relaxed);
-    }
-
-    /// As `PrimaryContext::retain` does it.
-    fn retain(&self, device: usize) {
-        let mut ledger = self.lock();
-        self.driver.retain(device);
-        ledger[device] += 1;
-    }
-
-    /// As a handle's Drop does it.
-    fn release(&self, device: usize) {
-        let mut ledger = self.lock();
-        assert!(self.driver.release(device), "a live handle's reference was taken");
-        ledger[device] -= 1;
-    }
-
-    /// As `PrimaryContextGuard::retain_only` does it; how many references it released elsewhere.
-    fn retain_only(&self, device: usize) -> usize {
-        let mut ledger = self.lock();
-        self.driver.retain(device);
-        ledger[device] += 1;
-        let other = 1 - device;
-        match self.driver.is_active(other) && ledger[other] == 0 {
-            true => usize::from(self.driver.release(other)),
-            false => 0,
-        }
-    }
-
-    fn is_at_rest(&self) -> bool {
-        let references = self.driver.references.each_ref().map(|one| one.load(Ordering::Relaxed));
-        references == [0, 0] && **self.lock() == [0, 0]
-    }
+fn of_device_0(report: &Report) -> Outcome {
+    report.check().unwrap();
+    report.devices().next().unwrap().outcome().clone()
 }
 
 #[test]
-fn retains_and_releases_are_one_after_the_other() {
-    loom::model(|| {
-        let loaded = Loaded::new(0);
-        let other = Arc::clone(&loaded);
-        let thread = thread::spawn(move || {
-            other.look();
-            other.retain(0);
-            other.look();
-            other.release(0);
-        });
-        loaded.look();
-        loaded.retain(1);
-        loaded.look();
-        loaded.release(1);
-        thread.join().unwrap();
-        assert!(loaded.is_at_rest());
-    });
-    assert!(WAITS.get() > 0, "some had to wait in some of the orders");
-}
-
-#[test]
-fn guards_leave_each_others_devices_alone() {
-    loom::model(|| {
-        let loaded = Loaded::new(0);
-        let other = Arc::clone(&loaded);
-        let thread = thread::spawn(move || {
-            assert_eq!(other.retain_only(0), 0);
-            other.release(0);
-        });
-        assert_eq!(loaded.retain_only(1), 0);
-        loaded.release(1);
-        thread.join().unwrap();
-        assert!(loaded.is_at_rest());
-    });
-}
-
-#[test]
-fn a_stray_reference_is_released_once() {
-    loom::model(|| {
-        let loaded = Loaded::new(1);
-        let released = Arc::new(AtomicUsize::new(0));
-        let threads: Vec<_> = (0..2)
-            .map(|_| {
-                let (loaded, released) = (Arc::clone(&loaded), Arc::clone(&released));
-                thread::spawn(move || {
-                    released.fetch_add(loaded.retain_only(1), Ordering::Relaxed);
-                    loaded.release(1);
-                })
-            })
-            .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(released.load(Ordering::Relaxed), 1);
-        assert!(loaded.is_at_rest());
-    });
-}
-
-#[test]
-fn a_caller_that_may_not_wait_is_told_at_once() {
-    loom::model(|| {
-        let loaded = Loaded::new(0);
-        let other = Arc::clone(&loaded);
-        let held = loaded.lock();
-        // As in a forked child, which gets the lock where it is free, and never waits.
-        let thread = thread::spawn(move || other.ledger.lock(|| Err("forked")).map(drop));
-        assert_eq!(thread.join().unwrap(), Err("forked"));
-        drop(held);
-        assert!(loaded.ledger.lock(|| Err("forked")).is_ok(), "a free lock needs no waiting");
-    });
-}
-
-/// A value of the list, known by its name. The list keeps it for good, which loom would call a leak;
-/// so the count of those alive is the standard library's.
-struct Named {
-    /// Written before the value is added and read by whoever finds it: loom sees to it that the one
-    /// has happened before the other.
-    name: UnsafeCell<u32>,
-    alive: Alive,
-}
-
-type Alive = std::sync::Arc<std::sync::atomic::AtomicUsize>;
-
-// SAFETY: the name is written before the value is shared, and never again.
-unsafe impl Sync for Named {}
-
-impl Named {
-    fn new(name: u32, alive: Alive) -> Self {
-        let named = Self { name: UnsafeCell::new(0), alive };
-        // SAFETY: nobody else has the value yet.
-        named.name.with_mut(|place| unsafe { *place = name });
-        named
-    }
-
-    fn name(&self) -> u32 {
-        // SAFETY: nobody writes any more.
-        self.name.with(|place| unsafe { *place })
-    }
-}
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        self.alive.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[test]
-fn drivers_loaded_at_once_are_each_in_the_list_once() {
-    for names in [[1, 1, 1], [1, 2, 1], [1, 2, 3]] {
+fn no_sweep_releases_under_a_live_handle() {
+    for (strays, releases) in [(0, 1), (1, 1), (2, 9)] {
         loom::model(move || {
-            let list = AppendOnly::starting_at(AtomicPtr::new(std::ptr::null_mut()));
-            let list: &'static AppendOnly<Named> = Box::leak(Box::new(list));
-            let alive = Alive::default();
-            let add = |name: u32, alive: Alive| {
-                move || {
-                    alive.fetch_add(1, Ordering::Relaxed);
-                    let value = Named::new(name, alive);
-                    let found = list.add_unless(value, |known| known.name() == name);
-                    assert_eq!(found.name(), name);
-                    std::ptr::from_ref(found).addr()
-                }
-            };
-            let threads = [names[0], names[1]].map(|name| thread::spawn(add(name, alive.clone())));
-            let mut places = vec![add(names[2], alive.clone())()];
-            places.extend(threads.map(|thread| thread.join().unwrap()));
-            let mut distinct = names.to_vec();
-            distinct.sort_unstable();
-            distinct.dedup();
-            let mut listed: Vec<u32> = list.iter().map(Named::name).collect();
-            listed.sort_unstable();
-            assert_eq!(listed, distinct);
-            assert_eq!(alive.load(Ordering::Relaxed), distinct.len(), "the others are dropped");
-            places.sort_unstable();
-            places.dedup();
-            assert_eq!(places.len(), distinct.len(), "each name has one place");
+            let machine = machine(strays);
+            let holder = thread::spawn(move || hold(machine, 0));
+            let (outcome, too_many) = sweep(machine, releases);
+            holder.join().unwrap();
+            assert_eq!(too_many, 0, "{outcome}");
+            machine.is_at_rest(strays - outcome.releases());
         });
     }
+}
+
+/// A reference that was leaked before the model begins, beside one stray and two more, so that there is one
+/// for everybody whoever is first.
+fn leaked_among_four(machine: Machine) -> usize {
+    let raw = PrimaryContext::retain(machine.device(0)).unwrap().leak();
+    simulated::simulator(|simulator| simulator.foreign_retain(0, 2));
+    raw.expose_provenance()
+}
+
+/// Takes over the leaked reference, uses it and drops or leaks it again.
+fn take_over(machine: Machine, raw: usize, leaks: bool) {
+    let raw = std::ptr::with_exposed_provenance_mut(raw);
+    // SAFETY: what is taken over was leaked before, and there are more references than releases.
+    let context = unsafe { PrimaryContext::adopt(machine.device(0), raw) }.unwrap();
+    // From the next call on, others can know of it.
+    look();
+    machine.live(0, 1);
+    assert!(is_active(0));
+    look();
+    assert!(is_active(0));
+    machine.live(0, -1);
+    match leaks {
+        true => assert!(!context.leak().is_null()),
+        false => drop(context),
+    }
+}
+
+/// A handle that takes over a reference does not wait, so that the release at hand may take that very
+/// reference; there is no further one.
+#[test]
+fn a_sweep_ends_at_a_handle_that_takes_over() {
+    for leaks in [false, true] {
+        loom::model(move || {
+            let machine = machine(1);
+            let raw = leaked_among_four(machine);
+            let holder = thread::spawn(move || take_over(machine, raw, leaks));
+            let (outcome, too_many) = sweep(machine, 2);
+            holder.join().unwrap();
+            assert!(too_many <= 1, "only the release at hand: {outcome}");
+            machine.is_at_rest(4 - outcome.releases() - u32::from(!leaks));
+        });
+    }
+}
+
+/// Three threads have more orders than can be gone through, so that each model is interrupted three times
+/// at most. (Two that wait at once would be one too many: loom lets them give way to each other for ever.)
+#[test]
+fn one_who_waits_and_one_who_takes_over() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let machine = machine(1);
+        let raw = leaked_among_four(machine);
+        let waits = thread::spawn(move || hold(machine, 0));
+        let takes_over = thread::spawn(move || take_over(machine, raw, false));
+        let (outcome, too_many) = sweep(machine, 2);
+        waits.join().unwrap();
+        takes_over.join().unwrap();
+        assert!(too_many <= 1, "only the release at hand: {outcome}");
+        machine.is_at_rest(3 - outcome.releases());
+    });
+}
+
+#[test]
+fn two_sweeps_of_one_device_are_one_after_the_other() {
+    for (strays, releases) in [(1, 1), (2, 1), (3, 2)] {
+        loom::model(move || {
+            let machine = machine(strays);
+            let other = thread::spawn(move || sweep(machine, releases).0);
+            let outcomes = [sweep(machine, releases).0, other.join().unwrap()];
+            let told: u32 = outcomes.iter().map(Outcome::releases).sum();
+            assert_eq!(told, strays.min(2 * releases), "{outcomes:?}");
+            // Between a release and the question after it, no other thread releases.
+            let events: Vec<_> = events().into_iter().filter(|event| event.device == 0).collect();
+            for (place, event) in events.iter().enumerate().filter(|(_, e)| e.call == Call::Release)
+            {
+                let others = events[place + 1..].iter();
+                let meanwhile = others.take_while(|next| {
+                    (&next.thread, next.call) != (&event.thread, Call::GetState)
+                });
+                assert_eq!(
+                    meanwhile.filter(|next| next.call == Call::Release).count(),
+                    0,
+                    "{events:?}"
+                );
+            }
+            machine.is_at_rest(strays - told);
+        });
+    }
+}
+
+/// Each retains its own device and may release the other's stray; neither waits for ever.
+#[test]
+fn guards_of_two_devices_leave_each_other_alone() {
+    for strays in [0, 1] {
+        loom::model(move || {
+            let machine = machine(strays);
+            let keep = move |device: u32| {
+                let retain_only =
+                    || PrimaryContextGuard::retain_only(machine.device(device)).unwrap();
+                let (guard, too_many) = machine.sweeping(retain_only);
+                machine.live(device, 1);
+                assert_eq!(too_many, 0, "{guard:?}");
+                assert!(is_active(device));
+                look();
+                assert!(is_active(device), "kept until dropped");
+                machine.live(device, -1);
+                let releases =
+                    guard.report().devices().map(|line| line.outcome().releases()).sum::<u32>();
+                guard.report().check().unwrap();
+                drop(guard);
+                releases
+            };
+            let other = thread::spawn(move || keep(0));
+            let released = keep(1);
+            assert_eq!(other.join().unwrap(), 0, "nobody left anything on device 1");
+            machine.is_at_rest(strays - released);
+        });
+    }
+}
+
+/// As in a forked child, which finds the device as a sweep of its parent left it, and whose parent's thread
+/// is not there.
+#[test]
+fn who_may_not_wait_is_refused_and_not_counted() {
+    loom::model(|| {
+        let machine = machine(1);
+        let handles = &machine.device(0).0.handles;
+        let sweeper = thread::spawn(move || sweep(machine, 1).0);
+        if handles.add(|| Err("forked")).is_ok() {
+            look();
+            handles.remove();
+        }
+        match handles.sweep(|| Err("forked")) {
+            Ok(swept) => drop(swept),
+            Err(NotSwept::MayNotWait(reason)) => assert_eq!(reason, "forked"),
+            Err(NotSwept::Held(number)) => panic!("{number} handles are counted, and none lives"),
+        }
+        let outcome = sweeper.join().unwrap();
+        machine.is_at_rest(1 - outcome.releases());
+    });
+}
+
+/// What a sweep is told of live handles is never none.
+#[test]
+fn a_device_that_is_held_is_held_by_somebody() {
+    loom::model(|| {
+        let machine = machine(1);
+        let holder = thread::spawn(move || hold(machine, 0));
+        let (outcome, _) = sweep(machine, 1);
+        assert_ne!(outcome, Outcome::HeldHere { handles: 0 });
+        holder.join().unwrap();
+        machine.is_at_rest(1 - outcome.releases());
+    });
 }

@@ -1,0 +1,188 @@
+//! A driver of the product's own, on a simulated library, for one model of loom's: every call about a
+//! primary context is a place where loom lets the other threads go on.
+//!
+//! Loom's threads all run on the test's own thread, one at a time. So what is kept here is the standard
+//! library's, in thread-locals: it changes together with the call that it stands beside.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{c_int, c_uint};
+
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread::{self, ThreadId};
+use simulated_libcuda::Simulator;
+
+use crate::driver::Driver;
+use crate::driver::device::Device;
+use crate::driver::entry_points::EntryPoints;
+use crate::driver::library::Library;
+use crate::driver::loaded::Loaded;
+use crate::driver::process::Process;
+use crate::sys::{CUcontext, CUdevice, CUresult};
+
+pub const DEVICES: u32 = 2;
+
+/// One call about a device's primary context, with the thread that made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    pub thread: ThreadId,
+    pub call: Call,
+    pub device: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    Retain,
+    Release,
+    GetState,
+}
+
+thread_local! {
+    static SIMULATOR: Simulator =
+        Simulator::builder().devices(DEVICES).visible_devices(None).start();
+    static ENTRY_POINTS: EntryPoints = {
+        let library = SIMULATOR.with(|simulator| Library::open_named(simulator.path()));
+        let Ok(entry_points) = EntryPoints::resolve(library.expect("the simulator loads")) else {
+            panic!("the simulator has every function")
+        };
+        entry_points
+    };
+    /// Of the model at hand: what every call touches, so that loom tries every order of the calls.
+    static ORDER: Cell<Option<&'static AtomicUsize>> = const { Cell::new(None) };
+    static EVENTS: RefCell<Vec<Event>> = const { RefCell::new(Vec::new()) };
+    /// How many handles live on each device, as the test's threads see it.
+    static LIVE: Cell<[u32; DEVICES as usize]> = const { Cell::new([0; DEVICES as usize]) };
+    /// The threads that are in a sweep, with how many releases each has made on a device on which a
+    /// handle lives.
+    static SWEEPING: RefCell<Vec<(ThreadId, u32)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A place where loom may let another thread go on. What was done before it on one thread is known after
+/// it on the next, as the driver's own lock sees to it.
+pub fn look() {
+    ORDER.get().expect("a model is at hand").fetch_add(1, Ordering::AcqRel);
+}
+
+fn called(call: Call, device: CUdevice) {
+    look();
+    let thread = thread::current().id();
+    let device = ordinal(device);
+    if call == Call::Release && LIVE.get()[device as usize] > 0 {
+        SWEEPING.with_borrow_mut(|sweeping| {
+            let mine = sweeping.iter_mut().find(|(sweeper, _)| *sweeper == thread);
+            mine.into_iter().for_each(|(_, releases)| *releases += 1);
+        });
+    }
+    EVENTS.with_borrow_mut(|events| events.push(Event { thread, call, device }));
+}
+
+fn ordinal(handle: CUdevice) -> u32 {
+    let is_of = |ordinal: &u32| simulator(|simulator| simulator.device_handle(*ordinal)) == handle;
+    (0..DEVICES).find(is_of).expect("a device of the simulator")
+}
+
+unsafe extern "C" fn retain(context: *mut CUcontext, device: CUdevice) -> CUresult {
+    called(Call::Retain, device);
+    // SAFETY: the caller's promises are passed on.
+    unsafe { (ENTRY_POINTS.with(|entry| entry.primary_ctx_retain))(context, device) }
+}
+
+unsafe extern "C" fn release(device: CUdevice) -> CUresult {
+    called(Call::Release, device);
+    // SAFETY: the caller's promises are passed on.
+    unsafe { (ENTRY_POINTS.with(|entry| entry.primary_ctx_release))(device) }
+}
+
+unsafe extern "C" fn get_state(
+    device: CUdevice,
+    flags: *mut c_uint,
+    active: *mut c_int,
+) -> CUresult {
+    called(Call::GetState, device);
+    // SAFETY: the caller's promises are passed on.
+    unsafe { (ENTRY_POINTS.with(|entry| entry.primary_ctx_get_state))(device, flags, active) }
+}
+
+/// What a model works on: a driver of its own, whose words in the ledger are loom's.
+#[derive(Clone, Copy)]
+pub struct Machine {
+    pub driver: Driver,
+}
+
+/// Begins a model, with this many references of somebody else on device 0.
+pub fn machine(strays: u32) -> Machine {
+    ORDER.set(Some(Box::leak(Box::new(AtomicUsize::new(0)))));
+    EVENTS.take();
+    LIVE.take();
+    SWEEPING.take();
+    let entry_points = EntryPoints {
+        primary_ctx_retain: retain,
+        primary_ctx_release: release,
+        primary_ctx_get_state: get_state,
+        ..ENTRY_POINTS.with(|entry_points| *entry_points)
+    };
+    let loaded = simulator(|simulator| {
+        simulator.initialize();
+        assert_eq!(references(), [0; DEVICES as usize], "the model before gave all back");
+        simulator.foreign_retain(0, strays);
+        let library = Library::open_named(simulator.path()).expect("the simulator loads");
+        let handles = (0..DEVICES).map(|ordinal| simulator.device_handle(ordinal)).collect();
+        let (path, process) = (simulator.path(), Process::current());
+        Loaded::keep(library, path, entry_points, 13_000, process, handles)
+    });
+    Machine { driver: Driver::of(loaded) }
+}
+
+/// The simulator of this test.
+pub fn simulator<T>(look: impl FnOnce(&Simulator) -> T) -> T {
+    SIMULATOR.with(look)
+}
+
+pub fn references() -> [u32; DEVICES as usize] {
+    simulator(|simulator| [0, 1].map(|device| simulator.references(device)))
+}
+
+pub fn is_active(device: u32) -> bool {
+    simulator(|simulator| simulator.is_active(device))
+}
+
+impl Machine {
+    pub fn device(self, ordinal: u32) -> Device {
+        self.driver.device(ordinal).expect("the machine has the device")
+    }
+
+    /// A handle on this device has come (1) or is about to go (-1).
+    pub fn live(self, device: u32, change: i32) {
+        let mut live = LIVE.get();
+        let count = &mut live[device as usize];
+        *count = count.checked_add_signed(change).expect("no more go than come");
+        LIVE.set(live);
+    }
+
+    /// Runs a sweep, and answers with it how many releases it made on devices on which a handle lived.
+    pub fn sweeping<T>(self, sweep: impl FnOnce() -> T) -> (T, u32) {
+        let thread = thread::current().id();
+        SWEEPING.with_borrow_mut(|sweeping| sweeping.push((thread, 0)));
+        let answer = sweep();
+        let releases = SWEEPING.with_borrow_mut(|sweeping| {
+            let place = sweeping.iter().position(|(sweeper, _)| *sweeper == thread);
+            sweeping.swap_remove(place.expect("it was put there")).1
+        });
+        (answer, releases)
+    }
+
+    /// Ends a model, with this many references left on device 0: nothing is counted, nothing is owed.
+    pub fn is_at_rest(self, left: u32) {
+        for device in self.driver.devices() {
+            assert_eq!(device.handles(), Ok(0), "device {}", device.ordinal());
+        }
+        assert_eq!(self.driver.unreleased(), 0);
+        assert_eq!(references(), [left, 0]);
+        assert_eq!([0, 1].map(is_active), [left > 0, false]);
+        simulator(|simulator| (0..left).for_each(|_| simulator.foreign_release(0)));
+    }
+}
+
+/// The calls of the model so far.
+pub fn events() -> Vec<Event> {
+    EVENTS.with_borrow(Clone::clone)
+}
