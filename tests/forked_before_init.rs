@@ -124,8 +124,8 @@ fn child_of_others_who_found_no_device_is_told_what_the_driver_says() {
 }
 
 /// A child of others whose `cuInit` was refused for its flags can use the driver, which dies there of one
-/// release too many. Nobody can ask whether this is such a child; so the release path asks for the state
-/// before it releases, and makes no release too many.
+/// release too many. Nobody can ask whether this is such a child. The release path asks for the state
+/// first, and again where it had to wait for another sweep.
 #[test]
 fn child_of_others_whose_cuinit_was_refused_works() {
     in_own_process("child_of_others_whose_cuinit_was_refused_works", || {

@@ -7,8 +7,11 @@ use std::cell::RefCell;
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 
-use cuda_primary_context::{PrimaryContext, PrimaryContextGuard};
-use simulated_libcuda::{Knob, Simulator};
+use cuda_primary_context::sys::CUresult;
+use cuda_primary_context::{
+    Outcome, PrimaryContext, PrimaryContextGuard, ReleaseError, StaleRelease,
+};
+use simulated_libcuda::{Fault, Knob, Simulator};
 use support::processes::{BIRTHS, in_child, run_again};
 use support::{Machine, machine_from};
 
@@ -18,6 +21,7 @@ const WRONG: i32 = 99;
 
 static MACHINE: OnceLock<Machine> = OnceLock::new();
 static HANDLES: Mutex<Vec<PrimaryContext>> = Mutex::new(Vec::new());
+static ERRORS: Mutex<Vec<ReleaseError>> = Mutex::new(Vec::new());
 static GUARD: OnceLock<PrimaryContextGuard> = OnceLock::new();
 /// Leaked, and still reachable, so that a leak detector has nothing to say.
 static LEAKED: OnceLock<&'static PrimaryContext> = OnceLock::new();
@@ -94,6 +98,40 @@ extern "C" fn drop_handles() {
     HANDLES.lock().unwrap().clear();
 }
 
+extern "C" fn drop_errors() {
+    ERRORS.lock().unwrap().clear();
+}
+
+/// Releases again what an error handed back. The answer is the driver's, whatever that is by now.
+extern "C" fn release_again() {
+    for error in ERRORS.lock().unwrap().drain(..) {
+        let (_, handle) = error.into_parts();
+        drop(handle.map(PrimaryContext::release));
+    }
+}
+
+/// A sweep when the driver has ended: every device's question is refused.
+extern "C" fn sweep() {
+    let report = StaleRelease::new().run(MACHINE.get().unwrap().driver).unwrap();
+    let is_refused = |outcome: &Outcome| match outcome {
+        Outcome::Failed { error, releases: 0, active: None, .. } => {
+            error.code() == Some(CUresult::CUDA_ERROR_DEINITIALIZED)
+        }
+        _ => false,
+    };
+    if !report.devices().all(|line| is_refused(line.outcome())) {
+        eprintln!("{report}");
+    }
+}
+
+/// A release that the driver refuses, with the handle in the error.
+fn fail_to_release(machine: &Machine, ordinal: u32) -> ReleaseError {
+    let context = retain(machine, ordinal);
+    let fault = Fault::of("cuDevicePrimaryCtxRelease_v2", 1).code(999).refused().once();
+    machine.simulator.inject(fault);
+    context.release().unwrap_err()
+}
+
 fn retain(machine: &Machine, ordinal: u32) -> PrimaryContext {
     PrimaryContext::retain(machine.device(ordinal)).unwrap()
 }
@@ -105,6 +143,44 @@ fn handles_in_statics() {
         HANDLES.lock().unwrap().extend([retain(machine, 0), retain(machine, 0)]);
         let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
         assert!(GUARD.set(guard).is_ok());
+    });
+}
+
+/// Nothing drops a static: neither the error nor the handle in it.
+#[test]
+fn errors_in_statics() {
+    exits_quietly("errors_in_statics", Some(traces(1, [1, 0])), || {
+        ERRORS.lock().unwrap().push(fail_to_release(machine(), 0));
+    });
+}
+
+/// Giving up calls nothing, before the driver's end or after it.
+#[test]
+fn errors_of_which_one_outlives_the_driver() {
+    let expected = Traces { unreleased: 2, ..traces(2, [1, 1]) };
+    exits_quietly("errors_of_which_one_outlives_the_driver", Some(expected), || {
+        at_exit(drop_errors);
+        let machine = machine();
+        drop(fail_to_release(machine, 0));
+        ERRORS.lock().unwrap().push(fail_to_release(machine, 1));
+    });
+}
+
+/// What an error handed back is released by a handler, and the driver's end is in between.
+#[test]
+fn handles_of_errors_released_after_the_drivers_end() {
+    let test = "handles_of_errors_released_after_the_drivers_end";
+    exits_quietly(test, Some(traces(2, [1, 0])), || {
+        at_exit(release_again);
+        ERRORS.lock().unwrap().push(fail_to_release(machine(), 0));
+    });
+}
+
+#[test]
+fn a_sweep_after_the_drivers_end() {
+    exits_quietly("a_sweep_after_the_drivers_end", Some(traces(0, [1, 1])), || {
+        at_exit(sweep);
+        machine().stray(&[1, 1]);
     });
 }
 
