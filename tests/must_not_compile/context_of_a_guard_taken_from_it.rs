@@ -1,7 +1,7 @@
 //! The guard lends its context, and nobody releases it behind the guard's back.
-use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard};
+use cuda_primary_context::{PrimaryContextGuard, ReleaseError};
 
-fn release(guard: &PrimaryContextGuard) -> Result<(), (Error, PrimaryContext)> {
+fn release(guard: &PrimaryContextGuard) -> Result<(), ReleaseError> {
     guard.context().release()
 }
 

@@ -1,0 +1,8 @@
+//! More than one release takes the context from under code that did not let go of it.
+use cuda_primary_context::{Driver, Error, Report, StaleRelease};
+
+fn release_all(driver: Driver) -> Result<Report, Error> {
+    StaleRelease::new().releases_up_to(u32::MAX).run(driver)
+}
+
+fn main() {}
