@@ -14,10 +14,11 @@ mod declarations;
 mod programs;
 #[path = "abi/questions.rs"]
 mod questions;
+#[path = "support/skips.rs"]
+mod skips;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use bindings::Function;
@@ -26,7 +27,6 @@ use declarations::Declarations;
 use programs::{Values, Workshop};
 
 const HEADER_DIR: &str = "CUDA_HEADER_DIR";
-const REQUIRE: &str = "CUDA_PRIMARY_CONTEXT_REQUIRE";
 
 /// The folder of the header that the bindings were made from: the build's own, or the one named now.
 fn headers() -> Result<PathBuf, String> {
@@ -50,12 +50,7 @@ fn headers() -> Result<PathBuf, String> {
 fn bindings_agree_with_c() {
     let headers = match headers() {
         Ok(headers) => headers,
-        Err(reason) => {
-            let required = env::var(REQUIRE).unwrap_or_default();
-            let required = required.split(',').any(|name| name.trim() == "header");
-            assert!(!required, "{REQUIRE} names header: {reason}");
-            return say(&format!("skipped: the bindings against C: {reason}"));
-        }
+        Err(reason) => return skips::skip("header", "the bindings against C", &reason),
     };
     compare(&headers);
 }
@@ -97,7 +92,7 @@ fn compare(headers: &Path) {
         assert!(counts[kind] >= least, "{counts:?}");
     }
     let undeclared: Vec<&str> = undeclared.iter().map(|function| &*function.symbol).collect();
-    say(&format!(
+    skips::say(&format!(
         "the bindings ({SOURCE}) against C: {counts:?} alike, no difference; C has no name for {} \
          types ({}), and does not declare {} functions ({})",
         unnamed.len(),
@@ -148,10 +143,4 @@ fn differences(rust: &Values, c: &Values, types: &Values) -> Vec<String> {
     });
     let wrong = types.iter().filter(|(_, alike)| *alike != "1");
     differ.chain(wrong.map(|(key, _)| format!("{key}: not as it is declared"))).collect()
-}
-
-/// Past the test harness, which shows what a passing test prints only when asked to.
-fn say(line: &str) {
-    // Nobody may be listening.
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -6,14 +6,12 @@
 //! CUDA_HEADER_DIR=… UPDATE_BINDINGS=1 cargo test --test checked_in_bindings
 //! ```
 
-use std::io::Write;
+#[path = "support/skips.rs"]
+mod skips;
+
 use std::path::Path;
 
 use cuda_primary_context::sys::{CUDA_VERSION, SOURCE};
-
-/// Names, separated by commas, what a test run must have: a test that lacks it fails, where it
-/// would otherwise say that it is skipped.
-const REQUIRE: &str = "CUDA_PRIMARY_CONTEXT_REQUIRE";
 
 const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sys/bindings.rs");
 
@@ -32,7 +30,7 @@ fn checked_in_bindings_are_generated_from_the_newest_header() {
     let generated = read(&Path::new(env!("OUT_DIR")).join("bindings.rs"));
     if update {
         std::fs::write(CHECKED_IN, &generated).expect("the checked-in bindings can be written");
-        say(&format!("wrote {CHECKED_IN} from cuda.h {CUDA_VERSION}"));
+        skips::say(&format!("wrote {CHECKED_IN} from cuda.h {CUDA_VERSION}"));
         return;
     }
     if CUDA_VERSION > newest {
@@ -49,16 +47,7 @@ fn checked_in_bindings_are_generated_from_the_newest_header() {
 /// Says why nothing is compared; fails where a comparison was required or an update asked for.
 fn skip(update: bool, reason: &str) {
     assert!(!update, "nothing to update from: {reason}");
-    let required = std::env::var(REQUIRE).unwrap_or_default();
-    let required = required.split(',').any(|name| name.trim() == "newest-header");
-    assert!(!required, "{REQUIRE} names newest-header: {reason}");
-    say(&format!("skipped: {reason}"));
-}
-
-/// Past the test harness, which shows what a passing test prints only when asked to.
-fn say(line: &str) {
-    // Nobody may be listening.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    skips::skip("newest-header", "the checked-in bindings against the newest header", reason);
 }
 
 fn read(path: &Path) -> String {
