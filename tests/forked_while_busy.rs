@@ -93,7 +93,8 @@ fn children_of_busy_threads_wait_for_nobody() {
     in_own_process("children_of_busy_threads_wait_for_nobody", || {
         let machine = machine_with_a_stray();
         let parent = std::process::id();
-        let others: Vec<Simulator> = (0..40).map(|_| Simulator::start(1)).collect();
+        let others: Vec<Simulator> =
+            (0..40).map(|_| Simulator::builder().visible_devices(None).start()).collect();
         let has_ended = std::sync::atomic::AtomicBool::new(false);
         let goes_on = || !has_ended.load(std::sync::atomic::Ordering::Relaxed);
         std::thread::scope(|scope| {
@@ -103,7 +104,11 @@ fn children_of_busy_threads_wait_for_nobody() {
                     StaleRelease::new().run(machine.driver).unwrap();
                 }
             });
-            scope.spawn(|| others.iter().map(|other| load(other.path()).unwrap()).count());
+            scope.spawn(|| {
+                for other in &others {
+                    assert_eq!(load(other.path()).unwrap().device_count(), 1);
+                }
+            });
             for birth in [BIRTHS; 20].concat() {
                 let status = in_child(birth, || {
                     is_forked(load(machine.simulator.path()), parent);

@@ -5,6 +5,7 @@
 //! What runs are the files of src/, declared here once more, so that their `crate::sync` is the one below,
 //! of loom's types. The driver is a simulated one; loom lets threads go on at each of its calls.
 #![cfg(loom)]
+#![allow(clippy::duplicate_mod, reason = "the list of drivers is here with loom's types, too")]
 
 #[path = "../src"]
 #[allow(dead_code, unused_imports, unreachable_pub, reason = "the tests here use a part of it")]
