@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use cuda_primary_context::{
     Error, Outcome, PrimaryContext, PrimaryContextGuard, StaleRelease, fork,
 };
@@ -87,38 +89,54 @@ fn child_of_a_sweep_waits_for_nobody() {
     });
 }
 
-/// Threads that load, retain and release all the time, and children in the middle of it.
+/// Sets a flag when it goes, also when the test fails.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Threads that load, retain and release all the time, and children in the middle of it. What a child does
+/// here allocates nothing and opens nothing: the locks of malloc and of the dynamic loader are not this
+/// crate's, and a child may find them taken.
 #[test]
 fn children_of_busy_threads_wait_for_nobody() {
     in_own_process("children_of_busy_threads_wait_for_nobody", || {
         let machine = machine_with_a_stray();
         let parent = std::process::id();
-        let others: Vec<Simulator> =
-            (0..40).map(|_| Simulator::builder().visible_devices(None).start()).collect();
-        let has_ended = std::sync::atomic::AtomicBool::new(false);
-        let goes_on = || !has_ended.load(std::sync::atomic::Ordering::Relaxed);
+        let (others, has_ended) = (30, AtomicBool::new(false));
+        let goes_on = || !has_ended.load(Ordering::Relaxed);
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while goes_on() {
-                    drop(PrimaryContext::retain(machine.device(0)).unwrap());
-                    StaleRelease::new().run(machine.driver).unwrap();
-                }
-            });
-            scope.spawn(|| {
-                for other in &others {
+            let _ending = Ending(&has_ended);
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while goes_on() {
+                        drop(PrimaryContext::retain(machine.device(0)).unwrap());
+                        StaleRelease::new().run(machine.driver).unwrap();
+                    }
+                });
+            }
+            // The list of drivers grows meanwhile.
+            let loads = scope.spawn(|| {
+                for _ in 0..others {
+                    let other = Simulator::builder().visible_devices(None).start();
                     assert_eq!(load(other.path()).unwrap().device_count(), 1);
                 }
             });
-            for birth in [BIRTHS; 20].concat() {
+            let mut children = 0;
+            while children < 40 || !loads.is_finished() {
+                let birth = BIRTHS[children % 2];
                 let status = in_child(birth, || {
-                    is_forked(load(machine.simulator.path()), parent);
                     is_forked(PrimaryContext::retain(machine.device(0)), parent);
                     is_forked(StaleRelease::new().run(machine.driver), parent);
+                    is_forked(machine.device(0).handles(), parent);
                     i32::from(!fork::forked_after_init())
                 });
                 assert!(status.success(), "{birth:?}: {status}");
+                children += 1;
             }
-            has_ended.store(true, std::sync::atomic::Ordering::Relaxed);
         });
     });
 }

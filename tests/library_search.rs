@@ -14,7 +14,7 @@ use std::process::Command;
 
 use cuda_primary_context::{Driver, Error, PrimaryContextGuard};
 use simulated_libcuda::write_library;
-use support::processes::in_prepared_process;
+use support::processes::{self, in_prepared_process};
 use support::skips;
 
 const NAME: &str = "libcuda.so.1";
@@ -30,8 +30,8 @@ struct Search {
 impl Search {
     /// `None`, in words, where there is no C compiler.
     fn new(test: &'static str) -> Option<Self> {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
-        Some(Self { test, folder, compiler: skips::compiler(test)? })
+        let compiler = skips::compiler(test)?;
+        Some(Self { test, folder: processes::folder(test), compiler })
     }
 
     fn names(&self) -> PathBuf {
@@ -56,8 +56,6 @@ impl Search {
     /// Runs `body` in a process that was prepared so.
     fn run(&self, prepare: impl FnOnce(&mut Command), body: impl FnOnce()) {
         let make = |command: &mut Command| {
-            // What an earlier run left would be found.
-            let _ = fs::remove_dir_all(&self.folder);
             for folder in self.path() {
                 fs::create_dir_all(folder).unwrap();
             }

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use cuda_primary_context::{Driver, Outcome, PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::{Simulator, write_library};
-use support::processes::{in_own_process, in_prepared_process};
+use support::processes::{self, in_own_process, in_prepared_process};
 use support::{Machine, load, machine, outcomes, skips};
 
 /// Another load is the same driver: equal, with the same devices and the same handles alive.
@@ -126,9 +126,8 @@ fn a_library_that_links_to_the_driver_may_be_loaded_first() {
 #[test]
 fn the_name_and_the_path_are_the_same_driver() {
     let test = "the_name_and_the_path_are_the_same_driver";
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    let folder = processes::folder(test);
     let prepare = |command: &mut Command| {
-        fs::create_dir_all(&folder).unwrap();
         write_library(&folder, None, &[]).unwrap();
         command.env("LD_LIBRARY_PATH", &folder).env("SIMULATED_CUDA_DEVICES", "2");
         command.env_remove("CUDA_VISIBLE_DEVICES");

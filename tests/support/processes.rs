@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::env;
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 
 use super::skips::{SKIPPED, say};
@@ -18,18 +20,30 @@ pub fn run_again(test: &str, body: impl FnOnce()) -> Option<Output> {
     run_prepared(test, |_| {}, body)
 }
 
+/// Says which test runs in this process, where it is one of a test's own.
+const MARK: &str = "TEST_IN_OWN_PROCESS";
+/// Says which process made this one.
+const MADE_BY: &str = "TEST_MADE_BY";
+
+/// A folder that a test's prepared process has in common with the test, and with no other run of it; it
+/// goes with that process.
+pub fn folder(test: &str) -> PathBuf {
+    let made_by = env::var(MADE_BY).unwrap_or_else(|_| std::process::id().to_string());
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{made_by}"))
+}
+
 fn run_prepared(
     test: &str,
     prepare: impl FnOnce(&mut Command),
     body: impl FnOnce(),
 ) -> Option<Output> {
-    const MARK: &str = "TEST_IN_OWN_PROCESS";
     if env::var_os(MARK).is_some_and(|running| running == test) {
         body();
         return None;
     }
     let mut command = Command::new(env::current_exe().expect("the test binary has a path"));
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(MARK, test);
+    command.env(MADE_BY, std::process::id().to_string());
     prepare(&mut command);
     Some(command.output().expect("the test binary runs again"))
 }
@@ -37,7 +51,15 @@ fn run_prepared(
 /// As [`in_own_process`], of a command that is prepared: with an environment that counts before a
 /// program's first instruction, say. `body` runs in that process, `prepare` in the test's own.
 pub fn in_prepared_process(test: &str, prepare: impl FnOnce(&mut Command), body: impl FnOnce()) {
-    succeeded(test, run_prepared(test, prepare, body));
+    let prepare = |command: &mut Command| {
+        fs::create_dir_all(folder(test)).expect("a folder can be made");
+        prepare(command);
+    };
+    let output = run_prepared(test, prepare, body);
+    if output.is_some() {
+        fs::remove_dir_all(folder(test)).expect("the folder was made above");
+    }
+    succeeded(test, output);
 }
 
 fn succeeded(test: &str, output: Option<Output>) {
