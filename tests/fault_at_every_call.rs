@@ -1,102 +1,46 @@
 //! A fault at every driver call of every public operation, and the verdict on each.
 //!
 //! Each trial fails one call: the first, the second, until nothing is hit any more. It is refused, or
-//! done and then reported as failed; it fails once, or with every call after it; with fourteen codes.
-//! `cargo test` runs a part of the product: fewer scenes where there are very many, each code in
-//! turn. `FAULTS=all cargo test --test fault_at_every_call -- --show-output` runs all of it. The
-//! counts are printed, and are known.
+//! done and then reported as failed; it fails once, or with every call after it; with fifteen codes.
+//! `cargo test` runs a part: fewer scenes, and each code in turn. `FAULTS=all cargo test --release
+//! --test fault_at_every_call -- --show-output` runs every scene, with every kind of fault but where
+//! there are thousands of scenes and each kind has its turn in hundreds. The counts are printed.
 
 mod faults;
 mod support;
 
-use std::fmt::Debug;
-
+use faults::campaign::{
+    at_each_of, at_every_pair, at_these_calls, every_kind, in_every_scene, in_every_scene_in_turn,
+    part,
+};
+use faults::condition::{CONDITIONS, Condition, PLAIN};
 use faults::extent::{Tally, all};
 use faults::injection::{CODES, Injection, Kind};
-use faults::operations::{CALL_NOTHING, OPERATIONS, Operation, uuid};
-use faults::scene::{
-    CONDITIONS, Condition, Policy, Scene, patterns, representative_patterns, with_currents,
-    with_every_current,
+use faults::operations::{CALL_NOTHING, Given, operations, uuid};
+use faults::patterns::{
+    ordinary, patterns, representative_patterns, scenes_of_many, with_currents, with_every_current,
+    with_every_two,
 };
+use faults::scene::{Policy, Scene};
 use faults::stage::{DeadContext, Stage};
-use faults::told::Crate;
-use faults::trial::{Finding, insist, trial};
+use faults::trial::insist;
 use faults::{loading, lookup, operation_trial};
 use simulated_libcuda::{Builder, Fault, Simulator};
-
-/// The kinds of faults of this turn.
-fn kinds(turn: usize) -> Vec<Kind> {
-    if all() { Kind::all().collect() } else { Kind::in_turn(turn).collect() }
-}
-
-fn every_kind() -> Vec<Kind> {
-    Kind::all().collect()
-}
-
-/// Runs one trial without a fault, then one with each kind of fault at the first call, the second,
-/// until nothing is hit. Counts those in which a fault fired; a clean run has this many calls.
-fn at_every_call(
-    tally: &mut Tally,
-    scene: &dyn Debug,
-    kinds: &[Kind],
-    clean_calls: usize,
-    mut trial: impl FnMut(Option<Injection>) -> Finding,
-) {
-    let clean = trial(None);
-    insist(&clean.complaints, scene, &[]);
-    assert_eq!(clean.calls, clean_calls, "{scene:?}");
-    assert!(clean_calls > 0, "{scene:?} calls nothing that could fail");
-    for kind in kinds {
-        let fires = (1..).take_while(|&call| {
-            let fault = kind.at(call);
-            let finding = trial(Some(fault));
-            insist(&finding.complaints, scene, &[fault]);
-            finding.fired > 0
-        });
-        tally.add(fires.count(), clean_calls);
-    }
-}
-
-/// Fails every call of `retain_only` in each of these scenes.
-fn in_every_scene(tally: &mut Tally, stage: &mut Stage, scenes: &[Scene]) {
-    for (turn, scene) in scenes.iter().enumerate() {
-        stage.set(scene);
-        let clean_calls = scene.clean_calls(stage.names_dead());
-        at_every_call(tally, scene, &kinds(turn), clean_calls, |fault| {
-            trial(stage, &Crate, scene, fault.as_slice())
-        });
-    }
-}
-
-/// All of these scenes, or where a part will do, each so many-th.
-fn part(scenes: impl Iterator<Item = Scene>, step: usize) -> Vec<Scene> {
-    scenes.step_by(if all() { 1 } else { step }).collect()
-}
-
-/// Every pattern of conditions of the other devices, with the thread on nothing, on the kept device
-/// and on a stale one.
-fn every_pattern(devices: u32, policy: &Policy) -> impl Iterator<Item = Scene> {
-    let kept = devices / 2;
-    patterns(devices, kept).flat_map(move |conditions| with_currents(&conditions, kept, policy))
-}
 
 #[test]
 fn load_and_enumerate() {
     let mut tally = Tally::new("load and enumerate, 1 to 8 devices");
     for devices in 1..=8 {
         // Every driver stays loaded, and with thousands of them the next one takes long.
-        let every = if all() { vec![1, 3, 8] } else { vec![3] };
-        let turn = devices as usize;
-        let kinds = match every.contains(&devices) {
+        let kinds = match all() && [1, 3, 8].contains(&devices) {
             true => every_kind(),
-            false => Kind::in_turn(turn).collect(),
+            false => Kind::in_turn(devices as usize).collect(),
         };
-        let clean_calls = loading::clean_calls(devices);
-        at_every_call(&mut tally, &devices, &kinds, clean_calls, |fault| {
+        at_each_of(&mut tally, &devices, &kinds, &loading::clean_calls(devices), |fault| {
             loading::trial(devices, fault)
         });
     }
-    tally.finish(552, 1332);
+    tally.finish();
 }
 
 #[test]
@@ -116,8 +60,9 @@ fn looking_functions_up() {
     // By the second generation of cuGetProcAddress, and by the first.
     let second = || Simulator::builder();
     let first = || Simulator::builder().without(&["cuGetProcAddress_v2"]);
-    for (turn, builder) in [second as fn() -> Builder, first].into_iter().enumerate() {
-        at_every_call(&mut tally, &turn, &every_kind(), lookup::CLEAN_CALLS, |fault| {
+    let builders = [second as fn() -> Builder, first];
+    for (builder, generation) in builders.into_iter().zip(lookup::GENERATIONS) {
+        at_each_of(&mut tally, &generation, &every_kind(), &[generation], |fault| {
             lookup::trial(builder(), fault)
         });
     }
@@ -126,7 +71,7 @@ fn looking_functions_up() {
         insist(&finding.complaints, &"not found", &[fault]);
         assert_eq!(finding.fired, 1);
     }
-    tally.finish(112, 112);
+    tally.finish();
 }
 
 #[test]
@@ -134,39 +79,48 @@ fn operations_of_a_few_steps() {
     let mut tally = Tally::new("operations of a few steps");
     let mut stage = Stage::new(3, DeadContext::Named);
     for condition in CONDITIONS {
-        for current in [None, Some(0), Some(2)] {
+        for stack in [Vec::new(), vec![ordinary(0)], vec![ordinary(2), ordinary(1)]] {
             let conditions = vec![condition; 3];
-            let scene = Scene { kept: 0, conditions, current, policy: Policy::plain() };
+            let scene = Scene { kept: None, conditions, stack, policy: Policy::plain() };
             stage.set(&scene);
-            for (ordinal, (name, operation)) in (0..3).cycle().zip(OPERATIONS) {
-                let run = |fault: Option<Injection>| {
-                    operation_trial::trial(&stage, &scene, operation, ordinal, fault.as_slice())
+            for (turn, operation) in operations().enumerate() {
+                let ordinal = turn as u32 % 3;
+                let kinds: Vec<Kind> = match all() || scene.stack.is_empty() {
+                    true => every_kind(),
+                    false => Kind::in_turn(turn).collect(),
                 };
-                let clean_calls = run(None).calls;
-                at_every_call(&mut tally, &(name, &scene), &every_kind(), clean_calls, run);
+                let calls = (operation.calls)(&Given::of(&scene, ordinal));
+                at_each_of(&mut tally, &(operation.name, &scene), &kinds, &calls, |fault| {
+                    let faults = fault.as_slice();
+                    operation_trial::trial(&stage, &scene, operation.body, ordinal, faults)
+                });
             }
         }
     }
-    tally.finish(30_576, 30_576);
+    tally.finish();
 }
 
 #[test]
 fn uuid_is_asked_for_once_a_device() {
     let mut tally = Tally::new("uuid, by both generations");
-    for version in [13000, 11030] {
+    let both: &[&str] = &["cuDeviceGetUuid", "cuDeviceGetUuid_v2"];
+    for (version, calls) in [(13000, both), (11030, &both[..1])] {
         let builder = Simulator::builder().driver_version(version);
-        let mut stage = Stage::from_builder(builder, 128, DeadContext::Named);
-        let conditions = vec![Condition::Inactive; 128];
-        let scene = Scene { kept: 0, conditions, current: None, policy: Policy::plain() };
+        // One device for the clean run, and one for each trial: what is asked is kept.
+        let devices = 1 + (every_kind().len() * (calls.len() + 1)) as u32;
+        let mut stage = Stage::from_builder(builder, devices, DeadContext::Named);
+        let conditions = vec![Condition::Inactive; devices as usize];
+        let stack = Vec::new();
+        let scene = Scene { kept: None, conditions, stack, policy: Policy::plain() };
         stage.set(&scene);
-        let mut next = 0;
+        let mut ordinals = 0..devices;
         let one_each = |fault: Option<Injection>| {
-            next += 1;
-            operation_trial::trial(&stage, &scene, uuid as Operation, next, fault.as_slice())
+            let ordinal = ordinals.next().expect("a device for each trial");
+            operation_trial::trial(&stage, &scene, uuid, ordinal, fault.as_slice())
         };
-        at_every_call(&mut tally, &version, &every_kind(), 1, one_each);
+        at_each_of(&mut tally, &version, &every_kind(), calls, one_each);
     }
-    tally.finish(112, 112);
+    tally.finish();
 }
 
 #[test]
@@ -181,71 +135,75 @@ fn what_calls_nothing_cannot_fail() {
     }
 }
 
+/// Every pattern of conditions of the other devices, with the thread on nothing, on the kept device
+/// and on a stale one.
+fn every_pattern(
+    devices: u32,
+    kept: Option<u32>,
+    conditions: &'static [Condition],
+    policy: &Policy,
+) -> impl Iterator<Item = Scene> + use<> {
+    let policy = policy.clone();
+    patterns(devices, kept, conditions)
+        .flat_map(move |conditions| with_currents(&conditions, kept, &policy))
+}
+
+fn middle(devices: u32) -> Option<u32> {
+    Some(devices / 2)
+}
+
 #[test]
 fn retain_only_on_1_to_4_devices() {
     let mut tally = Tally::new("retain_only, 1 to 4 devices, every pattern");
     for devices in 1..=4 {
         let mut stage = Stage::new(devices, DeadContext::Unnamed);
-        let scenes = part(every_pattern(devices, &Policy::plain()), 1);
-        in_every_scene(&mut tally, &mut stage, &scenes);
+        let scenes = every_pattern(devices, middle(devices), &CONDITIONS, &Policy::plain());
+        in_every_scene(&mut tally, &mut stage, &part(scenes, 2 * devices as usize - 1));
     }
-    tally.finish(9076, 127_064);
+    tally.finish();
 }
 
 #[test]
 fn retain_only_on_5_devices() {
-    let mut tally = Tally::new("retain_only, 5 devices, every pattern");
+    let mut tally = Tally::new("retain_only, 5 devices, every pattern without green contexts");
     let mut stage = Stage::new(5, DeadContext::Named);
-    in_every_scene(&mut tally, &mut stage, &part(every_pattern(5, &Policy::plain()), 1));
-    tally.finish(36_576, 512_064);
+    let scenes = every_pattern(5, middle(5), &PLAIN, &Policy::plain());
+    in_every_scene(&mut tally, &mut stage, &part(scenes, 7));
+    tally.finish();
 }
 
 #[test]
 fn retain_only_on_6_to_8_devices() {
     let mut tally = Tally::new("retain_only, 6 to 8 devices, some patterns");
-    let policies = [Policy::plain(), Policy::keep(0), Policy::releases(3), Policy::threads(3)];
+    let policies = [Policy::plain(), Policy::keep(&[0]), Policy::releases(3)];
     for devices in 6..=8 {
         let mut stage = Stage::new(devices, DeadContext::Named);
         for kept in [1, devices - 1] {
             for policy in &policies {
                 let scenes = representative_patterns(devices, kept)
                     .into_iter()
-                    .flat_map(|conditions| with_currents(&conditions, kept, policy));
-                in_every_scene(&mut tally, &mut stage, &part(scenes, 5));
+                    .flat_map(|conditions| with_currents(&conditions, Some(kept), policy));
+                in_every_scene_in_turn(&mut tally, &mut stage, &part(scenes, 13));
             }
         }
     }
-    tally.finish(7300, 575_400);
+    tally.finish();
 }
 
 #[test]
 fn retain_only_with_each_policy() {
-    let mut tally = Tally::new("retain_only_with, 2 to 5 devices, each policy");
-    for devices in 2..=5 {
+    let mut tally = Tally::new("retain_only_with, 2 to 4 devices, each policy");
+    for devices in 2..=4 {
         let mut stage = Stage::new(devices, DeadContext::Named);
-        let keep = [Policy::keep(0), Policy::keep(devices - 1)];
+        let keep = [Policy::keep(&[0]), Policy::keep(&[devices - 1, 0])];
         let bounds = [0, 2, 3].map(Policy::releases);
         for policy in keep.into_iter().chain(bounds) {
-            let step = [1, 1, 4, 13][devices as usize - 2];
-            let scenes = part(every_pattern(devices, &policy), step);
-            in_every_scene(&mut tally, &mut stage, &scenes);
+            let step = [1, 5, 41][devices as usize - 2];
+            let scenes = every_pattern(devices, middle(devices), &CONDITIONS, &policy);
+            in_every_scene_in_turn(&mut tally, &mut stage, &part(scenes, step));
         }
     }
-    tally.finish(27_176, 2_862_328);
-}
-
-#[test]
-fn retain_only_on_several_threads() {
-    let mut tally = Tally::new("retain_only_with several threads, 3 and 4 devices");
-    for devices in 3..=4 {
-        let mut stage = Stage::new(devices, DeadContext::Named);
-        for threads in [2, 8] {
-            let policy = Policy { releases: 2, ..Policy::threads(threads) };
-            let scenes = part(every_pattern(devices, &policy), 7);
-            in_every_scene(&mut tally, &mut stage, &scenes);
-        }
-    }
-    tally.finish(3104, 282_688);
+    tally.finish();
 }
 
 #[test]
@@ -255,59 +213,91 @@ fn retain_only_with_the_thread_on_any_device() {
         for devices in 1..=3 {
             let mut stage = Stage::new(devices, dead_context);
             for kept in 0..devices {
-                for policy in [Policy::plain(), Policy::releases(2)] {
-                    for kept_condition in CONDITIONS {
-                        let scenes = patterns(devices, kept).flat_map(|mut conditions| {
-                            conditions[kept as usize] = kept_condition;
-                            with_every_current(&conditions, kept, &policy)
+                for kept_condition in CONDITIONS {
+                    let scenes =
+                        patterns(devices, Some(kept), &CONDITIONS).flat_map(|mut pattern| {
+                            pattern[kept as usize] = kept_condition;
+                            with_every_current(&pattern, Some(kept), &Policy::releases(2))
                         });
-                        in_every_scene(&mut tally, &mut stage, &part(scenes, 5));
-                    }
+                    in_every_scene_in_turn(&mut tally, &mut stage, &part(scenes, 61));
                 }
             }
         }
     }
-    tally.finish(22_912, 1_524_544);
+    tally.finish();
+}
+
+#[test]
+fn run_on_1_to_3_devices() {
+    let mut tally = Tally::new("run, 1 to 3 devices, the thread on each");
+    for devices in 1..=3 {
+        let mut stage = Stage::new(devices, DeadContext::Named);
+        for policy in [Policy::plain(), Policy::releases(3), Policy::keep(&[0])] {
+            let scenes = patterns(devices, None, &CONDITIONS)
+                .flat_map(|pattern| with_every_current(&pattern, None, &policy))
+                .filter(|scene| scene.clean_calls() > 0);
+            in_every_scene_in_turn(&mut tally, &mut stage, &part(scenes, 41));
+        }
+    }
+    tally.finish();
+}
+
+#[test]
+fn stacks_of_two_contexts() {
+    let mut tally = Tally::new("run and retain_only, 3 devices, two contexts on the stack");
+    let mut stage = Stage::new(3, DeadContext::Named);
+    let conditions = &[Condition::Active, Condition::Multiple, Condition::Green];
+    for kept in [None, Some(1)] {
+        for policy in [Policy::plain(), Policy::releases(2)] {
+            let scenes = patterns(3, kept, conditions)
+                .flat_map(|pattern| with_every_two(&pattern, kept, &policy));
+            in_every_scene_in_turn(&mut tally, &mut stage, &part(scenes, 13));
+        }
+    }
+    tally.finish();
+}
+
+#[test]
+fn machines_of_17_to_1024_devices() {
+    let mut tally = Tally::new("retain_only and run, 17, 33 and 1024 devices");
+    for devices in [17, 33, 1024] {
+        let mut stage = Stage::new(devices, DeadContext::Named);
+        for scene in scenes_of_many(devices) {
+            let calls = scene.clean_calls();
+            // The first, the last ones, and some between.
+            let between = if all() { 60 } else { 3 };
+            let step = calls.div_ceil(between);
+            let ends = (calls - 2..=calls).filter(|call| (call - 1) % step != 0);
+            let chosen: Vec<usize> = (1..=calls).step_by(step).chain(ends).collect();
+            at_these_calls(&mut tally, &mut stage, &scene, &chosen);
+        }
+    }
+    tally.finish();
 }
 
 /// Fails two calls of `retain_only` on four devices: each one, and then each later one of the run
 /// that the first fault makes of it.
 #[test]
 fn every_pair_of_faults_on_4_devices() {
-    /// Answers that lead somewhere: no failure for Drop, no failure for a release, none for a
-    /// question about the thread, a failure everywhere.
-    const LEADING: [u32; 4] = [4, 201, 709, 999];
+    /// Answers that lead somewhere: no failure for Drop, one that the state decides about, one about
+    /// a dead context, one that is undone, a failure everywhere.
+    const LEADING: [u32; 5] = [4, 201, 709, 800, 999];
     let mut tally = Tally::new("every pair of faults, 4 devices");
     let mut stage = Stage::new(4, DeadContext::Unnamed);
-    for (turn, scene) in every_pattern(4, &Policy::plain()).enumerate() {
+    let scenes = every_pattern(4, middle(4), &CONDITIONS, &Policy::plain());
+    for (turn, scene) in scenes.step_by(if all() { 7 } else { 61 }).enumerate() {
         stage.set(&scene);
         let pairs: Vec<(u32, u32)> = match all() {
             true => LEADING.iter().flat_map(|one| LEADING.map(|two| (*one, two))).collect(),
-            false => vec![(LEADING[turn % 4], CODES[turn % CODES.len()])],
+            false => vec![(LEADING[turn % LEADING.len()], CODES[turn % CODES.len()])],
         };
         for (one, two) in pairs {
             for first in Kind::once(one) {
                 for second in Kind::once(two) {
-                    pairs_of(&mut tally, &stage, &scene, first, second);
+                    at_every_pair(&mut tally, &stage, &scene, first, second);
                 }
             }
         }
     }
-    tally.finish(20_112, 321_792);
-}
-
-fn pairs_of(tally: &mut Tally, stage: &Stage, scene: &Scene, first: Kind, second: Kind) {
-    for call in 1.. {
-        let alone = trial(stage, &Crate, scene, &[first.at(call)]);
-        if alone.fired == 0 {
-            break;
-        }
-        let fires = (call + 1..).take_while(|&later| {
-            let faults = [first.at(call), second.at(later)];
-            let finding = trial(stage, &Crate, scene, &faults);
-            insist(&finding.complaints, scene, &faults);
-            finding.fired == 2
-        });
-        tally.add(fires.count(), alone.calls - call);
-    }
+    tally.finish();
 }

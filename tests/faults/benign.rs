@@ -1,48 +1,51 @@
 //! Every answer that the documentation declares to be no failure, and every one that is told under
 //! another name. Nothing else may be kept from the caller.
 
-use super::log::{Entry, GET_DEVICE, POP, RELEASE};
-
-/// Where a call was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// By `retain_only`, for another device or for the thread.
-    Sweep,
-    /// By the Drop of a handle or a guard.
-    DropOfHandle,
-    /// By the Drop of a scope.
-    DropOfScope,
-    /// By anything that answers with a `Result`.
-    Answering,
-}
-
-/// What a call answers without being a failure, and why.
-const NO_FAILURE: [(Place, &str, &[u32], &str); 3] = [
-    (
-        Place::Sweep,
-        RELEASE,
-        &[201],
-        "somebody else released the last reference: AlreadyInactive, or Released by what went before",
-    ),
-    (
-        Place::Sweep,
-        GET_DEVICE,
-        &[201, 709],
-        "the current context is destroyed, and is replaced before a release: Switched, from nowhere",
-    ),
-    (Place::DropOfHandle, RELEASE, &[3, 4, 201], "there was nothing left to give back"),
-];
-
-/// Whether this entry is no failure at this place.
-pub fn is_benign(place: Place, entry: &Entry) -> bool {
-    // A scope's Drop has nobody to report to, and its documentation sends those who care to `leave`.
-    let unreported = place == Place::DropOfScope && entry.is(POP);
-    unreported
-        || NO_FAILURE.iter().any(|(where_made, function, codes, _)| {
-            *where_made == place && entry.is(function) && codes.contains(&entry.code)
-        })
-}
+use super::log::{DESTROYED, Entry, GET_API_VERSION, GET_DEVICE, INVALID_CONTEXT, NOT_PERMITTED};
+use super::log::{GET_STATE, RELEASE, RETAIN};
 
 /// Answers of `cuInit` that have errors of their own, by `Error::kind`.
 pub const OF_INIT: [(u32, &str); 3] =
     [(3, "forked_after_init"), (34, "stub_library"), (100, "no_device")];
+
+/// Answers to a last release that say that there was nothing to give back: they are not counted.
+const NOTHING_TO_GIVE_BACK: [u32; 3] = [3, 4, INVALID_CONTEXT];
+
+/// Whether a release that answered this found nothing that could be given back.
+pub fn is_code_of_nothing_to_give_back(code: u32) -> bool {
+    NOTHING_TO_GIVE_BACK.contains(&code)
+}
+
+/// Whether a release is no failure, although its code is one: by what was called next, and by
+/// whether the context is active afterwards.
+pub fn is_benign_release(release: &Entry, next: Option<&Entry>, active: bool) -> bool {
+    match release.code {
+        // A retain undid it, or that retain is what failed.
+        NOT_PERMITTED => next.is_some_and(|next| next.is(RETAIN) && next.device == release.device),
+        // Somebody else released the last reference: the state says whether that is so.
+        INVALID_CONTEXT => !active && next.is_some_and(|next| next.is(GET_STATE) && !next.failed()),
+        _ => false,
+    }
+}
+
+/// Whether a question about the thread's context was answered by saying that it is destroyed.
+pub fn is_answer_about_the_dead(entry: &Entry) -> bool {
+    let question = entry.is(GET_DEVICE) || entry.is(GET_API_VERSION);
+    question && DESTROYED.contains(&entry.code)
+}
+
+/// Whether a handle that is gone after these calls counts as a reference that was not given back.
+/// `active`: whether the context is, after them.
+pub fn counts_as_unreleased(entries: &[Entry], active: bool) -> bool {
+    let Some(release) = entries.iter().find(|entry| entry.is(RELEASE)) else { return false };
+    let refused = release.failed()
+        && release.code != NOT_PERMITTED
+        && !is_code_of_nothing_to_give_back(release.code);
+    refused && !is_known_to_be_inactive(entries, active)
+}
+
+/// Whether the driver told, after a release, that there is no context any more.
+pub fn is_known_to_be_inactive(entries: &[Entry], active: bool) -> bool {
+    let last = entries.last();
+    !active && last.is_some_and(|state| state.is(GET_STATE) && !state.failed())
+}

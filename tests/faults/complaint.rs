@@ -17,13 +17,15 @@ pub enum Rule {
     NoneIsHidden,
     /// The references of each device, and the handles, are what the calls leave.
     Balance,
-    /// No reference is given back twice.
+    /// No reference is given back twice, and no more than the policy allows.
     ReleasedOnce,
     /// Kept and held devices are not touched, and nothing is created elsewhere.
     LeftAlone,
+    /// A green context gets a reference that was taken from it back, once and at once.
+    Undone,
     /// The thread's stack of contexts is what the answer says, and never dead by our hand.
     Thread,
-    /// What is told of a successful call is the truth.
+    /// What is told is the truth, and was asked for.
     Truth,
     /// Without the fault, the same operation succeeds.
     SucceedsAfterwards,

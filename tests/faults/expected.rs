@@ -1,243 +1,293 @@
-//! What `retain_only` has to do and to tell, step by step as the design has it, given what the driver
-//! answered to each call.
+//! What a sweep has to do and to tell, step by step as the design has it, given what the driver
+//! answered to each call and what each call did.
 
-use cuda_primary_context::{CurrentContextChange, Driver, Error, Outcome};
+use cuda_primary_context::Error;
 
-use super::benign::{Place, is_benign};
-use super::log::{Entry, GET_CURRENT, GET_DEVICE, GET_STATE, RELEASE, RETAIN, SET_CURRENT, replay};
+use super::log::{
+    DESTROYED, Entry, GET_API_VERSION, GET_CURRENT, GET_DEVICE, GET_STATE, INVALID_CONTEXT,
+    NOT_PERMITTED, POP, PUSH, RELEASE, RETAIN, SET_CURRENT,
+};
+use super::outcome::{Change, What};
 use super::scene::Scene;
 use super::told::{Line, Told};
+use super::truth::{Context, Truth};
 
-/// What is known of the thread's current context.
-#[derive(Debug, Clone)]
+/// What is known of the thread.
+#[derive(Debug, Clone, Copy)]
 enum Thread {
-    NotAsked,
-    /// It is nothing, or of a device that is no concern.
-    On(Option<u32>),
-    /// Destroyed, and of no device that the driver would name.
-    Unnamed,
-    Unknown(Error),
+    /// Nothing is current, or what the driver names no device of.
+    OnNoDevice,
+    On(Context),
 }
 
 /// A walk along the log.
 struct Walk<'a> {
-    driver: Driver,
     scene: &'a Scene,
-    entries: &'a [Entry],
-    taken: Vec<bool>,
-    references: Vec<u32>,
-    /// The device of the context that the thread really has current.
-    current: Option<u32>,
-    thread: Thread,
-    /// The device whose context the thread was moved off.
-    left: Option<u32>,
-    change: CurrentContextChange,
+    entries: std::slice::Iter<'a, Entry>,
+    truth: Truth,
+    thread: Option<Thread>,
+    change: Change,
+    /// The calls for the device at hand.
+    calls: Vec<(&'static str, u32)>,
 }
 
-/// What must be told, if the calls are those of the design; else what is wrong with them.
+/// Why the log is not that of the design.
+type Departure = String;
+
+/// What must be told, if the calls are those of the design; else what is wrong with them. `truth` is
+/// what was so before.
 pub fn expected(
-    driver: Driver,
     scene: &Scene,
-    references: &[u32],
-    current: Option<u32>,
+    truth: Truth,
     entries: &[Entry],
-) -> Result<Result<Told, Error>, String> {
+) -> Result<Result<Told, Error>, Departure> {
     let mut walk = Walk {
-        driver,
         scene,
-        entries,
-        taken: vec![false; entries.len()],
-        references: references.to_vec(),
-        current,
-        thread: Thread::NotAsked,
-        left: None,
-        change: CurrentContextChange::Unchanged,
+        entries: entries.iter(),
+        truth,
+        thread: None,
+        change: Change::Unchanged,
+        calls: Vec::new(),
     };
-    let told = walk.retain_only()?;
-    match walk.taken.iter().position(|taken| !taken) {
+    let told = walk.sweep()?;
+    match walk.entries.next() {
         None => Ok(told),
-        Some(surplus) => Err(format!("a call that nothing asks for: {:?}", entries[surplus])),
+        Some(surplus) => Err(format!("a call that nothing asks for: {surplus:?}")),
     }
 }
 
 impl<'a> Walk<'a> {
-    fn retain_only(&mut self) -> Result<Result<Told, Error>, String> {
-        let Scene { kept, ref policy, .. } = *self.scene;
-        let retain = self.next(RETAIN, Some(kept))?;
-        if retain.failed() {
-            return Ok(Err(retain.error()));
+    fn sweep(&mut self) -> Result<Result<Told, Error>, Departure> {
+        if let Some(kept) = self.scene.kept {
+            let retain = self.retain(kept)?;
+            if retain.failed() {
+                return Ok(Err(retain.error_for(kept)));
+            }
         }
-        let at_once = policy.threads > 1;
+        let retain = std::mem::take(&mut self.calls);
         let mut lines = Vec::new();
-        for device in 0..self.scene.devices() {
-            let mut line = Line { ordinal: device, outcome: Outcome::Kept, calls: Vec::new() };
-            if device == kept {
-                line.calls.push((RETAIN, 0));
-            } else if self.scene.is_other(device) && self.assess(device, &mut line)? && !at_once {
-                self.drain(device, &mut line)?;
-                self.restore(device, &line)?;
-            }
-            lines.push(line);
-        }
-        if at_once {
-            // On several threads: in any order between devices, and before the thread is restored.
-            for line in lines.iter_mut().filter(|line| line.outcome == PENDING) {
-                self.drain(line.ordinal, line)?;
-            }
-            if let Some(left) = self.left {
-                self.restore(left, &lines[left as usize])?;
-            }
+        for ordinal in 0..self.scene.devices() {
+            let retained = self.scene.kept == Some(ordinal);
+            let (outcome, calls) = match self.scene.is_other(ordinal) {
+                true => (self.device(ordinal)?, std::mem::take(&mut self.calls)),
+                false if retained => (What::Kept { retained }, retain.clone()),
+                false => (What::Kept { retained }, Vec::new()),
+            };
+            lines.push(Line { ordinal, outcome, calls });
         }
         Ok(Ok(Told::new(lines, self.change.clone())))
     }
 
-    /// Asks for the state; whether the device is to be released.
-    fn assess(&mut self, device: u32, line: &mut Line) -> Result<bool, String> {
-        let state = self.for_device(GET_STATE, device, line)?;
+    fn device(&mut self, device: u32) -> Result<What, Departure> {
+        let state = self.take(GET_STATE, Some(device))?;
         let handles = self.scene.condition(device).handles(device);
-        line.outcome = match () {
-            () if state.failed() => Outcome::Failed(state.error()),
-            () if self.references[device as usize] == 0 => Outcome::AlreadyInactive,
-            () if handles > 0 => Outcome::HeldHere { handles },
-            () if self.scene.policy.releases == 0 => Outcome::StillActive { releases: 0 },
-            () => match self.leave(device)? {
-                Ok(()) => PENDING,
-                Err(error) => Outcome::Failed(error),
-            },
+        if state.failed() {
+            return Ok(failed(state, device, 0, None));
+        }
+        if !self.truth.primary(device).active {
+            return Ok(What::AlreadyInactive);
+        }
+        if handles > 0 {
+            return Ok(What::HeldHere { handles });
+        }
+        if self.scene.policy.releases == 0 {
+            return Ok(What::StillActive { releases: 0 });
+        }
+        let former = match self.leave(device)? {
+            Ok(former) => former,
+            Err(call) => return Ok(failed(call, device, 0, Some(true))),
         };
-        Ok(line.outcome == PENDING)
-    }
-
-    /// Makes sure that the thread is not on this device's context.
-    fn leave(&mut self, device: u32) -> Result<Result<(), Error>, String> {
-        if matches!(self.thread, Thread::NotAsked) {
-            self.thread = self.ask_thread()?;
+        let outcome = self.release(device)?;
+        if let Some(former) = former {
+            self.come_back(former)?;
         }
-        let from = match &self.thread {
-            Thread::Unknown(error) => return Ok(Err(error.clone())),
-            Thread::On(on) if *on == Some(device) => Some(device),
-            Thread::Unnamed => None,
-            Thread::On(_) | Thread::NotAsked => return Ok(Ok(())),
-        };
-        let set = self.next(SET_CURRENT, Some(self.scene.kept))?;
-        if set.done {
-            self.current = Some(self.scene.kept);
-        }
-        if set.failed() {
-            if from.is_none() {
-                self.thread = Thread::Unknown(set.error());
-            }
-            return Ok(Err(set.error()));
-        }
-        self.thread = Thread::On(Some(self.scene.kept));
-        self.left = from;
-        self.change = CurrentContextChange::Switched { from: from.map(|from| self.device(from)) };
-        Ok(Ok(()))
-    }
-
-    fn ask_thread(&mut self) -> Result<Thread, String> {
-        let current = self.next(GET_CURRENT, self.current)?;
-        if current.failed() {
-            return Ok(Thread::Unknown(current.error()));
-        }
-        if self.current.is_none() {
-            return Ok(Thread::On(None));
-        }
-        let device = self.next(GET_DEVICE, self.current)?;
-        Ok(match () {
-            () if is_benign(Place::Sweep, device) => Thread::Unnamed,
-            () if device.failed() => Thread::Unknown(device.error()),
-            () => Thread::On(self.current),
-        })
+        Ok(outcome)
     }
 
     /// Releases until the device is inactive, the policy's bound is reached, or a call fails.
-    fn drain(&mut self, device: u32, line: &mut Line) -> Result<(), String> {
+    fn release(&mut self, device: u32) -> Result<What, Departure> {
         let mut releases = 0;
-        let without_active = |releases| match releases {
-            0 => Outcome::AlreadyInactive,
-            releases => Outcome::Released { releases },
+        loop {
+            let release = self.take(RELEASE, Some(device))?;
+            let answer = if release.reached { self.truth.release(device) } else { release.code };
+            if !release.hit && answer != release.code {
+                return Err(format!("the driver was measured to answer {answer}: {release:?}"));
+            }
+            if release.code == NOT_PERMITTED {
+                let undo = self.retain(device)?;
+                if !undo.failed() {
+                    return Ok(What::HeldByGreenContext { releases });
+                }
+                let now = self.state(device)?.ok();
+                return Ok(failed(undo, device, releases + 1, now));
+            }
+            let now = self.state(device)?;
+            match release.code {
+                0 => releases += 1,
+                INVALID_CONTEXT if now == Ok(false) && releases == 0 => {
+                    return Ok(What::AlreadyInactive);
+                }
+                INVALID_CONTEXT if now == Ok(false) => {}
+                _ => return Ok(failed(release, device, releases, now.ok())),
+            }
+            match now {
+                Ok(false) => return Ok(What::Released { releases }),
+                Ok(true) if releases == self.scene.policy.releases => {
+                    return Ok(What::StillActive { releases });
+                }
+                Ok(true) => {}
+                Err(state) => return Ok(failed(state, device, releases, None)),
+            }
+        }
+    }
+
+    fn retain(&mut self, device: u32) -> Result<&'a Entry, Departure> {
+        let retain = self.take(RETAIN, Some(device))?;
+        if retain.reached {
+            self.truth.retain(device);
+        }
+        Ok(retain)
+    }
+
+    /// Whether the device is active, if the driver tells.
+    fn state(&mut self, device: u32) -> Result<Result<bool, &'a Entry>, Departure> {
+        let state = self.take(GET_STATE, Some(device))?;
+        let active = self.truth.primary(device).active;
+        Ok(if state.failed() { Err(state) } else { Ok(active) })
+    }
+
+    /// Takes the thread off a context of this device: which one, or the call that failed.
+    #[allow(clippy::type_complexity, reason = "a departure, or a failure, or maybe a context")]
+    fn leave(&mut self, device: u32) -> Result<Result<Option<Context>, &'a Entry>, Departure> {
+        let thread = match self.thread {
+            Some(thread) => thread,
+            None => match self.ask_thread()? {
+                Ok(thread) => thread,
+                Err(call) => return Ok(Err(call)),
+            },
         };
-        line.outcome = loop {
-            let release = self.for_device(RELEASE, device, line)?;
-            replay(&mut self.references, std::slice::from_ref(release));
-            if is_benign(Place::Sweep, release) {
-                break without_active(releases);
-            }
-            if release.failed() {
-                break Outcome::Failed(release.error());
-            }
-            releases += 1;
-            let state = self.for_device(GET_STATE, device, line)?;
-            if state.failed() {
-                break Outcome::Failed(state.error());
-            }
-            if self.references[device as usize] == 0 {
-                break without_active(releases);
-            }
-            if releases == self.scene.policy.releases {
-                break Outcome::StillActive { releases };
+        let Thread::On(former) = thread else { return Ok(Ok(None)) };
+        if former.device != device {
+            return Ok(Ok(None));
+        }
+        self.thread = None;
+        let left = match self.scene.kept {
+            Some(kept) => self.set_current(Context { device: kept, primary: true })?,
+            None => {
+                let pop = self.take(POP, self.top_device())?;
+                if pop.reached {
+                    let _ = self.truth.stack.pop();
+                }
+                pop
             }
         };
+        if !left.failed() {
+            return Ok(Ok(Some(former)));
+        }
+        // It may have had its effect all the same.
+        if !self.is_current(former)? {
+            self.make_current_again(former)?;
+        }
+        Ok(Err(left))
+    }
+
+    fn ask_thread(&mut self) -> Result<Result<Thread, &'a Entry>, Departure> {
+        let current = self.take(GET_CURRENT, self.top_device())?;
+        if current.failed() {
+            return Ok(Err(current));
+        }
+        let thread = match self.truth.stack.last().copied() {
+            None => Thread::OnNoDevice,
+            Some(top) => match self.take(GET_DEVICE, Some(top.device))? {
+                device if !device.failed() => Thread::On(top),
+                device if DESTROYED.contains(&device.code) => Thread::OnNoDevice,
+                device => return Ok(Err(device)),
+            },
+        };
+        self.thread = Some(thread);
+        Ok(Ok(thread))
+    }
+
+    /// After the releases of the device that the thread was on.
+    fn come_back(&mut self, former: Context) -> Result<(), Departure> {
+        let alive = self.take(GET_API_VERSION, Some(former.device))?;
+        if !alive.hit && alive.failed() == self.truth.is_alive(former) {
+            return Err(format!("the driver was measured to know the living: {alive:?}"));
+        }
+        match alive.code {
+            0 => self.make_current_again(former),
+            code if DESTROYED.contains(&code) => {
+                if self.change == Change::Unchanged {
+                    self.change = Change::Switched { from: former.device };
+                }
+                Ok(())
+            }
+            _ => {
+                self.not_restored(former, alive);
+                Ok(())
+            }
+        }
+    }
+
+    fn make_current_again(&mut self, former: Context) -> Result<(), Departure> {
+        self.thread = None;
+        let call = match self.scene.kept {
+            Some(_) => self.set_current(former)?,
+            None => {
+                let push = self.take(PUSH, Some(former.device))?;
+                if push.reached {
+                    self.truth.stack.push(former);
+                }
+                push
+            }
+        };
+        if call.failed() && !self.is_current(former)? {
+            self.not_restored(former, call);
+        }
         Ok(())
     }
 
-    /// Puts the thread back on the context of a device that stayed active.
-    fn restore(&mut self, device: u32, line: &Line) -> Result<(), String> {
-        let active = matches!(line.outcome, Outcome::StillActive { .. });
-        if self.left != Some(device) || !active {
-            return Ok(());
+    fn set_current(&mut self, context: Context) -> Result<&'a Entry, Departure> {
+        let set = self.take(SET_CURRENT, Some(context.device))?;
+        if set.reached {
+            self.truth.set_current(context);
         }
-        let set = self.next(SET_CURRENT, Some(device))?;
-        self.change = match set.failed() {
-            true => CurrentContextChange::NotRestored(set.error()),
-            false => CurrentContextChange::Unchanged,
-        };
-        Ok(())
+        Ok(set)
+    }
+
+    /// Whether this context is current, as far as the driver tells.
+    fn is_current(&mut self, context: Context) -> Result<bool, Departure> {
+        let current = self.take(GET_CURRENT, self.top_device())?;
+        Ok(!current.failed() && self.truth.stack.last() == Some(&context))
+    }
+
+    fn not_restored(&mut self, former: Context, call: &Entry) {
+        if self.change.error().is_none() {
+            let error = call.error_for(former.device);
+            self.change = Change::NotRestored { from: former.device, error };
+        }
+    }
+
+    fn top_device(&self) -> Option<u32> {
+        self.truth.stack.last().map(|top| top.device)
     }
 
     /// The next call, which must be this one.
-    fn next(&mut self, function: &str, device: Option<u32>) -> Result<&'a Entry, String> {
-        let next = self.taken.iter().position(|taken| !taken);
-        self.take(next, function, device)
-    }
-
-    /// The next call for a device, for its line.
-    fn for_device(
-        &mut self,
-        function: &'static str,
-        device: u32,
-        line: &mut Line,
-    ) -> Result<&'a Entry, String> {
-        let at_once = line.outcome == PENDING && self.scene.policy.threads > 1;
-        let next = (0..self.entries.len()).find(|&index| {
-            !self.taken[index] && (!at_once || self.entries[index].device == Some(device))
-        });
-        let entry = self.take(next, function, Some(device))?;
-        line.calls.push((function, entry.code));
-        Ok(entry)
-    }
-
     fn take(
         &mut self,
-        index: Option<usize>,
-        function: &str,
+        function: &'static str,
         device: Option<u32>,
-    ) -> Result<&'a Entry, String> {
+    ) -> Result<&'a Entry, Departure> {
         let wanted = || format!("wanted {function} for {device:?}");
-        let index = index.ok_or_else(|| format!("{}, and there was no call", wanted()))?;
-        let entry = &self.entries[index];
+        let entry = self.entries.next().ok_or_else(|| format!("{}: no call", wanted()))?;
         if !entry.is(function) || entry.device != device {
             return Err(format!("{}, and the call was {entry:?}", wanted()));
         }
-        self.taken[index] = true;
+        self.calls.push((function, entry.code));
         Ok(entry)
-    }
-
-    fn device(&self, ordinal: u32) -> cuda_primary_context::Device {
-        self.driver.device(ordinal).expect("a device of the scene")
     }
 }
 
-/// The mark of a device that is to be released, and was not yet.
-const PENDING: Outcome = Outcome::Released { releases: 0 };
+fn failed(call: &Entry, device: u32, releases: u32, active: Option<bool>) -> What {
+    What::Failed { error: call.error_for(device), releases, active }
+}

@@ -32,13 +32,12 @@ impl Tally {
         self.enumerated += enumerated;
     }
 
-    /// Prints the count, which must be the one that the enumeration gives, and this one where a part
-    /// or where all is run.
-    pub fn finish(self, part: usize, whole: usize) {
+    /// Prints the count, which must be the one that the enumeration gives.
+    pub fn finish(self) {
         let Self { name, began, trials, enumerated } = self;
-        let (extent, known) = if all() { ("all", whole) } else { ("a part", part) };
+        let extent = if all() { "all" } else { "a part" };
         println!("{name}: {trials} trials ({extent}) in {:.1} s", began.elapsed().as_secs_f64());
         assert_eq!(trials, enumerated, "{name}: trials run, and trials enumerated");
-        assert_eq!(trials, known, "{name}: trials run, and trials known");
+        assert!(trials > 0, "{name}: nothing was tried");
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use cuda_primary_context::sys::{CUuuid, functions};
 use cuda_primary_context::{Driver, Error};
 use simulated_libcuda::{Knob, Simulator};
 
@@ -11,10 +12,12 @@ use super::complaint::{Complaints, Rule};
 use super::injection::Injection;
 use super::log::{Entry, entries};
 use super::trial::Finding;
+use crate::support::load;
 
-/// Calls of a load that succeeds: cuInit, the version, the count, and one for each device.
-pub fn clean_calls(devices: u32) -> usize {
-    3 + devices as usize
+/// The calls of a load that succeeds.
+pub fn clean_calls(devices: u32) -> Vec<&'static str> {
+    let each = (0..devices).map(|_| "cuDeviceGet");
+    ["cuInit", "cuDriverGetVersion", "cuDeviceGetCount"].into_iter().chain(each).collect()
 }
 
 pub fn trial(devices: u32, fault: Option<Injection>) -> Finding {
@@ -23,7 +26,7 @@ pub fn trial(devices: u32, fault: Option<Injection>) -> Finding {
     let mut complaints = Complaints::default();
     simulator.record_calls(true);
     fault.into_iter().for_each(|fault| fault.arm(&simulator));
-    let answer = catch_unwind(AssertUnwindSafe(|| Driver::load_from(simulator.path())));
+    let answer = catch_unwind(AssertUnwindSafe(|| load(simulator.path())));
     let fired = simulator.faults_fired();
     simulator.clear_faults();
     simulator.record_calls(false);
@@ -35,10 +38,10 @@ pub fn trial(devices: u32, fault: Option<Injection>) -> Finding {
     }
     // A failure is not kept, and a second load of a loaded driver calls nothing.
     let before = simulator.total_calls();
-    match Driver::load_from(simulator.path()) {
+    match load(simulator.path()) {
         Ok(driver) => {
             let calls = (simulator.total_calls() - before) as usize;
-            let wanted = if matches!(answer, Ok(Ok(_))) { 0 } else { clean_calls(devices) };
+            let wanted = if matches!(answer, Ok(Ok(_))) { 0 } else { clean_calls(devices).len() };
             complaints.unless(calls == wanted, Rule::AsDesigned, || format!("{calls} calls"));
             enumerated(driver, devices, &simulator, &mut complaints);
         }
@@ -49,7 +52,8 @@ pub fn trial(devices: u32, fault: Option<Injection>) -> Finding {
     let references: u32 = (0..devices).map(|device| simulator.references(device)).sum();
     complaints.unless(references == 0, Rule::Balance, || "loading retained something".into());
     complaints.unless(simulator.stack().is_empty(), Rule::Thread, || "something is current".into());
-    Finding { complaints, calls: entries.len(), fired }
+    let calls = entries.iter().map(|entry| entry.function).collect();
+    Finding { complaints, calls, fired }
 }
 
 /// The first failure is the answer, and nothing is called after it.
@@ -79,11 +83,47 @@ fn is_told(error: &Error, entry: &Entry) -> bool {
 fn enumerated(driver: Driver, devices: u32, simulator: &Simulator, complaints: &mut Complaints) {
     let before = simulator.total_calls();
     let ordinals: Vec<u32> = driver.devices().map(|device| device.ordinal()).collect();
-    let handles = driver.devices().map(|device| device.as_raw() as u32);
+    let handles: Vec<i32> = driver.devices().map(|device| device.as_raw()).collect();
     let holds = ordinals.iter().copied().eq(0..devices)
-        && handles.eq(0..devices)
         && driver.device_count() == devices
         && driver.version() == 13000;
     complaints.unless(holds, Rule::Truth, || format!("{driver:?} with {ordinals:?}"));
     complaints.unless(simulator.total_calls() == before, Rule::AsDesigned, || "it called".into());
+    complaints.unless(handles == handles_of(driver, devices), Rule::Truth, || {
+        format!("the handles are {handles:?}")
+    });
+    let truths = uuids_of(driver);
+    for device in driver.devices() {
+        let by_handle = driver.device_from_raw(device.as_raw());
+        complaints.unless(by_handle == Ok(device), Rule::Truth, || format!("it is {by_handle:?}"));
+        let uuid = device.uuid().map(|uuid| *uuid.as_bytes());
+        let truth = truths[device.ordinal() as usize];
+        complaints.unless(uuid == Ok(truth), Rule::Truth, || format!("{uuid:?} is not {truth:?}"));
+    }
+}
+
+/// What `cuDeviceGet` gives.
+fn handles_of(driver: Driver, devices: u32) -> Vec<i32> {
+    let device_get = driver.function(functions::cuDeviceGet_v2000).unwrap();
+    let handle = |ordinal: u32| {
+        let mut handle = -1;
+        // SAFETY: the out-parameter is ours.
+        let code = unsafe { device_get(&mut handle, ordinal as i32) };
+        assert!(code.is_success(), "cuDeviceGet answers {code}");
+        handle
+    };
+    (0..devices).map(handle).collect()
+}
+
+/// What `cuDeviceGetUuid` gives for each device; the simulated driver knows no MIG instances.
+pub fn uuids_of(driver: Driver) -> Vec<[u8; 16]> {
+    let get_uuid = driver.function(functions::cuDeviceGetUuid_v9020).unwrap();
+    let uuid = |handle: i32| {
+        let mut uuid = CUuuid { bytes: [0; 16] };
+        // SAFETY: the out-parameter is ours, the handle is the driver's own.
+        let code = unsafe { get_uuid(&mut uuid, handle) };
+        assert!(code.is_success(), "cuDeviceGetUuid answers {code}");
+        uuid.bytes.map(|byte| byte as u8)
+    };
+    driver.devices().map(|device| uuid(device.as_raw())).collect()
 }

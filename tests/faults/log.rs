@@ -1,4 +1,4 @@
-//! The driver's log of an operation: every call, its answer, and whether it did its work.
+//! The driver's log of an operation: every call, its answer, and whether it reached the driver.
 
 use cuda_primary_context::Error;
 use cuda_primary_context::sys::CUresult;
@@ -9,11 +9,21 @@ use super::injection::Injection;
 pub const RETAIN: &str = "cuDevicePrimaryCtxRetain";
 pub const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 pub const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
+pub const SET_FLAGS: &str = "cuDevicePrimaryCtxSetFlags_v2";
+pub const RESET: &str = "cuDevicePrimaryCtxReset_v2";
 pub const GET_CURRENT: &str = "cuCtxGetCurrent";
 pub const GET_DEVICE: &str = "cuCtxGetDevice";
+pub const GET_API_VERSION: &str = "cuCtxGetApiVersion";
 pub const SET_CURRENT: &str = "cuCtxSetCurrent";
 pub const PUSH: &str = "cuCtxPushCurrent_v2";
 pub const POP: &str = "cuCtxPopCurrent_v2";
+
+/// What a release answers that took the reference of a green context.
+pub const NOT_PERMITTED: u32 = 800;
+/// What a release answers that found no reference.
+pub const INVALID_CONTEXT: u32 = 201;
+/// What is answered about a context that is destroyed.
+pub const DESTROYED: [u32; 2] = [INVALID_CONTEXT, 709];
 
 /// One call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +34,8 @@ pub struct Entry {
     pub code: u32,
     /// A fault decided its answer.
     pub hit: bool,
-    /// It did its work, whatever it answered. A release may still have found nothing to release.
-    pub done: bool,
+    /// No fault kept it from the driver, which did with it what it does.
+    pub reached: bool,
 }
 
 impl Entry {
@@ -33,18 +43,23 @@ impl Entry {
         self.function == function
     }
 
+    /// This function, for this device.
+    pub fn is_for(&self, function: &str, device: u32) -> bool {
+        self.is(function) && self.device == Some(device)
+    }
+
     pub fn failed(&self) -> bool {
         self.code != 0
     }
 
-    /// The error that names this call. What a thread has current is asked about no device.
+    /// The error that names this call, and the device that the driver says it was about.
     pub fn error(&self) -> Error {
-        let of_the_thread = self.is(GET_CURRENT) || self.is(GET_DEVICE);
-        Error::Driver {
-            call: self.function,
-            device: if of_the_thread { None } else { self.device },
-            code: CUresult(self.code),
-        }
+        Error::Driver { call: self.function, device: self.device, code: CUresult(self.code) }
+    }
+
+    /// The error that names this call, made for this device.
+    pub fn error_for(&self, device: u32) -> Error {
+        Error::Driver { call: self.function, device: Some(device), code: CUresult(self.code) }
     }
 }
 
@@ -57,29 +72,8 @@ pub fn entries(calls: &[Call], faults: &[Injection]) -> Vec<Entry> {
             device: call.device,
             code: call.code,
             hit: hit.is_some(),
-            done: hit.map_or(call.code == 0, |fault| fault.kind.done),
+            reached: hit.is_none_or(|fault| fault.kind.done),
         }
     };
     calls.iter().enumerate().map(entry).collect()
-}
-
-/// How many references each device has after these calls, and how many releases found none.
-pub fn replay(references: &mut [u32], entries: &[Entry]) -> u64 {
-    let mut underflows = 0;
-    for entry in entries {
-        let Some(count) = entry.device.and_then(|device| references.get_mut(device as usize))
-        else {
-            continue;
-        };
-        match entry.function {
-            RETAIN if entry.done => *count += 1,
-            // One that is not hit reached the driver, and was refused for want of a reference.
-            RELEASE if entry.done || !entry.hit => match count.checked_sub(1) {
-                Some(fewer) => *count = fewer,
-                None => underflows += 1,
-            },
-            _ => {}
-        }
-    }
-    underflows
 }

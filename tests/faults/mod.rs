@@ -6,20 +6,25 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod benign;
+pub mod campaign;
 pub mod complaint;
+pub mod condition;
 pub mod expected;
 pub mod extent;
-pub mod flaw;
 pub mod flawed;
+pub mod flawed_operations;
 pub mod injection;
 pub mod loading;
 pub mod log;
 pub mod lookup;
 pub mod operation_trial;
 pub mod operations;
+pub mod outcome;
+pub mod patterns;
 pub mod recorder;
 pub mod scene;
 pub mod stage;
 pub mod told;
 pub mod trial;
+pub mod truth;
 pub mod verdict;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::complaint::{Complaints, Rule};
 use super::injection::Injection;
 use super::log::{Entry, entries};
-use super::operations::Operation;
+use super::operations::Body;
 use super::recorder::Recorder;
 use super::scene::Scene;
 use super::stage::Stage;
@@ -15,7 +15,7 @@ use super::trial::Finding;
 pub fn trial(
     stage: &Stage,
     scene: &Scene,
-    operation: Operation,
+    operation: Body,
     ordinal: u32,
     faults: &[Injection],
 ) -> Finding {
@@ -30,12 +30,7 @@ pub fn trial(
 }
 
 /// One run of it, and whether no step told a failure.
-fn observe(
-    stage: &Stage,
-    operation: Operation,
-    ordinal: u32,
-    faults: &[Injection],
-) -> (Finding, bool) {
+fn observe(stage: &Stage, operation: Body, ordinal: u32, faults: &[Injection]) -> (Finding, bool) {
     let simulator = &stage.machine.simulator;
     let before = stage.view();
     simulator.clear_calls();
@@ -55,5 +50,6 @@ fn observe(
     if ran {
         complaints.extend(recorder.judge(&before, &after, &entries));
     }
-    (Finding { complaints, calls: entries.len(), fired }, succeeded)
+    let calls = entries.iter().map(|entry| entry.function).collect();
+    (Finding { complaints, calls, fired }, succeeded)
 }

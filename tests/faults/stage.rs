@@ -1,9 +1,17 @@
 //! A simulated machine on which one scene after the other is set, and what can be seen of it.
 
-use cuda_primary_context::PrimaryContext;
+use std::cell::RefCell;
+use std::ptr;
+
+use cuda_primary_context::sys::{
+    CUcontext, PFN_cuCtxCreate_v3020, PFN_cuCtxPushCurrent_v4000, functions,
+};
+use cuda_primary_context::{FunctionPointer, PrimaryContext};
 use simulated_libcuda::{Builder, Knob, Simulator, StackEntry};
 
+use super::loading::uuids_of;
 use super::scene::Scene;
+use super::truth::{Context, Primary};
 use crate::support::{Machine, machine_from};
 
 /// What `cuCtxGetDevice` answers with a destroyed context current: its device, as driver 580 does,
@@ -14,26 +22,49 @@ pub enum DeadContext {
     Unnamed,
 }
 
+type Raw<F> = <F as FunctionPointer>::Function;
+
 pub struct Stage {
     pub machine: Machine,
-    pub dead_context: DeadContext,
+    /// The unique id of each device, as the raw function told before any trial.
+    pub uuids: Vec<[u8; 16]>,
     devices: u32,
     handles: Vec<PrimaryContext>,
+    /// Living green contexts of each device.
+    greens: RefCell<Vec<u32>>,
+    /// One context of `cuCtxCreate` for each device that needed one.
+    ordinary: RefCell<Vec<Option<CUcontext>>>,
+    create: Raw<PFN_cuCtxCreate_v3020>,
+    push: Raw<PFN_cuCtxPushCurrent_v4000>,
 }
 
 /// What can be seen from outside at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
-    /// References, by device.
-    pub references: Vec<u32>,
+    /// The primary context of each device.
+    pub primaries: Vec<Primary>,
     /// Live handles by this crate's ledger, by device.
     pub handles: Vec<u32>,
     pub stack: Vec<StackEntry>,
     pub underflows: u64,
-    /// What Drop could not give back.
+    /// What could not be given back.
     pub unreleased: u64,
     /// Driver calls so far.
     pub calls: u64,
+}
+
+impl View {
+    pub fn references(&self) -> Vec<u32> {
+        self.primaries.iter().map(|primary| primary.references).collect()
+    }
+
+    pub fn is_active(&self, device: u32) -> bool {
+        self.primaries[device as usize].active
+    }
+
+    pub fn contexts(&self) -> Vec<Context> {
+        self.stack.iter().map(Context::from).collect()
+    }
 }
 
 impl Stage {
@@ -49,11 +80,18 @@ impl Stage {
             .knob(Knob::GetDeviceOnDead, answer)
             // Nobody may go by what a refused call leaves in its outputs.
             .knob(Knob::SpoilOutputs, 1);
-        Self { machine: machine_from(builder), dead_context, devices, handles: Vec::new() }
-    }
-
-    pub fn names_dead(&self) -> bool {
-        self.dead_context == DeadContext::Named
+        let machine = machine_from(builder);
+        let driver = machine.driver;
+        Self {
+            create: driver.function(functions::cuCtxCreate_v3020).unwrap(),
+            push: driver.function(functions::cuCtxPushCurrent_v4000).unwrap(),
+            uuids: uuids_of(driver),
+            machine,
+            devices,
+            handles: Vec::new(),
+            greens: RefCell::new(vec![0; devices as usize]),
+            ordinary: RefCell::new(vec![None; devices as usize]),
+        }
     }
 
     /// Makes every device what the scene says, and the thread.
@@ -70,24 +108,70 @@ impl Stage {
 
     /// Makes everything what it was when the scene was set, whatever a trial left.
     pub fn restore(&self, scene: &Scene) {
-        let simulator = &self.machine.simulator;
-        simulator.clear_faults();
+        self.machine.simulator.clear_faults();
         for device in 0..self.devices {
             let condition = scene.condition(device);
-            let wanted = condition.foreign(device) + condition.handles(device);
-            let references = simulator.references(device);
-            for _ in wanted..references {
-                simulator.foreign_release(device);
-            }
-            if references < wanted {
-                simulator.foreign_retain(device, wanted - references);
-            }
+            self.make(device, condition.primary(device));
             let alive = self.machine.device(device).handles().unwrap();
             assert_eq!(alive, condition.handles(device), "the ledger before a trial");
         }
         self.clear_stack();
-        if scene.current.is_some() {
-            simulator.set_current(scene.current);
+        scene.stack.iter().for_each(|&context| self.push(context));
+    }
+
+    /// Makes a primary context so, by the hand of others.
+    fn make(&self, device: u32, wanted: Primary) {
+        let simulator = &self.machine.simulator;
+        let now = self.primary(device);
+        if now == wanted {
+            return;
+        }
+        let orphaned = wanted.active && wanted.references == 0;
+        if now.greens != wanted.greens || orphaned || now.active != (now.references > 0) {
+            self.clear(device);
+            for _ in 0..wanted.greens.max(u32::from(orphaned)) {
+                simulator.add_green_context(device);
+            }
+            self.greens.borrow_mut()[device as usize] = wanted.greens;
+        }
+        if orphaned {
+            simulator.foreign_release(device);
+            simulator.remove_green_context(device);
+        }
+        let references = simulator.references(device);
+        for _ in wanted.references..references {
+            simulator.foreign_release(device);
+        }
+        if references < wanted.references {
+            simulator.foreign_retain(device, wanted.references - references);
+        }
+        assert_eq!(self.primary(device), wanted, "device {device} of a scene");
+    }
+
+    /// Makes a primary context inactive. A green context whose reference somebody took is given
+    /// another one, so that the context goes with it.
+    fn clear(&self, device: u32) {
+        let simulator = &self.machine.simulator;
+        for _ in 0..std::mem::take(&mut self.greens.borrow_mut()[device as usize]) {
+            if simulator.references(device) == 0 {
+                simulator.foreign_retain(device, 1);
+            }
+            simulator.remove_green_context(device);
+        }
+        if simulator.is_active(device) && simulator.references(device) == 0 {
+            simulator.foreign_retain(device, 1);
+        }
+        while simulator.references(device) > 0 {
+            simulator.foreign_release(device);
+        }
+    }
+
+    pub fn primary(&self, device: u32) -> Primary {
+        let simulator = &self.machine.simulator;
+        Primary {
+            references: simulator.references(device),
+            greens: self.greens.borrow()[device as usize],
+            active: simulator.is_active(device),
         }
     }
 
@@ -97,10 +181,37 @@ impl Stage {
         }
     }
 
+    /// Puts a context on the thread's stack, a primary one even if it is dead.
+    fn push(&self, context: Context) {
+        let ordinary = self.ordinary.borrow()[context.device as usize];
+        match ordinary {
+            // SAFETY: the handle is the driver's, of a context that is never destroyed.
+            Some(raw) => unsafe { (self.push)(raw) }.0,
+            None => {
+                let raw = self.make_ordinary(context.device);
+                self.ordinary.borrow_mut()[context.device as usize] = Some(raw);
+                0
+            }
+        };
+        if context.primary {
+            self.machine.simulator.set_current(Some(context.device));
+        }
+    }
+
+    /// Makes a context of `cuCtxCreate`, which is current then.
+    fn make_ordinary(&self, device: u32) -> CUcontext {
+        let mut raw = ptr::null_mut();
+        let handle = self.machine.device(device).as_raw();
+        // SAFETY: the out-parameter is ours, the handle is the driver's own.
+        let code = unsafe { (self.create)(&mut raw, 0, handle) };
+        assert!(code.is_success(), "cuCtxCreate_v2 answers {code}");
+        raw
+    }
+
     pub fn view(&self) -> View {
         let Machine { simulator, driver } = &self.machine;
         View {
-            references: self.machine.references(),
+            primaries: (0..self.devices).map(|device| self.primary(device)).collect(),
             handles: driver.devices().map(|device| device.handles().unwrap()).collect(),
             stack: simulator.stack(),
             underflows: simulator.underflows(),

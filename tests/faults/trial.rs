@@ -1,4 +1,4 @@
-//! One trial of `retain_only`: set the scene, arm the faults, call it, drop its guard, judge.
+//! One trial: set the scene, arm the faults, sweep, drop the guard, judge.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,18 +10,18 @@ use super::injection::Injection;
 use super::log::{Entry, entries};
 use super::scene::Scene;
 use super::stage::{Stage, View};
-use super::told::{RetainOnly, Told};
+use super::told::{Sweeper, Told};
 use super::verdict;
 
-/// What was seen of a call of `retain_only` and of the drop of its guard.
+/// What was seen of a sweep and of the drop of its guard.
 #[derive(Debug)]
 pub struct Seen {
     pub before: View,
-    /// After `retain_only`, before the drop.
+    /// After the sweep, before the drop.
     pub between: View,
     pub after: View,
     pub entries: Vec<Entry>,
-    /// How many of the entries are `retain_only`'s.
+    /// How many of the entries are the sweep's.
     pub boundary: usize,
     /// `None`: it panicked.
     pub told: Option<Result<Told, Error>>,
@@ -29,17 +29,37 @@ pub struct Seen {
     pub fired: u64,
 }
 
+impl Seen {
+    pub fn sweep(&self) -> &[Entry] {
+        &self.entries[..self.boundary]
+    }
+
+    pub fn drop(&self) -> &[Entry] {
+        &self.entries[self.boundary..]
+    }
+
+    /// Whether a device fails although no call does: its context is active, and nobody holds a
+    /// reference that could be released.
+    fn has_orphans(&self, scene: &Scene) -> bool {
+        let orphaned = |device: u32| {
+            let primary = self.before.primaries[device as usize];
+            scene.is_other(device) && primary.active && primary.references == 0
+        };
+        scene.policy.releases > 0 && (0..scene.devices()).any(orphaned)
+    }
+}
+
 /// What a trial found.
 pub struct Finding {
     pub complaints: Complaints,
-    /// Driver calls, the drop's among them.
-    pub calls: usize,
+    /// The functions called, the drop's among them.
+    pub calls: Vec<&'static str>,
     /// How many calls the faults hit.
     pub fired: u64,
 }
 
-/// Makes a trial with these faults, and a second call without any, on what the first left.
-pub fn trial<I: RetainOnly>(
+/// Makes a trial with these faults, and a second sweep without any, on what the first left.
+pub fn trial<I: Sweeper>(
     stage: &Stage,
     implementation: &I,
     scene: &Scene,
@@ -47,34 +67,44 @@ pub fn trial<I: RetainOnly>(
 ) -> Finding {
     stage.restore(scene);
     let seen = observe(stage, implementation, scene, faults);
-    let mut complaints = verdict::judge(stage, scene, &seen);
+    let mut complaints = verdict::judge(scene, &seen);
     if !faults.is_empty() {
         let again = observe(stage, implementation, scene, &[]);
-        let succeeded = matches!(&again.told, Some(Ok(told)) if told.result.is_ok());
+        let succeeded = match &again.told {
+            Some(Ok(told)) => told.result.is_err() == again.has_orphans(scene),
+            _ => false,
+        };
         complaints.unless(succeeded, Rule::SucceedsAfterwards, || format!("{:?}", again.told));
-        complaints.extend(verdict::judge(stage, scene, &again));
+        complaints.extend(verdict::judge(scene, &again));
     }
-    Finding { complaints, calls: seen.entries.len(), fired: seen.fired }
+    let calls = seen.entries.iter().map(|entry| entry.function).collect();
+    Finding { complaints, calls, fired: seen.fired }
 }
 
-fn observe<I: RetainOnly>(
+fn observe<I: Sweeper>(
     stage: &Stage,
     implementation: &I,
     scene: &Scene,
     faults: &[Injection],
 ) -> Seen {
     let simulator = &stage.machine.simulator;
-    let device = stage.machine.device(scene.kept);
-    let policy = scene.policy.stale_release(stage.machine.driver);
+    let driver = stage.machine.driver;
+    let policy = scene.policy.stale_release(driver);
+    let kept = scene.kept.map(|ordinal| stage.machine.device(ordinal));
     let before = stage.view();
     simulator.clear_calls();
     simulator.record_calls(true);
     faults.iter().for_each(|fault| fault.arm(simulator));
 
-    let answer = catch_unwind(AssertUnwindSafe(|| implementation.retain_only(device, &policy)));
+    let answer = catch_unwind(AssertUnwindSafe(|| match kept {
+        Some(device) => {
+            implementation.retain_only(device, &policy).map(|(guard, told)| (Some(guard), told))
+        }
+        None => implementation.run(driver, &policy).map(|told| (None, told)),
+    }));
     let between = stage.view();
     let (told, guard) = match answer {
-        Ok(Ok((guard, told))) => (Some(Ok(told)), Some(guard)),
+        Ok(Ok((guard, told))) => (Some(Ok(told)), guard),
         Ok(Err(error)) => (Some(Err(error)), None),
         Err(_) => (None, None),
     };
