@@ -1,6 +1,6 @@
 //! What owns one reference: a handle, or a guard with its report.
 
-use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard};
+use cuda_primary_context::{PrimaryContext, PrimaryContextGuard, ReleaseError};
 
 pub enum Handle {
     Plain(PrimaryContext),
@@ -22,15 +22,10 @@ impl Handle {
         }
     }
 
-    pub fn release(self) -> Result<(), (Error, Box<Self>)> {
-        let back = |error, handle| (error, Box::new(handle));
+    pub fn release(self) -> Result<(), ReleaseError> {
         match self {
-            Self::Plain(context) => {
-                context.release().map_err(|(error, context)| back(error, Self::Plain(context)))
-            }
-            Self::Guard(guard) => {
-                guard.release().map_err(|(error, guard)| back(error, Self::Guard(guard)))
-            }
+            Self::Plain(context) => context.release(),
+            Self::Guard(guard) => guard.release(),
         }
     }
 }

@@ -1,25 +1,34 @@
-//! The reference model: a few counts, and what follows from them.
-
-use cuda_primary_context::{CurrentContextChange, Driver, Outcome, Planned};
-
-use super::operation::Policy;
+//! The reference model: a few counts, and what follows from them as the driver was measured.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Device {
-    /// References, whoever has them. The context is active while there are any.
+    /// References, whoever has them: each green context took one when it was made.
     pub references: u32,
+    pub active: bool,
+    /// Living green contexts.
+    pub greens: u32,
     /// Live handles of this crate.
     pub handles: u32,
     /// How often the context was activated.
     pub generation: u32,
 }
 
+/// What is on the thread's stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Context {
+    /// The primary context of a device.
+    Primary(usize),
+    /// One of `cuCtxCreate`, by its number.
+    Ordinary(usize),
+}
+
 #[derive(Debug, Clone)]
 pub struct Model {
-    pub driver: Driver,
     pub devices: Vec<Device>,
-    /// The devices of the contexts that the thread has made current, the bottom first.
-    pub stack: Vec<usize>,
+    /// The contexts of `cuCtxCreate`: the device, and whether it lives.
+    pub ordinary: Vec<(usize, bool)>,
+    /// What the thread has made current, the bottom first.
+    pub stack: Vec<Context>,
     /// Whether the driver tells the device of a current context that is destroyed.
     pub names_dead: bool,
     /// Releases that found no reference.
@@ -35,24 +44,74 @@ pub enum Mistake {
     ForgetsHandles,
     /// A reference given away still counts as a handle.
     KeepsLeakedHandles,
-    /// A device that stays active keeps the thread off its context.
+    /// A context that lives is not made current again.
     NeverRestores,
+    /// A green context does not get back what a release took.
+    NeverUndoes,
+    /// A context of `cuCtxCreate` goes with the primary context of its device.
+    OrdinaryDiesWithPrimary,
+    /// What nobody holds is not active.
+    ForgetsOrphans,
+}
+
+/// What a release does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    Released,
+    /// 800: it took a green context's reference.
+    OfGreenContext,
+    /// 201: there was none.
+    Refused,
 }
 
 impl Model {
     pub fn retain(&mut self, device: usize, references: u32) {
         let device = &mut self.devices[device];
-        device.generation += u32::from(device.references == 0 && references > 0);
+        device.generation += u32::from(!device.active && references > 0);
+        device.active |= references > 0;
         device.references += references;
     }
 
-    /// Whether there was a reference to release.
-    pub fn release(&mut self, device: usize) -> bool {
-        let references = &mut self.devices[device].references;
-        let released = *references > 0;
-        *references = references.saturating_sub(1);
-        self.underflows += u64::from(!released);
-        released
+    pub fn release(&mut self, device: usize) -> Release {
+        let mistake = self.mistake;
+        let device = &mut self.devices[device];
+        if device.references == 0 {
+            self.underflows += 1;
+            return Release::Refused;
+        }
+        device.references -= 1;
+        if device.references > 0 {
+            return Release::Released;
+        }
+        device.active = device.greens > 0 && mistake != Mistake::ForgetsOrphans;
+        match device.greens {
+            0 => Release::Released,
+            _ => Release::OfGreenContext,
+        }
+    }
+
+    /// A release by this crate, which gives a green context back what it took.
+    pub fn release_and_undo(&mut self, device: usize) -> Release {
+        let release = self.release(device);
+        if release == Release::OfGreenContext && self.mistake != Mistake::NeverUndoes {
+            self.retain(device, 1);
+        }
+        release
+    }
+
+    pub fn add_green(&mut self, device: usize) {
+        self.retain(device, 1);
+        self.devices[device].greens += 1;
+    }
+
+    /// Its end gives one reference back, and changes nothing where there is none.
+    pub fn remove_green(&mut self, device: usize) {
+        let device = &mut self.devices[device];
+        device.greens -= 1;
+        if device.references > 0 {
+            device.references -= 1;
+            device.active = device.references > 0 || device.greens > 0;
+        }
     }
 
     /// A handle more, or fewer.
@@ -67,65 +126,44 @@ impl Model {
         }
     }
 
-    /// The top of the stack is replaced, or taken away.
-    pub fn set_current(&mut self, device: Option<usize>) {
-        let _ = self.stack.pop();
-        self.stack.extend(device);
-    }
-
-    /// What the policy makes of each device, as the counts are now.
-    pub fn plan(&self, kept: usize, policy: &Policy) -> Vec<Planned> {
-        let plan = |(index, device): (usize, &Device)| match device {
-            _ if index == kept || policy.keeps(index) => Planned::Keep,
-            Device { references: 0, .. } => Planned::AlreadyInactive,
-            Device { handles, .. } if *handles > 0 && self.mistake != Mistake::ForgetsHandles => {
-                Planned::HeldHere { handles: *handles }
-            }
-            _ => Planned::Release { at_most: policy.releases },
-        };
-        self.devices.iter().enumerate().map(plan).collect()
-    }
-
-    /// `retain_only`: the outcomes, and what becomes of the thread.
-    pub fn retain_only(
-        &mut self,
-        kept: usize,
-        policy: &Policy,
-    ) -> (Vec<Outcome>, CurrentContextChange) {
-        self.retain(kept, 1);
-        self.handle(kept, 1);
-        let on = self.stack.last().copied();
-        let dead = on.is_some_and(|on| self.devices[on].references == 0);
-        let mut change = CurrentContextChange::Unchanged;
-        let plan = self.plan(kept, policy);
-        let outcomes = plan.into_iter().enumerate().map(|(index, planned)| match planned {
-            Planned::Keep => Outcome::Kept,
-            Planned::AlreadyInactive => Outcome::AlreadyInactive,
-            Planned::HeldHere { handles } => Outcome::HeldHere { handles },
-            Planned::Release { at_most } => {
-                let releases = at_most.min(self.devices[index].references);
-                self.devices[index].references -= releases;
-                let active = self.devices[index].references > 0;
-                let restored = active && self.mistake != Mistake::NeverRestores;
-                if releases > 0 && on == Some(index) && !restored {
-                    change = CurrentContextChange::Switched {
-                        from: self.driver.device(index as u32).ok(),
-                    };
-                }
-                if releases > 0 && dead && !self.names_dead {
-                    change = CurrentContextChange::Switched { from: None };
-                }
-                match active {
-                    true => Outcome::StillActive { releases },
-                    false => Outcome::Released { releases },
-                }
-            }
-            other => unreachable!("{other:?} is no plan without faults"),
-        });
-        let outcomes = outcomes.collect();
-        if change != CurrentContextChange::Unchanged {
-            self.set_current(Some(kept));
+    pub fn device_of(&self, context: Context) -> usize {
+        match context {
+            Context::Primary(device) => device,
+            Context::Ordinary(number) => self.ordinary[number].0,
         }
-        (outcomes, change)
+    }
+
+    pub fn is_alive(&self, context: Context) -> bool {
+        match context {
+            Context::Primary(device) => self.devices[device].active,
+            Context::Ordinary(number) => self.ordinary[number].1,
+        }
+    }
+
+    /// Whether the driver takes it: a dead primary context, too.
+    pub fn push(&mut self, context: Context) -> bool {
+        let taken = matches!(context, Context::Primary(_)) || self.is_alive(context);
+        self.stack.extend(taken.then_some(context));
+        taken
+    }
+
+    /// The top of the stack is replaced, or taken away.
+    pub fn set_current(&mut self, context: Option<Context>) {
+        let _ = self.stack.pop();
+        self.stack.extend(context);
+    }
+
+    /// A context of `cuCtxCreate`, which is current then.
+    pub fn make_ordinary(&mut self, device: usize) {
+        self.ordinary.push((device, true));
+        self.stack.push(Context::Ordinary(self.ordinary.len() - 1));
+    }
+
+    /// Taken off the stack only where it is on top.
+    pub fn destroy_ordinary(&mut self, number: usize) {
+        self.ordinary[number].1 = false;
+        if self.stack.last() == Some(&Context::Ordinary(number)) {
+            self.stack.pop();
+        }
     }
 }

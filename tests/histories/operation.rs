@@ -4,8 +4,8 @@ use cuda_primary_context::{Driver, StaleRelease};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// One step. Devices, handles and leaked references are chosen by a number, modulo as many as there
-/// are; where there is none, nothing happens.
+/// One step. Devices, handles, contexts and leaked references are chosen by a number, modulo as many
+/// as there are; where there is none, nothing happens.
 #[derive(Debug, Clone)]
 pub enum Operation {
     Retain {
@@ -14,8 +14,10 @@ pub enum Operation {
     RetainIfActive {
         device: usize,
     },
+    /// What comes back of a failure is kept, or given up.
     Release {
         handle: usize,
+        give_up: bool,
     },
     Drop {
         handle: usize,
@@ -30,8 +32,12 @@ pub enum Operation {
         device: usize,
         policy: Policy,
     },
+    Run {
+        policy: Policy,
+    },
+    /// The dry run of either.
     Plan {
-        device: usize,
+        device: Option<usize>,
         policy: Policy,
     },
     Audit,
@@ -45,6 +51,12 @@ pub enum Operation {
         leave: bool,
         inside: Vec<Operation>,
     },
+    /// Two scopes, the first of which ends first, with these between the two ends.
+    Crossed {
+        first: usize,
+        second: usize,
+        between: Vec<Operation>,
+    },
     /// By somebody else in the process.
     ForeignRetain {
         device: usize,
@@ -54,14 +66,26 @@ pub enum Operation {
     ForeignRelease {
         device: usize,
     },
+    AddGreen {
+        device: usize,
+    },
+    RemoveGreen {
+        device: usize,
+    },
+    /// A context of `cuCtxCreate`, which is current then.
+    Create {
+        device: usize,
+    },
+    Destroy {
+        context: usize,
+    },
 }
 
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// One bit for each device.
-    keep: u8,
+    pub keep: u8,
     pub releases: u32,
-    threads: u32,
 }
 
 /// Machines have no more devices than this.
@@ -74,7 +98,8 @@ impl Policy {
 
     pub fn stale_release(&self, driver: Driver) -> StaleRelease {
         let kept = driver.devices().filter(|device| self.keeps(device.ordinal() as usize));
-        StaleRelease::new().keep(kept).releases_up_to(self.releases).threads(self.threads)
+        // SAFETY: nothing uses a simulated context.
+        unsafe { StaleRelease::new().keep(kept).releases_up_to(self.releases) }
     }
 }
 
@@ -82,40 +107,46 @@ fn policy() -> impl Strategy<Value = Policy> {
     // Most keep nothing else and release once, as without a policy.
     let keep = prop_oneof![3 => Just(0), 1 => any::<u8>()];
     let releases = prop_oneof![3 => Just(1), 2 => 0..5_u32];
-    let threads = prop_oneof![9 => Just(1), 1 => Just(2_u32)];
-    (keep, releases, threads).prop_map(|(keep, releases, threads)| Policy {
-        keep,
-        releases,
-        threads,
-    })
+    (keep, releases).prop_map(|(keep, releases)| Policy { keep, releases })
 }
 
 fn step() -> impl Strategy<Value = Operation> + Clone {
     let device = || 0..MOST_DEVICES;
+    let maybe = || proptest::option::weighted(0.8, device());
     let any = || 0..64_usize;
     prop_oneof![
         4 => device().prop_map(|device| Operation::Retain { device }),
         2 => device().prop_map(|device| Operation::RetainIfActive { device }),
-        2 => any().prop_map(|handle| Operation::Release { handle }),
+        2 => (any(), proptest::bool::ANY)
+            .prop_map(|(handle, give_up)| Operation::Release { handle, give_up }),
         3 => any().prop_map(|handle| Operation::Drop { handle }),
         1 => any().prop_map(|handle| Operation::Leak { handle }),
         1 => any().prop_map(|leaked| Operation::Adopt { leaked }),
         4 => (device(), policy())
             .prop_map(|(device, policy)| Operation::RetainOnly { device, policy }),
-        1 => (device(), policy()).prop_map(|(device, policy)| Operation::Plan { device, policy }),
+        2 => policy().prop_map(|policy| Operation::Run { policy }),
+        1 => (maybe(), policy()).prop_map(|(device, policy)| Operation::Plan { device, policy }),
         1 => Just(Operation::Audit),
-        2 => proptest::option::weighted(0.8, device())
-            .prop_map(|device| Operation::SetCurrent { device }),
+        2 => maybe().prop_map(|device| Operation::SetCurrent { device }),
         5 => (device(), 1..4_u32)
             .prop_map(|(device, references)| Operation::ForeignRetain { device, references }),
         3 => device().prop_map(|device| Operation::ForeignRelease { device }),
+        2 => device().prop_map(|device| Operation::AddGreen { device }),
+        1 => device().prop_map(|device| Operation::RemoveGreen { device }),
+        2 => device().prop_map(|device| Operation::Create { device }),
+        1 => any().prop_map(|context| Operation::Destroy { context }),
     ]
     .boxed()
 }
 
-fn scope(inside: impl Strategy<Value = Operation>) -> impl Strategy<Value = Operation> {
-    (0..64_usize, any::<bool>(), vec(inside, 0..6))
-        .prop_map(|(handle, leave, inside)| Operation::Scope { handle, leave, inside })
+fn scope(inside: impl Strategy<Value = Operation> + Clone) -> impl Strategy<Value = Operation> {
+    let any = || 0..64_usize;
+    prop_oneof![
+        2 => (any(), proptest::bool::ANY, vec(inside.clone(), 0..6))
+            .prop_map(|(handle, leave, inside)| Operation::Scope { handle, leave, inside }),
+        1 => (any(), any(), vec(inside, 0..3))
+            .prop_map(|(first, second, between)| Operation::Crossed { first, second, between }),
+    ]
 }
 
 /// A history: scopes may lie in scopes.

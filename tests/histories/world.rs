@@ -1,23 +1,24 @@
 //! A simulated machine and its model, taken through a history together.
 
-use std::cell::RefCell;
-
-use cuda_primary_context::sys::{CUcontext, CUresult};
-use cuda_primary_context::{Error, Planned, PrimaryContext, PrimaryContextGuard};
-use simulated_libcuda::{Knob, Simulator};
+use cuda_primary_context::sys::CUcontext;
+use cuda_primary_context::{Error, Planned, PrimaryContext, PrimaryContextGuard, Report};
 
 use super::handle::Handle;
-use super::model::{Device, Mistake, Model};
-use super::operation::Operation;
-use crate::support::{Machine, machine_from};
+use super::machine::Others;
+use super::model::{Context, Device, Mistake, Model, Release};
+use super::operation::{Operation, Policy};
+use super::outcome::{Change, What};
+use super::sweep::refused;
 
 pub struct World {
-    machine: Machine,
-    model: Model,
-    handles: Vec<Handle>,
+    pub(super) others: Others,
+    pub(super) model: Model,
+    pub(super) handles: Vec<Handle>,
     /// References that were given away: the device, and its context.
     leaked: Vec<(usize, CUcontext)>,
-    /// What Drop could not give back, before.
+    /// The contexts of `cuCtxCreate`, by their numbers.
+    pub(super) ordinary: Vec<CUcontext>,
+    /// What could not be given back, before.
     unreleased: u64,
 }
 
@@ -34,63 +35,52 @@ macro_rules! agree {
         }
     };
 }
-
-thread_local! {
-    /// Machines that came through a history without a disagreement, for the next one.
-    static MACHINES: RefCell<Vec<(bool, Machine)>> = const { RefCell::new(Vec::new()) };
-}
+pub(super) use agree;
 
 impl World {
     pub fn new(devices: usize, names_dead: bool, mistake: Mistake) -> Self {
-        let kept = MACHINES.with_borrow_mut(|machines| {
-            let fits = |(named, machine): &(bool, Machine)| {
-                *named == names_dead && machine.driver.device_count() as usize == devices
-            };
-            let index = machines.iter().position(fits)?;
-            Some(machines.swap_remove(index).1)
-        });
-        let machine = kept.unwrap_or_else(|| {
-            let answer = if names_dead { 0 } else { 201 };
-            let builder = Simulator::builder().devices(devices as u32).visible_devices(None);
-            machine_from(builder.knob(Knob::GetDeviceOnDead, answer))
-        });
-        let Machine { simulator, driver } = &machine;
+        let others = Others::new(devices, names_dead);
+        let simulator = &others.machine.simulator;
         let device = |ordinal| Device {
             references: 0,
+            active: false,
+            greens: 0,
             handles: 0,
             generation: simulator.generation(ordinal),
         };
         let model = Model {
-            driver: *driver,
             devices: (0..devices as u32).map(device).collect(),
+            ordinary: Vec::new(),
             stack: Vec::new(),
             names_dead,
             underflows: simulator.underflows(),
             mistake,
         };
-        let unreleased = driver.unreleased();
-        Self { machine, model, handles: Vec::new(), leaked: Vec::new(), unreleased }
+        let unreleased = others.machine.driver.unreleased();
+        let (handles, leaked, ordinary) = (Vec::new(), Vec::new(), Vec::new());
+        Self { others, model, handles, leaked, ordinary, unreleased }
     }
 
     /// Goes through the history, step by step, and compares after each; the number of steps.
     pub fn go_through(mut self, history: &[Operation]) -> Result<usize, Disagreement> {
         let steps = self.steps(history)?;
-        let Self { machine, model, handles, .. } = self;
+        let Self { others, model, handles, ordinary, .. } = self;
         drop(handles);
-        for ordinal in 0..model.devices.len() as u32 {
-            while machine.simulator.references(ordinal) > 0 {
-                machine.simulator.foreign_release(ordinal);
-            }
-            agree!(machine.device(ordinal).handles(), Ok(0), "handles at the end");
+        for (device, Device { greens, .. }) in model.devices.iter().enumerate() {
+            others.clear(device, *greens);
+            let handles = others.machine.device(device as u32).handles();
+            agree!(handles, Ok(0), "handles at the end");
         }
-        while !machine.simulator.stack().is_empty() {
-            machine.simulator.set_current(None);
+        let living = ordinary.iter().zip(&model.ordinary).filter(|(_, (_, alive))| *alive);
+        living.for_each(|(raw, _)| others.destroy(*raw));
+        while !others.machine.simulator.stack().is_empty() {
+            others.machine.simulator.set_current(None);
         }
-        MACHINES.with_borrow_mut(|machines| machines.push((model.names_dead, machine)));
+        others.keep();
         Ok(steps)
     }
 
-    fn steps(&mut self, history: &[Operation]) -> Result<usize, Disagreement> {
+    pub(super) fn steps(&mut self, history: &[Operation]) -> Result<usize, Disagreement> {
         let mut steps = 0;
         for operation in history {
             steps += 1 + self.step(operation).map_err(|text| format!("{operation:?}\n{text}"))?;
@@ -101,104 +91,129 @@ impl World {
 
     /// One step, and how many there were inside it.
     fn step(&mut self, operation: &Operation) -> Result<usize, Disagreement> {
-        match operation {
+        match *operation {
             Operation::Retain { device } => {
-                let device = self.device(*device);
+                let device = self.device(device);
                 let context = PrimaryContext::retain(self.real(device)).map_err(unexpected)?;
                 self.model.retain(device, 1);
                 self.hold(device, Handle::Plain(context));
             }
-            Operation::RetainIfActive { device } => {
-                let device = self.device(*device);
-                let active = self.model.devices[device].references > 0;
-                let context =
-                    PrimaryContext::retain_if_active(self.real(device)).map_err(unexpected)?;
-                agree!(context.is_some(), active, "retain_if_active found one");
-                if let Some(context) = context {
-                    self.model.retain(device, 1);
-                    self.hold(device, Handle::Plain(context));
-                }
-            }
-            Operation::Release { handle } => self.release(*handle)?,
+            Operation::RetainIfActive { device } => self.retain_if_active(device)?,
+            Operation::Release { handle, give_up } => self.release(handle, give_up)?,
             Operation::Drop { handle } => {
-                if let Some((device, handle)) = self.take(*handle) {
+                if let Some((device, handle)) = self.take(handle) {
                     drop(handle);
                     self.model.handle(device, -1);
-                    self.model.release(device);
+                    self.model.release_and_undo(device);
                 }
             }
             Operation::Leak { handle } => {
-                if let Some((device, handle)) = self.take(*handle) {
+                if let Some((device, handle)) = self.take(handle) {
                     self.leaked.push((device, handle.into_context().leak()));
                     self.model.leak(device);
                 }
             }
-            Operation::Adopt { leaked } => self.adopt(*leaked)?,
-            Operation::RetainOnly { device, policy } => {
-                let device = self.device(*device);
-                let stale = policy.stale_release(self.machine.driver);
+            Operation::Adopt { leaked } => self.adopt(leaked)?,
+            Operation::RetainOnly { device, ref policy } => {
+                let device = self.device(device);
+                let stale = policy.stale_release(self.others.machine.driver);
                 let guard = PrimaryContextGuard::retain_only_with(self.real(device), &stale)
                     .map_err(unexpected)?;
-                let (outcomes, change) = self.model.retain_only(device, policy);
-                let report = guard.report();
-                let told: Vec<_> = report.devices().map(|line| line.outcome()).collect();
-                agree!(told, outcomes, "outcomes");
-                agree!(report.current_context(), change, "the thread's context");
-                agree!(report.into_result(), Ok(()), "the result");
+                self.swept(guard.report(), Some(device), policy)?;
                 self.handles.push(Handle::Guard(guard));
             }
-            Operation::Plan { device, policy } => {
-                let device = self.device(*device);
-                let stale = policy.stale_release(self.machine.driver);
-                let plan = stale.plan(self.real(device)).map_err(unexpected)?;
-                let planned: Vec<Planned> = plan.devices().map(|(_, planned)| planned).collect();
-                agree!(planned, self.model.plan(device, policy), "the plan");
+            Operation::Run { ref policy } => {
+                let driver = self.others.machine.driver;
+                let report = policy.stale_release(driver).run(driver).map_err(unexpected)?;
+                self.swept(&report, None, policy)?;
             }
+            Operation::Plan { device, ref policy } => self.plan(device, policy)?,
             Operation::Audit => {
-                for (device, state) in self.machine.driver.primary_contexts() {
-                    let active = self.model.devices[device.ordinal() as usize].references > 0;
+                for (device, state) in self.others.machine.driver.primary_contexts() {
+                    let active = self.model.devices[device.ordinal() as usize].active;
                     agree!(state.map(|state| state.active), Ok(active), "the audit");
                 }
             }
             Operation::SetCurrent { device } => {
                 let device = device.map(|device| self.device(device));
-                self.machine.simulator.set_current(device.map(|device| device as u32));
-                self.model.set_current(device);
+                let ordinal = device.map(|device| device as u32);
+                self.others.machine.simulator.set_current(ordinal);
+                self.model.set_current(device.map(Context::Primary));
             }
-            Operation::Scope { handle, leave, inside } => {
-                return self.scope(*handle, *leave, inside);
+            Operation::Scope { handle, leave, ref inside } => {
+                return self.scope(handle, leave, inside);
             }
-            Operation::ForeignRetain { device, references } => {
-                let device = self.device(*device);
-                self.machine.simulator.foreign_retain(device as u32, *references);
-                self.model.retain(device, *references);
+            Operation::Crossed { first, second, ref between } => {
+                return self.crossed(first, second, between);
             }
-            Operation::ForeignRelease { device } => {
-                let device = self.device(*device);
-                self.machine.simulator.foreign_release(device as u32);
-                self.model.release(device);
-            }
+            _ => self.others(operation),
         }
         Ok(0)
     }
 
-    /// A release that finds no reference is refused, and hands the handle back.
-    fn release(&mut self, handle: usize) -> Result<(), Disagreement> {
+    fn retain_if_active(&mut self, device: usize) -> Result<(), Disagreement> {
+        let device = self.device(device);
+        let active = self.model.devices[device].active;
+        let context = PrimaryContext::retain_if_active(self.real(device)).map_err(unexpected)?;
+        agree!(context.is_some(), active, "retain_if_active found one");
+        if let Some(context) = context {
+            self.model.retain(device, 1);
+            self.hold(device, Handle::Plain(context));
+        }
+        Ok(())
+    }
+
+    /// What a report says, against the model.
+    fn swept(
+        &mut self,
+        report: &Report,
+        kept: Option<usize>,
+        policy: &Policy,
+    ) -> Result<(), Disagreement> {
+        let (outcomes, change) = self.model.sweep(kept, policy);
+        let told: Vec<What> = report.devices().map(|line| line.outcome().into()).collect();
+        agree!(told, outcomes, "outcomes");
+        agree!(Change::from(report.current_context()), change, "the thread's context");
+        let first = outcomes.iter().find_map(What::error).cloned();
+        agree!(report.check().err(), first, "the result");
+        Ok(())
+    }
+
+    fn plan(&mut self, device: Option<usize>, policy: &Policy) -> Result<(), Disagreement> {
+        let device = device.map(|device| self.device(device));
+        let driver = self.others.machine.driver;
+        let stale = policy.stale_release(driver);
+        let plan = match device {
+            Some(device) => stale.plan(self.real(device)),
+            None => stale.plan_run(driver),
+        };
+        let plan = plan.map_err(unexpected)?;
+        let planned: Vec<Planned> = plan.devices().map(|(_, planned)| planned.clone()).collect();
+        agree!(planned, self.model.plan(device, policy), "the plan");
+        Ok(())
+    }
+
+    /// A release that finds no reference is refused. It hands the handle back where the context is
+    /// active all the same.
+    fn release(&mut self, handle: usize, give_up: bool) -> Result<(), Disagreement> {
         let Some((device, handle)) = self.take(handle) else { return Ok(()) };
-        let (error, back) = match handle.release() {
-            Ok(()) => (None, None),
-            Err((error, back)) => (Some(error), Some(back)),
-        };
-        let refused = Error::Driver {
-            call: "cuDevicePrimaryCtxRelease_v2",
-            device: Some(device as u32),
-            code: CUresult::CUDA_ERROR_INVALID_CONTEXT,
-        };
-        let expected = (!self.model.release(device)).then_some(refused);
-        agree!(error, expected, "the release");
-        match back {
-            Some(back) => self.handles.push(*back),
-            None => self.model.handle(device, -1),
+        let failure = handle.release().err();
+        let is_refused = self.model.release_and_undo(device) == Release::Refused;
+        let comes_back = is_refused && self.model.devices[device].active;
+        let error = failure.as_ref().map(|failure| failure.error().clone());
+        agree!(error, is_refused.then(|| refused(device)), "the release");
+        let back = failure.as_ref().and_then(|failure| failure.handle());
+        let of_device = back.map(PrimaryContext::device);
+        agree!(of_device, comes_back.then(|| self.real(device)), "what came back");
+        match failure {
+            Some(failure) if comes_back && !give_up => {
+                let back = failure.into_parts().1.expect("the handle that came back");
+                self.handles.push(Handle::Plain(back));
+            }
+            failure => {
+                drop(failure);
+                self.model.handle(device, -1);
+            }
         }
         Ok(())
     }
@@ -216,58 +231,41 @@ impl World {
         Ok(())
     }
 
-    /// A scope pops what is on top, whoever put it there.
-    fn scope(
-        &mut self,
-        handle: usize,
-        leave: bool,
-        inside: &[Operation],
-    ) -> Result<usize, Disagreement> {
-        let Some((device, handle)) = self.take(handle) else { return Ok(0) };
-        let scope = handle.context().make_current().map_err(unexpected)?;
-        self.model.stack.push(device);
-        self.compare()?;
-        let steps = self.steps(inside)?;
-        let popped = self.model.stack.pop().is_some();
-        match leave {
-            true => agree!(scope.leave().is_ok(), popped, "leaving the scope"),
-            false => drop(scope),
-        }
-        self.handles.push(handle);
-        Ok(steps)
-    }
-
     /// Everything that can be seen, against the model.
-    fn compare(&self) -> Result<(), Disagreement> {
-        let Machine { simulator, driver } = &self.machine;
+    pub(super) fn compare(&self) -> Result<(), Disagreement> {
+        let machine = &self.others.machine;
         for (ordinal, expected) in (0..).zip(&self.model.devices) {
-            let device = self.machine.device(ordinal);
+            let device = machine.device(ordinal);
+            let state = device.primary_context_state().map_err(unexpected)?;
             let seen = Device {
-                references: simulator.references(ordinal),
+                references: machine.simulator.references(ordinal),
+                active: state.active,
+                greens: expected.greens,
                 handles: device.handles().map_err(unexpected)?,
-                generation: simulator.generation(ordinal),
+                generation: machine.simulator.generation(ordinal),
             };
             agree!(seen, *expected, format!("device {ordinal}"));
-            let state = device.primary_context_state().map_err(unexpected)?;
-            agree!(state.active, expected.references > 0, format!("device {ordinal} is active"));
         }
-        let alive = |&device: &usize| (device, self.model.devices[device].references > 0);
-        let expected: Vec<_> = self.model.stack.iter().map(alive).collect();
-        let stack = simulator.stack();
+        let seen = |&context: &Context| {
+            let primary = matches!(context, Context::Primary(_));
+            (self.model.device_of(context) as u32, primary, self.model.is_alive(context))
+        };
+        let expected: Vec<_> = self.model.stack.iter().map(seen).collect();
+        let stack = machine.simulator.stack();
         let stack: Vec<_> =
-            stack.iter().map(|entry| (entry.device as usize, entry.alive)).collect();
+            stack.iter().map(|entry| (entry.device, entry.is_primary, entry.alive)).collect();
         agree!(stack, expected, "the thread's stack");
-        agree!(simulator.underflows(), self.model.underflows, "releases too many");
-        agree!(driver.unreleased(), self.unreleased, "references not given back");
+        agree!(machine.simulator.underflows(), self.model.underflows, "releases too many");
+        agree!(machine.driver.unreleased(), self.unreleased, "references not given back");
         Ok(())
     }
 
-    fn device(&self, number: usize) -> usize {
+    pub(super) fn device(&self, number: usize) -> usize {
         number % self.model.devices.len()
     }
 
     fn real(&self, device: usize) -> cuda_primary_context::Device {
-        self.machine.device(device as u32)
+        self.others.machine.device(device as u32)
     }
 
     fn hold(&mut self, device: usize, handle: Handle) {
@@ -275,13 +273,13 @@ impl World {
         self.handles.push(handle);
     }
 
-    fn take(&mut self, number: usize) -> Option<(usize, Handle)> {
+    pub(super) fn take(&mut self, number: usize) -> Option<(usize, Handle)> {
         let index = number.checked_rem(self.handles.len())?;
         let handle = self.handles.swap_remove(index);
         Some((handle.context().device().ordinal() as usize, handle))
     }
 }
 
-fn unexpected(error: Error) -> Disagreement {
+pub(super) fn unexpected(error: Error) -> Disagreement {
     format!("unexpected: {error}")
 }
