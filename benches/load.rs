@@ -52,7 +52,8 @@ fn calls_of(load: fn(&Path) -> u32) -> Vec<(&'static str, Option<u32>)> {
 }
 
 fn safe(path: &Path) -> u32 {
-    let driver = Driver::load_from(path).expect("the simulator loads");
+    // SAFETY: it is the simulated driver.
+    let driver = unsafe { Driver::load_from(path) }.expect("the simulator loads");
     let state = driver.device(0).and_then(|device| device.primary_context_state());
     assert!(state.is_ok_and(|state| !state.active));
     driver.device_count()

@@ -11,7 +11,6 @@ mod errors;
 mod load;
 mod primary_context;
 mod release_path;
-mod several_devices;
 mod support;
 
 use std::time::Duration;
@@ -31,7 +30,6 @@ criterion_group! {
     name = benches;
     config = short();
     targets = release_path::release_path, primary_context::primary_context, audit::audit,
-        load::load, errors::errors, drop_in_forked_child::drop_in_forked_child,
-        several_devices::several_devices
+        load::load, errors::errors, drop_in_forked_child::drop_in_forked_child
 }
 criterion_main!(benches);

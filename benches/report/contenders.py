@@ -9,7 +9,9 @@ import tempfile
 
 DEVICES = [1, 2, 4, 8, 16, 64, 1024]
 PYTHON = pathlib.Path(__file__).with_name("python_contenders.py")
+QUICK_DEVICES = [8, 64, 1024]
 FIRST_USES = 25
+WAITS_ROUNDS = 5
 # A call that no contender makes in its loop.
 MARK = "cuDriverGetVersion"
 
@@ -23,7 +25,8 @@ def measure(built, chosen):
     else:
         print("Python's cuda-bindings: skipped, for --peers-python has no such package")
     answer = {"calls": same_calls(built)} if simulated else {}
-    for devices in DEVICES if simulated else [1]:
+    counts = QUICK_DEVICES if chosen.quick else DEVICES
+    for devices in counts if simulated else [1]:
         rounds = chosen.rounds if devices < 1024 else max(3, chosen.rounds // 4)
         measured = json.loads(
             built.run("measure", str(rounds), driver=chosen.driver, devices=devices)
@@ -74,7 +77,7 @@ def same_calls(built):
 def first_use(built, chosen):
     """From nothing to the first answer about a device, a new process for each."""
     devices = 8
-    samples = {name: [] for name in built.names if name != "raw under a lock"}
+    samples = {name: [] for name in built.names if name != "raw with a count"}
     for _ in range(FIRST_USES if chosen.driver == "simulated" else 3):
         for name, times in samples.items():
             times.append(
@@ -85,6 +88,20 @@ def first_use(built, chosen):
         for name, times in samples.items()
     }
     print("  ".join(f"{name} {of['median_ns'] / 1000:.0f} µs" for name, of in answer.items()))
+    return answer
+
+
+def waits(built):
+    """How long retains wait while others' contexts are torn down, as long as an H200 takes for it."""
+    knobs = "release_microseconds=54000"
+    answer = json.loads(
+        built.run(
+            "waits", str(WAITS_ROUNDS), driver="simulated", devices=9, SIMULATED_CUDA_KNOBS=knobs
+        )
+    )
+    for device in ("kept", "held"):
+        of = answer[device]
+        print(f"{device} device: p99 {of['busy_p99_ns']} ns, idle {of['idle_p99_ns']} ns")
     return answer
 
 

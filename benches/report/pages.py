@@ -5,6 +5,7 @@ import json
 from . import svg, targets
 
 OURS = "cuda-primary-context"
+WAITS = ["idle_p99_ns", "busy_p99_ns", "idle_longest_ns", "busy_longest_ns"]
 STATES = {
     "none_stale": "none stale",
     "one_stale": "one stale",
@@ -42,7 +43,7 @@ def page(folder, record):
             parts += ["![cost against number of devices](devices.svg)", ""]
             parts += ["![cost of a device](per-device.svg)", ""]
             parts += ["![over the raw loop](over-raw.svg)", ""]
-    parts += [first_use(record), builds(record), instructions(folder, record)]
+    parts += [waits(record), first_use(record), builds(record), instructions(folder, record)]
     return [*parts, criterion(record), memory(record)]
 
 
@@ -123,6 +124,24 @@ def plots(folder, contenders, counts):
     )
 
 
+def waits(record):
+    numbers = record.get("waits")
+    if not numbers:
+        return ""
+    rows = [
+        [f"a {device} device", *(nanoseconds(numbers[device][key]) for key in WAITS)]
+        for device in ("kept", "held")
+    ]
+    words = (
+        f"A retain with its release on one thread, while `retain_only` on another, which takes "
+        f"{nanoseconds(numbers['retain_only_ns'])}, releases {numbers['stale']} contexts whose "
+        "teardown takes 54 ms each; idle is the same beside a thread that sleeps. The longest are "
+        "the scheduler's."
+    )
+    head = ["", "p99, idle", "p99, meanwhile", "longest, idle", "longest, meanwhile"]
+    return f"### Retains meanwhile\n\n{words}\n\n" + table(head, rows)
+
+
 def first_use(record):
     if not record.get("first_use"):
         return ""
@@ -152,11 +171,12 @@ def instructions(folder, record):
     shown = {name: of["added"] for name, of in counted.items() if "/1024" not in name}
     title = "Instructions that the safe layer adds"
     (folder / "instructions.svg").write_text(svg.bars(title, shown))
-    rows = [[name, *(f"{of[key]}" for key in ("raw", "safe", "added"))] for name, of in counted.items()]
+    keys = ("raw", "counted", "safe", "added")
+    rows = [[name, *(f"{of.get(key, '')}" for key in keys)] for name, of in counted.items()]
     return (
         "### Instructions\n\nOf the whole process, the simulated driver's among them, for one "
         "operation; these repeat exactly.\n\n![instructions](instructions.svg)\n\n"
-        + table(["", "raw", "safe", "added"], rows)
+        + table(["", "raw", "raw with a count", "safe", "added"], rows)
     )
 
 

@@ -4,8 +4,9 @@ use std::env;
 use std::path::PathBuf;
 
 use cuda_primary_context::Driver;
-use simulated_libcuda::{Builder, Simulator};
+use simulated_libcuda::Simulator;
 
+use super::counted::Counted;
 use super::raw::Raw;
 use super::safe::Safe;
 
@@ -13,11 +14,12 @@ use super::safe::Safe;
 /// which is almost free, so that what the layer costs can be seen.
 pub const DRIVER: &str = "CUDA_PRIMARY_CONTEXT_BENCH_DRIVER";
 
-/// One driver, by both ways.
+/// One driver, by all ways.
 pub struct Machine {
     pub simulator: Option<Simulator>,
     pub safe: Safe,
     pub raw: Raw,
+    pub counted: Counted,
     pub path: PathBuf,
 }
 
@@ -31,15 +33,10 @@ pub fn chosen_library() -> Option<PathBuf> {
 
 /// A machine with this many devices; none where a chosen driver has another number.
 pub fn machine(devices: u32) -> Option<Machine> {
-    machine_from(devices, Simulator::builder())
-}
-
-/// As [`machine`]; a simulator with these settings.
-pub fn machine_from(devices: u32, builder: Builder) -> Option<Machine> {
     match chosen_library() {
         Some(path) => Some(load(None, path)).filter(|machine| machine.devices() == devices),
         None => {
-            let simulator = builder.devices(devices).visible_devices(None).start();
+            let simulator = Simulator::builder().devices(devices).visible_devices(None).start();
             let path = simulator.path().to_owned();
             Some(load(Some(simulator), path))
         }
@@ -55,9 +52,11 @@ pub fn machine_or_chosen(devices: u32) -> Machine {
 }
 
 fn load(simulator: Option<Simulator>, path: PathBuf) -> Machine {
-    let driver = Driver::load_from(&path).unwrap_or_else(|error| panic!("{error}"));
+    // SAFETY: it is the simulated driver, or one that was chosen by hand.
+    let driver = unsafe { Driver::load_from(&path) }.unwrap_or_else(|error| panic!("{error}"));
     let raw = Raw::load(&path).expect("a driver that loads twice");
-    Machine { simulator, safe: Safe { driver }, raw, path }
+    let counted = Counted::load(&path).expect("a driver that loads thrice");
+    Machine { simulator, safe: Safe { driver }, raw, counted, path }
 }
 
 impl Machine {

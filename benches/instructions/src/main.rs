@@ -34,25 +34,25 @@ fn main() {
     plan(8);
 }
 
-/// Both variants, each once without being counted: lazy binding and first allocations are over.
+/// Both variants.
 fn count<T, U>(name: &str, before: impl Fn(), twins: Twins<impl Fn() -> T, impl Fn() -> U>) {
-    macro_rules! count {
-        ($variant:ident) => {{
-            before();
-            black_box((twins.$variant)());
-            println!("{name} {}", stringify!($variant));
-            for time in 0..TIMES {
-                before();
-                match time + 1 == TIMES {
-                    // Callgrind writes a profile after this one; those before it only add to it.
-                    true => measured_last(&mut || drop(black_box((twins.$variant)()))),
-                    false => measured(&mut || drop(black_box((twins.$variant)()))),
-                }
-            }
-        }};
+    count_one(name, "raw", &before, twins.raw);
+    count_one(name, "safe", &before, twins.safe);
+}
+
+/// One variant, once without being counted: lazy binding and first allocations are over.
+fn count_one<T>(name: &str, variant: &str, before: impl Fn(), body: impl Fn() -> T) {
+    before();
+    black_box(body());
+    println!("{name} {variant}");
+    for time in 0..TIMES {
+        before();
+        match time + 1 == TIMES {
+            // Callgrind writes a profile after this one; those before it only add to it.
+            true => measured_last(&mut || drop(black_box(body()))),
+            false => measured(&mut || drop(black_box(body()))),
+        }
     }
-    count!(raw);
-    count!(safe);
 }
 
 /// Calls [`measured`]; the profile of an operation is written when this returns.
@@ -80,7 +80,13 @@ fn retain_only(machine: &Machine, name: &str, stale: &[u32]) {
     });
     let before = || machine.stray(stale);
     twins.compare(machine, before);
-    count(&format!("retain_only/{name}/{}", machine.devices()), before, twins);
+    let name = format!("retain_only/{name}/{}", machine.devices());
+    count(&name, before, twins);
+    let (layer, device) = (&machine.counted, machine.counted.device(machine.kept()));
+    count_one(&name, "counted", before, || {
+        let kept = layer.retain_only(device).expect("the device can be retained");
+        layer.release(kept).is_ok()
+    });
 }
 
 fn primary_context() {
@@ -92,6 +98,11 @@ fn primary_context() {
     });
     twins.compare(&machine, || ());
     count("primary_context", || (), twins);
+    let (layer, device) = (&machine.counted, machine.counted.device(0));
+    count_one("primary_context", "counted", || (), || {
+        let context = layer.retain(device).expect("the device can be retained");
+        layer.release(context).is_ok()
+    });
 }
 
 fn audit(devices: u32) {

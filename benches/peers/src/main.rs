@@ -4,6 +4,7 @@
 //! `peers measure ROUNDS`        times of all contenders, as one JSON object
 //! `peers first-use CONTENDER`   nanoseconds from nothing to the first answer about a device
 //! `peers calls CONTENDER`       the release path once, all others stale; for SIMULATED_CUDA_LOG
+//! `peers waits ROUNDS`          how long retains wait while other devices are released, as JSON
 //! `peers memory`                what a release gives back, as one JSON object
 //! `peers names`                 the contenders
 
@@ -17,6 +18,7 @@ mod plain;
 #[path = "../../support/mod.rs"]
 mod support;
 mod this_crate;
+mod waits;
 
 use std::env;
 use std::os::unix::fs::symlink;
@@ -25,14 +27,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use contender::{Calls, Contender, kept};
-use plain::Plain;
+use plain::{Plain, WithACount};
 
 /// A contender's name, how it gets ready, and its first use of the driver.
 type Entry = (&'static str, fn() -> Box<dyn Contender>, fn() -> bool);
 
 const CONTENDERS: &[Entry] = &[
     ("raw", || Box::new(Plain::load()), Plain::first_use),
-    ("raw under a lock", || Box::new(plain::UnderALock::load()), Plain::first_use),
+    (WithACount::NAME, || Box::new(WithACount::load()), Plain::first_use),
     (
         "cuda-primary-context",
         || Box::new(this_crate::ThisCrate::load()),
@@ -61,11 +63,15 @@ fn main() -> ExitCode {
             assert!(!active, "a new process has no context");
         }
         ["calls", name] => calls(name),
+        ["waits", rounds] => {
+            let rounds = rounds.parse().expect("a number of rounds");
+            println!("{}", waits::measure(&Plain::load(), rounds));
+        }
         ["memory"] => println!("{}", memory::memory()),
         ["names"] => CONTENDERS.iter().for_each(|(name, ..)| println!("{name}")),
         _ => {
             eprintln!("usage: peers simulator DIRECTORY | measure ROUNDS | first-use CONTENDER");
-            eprintln!("           | calls CONTENDER | memory | names");
+            eprintln!("           | calls CONTENDER | waits ROUNDS | memory | names");
             return ExitCode::from(2);
         }
     }

@@ -1,8 +1,7 @@
-//! Plain function pointers: the raw twin, and the same under a lock.
-
-use std::sync::Mutex;
+//! Plain function pointers: the raw twin, and the same with a count.
 
 use crate::contender::{Calls, Contender, kept};
+use crate::support::counted::{Counted, CountedDevice};
 use crate::support::raw::Raw;
 
 pub const LIBRARY: &str = "libcuda.so.1";
@@ -79,43 +78,37 @@ impl Calls for Plain {
     }
 }
 
-/// The raw twin, with every retain and release under one lock, as the crate makes them: what it
-/// takes beyond that is the crate's own.
-pub struct UnderALock {
-    plain: Plain,
-    lock: Mutex<()>,
-}
+/// The raw twin with one atomic operation for each retain and each release, as the crate needs them:
+/// what it takes beyond that is the crate's own.
+pub struct WithACount(Counted);
 
-impl UnderALock {
+impl WithACount {
+    pub const NAME: &str = "raw with a count";
+
     pub fn load() -> Self {
-        Self { plain: Plain::load(), lock: Mutex::new(()) }
+        Self(Counted::load(LIBRARY.as_ref()).expect("the driver works"))
     }
 
     #[inline]
-    fn locked<T>(&self, work: impl FnOnce(&Raw) -> T) -> T {
-        let _serial = self.lock.lock().expect("nobody panicked under it");
-        work(&self.plain.0)
+    fn kept(&self) -> &CountedDevice {
+        self.0.device(kept(self.0.device_count()) as u32)
     }
 }
 
-impl Contender for UnderALock {
+impl Contender for WithACount {
     fn name(&self) -> &'static str {
-        "raw under a lock"
+        Self::NAME
     }
 
     #[inline]
     fn release_path(&self) {
-        let devices = &self.plain.0.devices;
-        let kept = devices[kept(devices.len())];
-        self.locked(|raw| raw.retain_only(kept)).expect("every call succeeds");
-        self.locked(|raw| raw.release(kept)).expect("the device was retained");
+        let kept = self.0.retain_only(self.kept()).expect("every call succeeds");
+        self.0.release(kept).expect("the device was retained");
     }
 
     #[inline]
     fn retain_and_release(&self) {
-        let devices = &self.plain.0.devices;
-        let device = devices[kept(devices.len())];
-        self.locked(|raw| raw.retain(device)).expect("the device can be retained");
-        self.locked(|raw| raw.release(device)).expect("the device was retained");
+        let device = self.0.retain(self.kept()).expect("the device can be retained");
+        self.0.release(device).expect("the device was retained");
     }
 }
