@@ -91,8 +91,6 @@ mod entry_points;
 mod error;
 mod events;
 pub mod fork;
-#[cfg(test)]
-mod function_table;
 mod ledger;
 mod library;
 mod line;
@@ -107,8 +105,6 @@ mod serialize;
 mod stale_release;
 mod sweep;
 pub mod sys;
-#[cfg(test)]
-mod toolkit_search;
 
 pub use audit::PrimaryContexts;
 pub use current_context::CurrentContext;

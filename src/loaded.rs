@@ -15,14 +15,12 @@ use crate::fork::Process;
 pub(crate) use crate::ledger::Ledger;
 use crate::ledger::LedgerLock;
 use crate::library::Library;
-use crate::raw_function::Addresses;
 use crate::sys::{self, CUresult};
 
 pub(crate) struct Loaded {
     library: Library,
     path: Box<Path>,
     entry_points: EntryPoints,
-    addresses: Box<Addresses>,
     version: i32,
     devices: Box<[DeviceRecord]>,
     process: Process,
@@ -73,7 +71,6 @@ impl Loaded {
             library,
             path: path.into(),
             entry_points,
-            addresses: Box::new(Addresses::new()),
             version,
             ledger: LedgerLock::new(devices.len()),
             devices,
@@ -109,12 +106,6 @@ impl Loaded {
     #[inline]
     pub(crate) fn functions(&self) -> &EntryPoints {
         &self.entry_points
-    }
-
-    /// Where the addresses of functions are kept that were looked up later.
-    #[inline]
-    pub(crate) fn addresses(&self) -> &Addresses {
-        &self.addresses
     }
 
     pub(crate) fn library(&self) -> Library {

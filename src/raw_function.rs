@@ -4,7 +4,6 @@ use std::ffi::{CStr, c_int, c_void};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::driver::Driver;
 use crate::error::Error;
@@ -14,7 +13,6 @@ use crate::sys;
 /// A driver function as the header declares it: its name, version and type. The constants are in
 /// [`sys::functions`]; [`Driver::function`] looks one up.
 pub struct Function<F> {
-    index: u16,
     name: &'static CStr,
     symbol: &'static CStr,
     introduced: i32,
@@ -40,13 +38,12 @@ mod sealed {
 
 impl<F: FunctionPointer> Function<F> {
     pub(crate) const fn new(
-        index: u16,
         name: &'static CStr,
         symbol: &'static CStr,
         introduced: i32,
         per_thread: bool,
     ) -> Self {
-        Self { index, name, symbol, introduced, per_thread, kind: PhantomData }
+        Self { name, symbol, introduced, per_thread, kind: PhantomData }
     }
 
     /// The name without a version, as `cuGetProcAddress` takes it.
@@ -106,21 +103,13 @@ impl<F> fmt::Debug for Function<F> {
     }
 }
 
-/// The addresses found so far, a place for each function of the header.
-pub(crate) struct Addresses([AtomicPtr<c_void>; sys::functions::COUNT]);
-
-impl Addresses {
-    pub(crate) const fn new() -> Self {
-        Self([const { AtomicPtr::new(ptr::null_mut()) }; sys::functions::COUNT])
-    }
-}
-
 impl Driver {
     /// A function of the driver, by its constant in [`sys::functions`]; any that the header
     /// declares, and in the version that the constant names.
     ///
-    /// Looked up once, with `cuGetProcAddress` where the driver has it and by its exact symbol
-    /// (`dlsym`) where not; after that it is a load. What comes back is a plain function pointer.
+    /// Each call looks it up, with `cuGetProcAddress` where the driver has it and by its exact symbol
+    /// (`dlsym`) where not. What comes back is a plain function pointer, valid for the rest of the
+    /// process: keep it where a function is called often.
     ///
     /// ```no_run
     /// use cuda_primary_context::{Driver, PrimaryContext, sys};
@@ -164,24 +153,13 @@ impl Driver {
     /// driver's look-up fails.
     #[doc(alias = "cuGetProcAddress")]
     #[doc(alias = "cuGetProcAddress_v2")]
-    #[inline]
     pub fn function<F: FunctionPointer>(self, function: Function<F>) -> Result<F::Function, Error> {
-        let loaded = self.loaded();
-        let place = &loaded.addresses().0[usize::from(function.index)];
-        let address = match NonNull::new(place.load(Ordering::Relaxed)) {
-            Some(address) => address,
-            None => {
-                let address = look_up(loaded, &function)?;
-                place.store(address.as_ptr(), Ordering::Relaxed);
-                address
-            }
-        };
+        let address = look_up(self.loaded(), &function)?;
         // SAFETY: the address is what the driver gave for this very function and version.
         Ok(unsafe { function.at(address) })
     }
 }
 
-#[cold]
 fn look_up<F: FunctionPointer>(
     loaded: &Loaded,
     function: &Function<F>,

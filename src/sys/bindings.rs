@@ -14412,1252 +14412,1251 @@ pub mod functions {
     use crate::raw_function::Function;
     use super::*;
     pub const cuArray3DCreate_v3020: Function<PFN_cuArray3DCreate_v3020> =
-        Function::new(0, c"cuArray3DCreate", c"cuArray3DCreate_v2", 3020, false);
+        Function::new(c"cuArray3DCreate", c"cuArray3DCreate_v2", 3020, false);
     pub const cuArray3DGetDescriptor_v3020: Function<PFN_cuArray3DGetDescriptor_v3020> =
-        Function::new(1, c"cuArray3DGetDescriptor", c"cuArray3DGetDescriptor_v2", 3020, false);
+        Function::new(c"cuArray3DGetDescriptor", c"cuArray3DGetDescriptor_v2", 3020, false);
     pub const cuArrayCreate_v3020: Function<PFN_cuArrayCreate_v3020> =
-        Function::new(2, c"cuArrayCreate", c"cuArrayCreate_v2", 3020, false);
+        Function::new(c"cuArrayCreate", c"cuArrayCreate_v2", 3020, false);
     pub const cuArrayDestroy_v2000: Function<PFN_cuArrayDestroy_v2000> =
-        Function::new(3, c"cuArrayDestroy", c"cuArrayDestroy", 2000, false);
+        Function::new(c"cuArrayDestroy", c"cuArrayDestroy", 2000, false);
     pub const cuArrayGetDescriptor_v3020: Function<PFN_cuArrayGetDescriptor_v3020> =
-        Function::new(4, c"cuArrayGetDescriptor", c"cuArrayGetDescriptor_v2", 3020, false);
+        Function::new(c"cuArrayGetDescriptor", c"cuArrayGetDescriptor_v2", 3020, false);
     pub const cuArrayGetMemoryRequirements_v11060: Function<PFN_cuArrayGetMemoryRequirements_v11060> =
-        Function::new(5, c"cuArrayGetMemoryRequirements", c"cuArrayGetMemoryRequirements", 11060, false);
+        Function::new(c"cuArrayGetMemoryRequirements", c"cuArrayGetMemoryRequirements", 11060, false);
     pub const cuArrayGetPlane_v11020: Function<PFN_cuArrayGetPlane_v11020> =
-        Function::new(6, c"cuArrayGetPlane", c"cuArrayGetPlane", 11020, false);
+        Function::new(c"cuArrayGetPlane", c"cuArrayGetPlane", 11020, false);
     pub const cuArrayGetSparseProperties_v11010: Function<PFN_cuArrayGetSparseProperties_v11010> =
-        Function::new(7, c"cuArrayGetSparseProperties", c"cuArrayGetSparseProperties", 11010, false);
+        Function::new(c"cuArrayGetSparseProperties", c"cuArrayGetSparseProperties", 11010, false);
     pub const cuCheckpointOperationComplete_v13040: Function<PFN_cuCheckpointOperationComplete_v13040> =
-        Function::new(8, c"cuCheckpointOperationComplete", c"cuCheckpointOperationComplete", 13040, false);
+        Function::new(c"cuCheckpointOperationComplete", c"cuCheckpointOperationComplete", 13040, false);
     pub const cuCheckpointProcessCheckpoint_v12080: Function<PFN_cuCheckpointProcessCheckpoint_v12080> =
-        Function::new(9, c"cuCheckpointProcessCheckpoint", c"cuCheckpointProcessCheckpoint", 12080, false);
+        Function::new(c"cuCheckpointProcessCheckpoint", c"cuCheckpointProcessCheckpoint", 12080, false);
     pub const cuCheckpointProcessGetRestoreThreadId_v12080: Function<PFN_cuCheckpointProcessGetRestoreThreadId_v12080> =
-        Function::new(10, c"cuCheckpointProcessGetRestoreThreadId", c"cuCheckpointProcessGetRestoreThreadId", 12080, false);
+        Function::new(c"cuCheckpointProcessGetRestoreThreadId", c"cuCheckpointProcessGetRestoreThreadId", 12080, false);
     pub const cuCheckpointProcessGetState_v12080: Function<PFN_cuCheckpointProcessGetState_v12080> =
-        Function::new(11, c"cuCheckpointProcessGetState", c"cuCheckpointProcessGetState", 12080, false);
+        Function::new(c"cuCheckpointProcessGetState", c"cuCheckpointProcessGetState", 12080, false);
     pub const cuCheckpointProcessLock_v12080: Function<PFN_cuCheckpointProcessLock_v12080> =
-        Function::new(12, c"cuCheckpointProcessLock", c"cuCheckpointProcessLock", 12080, false);
+        Function::new(c"cuCheckpointProcessLock", c"cuCheckpointProcessLock", 12080, false);
     pub const cuCheckpointProcessRestore_v12080: Function<PFN_cuCheckpointProcessRestore_v12080> =
-        Function::new(13, c"cuCheckpointProcessRestore", c"cuCheckpointProcessRestore", 12080, false);
+        Function::new(c"cuCheckpointProcessRestore", c"cuCheckpointProcessRestore", 12080, false);
     pub const cuCheckpointProcessUnlock_v12080: Function<PFN_cuCheckpointProcessUnlock_v12080> =
-        Function::new(14, c"cuCheckpointProcessUnlock", c"cuCheckpointProcessUnlock", 12080, false);
+        Function::new(c"cuCheckpointProcessUnlock", c"cuCheckpointProcessUnlock", 12080, false);
     pub const cuCoredumpDeregisterCompleteCallback_v13020: Function<PFN_cuCoredumpDeregisterCompleteCallback_v13020> =
-        Function::new(15, c"cuCoredumpDeregisterCompleteCallback", c"cuCoredumpDeregisterCompleteCallback", 13020, false);
+        Function::new(c"cuCoredumpDeregisterCompleteCallback", c"cuCoredumpDeregisterCompleteCallback", 13020, false);
     pub const cuCoredumpDeregisterStartCallback_v13020: Function<PFN_cuCoredumpDeregisterStartCallback_v13020> =
-        Function::new(16, c"cuCoredumpDeregisterStartCallback", c"cuCoredumpDeregisterStartCallback", 13020, false);
+        Function::new(c"cuCoredumpDeregisterStartCallback", c"cuCoredumpDeregisterStartCallback", 13020, false);
     pub const cuCoredumpGetAttribute_v12010: Function<PFN_cuCoredumpGetAttribute_v12010> =
-        Function::new(17, c"cuCoredumpGetAttribute", c"cuCoredumpGetAttribute", 12010, false);
+        Function::new(c"cuCoredumpGetAttribute", c"cuCoredumpGetAttribute", 12010, false);
     pub const cuCoredumpGetAttributeGlobal_v12010: Function<PFN_cuCoredumpGetAttributeGlobal_v12010> =
-        Function::new(18, c"cuCoredumpGetAttributeGlobal", c"cuCoredumpGetAttributeGlobal", 12010, false);
+        Function::new(c"cuCoredumpGetAttributeGlobal", c"cuCoredumpGetAttributeGlobal", 12010, false);
     pub const cuCoredumpRegisterCompleteCallback_v13020: Function<PFN_cuCoredumpRegisterCompleteCallback_v13020> =
-        Function::new(19, c"cuCoredumpRegisterCompleteCallback", c"cuCoredumpRegisterCompleteCallback", 13020, false);
+        Function::new(c"cuCoredumpRegisterCompleteCallback", c"cuCoredumpRegisterCompleteCallback", 13020, false);
     pub const cuCoredumpRegisterStartCallback_v13020: Function<PFN_cuCoredumpRegisterStartCallback_v13020> =
-        Function::new(20, c"cuCoredumpRegisterStartCallback", c"cuCoredumpRegisterStartCallback", 13020, false);
+        Function::new(c"cuCoredumpRegisterStartCallback", c"cuCoredumpRegisterStartCallback", 13020, false);
     pub const cuCoredumpSetAttribute_v12010: Function<PFN_cuCoredumpSetAttribute_v12010> =
-        Function::new(21, c"cuCoredumpSetAttribute", c"cuCoredumpSetAttribute", 12010, false);
+        Function::new(c"cuCoredumpSetAttribute", c"cuCoredumpSetAttribute", 12010, false);
     pub const cuCoredumpSetAttributeGlobal_v12010: Function<PFN_cuCoredumpSetAttributeGlobal_v12010> =
-        Function::new(22, c"cuCoredumpSetAttributeGlobal", c"cuCoredumpSetAttributeGlobal", 12010, false);
+        Function::new(c"cuCoredumpSetAttributeGlobal", c"cuCoredumpSetAttributeGlobal", 12010, false);
     pub const cuCtxAttach_v2000: Function<PFN_cuCtxAttach_v2000> =
-        Function::new(23, c"cuCtxAttach", c"cuCtxAttach", 2000, false);
+        Function::new(c"cuCtxAttach", c"cuCtxAttach", 2000, false);
     pub const cuCtxCreate_v3020: Function<PFN_cuCtxCreate_v3020> =
-        Function::new(24, c"cuCtxCreate", c"cuCtxCreate_v2", 3020, false);
+        Function::new(c"cuCtxCreate", c"cuCtxCreate_v2", 3020, false);
     pub const cuCtxCreate_v11040: Function<PFN_cuCtxCreate_v11040> =
-        Function::new(25, c"cuCtxCreate", c"cuCtxCreate_v3", 11040, false);
+        Function::new(c"cuCtxCreate", c"cuCtxCreate_v3", 11040, false);
     pub const cuCtxCreate_v12050: Function<PFN_cuCtxCreate_v12050> =
-        Function::new(26, c"cuCtxCreate", c"cuCtxCreate_v4", 12050, false);
+        Function::new(c"cuCtxCreate", c"cuCtxCreate_v4", 12050, false);
     pub const cuCtxDestroy_v4000: Function<PFN_cuCtxDestroy_v4000> =
-        Function::new(27, c"cuCtxDestroy", c"cuCtxDestroy_v2", 4000, false);
+        Function::new(c"cuCtxDestroy", c"cuCtxDestroy_v2", 4000, false);
     pub const cuCtxDetach_v2000: Function<PFN_cuCtxDetach_v2000> =
-        Function::new(28, c"cuCtxDetach", c"cuCtxDetach", 2000, false);
+        Function::new(c"cuCtxDetach", c"cuCtxDetach", 2000, false);
     pub const cuCtxDisablePeerAccess_v4000: Function<PFN_cuCtxDisablePeerAccess_v4000> =
-        Function::new(29, c"cuCtxDisablePeerAccess", c"cuCtxDisablePeerAccess", 4000, false);
+        Function::new(c"cuCtxDisablePeerAccess", c"cuCtxDisablePeerAccess", 4000, false);
     pub const cuCtxEnablePeerAccess_v4000: Function<PFN_cuCtxEnablePeerAccess_v4000> =
-        Function::new(30, c"cuCtxEnablePeerAccess", c"cuCtxEnablePeerAccess", 4000, false);
+        Function::new(c"cuCtxEnablePeerAccess", c"cuCtxEnablePeerAccess", 4000, false);
     pub const cuCtxFromGreenCtx_v12040: Function<PFN_cuCtxFromGreenCtx_v12040> =
-        Function::new(31, c"cuCtxFromGreenCtx", c"cuCtxFromGreenCtx", 12040, false);
+        Function::new(c"cuCtxFromGreenCtx", c"cuCtxFromGreenCtx", 12040, false);
     pub const cuCtxGetApiVersion_v3020: Function<PFN_cuCtxGetApiVersion_v3020> =
-        Function::new(32, c"cuCtxGetApiVersion", c"cuCtxGetApiVersion", 3020, false);
+        Function::new(c"cuCtxGetApiVersion", c"cuCtxGetApiVersion", 3020, false);
     pub const cuCtxGetCacheConfig_v3020: Function<PFN_cuCtxGetCacheConfig_v3020> =
-        Function::new(33, c"cuCtxGetCacheConfig", c"cuCtxGetCacheConfig", 3020, false);
+        Function::new(c"cuCtxGetCacheConfig", c"cuCtxGetCacheConfig", 3020, false);
     pub const cuCtxGetCurrent_v4000: Function<PFN_cuCtxGetCurrent_v4000> =
-        Function::new(34, c"cuCtxGetCurrent", c"cuCtxGetCurrent", 4000, false);
+        Function::new(c"cuCtxGetCurrent", c"cuCtxGetCurrent", 4000, false);
     pub const cuCtxGetDevResource_v12040: Function<PFN_cuCtxGetDevResource_v12040> =
-        Function::new(35, c"cuCtxGetDevResource", c"cuCtxGetDevResource", 12040, false);
+        Function::new(c"cuCtxGetDevResource", c"cuCtxGetDevResource", 12040, false);
     pub const cuCtxGetDevice_v2000: Function<PFN_cuCtxGetDevice_v2000> =
-        Function::new(36, c"cuCtxGetDevice", c"cuCtxGetDevice", 2000, false);
+        Function::new(c"cuCtxGetDevice", c"cuCtxGetDevice", 2000, false);
     pub const cuCtxGetDevice_v13000: Function<PFN_cuCtxGetDevice_v13000> =
-        Function::new(37, c"cuCtxGetDevice", c"cuCtxGetDevice_v2", 13000, false);
+        Function::new(c"cuCtxGetDevice", c"cuCtxGetDevice_v2", 13000, false);
     pub const cuCtxGetExecAffinity_v11040: Function<PFN_cuCtxGetExecAffinity_v11040> =
-        Function::new(38, c"cuCtxGetExecAffinity", c"cuCtxGetExecAffinity", 11040, false);
+        Function::new(c"cuCtxGetExecAffinity", c"cuCtxGetExecAffinity", 11040, false);
     pub const cuCtxGetFlags_v7000: Function<PFN_cuCtxGetFlags_v7000> =
-        Function::new(39, c"cuCtxGetFlags", c"cuCtxGetFlags", 7000, false);
+        Function::new(c"cuCtxGetFlags", c"cuCtxGetFlags", 7000, false);
     pub const cuCtxGetId_v12000: Function<PFN_cuCtxGetId_v12000> =
-        Function::new(40, c"cuCtxGetId", c"cuCtxGetId", 12000, false);
+        Function::new(c"cuCtxGetId", c"cuCtxGetId", 12000, false);
     pub const cuCtxGetLimit_v3010: Function<PFN_cuCtxGetLimit_v3010> =
-        Function::new(41, c"cuCtxGetLimit", c"cuCtxGetLimit", 3010, false);
+        Function::new(c"cuCtxGetLimit", c"cuCtxGetLimit", 3010, false);
     pub const cuCtxGetSharedMemConfig_v4020: Function<PFN_cuCtxGetSharedMemConfig_v4020> =
-        Function::new(42, c"cuCtxGetSharedMemConfig", c"cuCtxGetSharedMemConfig", 4020, false);
+        Function::new(c"cuCtxGetSharedMemConfig", c"cuCtxGetSharedMemConfig", 4020, false);
     pub const cuCtxGetStreamPriorityRange_v5050: Function<PFN_cuCtxGetStreamPriorityRange_v5050> =
-        Function::new(43, c"cuCtxGetStreamPriorityRange", c"cuCtxGetStreamPriorityRange", 5050, false);
+        Function::new(c"cuCtxGetStreamPriorityRange", c"cuCtxGetStreamPriorityRange", 5050, false);
     pub const cuCtxPopCurrent_v4000: Function<PFN_cuCtxPopCurrent_v4000> =
-        Function::new(44, c"cuCtxPopCurrent", c"cuCtxPopCurrent_v2", 4000, false);
+        Function::new(c"cuCtxPopCurrent", c"cuCtxPopCurrent_v2", 4000, false);
     pub const cuCtxPushCurrent_v4000: Function<PFN_cuCtxPushCurrent_v4000> =
-        Function::new(45, c"cuCtxPushCurrent", c"cuCtxPushCurrent_v2", 4000, false);
+        Function::new(c"cuCtxPushCurrent", c"cuCtxPushCurrent_v2", 4000, false);
     pub const cuCtxRecordEvent_v12050: Function<PFN_cuCtxRecordEvent_v12050> =
-        Function::new(46, c"cuCtxRecordEvent", c"cuCtxRecordEvent", 12050, false);
+        Function::new(c"cuCtxRecordEvent", c"cuCtxRecordEvent", 12050, false);
     pub const cuCtxResetPersistingL2Cache_v11000: Function<PFN_cuCtxResetPersistingL2Cache_v11000> =
-        Function::new(47, c"cuCtxResetPersistingL2Cache", c"cuCtxResetPersistingL2Cache", 11000, false);
+        Function::new(c"cuCtxResetPersistingL2Cache", c"cuCtxResetPersistingL2Cache", 11000, false);
     pub const cuCtxSetCacheConfig_v3020: Function<PFN_cuCtxSetCacheConfig_v3020> =
-        Function::new(48, c"cuCtxSetCacheConfig", c"cuCtxSetCacheConfig", 3020, false);
+        Function::new(c"cuCtxSetCacheConfig", c"cuCtxSetCacheConfig", 3020, false);
     pub const cuCtxSetCurrent_v4000: Function<PFN_cuCtxSetCurrent_v4000> =
-        Function::new(49, c"cuCtxSetCurrent", c"cuCtxSetCurrent", 4000, false);
+        Function::new(c"cuCtxSetCurrent", c"cuCtxSetCurrent", 4000, false);
     pub const cuCtxSetFlags_v12010: Function<PFN_cuCtxSetFlags_v12010> =
-        Function::new(50, c"cuCtxSetFlags", c"cuCtxSetFlags", 12010, false);
+        Function::new(c"cuCtxSetFlags", c"cuCtxSetFlags", 12010, false);
     pub const cuCtxSetLimit_v3010: Function<PFN_cuCtxSetLimit_v3010> =
-        Function::new(51, c"cuCtxSetLimit", c"cuCtxSetLimit", 3010, false);
+        Function::new(c"cuCtxSetLimit", c"cuCtxSetLimit", 3010, false);
     pub const cuCtxSetSharedMemConfig_v4020: Function<PFN_cuCtxSetSharedMemConfig_v4020> =
-        Function::new(52, c"cuCtxSetSharedMemConfig", c"cuCtxSetSharedMemConfig", 4020, false);
+        Function::new(c"cuCtxSetSharedMemConfig", c"cuCtxSetSharedMemConfig", 4020, false);
     pub const cuCtxSynchronize_v2000: Function<PFN_cuCtxSynchronize_v2000> =
-        Function::new(53, c"cuCtxSynchronize", c"cuCtxSynchronize", 2000, false);
+        Function::new(c"cuCtxSynchronize", c"cuCtxSynchronize", 2000, false);
     pub const cuCtxSynchronize_v13000: Function<PFN_cuCtxSynchronize_v13000> =
-        Function::new(54, c"cuCtxSynchronize", c"cuCtxSynchronize_v2", 13000, false);
+        Function::new(c"cuCtxSynchronize", c"cuCtxSynchronize_v2", 13000, false);
     pub const cuCtxWaitEvent_v12050: Function<PFN_cuCtxWaitEvent_v12050> =
-        Function::new(55, c"cuCtxWaitEvent", c"cuCtxWaitEvent", 12050, false);
+        Function::new(c"cuCtxWaitEvent", c"cuCtxWaitEvent", 12050, false);
     pub const cuDestroyExternalMemory_v10000: Function<PFN_cuDestroyExternalMemory_v10000> =
-        Function::new(56, c"cuDestroyExternalMemory", c"cuDestroyExternalMemory", 10000, false);
+        Function::new(c"cuDestroyExternalMemory", c"cuDestroyExternalMemory", 10000, false);
     pub const cuDestroyExternalSemaphore_v10000: Function<PFN_cuDestroyExternalSemaphore_v10000> =
-        Function::new(57, c"cuDestroyExternalSemaphore", c"cuDestroyExternalSemaphore", 10000, false);
+        Function::new(c"cuDestroyExternalSemaphore", c"cuDestroyExternalSemaphore", 10000, false);
     pub const cuDevResourceGenerateDesc_v12040: Function<PFN_cuDevResourceGenerateDesc_v12040> =
-        Function::new(58, c"cuDevResourceGenerateDesc", c"cuDevResourceGenerateDesc", 12040, false);
+        Function::new(c"cuDevResourceGenerateDesc", c"cuDevResourceGenerateDesc", 12040, false);
     pub const cuDevSmResourceSplit_v13010: Function<PFN_cuDevSmResourceSplit_v13010> =
-        Function::new(59, c"cuDevSmResourceSplit", c"cuDevSmResourceSplit", 13010, false);
+        Function::new(c"cuDevSmResourceSplit", c"cuDevSmResourceSplit", 13010, false);
     pub const cuDevSmResourceSplitByCount_v12040: Function<PFN_cuDevSmResourceSplitByCount_v12040> =
-        Function::new(60, c"cuDevSmResourceSplitByCount", c"cuDevSmResourceSplitByCount", 12040, false);
+        Function::new(c"cuDevSmResourceSplitByCount", c"cuDevSmResourceSplitByCount", 12040, false);
     pub const cuDeviceCanAccessPeer_v4000: Function<PFN_cuDeviceCanAccessPeer_v4000> =
-        Function::new(61, c"cuDeviceCanAccessPeer", c"cuDeviceCanAccessPeer", 4000, false);
+        Function::new(c"cuDeviceCanAccessPeer", c"cuDeviceCanAccessPeer", 4000, false);
     pub const cuDeviceComputeCapability_v2000: Function<PFN_cuDeviceComputeCapability_v2000> =
-        Function::new(62, c"cuDeviceComputeCapability", c"cuDeviceComputeCapability", 2000, false);
+        Function::new(c"cuDeviceComputeCapability", c"cuDeviceComputeCapability", 2000, false);
     pub const cuDeviceGet_v2000: Function<PFN_cuDeviceGet_v2000> =
-        Function::new(63, c"cuDeviceGet", c"cuDeviceGet", 2000, false);
+        Function::new(c"cuDeviceGet", c"cuDeviceGet", 2000, false);
     pub const cuDeviceGetAttribute_v2000: Function<PFN_cuDeviceGetAttribute_v2000> =
-        Function::new(64, c"cuDeviceGetAttribute", c"cuDeviceGetAttribute", 2000, false);
+        Function::new(c"cuDeviceGetAttribute", c"cuDeviceGetAttribute", 2000, false);
     pub const cuDeviceGetByPCIBusId_v4010: Function<PFN_cuDeviceGetByPCIBusId_v4010> =
-        Function::new(65, c"cuDeviceGetByPCIBusId", c"cuDeviceGetByPCIBusId", 4010, false);
+        Function::new(c"cuDeviceGetByPCIBusId", c"cuDeviceGetByPCIBusId", 4010, false);
     pub const cuDeviceGetCliqueCount_v13040: Function<PFN_cuDeviceGetCliqueCount_v13040> =
-        Function::new(66, c"cuDeviceGetCliqueCount", c"cuDeviceGetCliqueCount", 13040, false);
+        Function::new(c"cuDeviceGetCliqueCount", c"cuDeviceGetCliqueCount", 13040, false);
     pub const cuDeviceGetCliqueInfo_v13040: Function<PFN_cuDeviceGetCliqueInfo_v13040> =
-        Function::new(67, c"cuDeviceGetCliqueInfo", c"cuDeviceGetCliqueInfo", 13040, false);
+        Function::new(c"cuDeviceGetCliqueInfo", c"cuDeviceGetCliqueInfo", 13040, false);
     pub const cuDeviceGetCount_v2000: Function<PFN_cuDeviceGetCount_v2000> =
-        Function::new(68, c"cuDeviceGetCount", c"cuDeviceGetCount", 2000, false);
+        Function::new(c"cuDeviceGetCount", c"cuDeviceGetCount", 2000, false);
     pub const cuDeviceGetDefaultMemPool_v11020: Function<PFN_cuDeviceGetDefaultMemPool_v11020> =
-        Function::new(69, c"cuDeviceGetDefaultMemPool", c"cuDeviceGetDefaultMemPool", 11020, false);
+        Function::new(c"cuDeviceGetDefaultMemPool", c"cuDeviceGetDefaultMemPool", 11020, false);
     pub const cuDeviceGetDevResource_v12040: Function<PFN_cuDeviceGetDevResource_v12040> =
-        Function::new(70, c"cuDeviceGetDevResource", c"cuDeviceGetDevResource", 12040, false);
+        Function::new(c"cuDeviceGetDevResource", c"cuDeviceGetDevResource", 12040, false);
     pub const cuDeviceGetExecAffinitySupport_v11040: Function<PFN_cuDeviceGetExecAffinitySupport_v11040> =
-        Function::new(71, c"cuDeviceGetExecAffinitySupport", c"cuDeviceGetExecAffinitySupport", 11040, false);
+        Function::new(c"cuDeviceGetExecAffinitySupport", c"cuDeviceGetExecAffinitySupport", 11040, false);
     pub const cuDeviceGetFabricClusterUuid_v13040: Function<PFN_cuDeviceGetFabricClusterUuid_v13040> =
-        Function::new(72, c"cuDeviceGetFabricClusterUuid", c"cuDeviceGetFabricClusterUuid", 13040, false);
+        Function::new(c"cuDeviceGetFabricClusterUuid", c"cuDeviceGetFabricClusterUuid", 13040, false);
     pub const cuDeviceGetGraphMemAttribute_v11040: Function<PFN_cuDeviceGetGraphMemAttribute_v11040> =
-        Function::new(73, c"cuDeviceGetGraphMemAttribute", c"cuDeviceGetGraphMemAttribute", 11040, false);
+        Function::new(c"cuDeviceGetGraphMemAttribute", c"cuDeviceGetGraphMemAttribute", 11040, false);
     pub const cuDeviceGetHostAtomicCapabilities_v13000: Function<PFN_cuDeviceGetHostAtomicCapabilities_v13000> =
-        Function::new(74, c"cuDeviceGetHostAtomicCapabilities", c"cuDeviceGetHostAtomicCapabilities", 13000, false);
+        Function::new(c"cuDeviceGetHostAtomicCapabilities", c"cuDeviceGetHostAtomicCapabilities", 13000, false);
     pub const cuDeviceGetLuid_v10000: Function<PFN_cuDeviceGetLuid_v10000> =
-        Function::new(75, c"cuDeviceGetLuid", c"cuDeviceGetLuid", 10000, false);
+        Function::new(c"cuDeviceGetLuid", c"cuDeviceGetLuid", 10000, false);
     pub const cuDeviceGetMemPool_v11020: Function<PFN_cuDeviceGetMemPool_v11020> =
-        Function::new(76, c"cuDeviceGetMemPool", c"cuDeviceGetMemPool", 11020, false);
+        Function::new(c"cuDeviceGetMemPool", c"cuDeviceGetMemPool", 11020, false);
     pub const cuDeviceGetName_v2000: Function<PFN_cuDeviceGetName_v2000> =
-        Function::new(77, c"cuDeviceGetName", c"cuDeviceGetName", 2000, false);
+        Function::new(c"cuDeviceGetName", c"cuDeviceGetName", 2000, false);
     pub const cuDeviceGetNvSciSyncAttributes_v10020: Function<PFN_cuDeviceGetNvSciSyncAttributes_v10020> =
-        Function::new(78, c"cuDeviceGetNvSciSyncAttributes", c"cuDeviceGetNvSciSyncAttributes", 10020, false);
+        Function::new(c"cuDeviceGetNvSciSyncAttributes", c"cuDeviceGetNvSciSyncAttributes", 10020, false);
     pub const cuDeviceGetP2PAtomicCapabilities_v13000: Function<PFN_cuDeviceGetP2PAtomicCapabilities_v13000> =
-        Function::new(79, c"cuDeviceGetP2PAtomicCapabilities", c"cuDeviceGetP2PAtomicCapabilities", 13000, false);
+        Function::new(c"cuDeviceGetP2PAtomicCapabilities", c"cuDeviceGetP2PAtomicCapabilities", 13000, false);
     pub const cuDeviceGetP2PAttribute_v8000: Function<PFN_cuDeviceGetP2PAttribute_v8000> =
-        Function::new(80, c"cuDeviceGetP2PAttribute", c"cuDeviceGetP2PAttribute", 8000, false);
+        Function::new(c"cuDeviceGetP2PAttribute", c"cuDeviceGetP2PAttribute", 8000, false);
     pub const cuDeviceGetPCIBusId_v4010: Function<PFN_cuDeviceGetPCIBusId_v4010> =
-        Function::new(81, c"cuDeviceGetPCIBusId", c"cuDeviceGetPCIBusId", 4010, false);
+        Function::new(c"cuDeviceGetPCIBusId", c"cuDeviceGetPCIBusId", 4010, false);
     pub const cuDeviceGetProperties_v2000: Function<PFN_cuDeviceGetProperties_v2000> =
-        Function::new(82, c"cuDeviceGetProperties", c"cuDeviceGetProperties", 2000, false);
+        Function::new(c"cuDeviceGetProperties", c"cuDeviceGetProperties", 2000, false);
     pub const cuDeviceGetTexture1DLinearMaxWidth_v11010: Function<PFN_cuDeviceGetTexture1DLinearMaxWidth_v11010> =
-        Function::new(83, c"cuDeviceGetTexture1DLinearMaxWidth", c"cuDeviceGetTexture1DLinearMaxWidth", 11010, false);
+        Function::new(c"cuDeviceGetTexture1DLinearMaxWidth", c"cuDeviceGetTexture1DLinearMaxWidth", 11010, false);
     pub const cuDeviceGetUuid_v9020: Function<PFN_cuDeviceGetUuid_v9020> =
-        Function::new(84, c"cuDeviceGetUuid", c"cuDeviceGetUuid", 9020, false);
+        Function::new(c"cuDeviceGetUuid", c"cuDeviceGetUuid", 9020, false);
     pub const cuDeviceGetUuid_v11040: Function<PFN_cuDeviceGetUuid_v11040> =
-        Function::new(85, c"cuDeviceGetUuid", c"cuDeviceGetUuid_v2", 11040, false);
+        Function::new(c"cuDeviceGetUuid", c"cuDeviceGetUuid_v2", 11040, false);
     pub const cuDeviceGraphMemTrim_v11040: Function<PFN_cuDeviceGraphMemTrim_v11040> =
-        Function::new(86, c"cuDeviceGraphMemTrim", c"cuDeviceGraphMemTrim", 11040, false);
+        Function::new(c"cuDeviceGraphMemTrim", c"cuDeviceGraphMemTrim", 11040, false);
     pub const cuDevicePrimaryCtxGetState_v7000: Function<PFN_cuDevicePrimaryCtxGetState_v7000> =
-        Function::new(87, c"cuDevicePrimaryCtxGetState", c"cuDevicePrimaryCtxGetState", 7000, false);
+        Function::new(c"cuDevicePrimaryCtxGetState", c"cuDevicePrimaryCtxGetState", 7000, false);
     pub const cuDevicePrimaryCtxRelease_v11000: Function<PFN_cuDevicePrimaryCtxRelease_v11000> =
-        Function::new(88, c"cuDevicePrimaryCtxRelease", c"cuDevicePrimaryCtxRelease_v2", 11000, false);
+        Function::new(c"cuDevicePrimaryCtxRelease", c"cuDevicePrimaryCtxRelease_v2", 11000, false);
     pub const cuDevicePrimaryCtxReset_v11000: Function<PFN_cuDevicePrimaryCtxReset_v11000> =
-        Function::new(89, c"cuDevicePrimaryCtxReset", c"cuDevicePrimaryCtxReset_v2", 11000, false);
+        Function::new(c"cuDevicePrimaryCtxReset", c"cuDevicePrimaryCtxReset_v2", 11000, false);
     pub const cuDevicePrimaryCtxRetain_v7000: Function<PFN_cuDevicePrimaryCtxRetain_v7000> =
-        Function::new(90, c"cuDevicePrimaryCtxRetain", c"cuDevicePrimaryCtxRetain", 7000, false);
+        Function::new(c"cuDevicePrimaryCtxRetain", c"cuDevicePrimaryCtxRetain", 7000, false);
     pub const cuDevicePrimaryCtxSetFlags_v11000: Function<PFN_cuDevicePrimaryCtxSetFlags_v11000> =
-        Function::new(91, c"cuDevicePrimaryCtxSetFlags", c"cuDevicePrimaryCtxSetFlags_v2", 11000, false);
+        Function::new(c"cuDevicePrimaryCtxSetFlags", c"cuDevicePrimaryCtxSetFlags_v2", 11000, false);
     pub const cuDeviceRegisterAsyncNotification_v12040: Function<PFN_cuDeviceRegisterAsyncNotification_v12040> =
-        Function::new(92, c"cuDeviceRegisterAsyncNotification", c"cuDeviceRegisterAsyncNotification", 12040, false);
+        Function::new(c"cuDeviceRegisterAsyncNotification", c"cuDeviceRegisterAsyncNotification", 12040, false);
     pub const cuDeviceSetGraphMemAttribute_v11040: Function<PFN_cuDeviceSetGraphMemAttribute_v11040> =
-        Function::new(93, c"cuDeviceSetGraphMemAttribute", c"cuDeviceSetGraphMemAttribute", 11040, false);
+        Function::new(c"cuDeviceSetGraphMemAttribute", c"cuDeviceSetGraphMemAttribute", 11040, false);
     pub const cuDeviceSetMemPool_v11020: Function<PFN_cuDeviceSetMemPool_v11020> =
-        Function::new(94, c"cuDeviceSetMemPool", c"cuDeviceSetMemPool", 11020, false);
+        Function::new(c"cuDeviceSetMemPool", c"cuDeviceSetMemPool", 11020, false);
     pub const cuDeviceTotalMem_v3020: Function<PFN_cuDeviceTotalMem_v3020> =
-        Function::new(95, c"cuDeviceTotalMem", c"cuDeviceTotalMem_v2", 3020, false);
+        Function::new(c"cuDeviceTotalMem", c"cuDeviceTotalMem_v2", 3020, false);
     pub const cuDeviceUnregisterAsyncNotification_v12040: Function<PFN_cuDeviceUnregisterAsyncNotification_v12040> =
-        Function::new(96, c"cuDeviceUnregisterAsyncNotification", c"cuDeviceUnregisterAsyncNotification", 12040, false);
+        Function::new(c"cuDeviceUnregisterAsyncNotification", c"cuDeviceUnregisterAsyncNotification", 12040, false);
     pub const cuDriverGetVersion_v2020: Function<PFN_cuDriverGetVersion_v2020> =
-        Function::new(97, c"cuDriverGetVersion", c"cuDriverGetVersion", 2020, false);
+        Function::new(c"cuDriverGetVersion", c"cuDriverGetVersion", 2020, false);
     pub const cuEventCreate_v2000: Function<PFN_cuEventCreate_v2000> =
-        Function::new(98, c"cuEventCreate", c"cuEventCreate", 2000, false);
+        Function::new(c"cuEventCreate", c"cuEventCreate", 2000, false);
     pub const cuEventDestroy_v4000: Function<PFN_cuEventDestroy_v4000> =
-        Function::new(99, c"cuEventDestroy", c"cuEventDestroy_v2", 4000, false);
+        Function::new(c"cuEventDestroy", c"cuEventDestroy_v2", 4000, false);
     pub const cuEventElapsedTime_v2000: Function<PFN_cuEventElapsedTime_v2000> =
-        Function::new(100, c"cuEventElapsedTime", c"cuEventElapsedTime", 2000, false);
+        Function::new(c"cuEventElapsedTime", c"cuEventElapsedTime", 2000, false);
     pub const cuEventElapsedTime_v12080: Function<PFN_cuEventElapsedTime_v12080> =
-        Function::new(101, c"cuEventElapsedTime", c"cuEventElapsedTime_v2", 12080, false);
+        Function::new(c"cuEventElapsedTime", c"cuEventElapsedTime_v2", 12080, false);
     pub const cuEventQuery_v2000: Function<PFN_cuEventQuery_v2000> =
-        Function::new(102, c"cuEventQuery", c"cuEventQuery", 2000, false);
+        Function::new(c"cuEventQuery", c"cuEventQuery", 2000, false);
     pub const cuEventRecord_v2000: Function<PFN_cuEventRecord_v2000> =
-        Function::new(103, c"cuEventRecord", c"cuEventRecord", 2000, false);
+        Function::new(c"cuEventRecord", c"cuEventRecord", 2000, false);
     pub const cuEventRecord_v7000_ptsz: Function<PFN_cuEventRecord_v7000_ptsz> =
-        Function::new(104, c"cuEventRecord", c"cuEventRecord_ptsz", 7000, true);
+        Function::new(c"cuEventRecord", c"cuEventRecord_ptsz", 7000, true);
     pub const cuEventRecordWithFlags_v11010: Function<PFN_cuEventRecordWithFlags_v11010> =
-        Function::new(105, c"cuEventRecordWithFlags", c"cuEventRecordWithFlags", 11010, false);
+        Function::new(c"cuEventRecordWithFlags", c"cuEventRecordWithFlags", 11010, false);
     pub const cuEventRecordWithFlags_v11010_ptsz: Function<PFN_cuEventRecordWithFlags_v11010_ptsz> =
-        Function::new(106, c"cuEventRecordWithFlags", c"cuEventRecordWithFlags_ptsz", 11010, true);
+        Function::new(c"cuEventRecordWithFlags", c"cuEventRecordWithFlags_ptsz", 11010, true);
     pub const cuEventSynchronize_v2000: Function<PFN_cuEventSynchronize_v2000> =
-        Function::new(107, c"cuEventSynchronize", c"cuEventSynchronize", 2000, false);
+        Function::new(c"cuEventSynchronize", c"cuEventSynchronize", 2000, false);
     pub const cuExternalMemoryGetMappedBuffer_v10000: Function<PFN_cuExternalMemoryGetMappedBuffer_v10000> =
-        Function::new(108, c"cuExternalMemoryGetMappedBuffer", c"cuExternalMemoryGetMappedBuffer", 10000, false);
+        Function::new(c"cuExternalMemoryGetMappedBuffer", c"cuExternalMemoryGetMappedBuffer", 10000, false);
     pub const cuExternalMemoryGetMappedMipmappedArray_v10000: Function<PFN_cuExternalMemoryGetMappedMipmappedArray_v10000> =
-        Function::new(109, c"cuExternalMemoryGetMappedMipmappedArray", c"cuExternalMemoryGetMappedMipmappedArray", 10000, false);
+        Function::new(c"cuExternalMemoryGetMappedMipmappedArray", c"cuExternalMemoryGetMappedMipmappedArray", 10000, false);
     pub const cuFabricCpyBatchAsync_v13050: Function<PFN_cuFabricCpyBatchAsync_v13050> =
-        Function::new(110, c"cuFabricCpyBatchAsync", c"cuFabricCpyBatchAsync", 13050, false);
+        Function::new(c"cuFabricCpyBatchAsync", c"cuFabricCpyBatchAsync", 13050, false);
     pub const cuFabricCpyBatchAsync_v13050_ptsz: Function<PFN_cuFabricCpyBatchAsync_v13050_ptsz> =
-        Function::new(111, c"cuFabricCpyBatchAsync", c"cuFabricCpyBatchAsync_ptsz", 13050, true);
+        Function::new(c"cuFabricCpyBatchAsync", c"cuFabricCpyBatchAsync_ptsz", 13050, true);
     pub const cuFlushGPUDirectRDMAWrites_v11030: Function<PFN_cuFlushGPUDirectRDMAWrites_v11030> =
-        Function::new(112, c"cuFlushGPUDirectRDMAWrites", c"cuFlushGPUDirectRDMAWrites", 11030, false);
+        Function::new(c"cuFlushGPUDirectRDMAWrites", c"cuFlushGPUDirectRDMAWrites", 11030, false);
     pub const cuFuncGetAttribute_v2020: Function<PFN_cuFuncGetAttribute_v2020> =
-        Function::new(113, c"cuFuncGetAttribute", c"cuFuncGetAttribute", 2020, false);
+        Function::new(c"cuFuncGetAttribute", c"cuFuncGetAttribute", 2020, false);
     pub const cuFuncGetModule_v11000: Function<PFN_cuFuncGetModule_v11000> =
-        Function::new(114, c"cuFuncGetModule", c"cuFuncGetModule", 11000, false);
+        Function::new(c"cuFuncGetModule", c"cuFuncGetModule", 11000, false);
     pub const cuFuncGetName_v12030: Function<PFN_cuFuncGetName_v12030> =
-        Function::new(115, c"cuFuncGetName", c"cuFuncGetName", 12030, false);
+        Function::new(c"cuFuncGetName", c"cuFuncGetName", 12030, false);
     pub const cuFuncGetParamCount_v13020: Function<PFN_cuFuncGetParamCount_v13020> =
-        Function::new(116, c"cuFuncGetParamCount", c"cuFuncGetParamCount", 13020, false);
+        Function::new(c"cuFuncGetParamCount", c"cuFuncGetParamCount", 13020, false);
     pub const cuFuncGetParamInfo_v12040: Function<PFN_cuFuncGetParamInfo_v12040> =
-        Function::new(117, c"cuFuncGetParamInfo", c"cuFuncGetParamInfo", 12040, false);
+        Function::new(c"cuFuncGetParamInfo", c"cuFuncGetParamInfo", 12040, false);
     pub const cuFuncIsLoaded_v12040: Function<PFN_cuFuncIsLoaded_v12040> =
-        Function::new(118, c"cuFuncIsLoaded", c"cuFuncIsLoaded", 12040, false);
+        Function::new(c"cuFuncIsLoaded", c"cuFuncIsLoaded", 12040, false);
     pub const cuFuncLoad_v12040: Function<PFN_cuFuncLoad_v12040> =
-        Function::new(119, c"cuFuncLoad", c"cuFuncLoad", 12040, false);
+        Function::new(c"cuFuncLoad", c"cuFuncLoad", 12040, false);
     pub const cuFuncSetAttribute_v9000: Function<PFN_cuFuncSetAttribute_v9000> =
-        Function::new(120, c"cuFuncSetAttribute", c"cuFuncSetAttribute", 9000, false);
+        Function::new(c"cuFuncSetAttribute", c"cuFuncSetAttribute", 9000, false);
     pub const cuFuncSetBlockShape_v2000: Function<PFN_cuFuncSetBlockShape_v2000> =
-        Function::new(121, c"cuFuncSetBlockShape", c"cuFuncSetBlockShape", 2000, false);
+        Function::new(c"cuFuncSetBlockShape", c"cuFuncSetBlockShape", 2000, false);
     pub const cuFuncSetCacheConfig_v3000: Function<PFN_cuFuncSetCacheConfig_v3000> =
-        Function::new(122, c"cuFuncSetCacheConfig", c"cuFuncSetCacheConfig", 3000, false);
+        Function::new(c"cuFuncSetCacheConfig", c"cuFuncSetCacheConfig", 3000, false);
     pub const cuFuncSetSharedMemConfig_v4020: Function<PFN_cuFuncSetSharedMemConfig_v4020> =
-        Function::new(123, c"cuFuncSetSharedMemConfig", c"cuFuncSetSharedMemConfig", 4020, false);
+        Function::new(c"cuFuncSetSharedMemConfig", c"cuFuncSetSharedMemConfig", 4020, false);
     pub const cuFuncSetSharedSize_v2000: Function<PFN_cuFuncSetSharedSize_v2000> =
-        Function::new(124, c"cuFuncSetSharedSize", c"cuFuncSetSharedSize", 2000, false);
+        Function::new(c"cuFuncSetSharedSize", c"cuFuncSetSharedSize", 2000, false);
     pub const cuGetErrorName_v6000: Function<PFN_cuGetErrorName_v6000> =
-        Function::new(125, c"cuGetErrorName", c"cuGetErrorName", 6000, false);
+        Function::new(c"cuGetErrorName", c"cuGetErrorName", 6000, false);
     pub const cuGetErrorString_v6000: Function<PFN_cuGetErrorString_v6000> =
-        Function::new(126, c"cuGetErrorString", c"cuGetErrorString", 6000, false);
+        Function::new(c"cuGetErrorString", c"cuGetErrorString", 6000, false);
     pub const cuGetExportTable_v3000: Function<PFN_cuGetExportTable_v3000> =
-        Function::new(127, c"cuGetExportTable", c"cuGetExportTable", 3000, false);
+        Function::new(c"cuGetExportTable", c"cuGetExportTable", 3000, false);
     pub const cuGetProcAddress_v11030: Function<PFN_cuGetProcAddress_v11030> =
-        Function::new(128, c"cuGetProcAddress", c"cuGetProcAddress", 11030, false);
+        Function::new(c"cuGetProcAddress", c"cuGetProcAddress", 11030, false);
     pub const cuGetProcAddress_v12000: Function<PFN_cuGetProcAddress_v12000> =
-        Function::new(129, c"cuGetProcAddress", c"cuGetProcAddress_v2", 12000, false);
+        Function::new(c"cuGetProcAddress", c"cuGetProcAddress_v2", 12000, false);
     pub const cuGraphAddBatchMemOpNode_v11070: Function<PFN_cuGraphAddBatchMemOpNode_v11070> =
-        Function::new(130, c"cuGraphAddBatchMemOpNode", c"cuGraphAddBatchMemOpNode", 11070, false);
+        Function::new(c"cuGraphAddBatchMemOpNode", c"cuGraphAddBatchMemOpNode", 11070, false);
     pub const cuGraphAddChildGraphNode_v10000: Function<PFN_cuGraphAddChildGraphNode_v10000> =
-        Function::new(131, c"cuGraphAddChildGraphNode", c"cuGraphAddChildGraphNode", 10000, false);
+        Function::new(c"cuGraphAddChildGraphNode", c"cuGraphAddChildGraphNode", 10000, false);
     pub const cuGraphAddDependencies_v10000: Function<PFN_cuGraphAddDependencies_v10000> =
-        Function::new(132, c"cuGraphAddDependencies", c"cuGraphAddDependencies", 10000, false);
+        Function::new(c"cuGraphAddDependencies", c"cuGraphAddDependencies", 10000, false);
     pub const cuGraphAddDependencies_v12030: Function<PFN_cuGraphAddDependencies_v12030> =
-        Function::new(133, c"cuGraphAddDependencies", c"cuGraphAddDependencies_v2", 12030, false);
+        Function::new(c"cuGraphAddDependencies", c"cuGraphAddDependencies_v2", 12030, false);
     pub const cuGraphAddEmptyNode_v10000: Function<PFN_cuGraphAddEmptyNode_v10000> =
-        Function::new(134, c"cuGraphAddEmptyNode", c"cuGraphAddEmptyNode", 10000, false);
+        Function::new(c"cuGraphAddEmptyNode", c"cuGraphAddEmptyNode", 10000, false);
     pub const cuGraphAddEventRecordNode_v11010: Function<PFN_cuGraphAddEventRecordNode_v11010> =
-        Function::new(135, c"cuGraphAddEventRecordNode", c"cuGraphAddEventRecordNode", 11010, false);
+        Function::new(c"cuGraphAddEventRecordNode", c"cuGraphAddEventRecordNode", 11010, false);
     pub const cuGraphAddEventWaitNode_v11010: Function<PFN_cuGraphAddEventWaitNode_v11010> =
-        Function::new(136, c"cuGraphAddEventWaitNode", c"cuGraphAddEventWaitNode", 11010, false);
+        Function::new(c"cuGraphAddEventWaitNode", c"cuGraphAddEventWaitNode", 11010, false);
     pub const cuGraphAddExternalSemaphoresSignalNode_v11020: Function<PFN_cuGraphAddExternalSemaphoresSignalNode_v11020> =
-        Function::new(137, c"cuGraphAddExternalSemaphoresSignalNode", c"cuGraphAddExternalSemaphoresSignalNode", 11020, false);
+        Function::new(c"cuGraphAddExternalSemaphoresSignalNode", c"cuGraphAddExternalSemaphoresSignalNode", 11020, false);
     pub const cuGraphAddExternalSemaphoresWaitNode_v11020: Function<PFN_cuGraphAddExternalSemaphoresWaitNode_v11020> =
-        Function::new(138, c"cuGraphAddExternalSemaphoresWaitNode", c"cuGraphAddExternalSemaphoresWaitNode", 11020, false);
+        Function::new(c"cuGraphAddExternalSemaphoresWaitNode", c"cuGraphAddExternalSemaphoresWaitNode", 11020, false);
     pub const cuGraphAddHostNode_v10000: Function<PFN_cuGraphAddHostNode_v10000> =
-        Function::new(139, c"cuGraphAddHostNode", c"cuGraphAddHostNode", 10000, false);
+        Function::new(c"cuGraphAddHostNode", c"cuGraphAddHostNode", 10000, false);
     pub const cuGraphAddKernelNode_v10000: Function<PFN_cuGraphAddKernelNode_v10000> =
-        Function::new(140, c"cuGraphAddKernelNode", c"cuGraphAddKernelNode", 10000, false);
+        Function::new(c"cuGraphAddKernelNode", c"cuGraphAddKernelNode", 10000, false);
     pub const cuGraphAddKernelNode_v12000: Function<PFN_cuGraphAddKernelNode_v12000> =
-        Function::new(141, c"cuGraphAddKernelNode", c"cuGraphAddKernelNode_v2", 12000, false);
+        Function::new(c"cuGraphAddKernelNode", c"cuGraphAddKernelNode_v2", 12000, false);
     pub const cuGraphAddMemAllocNode_v11040: Function<PFN_cuGraphAddMemAllocNode_v11040> =
-        Function::new(142, c"cuGraphAddMemAllocNode", c"cuGraphAddMemAllocNode", 11040, false);
+        Function::new(c"cuGraphAddMemAllocNode", c"cuGraphAddMemAllocNode", 11040, false);
     pub const cuGraphAddMemFreeNode_v11040: Function<PFN_cuGraphAddMemFreeNode_v11040> =
-        Function::new(143, c"cuGraphAddMemFreeNode", c"cuGraphAddMemFreeNode", 11040, false);
+        Function::new(c"cuGraphAddMemFreeNode", c"cuGraphAddMemFreeNode", 11040, false);
     pub const cuGraphAddMemcpyNode_v10000: Function<PFN_cuGraphAddMemcpyNode_v10000> =
-        Function::new(144, c"cuGraphAddMemcpyNode", c"cuGraphAddMemcpyNode", 10000, false);
+        Function::new(c"cuGraphAddMemcpyNode", c"cuGraphAddMemcpyNode", 10000, false);
     pub const cuGraphAddMemsetNode_v10000: Function<PFN_cuGraphAddMemsetNode_v10000> =
-        Function::new(145, c"cuGraphAddMemsetNode", c"cuGraphAddMemsetNode", 10000, false);
+        Function::new(c"cuGraphAddMemsetNode", c"cuGraphAddMemsetNode", 10000, false);
     pub const cuGraphAddNode_v12020: Function<PFN_cuGraphAddNode_v12020> =
-        Function::new(146, c"cuGraphAddNode", c"cuGraphAddNode", 12020, false);
+        Function::new(c"cuGraphAddNode", c"cuGraphAddNode", 12020, false);
     pub const cuGraphAddNode_v12030: Function<PFN_cuGraphAddNode_v12030> =
-        Function::new(147, c"cuGraphAddNode", c"cuGraphAddNode_v2", 12030, false);
+        Function::new(c"cuGraphAddNode", c"cuGraphAddNode_v2", 12030, false);
     pub const cuGraphAddNode_v13040: Function<PFN_cuGraphAddNode_v13040> =
-        Function::new(148, c"cuGraphAddNode", c"cuGraphAddNode_v3", 13040, false);
+        Function::new(c"cuGraphAddNode", c"cuGraphAddNode_v3", 13040, false);
     pub const cuGraphBatchMemOpNodeGetParams_v11070: Function<PFN_cuGraphBatchMemOpNodeGetParams_v11070> =
-        Function::new(149, c"cuGraphBatchMemOpNodeGetParams", c"cuGraphBatchMemOpNodeGetParams", 11070, false);
+        Function::new(c"cuGraphBatchMemOpNodeGetParams", c"cuGraphBatchMemOpNodeGetParams", 11070, false);
     pub const cuGraphBatchMemOpNodeSetParams_v11070: Function<PFN_cuGraphBatchMemOpNodeSetParams_v11070> =
-        Function::new(150, c"cuGraphBatchMemOpNodeSetParams", c"cuGraphBatchMemOpNodeSetParams", 11070, false);
+        Function::new(c"cuGraphBatchMemOpNodeSetParams", c"cuGraphBatchMemOpNodeSetParams", 11070, false);
     pub const cuGraphChildGraphNodeGetGraph_v10000: Function<PFN_cuGraphChildGraphNodeGetGraph_v10000> =
-        Function::new(151, c"cuGraphChildGraphNodeGetGraph", c"cuGraphChildGraphNodeGetGraph", 10000, false);
+        Function::new(c"cuGraphChildGraphNodeGetGraph", c"cuGraphChildGraphNodeGetGraph", 10000, false);
     pub const cuGraphClone_v10000: Function<PFN_cuGraphClone_v10000> =
-        Function::new(152, c"cuGraphClone", c"cuGraphClone", 10000, false);
+        Function::new(c"cuGraphClone", c"cuGraphClone", 10000, false);
     pub const cuGraphConditionalHandleCreate_v12030: Function<PFN_cuGraphConditionalHandleCreate_v12030> =
-        Function::new(153, c"cuGraphConditionalHandleCreate", c"cuGraphConditionalHandleCreate", 12030, false);
+        Function::new(c"cuGraphConditionalHandleCreate", c"cuGraphConditionalHandleCreate", 12030, false);
     pub const cuGraphCreate_v10000: Function<PFN_cuGraphCreate_v10000> =
-        Function::new(154, c"cuGraphCreate", c"cuGraphCreate", 10000, false);
+        Function::new(c"cuGraphCreate", c"cuGraphCreate", 10000, false);
     pub const cuGraphDebugDotPrint_v11030: Function<PFN_cuGraphDebugDotPrint_v11030> =
-        Function::new(155, c"cuGraphDebugDotPrint", c"cuGraphDebugDotPrint", 11030, false);
+        Function::new(c"cuGraphDebugDotPrint", c"cuGraphDebugDotPrint", 11030, false);
     pub const cuGraphDestroy_v10000: Function<PFN_cuGraphDestroy_v10000> =
-        Function::new(156, c"cuGraphDestroy", c"cuGraphDestroy", 10000, false);
+        Function::new(c"cuGraphDestroy", c"cuGraphDestroy", 10000, false);
     pub const cuGraphDestroyNode_v10000: Function<PFN_cuGraphDestroyNode_v10000> =
-        Function::new(157, c"cuGraphDestroyNode", c"cuGraphDestroyNode", 10000, false);
+        Function::new(c"cuGraphDestroyNode", c"cuGraphDestroyNode", 10000, false);
     pub const cuGraphEventRecordNodeGetEvent_v11010: Function<PFN_cuGraphEventRecordNodeGetEvent_v11010> =
-        Function::new(158, c"cuGraphEventRecordNodeGetEvent", c"cuGraphEventRecordNodeGetEvent", 11010, false);
+        Function::new(c"cuGraphEventRecordNodeGetEvent", c"cuGraphEventRecordNodeGetEvent", 11010, false);
     pub const cuGraphEventRecordNodeSetEvent_v11010: Function<PFN_cuGraphEventRecordNodeSetEvent_v11010> =
-        Function::new(159, c"cuGraphEventRecordNodeSetEvent", c"cuGraphEventRecordNodeSetEvent", 11010, false);
+        Function::new(c"cuGraphEventRecordNodeSetEvent", c"cuGraphEventRecordNodeSetEvent", 11010, false);
     pub const cuGraphEventWaitNodeGetEvent_v11010: Function<PFN_cuGraphEventWaitNodeGetEvent_v11010> =
-        Function::new(160, c"cuGraphEventWaitNodeGetEvent", c"cuGraphEventWaitNodeGetEvent", 11010, false);
+        Function::new(c"cuGraphEventWaitNodeGetEvent", c"cuGraphEventWaitNodeGetEvent", 11010, false);
     pub const cuGraphEventWaitNodeSetEvent_v11010: Function<PFN_cuGraphEventWaitNodeSetEvent_v11010> =
-        Function::new(161, c"cuGraphEventWaitNodeSetEvent", c"cuGraphEventWaitNodeSetEvent", 11010, false);
+        Function::new(c"cuGraphEventWaitNodeSetEvent", c"cuGraphEventWaitNodeSetEvent", 11010, false);
     pub const cuGraphExecBatchMemOpNodeSetParams_v11070: Function<PFN_cuGraphExecBatchMemOpNodeSetParams_v11070> =
-        Function::new(162, c"cuGraphExecBatchMemOpNodeSetParams", c"cuGraphExecBatchMemOpNodeSetParams", 11070, false);
+        Function::new(c"cuGraphExecBatchMemOpNodeSetParams", c"cuGraphExecBatchMemOpNodeSetParams", 11070, false);
     pub const cuGraphExecChildGraphNodeSetParams_v11010: Function<PFN_cuGraphExecChildGraphNodeSetParams_v11010> =
-        Function::new(163, c"cuGraphExecChildGraphNodeSetParams", c"cuGraphExecChildGraphNodeSetParams", 11010, false);
+        Function::new(c"cuGraphExecChildGraphNodeSetParams", c"cuGraphExecChildGraphNodeSetParams", 11010, false);
     pub const cuGraphExecDestroy_v10000: Function<PFN_cuGraphExecDestroy_v10000> =
-        Function::new(164, c"cuGraphExecDestroy", c"cuGraphExecDestroy", 10000, false);
+        Function::new(c"cuGraphExecDestroy", c"cuGraphExecDestroy", 10000, false);
     pub const cuGraphExecEventRecordNodeSetEvent_v11010: Function<PFN_cuGraphExecEventRecordNodeSetEvent_v11010> =
-        Function::new(165, c"cuGraphExecEventRecordNodeSetEvent", c"cuGraphExecEventRecordNodeSetEvent", 11010, false);
+        Function::new(c"cuGraphExecEventRecordNodeSetEvent", c"cuGraphExecEventRecordNodeSetEvent", 11010, false);
     pub const cuGraphExecEventWaitNodeSetEvent_v11010: Function<PFN_cuGraphExecEventWaitNodeSetEvent_v11010> =
-        Function::new(166, c"cuGraphExecEventWaitNodeSetEvent", c"cuGraphExecEventWaitNodeSetEvent", 11010, false);
+        Function::new(c"cuGraphExecEventWaitNodeSetEvent", c"cuGraphExecEventWaitNodeSetEvent", 11010, false);
     pub const cuGraphExecExternalSemaphoresSignalNodeSetParams_v11020: Function<PFN_cuGraphExecExternalSemaphoresSignalNodeSetParams_v11020> =
-        Function::new(167, c"cuGraphExecExternalSemaphoresSignalNodeSetParams", c"cuGraphExecExternalSemaphoresSignalNodeSetParams", 11020, false);
+        Function::new(c"cuGraphExecExternalSemaphoresSignalNodeSetParams", c"cuGraphExecExternalSemaphoresSignalNodeSetParams", 11020, false);
     pub const cuGraphExecExternalSemaphoresWaitNodeSetParams_v11020: Function<PFN_cuGraphExecExternalSemaphoresWaitNodeSetParams_v11020> =
-        Function::new(168, c"cuGraphExecExternalSemaphoresWaitNodeSetParams", c"cuGraphExecExternalSemaphoresWaitNodeSetParams", 11020, false);
+        Function::new(c"cuGraphExecExternalSemaphoresWaitNodeSetParams", c"cuGraphExecExternalSemaphoresWaitNodeSetParams", 11020, false);
     pub const cuGraphExecGetFlags_v12000: Function<PFN_cuGraphExecGetFlags_v12000> =
-        Function::new(169, c"cuGraphExecGetFlags", c"cuGraphExecGetFlags", 12000, false);
+        Function::new(c"cuGraphExecGetFlags", c"cuGraphExecGetFlags", 12000, false);
     pub const cuGraphExecGetId_v13010: Function<PFN_cuGraphExecGetId_v13010> =
-        Function::new(170, c"cuGraphExecGetId", c"cuGraphExecGetId", 13010, false);
+        Function::new(c"cuGraphExecGetId", c"cuGraphExecGetId", 13010, false);
     pub const cuGraphExecHostNodeSetParams_v10020: Function<PFN_cuGraphExecHostNodeSetParams_v10020> =
-        Function::new(171, c"cuGraphExecHostNodeSetParams", c"cuGraphExecHostNodeSetParams", 10020, false);
+        Function::new(c"cuGraphExecHostNodeSetParams", c"cuGraphExecHostNodeSetParams", 10020, false);
     pub const cuGraphExecKernelNodeSetParams_v10010: Function<PFN_cuGraphExecKernelNodeSetParams_v10010> =
-        Function::new(172, c"cuGraphExecKernelNodeSetParams", c"cuGraphExecKernelNodeSetParams", 10010, false);
+        Function::new(c"cuGraphExecKernelNodeSetParams", c"cuGraphExecKernelNodeSetParams", 10010, false);
     pub const cuGraphExecKernelNodeSetParams_v12000: Function<PFN_cuGraphExecKernelNodeSetParams_v12000> =
-        Function::new(173, c"cuGraphExecKernelNodeSetParams", c"cuGraphExecKernelNodeSetParams_v2", 12000, false);
+        Function::new(c"cuGraphExecKernelNodeSetParams", c"cuGraphExecKernelNodeSetParams_v2", 12000, false);
     pub const cuGraphExecMemcpyNodeSetParams_v10020: Function<PFN_cuGraphExecMemcpyNodeSetParams_v10020> =
-        Function::new(174, c"cuGraphExecMemcpyNodeSetParams", c"cuGraphExecMemcpyNodeSetParams", 10020, false);
+        Function::new(c"cuGraphExecMemcpyNodeSetParams", c"cuGraphExecMemcpyNodeSetParams", 10020, false);
     pub const cuGraphExecMemsetNodeSetParams_v10020: Function<PFN_cuGraphExecMemsetNodeSetParams_v10020> =
-        Function::new(175, c"cuGraphExecMemsetNodeSetParams", c"cuGraphExecMemsetNodeSetParams", 10020, false);
+        Function::new(c"cuGraphExecMemsetNodeSetParams", c"cuGraphExecMemsetNodeSetParams", 10020, false);
     pub const cuGraphExecNodeSetParams_v12020: Function<PFN_cuGraphExecNodeSetParams_v12020> =
-        Function::new(176, c"cuGraphExecNodeSetParams", c"cuGraphExecNodeSetParams", 12020, false);
+        Function::new(c"cuGraphExecNodeSetParams", c"cuGraphExecNodeSetParams", 12020, false);
     pub const cuGraphExecUpdate_v10020: Function<PFN_cuGraphExecUpdate_v10020> =
-        Function::new(177, c"cuGraphExecUpdate", c"cuGraphExecUpdate", 10020, false);
+        Function::new(c"cuGraphExecUpdate", c"cuGraphExecUpdate", 10020, false);
     pub const cuGraphExecUpdate_v12000: Function<PFN_cuGraphExecUpdate_v12000> =
-        Function::new(178, c"cuGraphExecUpdate", c"cuGraphExecUpdate_v2", 12000, false);
+        Function::new(c"cuGraphExecUpdate", c"cuGraphExecUpdate_v2", 12000, false);
     pub const cuGraphExternalSemaphoresSignalNodeGetParams_v11020: Function<PFN_cuGraphExternalSemaphoresSignalNodeGetParams_v11020> =
-        Function::new(179, c"cuGraphExternalSemaphoresSignalNodeGetParams", c"cuGraphExternalSemaphoresSignalNodeGetParams", 11020, false);
+        Function::new(c"cuGraphExternalSemaphoresSignalNodeGetParams", c"cuGraphExternalSemaphoresSignalNodeGetParams", 11020, false);
     pub const cuGraphExternalSemaphoresSignalNodeSetParams_v11020: Function<PFN_cuGraphExternalSemaphoresSignalNodeSetParams_v11020> =
-        Function::new(180, c"cuGraphExternalSemaphoresSignalNodeSetParams", c"cuGraphExternalSemaphoresSignalNodeSetParams", 11020, false);
+        Function::new(c"cuGraphExternalSemaphoresSignalNodeSetParams", c"cuGraphExternalSemaphoresSignalNodeSetParams", 11020, false);
     pub const cuGraphExternalSemaphoresWaitNodeGetParams_v11020: Function<PFN_cuGraphExternalSemaphoresWaitNodeGetParams_v11020> =
-        Function::new(181, c"cuGraphExternalSemaphoresWaitNodeGetParams", c"cuGraphExternalSemaphoresWaitNodeGetParams", 11020, false);
+        Function::new(c"cuGraphExternalSemaphoresWaitNodeGetParams", c"cuGraphExternalSemaphoresWaitNodeGetParams", 11020, false);
     pub const cuGraphExternalSemaphoresWaitNodeSetParams_v11020: Function<PFN_cuGraphExternalSemaphoresWaitNodeSetParams_v11020> =
-        Function::new(182, c"cuGraphExternalSemaphoresWaitNodeSetParams", c"cuGraphExternalSemaphoresWaitNodeSetParams", 11020, false);
+        Function::new(c"cuGraphExternalSemaphoresWaitNodeSetParams", c"cuGraphExternalSemaphoresWaitNodeSetParams", 11020, false);
     pub const cuGraphGetEdges_v10000: Function<PFN_cuGraphGetEdges_v10000> =
-        Function::new(183, c"cuGraphGetEdges", c"cuGraphGetEdges", 10000, false);
+        Function::new(c"cuGraphGetEdges", c"cuGraphGetEdges", 10000, false);
     pub const cuGraphGetEdges_v12030: Function<PFN_cuGraphGetEdges_v12030> =
-        Function::new(184, c"cuGraphGetEdges", c"cuGraphGetEdges_v2", 12030, false);
+        Function::new(c"cuGraphGetEdges", c"cuGraphGetEdges_v2", 12030, false);
     pub const cuGraphGetId_v13010: Function<PFN_cuGraphGetId_v13010> =
-        Function::new(185, c"cuGraphGetId", c"cuGraphGetId", 13010, false);
+        Function::new(c"cuGraphGetId", c"cuGraphGetId", 13010, false);
     pub const cuGraphGetNodes_v10000: Function<PFN_cuGraphGetNodes_v10000> =
-        Function::new(186, c"cuGraphGetNodes", c"cuGraphGetNodes", 10000, false);
+        Function::new(c"cuGraphGetNodes", c"cuGraphGetNodes", 10000, false);
     pub const cuGraphGetRootNodes_v10000: Function<PFN_cuGraphGetRootNodes_v10000> =
-        Function::new(187, c"cuGraphGetRootNodes", c"cuGraphGetRootNodes", 10000, false);
+        Function::new(c"cuGraphGetRootNodes", c"cuGraphGetRootNodes", 10000, false);
     pub const cuGraphHostNodeGetParams_v10000: Function<PFN_cuGraphHostNodeGetParams_v10000> =
-        Function::new(188, c"cuGraphHostNodeGetParams", c"cuGraphHostNodeGetParams", 10000, false);
+        Function::new(c"cuGraphHostNodeGetParams", c"cuGraphHostNodeGetParams", 10000, false);
     pub const cuGraphHostNodeSetParams_v10000: Function<PFN_cuGraphHostNodeSetParams_v10000> =
-        Function::new(189, c"cuGraphHostNodeSetParams", c"cuGraphHostNodeSetParams", 10000, false);
+        Function::new(c"cuGraphHostNodeSetParams", c"cuGraphHostNodeSetParams", 10000, false);
     pub const cuGraphInstantiateWithFlags_v11040: Function<PFN_cuGraphInstantiateWithFlags_v11040> =
-        Function::new(190, c"cuGraphInstantiateWithFlags", c"cuGraphInstantiateWithFlags", 11040, false);
+        Function::new(c"cuGraphInstantiateWithFlags", c"cuGraphInstantiateWithFlags", 11040, false);
     pub const cuGraphInstantiateWithParams_v12000: Function<PFN_cuGraphInstantiateWithParams_v12000> =
-        Function::new(191, c"cuGraphInstantiateWithParams", c"cuGraphInstantiateWithParams", 12000, false);
+        Function::new(c"cuGraphInstantiateWithParams", c"cuGraphInstantiateWithParams", 12000, false);
     pub const cuGraphInstantiateWithParams_v12000_ptsz: Function<PFN_cuGraphInstantiateWithParams_v12000_ptsz> =
-        Function::new(192, c"cuGraphInstantiateWithParams", c"cuGraphInstantiateWithParams_ptsz", 12000, true);
+        Function::new(c"cuGraphInstantiateWithParams", c"cuGraphInstantiateWithParams_ptsz", 12000, true);
     pub const cuGraphKernelNodeCopyAttributes_v11000: Function<PFN_cuGraphKernelNodeCopyAttributes_v11000> =
-        Function::new(193, c"cuGraphKernelNodeCopyAttributes", c"cuGraphKernelNodeCopyAttributes", 11000, false);
+        Function::new(c"cuGraphKernelNodeCopyAttributes", c"cuGraphKernelNodeCopyAttributes", 11000, false);
     pub const cuGraphKernelNodeGetAttribute_v11000: Function<PFN_cuGraphKernelNodeGetAttribute_v11000> =
-        Function::new(194, c"cuGraphKernelNodeGetAttribute", c"cuGraphKernelNodeGetAttribute", 11000, false);
+        Function::new(c"cuGraphKernelNodeGetAttribute", c"cuGraphKernelNodeGetAttribute", 11000, false);
     pub const cuGraphKernelNodeGetParams_v10000: Function<PFN_cuGraphKernelNodeGetParams_v10000> =
-        Function::new(195, c"cuGraphKernelNodeGetParams", c"cuGraphKernelNodeGetParams", 10000, false);
+        Function::new(c"cuGraphKernelNodeGetParams", c"cuGraphKernelNodeGetParams", 10000, false);
     pub const cuGraphKernelNodeGetParams_v12000: Function<PFN_cuGraphKernelNodeGetParams_v12000> =
-        Function::new(196, c"cuGraphKernelNodeGetParams", c"cuGraphKernelNodeGetParams_v2", 12000, false);
+        Function::new(c"cuGraphKernelNodeGetParams", c"cuGraphKernelNodeGetParams_v2", 12000, false);
     pub const cuGraphKernelNodeSetAttribute_v11000: Function<PFN_cuGraphKernelNodeSetAttribute_v11000> =
-        Function::new(197, c"cuGraphKernelNodeSetAttribute", c"cuGraphKernelNodeSetAttribute", 11000, false);
+        Function::new(c"cuGraphKernelNodeSetAttribute", c"cuGraphKernelNodeSetAttribute", 11000, false);
     pub const cuGraphKernelNodeSetParams_v10000: Function<PFN_cuGraphKernelNodeSetParams_v10000> =
-        Function::new(198, c"cuGraphKernelNodeSetParams", c"cuGraphKernelNodeSetParams", 10000, false);
+        Function::new(c"cuGraphKernelNodeSetParams", c"cuGraphKernelNodeSetParams", 10000, false);
     pub const cuGraphKernelNodeSetParams_v12000: Function<PFN_cuGraphKernelNodeSetParams_v12000> =
-        Function::new(199, c"cuGraphKernelNodeSetParams", c"cuGraphKernelNodeSetParams_v2", 12000, false);
+        Function::new(c"cuGraphKernelNodeSetParams", c"cuGraphKernelNodeSetParams_v2", 12000, false);
     pub const cuGraphLaunch_v10000: Function<PFN_cuGraphLaunch_v10000> =
-        Function::new(200, c"cuGraphLaunch", c"cuGraphLaunch", 10000, false);
+        Function::new(c"cuGraphLaunch", c"cuGraphLaunch", 10000, false);
     pub const cuGraphLaunch_v10000_ptsz: Function<PFN_cuGraphLaunch_v10000_ptsz> =
-        Function::new(201, c"cuGraphLaunch", c"cuGraphLaunch_ptsz", 10000, true);
+        Function::new(c"cuGraphLaunch", c"cuGraphLaunch_ptsz", 10000, true);
     pub const cuGraphMemAllocNodeGetParams_v11040: Function<PFN_cuGraphMemAllocNodeGetParams_v11040> =
-        Function::new(202, c"cuGraphMemAllocNodeGetParams", c"cuGraphMemAllocNodeGetParams", 11040, false);
+        Function::new(c"cuGraphMemAllocNodeGetParams", c"cuGraphMemAllocNodeGetParams", 11040, false);
     pub const cuGraphMemFreeNodeGetParams_v11040: Function<PFN_cuGraphMemFreeNodeGetParams_v11040> =
-        Function::new(203, c"cuGraphMemFreeNodeGetParams", c"cuGraphMemFreeNodeGetParams", 11040, false);
+        Function::new(c"cuGraphMemFreeNodeGetParams", c"cuGraphMemFreeNodeGetParams", 11040, false);
     pub const cuGraphMemcpyNodeGetParams_v10000: Function<PFN_cuGraphMemcpyNodeGetParams_v10000> =
-        Function::new(204, c"cuGraphMemcpyNodeGetParams", c"cuGraphMemcpyNodeGetParams", 10000, false);
+        Function::new(c"cuGraphMemcpyNodeGetParams", c"cuGraphMemcpyNodeGetParams", 10000, false);
     pub const cuGraphMemcpyNodeSetParams_v10000: Function<PFN_cuGraphMemcpyNodeSetParams_v10000> =
-        Function::new(205, c"cuGraphMemcpyNodeSetParams", c"cuGraphMemcpyNodeSetParams", 10000, false);
+        Function::new(c"cuGraphMemcpyNodeSetParams", c"cuGraphMemcpyNodeSetParams", 10000, false);
     pub const cuGraphMemsetNodeGetParams_v10000: Function<PFN_cuGraphMemsetNodeGetParams_v10000> =
-        Function::new(206, c"cuGraphMemsetNodeGetParams", c"cuGraphMemsetNodeGetParams", 10000, false);
+        Function::new(c"cuGraphMemsetNodeGetParams", c"cuGraphMemsetNodeGetParams", 10000, false);
     pub const cuGraphMemsetNodeSetParams_v10000: Function<PFN_cuGraphMemsetNodeSetParams_v10000> =
-        Function::new(207, c"cuGraphMemsetNodeSetParams", c"cuGraphMemsetNodeSetParams", 10000, false);
+        Function::new(c"cuGraphMemsetNodeSetParams", c"cuGraphMemsetNodeSetParams", 10000, false);
     pub const cuGraphNodeFindInClone_v10000: Function<PFN_cuGraphNodeFindInClone_v10000> =
-        Function::new(208, c"cuGraphNodeFindInClone", c"cuGraphNodeFindInClone", 10000, false);
+        Function::new(c"cuGraphNodeFindInClone", c"cuGraphNodeFindInClone", 10000, false);
     pub const cuGraphNodeGetContainingGraph_v13010: Function<PFN_cuGraphNodeGetContainingGraph_v13010> =
-        Function::new(209, c"cuGraphNodeGetContainingGraph", c"cuGraphNodeGetContainingGraph", 13010, false);
+        Function::new(c"cuGraphNodeGetContainingGraph", c"cuGraphNodeGetContainingGraph", 13010, false);
     pub const cuGraphNodeGetDependencies_v10000: Function<PFN_cuGraphNodeGetDependencies_v10000> =
-        Function::new(210, c"cuGraphNodeGetDependencies", c"cuGraphNodeGetDependencies", 10000, false);
+        Function::new(c"cuGraphNodeGetDependencies", c"cuGraphNodeGetDependencies", 10000, false);
     pub const cuGraphNodeGetDependencies_v12030: Function<PFN_cuGraphNodeGetDependencies_v12030> =
-        Function::new(211, c"cuGraphNodeGetDependencies", c"cuGraphNodeGetDependencies_v2", 12030, false);
+        Function::new(c"cuGraphNodeGetDependencies", c"cuGraphNodeGetDependencies_v2", 12030, false);
     pub const cuGraphNodeGetDependentNodes_v10000: Function<PFN_cuGraphNodeGetDependentNodes_v10000> =
-        Function::new(212, c"cuGraphNodeGetDependentNodes", c"cuGraphNodeGetDependentNodes", 10000, false);
+        Function::new(c"cuGraphNodeGetDependentNodes", c"cuGraphNodeGetDependentNodes", 10000, false);
     pub const cuGraphNodeGetDependentNodes_v12030: Function<PFN_cuGraphNodeGetDependentNodes_v12030> =
-        Function::new(213, c"cuGraphNodeGetDependentNodes", c"cuGraphNodeGetDependentNodes_v2", 12030, false);
+        Function::new(c"cuGraphNodeGetDependentNodes", c"cuGraphNodeGetDependentNodes_v2", 12030, false);
     pub const cuGraphNodeGetEnabled_v11060: Function<PFN_cuGraphNodeGetEnabled_v11060> =
-        Function::new(214, c"cuGraphNodeGetEnabled", c"cuGraphNodeGetEnabled", 11060, false);
+        Function::new(c"cuGraphNodeGetEnabled", c"cuGraphNodeGetEnabled", 11060, false);
     pub const cuGraphNodeGetLocalId_v13010: Function<PFN_cuGraphNodeGetLocalId_v13010> =
-        Function::new(215, c"cuGraphNodeGetLocalId", c"cuGraphNodeGetLocalId", 13010, false);
+        Function::new(c"cuGraphNodeGetLocalId", c"cuGraphNodeGetLocalId", 13010, false);
     pub const cuGraphNodeGetParams_v13020: Function<PFN_cuGraphNodeGetParams_v13020> =
-        Function::new(216, c"cuGraphNodeGetParams", c"cuGraphNodeGetParams", 13020, false);
+        Function::new(c"cuGraphNodeGetParams", c"cuGraphNodeGetParams", 13020, false);
     pub const cuGraphNodeGetToolsId_v13010: Function<PFN_cuGraphNodeGetToolsId_v13010> =
-        Function::new(217, c"cuGraphNodeGetToolsId", c"cuGraphNodeGetToolsId", 13010, false);
+        Function::new(c"cuGraphNodeGetToolsId", c"cuGraphNodeGetToolsId", 13010, false);
     pub const cuGraphNodeGetType_v10000: Function<PFN_cuGraphNodeGetType_v10000> =
-        Function::new(218, c"cuGraphNodeGetType", c"cuGraphNodeGetType", 10000, false);
+        Function::new(c"cuGraphNodeGetType", c"cuGraphNodeGetType", 10000, false);
     pub const cuGraphNodeSetEnabled_v11060: Function<PFN_cuGraphNodeSetEnabled_v11060> =
-        Function::new(219, c"cuGraphNodeSetEnabled", c"cuGraphNodeSetEnabled", 11060, false);
+        Function::new(c"cuGraphNodeSetEnabled", c"cuGraphNodeSetEnabled", 11060, false);
     pub const cuGraphNodeSetParams_v12020: Function<PFN_cuGraphNodeSetParams_v12020> =
-        Function::new(220, c"cuGraphNodeSetParams", c"cuGraphNodeSetParams", 12020, false);
+        Function::new(c"cuGraphNodeSetParams", c"cuGraphNodeSetParams", 12020, false);
     pub const cuGraphNodeSetParams_v13040: Function<PFN_cuGraphNodeSetParams_v13040> =
-        Function::new(221, c"cuGraphNodeSetParams", c"cuGraphNodeSetParams_v2", 13040, false);
+        Function::new(c"cuGraphNodeSetParams", c"cuGraphNodeSetParams_v2", 13040, false);
     pub const cuGraphReleaseUserObject_v11030: Function<PFN_cuGraphReleaseUserObject_v11030> =
-        Function::new(222, c"cuGraphReleaseUserObject", c"cuGraphReleaseUserObject", 11030, false);
+        Function::new(c"cuGraphReleaseUserObject", c"cuGraphReleaseUserObject", 11030, false);
     pub const cuGraphRemoveDependencies_v10000: Function<PFN_cuGraphRemoveDependencies_v10000> =
-        Function::new(223, c"cuGraphRemoveDependencies", c"cuGraphRemoveDependencies", 10000, false);
+        Function::new(c"cuGraphRemoveDependencies", c"cuGraphRemoveDependencies", 10000, false);
     pub const cuGraphRemoveDependencies_v12030: Function<PFN_cuGraphRemoveDependencies_v12030> =
-        Function::new(224, c"cuGraphRemoveDependencies", c"cuGraphRemoveDependencies_v2", 12030, false);
+        Function::new(c"cuGraphRemoveDependencies", c"cuGraphRemoveDependencies_v2", 12030, false);
     pub const cuGraphRetainUserObject_v11030: Function<PFN_cuGraphRetainUserObject_v11030> =
-        Function::new(225, c"cuGraphRetainUserObject", c"cuGraphRetainUserObject", 11030, false);
+        Function::new(c"cuGraphRetainUserObject", c"cuGraphRetainUserObject", 11030, false);
     pub const cuGraphUpload_v11010: Function<PFN_cuGraphUpload_v11010> =
-        Function::new(226, c"cuGraphUpload", c"cuGraphUpload", 11010, false);
+        Function::new(c"cuGraphUpload", c"cuGraphUpload", 11010, false);
     pub const cuGraphUpload_v11010_ptsz: Function<PFN_cuGraphUpload_v11010_ptsz> =
-        Function::new(227, c"cuGraphUpload", c"cuGraphUpload_ptsz", 11010, true);
+        Function::new(c"cuGraphUpload", c"cuGraphUpload_ptsz", 11010, true);
     pub const cuGraphicsMapResources_v3000: Function<PFN_cuGraphicsMapResources_v3000> =
-        Function::new(228, c"cuGraphicsMapResources", c"cuGraphicsMapResources", 3000, false);
+        Function::new(c"cuGraphicsMapResources", c"cuGraphicsMapResources", 3000, false);
     pub const cuGraphicsMapResources_v7000_ptsz: Function<PFN_cuGraphicsMapResources_v7000_ptsz> =
-        Function::new(229, c"cuGraphicsMapResources", c"cuGraphicsMapResources_ptsz", 7000, true);
+        Function::new(c"cuGraphicsMapResources", c"cuGraphicsMapResources_ptsz", 7000, true);
     pub const cuGraphicsResourceGetMappedMipmappedArray_v5000: Function<PFN_cuGraphicsResourceGetMappedMipmappedArray_v5000> =
-        Function::new(230, c"cuGraphicsResourceGetMappedMipmappedArray", c"cuGraphicsResourceGetMappedMipmappedArray", 5000, false);
+        Function::new(c"cuGraphicsResourceGetMappedMipmappedArray", c"cuGraphicsResourceGetMappedMipmappedArray", 5000, false);
     pub const cuGraphicsResourceGetMappedPointer_v3020: Function<PFN_cuGraphicsResourceGetMappedPointer_v3020> =
-        Function::new(231, c"cuGraphicsResourceGetMappedPointer", c"cuGraphicsResourceGetMappedPointer_v2", 3020, false);
+        Function::new(c"cuGraphicsResourceGetMappedPointer", c"cuGraphicsResourceGetMappedPointer_v2", 3020, false);
     pub const cuGraphicsResourceSetMapFlags_v6050: Function<PFN_cuGraphicsResourceSetMapFlags_v6050> =
-        Function::new(232, c"cuGraphicsResourceSetMapFlags", c"cuGraphicsResourceSetMapFlags_v2", 6050, false);
+        Function::new(c"cuGraphicsResourceSetMapFlags", c"cuGraphicsResourceSetMapFlags_v2", 6050, false);
     pub const cuGraphicsSubResourceGetMappedArray_v3000: Function<PFN_cuGraphicsSubResourceGetMappedArray_v3000> =
-        Function::new(233, c"cuGraphicsSubResourceGetMappedArray", c"cuGraphicsSubResourceGetMappedArray", 3000, false);
+        Function::new(c"cuGraphicsSubResourceGetMappedArray", c"cuGraphicsSubResourceGetMappedArray", 3000, false);
     pub const cuGraphicsUnmapResources_v3000: Function<PFN_cuGraphicsUnmapResources_v3000> =
-        Function::new(234, c"cuGraphicsUnmapResources", c"cuGraphicsUnmapResources", 3000, false);
+        Function::new(c"cuGraphicsUnmapResources", c"cuGraphicsUnmapResources", 3000, false);
     pub const cuGraphicsUnmapResources_v7000_ptsz: Function<PFN_cuGraphicsUnmapResources_v7000_ptsz> =
-        Function::new(235, c"cuGraphicsUnmapResources", c"cuGraphicsUnmapResources_ptsz", 7000, true);
+        Function::new(c"cuGraphicsUnmapResources", c"cuGraphicsUnmapResources_ptsz", 7000, true);
     pub const cuGraphicsUnregisterResource_v3000: Function<PFN_cuGraphicsUnregisterResource_v3000> =
-        Function::new(236, c"cuGraphicsUnregisterResource", c"cuGraphicsUnregisterResource", 3000, false);
+        Function::new(c"cuGraphicsUnregisterResource", c"cuGraphicsUnregisterResource", 3000, false);
     pub const cuGreenCtxCreate_v12040: Function<PFN_cuGreenCtxCreate_v12040> =
-        Function::new(237, c"cuGreenCtxCreate", c"cuGreenCtxCreate", 12040, false);
+        Function::new(c"cuGreenCtxCreate", c"cuGreenCtxCreate", 12040, false);
     pub const cuGreenCtxDestroy_v12040: Function<PFN_cuGreenCtxDestroy_v12040> =
-        Function::new(238, c"cuGreenCtxDestroy", c"cuGreenCtxDestroy", 12040, false);
+        Function::new(c"cuGreenCtxDestroy", c"cuGreenCtxDestroy", 12040, false);
     pub const cuGreenCtxGetDevResource_v12040: Function<PFN_cuGreenCtxGetDevResource_v12040> =
-        Function::new(239, c"cuGreenCtxGetDevResource", c"cuGreenCtxGetDevResource", 12040, false);
+        Function::new(c"cuGreenCtxGetDevResource", c"cuGreenCtxGetDevResource", 12040, false);
     pub const cuGreenCtxGetId_v12090: Function<PFN_cuGreenCtxGetId_v12090> =
-        Function::new(240, c"cuGreenCtxGetId", c"cuGreenCtxGetId", 12090, false);
+        Function::new(c"cuGreenCtxGetId", c"cuGreenCtxGetId", 12090, false);
     pub const cuGreenCtxRecordEvent_v12040: Function<PFN_cuGreenCtxRecordEvent_v12040> =
-        Function::new(241, c"cuGreenCtxRecordEvent", c"cuGreenCtxRecordEvent", 12040, false);
+        Function::new(c"cuGreenCtxRecordEvent", c"cuGreenCtxRecordEvent", 12040, false);
     pub const cuGreenCtxStreamCreate_v12050: Function<PFN_cuGreenCtxStreamCreate_v12050> =
-        Function::new(242, c"cuGreenCtxStreamCreate", c"cuGreenCtxStreamCreate", 12050, false);
+        Function::new(c"cuGreenCtxStreamCreate", c"cuGreenCtxStreamCreate", 12050, false);
     pub const cuGreenCtxWaitEvent_v12040: Function<PFN_cuGreenCtxWaitEvent_v12040> =
-        Function::new(243, c"cuGreenCtxWaitEvent", c"cuGreenCtxWaitEvent", 12040, false);
+        Function::new(c"cuGreenCtxWaitEvent", c"cuGreenCtxWaitEvent", 12040, false);
     pub const cuImportExternalMemory_v10000: Function<PFN_cuImportExternalMemory_v10000> =
-        Function::new(244, c"cuImportExternalMemory", c"cuImportExternalMemory", 10000, false);
+        Function::new(c"cuImportExternalMemory", c"cuImportExternalMemory", 10000, false);
     pub const cuImportExternalSemaphore_v10000: Function<PFN_cuImportExternalSemaphore_v10000> =
-        Function::new(245, c"cuImportExternalSemaphore", c"cuImportExternalSemaphore", 10000, false);
+        Function::new(c"cuImportExternalSemaphore", c"cuImportExternalSemaphore", 10000, false);
     pub const cuInit_v2000: Function<PFN_cuInit_v2000> =
-        Function::new(246, c"cuInit", c"cuInit", 2000, false);
+        Function::new(c"cuInit", c"cuInit", 2000, false);
     pub const cuIpcCloseMemHandle_v4010: Function<PFN_cuIpcCloseMemHandle_v4010> =
-        Function::new(247, c"cuIpcCloseMemHandle", c"cuIpcCloseMemHandle", 4010, false);
+        Function::new(c"cuIpcCloseMemHandle", c"cuIpcCloseMemHandle", 4010, false);
     pub const cuIpcGetEventHandle_v4010: Function<PFN_cuIpcGetEventHandle_v4010> =
-        Function::new(248, c"cuIpcGetEventHandle", c"cuIpcGetEventHandle", 4010, false);
+        Function::new(c"cuIpcGetEventHandle", c"cuIpcGetEventHandle", 4010, false);
     pub const cuIpcGetMemHandle_v4010: Function<PFN_cuIpcGetMemHandle_v4010> =
-        Function::new(249, c"cuIpcGetMemHandle", c"cuIpcGetMemHandle", 4010, false);
+        Function::new(c"cuIpcGetMemHandle", c"cuIpcGetMemHandle", 4010, false);
     pub const cuIpcOpenEventHandle_v4010: Function<PFN_cuIpcOpenEventHandle_v4010> =
-        Function::new(250, c"cuIpcOpenEventHandle", c"cuIpcOpenEventHandle", 4010, false);
+        Function::new(c"cuIpcOpenEventHandle", c"cuIpcOpenEventHandle", 4010, false);
     pub const cuIpcOpenMemHandle_v11000: Function<PFN_cuIpcOpenMemHandle_v11000> =
-        Function::new(251, c"cuIpcOpenMemHandle", c"cuIpcOpenMemHandle_v2", 11000, false);
+        Function::new(c"cuIpcOpenMemHandle", c"cuIpcOpenMemHandle_v2", 11000, false);
     pub const cuKernelGetAttribute_v12000: Function<PFN_cuKernelGetAttribute_v12000> =
-        Function::new(252, c"cuKernelGetAttribute", c"cuKernelGetAttribute", 12000, false);
+        Function::new(c"cuKernelGetAttribute", c"cuKernelGetAttribute", 12000, false);
     pub const cuKernelGetFunction_v12000: Function<PFN_cuKernelGetFunction_v12000> =
-        Function::new(253, c"cuKernelGetFunction", c"cuKernelGetFunction", 12000, false);
+        Function::new(c"cuKernelGetFunction", c"cuKernelGetFunction", 12000, false);
     pub const cuKernelGetLibrary_v12050: Function<PFN_cuKernelGetLibrary_v12050> =
-        Function::new(254, c"cuKernelGetLibrary", c"cuKernelGetLibrary", 12050, false);
+        Function::new(c"cuKernelGetLibrary", c"cuKernelGetLibrary", 12050, false);
     pub const cuKernelGetName_v12030: Function<PFN_cuKernelGetName_v12030> =
-        Function::new(255, c"cuKernelGetName", c"cuKernelGetName", 12030, false);
+        Function::new(c"cuKernelGetName", c"cuKernelGetName", 12030, false);
     pub const cuKernelGetParamCount_v13020: Function<PFN_cuKernelGetParamCount_v13020> =
-        Function::new(256, c"cuKernelGetParamCount", c"cuKernelGetParamCount", 13020, false);
+        Function::new(c"cuKernelGetParamCount", c"cuKernelGetParamCount", 13020, false);
     pub const cuKernelGetParamInfo_v12040: Function<PFN_cuKernelGetParamInfo_v12040> =
-        Function::new(257, c"cuKernelGetParamInfo", c"cuKernelGetParamInfo", 12040, false);
+        Function::new(c"cuKernelGetParamInfo", c"cuKernelGetParamInfo", 12040, false);
     pub const cuKernelSetAttribute_v12000: Function<PFN_cuKernelSetAttribute_v12000> =
-        Function::new(258, c"cuKernelSetAttribute", c"cuKernelSetAttribute", 12000, false);
+        Function::new(c"cuKernelSetAttribute", c"cuKernelSetAttribute", 12000, false);
     pub const cuKernelSetCacheConfig_v12000: Function<PFN_cuKernelSetCacheConfig_v12000> =
-        Function::new(259, c"cuKernelSetCacheConfig", c"cuKernelSetCacheConfig", 12000, false);
+        Function::new(c"cuKernelSetCacheConfig", c"cuKernelSetCacheConfig", 12000, false);
     pub const cuLaunch_v2000: Function<PFN_cuLaunch_v2000> =
-        Function::new(260, c"cuLaunch", c"cuLaunch", 2000, false);
+        Function::new(c"cuLaunch", c"cuLaunch", 2000, false);
     pub const cuLaunchCooperativeKernel_v9000: Function<PFN_cuLaunchCooperativeKernel_v9000> =
-        Function::new(261, c"cuLaunchCooperativeKernel", c"cuLaunchCooperativeKernel", 9000, false);
+        Function::new(c"cuLaunchCooperativeKernel", c"cuLaunchCooperativeKernel", 9000, false);
     pub const cuLaunchCooperativeKernel_v9000_ptsz: Function<PFN_cuLaunchCooperativeKernel_v9000_ptsz> =
-        Function::new(262, c"cuLaunchCooperativeKernel", c"cuLaunchCooperativeKernel_ptsz", 9000, true);
+        Function::new(c"cuLaunchCooperativeKernel", c"cuLaunchCooperativeKernel_ptsz", 9000, true);
     pub const cuLaunchCooperativeKernelMultiDevice_v9000: Function<PFN_cuLaunchCooperativeKernelMultiDevice_v9000> =
-        Function::new(263, c"cuLaunchCooperativeKernelMultiDevice", c"cuLaunchCooperativeKernelMultiDevice", 9000, false);
+        Function::new(c"cuLaunchCooperativeKernelMultiDevice", c"cuLaunchCooperativeKernelMultiDevice", 9000, false);
     pub const cuLaunchGrid_v2000: Function<PFN_cuLaunchGrid_v2000> =
-        Function::new(264, c"cuLaunchGrid", c"cuLaunchGrid", 2000, false);
+        Function::new(c"cuLaunchGrid", c"cuLaunchGrid", 2000, false);
     pub const cuLaunchGridAsync_v2000: Function<PFN_cuLaunchGridAsync_v2000> =
-        Function::new(265, c"cuLaunchGridAsync", c"cuLaunchGridAsync", 2000, false);
+        Function::new(c"cuLaunchGridAsync", c"cuLaunchGridAsync", 2000, false);
     pub const cuLaunchHostFunc_v10000: Function<PFN_cuLaunchHostFunc_v10000> =
-        Function::new(266, c"cuLaunchHostFunc", c"cuLaunchHostFunc", 10000, false);
+        Function::new(c"cuLaunchHostFunc", c"cuLaunchHostFunc", 10000, false);
     pub const cuLaunchHostFunc_v10000_ptsz: Function<PFN_cuLaunchHostFunc_v10000_ptsz> =
-        Function::new(267, c"cuLaunchHostFunc", c"cuLaunchHostFunc_ptsz", 10000, true);
+        Function::new(c"cuLaunchHostFunc", c"cuLaunchHostFunc_ptsz", 10000, true);
     pub const cuLaunchHostFunc_v13010: Function<PFN_cuLaunchHostFunc_v13010> =
-        Function::new(268, c"cuLaunchHostFunc", c"cuLaunchHostFunc_v2", 13010, false);
+        Function::new(c"cuLaunchHostFunc", c"cuLaunchHostFunc_v2", 13010, false);
     pub const cuLaunchHostFunc_v13010_ptsz: Function<PFN_cuLaunchHostFunc_v13010_ptsz> =
-        Function::new(269, c"cuLaunchHostFunc", c"cuLaunchHostFunc_v2_ptsz", 13010, true);
+        Function::new(c"cuLaunchHostFunc", c"cuLaunchHostFunc_v2_ptsz", 13010, true);
     pub const cuLaunchKernel_v4000: Function<PFN_cuLaunchKernel_v4000> =
-        Function::new(270, c"cuLaunchKernel", c"cuLaunchKernel", 4000, false);
+        Function::new(c"cuLaunchKernel", c"cuLaunchKernel", 4000, false);
     pub const cuLaunchKernel_v7000_ptsz: Function<PFN_cuLaunchKernel_v7000_ptsz> =
-        Function::new(271, c"cuLaunchKernel", c"cuLaunchKernel_ptsz", 7000, true);
+        Function::new(c"cuLaunchKernel", c"cuLaunchKernel_ptsz", 7000, true);
     pub const cuLaunchKernelEx_v11060: Function<PFN_cuLaunchKernelEx_v11060> =
-        Function::new(272, c"cuLaunchKernelEx", c"cuLaunchKernelEx", 11060, false);
+        Function::new(c"cuLaunchKernelEx", c"cuLaunchKernelEx", 11060, false);
     pub const cuLaunchKernelEx_v11060_ptsz: Function<PFN_cuLaunchKernelEx_v11060_ptsz> =
-        Function::new(273, c"cuLaunchKernelEx", c"cuLaunchKernelEx_ptsz", 11060, true);
+        Function::new(c"cuLaunchKernelEx", c"cuLaunchKernelEx_ptsz", 11060, true);
     pub const cuLibraryEnumerateKernels_v12040: Function<PFN_cuLibraryEnumerateKernels_v12040> =
-        Function::new(274, c"cuLibraryEnumerateKernels", c"cuLibraryEnumerateKernels", 12040, false);
+        Function::new(c"cuLibraryEnumerateKernels", c"cuLibraryEnumerateKernels", 12040, false);
     pub const cuLibraryGetGlobal_v12000: Function<PFN_cuLibraryGetGlobal_v12000> =
-        Function::new(275, c"cuLibraryGetGlobal", c"cuLibraryGetGlobal", 12000, false);
+        Function::new(c"cuLibraryGetGlobal", c"cuLibraryGetGlobal", 12000, false);
     pub const cuLibraryGetKernel_v12000: Function<PFN_cuLibraryGetKernel_v12000> =
-        Function::new(276, c"cuLibraryGetKernel", c"cuLibraryGetKernel", 12000, false);
+        Function::new(c"cuLibraryGetKernel", c"cuLibraryGetKernel", 12000, false);
     pub const cuLibraryGetKernelCount_v12040: Function<PFN_cuLibraryGetKernelCount_v12040> =
-        Function::new(277, c"cuLibraryGetKernelCount", c"cuLibraryGetKernelCount", 12040, false);
+        Function::new(c"cuLibraryGetKernelCount", c"cuLibraryGetKernelCount", 12040, false);
     pub const cuLibraryGetManaged_v12000: Function<PFN_cuLibraryGetManaged_v12000> =
-        Function::new(278, c"cuLibraryGetManaged", c"cuLibraryGetManaged", 12000, false);
+        Function::new(c"cuLibraryGetManaged", c"cuLibraryGetManaged", 12000, false);
     pub const cuLibraryGetModule_v12000: Function<PFN_cuLibraryGetModule_v12000> =
-        Function::new(279, c"cuLibraryGetModule", c"cuLibraryGetModule", 12000, false);
+        Function::new(c"cuLibraryGetModule", c"cuLibraryGetModule", 12000, false);
     pub const cuLibraryGetUnifiedFunction_v12000: Function<PFN_cuLibraryGetUnifiedFunction_v12000> =
-        Function::new(280, c"cuLibraryGetUnifiedFunction", c"cuLibraryGetUnifiedFunction", 12000, false);
+        Function::new(c"cuLibraryGetUnifiedFunction", c"cuLibraryGetUnifiedFunction", 12000, false);
     pub const cuLibraryLoadData_v12000: Function<PFN_cuLibraryLoadData_v12000> =
-        Function::new(281, c"cuLibraryLoadData", c"cuLibraryLoadData", 12000, false);
+        Function::new(c"cuLibraryLoadData", c"cuLibraryLoadData", 12000, false);
     pub const cuLibraryLoadFromFile_v12000: Function<PFN_cuLibraryLoadFromFile_v12000> =
-        Function::new(282, c"cuLibraryLoadFromFile", c"cuLibraryLoadFromFile", 12000, false);
+        Function::new(c"cuLibraryLoadFromFile", c"cuLibraryLoadFromFile", 12000, false);
     pub const cuLibraryUnload_v12000: Function<PFN_cuLibraryUnload_v12000> =
-        Function::new(283, c"cuLibraryUnload", c"cuLibraryUnload", 12000, false);
+        Function::new(c"cuLibraryUnload", c"cuLibraryUnload", 12000, false);
     pub const cuLinkAddData_v6050: Function<PFN_cuLinkAddData_v6050> =
-        Function::new(284, c"cuLinkAddData", c"cuLinkAddData_v2", 6050, false);
+        Function::new(c"cuLinkAddData", c"cuLinkAddData_v2", 6050, false);
     pub const cuLinkAddFile_v6050: Function<PFN_cuLinkAddFile_v6050> =
-        Function::new(285, c"cuLinkAddFile", c"cuLinkAddFile_v2", 6050, false);
+        Function::new(c"cuLinkAddFile", c"cuLinkAddFile_v2", 6050, false);
     pub const cuLinkComplete_v5050: Function<PFN_cuLinkComplete_v5050> =
-        Function::new(286, c"cuLinkComplete", c"cuLinkComplete", 5050, false);
+        Function::new(c"cuLinkComplete", c"cuLinkComplete", 5050, false);
     pub const cuLinkCreate_v6050: Function<PFN_cuLinkCreate_v6050> =
-        Function::new(287, c"cuLinkCreate", c"cuLinkCreate_v2", 6050, false);
+        Function::new(c"cuLinkCreate", c"cuLinkCreate_v2", 6050, false);
     pub const cuLinkDestroy_v5050: Function<PFN_cuLinkDestroy_v5050> =
-        Function::new(288, c"cuLinkDestroy", c"cuLinkDestroy", 5050, false);
+        Function::new(c"cuLinkDestroy", c"cuLinkDestroy", 5050, false);
     pub const cuLogicalEndpointAddDevice_v13030: Function<PFN_cuLogicalEndpointAddDevice_v13030> =
-        Function::new(289, c"cuLogicalEndpointAddDevice", c"cuLogicalEndpointAddDevice", 13030, false);
+        Function::new(c"cuLogicalEndpointAddDevice", c"cuLogicalEndpointAddDevice", 13030, false);
     pub const cuLogicalEndpointBindAddr_v13030: Function<PFN_cuLogicalEndpointBindAddr_v13030> =
-        Function::new(290, c"cuLogicalEndpointBindAddr", c"cuLogicalEndpointBindAddr", 13030, false);
+        Function::new(c"cuLogicalEndpointBindAddr", c"cuLogicalEndpointBindAddr", 13030, false);
     pub const cuLogicalEndpointBindMem_v13030: Function<PFN_cuLogicalEndpointBindMem_v13030> =
-        Function::new(291, c"cuLogicalEndpointBindMem", c"cuLogicalEndpointBindMem", 13030, false);
+        Function::new(c"cuLogicalEndpointBindMem", c"cuLogicalEndpointBindMem", 13030, false);
     pub const cuLogicalEndpointCreate_v13030: Function<PFN_cuLogicalEndpointCreate_v13030> =
-        Function::new(292, c"cuLogicalEndpointCreate", c"cuLogicalEndpointCreate", 13030, false);
+        Function::new(c"cuLogicalEndpointCreate", c"cuLogicalEndpointCreate", 13030, false);
     pub const cuLogicalEndpointDestroy_v13030: Function<PFN_cuLogicalEndpointDestroy_v13030> =
-        Function::new(293, c"cuLogicalEndpointDestroy", c"cuLogicalEndpointDestroy", 13030, false);
+        Function::new(c"cuLogicalEndpointDestroy", c"cuLogicalEndpointDestroy", 13030, false);
     pub const cuLogicalEndpointExport_v13030: Function<PFN_cuLogicalEndpointExport_v13030> =
-        Function::new(294, c"cuLogicalEndpointExport", c"cuLogicalEndpointExport", 13030, false);
+        Function::new(c"cuLogicalEndpointExport", c"cuLogicalEndpointExport", 13030, false);
     pub const cuLogicalEndpointGetLimits_v13030: Function<PFN_cuLogicalEndpointGetLimits_v13030> =
-        Function::new(295, c"cuLogicalEndpointGetLimits", c"cuLogicalEndpointGetLimits", 13030, false);
+        Function::new(c"cuLogicalEndpointGetLimits", c"cuLogicalEndpointGetLimits", 13030, false);
     pub const cuLogicalEndpointIdRelease_v13030: Function<PFN_cuLogicalEndpointIdRelease_v13030> =
-        Function::new(296, c"cuLogicalEndpointIdRelease", c"cuLogicalEndpointIdRelease", 13030, false);
+        Function::new(c"cuLogicalEndpointIdRelease", c"cuLogicalEndpointIdRelease", 13030, false);
     pub const cuLogicalEndpointIdReserve_v13030: Function<PFN_cuLogicalEndpointIdReserve_v13030> =
-        Function::new(297, c"cuLogicalEndpointIdReserve", c"cuLogicalEndpointIdReserve", 13030, false);
+        Function::new(c"cuLogicalEndpointIdReserve", c"cuLogicalEndpointIdReserve", 13030, false);
     pub const cuLogicalEndpointImport_v13030: Function<PFN_cuLogicalEndpointImport_v13030> =
-        Function::new(298, c"cuLogicalEndpointImport", c"cuLogicalEndpointImport", 13030, false);
+        Function::new(c"cuLogicalEndpointImport", c"cuLogicalEndpointImport", 13030, false);
     pub const cuLogicalEndpointQuery_v13030: Function<PFN_cuLogicalEndpointQuery_v13030> =
-        Function::new(299, c"cuLogicalEndpointQuery", c"cuLogicalEndpointQuery", 13030, false);
+        Function::new(c"cuLogicalEndpointQuery", c"cuLogicalEndpointQuery", 13030, false);
     pub const cuLogicalEndpointUnbind_v13030: Function<PFN_cuLogicalEndpointUnbind_v13030> =
-        Function::new(300, c"cuLogicalEndpointUnbind", c"cuLogicalEndpointUnbind", 13030, false);
+        Function::new(c"cuLogicalEndpointUnbind", c"cuLogicalEndpointUnbind", 13030, false);
     pub const cuLogsCurrent_v12090: Function<PFN_cuLogsCurrent_v12090> =
-        Function::new(301, c"cuLogsCurrent", c"cuLogsCurrent", 12090, false);
+        Function::new(c"cuLogsCurrent", c"cuLogsCurrent", 12090, false);
     pub const cuLogsDumpToFile_v12090: Function<PFN_cuLogsDumpToFile_v12090> =
-        Function::new(302, c"cuLogsDumpToFile", c"cuLogsDumpToFile", 12090, false);
+        Function::new(c"cuLogsDumpToFile", c"cuLogsDumpToFile", 12090, false);
     pub const cuLogsDumpToMemory_v12090: Function<PFN_cuLogsDumpToMemory_v12090> =
-        Function::new(303, c"cuLogsDumpToMemory", c"cuLogsDumpToMemory", 12090, false);
+        Function::new(c"cuLogsDumpToMemory", c"cuLogsDumpToMemory", 12090, false);
     pub const cuLogsRegisterCallback_v12090: Function<PFN_cuLogsRegisterCallback_v12090> =
-        Function::new(304, c"cuLogsRegisterCallback", c"cuLogsRegisterCallback", 12090, false);
+        Function::new(c"cuLogsRegisterCallback", c"cuLogsRegisterCallback", 12090, false);
     pub const cuLogsUnregisterCallback_v12090: Function<PFN_cuLogsUnregisterCallback_v12090> =
-        Function::new(305, c"cuLogsUnregisterCallback", c"cuLogsUnregisterCallback", 12090, false);
+        Function::new(c"cuLogsUnregisterCallback", c"cuLogsUnregisterCallback", 12090, false);
     pub const cuMemAddressFree_v10020: Function<PFN_cuMemAddressFree_v10020> =
-        Function::new(306, c"cuMemAddressFree", c"cuMemAddressFree", 10020, false);
+        Function::new(c"cuMemAddressFree", c"cuMemAddressFree", 10020, false);
     pub const cuMemAddressReserve_v10020: Function<PFN_cuMemAddressReserve_v10020> =
-        Function::new(307, c"cuMemAddressReserve", c"cuMemAddressReserve", 10020, false);
+        Function::new(c"cuMemAddressReserve", c"cuMemAddressReserve", 10020, false);
     pub const cuMemAdvise_v8000: Function<PFN_cuMemAdvise_v8000> =
-        Function::new(308, c"cuMemAdvise", c"cuMemAdvise", 8000, false);
+        Function::new(c"cuMemAdvise", c"cuMemAdvise", 8000, false);
     pub const cuMemAdvise_v12020: Function<PFN_cuMemAdvise_v12020> =
-        Function::new(309, c"cuMemAdvise", c"cuMemAdvise_v2", 12020, false);
+        Function::new(c"cuMemAdvise", c"cuMemAdvise_v2", 12020, false);
     pub const cuMemAlloc_v3020: Function<PFN_cuMemAlloc_v3020> =
-        Function::new(310, c"cuMemAlloc", c"cuMemAlloc_v2", 3020, false);
+        Function::new(c"cuMemAlloc", c"cuMemAlloc_v2", 3020, false);
     pub const cuMemAllocAsync_v11020: Function<PFN_cuMemAllocAsync_v11020> =
-        Function::new(311, c"cuMemAllocAsync", c"cuMemAllocAsync", 11020, false);
+        Function::new(c"cuMemAllocAsync", c"cuMemAllocAsync", 11020, false);
     pub const cuMemAllocAsync_v11020_ptsz: Function<PFN_cuMemAllocAsync_v11020_ptsz> =
-        Function::new(312, c"cuMemAllocAsync", c"cuMemAllocAsync_ptsz", 11020, true);
+        Function::new(c"cuMemAllocAsync", c"cuMemAllocAsync_ptsz", 11020, true);
     pub const cuMemAllocFromPoolAsync_v11020: Function<PFN_cuMemAllocFromPoolAsync_v11020> =
-        Function::new(313, c"cuMemAllocFromPoolAsync", c"cuMemAllocFromPoolAsync", 11020, false);
+        Function::new(c"cuMemAllocFromPoolAsync", c"cuMemAllocFromPoolAsync", 11020, false);
     pub const cuMemAllocFromPoolAsync_v11020_ptsz: Function<PFN_cuMemAllocFromPoolAsync_v11020_ptsz> =
-        Function::new(314, c"cuMemAllocFromPoolAsync", c"cuMemAllocFromPoolAsync_ptsz", 11020, true);
+        Function::new(c"cuMemAllocFromPoolAsync", c"cuMemAllocFromPoolAsync_ptsz", 11020, true);
     pub const cuMemAllocHost_v3020: Function<PFN_cuMemAllocHost_v3020> =
-        Function::new(315, c"cuMemAllocHost", c"cuMemAllocHost_v2", 3020, false);
+        Function::new(c"cuMemAllocHost", c"cuMemAllocHost_v2", 3020, false);
     pub const cuMemAllocManaged_v6000: Function<PFN_cuMemAllocManaged_v6000> =
-        Function::new(316, c"cuMemAllocManaged", c"cuMemAllocManaged", 6000, false);
+        Function::new(c"cuMemAllocManaged", c"cuMemAllocManaged", 6000, false);
     pub const cuMemAllocPitch_v3020: Function<PFN_cuMemAllocPitch_v3020> =
-        Function::new(317, c"cuMemAllocPitch", c"cuMemAllocPitch_v2", 3020, false);
+        Function::new(c"cuMemAllocPitch", c"cuMemAllocPitch_v2", 3020, false);
     pub const cuMemBatchDecompressAsync_v12060: Function<PFN_cuMemBatchDecompressAsync_v12060> =
-        Function::new(318, c"cuMemBatchDecompressAsync", c"cuMemBatchDecompressAsync", 12060, false);
+        Function::new(c"cuMemBatchDecompressAsync", c"cuMemBatchDecompressAsync", 12060, false);
     pub const cuMemBatchDecompressAsync_v12060_ptsz: Function<PFN_cuMemBatchDecompressAsync_v12060_ptsz> =
-        Function::new(319, c"cuMemBatchDecompressAsync", c"cuMemBatchDecompressAsync_ptsz", 12060, true);
+        Function::new(c"cuMemBatchDecompressAsync", c"cuMemBatchDecompressAsync_ptsz", 12060, true);
     pub const cuMemCreate_v10020: Function<PFN_cuMemCreate_v10020> =
-        Function::new(320, c"cuMemCreate", c"cuMemCreate", 10020, false);
+        Function::new(c"cuMemCreate", c"cuMemCreate", 10020, false);
     pub const cuMemDiscardAndPrefetchBatchAsync_v13000: Function<PFN_cuMemDiscardAndPrefetchBatchAsync_v13000> =
-        Function::new(321, c"cuMemDiscardAndPrefetchBatchAsync", c"cuMemDiscardAndPrefetchBatchAsync", 13000, false);
+        Function::new(c"cuMemDiscardAndPrefetchBatchAsync", c"cuMemDiscardAndPrefetchBatchAsync", 13000, false);
     pub const cuMemDiscardAndPrefetchBatchAsync_v13000_ptsz: Function<PFN_cuMemDiscardAndPrefetchBatchAsync_v13000_ptsz> =
-        Function::new(322, c"cuMemDiscardAndPrefetchBatchAsync", c"cuMemDiscardAndPrefetchBatchAsync_ptsz", 13000, true);
+        Function::new(c"cuMemDiscardAndPrefetchBatchAsync", c"cuMemDiscardAndPrefetchBatchAsync_ptsz", 13000, true);
     pub const cuMemDiscardBatchAsync_v13000: Function<PFN_cuMemDiscardBatchAsync_v13000> =
-        Function::new(323, c"cuMemDiscardBatchAsync", c"cuMemDiscardBatchAsync", 13000, false);
+        Function::new(c"cuMemDiscardBatchAsync", c"cuMemDiscardBatchAsync", 13000, false);
     pub const cuMemDiscardBatchAsync_v13000_ptsz: Function<PFN_cuMemDiscardBatchAsync_v13000_ptsz> =
-        Function::new(324, c"cuMemDiscardBatchAsync", c"cuMemDiscardBatchAsync_ptsz", 13000, true);
+        Function::new(c"cuMemDiscardBatchAsync", c"cuMemDiscardBatchAsync_ptsz", 13000, true);
     pub const cuMemExportToShareableHandle_v10020: Function<PFN_cuMemExportToShareableHandle_v10020> =
-        Function::new(325, c"cuMemExportToShareableHandle", c"cuMemExportToShareableHandle", 10020, false);
+        Function::new(c"cuMemExportToShareableHandle", c"cuMemExportToShareableHandle", 10020, false);
     pub const cuMemFree_v3020: Function<PFN_cuMemFree_v3020> =
-        Function::new(326, c"cuMemFree", c"cuMemFree_v2", 3020, false);
+        Function::new(c"cuMemFree", c"cuMemFree_v2", 3020, false);
     pub const cuMemFreeAsync_v11020: Function<PFN_cuMemFreeAsync_v11020> =
-        Function::new(327, c"cuMemFreeAsync", c"cuMemFreeAsync", 11020, false);
+        Function::new(c"cuMemFreeAsync", c"cuMemFreeAsync", 11020, false);
     pub const cuMemFreeAsync_v11020_ptsz: Function<PFN_cuMemFreeAsync_v11020_ptsz> =
-        Function::new(328, c"cuMemFreeAsync", c"cuMemFreeAsync_ptsz", 11020, true);
+        Function::new(c"cuMemFreeAsync", c"cuMemFreeAsync_ptsz", 11020, true);
     pub const cuMemFreeHost_v2000: Function<PFN_cuMemFreeHost_v2000> =
-        Function::new(329, c"cuMemFreeHost", c"cuMemFreeHost", 2000, false);
+        Function::new(c"cuMemFreeHost", c"cuMemFreeHost", 2000, false);
     pub const cuMemGetAccess_v10020: Function<PFN_cuMemGetAccess_v10020> =
-        Function::new(330, c"cuMemGetAccess", c"cuMemGetAccess", 10020, false);
+        Function::new(c"cuMemGetAccess", c"cuMemGetAccess", 10020, false);
     pub const cuMemGetAddressRange_v3020: Function<PFN_cuMemGetAddressRange_v3020> =
-        Function::new(331, c"cuMemGetAddressRange", c"cuMemGetAddressRange_v2", 3020, false);
+        Function::new(c"cuMemGetAddressRange", c"cuMemGetAddressRange_v2", 3020, false);
     pub const cuMemGetAllocationGranularity_v10020: Function<PFN_cuMemGetAllocationGranularity_v10020> =
-        Function::new(332, c"cuMemGetAllocationGranularity", c"cuMemGetAllocationGranularity", 10020, false);
+        Function::new(c"cuMemGetAllocationGranularity", c"cuMemGetAllocationGranularity", 10020, false);
     pub const cuMemGetAllocationPropertiesFromHandle_v10020: Function<PFN_cuMemGetAllocationPropertiesFromHandle_v10020> =
-        Function::new(333, c"cuMemGetAllocationPropertiesFromHandle", c"cuMemGetAllocationPropertiesFromHandle", 10020, false);
+        Function::new(c"cuMemGetAllocationPropertiesFromHandle", c"cuMemGetAllocationPropertiesFromHandle", 10020, false);
     pub const cuMemGetDefaultMemPool_v13000: Function<PFN_cuMemGetDefaultMemPool_v13000> =
-        Function::new(334, c"cuMemGetDefaultMemPool", c"cuMemGetDefaultMemPool", 13000, false);
+        Function::new(c"cuMemGetDefaultMemPool", c"cuMemGetDefaultMemPool", 13000, false);
     pub const cuMemGetHandleForAddressRange_v11070: Function<PFN_cuMemGetHandleForAddressRange_v11070> =
-        Function::new(335, c"cuMemGetHandleForAddressRange", c"cuMemGetHandleForAddressRange", 11070, false);
+        Function::new(c"cuMemGetHandleForAddressRange", c"cuMemGetHandleForAddressRange", 11070, false);
     pub const cuMemGetInfo_v3020: Function<PFN_cuMemGetInfo_v3020> =
-        Function::new(336, c"cuMemGetInfo", c"cuMemGetInfo_v2", 3020, false);
+        Function::new(c"cuMemGetInfo", c"cuMemGetInfo_v2", 3020, false);
     pub const cuMemGetLocationInfo_v13040: Function<PFN_cuMemGetLocationInfo_v13040> =
-        Function::new(337, c"cuMemGetLocationInfo", c"cuMemGetLocationInfo", 13040, false);
+        Function::new(c"cuMemGetLocationInfo", c"cuMemGetLocationInfo", 13040, false);
     pub const cuMemGetMemPool_v13000: Function<PFN_cuMemGetMemPool_v13000> =
-        Function::new(338, c"cuMemGetMemPool", c"cuMemGetMemPool", 13000, false);
+        Function::new(c"cuMemGetMemPool", c"cuMemGetMemPool", 13000, false);
     pub const cuMemHostAlloc_v2020: Function<PFN_cuMemHostAlloc_v2020> =
-        Function::new(339, c"cuMemHostAlloc", c"cuMemHostAlloc", 2020, false);
+        Function::new(c"cuMemHostAlloc", c"cuMemHostAlloc", 2020, false);
     pub const cuMemHostGetDevicePointer_v3020: Function<PFN_cuMemHostGetDevicePointer_v3020> =
-        Function::new(340, c"cuMemHostGetDevicePointer", c"cuMemHostGetDevicePointer_v2", 3020, false);
+        Function::new(c"cuMemHostGetDevicePointer", c"cuMemHostGetDevicePointer_v2", 3020, false);
     pub const cuMemHostGetFlags_v2030: Function<PFN_cuMemHostGetFlags_v2030> =
-        Function::new(341, c"cuMemHostGetFlags", c"cuMemHostGetFlags", 2030, false);
+        Function::new(c"cuMemHostGetFlags", c"cuMemHostGetFlags", 2030, false);
     pub const cuMemHostRegister_v6050: Function<PFN_cuMemHostRegister_v6050> =
-        Function::new(342, c"cuMemHostRegister", c"cuMemHostRegister_v2", 6050, false);
+        Function::new(c"cuMemHostRegister", c"cuMemHostRegister_v2", 6050, false);
     pub const cuMemHostUnregister_v4000: Function<PFN_cuMemHostUnregister_v4000> =
-        Function::new(343, c"cuMemHostUnregister", c"cuMemHostUnregister", 4000, false);
+        Function::new(c"cuMemHostUnregister", c"cuMemHostUnregister", 4000, false);
     pub const cuMemImportFromShareableHandle_v10020: Function<PFN_cuMemImportFromShareableHandle_v10020> =
-        Function::new(344, c"cuMemImportFromShareableHandle", c"cuMemImportFromShareableHandle", 10020, false);
+        Function::new(c"cuMemImportFromShareableHandle", c"cuMemImportFromShareableHandle", 10020, false);
     pub const cuMemMap_v10020: Function<PFN_cuMemMap_v10020> =
-        Function::new(345, c"cuMemMap", c"cuMemMap", 10020, false);
+        Function::new(c"cuMemMap", c"cuMemMap", 10020, false);
     pub const cuMemMapArrayAsync_v11010: Function<PFN_cuMemMapArrayAsync_v11010> =
-        Function::new(346, c"cuMemMapArrayAsync", c"cuMemMapArrayAsync", 11010, false);
+        Function::new(c"cuMemMapArrayAsync", c"cuMemMapArrayAsync", 11010, false);
     pub const cuMemMapArrayAsync_v11010_ptsz: Function<PFN_cuMemMapArrayAsync_v11010_ptsz> =
-        Function::new(347, c"cuMemMapArrayAsync", c"cuMemMapArrayAsync_ptsz", 11010, true);
+        Function::new(c"cuMemMapArrayAsync", c"cuMemMapArrayAsync_ptsz", 11010, true);
     pub const cuMemPoolCreate_v11020: Function<PFN_cuMemPoolCreate_v11020> =
-        Function::new(348, c"cuMemPoolCreate", c"cuMemPoolCreate", 11020, false);
+        Function::new(c"cuMemPoolCreate", c"cuMemPoolCreate", 11020, false);
     pub const cuMemPoolDestroy_v11020: Function<PFN_cuMemPoolDestroy_v11020> =
-        Function::new(349, c"cuMemPoolDestroy", c"cuMemPoolDestroy", 11020, false);
+        Function::new(c"cuMemPoolDestroy", c"cuMemPoolDestroy", 11020, false);
     pub const cuMemPoolExportPointer_v11020: Function<PFN_cuMemPoolExportPointer_v11020> =
-        Function::new(350, c"cuMemPoolExportPointer", c"cuMemPoolExportPointer", 11020, false);
+        Function::new(c"cuMemPoolExportPointer", c"cuMemPoolExportPointer", 11020, false);
     pub const cuMemPoolExportToShareableHandle_v11020: Function<PFN_cuMemPoolExportToShareableHandle_v11020> =
-        Function::new(351, c"cuMemPoolExportToShareableHandle", c"cuMemPoolExportToShareableHandle", 11020, false);
+        Function::new(c"cuMemPoolExportToShareableHandle", c"cuMemPoolExportToShareableHandle", 11020, false);
     pub const cuMemPoolGetAccess_v11020: Function<PFN_cuMemPoolGetAccess_v11020> =
-        Function::new(352, c"cuMemPoolGetAccess", c"cuMemPoolGetAccess", 11020, false);
+        Function::new(c"cuMemPoolGetAccess", c"cuMemPoolGetAccess", 11020, false);
     pub const cuMemPoolGetAttribute_v11020: Function<PFN_cuMemPoolGetAttribute_v11020> =
-        Function::new(353, c"cuMemPoolGetAttribute", c"cuMemPoolGetAttribute", 11020, false);
+        Function::new(c"cuMemPoolGetAttribute", c"cuMemPoolGetAttribute", 11020, false);
     pub const cuMemPoolImportFromShareableHandle_v11020: Function<PFN_cuMemPoolImportFromShareableHandle_v11020> =
-        Function::new(354, c"cuMemPoolImportFromShareableHandle", c"cuMemPoolImportFromShareableHandle", 11020, false);
+        Function::new(c"cuMemPoolImportFromShareableHandle", c"cuMemPoolImportFromShareableHandle", 11020, false);
     pub const cuMemPoolImportPointer_v11020: Function<PFN_cuMemPoolImportPointer_v11020> =
-        Function::new(355, c"cuMemPoolImportPointer", c"cuMemPoolImportPointer", 11020, false);
+        Function::new(c"cuMemPoolImportPointer", c"cuMemPoolImportPointer", 11020, false);
     pub const cuMemPoolSetAccess_v11020: Function<PFN_cuMemPoolSetAccess_v11020> =
-        Function::new(356, c"cuMemPoolSetAccess", c"cuMemPoolSetAccess", 11020, false);
+        Function::new(c"cuMemPoolSetAccess", c"cuMemPoolSetAccess", 11020, false);
     pub const cuMemPoolSetAttribute_v11020: Function<PFN_cuMemPoolSetAttribute_v11020> =
-        Function::new(357, c"cuMemPoolSetAttribute", c"cuMemPoolSetAttribute", 11020, false);
+        Function::new(c"cuMemPoolSetAttribute", c"cuMemPoolSetAttribute", 11020, false);
     pub const cuMemPoolTrimTo_v11020: Function<PFN_cuMemPoolTrimTo_v11020> =
-        Function::new(358, c"cuMemPoolTrimTo", c"cuMemPoolTrimTo", 11020, false);
+        Function::new(c"cuMemPoolTrimTo", c"cuMemPoolTrimTo", 11020, false);
     pub const cuMemPrefetchAsync_v8000: Function<PFN_cuMemPrefetchAsync_v8000> =
-        Function::new(359, c"cuMemPrefetchAsync", c"cuMemPrefetchAsync", 8000, false);
+        Function::new(c"cuMemPrefetchAsync", c"cuMemPrefetchAsync", 8000, false);
     pub const cuMemPrefetchAsync_v8000_ptsz: Function<PFN_cuMemPrefetchAsync_v8000_ptsz> =
-        Function::new(360, c"cuMemPrefetchAsync", c"cuMemPrefetchAsync_ptsz", 8000, true);
+        Function::new(c"cuMemPrefetchAsync", c"cuMemPrefetchAsync_ptsz", 8000, true);
     pub const cuMemPrefetchAsync_v12020: Function<PFN_cuMemPrefetchAsync_v12020> =
-        Function::new(361, c"cuMemPrefetchAsync", c"cuMemPrefetchAsync_v2", 12020, false);
+        Function::new(c"cuMemPrefetchAsync", c"cuMemPrefetchAsync_v2", 12020, false);
     pub const cuMemPrefetchAsync_v12020_ptsz: Function<PFN_cuMemPrefetchAsync_v12020_ptsz> =
-        Function::new(362, c"cuMemPrefetchAsync", c"cuMemPrefetchAsync_v2_ptsz", 12020, true);
+        Function::new(c"cuMemPrefetchAsync", c"cuMemPrefetchAsync_v2_ptsz", 12020, true);
     pub const cuMemPrefetchBatchAsync_v13000: Function<PFN_cuMemPrefetchBatchAsync_v13000> =
-        Function::new(363, c"cuMemPrefetchBatchAsync", c"cuMemPrefetchBatchAsync", 13000, false);
+        Function::new(c"cuMemPrefetchBatchAsync", c"cuMemPrefetchBatchAsync", 13000, false);
     pub const cuMemPrefetchBatchAsync_v13000_ptsz: Function<PFN_cuMemPrefetchBatchAsync_v13000_ptsz> =
-        Function::new(364, c"cuMemPrefetchBatchAsync", c"cuMemPrefetchBatchAsync_ptsz", 13000, true);
+        Function::new(c"cuMemPrefetchBatchAsync", c"cuMemPrefetchBatchAsync_ptsz", 13000, true);
     pub const cuMemRangeGetAttribute_v8000: Function<PFN_cuMemRangeGetAttribute_v8000> =
-        Function::new(365, c"cuMemRangeGetAttribute", c"cuMemRangeGetAttribute", 8000, false);
+        Function::new(c"cuMemRangeGetAttribute", c"cuMemRangeGetAttribute", 8000, false);
     pub const cuMemRangeGetAttributes_v8000: Function<PFN_cuMemRangeGetAttributes_v8000> =
-        Function::new(366, c"cuMemRangeGetAttributes", c"cuMemRangeGetAttributes", 8000, false);
+        Function::new(c"cuMemRangeGetAttributes", c"cuMemRangeGetAttributes", 8000, false);
     pub const cuMemRelease_v10020: Function<PFN_cuMemRelease_v10020> =
-        Function::new(367, c"cuMemRelease", c"cuMemRelease", 10020, false);
+        Function::new(c"cuMemRelease", c"cuMemRelease", 10020, false);
     pub const cuMemRetainAllocationHandle_v11000: Function<PFN_cuMemRetainAllocationHandle_v11000> =
-        Function::new(368, c"cuMemRetainAllocationHandle", c"cuMemRetainAllocationHandle", 11000, false);
+        Function::new(c"cuMemRetainAllocationHandle", c"cuMemRetainAllocationHandle", 11000, false);
     pub const cuMemSetAccess_v10020: Function<PFN_cuMemSetAccess_v10020> =
-        Function::new(369, c"cuMemSetAccess", c"cuMemSetAccess", 10020, false);
+        Function::new(c"cuMemSetAccess", c"cuMemSetAccess", 10020, false);
     pub const cuMemSetMemPool_v13000: Function<PFN_cuMemSetMemPool_v13000> =
-        Function::new(370, c"cuMemSetMemPool", c"cuMemSetMemPool", 13000, false);
+        Function::new(c"cuMemSetMemPool", c"cuMemSetMemPool", 13000, false);
     pub const cuMemUnmap_v10020: Function<PFN_cuMemUnmap_v10020> =
-        Function::new(371, c"cuMemUnmap", c"cuMemUnmap", 10020, false);
+        Function::new(c"cuMemUnmap", c"cuMemUnmap", 10020, false);
     pub const cuMemcpy_v4000: Function<PFN_cuMemcpy_v4000> =
-        Function::new(372, c"cuMemcpy", c"cuMemcpy", 4000, false);
+        Function::new(c"cuMemcpy", c"cuMemcpy", 4000, false);
     pub const cuMemcpy_v7000_ptds: Function<PFN_cuMemcpy_v7000_ptds> =
-        Function::new(373, c"cuMemcpy", c"cuMemcpy_ptds", 7000, true);
+        Function::new(c"cuMemcpy", c"cuMemcpy_ptds", 7000, true);
     pub const cuMemcpy2D_v3020: Function<PFN_cuMemcpy2D_v3020> =
-        Function::new(374, c"cuMemcpy2D", c"cuMemcpy2D_v2", 3020, false);
+        Function::new(c"cuMemcpy2D", c"cuMemcpy2D_v2", 3020, false);
     pub const cuMemcpy2D_v7000_ptds: Function<PFN_cuMemcpy2D_v7000_ptds> =
-        Function::new(375, c"cuMemcpy2D", c"cuMemcpy2D_v2_ptds", 7000, true);
+        Function::new(c"cuMemcpy2D", c"cuMemcpy2D_v2_ptds", 7000, true);
     pub const cuMemcpy2DAsync_v3020: Function<PFN_cuMemcpy2DAsync_v3020> =
-        Function::new(376, c"cuMemcpy2DAsync", c"cuMemcpy2DAsync_v2", 3020, false);
+        Function::new(c"cuMemcpy2DAsync", c"cuMemcpy2DAsync_v2", 3020, false);
     pub const cuMemcpy2DAsync_v7000_ptsz: Function<PFN_cuMemcpy2DAsync_v7000_ptsz> =
-        Function::new(377, c"cuMemcpy2DAsync", c"cuMemcpy2DAsync_v2_ptsz", 7000, true);
+        Function::new(c"cuMemcpy2DAsync", c"cuMemcpy2DAsync_v2_ptsz", 7000, true);
     pub const cuMemcpy2DUnaligned_v3020: Function<PFN_cuMemcpy2DUnaligned_v3020> =
-        Function::new(378, c"cuMemcpy2DUnaligned", c"cuMemcpy2DUnaligned_v2", 3020, false);
+        Function::new(c"cuMemcpy2DUnaligned", c"cuMemcpy2DUnaligned_v2", 3020, false);
     pub const cuMemcpy2DUnaligned_v7000_ptds: Function<PFN_cuMemcpy2DUnaligned_v7000_ptds> =
-        Function::new(379, c"cuMemcpy2DUnaligned", c"cuMemcpy2DUnaligned_v2_ptds", 7000, true);
+        Function::new(c"cuMemcpy2DUnaligned", c"cuMemcpy2DUnaligned_v2_ptds", 7000, true);
     pub const cuMemcpy3D_v3020: Function<PFN_cuMemcpy3D_v3020> =
-        Function::new(380, c"cuMemcpy3D", c"cuMemcpy3D_v2", 3020, false);
+        Function::new(c"cuMemcpy3D", c"cuMemcpy3D_v2", 3020, false);
     pub const cuMemcpy3D_v7000_ptds: Function<PFN_cuMemcpy3D_v7000_ptds> =
-        Function::new(381, c"cuMemcpy3D", c"cuMemcpy3D_v2_ptds", 7000, true);
+        Function::new(c"cuMemcpy3D", c"cuMemcpy3D_v2_ptds", 7000, true);
     pub const cuMemcpy3DAsync_v3020: Function<PFN_cuMemcpy3DAsync_v3020> =
-        Function::new(382, c"cuMemcpy3DAsync", c"cuMemcpy3DAsync_v2", 3020, false);
+        Function::new(c"cuMemcpy3DAsync", c"cuMemcpy3DAsync_v2", 3020, false);
     pub const cuMemcpy3DAsync_v7000_ptsz: Function<PFN_cuMemcpy3DAsync_v7000_ptsz> =
-        Function::new(383, c"cuMemcpy3DAsync", c"cuMemcpy3DAsync_v2_ptsz", 7000, true);
+        Function::new(c"cuMemcpy3DAsync", c"cuMemcpy3DAsync_v2_ptsz", 7000, true);
     pub const cuMemcpy3DBatchAsync_v12080: Function<PFN_cuMemcpy3DBatchAsync_v12080> =
-        Function::new(384, c"cuMemcpy3DBatchAsync", c"cuMemcpy3DBatchAsync", 12080, false);
+        Function::new(c"cuMemcpy3DBatchAsync", c"cuMemcpy3DBatchAsync", 12080, false);
     pub const cuMemcpy3DBatchAsync_v12080_ptsz: Function<PFN_cuMemcpy3DBatchAsync_v12080_ptsz> =
-        Function::new(385, c"cuMemcpy3DBatchAsync", c"cuMemcpy3DBatchAsync_ptsz", 12080, true);
+        Function::new(c"cuMemcpy3DBatchAsync", c"cuMemcpy3DBatchAsync_ptsz", 12080, true);
     pub const cuMemcpy3DBatchAsync_v13000: Function<PFN_cuMemcpy3DBatchAsync_v13000> =
-        Function::new(386, c"cuMemcpy3DBatchAsync", c"cuMemcpy3DBatchAsync_v2", 13000, false);
+        Function::new(c"cuMemcpy3DBatchAsync", c"cuMemcpy3DBatchAsync_v2", 13000, false);
     pub const cuMemcpy3DBatchAsync_v13000_ptsz: Function<PFN_cuMemcpy3DBatchAsync_v13000_ptsz> =
-        Function::new(387, c"cuMemcpy3DBatchAsync", c"cuMemcpy3DBatchAsync_v2_ptsz", 13000, true);
+        Function::new(c"cuMemcpy3DBatchAsync", c"cuMemcpy3DBatchAsync_v2_ptsz", 13000, true);
     pub const cuMemcpy3DPeer_v4000: Function<PFN_cuMemcpy3DPeer_v4000> =
-        Function::new(388, c"cuMemcpy3DPeer", c"cuMemcpy3DPeer", 4000, false);
+        Function::new(c"cuMemcpy3DPeer", c"cuMemcpy3DPeer", 4000, false);
     pub const cuMemcpy3DPeer_v7000_ptds: Function<PFN_cuMemcpy3DPeer_v7000_ptds> =
-        Function::new(389, c"cuMemcpy3DPeer", c"cuMemcpy3DPeer_ptds", 7000, true);
+        Function::new(c"cuMemcpy3DPeer", c"cuMemcpy3DPeer_ptds", 7000, true);
     pub const cuMemcpy3DPeerAsync_v4000: Function<PFN_cuMemcpy3DPeerAsync_v4000> =
-        Function::new(390, c"cuMemcpy3DPeerAsync", c"cuMemcpy3DPeerAsync", 4000, false);
+        Function::new(c"cuMemcpy3DPeerAsync", c"cuMemcpy3DPeerAsync", 4000, false);
     pub const cuMemcpy3DPeerAsync_v7000_ptsz: Function<PFN_cuMemcpy3DPeerAsync_v7000_ptsz> =
-        Function::new(391, c"cuMemcpy3DPeerAsync", c"cuMemcpy3DPeerAsync_ptsz", 7000, true);
+        Function::new(c"cuMemcpy3DPeerAsync", c"cuMemcpy3DPeerAsync_ptsz", 7000, true);
     pub const cuMemcpy3DWithAttributesAsync_v13020: Function<PFN_cuMemcpy3DWithAttributesAsync_v13020> =
-        Function::new(392, c"cuMemcpy3DWithAttributesAsync", c"cuMemcpy3DWithAttributesAsync", 13020, false);
+        Function::new(c"cuMemcpy3DWithAttributesAsync", c"cuMemcpy3DWithAttributesAsync", 13020, false);
     pub const cuMemcpy3DWithAttributesAsync_v13020_ptsz: Function<PFN_cuMemcpy3DWithAttributesAsync_v13020_ptsz> =
-        Function::new(393, c"cuMemcpy3DWithAttributesAsync", c"cuMemcpy3DWithAttributesAsync_ptsz", 13020, true);
+        Function::new(c"cuMemcpy3DWithAttributesAsync", c"cuMemcpy3DWithAttributesAsync_ptsz", 13020, true);
     pub const cuMemcpyAsync_v4000: Function<PFN_cuMemcpyAsync_v4000> =
-        Function::new(394, c"cuMemcpyAsync", c"cuMemcpyAsync", 4000, false);
+        Function::new(c"cuMemcpyAsync", c"cuMemcpyAsync", 4000, false);
     pub const cuMemcpyAsync_v7000_ptsz: Function<PFN_cuMemcpyAsync_v7000_ptsz> =
-        Function::new(395, c"cuMemcpyAsync", c"cuMemcpyAsync_ptsz", 7000, true);
+        Function::new(c"cuMemcpyAsync", c"cuMemcpyAsync_ptsz", 7000, true);
     pub const cuMemcpyAtoA_v3020: Function<PFN_cuMemcpyAtoA_v3020> =
-        Function::new(396, c"cuMemcpyAtoA", c"cuMemcpyAtoA_v2", 3020, false);
+        Function::new(c"cuMemcpyAtoA", c"cuMemcpyAtoA_v2", 3020, false);
     pub const cuMemcpyAtoA_v7000_ptds: Function<PFN_cuMemcpyAtoA_v7000_ptds> =
-        Function::new(397, c"cuMemcpyAtoA", c"cuMemcpyAtoA_v2_ptds", 7000, true);
+        Function::new(c"cuMemcpyAtoA", c"cuMemcpyAtoA_v2_ptds", 7000, true);
     pub const cuMemcpyAtoD_v3020: Function<PFN_cuMemcpyAtoD_v3020> =
-        Function::new(398, c"cuMemcpyAtoD", c"cuMemcpyAtoD_v2", 3020, false);
+        Function::new(c"cuMemcpyAtoD", c"cuMemcpyAtoD_v2", 3020, false);
     pub const cuMemcpyAtoD_v7000_ptds: Function<PFN_cuMemcpyAtoD_v7000_ptds> =
-        Function::new(399, c"cuMemcpyAtoD", c"cuMemcpyAtoD_v2_ptds", 7000, true);
+        Function::new(c"cuMemcpyAtoD", c"cuMemcpyAtoD_v2_ptds", 7000, true);
     pub const cuMemcpyAtoH_v3020: Function<PFN_cuMemcpyAtoH_v3020> =
-        Function::new(400, c"cuMemcpyAtoH", c"cuMemcpyAtoH_v2", 3020, false);
+        Function::new(c"cuMemcpyAtoH", c"cuMemcpyAtoH_v2", 3020, false);
     pub const cuMemcpyAtoH_v7000_ptds: Function<PFN_cuMemcpyAtoH_v7000_ptds> =
-        Function::new(401, c"cuMemcpyAtoH", c"cuMemcpyAtoH_v2_ptds", 7000, true);
+        Function::new(c"cuMemcpyAtoH", c"cuMemcpyAtoH_v2_ptds", 7000, true);
     pub const cuMemcpyAtoHAsync_v3020: Function<PFN_cuMemcpyAtoHAsync_v3020> =
-        Function::new(402, c"cuMemcpyAtoHAsync", c"cuMemcpyAtoHAsync_v2", 3020, false);
+        Function::new(c"cuMemcpyAtoHAsync", c"cuMemcpyAtoHAsync_v2", 3020, false);
     pub const cuMemcpyAtoHAsync_v7000_ptsz: Function<PFN_cuMemcpyAtoHAsync_v7000_ptsz> =
-        Function::new(403, c"cuMemcpyAtoHAsync", c"cuMemcpyAtoHAsync_v2_ptsz", 7000, true);
+        Function::new(c"cuMemcpyAtoHAsync", c"cuMemcpyAtoHAsync_v2_ptsz", 7000, true);
     pub const cuMemcpyBatchAsync_v12080: Function<PFN_cuMemcpyBatchAsync_v12080> =
-        Function::new(404, c"cuMemcpyBatchAsync", c"cuMemcpyBatchAsync", 12080, false);
+        Function::new(c"cuMemcpyBatchAsync", c"cuMemcpyBatchAsync", 12080, false);
     pub const cuMemcpyBatchAsync_v12080_ptsz: Function<PFN_cuMemcpyBatchAsync_v12080_ptsz> =
-        Function::new(405, c"cuMemcpyBatchAsync", c"cuMemcpyBatchAsync_ptsz", 12080, true);
+        Function::new(c"cuMemcpyBatchAsync", c"cuMemcpyBatchAsync_ptsz", 12080, true);
     pub const cuMemcpyBatchAsync_v13000: Function<PFN_cuMemcpyBatchAsync_v13000> =
-        Function::new(406, c"cuMemcpyBatchAsync", c"cuMemcpyBatchAsync_v2", 13000, false);
+        Function::new(c"cuMemcpyBatchAsync", c"cuMemcpyBatchAsync_v2", 13000, false);
     pub const cuMemcpyBatchAsync_v13000_ptsz: Function<PFN_cuMemcpyBatchAsync_v13000_ptsz> =
-        Function::new(407, c"cuMemcpyBatchAsync", c"cuMemcpyBatchAsync_v2_ptsz", 13000, true);
+        Function::new(c"cuMemcpyBatchAsync", c"cuMemcpyBatchAsync_v2_ptsz", 13000, true);
     pub const cuMemcpyDtoA_v3020: Function<PFN_cuMemcpyDtoA_v3020> =
-        Function::new(408, c"cuMemcpyDtoA", c"cuMemcpyDtoA_v2", 3020, false);
+        Function::new(c"cuMemcpyDtoA", c"cuMemcpyDtoA_v2", 3020, false);
     pub const cuMemcpyDtoA_v7000_ptds: Function<PFN_cuMemcpyDtoA_v7000_ptds> =
-        Function::new(409, c"cuMemcpyDtoA", c"cuMemcpyDtoA_v2_ptds", 7000, true);
+        Function::new(c"cuMemcpyDtoA", c"cuMemcpyDtoA_v2_ptds", 7000, true);
     pub const cuMemcpyDtoD_v3020: Function<PFN_cuMemcpyDtoD_v3020> =
-        Function::new(410, c"cuMemcpyDtoD", c"cuMemcpyDtoD_v2", 3020, false);
+        Function::new(c"cuMemcpyDtoD", c"cuMemcpyDtoD_v2", 3020, false);
     pub const cuMemcpyDtoD_v7000_ptds: Function<PFN_cuMemcpyDtoD_v7000_ptds> =
-        Function::new(411, c"cuMemcpyDtoD", c"cuMemcpyDtoD_v2_ptds", 7000, true);
+        Function::new(c"cuMemcpyDtoD", c"cuMemcpyDtoD_v2_ptds", 7000, true);
     pub const cuMemcpyDtoDAsync_v3020: Function<PFN_cuMemcpyDtoDAsync_v3020> =
-        Function::new(412, c"cuMemcpyDtoDAsync", c"cuMemcpyDtoDAsync_v2", 3020, false);
+        Function::new(c"cuMemcpyDtoDAsync", c"cuMemcpyDtoDAsync_v2", 3020, false);
     pub const cuMemcpyDtoDAsync_v7000_ptsz: Function<PFN_cuMemcpyDtoDAsync_v7000_ptsz> =
-        Function::new(413, c"cuMemcpyDtoDAsync", c"cuMemcpyDtoDAsync_v2_ptsz", 7000, true);
+        Function::new(c"cuMemcpyDtoDAsync", c"cuMemcpyDtoDAsync_v2_ptsz", 7000, true);
     pub const cuMemcpyDtoH_v3020: Function<PFN_cuMemcpyDtoH_v3020> =
-        Function::new(414, c"cuMemcpyDtoH", c"cuMemcpyDtoH_v2", 3020, false);
+        Function::new(c"cuMemcpyDtoH", c"cuMemcpyDtoH_v2", 3020, false);
     pub const cuMemcpyDtoH_v7000_ptds: Function<PFN_cuMemcpyDtoH_v7000_ptds> =
-        Function::new(415, c"cuMemcpyDtoH", c"cuMemcpyDtoH_v2_ptds", 7000, true);
+        Function::new(c"cuMemcpyDtoH", c"cuMemcpyDtoH_v2_ptds", 7000, true);
     pub const cuMemcpyDtoHAsync_v3020: Function<PFN_cuMemcpyDtoHAsync_v3020> =
-        Function::new(416, c"cuMemcpyDtoHAsync", c"cuMemcpyDtoHAsync_v2", 3020, false);
+        Function::new(c"cuMemcpyDtoHAsync", c"cuMemcpyDtoHAsync_v2", 3020, false);
     pub const cuMemcpyDtoHAsync_v7000_ptsz: Function<PFN_cuMemcpyDtoHAsync_v7000_ptsz> =
-        Function::new(417, c"cuMemcpyDtoHAsync", c"cuMemcpyDtoHAsync_v2_ptsz", 7000, true);
+        Function::new(c"cuMemcpyDtoHAsync", c"cuMemcpyDtoHAsync_v2_ptsz", 7000, true);
     pub const cuMemcpyHtoA_v3020: Function<PFN_cuMemcpyHtoA_v3020> =
-        Function::new(418, c"cuMemcpyHtoA", c"cuMemcpyHtoA_v2", 3020, false);
+        Function::new(c"cuMemcpyHtoA", c"cuMemcpyHtoA_v2", 3020, false);
     pub const cuMemcpyHtoA_v7000_ptds: Function<PFN_cuMemcpyHtoA_v7000_ptds> =
-        Function::new(419, c"cuMemcpyHtoA", c"cuMemcpyHtoA_v2_ptds", 7000, true);
+        Function::new(c"cuMemcpyHtoA", c"cuMemcpyHtoA_v2_ptds", 7000, true);
     pub const cuMemcpyHtoAAsync_v3020: Function<PFN_cuMemcpyHtoAAsync_v3020> =
-        Function::new(420, c"cuMemcpyHtoAAsync", c"cuMemcpyHtoAAsync_v2", 3020, false);
+        Function::new(c"cuMemcpyHtoAAsync", c"cuMemcpyHtoAAsync_v2", 3020, false);
     pub const cuMemcpyHtoAAsync_v7000_ptsz: Function<PFN_cuMemcpyHtoAAsync_v7000_ptsz> =
-        Function::new(421, c"cuMemcpyHtoAAsync", c"cuMemcpyHtoAAsync_v2_ptsz", 7000, true);
+        Function::new(c"cuMemcpyHtoAAsync", c"cuMemcpyHtoAAsync_v2_ptsz", 7000, true);
     pub const cuMemcpyHtoD_v3020: Function<PFN_cuMemcpyHtoD_v3020> =
-        Function::new(422, c"cuMemcpyHtoD", c"cuMemcpyHtoD_v2", 3020, false);
+        Function::new(c"cuMemcpyHtoD", c"cuMemcpyHtoD_v2", 3020, false);
     pub const cuMemcpyHtoD_v7000_ptds: Function<PFN_cuMemcpyHtoD_v7000_ptds> =
-        Function::new(423, c"cuMemcpyHtoD", c"cuMemcpyHtoD_v2_ptds", 7000, true);
+        Function::new(c"cuMemcpyHtoD", c"cuMemcpyHtoD_v2_ptds", 7000, true);
     pub const cuMemcpyHtoDAsync_v3020: Function<PFN_cuMemcpyHtoDAsync_v3020> =
-        Function::new(424, c"cuMemcpyHtoDAsync", c"cuMemcpyHtoDAsync_v2", 3020, false);
+        Function::new(c"cuMemcpyHtoDAsync", c"cuMemcpyHtoDAsync_v2", 3020, false);
     pub const cuMemcpyHtoDAsync_v7000_ptsz: Function<PFN_cuMemcpyHtoDAsync_v7000_ptsz> =
-        Function::new(425, c"cuMemcpyHtoDAsync", c"cuMemcpyHtoDAsync_v2_ptsz", 7000, true);
+        Function::new(c"cuMemcpyHtoDAsync", c"cuMemcpyHtoDAsync_v2_ptsz", 7000, true);
     pub const cuMemcpyPeer_v4000: Function<PFN_cuMemcpyPeer_v4000> =
-        Function::new(426, c"cuMemcpyPeer", c"cuMemcpyPeer", 4000, false);
+        Function::new(c"cuMemcpyPeer", c"cuMemcpyPeer", 4000, false);
     pub const cuMemcpyPeer_v7000_ptds: Function<PFN_cuMemcpyPeer_v7000_ptds> =
-        Function::new(427, c"cuMemcpyPeer", c"cuMemcpyPeer_ptds", 7000, true);
+        Function::new(c"cuMemcpyPeer", c"cuMemcpyPeer_ptds", 7000, true);
     pub const cuMemcpyPeerAsync_v4000: Function<PFN_cuMemcpyPeerAsync_v4000> =
-        Function::new(428, c"cuMemcpyPeerAsync", c"cuMemcpyPeerAsync", 4000, false);
+        Function::new(c"cuMemcpyPeerAsync", c"cuMemcpyPeerAsync", 4000, false);
     pub const cuMemcpyPeerAsync_v7000_ptsz: Function<PFN_cuMemcpyPeerAsync_v7000_ptsz> =
-        Function::new(429, c"cuMemcpyPeerAsync", c"cuMemcpyPeerAsync_ptsz", 7000, true);
+        Function::new(c"cuMemcpyPeerAsync", c"cuMemcpyPeerAsync_ptsz", 7000, true);
     pub const cuMemcpyWithAttributesAsync_v13020: Function<PFN_cuMemcpyWithAttributesAsync_v13020> =
-        Function::new(430, c"cuMemcpyWithAttributesAsync", c"cuMemcpyWithAttributesAsync", 13020, false);
+        Function::new(c"cuMemcpyWithAttributesAsync", c"cuMemcpyWithAttributesAsync", 13020, false);
     pub const cuMemcpyWithAttributesAsync_v13020_ptsz: Function<PFN_cuMemcpyWithAttributesAsync_v13020_ptsz> =
-        Function::new(431, c"cuMemcpyWithAttributesAsync", c"cuMemcpyWithAttributesAsync_ptsz", 13020, true);
+        Function::new(c"cuMemcpyWithAttributesAsync", c"cuMemcpyWithAttributesAsync_ptsz", 13020, true);
     pub const cuMemsetD16_v3020: Function<PFN_cuMemsetD16_v3020> =
-        Function::new(432, c"cuMemsetD16", c"cuMemsetD16_v2", 3020, false);
+        Function::new(c"cuMemsetD16", c"cuMemsetD16_v2", 3020, false);
     pub const cuMemsetD16_v7000_ptds: Function<PFN_cuMemsetD16_v7000_ptds> =
-        Function::new(433, c"cuMemsetD16", c"cuMemsetD16_v2_ptds", 7000, true);
+        Function::new(c"cuMemsetD16", c"cuMemsetD16_v2_ptds", 7000, true);
     pub const cuMemsetD16Async_v3020: Function<PFN_cuMemsetD16Async_v3020> =
-        Function::new(434, c"cuMemsetD16Async", c"cuMemsetD16Async", 3020, false);
+        Function::new(c"cuMemsetD16Async", c"cuMemsetD16Async", 3020, false);
     pub const cuMemsetD16Async_v7000_ptsz: Function<PFN_cuMemsetD16Async_v7000_ptsz> =
-        Function::new(435, c"cuMemsetD16Async", c"cuMemsetD16Async_ptsz", 7000, true);
+        Function::new(c"cuMemsetD16Async", c"cuMemsetD16Async_ptsz", 7000, true);
     pub const cuMemsetD2D16_v3020: Function<PFN_cuMemsetD2D16_v3020> =
-        Function::new(436, c"cuMemsetD2D16", c"cuMemsetD2D16_v2", 3020, false);
+        Function::new(c"cuMemsetD2D16", c"cuMemsetD2D16_v2", 3020, false);
     pub const cuMemsetD2D16_v7000_ptds: Function<PFN_cuMemsetD2D16_v7000_ptds> =
-        Function::new(437, c"cuMemsetD2D16", c"cuMemsetD2D16_v2_ptds", 7000, true);
+        Function::new(c"cuMemsetD2D16", c"cuMemsetD2D16_v2_ptds", 7000, true);
     pub const cuMemsetD2D16Async_v3020: Function<PFN_cuMemsetD2D16Async_v3020> =
-        Function::new(438, c"cuMemsetD2D16Async", c"cuMemsetD2D16Async", 3020, false);
+        Function::new(c"cuMemsetD2D16Async", c"cuMemsetD2D16Async", 3020, false);
     pub const cuMemsetD2D16Async_v7000_ptsz: Function<PFN_cuMemsetD2D16Async_v7000_ptsz> =
-        Function::new(439, c"cuMemsetD2D16Async", c"cuMemsetD2D16Async_ptsz", 7000, true);
+        Function::new(c"cuMemsetD2D16Async", c"cuMemsetD2D16Async_ptsz", 7000, true);
     pub const cuMemsetD2D32_v3020: Function<PFN_cuMemsetD2D32_v3020> =
-        Function::new(440, c"cuMemsetD2D32", c"cuMemsetD2D32_v2", 3020, false);
+        Function::new(c"cuMemsetD2D32", c"cuMemsetD2D32_v2", 3020, false);
     pub const cuMemsetD2D32_v7000_ptds: Function<PFN_cuMemsetD2D32_v7000_ptds> =
-        Function::new(441, c"cuMemsetD2D32", c"cuMemsetD2D32_v2_ptds", 7000, true);
+        Function::new(c"cuMemsetD2D32", c"cuMemsetD2D32_v2_ptds", 7000, true);
     pub const cuMemsetD2D32Async_v3020: Function<PFN_cuMemsetD2D32Async_v3020> =
-        Function::new(442, c"cuMemsetD2D32Async", c"cuMemsetD2D32Async", 3020, false);
+        Function::new(c"cuMemsetD2D32Async", c"cuMemsetD2D32Async", 3020, false);
     pub const cuMemsetD2D32Async_v7000_ptsz: Function<PFN_cuMemsetD2D32Async_v7000_ptsz> =
-        Function::new(443, c"cuMemsetD2D32Async", c"cuMemsetD2D32Async_ptsz", 7000, true);
+        Function::new(c"cuMemsetD2D32Async", c"cuMemsetD2D32Async_ptsz", 7000, true);
     pub const cuMemsetD2D8_v3020: Function<PFN_cuMemsetD2D8_v3020> =
-        Function::new(444, c"cuMemsetD2D8", c"cuMemsetD2D8_v2", 3020, false);
+        Function::new(c"cuMemsetD2D8", c"cuMemsetD2D8_v2", 3020, false);
     pub const cuMemsetD2D8_v7000_ptds: Function<PFN_cuMemsetD2D8_v7000_ptds> =
-        Function::new(445, c"cuMemsetD2D8", c"cuMemsetD2D8_v2_ptds", 7000, true);
+        Function::new(c"cuMemsetD2D8", c"cuMemsetD2D8_v2_ptds", 7000, true);
     pub const cuMemsetD2D8Async_v3020: Function<PFN_cuMemsetD2D8Async_v3020> =
-        Function::new(446, c"cuMemsetD2D8Async", c"cuMemsetD2D8Async", 3020, false);
+        Function::new(c"cuMemsetD2D8Async", c"cuMemsetD2D8Async", 3020, false);
     pub const cuMemsetD2D8Async_v7000_ptsz: Function<PFN_cuMemsetD2D8Async_v7000_ptsz> =
-        Function::new(447, c"cuMemsetD2D8Async", c"cuMemsetD2D8Async_ptsz", 7000, true);
+        Function::new(c"cuMemsetD2D8Async", c"cuMemsetD2D8Async_ptsz", 7000, true);
     pub const cuMemsetD32_v3020: Function<PFN_cuMemsetD32_v3020> =
-        Function::new(448, c"cuMemsetD32", c"cuMemsetD32_v2", 3020, false);
+        Function::new(c"cuMemsetD32", c"cuMemsetD32_v2", 3020, false);
     pub const cuMemsetD32_v7000_ptds: Function<PFN_cuMemsetD32_v7000_ptds> =
-        Function::new(449, c"cuMemsetD32", c"cuMemsetD32_v2_ptds", 7000, true);
+        Function::new(c"cuMemsetD32", c"cuMemsetD32_v2_ptds", 7000, true);
     pub const cuMemsetD32Async_v3020: Function<PFN_cuMemsetD32Async_v3020> =
-        Function::new(450, c"cuMemsetD32Async", c"cuMemsetD32Async", 3020, false);
+        Function::new(c"cuMemsetD32Async", c"cuMemsetD32Async", 3020, false);
     pub const cuMemsetD32Async_v7000_ptsz: Function<PFN_cuMemsetD32Async_v7000_ptsz> =
-        Function::new(451, c"cuMemsetD32Async", c"cuMemsetD32Async_ptsz", 7000, true);
+        Function::new(c"cuMemsetD32Async", c"cuMemsetD32Async_ptsz", 7000, true);
     pub const cuMemsetD8_v3020: Function<PFN_cuMemsetD8_v3020> =
-        Function::new(452, c"cuMemsetD8", c"cuMemsetD8_v2", 3020, false);
+        Function::new(c"cuMemsetD8", c"cuMemsetD8_v2", 3020, false);
     pub const cuMemsetD8_v7000_ptds: Function<PFN_cuMemsetD8_v7000_ptds> =
-        Function::new(453, c"cuMemsetD8", c"cuMemsetD8_v2_ptds", 7000, true);
+        Function::new(c"cuMemsetD8", c"cuMemsetD8_v2_ptds", 7000, true);
     pub const cuMemsetD8Async_v3020: Function<PFN_cuMemsetD8Async_v3020> =
-        Function::new(454, c"cuMemsetD8Async", c"cuMemsetD8Async", 3020, false);
+        Function::new(c"cuMemsetD8Async", c"cuMemsetD8Async", 3020, false);
     pub const cuMemsetD8Async_v7000_ptsz: Function<PFN_cuMemsetD8Async_v7000_ptsz> =
-        Function::new(455, c"cuMemsetD8Async", c"cuMemsetD8Async_ptsz", 7000, true);
+        Function::new(c"cuMemsetD8Async", c"cuMemsetD8Async_ptsz", 7000, true);
     pub const cuMipmappedArrayCreate_v5000: Function<PFN_cuMipmappedArrayCreate_v5000> =
-        Function::new(456, c"cuMipmappedArrayCreate", c"cuMipmappedArrayCreate", 5000, false);
+        Function::new(c"cuMipmappedArrayCreate", c"cuMipmappedArrayCreate", 5000, false);
     pub const cuMipmappedArrayDestroy_v5000: Function<PFN_cuMipmappedArrayDestroy_v5000> =
-        Function::new(457, c"cuMipmappedArrayDestroy", c"cuMipmappedArrayDestroy", 5000, false);
+        Function::new(c"cuMipmappedArrayDestroy", c"cuMipmappedArrayDestroy", 5000, false);
     pub const cuMipmappedArrayGetLevel_v5000: Function<PFN_cuMipmappedArrayGetLevel_v5000> =
-        Function::new(458, c"cuMipmappedArrayGetLevel", c"cuMipmappedArrayGetLevel", 5000, false);
+        Function::new(c"cuMipmappedArrayGetLevel", c"cuMipmappedArrayGetLevel", 5000, false);
     pub const cuMipmappedArrayGetMemoryRequirements_v11060: Function<PFN_cuMipmappedArrayGetMemoryRequirements_v11060> =
-        Function::new(459, c"cuMipmappedArrayGetMemoryRequirements", c"cuMipmappedArrayGetMemoryRequirements", 11060, false);
+        Function::new(c"cuMipmappedArrayGetMemoryRequirements", c"cuMipmappedArrayGetMemoryRequirements", 11060, false);
     pub const cuMipmappedArrayGetSparseProperties_v11010: Function<PFN_cuMipmappedArrayGetSparseProperties_v11010> =
-        Function::new(460, c"cuMipmappedArrayGetSparseProperties", c"cuMipmappedArrayGetSparseProperties", 11010, false);
+        Function::new(c"cuMipmappedArrayGetSparseProperties", c"cuMipmappedArrayGetSparseProperties", 11010, false);
     pub const cuModuleEnumerateFunctions_v12040: Function<PFN_cuModuleEnumerateFunctions_v12040> =
-        Function::new(461, c"cuModuleEnumerateFunctions", c"cuModuleEnumerateFunctions", 12040, false);
+        Function::new(c"cuModuleEnumerateFunctions", c"cuModuleEnumerateFunctions", 12040, false);
     pub const cuModuleGetFunction_v2000: Function<PFN_cuModuleGetFunction_v2000> =
-        Function::new(462, c"cuModuleGetFunction", c"cuModuleGetFunction", 2000, false);
+        Function::new(c"cuModuleGetFunction", c"cuModuleGetFunction", 2000, false);
     pub const cuModuleGetFunctionCount_v12040: Function<PFN_cuModuleGetFunctionCount_v12040> =
-        Function::new(463, c"cuModuleGetFunctionCount", c"cuModuleGetFunctionCount", 12040, false);
+        Function::new(c"cuModuleGetFunctionCount", c"cuModuleGetFunctionCount", 12040, false);
     pub const cuModuleGetGlobal_v3020: Function<PFN_cuModuleGetGlobal_v3020> =
-        Function::new(464, c"cuModuleGetGlobal", c"cuModuleGetGlobal_v2", 3020, false);
+        Function::new(c"cuModuleGetGlobal", c"cuModuleGetGlobal_v2", 3020, false);
     pub const cuModuleGetLoadingMode_v11070: Function<PFN_cuModuleGetLoadingMode_v11070> =
-        Function::new(465, c"cuModuleGetLoadingMode", c"cuModuleGetLoadingMode", 11070, false);
+        Function::new(c"cuModuleGetLoadingMode", c"cuModuleGetLoadingMode", 11070, false);
     pub const cuModuleGetSurfRef_v3000: Function<PFN_cuModuleGetSurfRef_v3000> =
-        Function::new(466, c"cuModuleGetSurfRef", c"cuModuleGetSurfRef", 3000, false);
+        Function::new(c"cuModuleGetSurfRef", c"cuModuleGetSurfRef", 3000, false);
     pub const cuModuleGetTexRef_v2000: Function<PFN_cuModuleGetTexRef_v2000> =
-        Function::new(467, c"cuModuleGetTexRef", c"cuModuleGetTexRef", 2000, false);
+        Function::new(c"cuModuleGetTexRef", c"cuModuleGetTexRef", 2000, false);
     pub const cuModuleLoad_v2000: Function<PFN_cuModuleLoad_v2000> =
-        Function::new(468, c"cuModuleLoad", c"cuModuleLoad", 2000, false);
+        Function::new(c"cuModuleLoad", c"cuModuleLoad", 2000, false);
     pub const cuModuleLoadData_v2000: Function<PFN_cuModuleLoadData_v2000> =
-        Function::new(469, c"cuModuleLoadData", c"cuModuleLoadData", 2000, false);
+        Function::new(c"cuModuleLoadData", c"cuModuleLoadData", 2000, false);
     pub const cuModuleLoadDataEx_v2010: Function<PFN_cuModuleLoadDataEx_v2010> =
-        Function::new(470, c"cuModuleLoadDataEx", c"cuModuleLoadDataEx", 2010, false);
+        Function::new(c"cuModuleLoadDataEx", c"cuModuleLoadDataEx", 2010, false);
     pub const cuModuleLoadFatBinary_v2000: Function<PFN_cuModuleLoadFatBinary_v2000> =
-        Function::new(471, c"cuModuleLoadFatBinary", c"cuModuleLoadFatBinary", 2000, false);
+        Function::new(c"cuModuleLoadFatBinary", c"cuModuleLoadFatBinary", 2000, false);
     pub const cuModuleUnload_v2000: Function<PFN_cuModuleUnload_v2000> =
-        Function::new(472, c"cuModuleUnload", c"cuModuleUnload", 2000, false);
+        Function::new(c"cuModuleUnload", c"cuModuleUnload", 2000, false);
     pub const cuMulticastAddDevice_v12010: Function<PFN_cuMulticastAddDevice_v12010> =
-        Function::new(473, c"cuMulticastAddDevice", c"cuMulticastAddDevice", 12010, false);
+        Function::new(c"cuMulticastAddDevice", c"cuMulticastAddDevice", 12010, false);
     pub const cuMulticastBindAddr_v12010: Function<PFN_cuMulticastBindAddr_v12010> =
-        Function::new(474, c"cuMulticastBindAddr", c"cuMulticastBindAddr", 12010, false);
+        Function::new(c"cuMulticastBindAddr", c"cuMulticastBindAddr", 12010, false);
     pub const cuMulticastBindAddr_v13010: Function<PFN_cuMulticastBindAddr_v13010> =
-        Function::new(475, c"cuMulticastBindAddr", c"cuMulticastBindAddr_v2", 13010, false);
+        Function::new(c"cuMulticastBindAddr", c"cuMulticastBindAddr_v2", 13010, false);
     pub const cuMulticastBindMem_v12010: Function<PFN_cuMulticastBindMem_v12010> =
-        Function::new(476, c"cuMulticastBindMem", c"cuMulticastBindMem", 12010, false);
+        Function::new(c"cuMulticastBindMem", c"cuMulticastBindMem", 12010, false);
     pub const cuMulticastBindMem_v13010: Function<PFN_cuMulticastBindMem_v13010> =
-        Function::new(477, c"cuMulticastBindMem", c"cuMulticastBindMem_v2", 13010, false);
+        Function::new(c"cuMulticastBindMem", c"cuMulticastBindMem_v2", 13010, false);
     pub const cuMulticastCreate_v12010: Function<PFN_cuMulticastCreate_v12010> =
-        Function::new(478, c"cuMulticastCreate", c"cuMulticastCreate", 12010, false);
+        Function::new(c"cuMulticastCreate", c"cuMulticastCreate", 12010, false);
     pub const cuMulticastGetGranularity_v12010: Function<PFN_cuMulticastGetGranularity_v12010> =
-        Function::new(479, c"cuMulticastGetGranularity", c"cuMulticastGetGranularity", 12010, false);
+        Function::new(c"cuMulticastGetGranularity", c"cuMulticastGetGranularity", 12010, false);
     pub const cuMulticastUnbind_v12010: Function<PFN_cuMulticastUnbind_v12010> =
-        Function::new(480, c"cuMulticastUnbind", c"cuMulticastUnbind", 12010, false);
+        Function::new(c"cuMulticastUnbind", c"cuMulticastUnbind", 12010, false);
     pub const cuOccupancyAvailableDynamicSMemPerBlock_v10020: Function<PFN_cuOccupancyAvailableDynamicSMemPerBlock_v10020> =
-        Function::new(481, c"cuOccupancyAvailableDynamicSMemPerBlock", c"cuOccupancyAvailableDynamicSMemPerBlock", 10020, false);
+        Function::new(c"cuOccupancyAvailableDynamicSMemPerBlock", c"cuOccupancyAvailableDynamicSMemPerBlock", 10020, false);
     pub const cuOccupancyMaxActiveBlocksPerMultiprocessor_v6050: Function<PFN_cuOccupancyMaxActiveBlocksPerMultiprocessor_v6050> =
-        Function::new(482, c"cuOccupancyMaxActiveBlocksPerMultiprocessor", c"cuOccupancyMaxActiveBlocksPerMultiprocessor", 6050, false);
+        Function::new(c"cuOccupancyMaxActiveBlocksPerMultiprocessor", c"cuOccupancyMaxActiveBlocksPerMultiprocessor", 6050, false);
     pub const cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags_v7000: Function<PFN_cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags_v7000> =
-        Function::new(483, c"cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags", c"cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags", 7000, false);
+        Function::new(c"cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags", c"cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags", 7000, false);
     pub const cuOccupancyMaxActiveClusters_v11070: Function<PFN_cuOccupancyMaxActiveClusters_v11070> =
-        Function::new(484, c"cuOccupancyMaxActiveClusters", c"cuOccupancyMaxActiveClusters", 11070, false);
+        Function::new(c"cuOccupancyMaxActiveClusters", c"cuOccupancyMaxActiveClusters", 11070, false);
     pub const cuOccupancyMaxPotentialBlockSize_v6050: Function<PFN_cuOccupancyMaxPotentialBlockSize_v6050> =
-        Function::new(485, c"cuOccupancyMaxPotentialBlockSize", c"cuOccupancyMaxPotentialBlockSize", 6050, false);
+        Function::new(c"cuOccupancyMaxPotentialBlockSize", c"cuOccupancyMaxPotentialBlockSize", 6050, false);
     pub const cuOccupancyMaxPotentialBlockSizeWithFlags_v7000: Function<PFN_cuOccupancyMaxPotentialBlockSizeWithFlags_v7000> =
-        Function::new(486, c"cuOccupancyMaxPotentialBlockSizeWithFlags", c"cuOccupancyMaxPotentialBlockSizeWithFlags", 7000, false);
+        Function::new(c"cuOccupancyMaxPotentialBlockSizeWithFlags", c"cuOccupancyMaxPotentialBlockSizeWithFlags", 7000, false);
     pub const cuOccupancyMaxPotentialClusterSize_v11070: Function<PFN_cuOccupancyMaxPotentialClusterSize_v11070> =
-        Function::new(487, c"cuOccupancyMaxPotentialClusterSize", c"cuOccupancyMaxPotentialClusterSize", 11070, false);
+        Function::new(c"cuOccupancyMaxPotentialClusterSize", c"cuOccupancyMaxPotentialClusterSize", 11070, false);
     pub const cuParamSetSize_v2000: Function<PFN_cuParamSetSize_v2000> =
-        Function::new(488, c"cuParamSetSize", c"cuParamSetSize", 2000, false);
+        Function::new(c"cuParamSetSize", c"cuParamSetSize", 2000, false);
     pub const cuParamSetTexRef_v2000: Function<PFN_cuParamSetTexRef_v2000> =
-        Function::new(489, c"cuParamSetTexRef", c"cuParamSetTexRef", 2000, false);
+        Function::new(c"cuParamSetTexRef", c"cuParamSetTexRef", 2000, false);
     pub const cuParamSetf_v2000: Function<PFN_cuParamSetf_v2000> =
-        Function::new(490, c"cuParamSetf", c"cuParamSetf", 2000, false);
+        Function::new(c"cuParamSetf", c"cuParamSetf", 2000, false);
     pub const cuParamSeti_v2000: Function<PFN_cuParamSeti_v2000> =
-        Function::new(491, c"cuParamSeti", c"cuParamSeti", 2000, false);
+        Function::new(c"cuParamSeti", c"cuParamSeti", 2000, false);
     pub const cuParamSetv_v2000: Function<PFN_cuParamSetv_v2000> =
-        Function::new(492, c"cuParamSetv", c"cuParamSetv", 2000, false);
+        Function::new(c"cuParamSetv", c"cuParamSetv", 2000, false);
     pub const cuPointerGetAttribute_v4000: Function<PFN_cuPointerGetAttribute_v4000> =
-        Function::new(493, c"cuPointerGetAttribute", c"cuPointerGetAttribute", 4000, false);
+        Function::new(c"cuPointerGetAttribute", c"cuPointerGetAttribute", 4000, false);
     pub const cuPointerGetAttributes_v7000: Function<PFN_cuPointerGetAttributes_v7000> =
-        Function::new(494, c"cuPointerGetAttributes", c"cuPointerGetAttributes", 7000, false);
+        Function::new(c"cuPointerGetAttributes", c"cuPointerGetAttributes", 7000, false);
     pub const cuPointerSetAttribute_v6000: Function<PFN_cuPointerSetAttribute_v6000> =
-        Function::new(495, c"cuPointerSetAttribute", c"cuPointerSetAttribute", 6000, false);
+        Function::new(c"cuPointerSetAttribute", c"cuPointerSetAttribute", 6000, false);
     pub const cuSignalExternalSemaphoresAsync_v10000: Function<PFN_cuSignalExternalSemaphoresAsync_v10000> =
-        Function::new(496, c"cuSignalExternalSemaphoresAsync", c"cuSignalExternalSemaphoresAsync", 10000, false);
+        Function::new(c"cuSignalExternalSemaphoresAsync", c"cuSignalExternalSemaphoresAsync", 10000, false);
     pub const cuSignalExternalSemaphoresAsync_v10000_ptsz: Function<PFN_cuSignalExternalSemaphoresAsync_v10000_ptsz> =
-        Function::new(497, c"cuSignalExternalSemaphoresAsync", c"cuSignalExternalSemaphoresAsync_ptsz", 10000, true);
+        Function::new(c"cuSignalExternalSemaphoresAsync", c"cuSignalExternalSemaphoresAsync_ptsz", 10000, true);
     pub const cuStreamAddCallback_v5000: Function<PFN_cuStreamAddCallback_v5000> =
-        Function::new(498, c"cuStreamAddCallback", c"cuStreamAddCallback", 5000, false);
+        Function::new(c"cuStreamAddCallback", c"cuStreamAddCallback", 5000, false);
     pub const cuStreamAddCallback_v7000_ptsz: Function<PFN_cuStreamAddCallback_v7000_ptsz> =
-        Function::new(499, c"cuStreamAddCallback", c"cuStreamAddCallback_ptsz", 7000, true);
+        Function::new(c"cuStreamAddCallback", c"cuStreamAddCallback_ptsz", 7000, true);
     pub const cuStreamAttachMemAsync_v6000: Function<PFN_cuStreamAttachMemAsync_v6000> =
-        Function::new(500, c"cuStreamAttachMemAsync", c"cuStreamAttachMemAsync", 6000, false);
+        Function::new(c"cuStreamAttachMemAsync", c"cuStreamAttachMemAsync", 6000, false);
     pub const cuStreamAttachMemAsync_v7000_ptsz: Function<PFN_cuStreamAttachMemAsync_v7000_ptsz> =
-        Function::new(501, c"cuStreamAttachMemAsync", c"cuStreamAttachMemAsync_ptsz", 7000, true);
+        Function::new(c"cuStreamAttachMemAsync", c"cuStreamAttachMemAsync_ptsz", 7000, true);
     pub const cuStreamBatchMemOp_v8000: Function<PFN_cuStreamBatchMemOp_v8000> =
-        Function::new(502, c"cuStreamBatchMemOp", c"cuStreamBatchMemOp", 8000, false);
+        Function::new(c"cuStreamBatchMemOp", c"cuStreamBatchMemOp", 8000, false);
     pub const cuStreamBatchMemOp_v8000_ptsz: Function<PFN_cuStreamBatchMemOp_v8000_ptsz> =
-        Function::new(503, c"cuStreamBatchMemOp", c"cuStreamBatchMemOp_ptsz", 8000, true);
+        Function::new(c"cuStreamBatchMemOp", c"cuStreamBatchMemOp_ptsz", 8000, true);
     pub const cuStreamBatchMemOp_v11070: Function<PFN_cuStreamBatchMemOp_v11070> =
-        Function::new(504, c"cuStreamBatchMemOp", c"cuStreamBatchMemOp_v2", 11070, false);
+        Function::new(c"cuStreamBatchMemOp", c"cuStreamBatchMemOp_v2", 11070, false);
     pub const cuStreamBatchMemOp_v11070_ptsz: Function<PFN_cuStreamBatchMemOp_v11070_ptsz> =
-        Function::new(505, c"cuStreamBatchMemOp", c"cuStreamBatchMemOp_v2_ptsz", 11070, true);
+        Function::new(c"cuStreamBatchMemOp", c"cuStreamBatchMemOp_v2_ptsz", 11070, true);
     pub const cuStreamBeginCapture_v10010: Function<PFN_cuStreamBeginCapture_v10010> =
-        Function::new(506, c"cuStreamBeginCapture", c"cuStreamBeginCapture_v2", 10010, false);
+        Function::new(c"cuStreamBeginCapture", c"cuStreamBeginCapture_v2", 10010, false);
     pub const cuStreamBeginCapture_v10010_ptsz: Function<PFN_cuStreamBeginCapture_v10010_ptsz> =
-        Function::new(507, c"cuStreamBeginCapture", c"cuStreamBeginCapture_v2_ptsz", 10010, true);
+        Function::new(c"cuStreamBeginCapture", c"cuStreamBeginCapture_v2_ptsz", 10010, true);
     pub const cuStreamBeginCaptureToCig_v13010: Function<PFN_cuStreamBeginCaptureToCig_v13010> =
-        Function::new(508, c"cuStreamBeginCaptureToCig", c"cuStreamBeginCaptureToCig", 13010, false);
+        Function::new(c"cuStreamBeginCaptureToCig", c"cuStreamBeginCaptureToCig", 13010, false);
     pub const cuStreamBeginCaptureToCig_v13010_ptsz: Function<PFN_cuStreamBeginCaptureToCig_v13010_ptsz> =
-        Function::new(509, c"cuStreamBeginCaptureToCig", c"cuStreamBeginCaptureToCig_ptsz", 13010, true);
+        Function::new(c"cuStreamBeginCaptureToCig", c"cuStreamBeginCaptureToCig_ptsz", 13010, true);
     pub const cuStreamBeginCaptureToGraph_v12030: Function<PFN_cuStreamBeginCaptureToGraph_v12030> =
-        Function::new(510, c"cuStreamBeginCaptureToGraph", c"cuStreamBeginCaptureToGraph", 12030, false);
+        Function::new(c"cuStreamBeginCaptureToGraph", c"cuStreamBeginCaptureToGraph", 12030, false);
     pub const cuStreamBeginCaptureToGraph_v12030_ptsz: Function<PFN_cuStreamBeginCaptureToGraph_v12030_ptsz> =
-        Function::new(511, c"cuStreamBeginCaptureToGraph", c"cuStreamBeginCaptureToGraph_ptsz", 12030, true);
+        Function::new(c"cuStreamBeginCaptureToGraph", c"cuStreamBeginCaptureToGraph_ptsz", 12030, true);
     pub const cuStreamBeginRecaptureToGraph_v13030: Function<PFN_cuStreamBeginRecaptureToGraph_v13030> =
-        Function::new(512, c"cuStreamBeginRecaptureToGraph", c"cuStreamBeginRecaptureToGraph", 13030, false);
+        Function::new(c"cuStreamBeginRecaptureToGraph", c"cuStreamBeginRecaptureToGraph", 13030, false);
     pub const cuStreamBeginRecaptureToGraph_v13030_ptsz: Function<PFN_cuStreamBeginRecaptureToGraph_v13030_ptsz> =
-        Function::new(513, c"cuStreamBeginRecaptureToGraph", c"cuStreamBeginRecaptureToGraph_ptsz", 13030, true);
+        Function::new(c"cuStreamBeginRecaptureToGraph", c"cuStreamBeginRecaptureToGraph_ptsz", 13030, true);
     pub const cuStreamCopyAttributes_v11000: Function<PFN_cuStreamCopyAttributes_v11000> =
-        Function::new(514, c"cuStreamCopyAttributes", c"cuStreamCopyAttributes", 11000, false);
+        Function::new(c"cuStreamCopyAttributes", c"cuStreamCopyAttributes", 11000, false);
     pub const cuStreamCopyAttributes_v11000_ptsz: Function<PFN_cuStreamCopyAttributes_v11000_ptsz> =
-        Function::new(515, c"cuStreamCopyAttributes", c"cuStreamCopyAttributes_ptsz", 11000, true);
+        Function::new(c"cuStreamCopyAttributes", c"cuStreamCopyAttributes_ptsz", 11000, true);
     pub const cuStreamCreate_v2000: Function<PFN_cuStreamCreate_v2000> =
-        Function::new(516, c"cuStreamCreate", c"cuStreamCreate", 2000, false);
+        Function::new(c"cuStreamCreate", c"cuStreamCreate", 2000, false);
     pub const cuStreamCreateWithPriority_v5050: Function<PFN_cuStreamCreateWithPriority_v5050> =
-        Function::new(517, c"cuStreamCreateWithPriority", c"cuStreamCreateWithPriority", 5050, false);
+        Function::new(c"cuStreamCreateWithPriority", c"cuStreamCreateWithPriority", 5050, false);
     pub const cuStreamDestroy_v4000: Function<PFN_cuStreamDestroy_v4000> =
-        Function::new(518, c"cuStreamDestroy", c"cuStreamDestroy_v2", 4000, false);
+        Function::new(c"cuStreamDestroy", c"cuStreamDestroy_v2", 4000, false);
     pub const cuStreamEndCapture_v10000: Function<PFN_cuStreamEndCapture_v10000> =
-        Function::new(519, c"cuStreamEndCapture", c"cuStreamEndCapture", 10000, false);
+        Function::new(c"cuStreamEndCapture", c"cuStreamEndCapture", 10000, false);
     pub const cuStreamEndCapture_v10000_ptsz: Function<PFN_cuStreamEndCapture_v10000_ptsz> =
-        Function::new(520, c"cuStreamEndCapture", c"cuStreamEndCapture_ptsz", 10000, true);
+        Function::new(c"cuStreamEndCapture", c"cuStreamEndCapture_ptsz", 10000, true);
     pub const cuStreamEndCaptureToCig_v13010: Function<PFN_cuStreamEndCaptureToCig_v13010> =
-        Function::new(521, c"cuStreamEndCaptureToCig", c"cuStreamEndCaptureToCig", 13010, false);
+        Function::new(c"cuStreamEndCaptureToCig", c"cuStreamEndCaptureToCig", 13010, false);
     pub const cuStreamEndCaptureToCig_v13010_ptsz: Function<PFN_cuStreamEndCaptureToCig_v13010_ptsz> =
-        Function::new(522, c"cuStreamEndCaptureToCig", c"cuStreamEndCaptureToCig_ptsz", 13010, true);
+        Function::new(c"cuStreamEndCaptureToCig", c"cuStreamEndCaptureToCig_ptsz", 13010, true);
     pub const cuStreamGetAttribute_v11000: Function<PFN_cuStreamGetAttribute_v11000> =
-        Function::new(523, c"cuStreamGetAttribute", c"cuStreamGetAttribute", 11000, false);
+        Function::new(c"cuStreamGetAttribute", c"cuStreamGetAttribute", 11000, false);
     pub const cuStreamGetAttribute_v11000_ptsz: Function<PFN_cuStreamGetAttribute_v11000_ptsz> =
-        Function::new(524, c"cuStreamGetAttribute", c"cuStreamGetAttribute_ptsz", 11000, true);
+        Function::new(c"cuStreamGetAttribute", c"cuStreamGetAttribute_ptsz", 11000, true);
     pub const cuStreamGetCaptureInfo_v10010: Function<PFN_cuStreamGetCaptureInfo_v10010> =
-        Function::new(525, c"cuStreamGetCaptureInfo", c"cuStreamGetCaptureInfo", 10010, false);
+        Function::new(c"cuStreamGetCaptureInfo", c"cuStreamGetCaptureInfo", 10010, false);
     pub const cuStreamGetCaptureInfo_v10010_ptsz: Function<PFN_cuStreamGetCaptureInfo_v10010_ptsz> =
-        Function::new(526, c"cuStreamGetCaptureInfo", c"cuStreamGetCaptureInfo_ptsz", 10010, true);
+        Function::new(c"cuStreamGetCaptureInfo", c"cuStreamGetCaptureInfo_ptsz", 10010, true);
     pub const cuStreamGetCaptureInfo_v11030: Function<PFN_cuStreamGetCaptureInfo_v11030> =
-        Function::new(527, c"cuStreamGetCaptureInfo", c"cuStreamGetCaptureInfo_v2", 11030, false);
+        Function::new(c"cuStreamGetCaptureInfo", c"cuStreamGetCaptureInfo_v2", 11030, false);
     pub const cuStreamGetCaptureInfo_v11030_ptsz: Function<PFN_cuStreamGetCaptureInfo_v11030_ptsz> =
-        Function::new(528, c"cuStreamGetCaptureInfo", c"cuStreamGetCaptureInfo_v2_ptsz", 11030, true);
+        Function::new(c"cuStreamGetCaptureInfo", c"cuStreamGetCaptureInfo_v2_ptsz", 11030, true);
     pub const cuStreamGetCaptureInfo_v12030: Function<PFN_cuStreamGetCaptureInfo_v12030> =
-        Function::new(529, c"cuStreamGetCaptureInfo", c"cuStreamGetCaptureInfo_v3", 12030, false);
+        Function::new(c"cuStreamGetCaptureInfo", c"cuStreamGetCaptureInfo_v3", 12030, false);
     pub const cuStreamGetCaptureInfo_v12030_ptsz: Function<PFN_cuStreamGetCaptureInfo_v12030_ptsz> =
-        Function::new(530, c"cuStreamGetCaptureInfo", c"cuStreamGetCaptureInfo_v3_ptsz", 12030, true);
+        Function::new(c"cuStreamGetCaptureInfo", c"cuStreamGetCaptureInfo_v3_ptsz", 12030, true);
     pub const cuStreamGetCtx_v9020: Function<PFN_cuStreamGetCtx_v9020> =
-        Function::new(531, c"cuStreamGetCtx", c"cuStreamGetCtx", 9020, false);
+        Function::new(c"cuStreamGetCtx", c"cuStreamGetCtx", 9020, false);
     pub const cuStreamGetCtx_v9020_ptsz: Function<PFN_cuStreamGetCtx_v9020_ptsz> =
-        Function::new(532, c"cuStreamGetCtx", c"cuStreamGetCtx_ptsz", 9020, true);
+        Function::new(c"cuStreamGetCtx", c"cuStreamGetCtx_ptsz", 9020, true);
     pub const cuStreamGetCtx_v12050: Function<PFN_cuStreamGetCtx_v12050> =
-        Function::new(533, c"cuStreamGetCtx", c"cuStreamGetCtx_v2", 12050, false);
+        Function::new(c"cuStreamGetCtx", c"cuStreamGetCtx_v2", 12050, false);
     pub const cuStreamGetCtx_v12050_ptsz: Function<PFN_cuStreamGetCtx_v12050_ptsz> =
-        Function::new(534, c"cuStreamGetCtx", c"cuStreamGetCtx_v2_ptsz", 12050, true);
+        Function::new(c"cuStreamGetCtx", c"cuStreamGetCtx_v2_ptsz", 12050, true);
     pub const cuStreamGetDevResource_v13010: Function<PFN_cuStreamGetDevResource_v13010> =
-        Function::new(535, c"cuStreamGetDevResource", c"cuStreamGetDevResource", 13010, false);
+        Function::new(c"cuStreamGetDevResource", c"cuStreamGetDevResource", 13010, false);
     pub const cuStreamGetDevResource_v13010_ptsz: Function<PFN_cuStreamGetDevResource_v13010_ptsz> =
-        Function::new(536, c"cuStreamGetDevResource", c"cuStreamGetDevResource_ptsz", 13010, true);
+        Function::new(c"cuStreamGetDevResource", c"cuStreamGetDevResource_ptsz", 13010, true);
     pub const cuStreamGetDevice_v12080: Function<PFN_cuStreamGetDevice_v12080> =
-        Function::new(537, c"cuStreamGetDevice", c"cuStreamGetDevice", 12080, false);
+        Function::new(c"cuStreamGetDevice", c"cuStreamGetDevice", 12080, false);
     pub const cuStreamGetDevice_v12080_ptsz: Function<PFN_cuStreamGetDevice_v12080_ptsz> =
-        Function::new(538, c"cuStreamGetDevice", c"cuStreamGetDevice_ptsz", 12080, true);
+        Function::new(c"cuStreamGetDevice", c"cuStreamGetDevice_ptsz", 12080, true);
     pub const cuStreamGetFlags_v5050: Function<PFN_cuStreamGetFlags_v5050> =
-        Function::new(539, c"cuStreamGetFlags", c"cuStreamGetFlags", 5050, false);
+        Function::new(c"cuStreamGetFlags", c"cuStreamGetFlags", 5050, false);
     pub const cuStreamGetFlags_v7000_ptsz: Function<PFN_cuStreamGetFlags_v7000_ptsz> =
-        Function::new(540, c"cuStreamGetFlags", c"cuStreamGetFlags_ptsz", 7000, true);
+        Function::new(c"cuStreamGetFlags", c"cuStreamGetFlags_ptsz", 7000, true);
     pub const cuStreamGetGreenCtx_v12040: Function<PFN_cuStreamGetGreenCtx_v12040> =
-        Function::new(541, c"cuStreamGetGreenCtx", c"cuStreamGetGreenCtx", 12040, false);
+        Function::new(c"cuStreamGetGreenCtx", c"cuStreamGetGreenCtx", 12040, false);
     pub const cuStreamGetId_v12000: Function<PFN_cuStreamGetId_v12000> =
-        Function::new(542, c"cuStreamGetId", c"cuStreamGetId", 12000, false);
+        Function::new(c"cuStreamGetId", c"cuStreamGetId", 12000, false);
     pub const cuStreamGetId_v12000_ptsz: Function<PFN_cuStreamGetId_v12000_ptsz> =
-        Function::new(543, c"cuStreamGetId", c"cuStreamGetId_ptsz", 12000, true);
+        Function::new(c"cuStreamGetId", c"cuStreamGetId_ptsz", 12000, true);
     pub const cuStreamGetPriority_v5050: Function<PFN_cuStreamGetPriority_v5050> =
-        Function::new(544, c"cuStreamGetPriority", c"cuStreamGetPriority", 5050, false);
+        Function::new(c"cuStreamGetPriority", c"cuStreamGetPriority", 5050, false);
     pub const cuStreamGetPriority_v7000_ptsz: Function<PFN_cuStreamGetPriority_v7000_ptsz> =
-        Function::new(545, c"cuStreamGetPriority", c"cuStreamGetPriority_ptsz", 7000, true);
+        Function::new(c"cuStreamGetPriority", c"cuStreamGetPriority_ptsz", 7000, true);
     pub const cuStreamIsCapturing_v10000: Function<PFN_cuStreamIsCapturing_v10000> =
-        Function::new(546, c"cuStreamIsCapturing", c"cuStreamIsCapturing", 10000, false);
+        Function::new(c"cuStreamIsCapturing", c"cuStreamIsCapturing", 10000, false);
     pub const cuStreamIsCapturing_v10000_ptsz: Function<PFN_cuStreamIsCapturing_v10000_ptsz> =
-        Function::new(547, c"cuStreamIsCapturing", c"cuStreamIsCapturing_ptsz", 10000, true);
+        Function::new(c"cuStreamIsCapturing", c"cuStreamIsCapturing_ptsz", 10000, true);
     pub const cuStreamQuery_v2000: Function<PFN_cuStreamQuery_v2000> =
-        Function::new(548, c"cuStreamQuery", c"cuStreamQuery", 2000, false);
+        Function::new(c"cuStreamQuery", c"cuStreamQuery", 2000, false);
     pub const cuStreamQuery_v7000_ptsz: Function<PFN_cuStreamQuery_v7000_ptsz> =
-        Function::new(549, c"cuStreamQuery", c"cuStreamQuery_ptsz", 7000, true);
+        Function::new(c"cuStreamQuery", c"cuStreamQuery_ptsz", 7000, true);
     pub const cuStreamSetAttribute_v11000: Function<PFN_cuStreamSetAttribute_v11000> =
-        Function::new(550, c"cuStreamSetAttribute", c"cuStreamSetAttribute", 11000, false);
+        Function::new(c"cuStreamSetAttribute", c"cuStreamSetAttribute", 11000, false);
     pub const cuStreamSetAttribute_v11000_ptsz: Function<PFN_cuStreamSetAttribute_v11000_ptsz> =
-        Function::new(551, c"cuStreamSetAttribute", c"cuStreamSetAttribute_ptsz", 11000, true);
+        Function::new(c"cuStreamSetAttribute", c"cuStreamSetAttribute_ptsz", 11000, true);
     pub const cuStreamSynchronize_v2000: Function<PFN_cuStreamSynchronize_v2000> =
-        Function::new(552, c"cuStreamSynchronize", c"cuStreamSynchronize", 2000, false);
+        Function::new(c"cuStreamSynchronize", c"cuStreamSynchronize", 2000, false);
     pub const cuStreamSynchronize_v7000_ptsz: Function<PFN_cuStreamSynchronize_v7000_ptsz> =
-        Function::new(553, c"cuStreamSynchronize", c"cuStreamSynchronize_ptsz", 7000, true);
+        Function::new(c"cuStreamSynchronize", c"cuStreamSynchronize_ptsz", 7000, true);
     pub const cuStreamUpdateCaptureDependencies_v11030: Function<PFN_cuStreamUpdateCaptureDependencies_v11030> =
-        Function::new(554, c"cuStreamUpdateCaptureDependencies", c"cuStreamUpdateCaptureDependencies", 11030, false);
+        Function::new(c"cuStreamUpdateCaptureDependencies", c"cuStreamUpdateCaptureDependencies", 11030, false);
     pub const cuStreamUpdateCaptureDependencies_v11030_ptsz: Function<PFN_cuStreamUpdateCaptureDependencies_v11030_ptsz> =
-        Function::new(555, c"cuStreamUpdateCaptureDependencies", c"cuStreamUpdateCaptureDependencies_ptsz", 11030, true);
+        Function::new(c"cuStreamUpdateCaptureDependencies", c"cuStreamUpdateCaptureDependencies_ptsz", 11030, true);
     pub const cuStreamUpdateCaptureDependencies_v12030: Function<PFN_cuStreamUpdateCaptureDependencies_v12030> =
-        Function::new(556, c"cuStreamUpdateCaptureDependencies", c"cuStreamUpdateCaptureDependencies_v2", 12030, false);
+        Function::new(c"cuStreamUpdateCaptureDependencies", c"cuStreamUpdateCaptureDependencies_v2", 12030, false);
     pub const cuStreamUpdateCaptureDependencies_v12030_ptsz: Function<PFN_cuStreamUpdateCaptureDependencies_v12030_ptsz> =
-        Function::new(557, c"cuStreamUpdateCaptureDependencies", c"cuStreamUpdateCaptureDependencies_v2_ptsz", 12030, true);
+        Function::new(c"cuStreamUpdateCaptureDependencies", c"cuStreamUpdateCaptureDependencies_v2_ptsz", 12030, true);
     pub const cuStreamWaitEvent_v3020: Function<PFN_cuStreamWaitEvent_v3020> =
-        Function::new(558, c"cuStreamWaitEvent", c"cuStreamWaitEvent", 3020, false);
+        Function::new(c"cuStreamWaitEvent", c"cuStreamWaitEvent", 3020, false);
     pub const cuStreamWaitEvent_v7000_ptsz: Function<PFN_cuStreamWaitEvent_v7000_ptsz> =
-        Function::new(559, c"cuStreamWaitEvent", c"cuStreamWaitEvent_ptsz", 7000, true);
+        Function::new(c"cuStreamWaitEvent", c"cuStreamWaitEvent_ptsz", 7000, true);
     pub const cuStreamWaitValue32_v8000: Function<PFN_cuStreamWaitValue32_v8000> =
-        Function::new(560, c"cuStreamWaitValue32", c"cuStreamWaitValue32", 8000, false);
+        Function::new(c"cuStreamWaitValue32", c"cuStreamWaitValue32", 8000, false);
     pub const cuStreamWaitValue32_v8000_ptsz: Function<PFN_cuStreamWaitValue32_v8000_ptsz> =
-        Function::new(561, c"cuStreamWaitValue32", c"cuStreamWaitValue32_ptsz", 8000, true);
+        Function::new(c"cuStreamWaitValue32", c"cuStreamWaitValue32_ptsz", 8000, true);
     pub const cuStreamWaitValue32_v11070: Function<PFN_cuStreamWaitValue32_v11070> =
-        Function::new(562, c"cuStreamWaitValue32", c"cuStreamWaitValue32_v2", 11070, false);
+        Function::new(c"cuStreamWaitValue32", c"cuStreamWaitValue32_v2", 11070, false);
     pub const cuStreamWaitValue32_v11070_ptsz: Function<PFN_cuStreamWaitValue32_v11070_ptsz> =
-        Function::new(563, c"cuStreamWaitValue32", c"cuStreamWaitValue32_v2_ptsz", 11070, true);
+        Function::new(c"cuStreamWaitValue32", c"cuStreamWaitValue32_v2_ptsz", 11070, true);
     pub const cuStreamWaitValue64_v9000: Function<PFN_cuStreamWaitValue64_v9000> =
-        Function::new(564, c"cuStreamWaitValue64", c"cuStreamWaitValue64", 9000, false);
+        Function::new(c"cuStreamWaitValue64", c"cuStreamWaitValue64", 9000, false);
     pub const cuStreamWaitValue64_v9000_ptsz: Function<PFN_cuStreamWaitValue64_v9000_ptsz> =
-        Function::new(565, c"cuStreamWaitValue64", c"cuStreamWaitValue64_ptsz", 9000, true);
+        Function::new(c"cuStreamWaitValue64", c"cuStreamWaitValue64_ptsz", 9000, true);
     pub const cuStreamWaitValue64_v11070: Function<PFN_cuStreamWaitValue64_v11070> =
-        Function::new(566, c"cuStreamWaitValue64", c"cuStreamWaitValue64_v2", 11070, false);
+        Function::new(c"cuStreamWaitValue64", c"cuStreamWaitValue64_v2", 11070, false);
     pub const cuStreamWaitValue64_v11070_ptsz: Function<PFN_cuStreamWaitValue64_v11070_ptsz> =
-        Function::new(567, c"cuStreamWaitValue64", c"cuStreamWaitValue64_v2_ptsz", 11070, true);
+        Function::new(c"cuStreamWaitValue64", c"cuStreamWaitValue64_v2_ptsz", 11070, true);
     pub const cuStreamWriteValue32_v8000: Function<PFN_cuStreamWriteValue32_v8000> =
-        Function::new(568, c"cuStreamWriteValue32", c"cuStreamWriteValue32", 8000, false);
+        Function::new(c"cuStreamWriteValue32", c"cuStreamWriteValue32", 8000, false);
     pub const cuStreamWriteValue32_v8000_ptsz: Function<PFN_cuStreamWriteValue32_v8000_ptsz> =
-        Function::new(569, c"cuStreamWriteValue32", c"cuStreamWriteValue32_ptsz", 8000, true);
+        Function::new(c"cuStreamWriteValue32", c"cuStreamWriteValue32_ptsz", 8000, true);
     pub const cuStreamWriteValue32_v11070: Function<PFN_cuStreamWriteValue32_v11070> =
-        Function::new(570, c"cuStreamWriteValue32", c"cuStreamWriteValue32_v2", 11070, false);
+        Function::new(c"cuStreamWriteValue32", c"cuStreamWriteValue32_v2", 11070, false);
     pub const cuStreamWriteValue32_v11070_ptsz: Function<PFN_cuStreamWriteValue32_v11070_ptsz> =
-        Function::new(571, c"cuStreamWriteValue32", c"cuStreamWriteValue32_v2_ptsz", 11070, true);
+        Function::new(c"cuStreamWriteValue32", c"cuStreamWriteValue32_v2_ptsz", 11070, true);
     pub const cuStreamWriteValue64_v9000: Function<PFN_cuStreamWriteValue64_v9000> =
-        Function::new(572, c"cuStreamWriteValue64", c"cuStreamWriteValue64", 9000, false);
+        Function::new(c"cuStreamWriteValue64", c"cuStreamWriteValue64", 9000, false);
     pub const cuStreamWriteValue64_v9000_ptsz: Function<PFN_cuStreamWriteValue64_v9000_ptsz> =
-        Function::new(573, c"cuStreamWriteValue64", c"cuStreamWriteValue64_ptsz", 9000, true);
+        Function::new(c"cuStreamWriteValue64", c"cuStreamWriteValue64_ptsz", 9000, true);
     pub const cuStreamWriteValue64_v11070: Function<PFN_cuStreamWriteValue64_v11070> =
-        Function::new(574, c"cuStreamWriteValue64", c"cuStreamWriteValue64_v2", 11070, false);
+        Function::new(c"cuStreamWriteValue64", c"cuStreamWriteValue64_v2", 11070, false);
     pub const cuStreamWriteValue64_v11070_ptsz: Function<PFN_cuStreamWriteValue64_v11070_ptsz> =
-        Function::new(575, c"cuStreamWriteValue64", c"cuStreamWriteValue64_v2_ptsz", 11070, true);
+        Function::new(c"cuStreamWriteValue64", c"cuStreamWriteValue64_v2_ptsz", 11070, true);
     pub const cuSurfObjectCreate_v5000: Function<PFN_cuSurfObjectCreate_v5000> =
-        Function::new(576, c"cuSurfObjectCreate", c"cuSurfObjectCreate", 5000, false);
+        Function::new(c"cuSurfObjectCreate", c"cuSurfObjectCreate", 5000, false);
     pub const cuSurfObjectDestroy_v5000: Function<PFN_cuSurfObjectDestroy_v5000> =
-        Function::new(577, c"cuSurfObjectDestroy", c"cuSurfObjectDestroy", 5000, false);
+        Function::new(c"cuSurfObjectDestroy", c"cuSurfObjectDestroy", 5000, false);
     pub const cuSurfObjectGetResourceDesc_v5000: Function<PFN_cuSurfObjectGetResourceDesc_v5000> =
-        Function::new(578, c"cuSurfObjectGetResourceDesc", c"cuSurfObjectGetResourceDesc", 5000, false);
+        Function::new(c"cuSurfObjectGetResourceDesc", c"cuSurfObjectGetResourceDesc", 5000, false);
     pub const cuSurfRefGetArray_v3000: Function<PFN_cuSurfRefGetArray_v3000> =
-        Function::new(579, c"cuSurfRefGetArray", c"cuSurfRefGetArray", 3000, false);
+        Function::new(c"cuSurfRefGetArray", c"cuSurfRefGetArray", 3000, false);
     pub const cuSurfRefSetArray_v3000: Function<PFN_cuSurfRefSetArray_v3000> =
-        Function::new(580, c"cuSurfRefSetArray", c"cuSurfRefSetArray", 3000, false);
+        Function::new(c"cuSurfRefSetArray", c"cuSurfRefSetArray", 3000, false);
     pub const cuTensorMapEncodeIm2col_v12000: Function<PFN_cuTensorMapEncodeIm2col_v12000> =
-        Function::new(581, c"cuTensorMapEncodeIm2col", c"cuTensorMapEncodeIm2col", 12000, false);
+        Function::new(c"cuTensorMapEncodeIm2col", c"cuTensorMapEncodeIm2col", 12000, false);
     pub const cuTensorMapEncodeIm2colWide_v12080: Function<PFN_cuTensorMapEncodeIm2colWide_v12080> =
-        Function::new(582, c"cuTensorMapEncodeIm2colWide", c"cuTensorMapEncodeIm2colWide", 12080, false);
+        Function::new(c"cuTensorMapEncodeIm2colWide", c"cuTensorMapEncodeIm2colWide", 12080, false);
     pub const cuTensorMapEncodeTiled_v12000: Function<PFN_cuTensorMapEncodeTiled_v12000> =
-        Function::new(583, c"cuTensorMapEncodeTiled", c"cuTensorMapEncodeTiled", 12000, false);
+        Function::new(c"cuTensorMapEncodeTiled", c"cuTensorMapEncodeTiled", 12000, false);
     pub const cuTensorMapReplaceAddress_v12000: Function<PFN_cuTensorMapReplaceAddress_v12000> =
-        Function::new(584, c"cuTensorMapReplaceAddress", c"cuTensorMapReplaceAddress", 12000, false);
+        Function::new(c"cuTensorMapReplaceAddress", c"cuTensorMapReplaceAddress", 12000, false);
     pub const cuTensorMapSetAllocationClass_v13050: Function<PFN_cuTensorMapSetAllocationClass_v13050> =
-        Function::new(585, c"cuTensorMapSetAllocationClass", c"cuTensorMapSetAllocationClass", 13050, false);
+        Function::new(c"cuTensorMapSetAllocationClass", c"cuTensorMapSetAllocationClass", 13050, false);
     pub const cuTexObjectCreate_v5000: Function<PFN_cuTexObjectCreate_v5000> =
-        Function::new(586, c"cuTexObjectCreate", c"cuTexObjectCreate", 5000, false);
+        Function::new(c"cuTexObjectCreate", c"cuTexObjectCreate", 5000, false);
     pub const cuTexObjectDestroy_v5000: Function<PFN_cuTexObjectDestroy_v5000> =
-        Function::new(587, c"cuTexObjectDestroy", c"cuTexObjectDestroy", 5000, false);
+        Function::new(c"cuTexObjectDestroy", c"cuTexObjectDestroy", 5000, false);
     pub const cuTexObjectGetResourceDesc_v5000: Function<PFN_cuTexObjectGetResourceDesc_v5000> =
-        Function::new(588, c"cuTexObjectGetResourceDesc", c"cuTexObjectGetResourceDesc", 5000, false);
+        Function::new(c"cuTexObjectGetResourceDesc", c"cuTexObjectGetResourceDesc", 5000, false);
     pub const cuTexObjectGetResourceViewDesc_v5000: Function<PFN_cuTexObjectGetResourceViewDesc_v5000> =
-        Function::new(589, c"cuTexObjectGetResourceViewDesc", c"cuTexObjectGetResourceViewDesc", 5000, false);
+        Function::new(c"cuTexObjectGetResourceViewDesc", c"cuTexObjectGetResourceViewDesc", 5000, false);
     pub const cuTexObjectGetTextureDesc_v5000: Function<PFN_cuTexObjectGetTextureDesc_v5000> =
-        Function::new(590, c"cuTexObjectGetTextureDesc", c"cuTexObjectGetTextureDesc", 5000, false);
+        Function::new(c"cuTexObjectGetTextureDesc", c"cuTexObjectGetTextureDesc", 5000, false);
     pub const cuTexRefCreate_v2000: Function<PFN_cuTexRefCreate_v2000> =
-        Function::new(591, c"cuTexRefCreate", c"cuTexRefCreate", 2000, false);
+        Function::new(c"cuTexRefCreate", c"cuTexRefCreate", 2000, false);
     pub const cuTexRefDestroy_v2000: Function<PFN_cuTexRefDestroy_v2000> =
-        Function::new(592, c"cuTexRefDestroy", c"cuTexRefDestroy", 2000, false);
+        Function::new(c"cuTexRefDestroy", c"cuTexRefDestroy", 2000, false);
     pub const cuTexRefGetAddress_v3020: Function<PFN_cuTexRefGetAddress_v3020> =
-        Function::new(593, c"cuTexRefGetAddress", c"cuTexRefGetAddress_v2", 3020, false);
+        Function::new(c"cuTexRefGetAddress", c"cuTexRefGetAddress_v2", 3020, false);
     pub const cuTexRefGetAddressMode_v2000: Function<PFN_cuTexRefGetAddressMode_v2000> =
-        Function::new(594, c"cuTexRefGetAddressMode", c"cuTexRefGetAddressMode", 2000, false);
+        Function::new(c"cuTexRefGetAddressMode", c"cuTexRefGetAddressMode", 2000, false);
     pub const cuTexRefGetArray_v2000: Function<PFN_cuTexRefGetArray_v2000> =
-        Function::new(595, c"cuTexRefGetArray", c"cuTexRefGetArray", 2000, false);
+        Function::new(c"cuTexRefGetArray", c"cuTexRefGetArray", 2000, false);
     pub const cuTexRefGetBorderColor_v8000: Function<PFN_cuTexRefGetBorderColor_v8000> =
-        Function::new(596, c"cuTexRefGetBorderColor", c"cuTexRefGetBorderColor", 8000, false);
+        Function::new(c"cuTexRefGetBorderColor", c"cuTexRefGetBorderColor", 8000, false);
     pub const cuTexRefGetFilterMode_v2000: Function<PFN_cuTexRefGetFilterMode_v2000> =
-        Function::new(597, c"cuTexRefGetFilterMode", c"cuTexRefGetFilterMode", 2000, false);
+        Function::new(c"cuTexRefGetFilterMode", c"cuTexRefGetFilterMode", 2000, false);
     pub const cuTexRefGetFlags_v2000: Function<PFN_cuTexRefGetFlags_v2000> =
-        Function::new(598, c"cuTexRefGetFlags", c"cuTexRefGetFlags", 2000, false);
+        Function::new(c"cuTexRefGetFlags", c"cuTexRefGetFlags", 2000, false);
     pub const cuTexRefGetFormat_v2000: Function<PFN_cuTexRefGetFormat_v2000> =
-        Function::new(599, c"cuTexRefGetFormat", c"cuTexRefGetFormat", 2000, false);
+        Function::new(c"cuTexRefGetFormat", c"cuTexRefGetFormat", 2000, false);
     pub const cuTexRefGetMaxAnisotropy_v5000: Function<PFN_cuTexRefGetMaxAnisotropy_v5000> =
-        Function::new(600, c"cuTexRefGetMaxAnisotropy", c"cuTexRefGetMaxAnisotropy", 5000, false);
+        Function::new(c"cuTexRefGetMaxAnisotropy", c"cuTexRefGetMaxAnisotropy", 5000, false);
     pub const cuTexRefGetMipmapFilterMode_v5000: Function<PFN_cuTexRefGetMipmapFilterMode_v5000> =
-        Function::new(601, c"cuTexRefGetMipmapFilterMode", c"cuTexRefGetMipmapFilterMode", 5000, false);
+        Function::new(c"cuTexRefGetMipmapFilterMode", c"cuTexRefGetMipmapFilterMode", 5000, false);
     pub const cuTexRefGetMipmapLevelBias_v5000: Function<PFN_cuTexRefGetMipmapLevelBias_v5000> =
-        Function::new(602, c"cuTexRefGetMipmapLevelBias", c"cuTexRefGetMipmapLevelBias", 5000, false);
+        Function::new(c"cuTexRefGetMipmapLevelBias", c"cuTexRefGetMipmapLevelBias", 5000, false);
     pub const cuTexRefGetMipmapLevelClamp_v5000: Function<PFN_cuTexRefGetMipmapLevelClamp_v5000> =
-        Function::new(603, c"cuTexRefGetMipmapLevelClamp", c"cuTexRefGetMipmapLevelClamp", 5000, false);
+        Function::new(c"cuTexRefGetMipmapLevelClamp", c"cuTexRefGetMipmapLevelClamp", 5000, false);
     pub const cuTexRefGetMipmappedArray_v5000: Function<PFN_cuTexRefGetMipmappedArray_v5000> =
-        Function::new(604, c"cuTexRefGetMipmappedArray", c"cuTexRefGetMipmappedArray", 5000, false);
+        Function::new(c"cuTexRefGetMipmappedArray", c"cuTexRefGetMipmappedArray", 5000, false);
     pub const cuTexRefSetAddress_v3020: Function<PFN_cuTexRefSetAddress_v3020> =
-        Function::new(605, c"cuTexRefSetAddress", c"cuTexRefSetAddress_v2", 3020, false);
+        Function::new(c"cuTexRefSetAddress", c"cuTexRefSetAddress_v2", 3020, false);
     pub const cuTexRefSetAddress2D_v4010: Function<PFN_cuTexRefSetAddress2D_v4010> =
-        Function::new(606, c"cuTexRefSetAddress2D", c"cuTexRefSetAddress2D_v3", 4010, false);
+        Function::new(c"cuTexRefSetAddress2D", c"cuTexRefSetAddress2D_v3", 4010, false);
     pub const cuTexRefSetAddressMode_v2000: Function<PFN_cuTexRefSetAddressMode_v2000> =
-        Function::new(607, c"cuTexRefSetAddressMode", c"cuTexRefSetAddressMode", 2000, false);
+        Function::new(c"cuTexRefSetAddressMode", c"cuTexRefSetAddressMode", 2000, false);
     pub const cuTexRefSetArray_v2000: Function<PFN_cuTexRefSetArray_v2000> =
-        Function::new(608, c"cuTexRefSetArray", c"cuTexRefSetArray", 2000, false);
+        Function::new(c"cuTexRefSetArray", c"cuTexRefSetArray", 2000, false);
     pub const cuTexRefSetBorderColor_v8000: Function<PFN_cuTexRefSetBorderColor_v8000> =
-        Function::new(609, c"cuTexRefSetBorderColor", c"cuTexRefSetBorderColor", 8000, false);
+        Function::new(c"cuTexRefSetBorderColor", c"cuTexRefSetBorderColor", 8000, false);
     pub const cuTexRefSetFilterMode_v2000: Function<PFN_cuTexRefSetFilterMode_v2000> =
-        Function::new(610, c"cuTexRefSetFilterMode", c"cuTexRefSetFilterMode", 2000, false);
+        Function::new(c"cuTexRefSetFilterMode", c"cuTexRefSetFilterMode", 2000, false);
     pub const cuTexRefSetFlags_v2000: Function<PFN_cuTexRefSetFlags_v2000> =
-        Function::new(611, c"cuTexRefSetFlags", c"cuTexRefSetFlags", 2000, false);
+        Function::new(c"cuTexRefSetFlags", c"cuTexRefSetFlags", 2000, false);
     pub const cuTexRefSetFormat_v2000: Function<PFN_cuTexRefSetFormat_v2000> =
-        Function::new(612, c"cuTexRefSetFormat", c"cuTexRefSetFormat", 2000, false);
+        Function::new(c"cuTexRefSetFormat", c"cuTexRefSetFormat", 2000, false);
     pub const cuTexRefSetMaxAnisotropy_v5000: Function<PFN_cuTexRefSetMaxAnisotropy_v5000> =
-        Function::new(613, c"cuTexRefSetMaxAnisotropy", c"cuTexRefSetMaxAnisotropy", 5000, false);
+        Function::new(c"cuTexRefSetMaxAnisotropy", c"cuTexRefSetMaxAnisotropy", 5000, false);
     pub const cuTexRefSetMipmapFilterMode_v5000: Function<PFN_cuTexRefSetMipmapFilterMode_v5000> =
-        Function::new(614, c"cuTexRefSetMipmapFilterMode", c"cuTexRefSetMipmapFilterMode", 5000, false);
+        Function::new(c"cuTexRefSetMipmapFilterMode", c"cuTexRefSetMipmapFilterMode", 5000, false);
     pub const cuTexRefSetMipmapLevelBias_v5000: Function<PFN_cuTexRefSetMipmapLevelBias_v5000> =
-        Function::new(615, c"cuTexRefSetMipmapLevelBias", c"cuTexRefSetMipmapLevelBias", 5000, false);
+        Function::new(c"cuTexRefSetMipmapLevelBias", c"cuTexRefSetMipmapLevelBias", 5000, false);
     pub const cuTexRefSetMipmapLevelClamp_v5000: Function<PFN_cuTexRefSetMipmapLevelClamp_v5000> =
-        Function::new(616, c"cuTexRefSetMipmapLevelClamp", c"cuTexRefSetMipmapLevelClamp", 5000, false);
+        Function::new(c"cuTexRefSetMipmapLevelClamp", c"cuTexRefSetMipmapLevelClamp", 5000, false);
     pub const cuTexRefSetMipmappedArray_v5000: Function<PFN_cuTexRefSetMipmappedArray_v5000> =
-        Function::new(617, c"cuTexRefSetMipmappedArray", c"cuTexRefSetMipmappedArray", 5000, false);
+        Function::new(c"cuTexRefSetMipmappedArray", c"cuTexRefSetMipmappedArray", 5000, false);
     pub const cuThreadExchangeStreamCaptureMode_v10010: Function<PFN_cuThreadExchangeStreamCaptureMode_v10010> =
-        Function::new(618, c"cuThreadExchangeStreamCaptureMode", c"cuThreadExchangeStreamCaptureMode", 10010, false);
+        Function::new(c"cuThreadExchangeStreamCaptureMode", c"cuThreadExchangeStreamCaptureMode", 10010, false);
     pub const cuUserObjectCreate_v11030: Function<PFN_cuUserObjectCreate_v11030> =
-        Function::new(619, c"cuUserObjectCreate", c"cuUserObjectCreate", 11030, false);
+        Function::new(c"cuUserObjectCreate", c"cuUserObjectCreate", 11030, false);
     pub const cuUserObjectRelease_v11030: Function<PFN_cuUserObjectRelease_v11030> =
-        Function::new(620, c"cuUserObjectRelease", c"cuUserObjectRelease", 11030, false);
+        Function::new(c"cuUserObjectRelease", c"cuUserObjectRelease", 11030, false);
     pub const cuUserObjectRetain_v11030: Function<PFN_cuUserObjectRetain_v11030> =
-        Function::new(621, c"cuUserObjectRetain", c"cuUserObjectRetain", 11030, false);
+        Function::new(c"cuUserObjectRetain", c"cuUserObjectRetain", 11030, false);
     pub const cuWaitExternalSemaphoresAsync_v10000: Function<PFN_cuWaitExternalSemaphoresAsync_v10000> =
-        Function::new(622, c"cuWaitExternalSemaphoresAsync", c"cuWaitExternalSemaphoresAsync", 10000, false);
+        Function::new(c"cuWaitExternalSemaphoresAsync", c"cuWaitExternalSemaphoresAsync", 10000, false);
     pub const cuWaitExternalSemaphoresAsync_v10000_ptsz: Function<PFN_cuWaitExternalSemaphoresAsync_v10000_ptsz> =
-        Function::new(623, c"cuWaitExternalSemaphoresAsync", c"cuWaitExternalSemaphoresAsync_ptsz", 10000, true);
-    pub(crate) const COUNT: usize = 624;
+        Function::new(c"cuWaitExternalSemaphoresAsync", c"cuWaitExternalSemaphoresAsync_ptsz", 10000, true);
 }
