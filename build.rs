@@ -57,7 +57,7 @@ fn run() -> Result<(), String> {
         &mut watched,
         GENERATOR,
     )?;
-    for line in watched.lines(Path::new(&out)).map_err(|error| format!("{out}: {error}"))? {
+    for line in watched.lines(Path::new(&out)) {
         println!("{line}");
     }
     tell(choice, &Path::new(&out).join("bindings.rs"))

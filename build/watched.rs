@@ -1,10 +1,8 @@
 //! What the build has looked at, and so what Cargo has to watch: nothing else, and all of that.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 /// Variables that were read and files that were looked for.
 #[derive(Debug, Default)]
@@ -29,21 +27,22 @@ impl Watched {
         path.is_file()
     }
 
-    /// The lines that tell Cargo. What is absent gets a link in a folder under `out`.
-    pub fn lines(&self, out: &Path) -> io::Result<Vec<String>> {
+    /// The lines that tell Cargo. What is absent gets a link in a folder under `out`; where no links
+    /// can be made, a file that appears later is not noticed.
+    pub fn lines(&self, out: &Path) -> Vec<String> {
         let variables =
             self.variables.iter().map(|name| format!("cargo::rerun-if-env-changed={name}"));
         let mut paths: Vec<&Path> = self.present.iter().map(PathBuf::as_path).collect();
         let folder = out.join("absent");
-        if links(&folder, &self.absent)? {
+        if !self.absent.is_empty() && links(&folder, &self.absent).is_ok() {
             paths.push(&folder);
         }
         let paths = paths.iter().map(|path| format!("cargo::rerun-if-changed={}", path.display()));
-        Ok(variables.chain(paths).collect())
+        variables.chain(paths).collect()
     }
 }
 
-/// Makes the folder anew with a link to each path that is absent; `false` where it would be empty.
+/// Makes the folder anew with a link to each path that is absent.
 ///
 /// A path that does not exist cannot be watched: Cargo runs the build script each time, as if the
 /// file had been deleted. Nor can the folder that would hold it, for Cargo goes through everything
@@ -52,26 +51,25 @@ impl Watched {
 /// an old time, the links have the time of their making, and the file's own time is of no account: a
 /// package manager may set it years back.
 #[cfg(unix)]
-fn links(folder: &Path, absent: &BTreeSet<PathBuf>) -> io::Result<bool> {
+fn links(folder: &Path, absent: &BTreeSet<PathBuf>) -> io::Result<()> {
+    use std::fs::{self, File};
+    use std::os::unix::fs::symlink;
+    use std::time::{Duration, SystemTime};
+
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+        _ => fs::create_dir_all(folder)?,
     }
-    if absent.is_empty() {
-        return Ok(false);
-    }
-    fs::create_dir_all(folder)?;
     // File systems keep time in ticks of up to 10 ms, and the links must be younger than the run.
     std::thread::sleep(Duration::from_millis(20));
     for (number, path) in absent.iter().enumerate() {
-        std::os::unix::fs::symlink(path, folder.join(number.to_string()))?;
+        symlink(path, folder.join(number.to_string()))?;
     }
-    File::open(folder)?.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1))?;
-    Ok(true)
+    File::open(folder)?.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1))
 }
 
-/// Elsewhere links take a privilege: a toolkit that appears later is not noticed there.
+/// Elsewhere links take a privilege.
 #[cfg(not(unix))]
-fn links(_: &Path, _: &BTreeSet<PathBuf>) -> io::Result<bool> {
-    Ok(false)
+fn links(_: &Path, _: &BTreeSet<PathBuf>) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
