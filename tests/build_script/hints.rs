@@ -27,6 +27,15 @@ fn header_as_new_as_the_checked_in_bindings_is_used() {
 }
 
 #[test]
+fn checked_in_bindings_are_watched_where_a_header_was_compared_with_them() {
+    let machine = Folders::new("compared").names("CUDA_HOME", "t");
+    machine.headers("t/include", 12_040);
+    let (_, watched) = machine.choose();
+    let looked_at = ["package/src/sys/bindings.rs", "t/include/cuda.h"];
+    assert!(watched.present.iter().eq(&looked_at.map(|path| machine.root.join(path))));
+}
+
+#[test]
 fn older_headers_are_passed_over_and_the_search_goes_on() {
     let machine = Folders::new("older").names("CUDA_HOME", "a").names("CUDA_PATH", "b");
     machine.headers("a/include", 11_080);
@@ -89,6 +98,15 @@ fn variable_that_leads_to_no_header_is_told() {
         machine.path("package/rel/include"),
     );
     assert!(machine.source().ends_with(&expected), "{}", machine.source());
+}
+
+#[test]
+fn variable_that_cargo_cannot_be_told_of_is_passed_over() {
+    let machine = Folders::new("two-lines").sets("CUDA_HOME", "a\nb").names("CUDA_PATH", "t");
+    machine.headers("t/include", 13_050);
+    let expected =
+        r#"generated from cuda.h 13.5; passed over: CUDA_HOME is not one line of UTF-8: "a\nb""#;
+    assert_eq!(machine.source(), expected);
 }
 
 #[test]

@@ -78,6 +78,8 @@ fn file_that_appears_is_noticed_and_nothing_else_builds_anew() {
 #[test]
 fn cargo_is_told_what_was_looked_at() {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("told");
+    // Nothing is there in the first run.
+    let _ = fs::remove_dir_all(&out);
     fs::create_dir_all(&out).unwrap();
     let header = out.join("cuda.h");
     fs::write(&header, "").unwrap();
