@@ -108,12 +108,12 @@ fn hinted(
                 continue;
             }
         };
-        let mut headers = 0;
+        let mut found = false;
         for folder in &folders {
             if !watched.is_file(&folder.join(HEADERS[0])) {
                 continue;
             }
-            headers += 1;
+            found = true;
             // Several hints often lead to one toolkit, and one folder of it to another by a link.
             if !seen.insert(fs::canonicalize(folder).unwrap_or(folder.clone())) {
                 continue;
@@ -127,7 +127,7 @@ fn hinted(
                 Err(why) => passed_over.push(format!("{}: {why}", named_by(place, folder))),
             }
         }
-        if let (0, Place::Variable(variable), Some(first)) = (headers, place, folders.first()) {
+        if let (false, Place::Variable(variable), Some(first)) = (found, place, folders.first()) {
             passed_over.push(format!("{variable}: no cuda.h in {}", first.display()));
         }
     }

@@ -14,7 +14,7 @@ pub fn public_names(bindings: &str) -> BTreeSet<String> {
         let item = line.trim_start();
         let inner = match line.len() - item.len() {
             0 => "",
-            4 if item.starts_with("pub const ") => container.as_str(),
+            4 => container.as_str(),
             _ => continue,
         };
         if let Some(name) = name_of(item).filter(|name| !name.contains("__bindgen")) {
