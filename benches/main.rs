@@ -5,6 +5,9 @@
 //! driver costs. Every benchmark checks first that both variants make the same driver calls, answer
 //! the same and leave the same behind.
 
+// `criterion_group!` makes a public function without documentation.
+#![allow(missing_docs)]
+
 mod audit;
 mod drop_in_forked_child;
 mod errors;

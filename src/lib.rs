@@ -84,16 +84,12 @@ mod driver;
 pub mod driver_behaviour {}
 mod error;
 pub mod fork;
-#[cfg(test)]
-mod function_table;
 mod primary_context;
 #[doc = include_str!("recipes.md")]
 pub mod recipes {}
 mod retain_only;
 mod sync;
 pub mod sys;
-#[cfg(test)]
-mod toolkit_search;
 
 pub use driver::Driver;
 pub use driver::device::Device;

@@ -6,7 +6,7 @@
 //!
 //! # Calling a function
 //! [`Driver::function`](crate::Driver::function) gives any function of [`functions`] as a plain
-//! pointer of the header's own type, looked up once in the driver that is loaded. A function that the
+//! pointer of the header's own type, looked up in the driver that is loaded. A function that the
 //! driver lacks is a typed error, and everything else goes on working.
 //!
 //! With the feature `linked` the functions are declared here as well, under their exact symbols
@@ -22,7 +22,11 @@
 //! The safe layer loads the driver in either case. In one process both ways lead to one driver, with
 //! one primary context for each device: a library of one name is loaded once.
 
-/// Which bindings these are and why: `generated from cuda.h 12.9`, or `checked in: ` with a reason.
+/// Which bindings these are and why: `generated from cuda.h 13.5`, or `checked in: ` with a reason.
+///
+/// After that, each with `; passed over: ` before it, the hints that led to no header that serves,
+/// and why: a header that was merely found is used only if it has every name of the checked-in
+/// bindings, so that the names of this module are the same on every machine. It may have more.
 pub const SOURCE: &str = env!("CUDA_PRIMARY_CONTEXT_BINDINGS");
 
 #[cfg(cuda_header)]

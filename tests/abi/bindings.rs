@@ -38,12 +38,12 @@ pub fn functions(text: &str) -> Vec<Function> {
     items.map(|item| function(item).unwrap_or_else(|| panic!("not understood: {item}"))).collect()
 }
 
-/// `cuInit_v2000: Function<PFN_cuInit_v2000> = Function::new(1, c"cuInit", c"cuInit", 2000, false);`
+/// `cuInit_v2000: Function<PFN_cuInit_v2000> = Function::new(c"cuInit", c"cuInit", 2000, false);`
 fn function(item: &str) -> Option<Function> {
     let (constant, rest) = item.split_once(": Function<")?;
     let arguments = rest.split_once("Function::new(")?.1.split_once(')')?.0;
     let fields: Vec<&str> = arguments.split(',').map(str::trim).collect();
-    let [_, name, symbol, introduced, per_thread] = fields[..] else { return None };
+    let [name, symbol, introduced, per_thread] = fields[..] else { return None };
     let text = |field: &str| Some(field.strip_prefix("c\"")?.strip_suffix('"')?.to_owned());
     Some(Function {
         constant: constant.to_owned(),

@@ -15,7 +15,7 @@ mod raw_function {
     pub struct Function<F>(&'static CStr, PhantomData<F>);
 
     impl<F> Function<F> {
-        pub const fn new(_: u16, _: &'static CStr, symbol: &'static CStr, _: i32, _: bool) -> Self {
+        pub const fn new(_: &'static CStr, symbol: &'static CStr, _: i32, _: bool) -> Self {
             Self(symbol, PhantomData)
         }
 

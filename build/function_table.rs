@@ -1,8 +1,7 @@
 //! Makes the table of the driver's functions from `cudaTypedefs.h`.
 //!
-//! Like the header search a pure module, which the build script includes by path and the library
-//! tests. Every `PFN_cuName_v3020` becomes a constant `cuName_v3020` with what a look-up needs: the
-//! name and version for `cuGetProcAddress`, and the exact symbol for `dlsym`.
+//! Every `PFN_cuName_v3020` becomes a constant `cuName_v3020` with what a look-up needs: the name and
+//! version for `cuGetProcAddress`, and the exact symbol for `dlsym`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -52,9 +51,8 @@ pub fn symbols<'a>(types: &BTreeSet<FunctionType<'a>>) -> BTreeMap<FunctionType<
 pub fn table(typedefs: &str, bindings: &str) -> Result<String, std::fmt::Error> {
     let types = function_types(typedefs);
     let mut source = String::from(
-        "pub mod functions {\n    use crate::raw_function::Function;\n    use super::*;\n",
+        "pub mod functions {\n    use crate::sys::function::Function;\n    use super::*;\n",
     );
-    let mut count = 0;
     for (FunctionType { name, version, stream }, symbol) in symbols(&types) {
         let constant = format!("{name}_v{version}{stream}");
         if !bindings.contains(&format!("pub type PFN_{constant} =")) {
@@ -64,11 +62,10 @@ pub fn table(typedefs: &str, bindings: &str) -> Result<String, std::fmt::Error> 
         writeln!(
             source,
             "    pub const {constant}: Function<PFN_{constant}> =\n        \
-             Function::new({count}, c\"{name}\", c\"{symbol}\", {version}, {per_thread});"
+             Function::new(c\"{name}\", c\"{symbol}\", {version}, {per_thread});"
         )?;
-        count += 1;
     }
-    writeln!(source, "    pub(crate) const COUNT: usize = {count};\n}}")?;
+    source += "}\n";
     Ok(source)
 }
 
@@ -101,9 +98,8 @@ mod tests {
     fn table_has_what_the_bindings_have() {
         let bindings = "pub type PFN_cuInit_v2000 = x;\npub type PFN_cuCopy_v7000_ptds = x;\n";
         let table = table(HEADER, bindings).unwrap();
-        assert!(table.contains("Function::new(0, c\"cuCopy\", c\"cuCopy_v2_ptds\", 7000, true)"));
-        assert!(table.contains("Function::new(1, c\"cuInit\", c\"cuInit\", 2000, false)"));
-        assert!(table.contains("COUNT: usize = 2"));
+        assert!(table.contains("Function::new(c\"cuCopy\", c\"cuCopy_v2_ptds\", 7000, true)"));
+        assert!(table.contains("Function::new(c\"cuInit\", c\"cuInit\", 2000, false)"));
         assert!(!table.contains("v3020"));
     }
 }
