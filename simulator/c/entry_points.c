@@ -2,6 +2,7 @@
  * The exported functions. Each is the same few lines around its implementation: take the lock, count,
  * ask whether a fault or the state of the process refuses the call, do it, log it.
  */
+#include "machine.h"
 #include "outputs.h"
 #include "simulated.h"
 
@@ -38,6 +39,19 @@ static inline CUresult refusal(enum needs needs)
 }
 
 /*
+ * Whether the call is one to be counted, or to wait: a locked process's calls wait until it is unlocked.
+ * Where no other process is on the machine, they are not counted.
+ */
+static inline bool must_enter(enum needs needs)
+{
+    const struct target *own = process_page->target;
+
+    return needs == INITIALIZED && own
+           && (__builtin_expect(driver.shares_machine, 0)
+               || __builtin_expect(state_of(own) != RUNNING, 0));
+}
+
+/*
  * The expression for the device is evaluated for watched calls only: for many functions it is a
  * search. A refused call never reaches its implementation, so its outputs stay as they were, but
  * where a fault refused it and the knob fills them with rubbish.
@@ -46,6 +60,7 @@ static inline CUresult refusal(enum needs needs)
     EXPORTED CUresult CUDAAPI symbol parameters                                                 \
     {                                                                                           \
         CUresult result;                                                                        \
+        bool counted = must_enter(needs) && enter_call();                                       \
                                                                                                 \
         lock_driver();                                                                          \
         driver.calls[ENTRY_##symbol]++;                                                         \
@@ -73,6 +88,8 @@ static inline CUresult refusal(enum needs needs)
             record_call(&call, result);                                                         \
             run_hooks(call.after);                                                              \
         }                                                                                       \
+        if (__builtin_expect(counted, 0))                                                       \
+            leave_call();                                                                       \
         unlock_driver();                                                                        \
         return result;                                                                          \
     }
