@@ -24,12 +24,12 @@ static bool are_zero(const void *arguments, size_t from, size_t to)
     return true;
 }
 
-static uint64_t now_in_milliseconds(void)
+static uint64_t now_in_microseconds(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 CUresult checkpoint_get_state(int pid, CUprocessState *state)
@@ -83,7 +83,8 @@ static CUresult try_to_lock(struct target *target)
 
 static CUresult lock_within(int pid, uint32_t milliseconds)
 {
-    uint64_t began = now_in_milliseconds();
+    uint64_t limit = (uint64_t)milliseconds * MICROSECONDS;
+    uint64_t began = now_in_microseconds();
 
     for (;;) {
         struct target *target;
@@ -94,7 +95,7 @@ static CUresult lock_within(int pid, uint32_t milliseconds)
         result = try_to_lock(target);
         end_with_target();
         if (result != CUDA_ERROR_NOT_READY
-            || (milliseconds && now_in_milliseconds() - began >= milliseconds))
+            || (limit && now_in_microseconds() - began > limit))
             return result;
         nap(500);
     }

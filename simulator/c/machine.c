@@ -79,6 +79,7 @@ bool join_machine(const char *path)
             errno = EINVAL; /* some other file */
         else
             joined = map(file);
+        flock(file, LOCK_UN); /* closing is not enough: the mapping keeps the file open */
     }
     close(file);
     if (!joined)
