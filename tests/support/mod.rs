@@ -4,6 +4,7 @@
 pub mod processes;
 pub mod skips;
 pub mod stopped;
+pub mod targets;
 pub mod watchdog;
 
 use std::path::Path;
