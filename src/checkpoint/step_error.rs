@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::checkpoint::calls::{LOCK, RESTORE};
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::process::{Checkpointed, Locked, Process};
 use crate::checkpoint::state::State;
@@ -43,12 +44,15 @@ impl Found {
         }
     }
 
-    /// After a step that failed. A step that was not made, because the process was in another state or
-    /// was busy all the time, has locked nothing: a lock found then is somebody else's.
+    /// After a step that failed. A lock or a restore that was not made, because the process was in another
+    /// state or was busy all the time, has locked nothing: a lock found then is somebody else's.
     pub(super) fn after(error: &CheckpointError, target: Target) -> Self {
         let not_made = matches!(
-            error.code(),
-            Some(CUresult::CUDA_ERROR_ILLEGAL_STATE | CUresult::CUDA_ERROR_NOT_READY)
+            (error.call(), error.code()),
+            (
+                Some(LOCK | RESTORE),
+                Some(CUresult::CUDA_ERROR_ILLEGAL_STATE | CUresult::CUDA_ERROR_NOT_READY)
+            )
         );
         match target.state() {
             Ok(State::Locked) if not_made => Self::Other(Process::of(target), State::Locked),
