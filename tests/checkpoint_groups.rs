@@ -105,6 +105,17 @@ fn one_that_is_busy_or_dead_unlocks_the_others() {
 }
 
 #[test]
+fn one_that_somebody_else_has_checkpointed_stays_so() {
+    let (machine, targets) = group();
+    let pids = [0, 1, 2].map(|index: usize| targets[index].pid());
+    drop(machine.open(pids[1]).unwrap().lock(LIMIT).unwrap().checkpoint().unwrap());
+    let error = suspend(pids.map(|pid| machine.open(pid).unwrap()), LIMIT).unwrap_err();
+    assert_eq!((error.pid(), error.error().code().unwrap().0), (Some(pids[1]), 401));
+    drop(error);
+    assert_eq!(pids.map(|pid| machine.state(pid)), [0, 2, 0]);
+}
+
+#[test]
 fn room_is_that_of_all_together_and_without_it_no_call_is_made() {
     let (machine, mut targets) = group();
     let pids = [0, 1, 2].map(|index: usize| targets[index].pid());

@@ -10,6 +10,7 @@ use crate::checkpoint::process::{Checkpointed, Process};
 use crate::checkpoint::report::{ProcessReport, Step, StepReport};
 use crate::checkpoint::room::Room;
 use crate::checkpoint::step_error::{Found, StepError};
+use crate::sys::CUresult;
 
 /// Locks all processes, in their order, then checkpoints all.
 ///
@@ -41,7 +42,11 @@ pub fn suspend(
         .all(|member| member.lock(limit))
         .and_then(|()| group.all(|member| member.checkpoint(false)));
     if let Err((pid, error)) = done {
-        group.all_backwards(|member| member.restore(&GpuMap::same(), true));
+        group.all_backwards(|member| match member.may_have(Step::Checkpoint) {
+            true => member.restore(&GpuMap::same(), true),
+            // It was found checkpointed, by somebody else.
+            false => Ok(()),
+        });
         group.all_backwards(|member| member.unlock(true));
         return Err(group.failed(error, Some(pid)));
     }
@@ -250,6 +255,14 @@ impl Member {
         self.step(Step::Unlock, undoing, |found| match found {
             Found::Locked(process) => Taken::Now(process.unlock().map(Found::Running)),
             other => Taken::Not(other),
+        })
+    }
+
+    /// Whether this step was tried, and not refused because the process was in another state.
+    fn may_have(&self, step: Step) -> bool {
+        self.report.steps().iter().any(|report| {
+            let code = report.error().and_then(CheckpointError::code);
+            report.step() == step && code != Some(CUresult::CUDA_ERROR_ILLEGAL_STATE)
         })
     }
 
