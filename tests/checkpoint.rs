@@ -10,7 +10,7 @@ use cuda_primary_context::checkpoint::{
 use cuda_primary_context::{Error, sys::CUresult};
 use simulated_libcuda::{Knob, Simulator};
 use support::processes::in_own_process;
-use support::targets::{Child, SharedMachine};
+use support::targets::{Child, SharedMachine, alone};
 
 const LIMIT: Duration = Duration::from_secs(5);
 const SHORT: Duration = Duration::from_millis(20);
@@ -275,7 +275,7 @@ fn a_driver_that_is_there_serves_too() {
     let machine = SharedMachine::new();
     let target = machine.target();
     let simulator = machine.another();
-    let driver = support::load(simulator.path()).unwrap();
+    let driver = alone(|| support::load(simulator.path())).unwrap();
     let process = Process::open_with(driver, target.pid()).unwrap();
     let locked = process.lock_without_limit().unwrap();
     assert_eq!(machine.state(target.pid()), 1);
@@ -288,9 +288,9 @@ fn older_drivers_and_no_drivers_are_errors_of_their_own() {
     let own = std::process::id();
     let open = |path: &std::path::Path| {
         // SAFETY: the simulator is a CUDA driver as far as the crate calls it, and nothing else loads.
-        unsafe { Process::open_from(path, own) }.unwrap_err()
+        alone(|| unsafe { Process::open_from(path, own) }).unwrap_err()
     };
-    let older = Simulator::builder().driver_version(12070).start();
+    let older = alone(|| Simulator::builder().driver_version(12070).start());
     let error = open(older.path());
     assert!(
         matches!(
@@ -301,14 +301,14 @@ fn older_drivers_and_no_drivers_are_errors_of_their_own() {
     );
     assert_eq!((error.kind(), error.pid(), error.code()), ("driver_too_old", None, None));
     assert_eq!(older.count("cuInit"), 0);
-    let partial = Simulator::builder().without(&["cuCheckpointProcessRestore"]).start();
+    let partial = alone(|| Simulator::builder().without(&["cuCheckpointProcessRestore"]).start());
     assert_eq!(open(partial.path()).kind(), "function_missing");
     assert_eq!(open("no/such/libcuda.so.1".as_ref()).kind(), "library_not_found");
-    let driver = support::load(older.path()).unwrap();
+    let driver = alone(|| support::load(older.path())).unwrap();
     assert_eq!(Process::open_with(driver, own).unwrap_err().kind(), "driver_too_old");
-    let stub = Simulator::builder().stub().start();
+    let stub = alone(|| Simulator::builder().stub().start());
     // SAFETY: as above.
-    let process = unsafe { Process::open_from(stub.path(), own) }.unwrap();
+    let process = alone(|| unsafe { Process::open_from(stub.path(), own) }).unwrap();
     assert_eq!(process.state().unwrap_err().code(), Some(CUresult::CUDA_ERROR_STUB_LIBRARY));
 }
 

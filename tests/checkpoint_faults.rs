@@ -26,9 +26,11 @@ fn cycle(process: Process) -> Result<(), StepError> {
 fn bring_back(machine: &SharedMachine, pid: u32) {
     match machine.open(pid).unwrap().take_up() {
         Found::Running(_) => {}
-        Found::Locked(locked) => drop(locked.unlock().unwrap()),
+        Found::Locked(locked) => {
+            locked.unlock().unwrap();
+        }
         Found::Checkpointed(process) => {
-            drop(process.restore(&GpuMap::same(), &Room::Trusted).unwrap().unlock().unwrap());
+            process.restore(&GpuMap::same(), &Room::Trusted).unwrap().unlock().unwrap();
         }
         other => panic!("{other:?}"),
     }

@@ -5,6 +5,7 @@
 #include "machine.h"
 
 #include <string.h>
+#include <unistd.h>
 
 enum {
     ARGUMENT_BYTES = 64,
@@ -313,6 +314,10 @@ CUresult checkpoint_lock(int pid, CUcheckpointLockArgs *arguments)
         if (!are_zero(arguments, sizeof milliseconds, ARGUMENT_BYTES))
             return CUDA_ERROR_INVALID_VALUE;
         memcpy(&milliseconds, arguments, sizeof milliseconds);
+    }
+    if (pid == getpid()) {
+        driver.may_be_locked = true;
+        update_watched();
     }
     WITHOUT_LOCK(lock_within(pid, milliseconds));
 }

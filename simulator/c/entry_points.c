@@ -2,7 +2,6 @@
  * The exported functions. Each is the same few lines around its implementation: take the lock, count,
  * ask whether a fault or the state of the process refuses the call, do it, log it.
  */
-#include "machine.h"
 #include "outputs.h"
 #include "simulated.h"
 
@@ -28,7 +27,8 @@ int entry_point_index(const char *name)
 
 void update_watched(void)
 {
-    driver.watched = faults_are_armed() || hooks_wait() || calls_are_watched();
+    driver.watched =
+        faults_are_armed() || hooks_wait() || calls_are_watched() || driver.may_be_locked;
 }
 
 static inline CUresult refusal(enum needs needs)
@@ -39,16 +39,19 @@ static inline CUresult refusal(enum needs needs)
 }
 
 /*
- * Whether the call is one to be counted, or to wait: a locked process's calls wait until it is unlocked.
- * Where no other process is on the machine, they are not counted.
+ * A locked process's calls wait, and a lock waits for the calls under way, so they are counted: where this
+ * process may be locked at all.
  */
-static inline bool must_enter(enum needs needs)
+static bool enter(enum needs needs)
 {
-    const struct target *own = process_page->target;
+    bool counted = needs == INITIALIZED && driver.may_be_locked && process_page->target;
 
-    return needs == INITIALIZED && own
-           && (__builtin_expect(driver.shares_machine, 0)
-               || __builtin_expect(state_of(own) != RUNNING, 0));
+    if (counted) {
+        unlock_driver();
+        enter_call();
+        lock_driver();
+    }
+    return counted;
 }
 
 /*
@@ -60,7 +63,6 @@ static inline bool must_enter(enum needs needs)
     EXPORTED CUresult CUDAAPI symbol parameters                                                 \
     {                                                                                           \
         CUresult result;                                                                        \
-        bool counted = must_enter(needs) && enter_call();                                       \
                                                                                                 \
         lock_driver();                                                                          \
         driver.calls[ENTRY_##symbol]++;                                                         \
@@ -71,6 +73,7 @@ static inline bool must_enter(enum needs needs)
                 result = implementation arguments;                                              \
         } else {                                                                                \
             struct call call = { .entry = ENTRY_##symbol, .device = (device_) };                \
+            bool counted = enter(needs);                                                        \
                                                                                                 \
             apply_faults(&call);                                                                \
             take_due_hooks(&call);                                                              \
@@ -87,9 +90,9 @@ static inline bool must_enter(enum needs needs)
             }                                                                                   \
             record_call(&call, result);                                                         \
             run_hooks(call.after);                                                              \
+            if (counted)                                                                        \
+                leave_call();                                                                   \
         }                                                                                       \
-        if (__builtin_expect(counted, 0))                                                       \
-            leave_call();                                                                       \
         unlock_driver();                                                                        \
         return result;                                                                          \
     }

@@ -85,7 +85,8 @@ bool join_machine(const char *path)
     if (!joined)
         return false;
     machine = joined;
-    driver.shares_machine = true;
+    driver.shares_machine = driver.may_be_locked = true;
+    update_watched();
     return true;
 }
 
@@ -93,7 +94,7 @@ bool join_machine(const char *path)
 void forget_machine(void)
 {
     machine = NULL;
-    driver.shares_machine = false;
+    driver.shares_machine = driver.may_be_locked = false;
 }
 
 static bool lock_machine(void)
@@ -295,18 +296,15 @@ uint64_t bytes_of_all(uint32_t physical)
     return knob(device_bytes) - left;
 }
 
-/*
- * Counts the calls under way of a process whose machine others are on, so that a lock can wait for them,
- * and waits while it is locked or checkpointed. The lock of the driver is not held.
- */
-bool enter_call(void)
+/* Counts a call under way, once the process runs. The lock of the driver is not held. */
+void enter_call(void)
 {
     struct target *own = process_page->target;
 
-    for (;;) {
+    while (own) { /* the end of the process may have come meanwhile */
         atomic_fetch_add(&own->calls, 1);
         if (state_of(own) == RUNNING)
-            return true;
+            return;
         atomic_fetch_sub(&own->calls, 1);
         nap(500);
     }

@@ -34,8 +34,8 @@ struct target {
     struct share shares[MAXIMUM_DEVICES];
 };
 
-/* A standing: the state, whether a restore without room has destroyed the process, and which place
-   of each share counts. */
+/* A standing: the state, whether a restore without room has destroyed the process, and which place of
+   each share counts. */
 enum { STATE_BITS = 0xffff, LOST = 1 << 16, SECOND_PLACE = 1 << 17 };
 
 static inline uint32_t state_of(const struct target *target)

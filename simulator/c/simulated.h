@@ -91,7 +91,8 @@ struct driver {
     bool child_of_refused; /* of a process where that was so */
     bool stub;             /* the linker's stub library: every call answers 34 */
     bool shares_machine;   /* with other processes, through a file */
-    bool watched;          /* a fault is armed, a hook waits, or calls are recorded or logged */
+    bool may_be_locked;    /* by others on the machine, or by itself */
+    bool watched;          /* a fault is armed, a hook waits, calls are recorded or logged, or it may be locked */
     int version;
     uint32_t device_count; /* those that the process sees; 0 before cuInit */
     uint64_t next_context_id;
@@ -237,7 +238,7 @@ bool join_machine(const char *path);
 void forget_machine(void);
 bool register_process(void);
 void unregister_process(void);
-bool enter_call(void);
+void enter_call(void);
 void leave_call(void);
 uint32_t living_contexts(void);
 uint64_t bytes_of_others(uint32_t physical);

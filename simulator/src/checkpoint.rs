@@ -36,7 +36,7 @@ impl Simulator {
         let mut raw = RawTarget::default();
         // SAFETY: the pointer is to a target of the C layout.
         let code = unsafe { (self.controls.target)(process(pid), &raw mut raw) };
-        (code == 0).then(|| Target {
+        (code == 0).then_some(Target {
             state: raw.state,
             is_lost: raw.lost != 0,
             is_busy: raw.busy != 0,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use directory::Directory;
 use driver::{Library, out};
-use process::Process;
+use process::{Process, alone};
 use simulated_libcuda::{Builder, Fault, Knob, Simulator};
 
 const GIB: usize = 1 << 30;
@@ -27,8 +27,11 @@ impl Machine {
     fn new(name: &str, adjust: impl FnOnce(Builder) -> Builder) -> Self {
         let directory = Directory::new(&format!("checkpoint-{name}"));
         let builder = Simulator::builder().devices(2).visible_devices(None);
-        let simulator = adjust(builder.machine(directory.0.join("machine"))).start();
-        let library = Library::of(&simulator);
+        let (simulator, library) = alone(|| {
+            let simulator = adjust(builder.machine(directory.0.join("machine"))).start();
+            let library = Library::of(&simulator);
+            (simulator, library)
+        });
         Self { simulator, library, directory }
     }
 
@@ -114,7 +117,7 @@ fn processes_without_cuda_answer_3_and_none_304() {
     let child = process.ask(b'f');
     assert_eq!((machine.cycle(child), machine.state(child)), ([3; 4], (3, 77)));
     // SAFETY: the process's own child, which does nothing.
-    unsafe { libc::kill(child.cast_signed(), libc::SIGKILL) };
+    unsafe { libc::kill(child as i32, libc::SIGKILL) };
     let pid = process.pid();
     process.kill();
     assert_eq!((machine.cycle(pid), machine.state(pid)), ([304; 4], (304, 77)));
@@ -368,11 +371,11 @@ fn unused_bytes_of_the_arguments_must_be_zero() {
 
 #[test]
 fn drivers_before_12_8_lack_the_functions() {
-    let simulator = Simulator::builder().driver_version(12070).start();
-    let library = Library::of(&simulator);
+    let simulator = alone(|| Simulator::builder().driver_version(12070).start());
+    let library = alone(|| Library::of(&simulator));
     assert!(library.address("cuCheckpointProcessLock").is_null());
-    let simulator = Simulator::builder().driver_version(12080).start();
-    assert!(!Library::of(&simulator).address("cuCheckpointProcessLock").is_null());
+    let simulator = alone(|| Simulator::builder().driver_version(12080).start());
+    assert!(!alone(|| Library::of(&simulator)).address("cuCheckpointProcessLock").is_null());
 }
 
 #[test]
@@ -383,8 +386,8 @@ fn a_process_suspends_and_resumes_itself_with_a_machine_or_without() {
         if machine {
             builder = builder.machine(directory.0.join("machine"));
         }
-        let simulator = builder.start();
-        let library = Library::of(&simulator);
+        let simulator = alone(|| builder.start());
+        let library = alone(|| Library::of(&simulator));
         assert_eq!((library.init(), library.retain(0).0), (0, 0));
         let whole = simulator.machine_free(0) + CONTEXT;
         let own = std::process::id();
@@ -516,7 +519,7 @@ fn a_process_that_ends_leaves_its_place_to_others() {
         if round % 2 == 0 {
             target.order(b'x');
             // SAFETY: our own child; its status is of no interest.
-            unsafe { libc::waitpid(target.pid().cast_signed(), std::ptr::null_mut(), 0) };
+            unsafe { libc::waitpid(target.pid() as i32, std::ptr::null_mut(), 0) };
         }
     }
     assert_eq!(machine.free(0), whole);

@@ -107,7 +107,7 @@ mod tests {
         }
         for process in found.iter().rev() {
             // SAFETY: processes of this test's making, not waited for yet.
-            unsafe { libc::kill(process.pid.cast_signed(), libc::SIGKILL) };
+            unsafe { libc::kill(process.pid as i32, libc::SIGKILL) };
         }
         shell.wait().expect("it ends");
         let commands: Vec<_> =

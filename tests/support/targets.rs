@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use cuda_primary_context::Uuid;
@@ -16,6 +17,16 @@ use simulated_libcuda::{Builder, Simulator};
 
 /// Longer than any test takes; an orphan ends by itself.
 const WATCHDOG_SECONDS: u32 = 300;
+
+/// Keeps forks and loads of libraries apart: a child that is forked while another thread is in the middle of
+/// `dlopen` has a loader in disorder.
+static LOADER: Mutex<()> = Mutex::new(());
+
+/// Loads a library while nobody forks, or forks while nobody loads one.
+pub fn alone<T>(action: impl FnOnce() -> T) -> T {
+    let _held = LOADER.lock().unwrap_or_else(PoisonError::into_inner);
+    action()
+}
 
 /// A machine of two GPUs, and the driver of a controller on it that has not called `cuInit`.
 pub struct SharedMachine {
@@ -35,7 +46,7 @@ impl SharedMachine {
         let owner = std::process::id();
         let folder = std::env::temp_dir().join(format!("shared-machine-{owner}-{number}"));
         fs::create_dir_all(&folder).expect("a folder for the machine");
-        let simulator = adjust(builder(&folder)).start();
+        let simulator = alone(|| adjust(builder(&folder)).start());
         Self { simulator, folder, owner }
     }
 
@@ -49,7 +60,7 @@ impl SharedMachine {
 
     /// Another driver on the machine, of a controller that calls `cuInit`, say.
     pub fn another(&self) -> Simulator {
-        builder(&self.folder).start()
+        alone(|| builder(&self.folder).start())
     }
 
     /// A process with a context on device 0.
@@ -61,7 +72,8 @@ impl SharedMachine {
                 simulator.initialize();
                 simulator.foreign_retain(0, 1);
                 // SAFETY: the simulator is a CUDA driver as far as the crate calls it.
-                let driver = unsafe { cuda_primary_context::Driver::load_from(simulator.path()) };
+                let load = || unsafe { cuda_primary_context::Driver::load_from(simulator.path()) };
+                let driver = alone(load);
                 device = Some(driver.expect("it loads").device(0).expect("it has a device"));
                 0
             }
@@ -75,7 +87,7 @@ impl SharedMachine {
 
     pub fn open(&self, pid: u32) -> Result<Process, CheckpointError> {
         // SAFETY: the simulator is a CUDA driver as far as the crate calls it.
-        unsafe { Process::open_from(self.simulator.path(), pid) }
+        alone(|| unsafe { Process::open_from(self.simulator.path(), pid) })
     }
 
     /// The state as the simulator has it, whatever faults there are.
@@ -119,13 +131,16 @@ impl Child {
     pub fn start(mut serve: impl FnMut(u8) -> u32) -> Self {
         let (orders, mut own) = UnixStream::pair().expect("a pair of sockets");
         // SAFETY: the child calls into the simulated driver and then leaves through _exit.
-        let pid = unsafe { libc::fork() };
+        let pid = alone(|| unsafe { libc::fork() });
         assert_ne!(pid, -1, "fork fails");
         if pid == 0 {
             // SAFETY: no preconditions; the signal ends the child.
             unsafe { libc::alarm(WATCHDOG_SECONDS) };
-            // SAFETY: the parent's end, which the child never uses.
-            unsafe { libc::close(orders.as_raw_fd()) };
+            // Other tests' pipes would stay open in this process, and their readers wait for its end.
+            for descriptor in (3..1024).filter(|&descriptor| descriptor != own.as_raw_fd()) {
+                // SAFETY: nothing in this process uses a file but the socket.
+                unsafe { libc::close(descriptor) };
+            }
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 let mut order = [0];
                 while own.read_exact(&mut order).is_ok() {
@@ -199,7 +214,7 @@ impl Drop for Child {
 /// Ends a child of this process.
 pub fn kill_and_wait(pid: u32) {
     // SAFETY: our own child, not waited for yet.
-    unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) };
+    unsafe { libc::kill(pid as i32, libc::SIGKILL) };
     // SAFETY: our own child; its status is of no interest.
-    unsafe { libc::waitpid(pid.cast_signed(), std::ptr::null_mut(), 0) };
+    unsafe { libc::waitpid(pid as i32, std::ptr::null_mut(), 0) };
 }

@@ -4,10 +4,21 @@ use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Longer than any test takes; an orphan ends by itself.
 const WATCHDOG_SECONDS: u32 = 120;
+
+/// Keeps forks and loads of libraries apart: a child that is forked while another thread is in the middle of
+/// `dlopen` has a loader in disorder.
+static LOADER: Mutex<()> = Mutex::new(());
+
+/// Loads a library while nobody forks, or forks while nobody loads one.
+pub fn alone<T>(action: impl FnOnce() -> T) -> T {
+    let _held = LOADER.lock().unwrap_or_else(PoisonError::into_inner);
+    action()
+}
 
 pub struct Process {
     pid: libc::pid_t,
@@ -20,13 +31,16 @@ impl Process {
     pub fn start(mut serve: impl FnMut(u8) -> u32) -> Self {
         let (orders, mut own) = UnixStream::pair().unwrap();
         // SAFETY: the child calls into the simulated driver and then leaves through _exit.
-        let pid = unsafe { libc::fork() };
+        let pid = alone(|| unsafe { libc::fork() });
         assert_ne!(pid, -1, "fork fails");
         if pid == 0 {
             // SAFETY: no preconditions; the signal ends the child.
             unsafe { libc::alarm(WATCHDOG_SECONDS) };
-            // SAFETY: a descriptor of this process, which is the child's other end.
-            unsafe { libc::close(orders.as_raw_fd()) };
+            // Other tests' pipes would stay open in this process, and their readers wait for its end.
+            for descriptor in (3..1024).filter(|&descriptor| descriptor != own.as_raw_fd()) {
+                // SAFETY: nothing in this process uses a file but the socket.
+                unsafe { libc::close(descriptor) };
+            }
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 let mut order = [0];
                 while own.read_exact(&mut order).is_ok() {
