@@ -59,6 +59,7 @@ mod calls;
 mod error;
 mod group;
 mod map;
+mod member;
 #[cfg(feature = "nvml")]
 pub mod nvml;
 mod process;

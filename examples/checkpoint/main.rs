@@ -203,7 +203,9 @@ fn act(options: &Options, report: &mut Report, processes: Vec<Process>) -> Resul
                 report.memory = Some(before.needed());
                 thread::sleep(options.hold);
                 if options.action == Action::Cycle {
-                    resume_all(options, report, suspended, &map)?;
+                    // Whoever has to resume them by hand needs to know what they had.
+                    resume_all(options, report, suspended, &map)
+                        .inspect_err(|_| say(&format!("suspended:\n{}", report.text())))?;
                 }
             }
         }

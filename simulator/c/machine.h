@@ -70,6 +70,17 @@ uint64_t free_on_machine(uint32_t physical, const struct target *without);
 /* What all processes have there. The machine is not locked. */
 uint64_t bytes_of_all(uint32_t physical);
 
+/* Pairs of ids, two in a row. */
+struct gpu_map {
+    const unsigned char *ids;
+    uint32_t count;
+};
+
+CUresult restore_process(int pid, const struct gpu_map *map);
+/* In microseconds, of a step that takes so many milliseconds for a process, a context and a GiB. */
+uint64_t duration_of_step(const struct target *target, uint64_t process, uint64_t context,
+                          uint64_t gibibyte);
+
 void publish_own_memory(void);
 void nap(long microseconds);
 

@@ -200,7 +200,7 @@ def group(session):
 
 def killed_controller(session):
     with Target("memory", 4) as target:
-        controller = subprocess.Popen([session.example, "--suspend", "--pid", str(target.pid)])
+        controller = subprocess.Popen([session.example, "--suspend", "--pid", str(target.pid)], stdout=subprocess.DEVNULL)
         time.sleep(0.4)
         controller.kill()
         controller.wait()
