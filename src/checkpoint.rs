@@ -41,22 +41,43 @@
 //! | imported IPC memory before driver 610 | refused (reported by others) |
 //! | Arm before driver 595 | refused (reported by others) |
 //!
+//! # Several processes
+//! Those that share work (NCCL) must all be locked before any is checkpointed: [`suspend`] and
+//! [`Suspended::resume`] keep that order, undo what was done where one fails, and report every step. Which
+//! processes those are, [`tree`] tells: a process and its descendants, with the device files that each
+//! holds.
+//!
+//! # Two controllers
+//! A step that another controller was faster with answers `CUDA_ERROR_ILLEGAL_STATE`. A lock that is found
+//! then is the other's: dropping the error leaves it alone ([`Found::Other`]).
+//!
 //! # Oneself
 //! A process may checkpoint itself: [`Process::open`] with its own id, and every step from one thread, with
 //! no CUDA call of another thread in between that it would wait for; that works (measured).
 
 mod calls;
 mod error;
+mod group;
 mod map;
+mod member;
+#[cfg(feature = "nvml")]
+pub mod nvml;
 mod process;
+mod report;
 mod room;
+#[cfg(feature = "serde")]
+mod serialize;
 mod state;
 mod step_error;
 mod target;
+mod tree;
 
 pub use error::CheckpointError;
+pub use group::{GroupError, Resumed, Suspended, suspend};
 pub use map::{GpuMap, GpuPair, machine_gpus};
 pub use process::{Checkpointed, Locked, Process};
+pub use report::{ProcessReport, Step, StepReport};
 pub use room::{DeviceRoom, Room};
 pub use state::State;
 pub use step_error::{Found, StepError};
+pub use tree::{TreeProcess, tree};

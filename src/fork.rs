@@ -16,7 +16,7 @@
 
 mod device_files;
 
-pub use device_files::{DeviceFile, device_files};
+pub use device_files::{DeviceFile, device_files, device_files_of};
 
 /// Whether this process was forked, by whatever means, from one that had loaded a driver through
 /// this crate, or had tried to and come as far as `cuInit`. Calls nothing.

@@ -69,6 +69,7 @@
 //! | `cuDevicePrimaryCtxReset_v2` | [`Device::reset_primary_context`] (unsafe; `retain_only` never resets) |
 //! | `cuCtxPushCurrent_v2`, `cuCtxPopCurrent_v2` | [`PrimaryContext::make_current`], [`CurrentContext`] |
 //! | `cuCtxGetCurrent`, `cuCtxGetDevice`, `cuCtxSetCurrent`, `cuCtxGetApiVersion` | made by [`PrimaryContextGuard::retain_only`], for the calling thread |
+//! | `cuCheckpointProcessLock`, `…Checkpoint`, `…Restore`, `…Unlock`, `…GetState` | [`checkpoint`] (Linux) |
 //! | `cuGetErrorName` | [`sys::CUresult::name`], a table of the crate's own |
 //! | everything else | [`sys`] |
 //!

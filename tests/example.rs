@@ -1,55 +1,19 @@
 //! The example as its users meet it: arguments, environment, output and exit status.
 
+mod support;
+
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use simulated_libcuda::Simulator;
-
-/// The built example, which lies near this test's own executable. `cargo test` builds both; where
-/// this test alone was asked for, the example may be missing or old, and is built here.
-fn example() -> &'static Path {
-    static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
-    EXAMPLE.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        let profile = test.ancestors().nth(2).unwrap();
-        let example = profile.join("examples/retain_only");
-        if is_fresh(&example) { example } else { build(profile.ends_with("release")) }
-    })
-}
-
-/// Builds the example; where Cargo says that it is.
-fn build(release: bool) -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--message-format=json", "--example", "retain_only"]);
-    cargo.args(release.then_some("--release"));
-    cargo.args((!cfg!(feature = "bindgen")).then_some("--no-default-features"));
-    let output = cargo.stderr(Stdio::inherit()).output().unwrap();
-    let messages = text(&output.stdout).lines().map(serde_json::from_str::<Value>);
-    let mut executables =
-        messages.filter_map(|message| Some(message.ok()?["executable"].as_str()?.into()));
-    executables.next().expect("cargo build --example retain_only makes one executable")
-}
-
-/// Whether an executable is newer than the sources that Cargo lists beside it.
-fn is_fresh(executable: &Path) -> bool {
-    let time = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    let Ok(list) = fs::read_to_string(executable.with_extension("d")) else {
-        return false;
-    };
-    let sources = list.replace("\\ ", "\0");
-    let mut sources = sources.split_whitespace().skip(1).map(|path| path.replace('\0', " "));
-    time(executable).is_some_and(|built| {
-        sources.all(|source| time(source.as_ref()).is_some_and(|written| written <= built))
-    })
-}
+use support::examples::example;
 
 /// The example with these arguments, and nothing in its environment that it would heed.
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(example());
+    let mut command = Command::new(example("retain_only"));
     command.args(arguments).env_remove("LOCAL_RANK");
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();

@@ -2,6 +2,7 @@
 #ifndef SIMULATED_CUDA_CONTROL_H
 #define SIMULATED_CUDA_CONTROL_H
 
+#include "machine.h"
 #include "simulated.h"
 
 /* Does one thing under the lock and returns its value. */
@@ -10,6 +11,8 @@
         type answer_;                  \
         lock_driver();                 \
         answer_ = (expression);        \
+        if (driver.shares_machine)     \
+            publish_own_memory();      \
         unlock_driver();               \
         return answer_;                \
     } while (0)

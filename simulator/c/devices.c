@@ -41,6 +41,11 @@ size_t free_bytes_of(const struct device *device)
     left -= device->context_bytes < left ? device->context_bytes : left;
     left -= device->ordinary_bytes < left ? device->ordinary_bytes : left;
     left -= device->pool_bytes < left ? device->pool_bytes : left;
+    if (driver.shares_machine) {
+        size_t others = (size_t)bytes_of_others(device->physical);
+
+        left -= others < left ? others : left;
+    }
     return left;
 }
 

@@ -42,6 +42,7 @@ void wipe_process_page_after_fork(void)
     process_page->initialized = 0;
     process_page->init_failed = 0;
     process_page->refuses_child = 0;
+    process_page->target = NULL;
     atomic_store(&process_page->lock, 0);
 }
 

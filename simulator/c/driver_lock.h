@@ -15,11 +15,14 @@
 
 #pragma GCC visibility push(hidden)
 
+struct target;
+
 struct process_page {
     _Atomic uint32_t lock;  /* 0 free, 1 held, 2 held and somebody sleeps on it */
     uint32_t initialized;   /* cuInit succeeded in this process, and nothing ended it since */
     uint32_t init_failed;   /* cuInit found no device in this process */
     uint32_t refuses_child; /* a fork made this process, or cuInit was called in a bare clone */
+    struct target *target;  /* this process's place on its machine, from cuInit on */
     _Atomic int32_t owner;  /* the process; kept only where the kernel cannot wipe the page */
 };
 

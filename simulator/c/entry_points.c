@@ -27,7 +27,8 @@ int entry_point_index(const char *name)
 
 void update_watched(void)
 {
-    driver.watched = faults_are_armed() || hooks_wait() || calls_are_watched();
+    driver.watched =
+        faults_are_armed() || hooks_wait() || calls_are_watched() || driver.may_be_locked;
 }
 
 static inline CUresult refusal(enum needs needs)
@@ -35,6 +36,22 @@ static inline CUresult refusal(enum needs needs)
     if (needs == INITIALIZED && process_page->initialized)
         return CUDA_SUCCESS;
     return refusal_by_state(needs);
+}
+
+/*
+ * A locked process's calls wait, and a lock waits for the calls under way, so they are counted: where this
+ * process may be locked at all.
+ */
+static bool enter(enum needs needs)
+{
+    bool counted = needs == INITIALIZED && driver.may_be_locked && process_page->target;
+
+    if (counted) {
+        unlock_driver();
+        enter_call();
+        lock_driver();
+    }
+    return counted;
 }
 
 /*
@@ -56,6 +73,7 @@ static inline CUresult refusal(enum needs needs)
                 result = implementation arguments;                                              \
         } else {                                                                                \
             struct call call = { .entry = ENTRY_##symbol, .device = (device_) };                \
+            bool counted = enter(needs);                                                        \
                                                                                                 \
             apply_faults(&call);                                                                \
             take_due_hooks(&call);                                                              \
@@ -72,6 +90,8 @@ static inline CUresult refusal(enum needs needs)
             }                                                                                   \
             record_call(&call, result);                                                         \
             run_hooks(call.after);                                                              \
+            if (counted)                                                                        \
+                leave_call();                                                                   \
         }                                                                                       \
         unlock_driver();                                                                        \
         return result;                                                                          \

@@ -186,6 +186,21 @@ ENTRY_POINT(cuMemAllocHost_v2, cuMemAllocHost, 3020, INITIALIZED, ordinal_of_cur
 ENTRY_POINT(cuMemFreeHost, cuMemFreeHost, 2000, INITIALIZED, ordinal_of_current_context(),
             memory_free_host, (void *address), (address))
 
+/* other processes; these need no cuInit */
+ENTRY_POINT(cuCheckpointProcessGetRestoreThreadId, cuCheckpointProcessGetRestoreThreadId, 12080,
+            ALWAYS, NO_DEVICE, checkpoint_get_restore_thread_id, (int pid, int *tid), (pid, tid))
+ENTRY_POINT(cuCheckpointProcessGetState, cuCheckpointProcessGetState, 12080, ALWAYS, NO_DEVICE,
+            checkpoint_get_state, (int pid, CUprocessState *state), (pid, state))
+ENTRY_POINT(cuCheckpointProcessLock, cuCheckpointProcessLock, 12080, ALWAYS, NO_DEVICE,
+            checkpoint_lock, (int pid, CUcheckpointLockArgs *arguments), (pid, arguments))
+ENTRY_POINT(cuCheckpointProcessCheckpoint, cuCheckpointProcessCheckpoint, 12080, ALWAYS, NO_DEVICE,
+            checkpoint_checkpoint, (int pid, CUcheckpointCheckpointArgs *arguments),
+            (pid, arguments))
+ENTRY_POINT(cuCheckpointProcessRestore, cuCheckpointProcessRestore, 12080, ALWAYS, NO_DEVICE,
+            checkpoint_restore, (int pid, CUcheckpointRestoreArgs *arguments), (pid, arguments))
+ENTRY_POINT(cuCheckpointProcessUnlock, cuCheckpointProcessUnlock, 12080, ALWAYS, NO_DEVICE,
+            checkpoint_unlock, (int pid, CUcheckpointUnlockArgs *arguments), (pid, arguments))
+
 #include "stream_entry_points.h"
 
 #undef ENTRY_POINT

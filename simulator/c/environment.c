@@ -146,6 +146,11 @@ static bool read_log(char *text)
     return log_calls_to_file(text) || refuse(strerror(errno));
 }
 
+static bool read_machine(char *text)
+{
+    return join_machine(text) || refuse(strerror(errno));
+}
+
 static bool read_device_files(char *text)
 {
     if (strlen(text) >= sizeof driver.device_files)
@@ -175,6 +180,7 @@ static const struct variable {
       "FUNCTION:NTH:CODE:EFFECT:PERSISTENCE[:DEVICE], as often as wanted, with commas between: "
       "FUNCTION may be any, EFFECT is refused or done, PERSISTENCE is once or from_then_on" },
     { "SIMULATED_CUDA_LOG", read_log, false, "a file that can be written" },
+    { "SIMULATED_CUDA_MACHINE", read_machine, false, "a file that can be written, or a new one" },
     { "SIMULATED_CUDA_DEVICE_FILES", read_device_files, false, "a directory" },
 };
 
@@ -225,7 +231,7 @@ static void refuse_unknown_variables(void)
         if (!strncmp(*setting, "SIMULATED_CUDA_", PREFIX) && !is_known(*setting))
             complain_of_environment(
                 "there is no environment variable %.*s; after SIMULATED_CUDA_ comes DEVICES, "
-                "DRIVER_VERSION, STUB, FOREIGN, KNOBS, FAULT, LOG or DEVICE_FILES",
+                "DRIVER_VERSION, STUB, FOREIGN, KNOBS, FAULT, LOG, MACHINE or DEVICE_FILES",
                 (int)strcspn(*setting, "="), *setting);
 }
 

@@ -33,6 +33,16 @@ KNOB(retain_microseconds, 0)              /* duration of an activation */
 KNOB(release_microseconds, 0)             /* duration of a teardown */
 KNOB(delay_holds_lock, 0)                 /* 1: nobody else gets into the driver during these */
 KNOB(deinitialize_at_exit, 1)             /* 1: an exit handler, registered by cuInit, ends the driver */
+KNOB(checkpoint_managed_memory, 801)      /* checkpoint of a process with managed memory; 0: it works */
+KNOB(restore_after_loss, 304)             /* restore of a process that a restore without room destroyed */
+KNOB(restore_without_room_destroys, 1)    /* 0: it may be restored when there is room */
+KNOB(restore_map_names_every_gpu, 1)      /* 0: a map needs only the GPUs that the process used */
+KNOB(checkpoint_milliseconds, 0)          /* duration for any process */
+KNOB(checkpoint_context_milliseconds, 0)  /* more for each context */
+KNOB(checkpoint_gibibyte_milliseconds, 0) /* more for each GiB on its devices */
+KNOB(restore_milliseconds, 0)             /* the same for a restore */
+KNOB(restore_context_milliseconds, 0)
+KNOB(restore_gibibyte_milliseconds, 0)
 KNOB(spoil_outputs, 0)                    /* 1: a fault that refuses a call fills its outputs with rubbish */
 
 #undef KNOB

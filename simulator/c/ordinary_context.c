@@ -42,6 +42,18 @@ bool context_flags_are_valid(unsigned int flags)
     return flags <= 0xff && (scheduling & (scheduling - 1)) == 0;
 }
 
+uint32_t living_contexts(void)
+{
+    uint32_t living = 0;
+
+    for (uint32_t index = 0; index < contexts.count; index++) {
+        const struct context *context = contexts.objects[index];
+
+        living += context->alive && !context->green;
+    }
+    return living;
+}
+
 static CUresult create(CUcontext *handle, unsigned int flags, CUdevice of, uint32_t api_version)
 {
     struct device *device = find_device(of);

@@ -22,6 +22,7 @@ void reset_driver(void)
     reset_knobs();
     clear_faults();
     stop_logging();
+    forget_machine();
     forget_foreign_references();
     forget_owners();
     update_watched();
@@ -91,6 +92,8 @@ static CUresult refuse_environment(void)
 void deinitialize_process(void)
 {
     close_device_files();
+    if (process_page->initialized)
+        unregister_process();
     process_page->initialized = 0;
     driver.state = IS_DEINITIALIZED;
 }
@@ -133,6 +136,8 @@ CUresult initialize_process(unsigned int flags)
                                 missing, driver.device_count);
         return refuse_environment();
     }
+    if (!register_process())
+        return CUDA_ERROR_OPERATING_SYSTEM; /* 128 processes are on the machine, or /proc is not there */
     open_control_file();
     driver.state = IS_INITIALIZED;
     process_page->initialized = 1;

@@ -90,7 +90,9 @@ struct driver {
     bool init_refused;     /* cuInit refused flags, before any succeeded */
     bool child_of_refused; /* of a process where that was so */
     bool stub;             /* the linker's stub library: every call answers 34 */
-    bool watched;          /* a fault is armed, a hook waits, or calls are recorded or logged */
+    bool shares_machine;   /* with other processes, through a file */
+    bool may_be_locked;    /* by others on the machine, or by itself */
+    bool watched;          /* a fault is armed, a hook waits, calls are recorded or logged, or it may be locked */
     int version;
     uint32_t device_count; /* those that the process sees; 0 before cuInit */
     uint64_t next_context_id;
@@ -229,6 +231,17 @@ void apply_foreign_references(void);
 void forget_foreign_references(void);
 CUresult retain_for_others(uint32_t owner, int ordinal, uint32_t references);
 CUresult call_of_the_runtime(int ordinal);
+
+/* the machine and its processes --------------------------------------------------------------- */
+
+bool join_machine(const char *path);
+void forget_machine(void);
+bool register_process(void);
+void unregister_process(void);
+void enter_call(void);
+void leave_call(void);
+uint32_t living_contexts(void);
+uint64_t bytes_of_others(uint32_t physical);
 
 /* start --------------------------------------------------------------------------------------- */
 

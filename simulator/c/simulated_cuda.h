@@ -55,6 +55,17 @@ struct simulated_cuda_taken {
     uint32_t from;
 };
 
+/* A process of the machine, as its controllers find it. */
+struct simulated_cuda_target {
+    uint32_t state; /* as cuCheckpointProcessGetState gives it */
+    uint32_t lost;  /* a restore without room destroyed it */
+    uint32_t busy;
+    uint32_t managed_memory;
+    uint32_t contexts;
+    uint32_t calls; /* under way */
+    uint64_t bytes; /* on all devices */
+};
+
 struct simulated_cuda_call {
     uint32_t function; /* an index for simulated_cuda_function_name */
     int32_t device;    /* -1: none */
@@ -73,6 +84,28 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_configure(uint32_t devices, int32
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_visible_devices(const char *list);
 /* Where to open files as the real driver opens /dev/nvidia*; empty for nowhere. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_device_files(const char *directory);
+
+/* Before cuInit: the machine's file, which is made where there is none. 0 leaves the reason in errno. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_machine(const char *path);
+
+/*
+ * Processes of the machine, by their ids. These answer a CUresult: 304 for no such process, 3 for one that
+ * has not initialised CUDA. GPUs are numbered as on the machine, before CUDA_VISIBLE_DEVICES.
+ */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_target(int32_t pid, struct simulated_cuda_target *out);
+/* What it has on one GPU, or had there when it was checkpointed. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_target_bytes(int32_t pid, uint32_t gpu,
+                                                            uint64_t *bytes);
+/* Work is under way that does not end: no lock succeeds. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_target_busy(int32_t pid, uint32_t busy);
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_target_managed_memory(int32_t pid,
+                                                                         uint32_t managed_memory);
+/* Any number below 65536, those of no driver included. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_target_state(int32_t pid, uint32_t state);
+/* Free bytes of a GPU, after what all processes have there. */
+SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_machine_free(uint32_t gpu);
+/* The 16 bytes of a GPU's unique id. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_machine_uuid(uint32_t gpu, uint8_t *bytes);
 
 /* NULL past the last one. */
 SIMULATED_CUDA_CONTROL const char *simulated_cuda_knob_name(uint32_t index);

@@ -23,6 +23,7 @@ pub struct Builder {
     knobs: Vec<(Knob, u64)>,
     without: Vec<String>,
     device_files: Option<PathBuf>,
+    machine: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -42,6 +43,7 @@ impl Builder {
             knobs: Vec::new(),
             without: Vec::new(),
             device_files: None,
+            machine: None,
         }
     }
 
@@ -88,6 +90,16 @@ impl Builder {
     /// `cuInit`, `nvidiaN` at a device's first activation. They stay open, in forked children too.
     pub fn device_files(mut self, directory: impl Into<PathBuf>) -> Self {
         self.device_files = Some(directory.into());
+        self
+    }
+
+    /// The file of the machine that this driver is on, which is made where there is none: processes of
+    /// one machine see one another's memory, and may suspend and resume one another by the
+    /// `cuCheckpointProcess…` functions. Without it this process and its children are alone. Give every
+    /// driver of a machine the same number of devices, and show each process what it may see by
+    /// [`visible_devices`](Self::visible_devices).
+    pub fn machine(mut self, file: impl Into<PathBuf>) -> Self {
+        self.machine = Some(file.into());
         self
     }
 
@@ -151,6 +163,7 @@ impl Builder {
             },
             knobs: knobs.join(","),
             device_files: self.device_files.as_deref(),
+            machine: self.machine.as_deref(),
         };
         ClientCommand::new(program.as_ref(), &settings)
     }
@@ -167,6 +180,13 @@ impl Builder {
             // SAFETY: the name is a C string that outlives the call.
             let known = unsafe { (controls.set_knob)(name.as_ptr(), value) };
             require(known, "the library lacks this knob")?;
+        }
+        if let Some(file) = &self.machine {
+            let file = CString::new(file.as_os_str().as_bytes())?;
+            // SAFETY: a C string that outlives the call.
+            if unsafe { (controls.set_machine)(file.as_ptr()) } == 0 {
+                return Err(io::Error::last_os_error());
+            }
         }
         self.device_files.as_deref().map_or(Ok(()), |path| configure_device_files(controls, path))
     }

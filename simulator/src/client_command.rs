@@ -63,6 +63,7 @@ pub(crate) struct Settings<'builder> {
     pub visible_devices: Option<&'builder str>,
     pub knobs: String,
     pub device_files: Option<&'builder Path>,
+    pub machine: Option<&'builder Path>,
 }
 
 impl ClientCommand {
@@ -88,6 +89,9 @@ impl ClientCommand {
         }
         if let Some(files) = settings.device_files {
             command.env("SIMULATED_CUDA_DEVICE_FILES", files);
+        }
+        if let Some(machine) = settings.machine {
+            command.env("SIMULATED_CUDA_MACHINE", machine);
         }
         match settings.visible_devices {
             Some(list) => command.env("CUDA_VISIBLE_DEVICES", list),

@@ -38,6 +38,18 @@ pub(crate) struct Counters {
 }
 
 #[repr(C)]
+#[derive(Default)]
+pub(crate) struct RawTarget {
+    pub state: u32,
+    pub lost: u32,
+    pub busy: u32,
+    pub managed_memory: u32,
+    pub contexts: u32,
+    pub calls: u32,
+    pub bytes: u64,
+}
+
+#[repr(C)]
 #[derive(Clone, Default)]
 pub(crate) struct RawCall {
     pub function: u32,
@@ -96,6 +108,14 @@ controls! {
     configure: fn(u32, i32, u32) -> u32;
     set_visible_devices: fn(*const c_char) -> u32;
     set_device_files: fn(*const c_char) -> u32;
+    set_machine: fn(*const c_char) -> u32;
+    target: fn(i32, *mut RawTarget) -> u32;
+    target_bytes: fn(i32, u32, *mut u64) -> u32;
+    set_target_busy: fn(i32, u32) -> u32;
+    set_target_managed_memory: fn(i32, u32) -> u32;
+    set_target_state: fn(i32, u32) -> u32;
+    machine_free: fn(u32) -> u64;
+    machine_uuid: fn(u32, *mut u8) -> u32;
     set_knob: fn(*const c_char, u64) -> u32;
     initialize: fn() -> u32;
     deinitialize: fn();

@@ -32,6 +32,7 @@ compile_error!("the simulated driver is a Linux shared library");
 
 mod builder;
 mod call;
+mod checkpoint;
 mod client_command;
 mod control;
 mod elf;
@@ -46,6 +47,7 @@ mod watching;
 
 pub use builder::Builder;
 pub use call::{Call, DeviceMemory, StackEntry, Taken};
+pub use checkpoint::Target;
 pub use client_command::ClientCommand;
 pub use fault::Fault;
 pub use knob::Knob;

@@ -17,8 +17,14 @@ const ALWAYS: [&str; 6] = [
     "cuGetProcAddress_v2",
 ];
 
+/// Functions for other processes, which need no `cuInit` and never refuse for want of it.
+fn is_for_controllers(symbol: &str) -> bool {
+    symbol.starts_with("cuCheckpointProcess")
+}
+
 fn others() -> impl Iterator<Item = &'static str> {
-    entry_points().map(|entry| entry.symbol).filter(|symbol| !ALWAYS.contains(symbol))
+    let refused = |symbol: &&str| !ALWAYS.contains(symbol) && !is_for_controllers(symbol);
+    entry_points().map(|entry| entry.symbol).filter(refused)
 }
 
 #[test]
@@ -99,6 +105,9 @@ fn answers_to_zeros() -> HashMap<&'static str, u32> {
     // No such object.
     set(400, &["cuStreamDestroy", "cuStreamDestroy_v2", "cuEventRecord", "cuEventRecordWithFlags"]);
     set(201, &["cuGreenCtxDestroy"]);
+    // No such process.
+    set(304, &["cuCheckpointProcessLock", "cuCheckpointProcessCheckpoint"]);
+    set(304, &["cuCheckpointProcessRestore", "cuCheckpointProcessUnlock"]);
     set(400, &["cuEventQuery", "cuEventSynchronize", "cuEventDestroy", "cuEventDestroy_v2"]);
     // As the function for the default stream that all threads share.
     for entry in entry_points() {

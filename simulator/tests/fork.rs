@@ -45,7 +45,9 @@ fn a_child_forked_after_init_gets_3_from_everything_and_no_output() {
     let answer = in_forked_child(|| {
         for entry in entry_points() {
             let symbol = entry.symbol;
-            if symbol.starts_with("cuGet") || symbol == "cuDriverGetVersion" {
+            // These answer always, and what those for controllers answer here was not measured.
+            let always = symbol.starts_with("cuGet") || symbol == "cuDriverGetVersion";
+            if always || symbol.starts_with("cuCheckpointProcess") {
                 continue;
             }
             let mut outputs = [[POISONED; 4]; 5];

@@ -23,7 +23,8 @@ pub enum CheckpointError {
         code: CUresult,
     },
 
-    /// The process has ended, or another one has its id by now. No driver call was made.
+    /// The process has ended, or another one has its id by now: before the driver call, which was not made
+    /// then, or during it.
     #[error("process {pid} has ended")]
     #[non_exhaustive]
     Ended {

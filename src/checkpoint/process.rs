@@ -85,7 +85,8 @@ impl Process {
     }
 
     /// Takes the process up where it stands: a controller may have died, and left it locked or
-    /// checkpointed. Calls `cuCheckpointProcessGetState`.
+    /// checkpointed. A lock of a controller that lives is taken over, too. Calls
+    /// `cuCheckpointProcessGetState`.
     pub fn take_up(self) -> Found {
         Found::of(self.target)
     }
@@ -218,7 +219,10 @@ fn step(
     let answer = target.check().and_then(|()| target.answer(call, make(&target)));
     match answer {
         Ok(()) => Ok(target),
-        Err(error) => Err(StepError::new(error, Found::of(target))),
+        Err(error) => {
+            let found = Found::after(&error, target);
+            Err(StepError::new(error, found))
+        }
     }
 }
 

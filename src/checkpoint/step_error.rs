@@ -3,10 +3,12 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::checkpoint::calls::{LOCK, RESTORE};
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::process::{Checkpointed, Locked, Process};
 use crate::checkpoint::state::State;
 use crate::checkpoint::target::Target;
+use crate::sys::CUresult;
 
 /// A process as it was found, by asking the driver.
 #[derive(Debug)]
@@ -19,7 +21,8 @@ pub enum Found {
     /// It is checkpointed.
     Checkpointed(Checkpointed),
     /// It is in a state in which no step can be taken: failed, on its way to another, or one that this
-    /// crate does not know.
+    /// crate does not know. Or it is [`State::Locked`] by another controller, whose lock dropping this
+    /// leaves alone; [`Process::take_up`] takes it over.
     Other(Process, State),
     /// The driver does not say where it stands.
     Unknown(Process, CheckpointError),
@@ -27,12 +30,33 @@ pub enum Found {
 
 impl Found {
     pub(super) fn of(target: Target) -> Self {
-        match target.state() {
+        let state = target.state();
+        Self::so(target, state)
+    }
+
+    fn so(target: Target, state: Result<State, CheckpointError>) -> Self {
+        match state {
             Ok(State::Running) => Self::Running(Process::of(target)),
             Ok(State::Locked) => Self::Locked(Locked::of(target)),
             Ok(State::Checkpointed) => Self::Checkpointed(Checkpointed::of(target)),
             Ok(state) => Self::Other(Process::of(target), state),
             Err(error) => Self::Unknown(Process::of(target), error),
+        }
+    }
+
+    /// After a step that failed. A lock or a restore that was not made, because the process was in another
+    /// state or was busy all the time, has locked nothing: a lock found then is somebody else's.
+    pub(super) fn after(error: &CheckpointError, target: Target) -> Self {
+        let not_made = matches!(
+            (error.call(), error.code()),
+            (
+                Some(LOCK | RESTORE),
+                Some(CUresult::CUDA_ERROR_ILLEGAL_STATE | CUresult::CUDA_ERROR_NOT_READY)
+            )
+        );
+        match target.state() {
+            Ok(State::Locked) if not_made => Self::Other(Process::of(target), State::Locked),
+            state => Self::so(target, state),
         }
     }
 

@@ -52,9 +52,13 @@ impl Target {
 
     /// The result of a call as an error, or nothing.
     pub(super) fn answer(&self, call: &'static str, code: CUresult) -> Result<(), CheckpointError> {
-        match code.is_success() {
-            true => Ok(()),
-            false => Err(CheckpointError::Call { call, pid: self.pid, code }),
+        match code {
+            CUresult::CUDA_SUCCESS => Ok(()),
+            // What the driver answers for a process that ended meanwhile, and for other reasons.
+            CUresult::CUDA_ERROR_OPERATING_SYSTEM if self.check().is_err() => {
+                Err(CheckpointError::Ended { pid: self.pid })
+            }
+            code => Err(CheckpointError::Call { call, pid: self.pid, code }),
         }
     }
 

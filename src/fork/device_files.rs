@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
-/// An open file of this process.
+/// An open file of a process.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct DeviceFile {
@@ -25,15 +25,23 @@ pub struct DeviceFile {
 /// # Errors
 /// Those of reading `/proc/self/fd`.
 pub fn device_files() -> io::Result<Vec<DeviceFile>> {
-    open_files("/dev/nvidia")
+    open_files("self", "/dev/nvidia")
 }
 
-/// The files that this process has open whose path begins with this text, in the order of their
+/// The `/dev/nvidia*` files that another process has open, as far as this one may look there.
+///
+/// # Errors
+/// Those of reading `/proc/PID/fd`: `PermissionDenied` for a process of another user.
+pub fn device_files_of(pid: u32) -> io::Result<Vec<DeviceFile>> {
+    open_files(&pid.to_string(), "/dev/nvidia")
+}
+
+/// The files that a process has open whose path begins with this text, in the order of their
 /// descriptors.
-fn open_files(prefix: impl AsRef<Path>) -> io::Result<Vec<DeviceFile>> {
+fn open_files(process: &str, prefix: impl AsRef<Path>) -> io::Result<Vec<DeviceFile>> {
     let prefix = prefix.as_ref().as_os_str().as_encoded_bytes();
     let mut found = Vec::new();
-    for entry in fs::read_dir("/proc/self/fd")? {
+    for entry in fs::read_dir(format!("/proc/{process}/fd"))? {
         let entry = entry?;
         // A descriptor may be closed by now: that of this very listing, for one.
         let Ok(path) = fs::read_link(entry.path()) else { continue };
@@ -61,12 +69,14 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         let open = |name| File::create(folder.join(name)).unwrap();
         let files = [open("nvidia0"), open("nvidiactl"), open("other")];
-        let found = open_files(folder.join("nvidia")).unwrap();
+        let found = open_files("self", folder.join("nvidia")).unwrap();
+        let by_id = open_files(&std::process::id().to_string(), folder.join("nvidia")).unwrap();
+        assert_eq!(by_id, found);
         let descriptors: Vec<RawFd> = found.iter().map(|file| file.descriptor).collect();
         assert_eq!(descriptors, [files[0].as_raw_fd(), files[1].as_raw_fd()]);
         assert_eq!(found[0].path, folder.join("nvidia0"));
         drop(files);
-        assert_eq!(open_files(&folder).unwrap(), []);
+        assert_eq!(open_files("self", &folder).unwrap(), []);
         fs::remove_dir_all(&folder).unwrap();
     }
 }

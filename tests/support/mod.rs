@@ -1,9 +1,11 @@
 //! A simulated driver of a test's own, and the words most tests need about it.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod examples;
 pub mod processes;
 pub mod skips;
 pub mod stopped;
+pub mod targets;
 pub mod watchdog;
 
 use std::path::Path;

@@ -1,0 +1,73 @@
+//! Memory on devices, by NVML, and of the host, by the kernel.
+
+use std::fs;
+
+use cuda_primary_context::checkpoint::nvml::{self, DeviceMemory, NvmlError};
+use cuda_primary_context::checkpoint::{GpuMap, Room};
+
+use crate::Failure;
+use crate::options::Options;
+
+/// What is known of the memory before a checkpoint.
+pub struct Before {
+    /// By NVML's list of processes; an error where it does not have one of them.
+    listed: Result<Vec<DeviceMemory>, NvmlError>,
+    free: Result<Vec<DeviceMemory>, NvmlError>,
+}
+
+impl Before {
+    pub fn of(pids: &[u32]) -> Self {
+        let listed = pids.iter().map(|&pid| nvml::memory_of(pid)).collect::<Result<Vec<_>, _>>();
+        Self { listed: listed.map(|all| all.concat()), free: nvml::free() }
+    }
+
+    /// Whether the room for a restore can be looked at.
+    pub fn is_known(&self) -> Result<(), NvmlError> {
+        self.free.as_ref().map(drop).map_err(Clone::clone)
+    }
+
+    /// What the processes had, once they are checkpointed: as listed, else what became free.
+    pub fn needed(&self) -> Vec<DeviceMemory> {
+        match (&self.listed, &self.free, nvml::free()) {
+            (Ok(listed), ..) => listed.clone(),
+            (Err(_), Ok(before), Ok(after)) => before
+                .iter()
+                .zip(after)
+                .map(|(before, after)| DeviceMemory {
+                    device: after.device,
+                    bytes: after.bytes.saturating_sub(before.bytes),
+                })
+                .filter(|memory| memory.bytes > 0)
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    pub fn listed(&self) -> Option<&[DeviceMemory]> {
+        self.listed.as_deref().ok()
+    }
+}
+
+/// The room for a restore: trusted by `--force`, else looked at for what is needed.
+pub fn room(options: &Options, needed: &[DeviceMemory], map: &GpuMap) -> Result<Room, Failure> {
+    if options.force {
+        return Ok(Room::Trusted);
+    }
+    nvml::room(needed.iter().copied(), map).map_err(Failure::NoRoomKnown)
+}
+
+/// The kernel's word for a process's memory in the host, in bytes.
+pub fn resident(pid: u32) -> Option<u64> {
+    kibibytes(&format!("/proc/{pid}/status"), "VmRSS:")
+}
+
+/// What the host could still give, in bytes.
+pub fn available() -> Option<u64> {
+    kibibytes("/proc/meminfo", "MemAvailable:")
+}
+
+fn kibibytes(path: &str, field: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    let rest = text.lines().find_map(|line| line.strip_prefix(field))?;
+    rest.split_whitespace().next()?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
+}

@@ -1,0 +1,166 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use cuda_primary_context::Uuid;
+use cuda_primary_context::checkpoint::GpuPair;
+use cuda_primary_context::checkpoint::nvml::DeviceMemory;
+use lexopt::{Arg, Parser, ValueExt};
+
+pub const HELP: &str = "\
+Suspend processes that use GPUs, so that their devices are free, and resume them.
+
+Usage: cargo run --example checkpoint -- ACTION PROCESSES [OPTIONS]
+
+Actions, one of them:
+  --state           say where each process stands
+  --suspend         lock and checkpoint the processes
+  --resume          restore and unlock them; one that is only locked is unlocked
+  --cycle           suspend them and resume them at once
+
+Processes:
+  --pid N           a process; as often as wanted
+  --tree PID        a process and its descendants, those that use CUDA
+  --self            this very process, with a context on device 0
+
+Options:
+  --limit SECONDS   how long to wait for work under way, 0 for ever [default: 10]
+  --hold SECONDS    how long to wait in the middle of a cycle [default: 0]
+  --map OLD=NEW     resume on another GPU; by unique ids, and every GPU of the
+                    machine must be named, those that stay the same, too
+  --needs GPU=BYTES what the processes had there, by its unique id, where NVML
+                    cannot say any more: --suspend prints it
+  --force           do not look for room; without room a process is lost
+  --driver PATH     a driver library in place of libcuda.so.1
+  --json            print one JSON object
+  -h, --help        print this
+
+Exit status: 0 all is well, 1 some process failed, 2 the arguments are wrong,
+3 there is no usable driver, no process, or no way to look for room.
+";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    State,
+    Suspend,
+    Resume,
+    Cycle,
+}
+
+impl Action {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::Cycle => "cycle",
+        }
+    }
+}
+
+pub enum Request {
+    Help,
+    Run(Options),
+}
+
+pub struct Options {
+    pub action: Action,
+    pub pids: Vec<u32>,
+    pub tree: Option<u32>,
+    pub oneself: bool,
+    /// `None`: for ever.
+    pub limit: Option<Duration>,
+    pub hold: Duration,
+    pub map: Vec<GpuPair>,
+    pub needs: Vec<DeviceMemory>,
+    pub force: bool,
+    pub driver: Option<PathBuf>,
+    pub json: bool,
+}
+
+/// Reads the options; what is wrong with them as a sentence.
+pub fn from_command_line() -> Result<Request, String> {
+    let mut actions = Vec::new();
+    let mut options = Options {
+        action: Action::State,
+        pids: Vec::new(),
+        tree: None,
+        oneself: false,
+        limit: Some(Duration::from_secs(10)),
+        hold: Duration::ZERO,
+        map: Vec::new(),
+        needs: Vec::new(),
+        force: false,
+        driver: None,
+        json: false,
+    };
+    let mut parser = Parser::from_env();
+    while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
+        match argument {
+            Arg::Long("state") => actions.push(Action::State),
+            Arg::Long("suspend") => actions.push(Action::Suspend),
+            Arg::Long("resume") => actions.push(Action::Resume),
+            Arg::Long("cycle") => actions.push(Action::Cycle),
+            Arg::Long("pid") => options.pids.push(value(&mut parser, "--pid", "a process id")?),
+            Arg::Long("tree") => options.tree = Some(value(&mut parser, "--tree", "a process id")?),
+            Arg::Long("self") => options.oneself = true,
+            Arg::Long("limit") => {
+                let limit = seconds(&mut parser, "--limit")?;
+                options.limit = (!limit.is_zero()).then_some(limit);
+            }
+            Arg::Long("hold") => options.hold = seconds(&mut parser, "--hold")?,
+            Arg::Long("map") => {
+                let (old, new) = pair::<Uuid, Uuid>(&mut parser, "--map", "OLD=NEW")?;
+                options.map.push(GpuPair { old, new });
+            }
+            Arg::Long("needs") => {
+                let (device, bytes) = pair(&mut parser, "--needs", "GPU=BYTES")?;
+                options.needs.push(DeviceMemory { device, bytes });
+            }
+            Arg::Long("force") => options.force = true,
+            Arg::Long("driver") => {
+                let path = parser.value().map_err(|_| "--driver needs the path of a library")?;
+                options.driver = Some(path.into());
+            }
+            Arg::Long("json") => options.json = true,
+            Arg::Long("help") | Arg::Short('h') => return Ok(Request::Help),
+            _ => return Err(argument.unexpected().to_string()),
+        }
+    }
+    let [action] = actions[..] else {
+        return Err("one action is needed: --state, --suspend, --resume or --cycle".to_owned());
+    };
+    options.action = action;
+    if options.pids.is_empty() && options.tree.is_none() && !options.oneself {
+        return Err("name the processes with --pid, --tree or --self".to_owned());
+    }
+    if options.oneself && (action != Action::Cycle || !options.pids.is_empty()) {
+        return Err("--self goes with --cycle, and no other process".to_owned());
+    }
+    Ok(Request::Run(options))
+}
+
+fn value<T: FromStr>(parser: &mut Parser, option: &str, accepted: &str) -> Result<T, String>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let value = parser.value().map_err(|_| format!("{option} needs a value: {accepted}"))?;
+    value.parse().map_err(|error| format!("{option} takes {accepted}: {error}"))
+}
+
+fn seconds(parser: &mut Parser, option: &str) -> Result<Duration, String> {
+    let seconds: f64 = value(parser, option, "a number of seconds")?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| format!("{option}: {error}"))
+}
+
+fn pair<A: FromStr, B: FromStr>(
+    parser: &mut Parser,
+    option: &str,
+    accepted: &str,
+) -> Result<(A, B), String> {
+    let text: String = value(parser, option, accepted)?;
+    let parts = text.split_once('=').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    parts.ok_or_else(|| format!("{option} takes {accepted}, not {text:?}"))
+}

@@ -1,0 +1,121 @@
+//! What was done, for people and for programs.
+
+use std::fmt::Write;
+
+use cuda_primary_context::checkpoint::nvml::DeviceMemory;
+use cuda_primary_context::checkpoint::{CheckpointError, ProcessReport, Room, State, TreeProcess};
+use serde_json::{Value, json};
+
+use crate::memory;
+use crate::options::Action;
+
+/// Host memory at one moment: of each process, and what the host could still give.
+#[derive(Default)]
+pub struct Host {
+    resident: Vec<Option<u64>>,
+    available: Option<u64>,
+}
+
+impl Host {
+    pub fn now(pids: &[u32]) -> Self {
+        let resident = pids.iter().map(|&pid| memory::resident(pid)).collect();
+        Self { resident, available: memory::available() }
+    }
+}
+
+pub struct Report {
+    pub action: Action,
+    pub tree: Vec<TreeProcess>,
+    pub processes: Vec<(u32, Result<State, CheckpointError>)>,
+    /// What was done for each process, in one list or two.
+    pub steps: Vec<ProcessReport>,
+    /// What the processes had on each device, where that is known.
+    pub memory: Option<Vec<DeviceMemory>>,
+    pub room: Option<Room>,
+    /// Before, while all are suspended, and at the end.
+    pub host: [Option<Host>; 3],
+    pub error: Option<CheckpointError>,
+}
+
+impl Report {
+    pub fn status(&self) -> u8 {
+        u8::from(self.error.is_some() || self.processes.iter().any(|(_, state)| state.is_err()))
+    }
+
+    fn host_of(&self, moment: usize, process: usize) -> Option<u64> {
+        *self.host[moment].as_ref()?.resident.get(process)?
+    }
+
+    pub fn json(&self) -> String {
+        let moments = ["before", "suspended", "after"];
+        let available = moments.iter().zip(&self.host).map(|(moment, host)| {
+            ((*moment).to_owned(), json!(host.as_ref().and_then(|host| host.available)))
+        });
+        let processes = self.processes.iter().enumerate().map(|(index, (pid, state))| {
+            let steps = self.steps.iter().filter(|report| report.pid() == *pid);
+            let steps: Vec<Value> =
+                steps.flat_map(|report| report.steps()).map(|step| json!(step)).collect();
+            let resident = moments
+                .iter()
+                .enumerate()
+                .map(|(moment, name)| ((*name).to_owned(), json!(self.host_of(moment, index))));
+            json!({
+                "pid": pid,
+                "state": state.as_ref().ok(),
+                "error": state.as_ref().err(),
+                "steps": steps,
+                "resident": Value::Object(resident.collect()),
+            })
+        });
+        let object = json!({
+            "action": self.action.name(),
+            "processes": processes.collect::<Vec<_>>(),
+            "memory": self.memory,
+            "room": self.room,
+            "available": Value::Object(available.collect()),
+            "tree": self.tree,
+            "error": self.error,
+        });
+        format!("{object}\n")
+    }
+
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for process in &self.tree {
+            let files = match &process.device_files {
+                Some(files) => format!("{} device files", files.len()),
+                None => "device files not known".to_owned(),
+            };
+            let command = process.command.to_string_lossy();
+            let _ = writeln!(text, "tree     {}  {files}  {command}", process.pid);
+        }
+        for (index, (pid, state)) in self.processes.iter().enumerate() {
+            let _ = match state {
+                Ok(state) => write!(text, "process  {pid}  {state}"),
+                Err(error) => write!(text, "process  {pid}  {error}"),
+            };
+            for report in self.steps.iter().filter(|report| report.pid() == *pid) {
+                for step in report.steps() {
+                    let (kind, took) = (step.step().kind(), step.took().as_secs_f64());
+                    let undoing = if step.is_undoing() { "undone by " } else { "" };
+                    let answer = if step.error().is_some() { " failed" } else { "" };
+                    let _ = write!(text, "  {undoing}{kind} {took:.3} s{answer}");
+                }
+            }
+            if let (Some(before), Some(suspended)) =
+                (self.host_of(0, index), self.host_of(1, index))
+            {
+                let more = suspended.saturating_sub(before) >> 20;
+                let _ = write!(text, "  {more} MiB more in the host while suspended");
+            }
+            text.push('\n');
+        }
+        for DeviceMemory { device, bytes } in self.memory.iter().flatten() {
+            let _ = writeln!(text, "memory   {device}={bytes}");
+        }
+        if let Some(error) = &self.error {
+            let _ = writeln!(text, "failed   {error}");
+        }
+        text
+    }
+}

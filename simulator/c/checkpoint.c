@@ -1,0 +1,223 @@
+/*
+ * Suspending and resuming the processes of one machine, as measured: codes and states for every step, in
+ * and out of order. The caller needs no cuInit, and other calls go on while one of these waits.
+ */
+#include "machine.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    ARGUMENT_BYTES = 64,
+    MICROSECONDS = 1000,       /* in a millisecond */
+    DRAIN_MICROSECONDS = 2000, /* how long a lock keeps new calls out, waiting for those under way */
+    MIGRATING_VERSION = 13000 /* since then a restore takes a map */
+};
+
+static bool are_zero(const void *arguments, size_t from, size_t to)
+{
+    const unsigned char *bytes = arguments;
+
+    while (from < to)
+        if (bytes[from++])
+            return false;
+    return true;
+}
+
+static uint64_t now_in_microseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+CUresult checkpoint_get_state(int pid, CUprocessState *state)
+{
+    struct target *target;
+    CUresult result;
+
+    if (!state)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = begin_with_target(pid, &target);
+    if (result != CUDA_SUCCESS)
+        return result;
+    *state = (CUprocessState)state_of(target);
+    end_with_target();
+    return CUDA_SUCCESS;
+}
+
+/* Which thread it is was not measured: here the main one. */
+CUresult checkpoint_get_restore_thread_id(int pid, int *tid)
+{
+    struct target *target;
+    CUresult result;
+
+    if (!tid)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = begin_with_target(pid, &target);
+    if (result != CUDA_SUCCESS)
+        return result;
+    *tid = pid;
+    end_with_target();
+    return CUDA_SUCCESS;
+}
+
+/* Keeps new calls out, for a moment, until those under way are done. Whoever is killed meanwhile has
+   locked the target. */
+static CUresult try_to_lock(struct target *target)
+{
+    if (state_of(target) != RUNNING)
+        return CUDA_ERROR_ILLEGAL_STATE;
+    if (target->busy)
+        return CUDA_ERROR_NOT_READY;
+    set_state(target, LOCKED);
+    for (int waited = 0; waited < DRAIN_MICROSECONDS; waited += 50) {
+        if (!atomic_load(&target->calls))
+            return CUDA_SUCCESS;
+        nap(50);
+    }
+    set_state(target, RUNNING);
+    return CUDA_ERROR_NOT_READY;
+}
+
+static CUresult lock_within(int pid, uint32_t milliseconds)
+{
+    uint64_t limit = (uint64_t)milliseconds * MICROSECONDS;
+    uint64_t began = now_in_microseconds();
+
+    for (;;) {
+        struct target *target;
+        CUresult result = begin_with_target(pid, &target);
+
+        if (result != CUDA_SUCCESS)
+            return result;
+        result = try_to_lock(target);
+        end_with_target();
+        if (result != CUDA_ERROR_NOT_READY
+            || (limit && now_in_microseconds() - began > limit))
+            return result;
+        nap(500);
+    }
+}
+
+uint64_t duration_of_step(const struct target *target, uint64_t process, uint64_t context,
+                          uint64_t gibibyte)
+{
+    const double in_gibibyte = 1024.0 * 1024.0 * 1024.0;
+    uint64_t bytes = 0;
+
+    for (uint32_t share = 0; share < target->share_count; share++)
+        bytes += target->shares[share].bytes;
+    return (process + target->contexts * context) * MICROSECONDS
+           + (uint64_t)((double)bytes / in_gibibyte * (double)(gibibyte * MICROSECONDS));
+}
+
+static CUresult may_checkpoint(const struct target *target)
+{
+    if (state_of(target) != LOCKED)
+        return CUDA_ERROR_ILLEGAL_STATE;
+    return target->managed_memory ? answer_of_knob(checkpoint_managed_memory) : CUDA_SUCCESS;
+}
+
+/* Looks, takes its time, looks again: the target may have died, and another controller have been
+   faster. */
+static CUresult checkpoint(int pid)
+{
+    struct target *target;
+    CUresult result = begin_with_target(pid, &target);
+    uint64_t time;
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = may_checkpoint(target);
+    time = duration_of_step(target, knob(checkpoint_milliseconds), knob(checkpoint_context_milliseconds),
+                    knob(checkpoint_gibibyte_milliseconds));
+    end_with_target();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (time)
+        nap((long)time);
+    result = begin_with_target(pid, &target);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = may_checkpoint(target);
+    if (result == CUDA_SUCCESS)
+        set_state(target, CHECKPOINTED);
+    end_with_target();
+    return result;
+}
+
+static CUresult unlock(int pid)
+{
+    struct target *target;
+    CUresult result = begin_with_target(pid, &target);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (state_of(target) == LOCKED)
+        set_state(target, RUNNING);
+    else
+        result = CUDA_ERROR_ILLEGAL_STATE;
+    end_with_target();
+    return result;
+}
+
+/* A step on a process, maybe this one: its memory is published, and the driver's lock is free. */
+#define WITHOUT_LOCK(step)    \
+    do {                      \
+        CUresult result_;     \
+        publish_own_memory(); \
+        unlock_driver();      \
+        result_ = (step);     \
+        lock_driver();        \
+        return result_;       \
+    } while (0)
+
+CUresult checkpoint_lock(int pid, CUcheckpointLockArgs *arguments)
+{
+    uint32_t milliseconds = 0;
+
+    if (arguments) {
+        if (!are_zero(arguments, sizeof milliseconds, ARGUMENT_BYTES))
+            return CUDA_ERROR_INVALID_VALUE;
+        memcpy(&milliseconds, arguments, sizeof milliseconds);
+    }
+    if (pid == getpid()) {
+        driver.may_be_locked = true;
+        update_watched();
+    }
+    WITHOUT_LOCK(lock_within(pid, milliseconds));
+}
+
+CUresult checkpoint_checkpoint(int pid, CUcheckpointCheckpointArgs *arguments)
+{
+    if (arguments && !are_zero(arguments, 0, ARGUMENT_BYTES))
+        return CUDA_ERROR_INVALID_VALUE;
+    WITHOUT_LOCK(checkpoint(pid));
+}
+
+CUresult checkpoint_restore(int pid, CUcheckpointRestoreArgs *arguments)
+{
+    enum { COUNT_AT = sizeof(void *), UNUSED_FROM = COUNT_AT + sizeof(uint32_t) };
+    struct gpu_map map = { 0 };
+
+    if (arguments) {
+        size_t unused_from = driver.version < MIGRATING_VERSION ? 0 : UNUSED_FROM;
+
+        if (!are_zero(arguments, unused_from, ARGUMENT_BYTES))
+            return CUDA_ERROR_INVALID_VALUE;
+        memcpy(&map.ids, arguments, sizeof map.ids);
+        memcpy(&map.count, (const char *)arguments + COUNT_AT, sizeof map.count);
+        if (map.count && !map.ids)
+            return CUDA_ERROR_INVALID_VALUE;
+    }
+    WITHOUT_LOCK(restore_process(pid, &map));
+}
+
+CUresult checkpoint_unlock(int pid, CUcheckpointUnlockArgs *arguments)
+{
+    if (arguments && !are_zero(arguments, 0, ARGUMENT_BYTES))
+        return CUDA_ERROR_INVALID_VALUE;
+    WITHOUT_LOCK(unlock(pid));
+}

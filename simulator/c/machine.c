@@ -1,0 +1,323 @@
+/* The machine that processes share: its file, its lock, and the place of each process in it. */
+#include "machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAXIMUM_TARGETS = 128, MADE = 0x4d414348 };
+
+struct machine {
+    uint32_t made; /* stored last by whoever makes it */
+    pthread_mutex_t lock;
+    struct target targets[MAXIMUM_TARGETS];
+};
+
+static struct machine *machine;
+
+void nap(long microseconds)
+{
+    struct timespec duration = { .tv_sec = microseconds / 1000000,
+                                 .tv_nsec = microseconds % 1000000 * 1000 };
+
+    while (nanosleep(&duration, &duration) != 0) {
+    }
+}
+
+static bool make(struct machine *made)
+{
+    pthread_mutexattr_t attributes;
+    bool well;
+
+    if (made->made == MADE)
+        return true;
+    if (pthread_mutexattr_init(&attributes))
+        return false;
+    well = !pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED)
+           && !pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST)
+           && !pthread_mutex_init(&made->lock, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+    if (well)
+        made->made = MADE;
+    return well;
+}
+
+static struct machine *map(int file)
+{
+    int flags = MAP_SHARED | MAP_NORESERVE | (file == -1 ? MAP_ANONYMOUS : 0);
+    struct machine *mapped =
+        mmap(NULL, sizeof *mapped, PROT_READ | PROT_WRITE, flags, file, 0);
+
+    if (mapped == MAP_FAILED)
+        return NULL;
+    if (make(mapped))
+        return mapped;
+    munmap(mapped, sizeof *mapped);
+    return NULL;
+}
+
+/* The file is made by whoever comes first; the others wait, and go on where he was killed. */
+bool join_machine(const char *path)
+{
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    struct machine *joined = NULL;
+    struct stat status;
+
+    if (file == -1)
+        return false;
+    if (!flock(file, LOCK_EX) && !fstat(file, &status)) {
+        if (status.st_size == 0 && ftruncate(file, sizeof *machine))
+            status.st_size = -1;
+        else if (status.st_size != 0 && status.st_size != sizeof *machine)
+            errno = EINVAL; /* some other file */
+        else
+            joined = map(file);
+        flock(file, LOCK_UN); /* closing is not enough: the mapping keeps the file open */
+    }
+    close(file);
+    if (!joined)
+        return false;
+    machine = joined;
+    driver.shares_machine = driver.may_be_locked = true;
+    update_watched();
+    return true;
+}
+
+/* Another copy of the library, or a child, may have it mapped: it stays. */
+void forget_machine(void)
+{
+    machine = NULL;
+    driver.shares_machine = driver.may_be_locked = false;
+}
+
+static bool lock_machine(void)
+{
+    int result;
+
+    if (!machine)
+        machine = map(-1);
+    if (!machine)
+        return false;
+    result = pthread_mutex_lock(&machine->lock);
+    /* Somebody was killed in the middle of a step: it was taken, or not. */
+    if (result == EOWNERDEAD)
+        result = pthread_mutex_consistent(&machine->lock);
+    return result == 0;
+}
+
+static void unlock_machine(void)
+{
+    pthread_mutex_unlock(&machine->lock);
+}
+
+/* When a process started; false where there is none, or a dead one that is only waited for. */
+static bool start_of(int pid, uint64_t *started)
+{
+    char path[32];
+    char text[1024];
+    const char *field;
+    size_t length;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    file = pid > 0 ? fopen(path, "re") : NULL;
+    if (!file)
+        return false;
+    length = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[length] = '\0';
+    field = strrchr(text, ')'); /* the second field, which may hold anything */
+    if (!field || field[1] != ' ' || field[2] == 'Z' || field[2] == 'X')
+        return false;
+    for (int number = 2; field && number < 22; number++)
+        field = strchr(field + 1, ' ');
+    return field && sscanf(field, "%lu", started) == 1;
+}
+
+static bool is_alive(const struct target *target)
+{
+    uint64_t started;
+
+    return start_of(target->pid, &started) && started == target->started;
+}
+
+static struct target *find(int pid, uint64_t started)
+{
+    for (int index = 0; index < MAXIMUM_TARGETS; index++) {
+        struct target *target = &machine->targets[index];
+
+        if (target->pid == pid && target->started == started)
+            return target;
+    }
+    return NULL;
+}
+
+CUresult begin_with_target(int pid, struct target **target)
+{
+    uint64_t started;
+
+    if (!start_of(pid, &started))
+        return CUDA_ERROR_OPERATING_SYSTEM;
+    if (!lock_machine())
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *target = find(pid, started);
+    if (*target)
+        return CUDA_SUCCESS;
+    unlock_machine();
+    return CUDA_ERROR_NOT_INITIALIZED;
+}
+
+void end_with_target(void)
+{
+    unlock_machine();
+}
+
+/* A place that is free, or whose process is dead. */
+static struct target *free_place(void)
+{
+    for (int index = 0; index < MAXIMUM_TARGETS; index++) {
+        struct target *target = &machine->targets[index];
+
+        if (!target->pid || !is_alive(target))
+            return target;
+    }
+    return NULL;
+}
+
+/* Called by cuInit. A process that has replaced itself by exec takes the place that it had. */
+bool register_process(void)
+{
+    int32_t pid = (int32_t)getpid();
+    struct target *place;
+    uint64_t started;
+
+    if (!start_of(pid, &started) || !lock_machine())
+        return false;
+    place = find(pid, started);
+    if (!place)
+        place = free_place();
+    if (place) {
+        place->pid = 0;
+        place->started = started;
+        atomic_store(&place->standing, RUNNING);
+        atomic_store(&place->calls, 0);
+        place->busy = place->managed_memory = place->contexts = place->share_count = 0;
+        place->pid = pid;
+        process_page->target = place;
+    }
+    unlock_machine();
+    return place != NULL;
+}
+
+void unregister_process(void)
+{
+    struct target *own = process_page->target;
+
+    process_page->target = NULL;
+    if (own && lock_machine()) {
+        own->pid = 0;
+        unlock_machine();
+    }
+}
+
+/* Under the driver's lock. */
+void publish_own_memory(void)
+{
+    struct target *own = process_page->target;
+
+    if (!own)
+        return;
+    for (uint32_t ordinal = 0; ordinal < driver.device_count; ordinal++) {
+        const struct device *device = &driver.devices[ordinal];
+
+        for (uint32_t next = own->share_count; next <= device->physical; next++) {
+            own->shares[next] = (struct share){ .place = { next, next } };
+            own->share_count = next + 1;
+        }
+        own->shares[device->physical].bytes =
+            device->context_bytes + device->ordinary_bytes + device->pool_bytes;
+    }
+    own->contexts = living_contexts();
+}
+
+static uint64_t used_by(const struct target *target, uint32_t physical)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t share = 0; share < target->share_count; share++)
+        if (target->shares[share].bytes && place_of(target, share) == physical)
+            bytes += target->shares[share].bytes;
+    return bytes;
+}
+
+uint64_t free_on_machine(uint32_t physical, const struct target *without)
+{
+    uint64_t left = knob(device_bytes);
+
+    for (int index = 0; index < MAXIMUM_TARGETS; index++) {
+        const struct target *target = &machine->targets[index];
+        uint64_t bytes;
+
+        if (!target->pid || target == without || state_of(target) == CHECKPOINTED)
+            continue;
+        bytes = used_by(target, physical);
+        if (bytes && is_alive(target))
+            left -= bytes < left ? bytes : left;
+    }
+    return left;
+}
+
+uint64_t bytes_of_others(uint32_t physical)
+{
+    uint64_t left;
+
+    if (!driver.shares_machine || !lock_machine())
+        return 0;
+    left = free_on_machine(physical, process_page->target);
+    unlock_machine();
+    return knob(device_bytes) - left;
+}
+
+uint64_t bytes_of_all(uint32_t physical)
+{
+    uint64_t left;
+
+    if (!lock_machine())
+        return 0;
+    left = free_on_machine(physical, NULL);
+    unlock_machine();
+    return knob(device_bytes) - left;
+}
+
+/* Counts a call under way, once the process runs. The lock of the driver is not held. */
+void enter_call(void)
+{
+    struct target *own = process_page->target;
+
+    while (own) { /* the end of the process may have come meanwhile */
+        atomic_fetch_add(&own->calls, 1);
+        if (state_of(own) == RUNNING)
+            return;
+        atomic_fetch_sub(&own->calls, 1);
+        nap(500);
+    }
+}
+
+/* Under the driver's lock. */
+void leave_call(void)
+{
+    struct target *own = process_page->target;
+
+    if (!own)
+        return;
+    if (driver.shares_machine)
+        publish_own_memory();
+    atomic_fetch_sub(&own->calls, 1);
+}

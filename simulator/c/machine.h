@@ -1,0 +1,89 @@
+/*
+ * One simulated machine of several processes: who uses CUDA on it, in which state each is, and what
+ * each has on every device. It is a file that every process of the machine maps, or memory of this
+ * process and its children where no file is named.
+ *
+ * Any process may be killed at any step. So the lock is a robust one, and a step of a target takes
+ * effect with one store, of its standing; what a device has left is never written down but summed up.
+ */
+#ifndef SIMULATED_CUDA_MACHINE_H
+#define SIMULATED_CUDA_MACHINE_H
+
+#include "simulated.h"
+
+#pragma GCC visibility push(hidden)
+
+/* The numbers are CUDA's, cuCheckpointProcessGetState gives them. */
+enum standing_state { RUNNING = 0, LOCKED = 1, CHECKPOINTED = 2, FAILED = 3 };
+
+/* What one process has on one GPU of the machine. */
+struct share {
+    uint64_t bytes;
+    uint32_t place[2]; /* the GPU where they are; the standing says which of the two counts */
+};
+
+struct target {
+    _Atomic int32_t pid; /* 0: nobody; stored last */
+    uint64_t started;    /* in the kernel's ticks: a process id is given out again */
+    _Atomic uint32_t standing;
+    _Atomic uint32_t calls; /* under way */
+    uint32_t busy;
+    uint32_t managed_memory;
+    uint32_t contexts;
+    uint32_t share_count;
+    struct share shares[MAXIMUM_DEVICES];
+};
+
+/* A standing: the state, whether a restore without room has destroyed the process, and which place of
+   each share counts. */
+enum { STATE_BITS = 0xffff, LOST = 1 << 16, SECOND_PLACE = 1 << 17 };
+
+static inline uint32_t state_of(const struct target *target)
+{
+    return atomic_load(&target->standing) & STATE_BITS;
+}
+
+static inline bool is_lost(const struct target *target)
+{
+    return atomic_load(&target->standing) & LOST;
+}
+
+static inline uint32_t place_of(const struct target *target, uint32_t share)
+{
+    return target->shares[share].place[(atomic_load(&target->standing) & SECOND_PLACE) != 0];
+}
+
+static inline void set_state(struct target *target, uint32_t state)
+{
+    atomic_store(&target->standing, (atomic_load(&target->standing) & ~STATE_BITS) | state);
+}
+
+/*
+ * These lock the machine where they answer CUDA_SUCCESS: 304 for no such process, 3 for one that has
+ * not initialised CUDA, 2 where there is no machine for lack of memory.
+ */
+CUresult begin_with_target(int pid, struct target **target);
+void end_with_target(void);
+/* With the machine locked: bytes that are free on a GPU, not counting what one target has there. */
+uint64_t free_on_machine(uint32_t physical, const struct target *without);
+
+/* What all processes have there. The machine is not locked. */
+uint64_t bytes_of_all(uint32_t physical);
+
+/* Pairs of ids, two in a row. */
+struct gpu_map {
+    const unsigned char *ids;
+    uint32_t count;
+};
+
+CUresult restore_process(int pid, const struct gpu_map *map);
+/* In microseconds, of a step that takes so many milliseconds for a process, a context and a GiB. */
+uint64_t duration_of_step(const struct target *target, uint64_t process, uint64_t context,
+                          uint64_t gibibyte);
+
+void publish_own_memory(void);
+void nap(long microseconds);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,106 @@
+//! The processes of one machine, which suspend and resume one another.
+
+use crate::control::RawTarget;
+use crate::simulator::{Simulator, succeed};
+
+/// A process of the machine that has initialised CUDA, as its controllers find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Target {
+    /// As `cuCheckpointProcessGetState` gives it: 0 running, 1 locked, 2 checkpointed, 3 failed.
+    pub state: u32,
+    /// Whether a restore without room has destroyed it.
+    pub is_lost: bool,
+    /// Whether it was [made busy](Simulator::set_busy).
+    pub is_busy: bool,
+    /// Whether it [has managed memory](Simulator::set_managed_memory).
+    pub has_managed_memory: bool,
+    /// Its living contexts.
+    pub contexts: u32,
+    /// Its driver calls under way, those that stand still in a hook included. Counted where the
+    /// [machine](crate::Builder::machine) has a file.
+    pub calls: u32,
+    /// Bytes on all devices, or those that it had there when it was checkpointed.
+    pub bytes: u64,
+}
+
+/// Processes of this driver's [machine](crate::Builder::machine), named by their ids. GPUs are numbered
+/// as they are on the machine, before `CUDA_VISIBLE_DEVICES`.
+///
+/// The methods that change a process panic where there is none of that id, or one that has not
+/// initialised CUDA.
+impl Simulator {
+    /// A process of the machine; `None` where there is none of that id, or it has not initialised CUDA.
+    #[must_use]
+    pub fn target(&self, pid: u32) -> Option<Target> {
+        let mut raw = RawTarget::default();
+        // SAFETY: the pointer is to a target of the C layout.
+        let code = unsafe { (self.controls.target)(process(pid), &raw mut raw) };
+        (code == 0).then_some(Target {
+            state: raw.state,
+            is_lost: raw.lost != 0,
+            is_busy: raw.busy != 0,
+            has_managed_memory: raw.managed_memory != 0,
+            contexts: raw.contexts,
+            calls: raw.calls,
+            bytes: raw.bytes,
+        })
+    }
+
+    /// What a process has on one GPU, or had there when it was checkpointed.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such process, or it has not initialised CUDA.
+    #[must_use]
+    pub fn target_bytes(&self, pid: u32, gpu: u32) -> u64 {
+        let mut bytes = 0;
+        // SAFETY: the pointer is to a number of ours.
+        let code = unsafe { (self.controls.target_bytes)(process(pid), gpu, &raw mut bytes) };
+        succeed(code, "target_bytes");
+        bytes
+    }
+
+    /// Gives a process work that does not end, so that no lock succeeds, or ends it.
+    pub fn set_busy(&self, pid: u32, busy: bool) {
+        // SAFETY: takes plain numbers.
+        let code = unsafe { (self.controls.set_target_busy)(process(pid), busy.into()) };
+        succeed(code, "set_busy");
+    }
+
+    /// Gives a process managed memory, so that no checkpoint succeeds, or takes it away.
+    pub fn set_managed_memory(&self, pid: u32, has: bool) {
+        // SAFETY: takes plain numbers.
+        let code = unsafe { (self.controls.set_target_managed_memory)(process(pid), has.into()) };
+        succeed(code, "set_managed_memory");
+    }
+
+    /// Puts a process in any state, known to a header or not, below 65536.
+    pub fn set_state(&self, pid: u32, state: u32) {
+        // SAFETY: takes plain numbers.
+        let code = unsafe { (self.controls.set_target_state)(process(pid), state) };
+        succeed(code, "set_state");
+    }
+
+    /// Free bytes of a GPU of the machine, after what all its processes have there.
+    #[must_use]
+    pub fn machine_free(&self, gpu: u32) -> u64 {
+        // SAFETY: takes a plain number.
+        unsafe { (self.controls.machine_free)(gpu) }
+    }
+
+    /// The unique id of a GPU of the machine.
+    #[must_use]
+    pub fn machine_uuid(&self, gpu: u32) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        // SAFETY: the pointer is to sixteen bytes.
+        let known = unsafe { (self.controls.machine_uuid)(gpu, bytes.as_mut_ptr()) };
+        assert!(known != 0, "no simulated machine has a GPU {gpu}");
+        bytes
+    }
+}
+
+/// Numbers beyond the C type become its greatest, which no process has.
+fn process(pid: u32) -> i32 {
+    i32::try_from(pid).unwrap_or(i32::MAX)
+}

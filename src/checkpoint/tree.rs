@@ -1,0 +1,123 @@
+//! A process and its descendants.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+
+use crate::fork::DeviceFile;
+
+/// One process of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TreeProcess {
+    /// The process id.
+    pub pid: u32,
+    /// The id of its parent.
+    pub parent: u32,
+    /// Its command line, the arguments separated by blanks; the program's name in brackets where it has
+    /// none.
+    pub command: OsString,
+    /// The `/dev/nvidia*` files that it holds open; `None` where this process may not look, for want of
+    /// rights. A process that holds none has no CUDA to checkpoint. One that holds some may have them
+    /// from its parent by `fork` and have no CUDA of its own: the driver tells, by
+    /// `CUDA_ERROR_NOT_INITIALIZED`.
+    pub device_files: Option<Vec<DeviceFile>>,
+}
+
+/// The process and its descendants, each after its parent, siblings in the order of their ids. Processes
+/// that end meanwhile are left out; one that is dead and only waited for has none of the files.
+///
+/// # Errors
+/// `NotFound` where there is no such process; those of reading `/proc`.
+pub fn tree(pid: u32) -> io::Result<Vec<TreeProcess>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        // It may have ended.
+        if let Some((parent, name)) = parent_of(pid) {
+            all.push((pid, parent, name));
+        }
+    }
+    all.sort_unstable();
+    let mut found = Vec::new();
+    let mut waiting = vec![pid];
+    while let Some(pid) = waiting.pop() {
+        if let Some((_, parent, name)) = all.iter().find(|(id, ..)| *id == pid) {
+            found.push(TreeProcess {
+                pid,
+                parent: *parent,
+                command: command_of(pid, name),
+                device_files: crate::fork::device_files_of(pid).ok(),
+            });
+            let children = all.iter().rev().filter(|(_, parent, _)| *parent == pid);
+            waiting.extend(children.map(|(child, ..)| child));
+        }
+    }
+    match found.is_empty() {
+        true => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no process {pid}"))),
+        false => Ok(found),
+    }
+}
+
+/// The parent's id and the program's name.
+fn parent_of(pid: u32) -> Option<(u32, String)> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The name, in parentheses, may hold anything; the fields are counted from its end.
+    let (begin, end) = (stat.find('(')?, stat.rfind(')')?);
+    let parent = stat[end + 1..].split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some((parent, stat[begin + 1..end].to_owned()))
+}
+
+fn command_of(pid: u32, name: &str) -> OsString {
+    let mut line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    while line.last() == Some(&0) {
+        line.pop();
+    }
+    if line.is_empty() {
+        return format!("[{name}]").into();
+    }
+    line.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b' ');
+    OsString::from_vec(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn trees_list_parents_before_children_and_no_strangers() {
+        let mut shell = Command::new("sh")
+            .args(["-c", "sleep 60 & sleep 61; wait"])
+            .spawn()
+            .expect("a shell runs");
+        let pid = shell.id();
+        let mut found = Vec::new();
+        for _ in 0..2000 {
+            found = tree(pid).expect("the shell lives");
+            let sleeping =
+                |process: &&TreeProcess| process.command.as_encoded_bytes().starts_with(b"sleep ");
+            if found.iter().filter(sleeping).count() == 2 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        for process in found.iter().rev() {
+            // SAFETY: processes of this test's making, not waited for yet.
+            unsafe { libc::kill(process.pid as i32, libc::SIGKILL) };
+        }
+        shell.wait().expect("it ends");
+        let commands: Vec<_> =
+            found.iter().map(|process| process.command.to_str().unwrap()).collect();
+        assert_eq!(commands, ["sh -c sleep 60 & sleep 61; wait", "sleep 60", "sleep 61"]);
+        assert_eq!(found[0].parent, std::process::id());
+        assert!(found[1..].iter().all(|process| process.parent == pid));
+        assert!(found.iter().all(|process| process.device_files == Some(Vec::new())));
+        assert_eq!(tree(pid).unwrap_err().kind(), io::ErrorKind::NotFound);
+        let all = tree(1).expect("there is a first process");
+        assert!(all.iter().any(|process| process.pid == std::process::id()));
+    }
+}

@@ -1,0 +1,8 @@
+//! What is checkpointed is restored first.
+use cuda_primary_context::checkpoint::Checkpointed;
+
+fn unlock(process: Checkpointed) {
+    let _ = process.unlock();
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+//! Only a locked process is checkpointed.
+use cuda_primary_context::checkpoint::Process;
+
+fn checkpoint(process: Process) {
+    let _ = process.checkpoint();
+}
+
+fn main() {}

@@ -1,0 +1,220 @@
+//! A simulated machine, and processes on it that use CUDA, to be suspended and resumed.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use cuda_primary_context::Uuid;
+use cuda_primary_context::checkpoint::{CheckpointError, Process};
+use simulated_libcuda::{Builder, Simulator};
+
+/// Longer than any test takes; an orphan ends by itself.
+const WATCHDOG_SECONDS: u32 = 300;
+
+/// Keeps forks and loads of libraries apart: a child that is forked while another thread is in the middle of
+/// `dlopen` has a loader in disorder.
+static LOADER: Mutex<()> = Mutex::new(());
+
+/// Loads a library while nobody forks, or forks while nobody loads one.
+pub fn alone<T>(action: impl FnOnce() -> T) -> T {
+    let _held = LOADER.lock().unwrap_or_else(PoisonError::into_inner);
+    action()
+}
+
+/// A machine of two GPUs, and the driver of a controller on it that has not called `cuInit`.
+pub struct SharedMachine {
+    pub simulator: Simulator,
+    folder: PathBuf,
+    owner: u32,
+}
+
+impl SharedMachine {
+    pub fn new() -> Self {
+        Self::from(|builder| builder)
+    }
+
+    pub fn from(adjust: impl FnOnce(Builder) -> Builder) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let owner = std::process::id();
+        let folder = std::env::temp_dir().join(format!("shared-machine-{owner}-{number}"));
+        fs::create_dir_all(&folder).expect("a folder for the machine");
+        let simulator = alone(|| adjust(builder(&folder)).start());
+        Self { simulator, folder, owner }
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.folder.join("machine")
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Another driver on the machine, of a controller that calls `cuInit`, say.
+    pub fn another(&self) -> Simulator {
+        alone(|| builder(&self.folder).start())
+    }
+
+    /// A process with a context on device 0.
+    pub fn target(&self) -> Child {
+        let simulator = &self.simulator;
+        let mut device = None;
+        let mut child = Child::start(move |order| match order {
+            b's' => {
+                simulator.initialize();
+                simulator.foreign_retain(0, 1);
+                // SAFETY: the simulator is a CUDA driver as far as the crate calls it.
+                let load = || unsafe { cuda_primary_context::Driver::load_from(simulator.path()) };
+                let driver = alone(load);
+                device = Some(driver.expect("it loads").device(0).expect("it has a device"));
+                0
+            }
+            // A call that waits while the process is locked.
+            b'q' => u32::from(device.expect("started").primary_context_state().unwrap().active),
+            other => panic!("no order {other}"),
+        });
+        assert_eq!(child.ask(b's'), 0);
+        child
+    }
+
+    pub fn open(&self, pid: u32) -> Result<Process, CheckpointError> {
+        // SAFETY: the simulator is a CUDA driver as far as the crate calls it.
+        alone(|| unsafe { Process::open_from(self.simulator.path(), pid) })
+    }
+
+    /// The state as the simulator has it, whatever faults there are.
+    pub fn state(&self, pid: u32) -> u32 {
+        self.simulator.target(pid).expect("the process lives").state
+    }
+
+    pub fn gpu(&self, number: u32) -> Uuid {
+        let mut text = String::from("GPU");
+        for (index, byte) in self.simulator.machine_uuid(number).iter().enumerate() {
+            if [0, 4, 6, 8, 10].contains(&index) {
+                text.push('-');
+            }
+            text += &format!("{byte:02x}");
+        }
+        text.parse().expect("an id")
+    }
+}
+
+fn builder(folder: &Path) -> Builder {
+    Simulator::builder().devices(2).visible_devices(None).machine(folder.join("machine"))
+}
+
+impl Drop for SharedMachine {
+    fn drop(&mut self) {
+        if self.owner == std::process::id() {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// A forked process that does what it is told until it is killed.
+pub struct Child {
+    pid: libc::pid_t,
+    orders: UnixStream,
+    ended: bool,
+}
+
+impl Child {
+    /// It answers each order, a byte, with a number, and runs nothing else.
+    pub fn start(mut serve: impl FnMut(u8) -> u32) -> Self {
+        let (orders, mut own) = UnixStream::pair().expect("a pair of sockets");
+        // SAFETY: the child calls into the simulated driver and then leaves through _exit.
+        let pid = alone(|| unsafe { libc::fork() });
+        assert_ne!(pid, -1, "fork fails");
+        if pid == 0 {
+            // SAFETY: no preconditions; the signal ends the child.
+            unsafe { libc::alarm(WATCHDOG_SECONDS) };
+            // Other tests' pipes would stay open in this process, and their readers wait for its end.
+            for descriptor in (3..1024).filter(|&descriptor| descriptor != own.as_raw_fd()) {
+                // SAFETY: nothing in this process uses a file but the socket.
+                unsafe { libc::close(descriptor) };
+            }
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                let mut order = [0];
+                while own.read_exact(&mut order).is_ok() {
+                    own.write_all(&serve(order[0]).to_ne_bytes()).expect("the parent listens");
+                }
+            }));
+            // SAFETY: runs nothing of the parent's.
+            unsafe { libc::_exit(0) }
+        }
+        Self { pid, orders, ended: false }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.pid.unsigned_abs()
+    }
+
+    pub fn ask(&mut self, order: u8) -> u32 {
+        self.order(order);
+        self.answer()
+    }
+
+    pub fn order(&mut self, order: u8) {
+        self.orders.write_all(&[order]).expect("the process lives");
+    }
+
+    pub fn answer(&mut self) -> u32 {
+        self.orders.set_read_timeout(Some(Duration::from_secs(100))).expect("a time limit");
+        let mut answer = [0; 4];
+        self.orders.read_exact(&mut answer).expect("the process lives and answers");
+        u32::from_ne_bytes(answer)
+    }
+
+    /// Whether the answer to the last order is not there after a while.
+    pub fn still_waits(&mut self) -> bool {
+        self.orders.set_read_timeout(Some(Duration::from_millis(50))).expect("a time limit");
+        let mut nothing = [0; 4];
+        // SAFETY: a descriptor of this process and four writable bytes; nothing is taken out.
+        let seen = unsafe {
+            libc::recv(self.orders.as_raw_fd(), nothing.as_mut_ptr().cast(), 4, libc::MSG_PEEK)
+        };
+        seen == -1
+    }
+
+    pub fn kill(&mut self) {
+        if !std::mem::replace(&mut self.ended, true) {
+            kill_and_wait(self.pid());
+        }
+    }
+
+    /// Waits until it has ended by itself; 0, or the signal that it died of.
+    pub fn wait(&mut self) -> i32 {
+        self.ended = true;
+        let mut status = 0;
+        // SAFETY: our own child, and a place for its status.
+        unsafe { libc::waitpid(self.pid, &raw mut status, 0) };
+        if libc::WIFSIGNALED(status) { libc::WTERMSIG(status) } else { 0 }
+    }
+
+    /// As if it had been killed: for a hook that does so.
+    pub fn is_killed_by_others(&mut self) {
+        self.ended = true;
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Ends a child of this process.
+pub fn kill_and_wait(pid: u32) {
+    // SAFETY: our own child, not waited for yet.
+    unsafe { libc::kill(pid as i32, libc::SIGKILL) };
+    // SAFETY: our own child; its status is of no interest.
+    unsafe { libc::waitpid(pid as i32, std::ptr::null_mut(), 0) };
+}
