@@ -80,7 +80,8 @@ fn unsigned(bindings: &str, header: &str) -> String {
 
 /// The crate's own `Debug` of result codes names them; a derived one would be in its place.
 fn named_codes(bindings: &str) -> Result<String, String> {
-    const DERIVED: &str = "#[derive(Debug, Copy, Clone, Hash, PartialEq, Eq)]\npub struct cudaError_enum";
+    const DERIVED: &str =
+        "#[derive(Debug, Copy, Clone, Hash, PartialEq, Eq)]\npub struct cudaError_enum";
     match bindings.matches(DERIVED).count() {
         1 => Ok(bindings.replacen(DERIVED, &DERIVED.replacen("Debug, ", "", 1), 1)),
         times => Err(format!("expected one type of result codes, got {times}")),
