@@ -1,5 +1,7 @@
 //! How devices are found: by ordinal, unique id, PCI address and raw handle.
 
+#![allow(clippy::mutable_key_type, reason = "a device is hashed by its address alone")]
+
 mod support;
 
 use std::collections::HashSet;
