@@ -67,7 +67,7 @@ fn report_reads_as_a_table() {
         format!("cuCtxSetCurrent: {ok}"),
         format!("cuDevicePrimaryCtxRelease_v2: {ok}"),
         format!("cuDevicePrimaryCtxGetState: {ok}"),
-        format!("cuCtxGetApiVersion: CUDA_ERROR_INVALID_CONTEXT (201)"),
+        "cuCtxGetApiVersion: CUDA_ERROR_INVALID_CONTEXT (201)".to_owned(),
         format!("1 GPU-1 kept cuDevicePrimaryCtxRetain: {ok}"),
         format!("2 GPU-2 failed (1 released) cuDevicePrimaryCtxGetState: {ok}"),
         format!("cuCtxGetCurrent: {ok}"),
