@@ -53,7 +53,9 @@
 //!
 //! # Oneself
 //! A process may checkpoint itself: [`Process::open`] with its own id, and every step from one thread, with
-//! no CUDA call of another thread in between that it would wait for; that works (measured).
+//! no CUDA call of another thread in between that it would wait for; that works (measured). Ask NVML nothing
+//! between the checkpoint and the restore: a process that asked how much memory is free hung there for good
+//! (driver 580).
 
 mod calls;
 mod error;

@@ -200,7 +200,12 @@ fn act(options: &Options, report: &mut Report, processes: Vec<Process>) -> Resul
             }
             report.memory = before.listed().map(<[_]>::to_vec);
             if let Some(suspended) = suspend_all(options, report, processes) {
-                report.memory = Some(before.needed());
+                // A process that is suspended itself asks nothing of NVML: on driver 580 that waits for
+                // itself, for ever.
+                report.memory = match options.oneself {
+                    true => None,
+                    false => Some(before.needed()),
+                };
                 thread::sleep(options.hold);
                 if options.action == Action::Cycle {
                     // Whoever has to resume them by hand needs to know what they had.
