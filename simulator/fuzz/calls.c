@@ -34,6 +34,13 @@ enum { MOST_PARAMETERS = 6, ROOM = 256, REMEMBERED = 16, MOST_CALLS = 200 };
         CUresult (*)(unsigned int *, CUdevice): "oi",                                                \
         CUresult (*)(int *): "o",                                                                    \
         CUresult (*)(int *, int *): "oo",                                                            \
+        CUresult (*)(int, int *): "io",                                                              \
+        CUresult (*)(int, CUprocessState *): "io",                                                   \
+        /* Without arguments: what room holds is no structure with pointers in it. */                \
+        CUresult (*)(int, CUcheckpointLockArgs *): "i",                                              \
+        CUresult (*)(int, CUcheckpointCheckpointArgs *): "i",                                        \
+        CUresult (*)(int, CUcheckpointRestoreArgs *): "i",                                           \
+        CUresult (*)(int, CUcheckpointUnlockArgs *): "i",                                            \
         CUresult (*)(int *, int): "oi",                                                              \
         CUresult (*)(int *, int *, CUdevice): "ooi",                                                 \
         CUresult (*)(int *, int, CUdevice): "oui",                                                   \
