@@ -198,7 +198,8 @@ fn resources_are_split_and_checked() {
     let words = [0, out(&mut count), out(&mut whole), 0, 0, 133];
     assert_eq!(library.call("cuDevSmResourceSplitByCount", &words), 1, "more than there are");
     let (mut description, mut green) = (0_usize, 0_usize);
-    let words = [out(&mut description), out(&mut [0_u32; 36]), 1];
+    let mut zeros = [0_u32; 36];
+    let words = [out(&mut description), out(&mut zeros), 1];
     assert_eq!(library.call("cuDevResourceGenerateDesc", &words), 914, "zeros are no resource");
     let words = [out(&mut description), out(&mut whole), 1];
     assert_eq!(library.call("cuDevResourceGenerateDesc", &words), 0);
