@@ -22,14 +22,22 @@ class Ctypes:
         count = ctypes.c_int()
         self.libcuda.cuDeviceGetCount(ctypes.byref(count))
         self.count = count.value
+        self.devices = [self.device(ordinal) for ordinal in range(self.count)]
+
+    def device(self, ordinal):
+        device = ctypes.c_int()
+        if self.libcuda.cuDeviceGet(ctypes.byref(device), ordinal) != 0:
+            sys.exit("the driver gives no handle for a device")
+        return device
 
     def retain(self, ordinal):
         context = ctypes.c_void_p()
-        if self.libcuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), ordinal) != 0:
+        device = self.devices[ordinal]
+        if self.libcuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), device) != 0:
             sys.exit("the device cannot be retained")
 
     def release(self, ordinal):
-        self.libcuda.cuDevicePrimaryCtxRelease_v2(ordinal)
+        self.libcuda.cuDevicePrimaryCtxRelease_v2(self.devices[ordinal])
 
     def release_path(self, kept):
         libcuda = self.libcuda

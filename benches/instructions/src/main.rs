@@ -99,10 +99,15 @@ fn primary_context() {
     twins.compare(&machine, || ());
     count("primary_context", || (), twins);
     let (layer, device) = (&machine.counted, machine.counted.device(0));
-    count_one("primary_context", "counted", || (), || {
-        let context = layer.retain(device).expect("the device can be retained");
-        layer.release(context).is_ok()
-    });
+    count_one(
+        "primary_context",
+        "counted",
+        || (),
+        || {
+            let context = layer.retain(device).expect("the device can be retained");
+            layer.release(context).is_ok()
+        },
+    );
 }
 
 fn audit(devices: u32) {
