@@ -128,7 +128,8 @@ impl Stage {
         }
         let orphaned = wanted.active && wanted.references == 0;
         if now.greens != wanted.greens || orphaned || now.active != (now.references > 0) {
-            self.clear(device);
+            let greens = std::mem::take(&mut self.greens.borrow_mut()[device as usize]);
+            self.machine.clear(device, greens);
             for _ in 0..wanted.greens.max(u32::from(orphaned)) {
                 simulator.add_green_context(device);
             }
@@ -146,24 +147,6 @@ impl Stage {
             simulator.foreign_retain(device, wanted.references - references);
         }
         assert_eq!(self.primary(device), wanted, "device {device} of a scene");
-    }
-
-    /// Makes a primary context inactive. A green context whose reference somebody took is given
-    /// another one, so that the context goes with it.
-    fn clear(&self, device: u32) {
-        let simulator = &self.machine.simulator;
-        for _ in 0..std::mem::take(&mut self.greens.borrow_mut()[device as usize]) {
-            if simulator.references(device) == 0 {
-                simulator.foreign_retain(device, 1);
-            }
-            simulator.remove_green_context(device);
-        }
-        if simulator.is_active(device) && simulator.references(device) == 0 {
-            simulator.foreign_retain(device, 1);
-        }
-        while simulator.references(device) > 0 {
-            simulator.foreign_release(device);
-        }
     }
 
     pub fn primary(&self, device: u32) -> Primary {

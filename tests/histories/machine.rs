@@ -68,23 +68,6 @@ impl Others {
         let code = unsafe { (self.destroy)(raw) };
         assert!(code.is_success(), "cuCtxDestroy_v2 answers {code}");
     }
-
-    /// Makes a primary context inactive that has this many green contexts.
-    pub fn clear(&self, device: usize, greens: u32) {
-        let (simulator, device) = (&self.machine.simulator, device as u32);
-        for _ in 0..greens {
-            if simulator.references(device) == 0 {
-                simulator.foreign_retain(device, 1);
-            }
-            simulator.remove_green_context(device);
-        }
-        if simulator.is_active(device) && simulator.references(device) == 0 {
-            simulator.foreign_retain(device, 1);
-        }
-        while simulator.references(device) > 0 {
-            simulator.foreign_release(device);
-        }
-    }
 }
 
 impl World {

@@ -67,7 +67,7 @@ impl World {
         let Self { others, model, handles, ordinary, .. } = self;
         drop(handles);
         for (device, Device { greens, .. }) in model.devices.iter().enumerate() {
-            others.clear(device, *greens);
+            others.machine.clear(device as u32, *greens);
             let handles = others.machine.device(device as u32).handles();
             agree!(handles, Ok(0), "handles at the end");
         }

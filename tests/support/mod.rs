@@ -54,6 +54,24 @@ impl Machine {
         }
     }
 
+    /// Makes a primary context inactive on which this many green contexts live. One whose reference
+    /// somebody took is given another, so that the context goes with it.
+    pub fn clear(&self, device: u32, greens: u32) {
+        let simulator = &self.simulator;
+        for _ in 0..greens {
+            if simulator.references(device) == 0 {
+                simulator.foreign_retain(device, 1);
+            }
+            simulator.remove_green_context(device);
+        }
+        if simulator.is_active(device) && simulator.references(device) == 0 {
+            simulator.foreign_retain(device, 1);
+        }
+        while simulator.references(device) > 0 {
+            simulator.foreign_release(device);
+        }
+    }
+
     /// What `action` calls, as `function@device`.
     pub fn calls_of(&self, action: impl FnOnce()) -> Vec<String> {
         self.simulator.clear_calls();
