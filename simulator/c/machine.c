@@ -90,9 +90,14 @@ bool join_machine(const char *path)
     return true;
 }
 
-/* Another copy of the library, or a child, may have it mapped: it stays. */
+/* Before cuInit, and under the driver's lock: nobody here is at work in it. Another copy of the library, or
+   another process, has a mapping of its own. */
 void forget_machine(void)
 {
+    if (machine) {
+        process_page->target = NULL; /* a place in it, of a cuInit that failed, say */
+        munmap(machine, sizeof *machine);
+    }
     machine = NULL;
     driver.shares_machine = driver.may_be_locked = false;
 }
