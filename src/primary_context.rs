@@ -3,11 +3,11 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 
-use crate::driver::calls;
+use crate::driver::calls::Function;
 use crate::driver::device::Device;
 use crate::driver::loaded::DeviceRecord;
 use crate::error::Error;
-use crate::primary_context::reference::GivenBack;
+use crate::primary_context::reference::{GivenBack, Release};
 use crate::sys::{self, CUresult};
 
 mod audit;
@@ -100,7 +100,7 @@ impl PrimaryContext {
             return Self::retain_counted(device).map(Some);
         }
         device.0.handles.remove();
-        device.0.check(code, calls::GET_STATE).map(|()| None)
+        device.0.check(code, Function::GetState.name()).map(|()| None)
     }
 
     /// Retains for a handle that the ledger counts already.
@@ -226,7 +226,7 @@ impl PrimaryContext {
 #[cold]
 fn not_retained(record: &DeviceRecord, code: CUresult) -> Error {
     record.handles.remove();
-    record.driver.error(code, calls::RETAIN, Some(record.ordinal))
+    record.driver.error(code, Function::Retain.name(), Some(record.ordinal))
 }
 
 impl Drop for PrimaryContext {
@@ -236,13 +236,23 @@ impl Drop for PrimaryContext {
         if self.device.loaded().check_process().is_err() {
             return;
         }
-        let given_back = reference::give_back(self.device.0);
-        self.device.0.handles.remove();
-        match given_back {
-            GivenBack::Yes => {}
-            GivenBack::WithError(error) => events::not_released_by_drop(self.device, &error),
-            GivenBack::No(error) => count_unreleased(self.device, &error),
+        let release = reference::release(self.device.0);
+        match release.code.is_success() {
+            true => self.device.0.handles.remove(),
+            false => after_failed_drop(self.device, release),
         }
+    }
+}
+
+/// The rest of a drop whose release failed.
+#[cold]
+fn after_failed_drop(device: Device, release: Release) {
+    let given_back = reference::after_failure(device.0, release);
+    device.0.handles.remove();
+    match given_back {
+        GivenBack::Yes => {}
+        GivenBack::WithError(error) => events::not_released_by_drop(device, &error),
+        GivenBack::No(error) => count_unreleased(device, &error),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::driver::device::Device;
 use crate::error::Error;
 use crate::primary_context::{PrimaryContext, ReleaseError};
-use crate::retain_only::sweep::Sweep;
+use crate::retain_only::sweep::sweep;
 
 mod events;
 mod outcome;
@@ -116,14 +116,14 @@ impl PrimaryContextGuard {
     /// # Errors
     /// As [`retain_only`](Self::retain_only), and [`Error::OtherDriver`] where the policy keeps a
     /// device of another driver.
+    #[inline]
     pub fn retain_only_with(device: Device, policy: &StaleRelease) -> Result<Self, Error> {
         policy.check(device.driver())?;
         let context = PrimaryContext::retain(device)?;
-        let report = Report::new(device.driver(), Some(device));
-        let mut guard = Self { context, report };
-        Sweep::new(device.driver(), Some(&guard.context), policy, &mut guard.report).run();
-        events::released(&guard.report);
-        Ok(guard)
+        let findings = sweep(device.driver(), Some(&context), policy);
+        let report = Report::new(device.driver(), Some(device), findings);
+        events::released(&report);
+        Ok(Self { context, report })
     }
 
     /// What was done, device by device.

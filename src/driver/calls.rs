@@ -9,18 +9,40 @@ use std::ptr;
 use crate::driver::loaded::{DeviceRecord, Loaded};
 use crate::sys::{self, CUresult};
 
-/// The exact C names, for errors and reports.
-pub(crate) const RETAIN: &str = "cuDevicePrimaryCtxRetain";
-pub(crate) const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
-pub(crate) const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
-pub(crate) const SET_FLAGS: &str = "cuDevicePrimaryCtxSetFlags_v2";
-pub(crate) const RESET: &str = "cuDevicePrimaryCtxReset_v2";
-pub(crate) const GET_CURRENT: &str = "cuCtxGetCurrent";
-pub(crate) const GET_DEVICE: &str = "cuCtxGetDevice";
-pub(crate) const GET_API_VERSION: &str = "cuCtxGetApiVersion";
-pub(crate) const SET_CURRENT: &str = "cuCtxSetCurrent";
-pub(crate) const PUSH_CURRENT: &str = "cuCtxPushCurrent_v2";
-pub(crate) const POP_CURRENT: &str = "cuCtxPopCurrent_v2";
+/// A function that the safe layer calls for a device or a thread, in one byte: a report keeps many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Function {
+    Retain,
+    Release,
+    GetState,
+    SetFlags,
+    Reset,
+    GetCurrent,
+    GetDevice,
+    GetApiVersion,
+    SetCurrent,
+    PushCurrent,
+    PopCurrent,
+}
+
+impl Function {
+    /// The exact C name, for errors and reports.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Retain => "cuDevicePrimaryCtxRetain",
+            Self::Release => "cuDevicePrimaryCtxRelease_v2",
+            Self::GetState => "cuDevicePrimaryCtxGetState",
+            Self::SetFlags => "cuDevicePrimaryCtxSetFlags_v2",
+            Self::Reset => "cuDevicePrimaryCtxReset_v2",
+            Self::GetCurrent => "cuCtxGetCurrent",
+            Self::GetDevice => "cuCtxGetDevice",
+            Self::GetApiVersion => "cuCtxGetApiVersion",
+            Self::SetCurrent => "cuCtxSetCurrent",
+            Self::PushCurrent => "cuCtxPushCurrent_v2",
+            Self::PopCurrent => "cuCtxPopCurrent_v2",
+        }
+    }
+}
 
 impl DeviceRecord {
     /// `cuDevicePrimaryCtxRetain`. The context says something where the code is success.
@@ -48,11 +70,7 @@ impl DeviceRecord {
     /// `cuDevicePrimaryCtxGetState`: flags and whether it is active, where the code is success.
     #[inline]
     pub(crate) fn get_state(&self) -> (CUresult, c_uint, bool) {
-        let (mut flags, mut active): (c_uint, c_int) = (0, 0);
-        let get_state = self.driver.functions().primary_ctx_get_state;
-        // SAFETY: the out-parameters are ints of ours, and the device handle is the driver's own.
-        let code = unsafe { get_state(self.handle, &mut flags, &mut active) };
-        (code, flags, active != 0)
+        self.driver.get_state()(self.handle)
     }
 
     /// `cuDevicePrimaryCtxSetFlags_v2`.
@@ -74,6 +92,19 @@ impl DeviceRecord {
 }
 
 impl Loaded {
+    /// [`get_state`](DeviceRecord::get_state) for one who asks many devices, by their handles: the
+    /// function is read from memory once.
+    #[inline]
+    pub(crate) fn get_state(&self) -> impl Fn(sys::CUdevice) -> (CUresult, c_uint, bool) + use<> {
+        let get_state = self.functions().primary_ctx_get_state;
+        move |device| {
+            let (mut flags, mut active): (c_uint, c_int) = (0, 0);
+            // SAFETY: the out-parameters are ints of ours. One that is no device handle is refused.
+            let code = unsafe { get_state(device, &mut flags, &mut active) };
+            (code, flags, active != 0)
+        }
+    }
+
     /// `cuCtxGetCurrent`: null where nothing is current.
     #[inline]
     pub(crate) fn get_current(&self) -> (CUresult, sys::CUcontext) {

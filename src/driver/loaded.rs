@@ -22,6 +22,8 @@ pub(crate) struct Loaded {
     entry_points: EntryPoints,
     process: Process,
     devices: OnceLock<Box<[DeviceRecord]>>,
+    /// The devices' handles side by side: a walk over many inactive devices then reads little memory.
+    device_handles: Box<[sys::CUdevice]>,
     unreleased: AtomicU64,
     version: i32,
     identity: usize,
@@ -87,6 +89,7 @@ impl Loaded {
             entry_points,
             process,
             devices: OnceLock::new(),
+            device_handles: device_handles.into(),
             unreleased: AtomicU64::new(0),
             version,
             library,
@@ -94,13 +97,14 @@ impl Loaded {
         }));
         // Nobody else knows it yet, so that nobody waits here, a forked child least of all.
         loaded.devices.get_or_init(|| {
-            let records = (0..).zip(device_handles).map(|(ordinal, handle)| DeviceRecord {
-                driver: loaded,
-                handle,
-                ordinal,
-                handles: Handles::none(),
-                uuid: OnceLock::new(),
-            });
+            let records =
+                (0..).zip(&loaded.device_handles).map(|(ordinal, &handle)| DeviceRecord {
+                    driver: loaded,
+                    handle,
+                    ordinal,
+                    handles: Handles::none(),
+                    uuid: OnceLock::new(),
+                });
             records.collect()
         });
         loaded
@@ -120,6 +124,12 @@ impl Loaded {
     #[inline]
     pub(crate) fn devices(&self) -> &[DeviceRecord] {
         self.devices.get().map_or(&[], |devices| devices)
+    }
+
+    /// Their handles, in the same order.
+    #[inline]
+    pub(crate) fn device_handles(&self) -> &[sys::CUdevice] {
+        &self.device_handles
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -197,7 +207,7 @@ impl Loaded {
     }
 
     #[cold]
-    fn forked(&self) -> Error {
+    pub(crate) fn forked(&self) -> Error {
         Error::ForkedAfterInit { initialised_in: Some(self.process.id()) }
     }
 }

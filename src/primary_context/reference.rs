@@ -1,6 +1,6 @@
 //! Giving one reference back, and undoing what that does to a green context.
 
-use crate::driver::calls::{RELEASE, RETAIN};
+use crate::driver::calls::Function;
 use crate::driver::loaded::DeviceRecord;
 use crate::error::Error;
 use crate::sys::CUresult;
@@ -52,14 +52,14 @@ pub(crate) fn give_back(record: &DeviceRecord) -> GivenBack {
 
 /// An answer is not an effect: what is so now counts.
 #[cold]
-fn after_failure(record: &DeviceRecord, release: Release) -> GivenBack {
+pub(crate) fn after_failure(record: &DeviceRecord, release: Release) -> GivenBack {
     match release.undo {
         // The reference is the green context's now, which had lost its own.
         Some(CUresult::CUDA_SUCCESS) => return GivenBack::Yes,
-        Some(code) => return GivenBack::WithError(error(record, code, RETAIN)),
+        Some(code) => return GivenBack::WithError(error(record, code, Function::Retain.name())),
         None => {}
     }
-    let failure = error(record, release.code, RELEASE);
+    let failure = error(record, release.code, Function::Release.name());
     match record.get_state() {
         // Nobody holds a reference to a context that is not there.
         (CUresult::CUDA_SUCCESS, _, false) => GivenBack::WithError(failure),

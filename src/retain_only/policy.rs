@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::retain_only::events;
 use crate::retain_only::plan::Plan;
 use crate::retain_only::report::Report;
-use crate::retain_only::sweep::Sweep;
+use crate::retain_only::sweep::sweep;
 
 /// What [`retain_only_with`](crate::PrimaryContextGuard::retain_only_with) may release, and a
 /// [`run`](Self::run) that retains nothing.
@@ -62,8 +62,7 @@ impl StaleRelease {
     pub fn run(&self, driver: Driver) -> Result<Report, Error> {
         self.check(driver)?;
         driver.loaded().check_process()?;
-        let mut report = Report::new(driver, None);
-        Sweep::new(driver, None, self, &mut report).run();
+        let report = Report::new(driver, None, sweep(driver, None, self));
         events::released(&report);
         Ok(report)
     }
@@ -98,9 +97,14 @@ impl StaleRelease {
         }
     }
 
+    /// Whether any device is to be left alone.
     #[inline]
+    pub(super) fn keeps_any(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
     pub(super) fn keeps(&self, device: Device) -> bool {
-        !self.kept.is_empty() && self.kept.contains(&device)
+        self.kept.contains(&device)
     }
 
     #[inline]

@@ -1,7 +1,7 @@
 //! What a release did, device by device and call by call.
 
 use crate::driver::Driver;
-use crate::driver::calls::{GET_STATE, RETAIN};
+use crate::driver::calls::Function;
 use crate::driver::device::Device;
 use crate::driver::uuid::Uuid;
 use crate::error::Error;
@@ -17,20 +17,30 @@ use crate::sys::CUresult;
 pub struct Report {
     driver: Driver,
     kept: Option<Device>,
-    /// Of the devices that were not inactive at once, in the order of their ordinals.
+    /// Nothing, and no allocation, where every device but the kept one was inactive.
+    findings: Option<Box<Findings>>,
+}
+
+/// What there is to say where a device was not inactive at once.
+#[derive(Debug, Clone)]
+pub(super) struct Findings {
+    /// Of such devices, in the order of their ordinals.
     lines: Vec<Line>,
     /// The calls made for those devices, line by line.
-    calls: Vec<Call>,
+    calls: Vec<Answer>,
     current_context: CurrentContextChange,
 }
 
-/// What is known of one device, and where its calls begin.
+/// What is known of one device, and where its calls end: they begin where those of the line before do.
 #[derive(Debug, Clone)]
 struct Line {
     ordinal: u32,
-    first_call: usize,
+    calls_end: usize,
     outcome: Outcome,
 }
+
+/// A [`Call`] as it is kept: a third of the size.
+type Answer = (Function, CUresult);
 
 /// One driver call and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,55 +58,40 @@ pub struct Call {
 pub struct DeviceReport<'a> {
     device: Device,
     outcome: &'a Outcome,
-    calls: &'a [Call],
+    calls: &'a [Answer],
 }
 
 /// The kept device's line, and that of a device that was asked for its state and was inactive: their
 /// calls are always the same, so that they are not recorded one by one.
-static KEPT: (Outcome, [Call; 1]) =
-    (Outcome::Kept { retained: true }, [Call { function: RETAIN, code: CUresult::CUDA_SUCCESS }]);
-static INACTIVE: (Outcome, [Call; 1]) =
-    (Outcome::AlreadyInactive, [Call { function: GET_STATE, code: CUresult::CUDA_SUCCESS }]);
+static KEPT: (Outcome, [Answer; 1]) =
+    (Outcome::Kept { retained: true }, [(Function::Retain, CUresult::CUDA_SUCCESS)]);
+static INACTIVE: (Outcome, [Answer; 1]) =
+    (Outcome::AlreadyInactive, [(Function::GetState, CUresult::CUDA_SUCCESS)]);
 
-impl Report {
-    #[inline]
-    pub(super) fn new(driver: Driver, kept: Option<Device>) -> Self {
-        let current_context = CurrentContextChange::Unchanged;
-        Self { driver, kept, lines: Vec::new(), calls: Vec::new(), current_context }
-    }
+static UNCHANGED: CurrentContextChange = CurrentContextChange::Unchanged;
 
-    /// Records a call for the device at hand: one beyond those of the lines so far.
-    #[inline]
-    pub(super) fn record(&mut self, function: &'static str, code: CUresult) {
-        self.calls.push(Call { function, code });
-    }
-
-    /// Makes room, once, for what a device with an active context and those after it may bring.
-    #[inline]
-    pub(super) fn make_room(&mut self, device: Device) {
-        if self.lines.capacity() == 0 {
-            self.make_first_room(device);
+impl Findings {
+    /// With room for what so many devices bring as a rule.
+    pub(super) fn with_room_for(devices: usize) -> Self {
+        Self {
+            lines: Vec::with_capacity(devices),
+            // A stale device has three calls as a rule, the thread's questions and moves come once.
+            calls: Vec::with_capacity(3 * devices + 6),
+            current_context: CurrentContextChange::Unchanged,
         }
     }
 
-    #[cold]
-    fn make_first_room(&mut self, device: Device) {
-        let left = (self.driver.device_count() - device.ordinal()) as usize;
-        self.lines.reserve_exact(left);
-        // A stale device has three calls as a rule, the thread's questions and moves come once.
-        self.calls.reserve_exact(3 * left + 6);
+    /// Records a call for the device whose line is added next.
+    #[inline]
+    pub(super) fn record(&mut self, function: Function, code: CUresult) {
+        self.calls.push((function, code));
     }
 
-    /// How many calls are recorded: where the next line's begin.
+    /// Adds the line of a device beyond those added so far, with the calls recorded since.
     #[inline]
-    pub(super) fn calls_so_far(&self) -> usize {
-        self.calls.len()
-    }
-
-    /// Adds the line of a device beyond those added so far, with the calls recorded from here on.
-    #[inline]
-    pub(super) fn add(&mut self, device: Device, first_call: usize, outcome: Outcome) {
-        self.lines.push(Line { ordinal: device.ordinal(), first_call, outcome });
+    pub(super) fn add(&mut self, device: Device, outcome: Outcome) {
+        let calls_end = self.calls.len();
+        self.lines.push(Line { ordinal: device.ordinal(), calls_end, outcome });
     }
 
     /// The thread's context of this device was destroyed. Where more than one is popped off a stack, it
@@ -114,6 +109,25 @@ impl Report {
         if self.current_context.error().is_none() {
             self.current_context = CurrentContextChange::NotRestored { from, error };
         }
+    }
+
+    fn line(&self, device: Device) -> Option<(&Outcome, &[Answer])> {
+        let by_ordinal = |line: &Line| line.ordinal;
+        let place = self.lines.binary_search_by_key(&device.ordinal(), by_ordinal).ok()?;
+        let line = &self.lines[place];
+        let begin = self.lines[..place].last().map_or(0, |before| before.calls_end);
+        Some((&line.outcome, &self.calls[begin..line.calls_end]))
+    }
+}
+
+impl Report {
+    #[inline]
+    pub(super) fn new(
+        driver: Driver,
+        kept: Option<Device>,
+        findings: Option<Box<Findings>>,
+    ) -> Self {
+        Self { driver, kept, findings }
     }
 
     /// The driver.
@@ -134,17 +148,11 @@ impl Report {
     }
 
     fn line(&self, device: Device) -> DeviceReport<'_> {
-        let by_ordinal = |line: &Line| line.ordinal;
-        let (outcome, calls) = match self.lines.binary_search_by_key(&device.ordinal(), by_ordinal)
-        {
-            Ok(place) => {
-                let line = &self.lines[place];
-                let next = self.lines.get(place + 1);
-                let end = next.map_or(self.calls.len(), |next| next.first_call);
-                (&line.outcome, &self.calls[line.first_call..end])
-            }
-            Err(_) if self.kept == Some(device) => (&KEPT.0, &KEPT.1[..]),
-            Err(_) => (&INACTIVE.0, &INACTIVE.1[..]),
+        let found = self.findings.as_ref().and_then(|findings| findings.line(device));
+        let (outcome, calls) = match found {
+            Some(line) => line,
+            None if self.kept == Some(device) => (&KEPT.0, &KEPT.1[..]),
+            None => (&INACTIVE.0, &INACTIVE.1[..]),
         };
         DeviceReport { device, outcome, calls }
     }
@@ -152,13 +160,13 @@ impl Report {
     /// What became of the calling thread's current context.
     #[must_use]
     pub fn current_context(&self) -> &CurrentContextChange {
-        &self.current_context
+        self.findings.as_ref().map_or(&UNCHANGED, |findings| &findings.current_context)
     }
 
     /// Whether the calling thread's current context is another than before.
     #[must_use]
     pub fn current_context_switched(&self) -> bool {
-        self.current_context != CurrentContextChange::Unchanged
+        *self.current_context() != CurrentContextChange::Unchanged
     }
 
     /// The first failure of any kind as an error, for callers who want all or nothing.
@@ -166,12 +174,12 @@ impl Report {
     /// # Errors
     /// That of the first [`Outcome::Failed`], or of a current context that was not restored.
     pub fn check(&self) -> Result<(), Error> {
-        for line in &self.lines {
+        for line in self.findings.iter().flat_map(|findings| &findings.lines) {
             if let Outcome::Failed { error, .. } = &line.outcome {
                 return Err(error.clone());
             }
         }
-        self.current_context.error().map_or(Ok(()), |error| Err(error.clone()))
+        self.current_context().error().map_or(Ok(()), |error| Err(error.clone()))
     }
 }
 
@@ -205,6 +213,6 @@ impl<'a> DeviceReport<'a> {
     /// Every driver call that was made for this device, with its answer, in order; those about the
     /// calling thread's current context among them.
     pub fn calls(&self) -> impl ExactSizeIterator<Item = Call> + Clone + use<'a> {
-        self.calls.iter().copied()
+        self.calls.iter().map(|&(function, code)| Call { function: function.name(), code })
     }
 }

@@ -1,10 +1,7 @@
 //! One walk over the devices that are not kept, releasing the stale ones.
 
 use crate::driver::Driver;
-use crate::driver::calls::{
-    GET_API_VERSION, GET_CURRENT, GET_STATE, POP_CURRENT, PUSH_CURRENT, RELEASE, RETAIN,
-    SET_CURRENT,
-};
+use crate::driver::calls::Function;
 use crate::driver::device::Device;
 use crate::driver::ledger::{NotSwept, Swept};
 use crate::error::Error;
@@ -13,42 +10,93 @@ use crate::primary_context::reference;
 use crate::primary_context::thread_context::{RawContext, ThreadContext};
 use crate::retain_only::outcome::Outcome;
 use crate::retain_only::policy::StaleRelease;
-use crate::retain_only::report::Report;
+use crate::retain_only::report::Findings;
 use crate::sys::CUresult;
 
-/// The walk, with what it knows of the calling thread.
-pub(super) struct Sweep<'a> {
+/// Deals with every device in the order of the ordinals, one after the other. Nothing is to be said, and
+/// nothing allocated, where all but the kept one are inactive.
+///
+/// Never inlined: the loop over inactive devices, as a rule all that happens, has the registers to itself.
+#[inline(never)]
+pub(super) fn sweep(
+    driver: Driver,
+    kept: Option<&PrimaryContext>,
+    policy: &StaleRelease,
+) -> Option<Box<Findings>> {
+    let loaded = driver.loaded();
+    if policy.keeps_any() {
+        return Some(sweep_from(0, None, driver, kept, policy));
+    }
+    let get_state = loaded.get_state();
+    let kept_place = kept.map(|kept| kept.device().ordinal() as usize);
+    for (place, &handle) in loaded.device_handles().iter().enumerate() {
+        if Some(place) == kept_place {
+            continue;
+        }
+        let (code, _, active) = get_state(handle);
+        if active || !code.is_success() {
+            return Some(sweep_from(place, Some(code), driver, kept, policy));
+        }
+    }
+    None
+}
+
+/// Deals with the devices from this place on, of which the first may have been asked already.
+#[cold]
+#[inline(never)]
+fn sweep_from(
+    place: usize,
+    asked: Option<CUresult>,
+    driver: Driver,
+    kept: Option<&PrimaryContext>,
+    policy: &StaleRelease,
+) -> Box<Findings> {
+    let findings = Findings::with_room_for(driver.devices().len() - place);
+    let mut sweep = Sweep { driver, kept, policy, findings, thread: None };
+    sweep.run(place, asked);
+    Box::new(sweep.findings)
+}
+
+/// The walk from the first device on that needs a line, with what it knows of the calling thread.
+struct Sweep<'a> {
     driver: Driver,
     /// What the guard retains, if there is one.
     kept: Option<&'a PrimaryContext>,
     policy: &'a StaleRelease,
-    report: &'a mut Report,
+    findings: Findings,
     /// What the calling thread has current; asked before the first release.
     thread: Option<ThreadContext>,
 }
 
+/// Why a device is a failure. Small, for the error itself is made once the device is done with.
+struct Failure {
+    /// The call that failed; none where a forked child may not wait for another sweep.
+    call: Option<(Function, CUresult)>,
+    releases: u32,
+    active: Option<bool>,
+}
+
+impl Failure {
+    fn of(function: Function, code: CUresult, releases: u32, active: Option<bool>) -> Self {
+        Self { call: Some((function, code)), releases, active }
+    }
+}
+
 impl<'a> Sweep<'a> {
     #[inline]
-    pub(super) fn new(
-        driver: Driver,
-        kept: Option<&'a PrimaryContext>,
-        policy: &'a StaleRelease,
-        report: &'a mut Report,
-    ) -> Self {
-        Self { driver, kept, policy, report, thread: None }
-    }
-
-    /// Deals with every device in the order of the ordinals, one after the other.
-    #[inline]
-    pub(super) fn run(mut self) {
+    fn run(&mut self, place: usize, mut asked: Option<CUresult>) {
         let kept = self.kept.map(PrimaryContext::device);
-        for device in self.driver.devices() {
+        let keeps_more = self.policy.keeps_any();
+        for device in self.driver.devices().skip(place) {
             if kept == Some(device) {
                 continue;
             }
-            if self.policy.keeps(device) {
-                let first_call = self.report.calls_so_far();
-                self.report.add(device, first_call, Outcome::Kept { retained: false });
+            if keeps_more && self.policy.keeps(device) {
+                self.findings.add(device, Outcome::Kept { retained: false });
+                continue;
+            }
+            if let Some(code) = asked.take() {
+                self.device(device, code);
                 continue;
             }
             let (code, _, active) = device.0.get_state();
@@ -60,48 +108,42 @@ impl<'a> Sweep<'a> {
     }
 
     /// Deals with one device that has an active context, or whose state could not be read.
+    #[inline]
     fn device(&mut self, device: Device, state_code: CUresult) {
-        self.report.make_room(device);
-        let first_call = self.report.calls_so_far();
-        self.report.record(GET_STATE, state_code);
+        self.findings.record(Function::GetState, state_code);
         let outcome = match state_code {
-            CUresult::CUDA_SUCCESS if self.policy.releases() == 0 => self.spare(device),
+            CUresult::CUDA_SUCCESS if self.policy.releases() == 0 => Ok(spare(device)),
             CUresult::CUDA_SUCCESS => self.sweep(device),
-            code => failed(device, (GET_STATE, code), 0, None),
+            code => Err(Failure::of(Function::GetState, code, 0, None)),
         };
-        self.report.add(device, first_call, outcome);
-    }
-
-    /// The outcome of an active device under a policy that allows no release.
-    fn spare(&self, device: Device) -> Outcome {
-        match device.0.handles.count() {
-            0 => Outcome::StillActive { releases: 0 },
-            handles => Outcome::HeldHere { handles },
+        match outcome {
+            Ok(outcome) => self.findings.add(device, outcome),
+            Err(failure) => self.add_failed(device, failure),
         }
     }
 
     /// Releases what is stale on one device, unless handles of this crate hold it.
-    fn sweep(&mut self, device: Device) -> Outcome {
-        let swept = match device.0.handles.sweep(|| self.driver.loaded().check_process_id()) {
+    fn sweep(&mut self, device: Device) -> Result<Outcome, Failure> {
+        let swept = match device.0.handles.sweep(|| self.may_wait()) {
             Ok(swept) => swept,
-            Err(NotSwept::Held(handles)) => return Outcome::HeldHere { handles },
-            Err(NotSwept::MayNotWait(error)) => {
-                return Outcome::Failed { error, releases: 0, active: Some(true) };
+            Err(NotSwept::Held(handles)) => return Ok(Outcome::HeldHere { handles }),
+            Err(NotSwept::MayNotWait(())) => {
+                return Err(Failure { call: None, releases: 0, active: Some(true) });
             }
         };
         if swept.has_waited() {
             // The other sweep may have released the last reference.
             let (code, _, active) = device.0.get_state();
-            self.report.record(GET_STATE, code);
+            self.findings.record(Function::GetState, code);
             match code {
                 CUresult::CUDA_SUCCESS if active => {}
-                CUresult::CUDA_SUCCESS => return Outcome::AlreadyInactive,
-                code => return failed(device, (GET_STATE, code), 0, None),
+                CUresult::CUDA_SUCCESS => return Ok(Outcome::AlreadyInactive),
+                code => return Err(Failure::of(Function::GetState, code, 0, None)),
             }
         }
         let former = match self.leave(device) {
             Ok(former) => former,
-            Err(call) => return failed(device, call, 0, Some(true)),
+            Err(call) => return Err(Failure::of(call.0, call.1, 0, Some(true))),
         };
         let outcome = self.release(device, &swept);
         if let Some(former) = former {
@@ -113,44 +155,46 @@ impl<'a> Sweep<'a> {
     /// Releases, asking for the state after every release, until the device is inactive or the policy's
     /// bound is reached.
     #[inline]
-    fn release(&mut self, device: Device, swept: &Swept<'_>) -> Outcome {
+    fn release(&mut self, device: Device, swept: &Swept<'_>) -> Result<Outcome, Failure> {
         let mut releases = 0;
         loop {
             let answer = reference::release(device.0);
-            self.report.record(RELEASE, answer.code);
+            self.findings.record(Function::Release, answer.code);
             if let Some(undo) = answer.undo {
-                self.report.record(RETAIN, undo);
+                self.findings.record(Function::Retain, undo);
                 if undo.is_success() {
-                    return Outcome::HeldByGreenContext { releases };
+                    return Ok(Outcome::HeldByGreenContext { releases });
                 }
             }
             let (state_code, _, active) = device.0.get_state();
-            self.report.record(GET_STATE, state_code);
+            self.findings.record(Function::GetState, state_code);
             let now = state_code.is_success().then_some(active);
             match (answer.code, answer.undo, now) {
                 // It was taken, and could not be given back.
-                (_, Some(undo), _) => return failed(device, (RETAIN, undo), releases + 1, now),
+                (_, Some(undo), _) => {
+                    return Err(Failure::of(Function::Retain, undo, releases + 1, now));
+                }
                 (CUresult::CUDA_SUCCESS, ..) => releases += 1,
                 (CUresult::CUDA_ERROR_INVALID_CONTEXT, _, Some(false)) if releases == 0 => {
-                    return Outcome::AlreadyInactive;
+                    return Ok(Outcome::AlreadyInactive);
                 }
                 (CUresult::CUDA_ERROR_INVALID_CONTEXT, _, Some(false)) => {}
-                (code, ..) => return failed(device, (RELEASE, code), releases, now),
+                (code, ..) => return Err(Failure::of(Function::Release, code, releases, now)),
             }
             match now {
-                Some(false) => return Outcome::Released { releases },
+                Some(false) => return Ok(Outcome::Released { releases }),
                 // Whoever takes a reference over, or waits to retain, holds it from now on.
                 Some(true) if releases == self.policy.releases() || !swept.is_alone() => {
-                    return Outcome::StillActive { releases };
+                    return Ok(Outcome::StillActive { releases });
                 }
                 Some(true) => {}
-                None => return failed(device, (GET_STATE, state_code), releases, None),
+                None => return Err(Failure::of(Function::GetState, state_code, releases, None)),
             }
         }
     }
 
     /// Takes the calling thread off a context of this device, and answers which.
-    fn leave(&mut self, device: Device) -> Result<Option<RawContext>, (&'static str, CUresult)> {
+    fn leave(&mut self, device: Device) -> Result<Option<RawContext>, (Function, CUresult)> {
         let thread = match self.thread {
             Some(thread) => thread,
             None => self.ask_thread()?,
@@ -158,8 +202,8 @@ impl<'a> Sweep<'a> {
         match thread {
             ThreadContext::Of(handle, former) if handle == device.as_raw() => {
                 let left = match self.kept {
-                    Some(kept) => (SET_CURRENT, self.set_current(kept.into())),
-                    None => (POP_CURRENT, self.pop_current()),
+                    Some(kept) => (Function::SetCurrent, self.set_current(kept.into())),
+                    None => (Function::PopCurrent, self.pop_current()),
                 };
                 // Asked anew before the next release: it is another context now, or will be.
                 self.thread = None;
@@ -175,10 +219,10 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    fn ask_thread(&mut self) -> Result<ThreadContext, (&'static str, CUresult)> {
-        let report = &mut *self.report;
+    fn ask_thread(&mut self) -> Result<ThreadContext, (Function, CUresult)> {
+        let findings = &mut self.findings;
         let thread = ThreadContext::query(self.driver.loaded(), |function, code| {
-            report.record(function, code);
+            findings.record(function, code);
         })?;
         self.thread = Some(thread);
         Ok(thread)
@@ -189,7 +233,7 @@ impl<'a> Sweep<'a> {
     #[cold]
     fn stay(&mut self, device: Device, former: RawContext) {
         let (code, current) = self.driver.loaded().get_current();
-        self.report.record(GET_CURRENT, code);
+        self.findings.record(Function::GetCurrent, code);
         if code.is_success() && RawContext(current) == former {
             return;
         }
@@ -202,20 +246,20 @@ impl<'a> Sweep<'a> {
     fn come_back(&mut self, device: Device, former: RawContext) {
         // SAFETY: the driver gave the handle on this thread.
         let code = unsafe { self.driver.loaded().is_alive(former.0) };
-        self.report.record(GET_API_VERSION, code);
+        self.findings.record(Function::GetApiVersion, code);
         match code {
             CUresult::CUDA_SUCCESS => self.make_current_again(device, former),
             CUresult::CUDA_ERROR_INVALID_CONTEXT | CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED => {
-                self.report.switched(device);
+                self.findings.switched(device);
             }
-            code => self.not_restored(device, (GET_API_VERSION, code)),
+            code => self.not_restored(device, (Function::GetApiVersion, code)),
         }
     }
 
     fn make_current_again(&mut self, device: Device, former: RawContext) {
         let (function, code) = match self.kept {
-            Some(_) => (SET_CURRENT, self.set_current(former)),
-            None => (PUSH_CURRENT, self.push_current(former)),
+            Some(_) => (Function::SetCurrent, self.set_current(former)),
+            None => (Function::PushCurrent, self.push_current(former)),
         };
         self.thread = None;
         if code.is_success() {
@@ -223,52 +267,65 @@ impl<'a> Sweep<'a> {
         }
         // It may have had its effect all the same.
         let (current_code, current) = self.driver.loaded().get_current();
-        self.report.record(GET_CURRENT, current_code);
+        self.findings.record(Function::GetCurrent, current_code);
         if !current_code.is_success() || RawContext(current) != former {
             self.not_restored(device, (function, code));
         }
     }
 
-    fn not_restored(&mut self, device: Device, call: (&'static str, CUresult)) {
+    fn not_restored(&mut self, device: Device, call: (Function, CUresult)) {
         let error = error(device, call);
-        self.report.not_restored(device, error);
+        self.findings.not_restored(device, error);
+    }
+
+    #[cold]
+    fn add_failed(&mut self, device: Device, failure: Failure) {
+        let Failure { call, releases, active } = failure;
+        let error = match call {
+            Some(call) => error(device, call),
+            None => device.loaded().forked(),
+        };
+        self.findings.add(device, Outcome::Failed { error, releases, active });
+    }
+
+    /// A forked child may not.
+    fn may_wait(&self) -> Result<(), ()> {
+        self.driver.loaded().check_process_id().map_err(|_| ())
     }
 
     fn set_current(&mut self, context: RawContext) -> CUresult {
         // SAFETY: the handle is the kept context's, which is alive, or the driver gave it on this
         // thread.
         let code = unsafe { self.driver.loaded().set_current(context.0) };
-        self.report.record(SET_CURRENT, code);
+        self.findings.record(Function::SetCurrent, code);
         code
     }
 
     fn push_current(&mut self, context: RawContext) -> CUresult {
         // SAFETY: the driver gave the handle on this thread.
         let code = unsafe { self.driver.loaded().push_current(context.0) };
-        self.report.record(PUSH_CURRENT, code);
+        self.findings.record(Function::PushCurrent, code);
         code
     }
 
     fn pop_current(&mut self) -> CUresult {
         let (code, _) = self.driver.loaded().pop_current();
-        self.report.record(POP_CURRENT, code);
+        self.findings.record(Function::PopCurrent, code);
         code
     }
 }
 
 #[cold]
-fn error(device: Device, (function, code): (&'static str, CUresult)) -> Error {
-    device.loaded().error(code, function, Some(device.ordinal()))
+fn error(device: Device, (function, code): (Function, CUresult)) -> Error {
+    device.loaded().error(code, function.name(), Some(device.ordinal()))
 }
 
-#[cold]
-fn failed(
-    device: Device,
-    call: (&'static str, CUresult),
-    releases: u32,
-    active: Option<bool>,
-) -> Outcome {
-    Outcome::Failed { error: error(device, call), releases, active }
+/// The outcome of an active device under a policy that allows no release.
+fn spare(device: Device) -> Outcome {
+    match device.0.handles.count() {
+        0 => Outcome::StillActive { releases: 0 },
+        handles => Outcome::HeldHere { handles },
+    }
 }
 
 impl From<&PrimaryContext> for RawContext {
