@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::primary_context::{PrimaryContext, ReleaseError};
 use crate::retain_only::sweep::sweep;
 
+mod calling_thread;
 mod events;
 mod outcome;
 mod plan;

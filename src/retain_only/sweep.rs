@@ -7,7 +7,7 @@ use crate::driver::ledger::{NotSwept, Swept};
 use crate::error::Error;
 use crate::primary_context::PrimaryContext;
 use crate::primary_context::reference;
-use crate::primary_context::thread_context::{RawContext, ThreadContext};
+use crate::primary_context::thread_context::ThreadContext;
 use crate::retain_only::outcome::Outcome;
 use crate::retain_only::policy::StaleRelease;
 use crate::retain_only::report::Findings;
@@ -58,14 +58,14 @@ fn sweep_from(
 }
 
 /// The walk from the first device on that needs a line, with what it knows of the calling thread.
-struct Sweep<'a> {
-    driver: Driver,
+pub(super) struct Sweep<'a> {
+    pub(super) driver: Driver,
     /// What the guard retains, if there is one.
-    kept: Option<&'a PrimaryContext>,
+    pub(super) kept: Option<&'a PrimaryContext>,
     policy: &'a StaleRelease,
-    findings: Findings,
+    pub(super) findings: Findings,
     /// What the calling thread has current; asked before the first release.
-    thread: Option<ThreadContext>,
+    pub(super) thread: Option<ThreadContext>,
 }
 
 /// Why a device is a failure. Small, for the error itself is made once the device is done with.
@@ -193,91 +193,6 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Takes the calling thread off a context of this device, and answers which.
-    fn leave(&mut self, device: Device) -> Result<Option<RawContext>, (Function, CUresult)> {
-        let thread = match self.thread {
-            Some(thread) => thread,
-            None => self.ask_thread()?,
-        };
-        match thread {
-            ThreadContext::Of(handle, former) if handle == device.as_raw() => {
-                let left = match self.kept {
-                    Some(kept) => (Function::SetCurrent, self.set_current(kept.into())),
-                    None => (Function::PopCurrent, self.pop_current()),
-                };
-                // Asked anew before the next release: it is another context now, or will be.
-                self.thread = None;
-                match left.1.is_success() {
-                    true => Ok(Some(former)),
-                    false => {
-                        self.stay(device, former);
-                        Err(left)
-                    }
-                }
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn ask_thread(&mut self) -> Result<ThreadContext, (Function, CUresult)> {
-        let findings = &mut self.findings;
-        let thread = ThreadContext::query(self.driver.loaded(), |function, code| {
-            findings.record(function, code);
-        })?;
-        self.thread = Some(thread);
-        Ok(thread)
-    }
-
-    /// After a failure to leave a context, which may have had its effect all the same: sees to it that
-    /// the thread is on it.
-    #[cold]
-    fn stay(&mut self, device: Device, former: RawContext) {
-        let (code, current) = self.driver.loaded().get_current();
-        self.findings.record(Function::GetCurrent, code);
-        if code.is_success() && RawContext(current) == former {
-            return;
-        }
-        self.make_current_again(device, former);
-    }
-
-    /// After the release of the device whose context the thread was on: makes that current again, if it
-    /// still lives.
-    #[cold]
-    fn come_back(&mut self, device: Device, former: RawContext) {
-        // SAFETY: the driver gave the handle on this thread.
-        let code = unsafe { self.driver.loaded().is_alive(former.0) };
-        self.findings.record(Function::GetApiVersion, code);
-        match code {
-            CUresult::CUDA_SUCCESS => self.make_current_again(device, former),
-            CUresult::CUDA_ERROR_INVALID_CONTEXT | CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED => {
-                self.findings.switched(device);
-            }
-            code => self.not_restored(device, (Function::GetApiVersion, code)),
-        }
-    }
-
-    fn make_current_again(&mut self, device: Device, former: RawContext) {
-        let (function, code) = match self.kept {
-            Some(_) => (Function::SetCurrent, self.set_current(former)),
-            None => (Function::PushCurrent, self.push_current(former)),
-        };
-        self.thread = None;
-        if code.is_success() {
-            return;
-        }
-        // It may have had its effect all the same.
-        let (current_code, current) = self.driver.loaded().get_current();
-        self.findings.record(Function::GetCurrent, current_code);
-        if !current_code.is_success() || RawContext(current) != former {
-            self.not_restored(device, (function, code));
-        }
-    }
-
-    fn not_restored(&mut self, device: Device, call: (Function, CUresult)) {
-        let error = error(device, call);
-        self.findings.not_restored(device, error);
-    }
-
     #[cold]
     fn add_failed(&mut self, device: Device, failure: Failure) {
         let Failure { call, releases, active } = failure;
@@ -292,31 +207,10 @@ impl<'a> Sweep<'a> {
     fn may_wait(&self) -> Result<(), ()> {
         self.driver.loaded().check_process_id().map_err(|_| ())
     }
-
-    fn set_current(&mut self, context: RawContext) -> CUresult {
-        // SAFETY: the handle is the kept context's, which is alive, or the driver gave it on this
-        // thread.
-        let code = unsafe { self.driver.loaded().set_current(context.0) };
-        self.findings.record(Function::SetCurrent, code);
-        code
-    }
-
-    fn push_current(&mut self, context: RawContext) -> CUresult {
-        // SAFETY: the driver gave the handle on this thread.
-        let code = unsafe { self.driver.loaded().push_current(context.0) };
-        self.findings.record(Function::PushCurrent, code);
-        code
-    }
-
-    fn pop_current(&mut self) -> CUresult {
-        let (code, _) = self.driver.loaded().pop_current();
-        self.findings.record(Function::PopCurrent, code);
-        code
-    }
 }
 
 #[cold]
-fn error(device: Device, (function, code): (Function, CUresult)) -> Error {
+pub(super) fn error(device: Device, (function, code): (Function, CUresult)) -> Error {
     device.loaded().error(code, function.name(), Some(device.ordinal()))
 }
 
@@ -325,11 +219,5 @@ fn spare(device: Device) -> Outcome {
     match device.0.handles.count() {
         0 => Outcome::StillActive { releases: 0 },
         handles => Outcome::HeldHere { handles },
-    }
-}
-
-impl From<&PrimaryContext> for RawContext {
-    fn from(context: &PrimaryContext) -> Self {
-        Self(context.as_raw())
     }
 }
