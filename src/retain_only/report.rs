@@ -70,6 +70,21 @@ static INACTIVE: (Outcome, [Answer; 1]) =
 
 static UNCHANGED: CurrentContextChange = CurrentContextChange::Unchanged;
 
+impl Drop for Report {
+    /// As a rule there is nothing to drop, and then no function is called for it.
+    #[inline]
+    fn drop(&mut self) {
+        #[cold]
+        #[inline(never)]
+        fn discard(findings: Box<Findings>) {
+            drop(findings);
+        }
+        if let Some(findings) = self.findings.take() {
+            discard(findings);
+        }
+    }
+}
+
 impl Findings {
     /// With room for what so many devices bring as a rule.
     pub(super) fn with_room_for(devices: usize) -> Self {
