@@ -34,6 +34,8 @@ const GENERATOR: Option<choice::Generator> = Some(&bindings::generate);
 #[cfg(not(feature = "bindgen"))]
 const GENERATOR: Option<choice::Generator> = None;
 
+const ONLY_64_BITS: &str = "this crate needs a 64-bit target: CUDA 12.0 and newer have no other";
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,6 +47,12 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
+    if variable("CARGO_CFG_TARGET_POINTER_WIDTH")? != "64" {
+        // Said here and not by `compile_error!`, after which rustc would go on, to an error for each
+        // layout in the bindings.
+        println!("cargo::error={ONLY_64_BITS}");
+        return Ok(());
+    }
     let out = variable("OUT_DIR")?;
     let mut watched = Watched::default();
     let choice = choice::choose(

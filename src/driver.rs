@@ -57,8 +57,9 @@ impl Driver {
     /// Loads NVIDIA's driver, initialises it and reads the devices that it shows this process.
     ///
     /// Opens `libcuda.so.1`, or where that is missing the library of the Windows Subsystem for
-    /// Linux. The first that opens is the one: where its `cuInit` fails, no other is tried. Calls `cuInit`, `cuDriverGetVersion`, `cuDeviceGetCount` and `cuDeviceGet`; creates no
-    /// context. The driver reads `CUDA_VISIBLE_DEVICES` at that moment. A driver that was loaded
+    /// Linux; on Windows itself `nvcuda.dll` in the system's folder. The first that opens is the one:
+    /// where its `cuInit` fails, no other is tried. Calls `cuInit`, `cuDriverGetVersion`,
+    /// `cuDeviceGetCount` and `cuDeviceGet`; creates no context. The driver reads `CUDA_VISIBLE_DEVICES` at that moment. A driver that was loaded
     /// before is found again without a call; a failed load is tried anew.
     ///
     /// # Errors
@@ -74,8 +75,8 @@ impl Driver {
     /// Loads a named driver library: a simulated one, or a test double. Otherwise as
     /// [`load`](Self::load).
     ///
-    /// The path goes to `dlopen` as it is: a name without a slash is searched for. An empty one is
-    /// refused.
+    /// The path goes to `dlopen` (`LoadLibraryExW`) as it is: a name without a slash is searched for.
+    /// An empty one is refused.
     ///
     /// # Safety
     /// Opening a library runs its initialisers, and every call of this crate believes its functions
@@ -85,7 +86,9 @@ impl Driver {
     /// As [`load`](Self::load).
     pub unsafe fn load_from(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        Self::initialise(Library::open_named(path)?, path)
+        // SAFETY: the caller's promise.
+        let library = unsafe { Library::open_named(path) }?;
+        Self::initialise(library, path)
     }
 
     /// The library as it was asked for.
@@ -209,7 +212,7 @@ impl Driver {
     /// Finds the driver among those loaded, or initialises it and adds it to them.
     fn initialise(library: Library, path: &Path) -> Result<Self, Error> {
         let is_known = |identity| LOADED.iter().copied().find(|loaded| loaded.is(identity));
-        if let Some(loaded) = EntryPoints::identity_of(library).and_then(is_known) {
+        if let Some(loaded) = EntryPoints::identity_of(&library).and_then(is_known) {
             loaded.check_process()?;
             return Ok(Self { loaded });
         }

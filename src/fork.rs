@@ -9,21 +9,23 @@
 //!
 //! What the child does inherit is the parent's open `/dev/nvidia*` files. They keep the parent's GPU
 //! memory from being given back, even when the parent is dead, until the child closes them, calls
-//! exec or ends; [`device_files`] lists them.
+//! exec or ends; [`device_files`] lists them (Linux).
 //!
 //! All this was seen with driver 580 on an H200, where a child held 23 such files and the parent's
 //! 1.5 GiB after the parent's death.
 
+#[cfg(target_os = "linux")]
 mod device_files;
 
+#[cfg(target_os = "linux")]
 pub use device_files::{DeviceFile, device_files, device_files_of};
 
 /// Whether this process was forked, by whatever means, from one that had loaded a driver through
 /// this crate, or had tried to and come as far as `cuInit`. Calls nothing.
 ///
 /// Where other code had initialised CUDA in the parent, [`Driver::load`](crate::Driver::load) tells,
-/// with [`Error::ForkedAfterInit`](crate::Error::ForkedAfterInit); and so do [`device_files`] that
-/// are open before this process has touched CUDA.
+/// with [`Error::ForkedAfterInit`](crate::Error::ForkedAfterInit); and so do `device_files` that
+/// are open before this process has touched CUDA. Windows has no `fork`, and the answer is no there.
 #[must_use]
 pub fn forked_after_init() -> bool {
     crate::driver::loaded::of_a_parent(|_| true).is_some()

@@ -30,7 +30,7 @@ impl Calls {
     /// Loads the driver, and initialises nothing.
     pub(super) fn load() -> Result<Self, Error> {
         let (library, path) = Library::open_driver()?;
-        Self::of(library, path)
+        Self::of(&library, path)
     }
 
     /// Loads a named driver, and initialises nothing.
@@ -38,7 +38,9 @@ impl Calls {
     /// # Safety
     /// As [`Driver::load_from`].
     pub(super) unsafe fn load_from(path: &Path) -> Result<Self, Error> {
-        Self::of(Library::open_named(path)?, path)
+        // SAFETY: the caller's promise.
+        let library = unsafe { Library::open_named(path) }?;
+        Self::of(&library, path)
     }
 
     /// Those of a driver that is there.
@@ -48,7 +50,7 @@ impl Calls {
         Self::of(loaded.library(), loaded.path())
     }
 
-    fn of(library: Library, path: &Path) -> Result<Self, Error> {
+    fn of(library: &Library, path: &Path) -> Result<Self, Error> {
         let functions = CheckpointFunctions::resolve(library);
         functions.map(Self).map_err(|missing| unusable(library, path, missing))
     }

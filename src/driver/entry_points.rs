@@ -33,7 +33,7 @@ macro_rules! entry_points {
 
         impl $name {
             /// Looks every function up, in the order of the list.
-            pub(crate) fn resolve(library: Library) -> Result<Self, Missing> {
+            pub(crate) fn resolve(library: &Library) -> Result<Self, Missing> {
                 Ok(Self {
                     $($field: {
                         let function = sys::functions::$function;
@@ -88,6 +88,7 @@ entry_points! {
     }
 }
 
+#[cfg(target_os = "linux")]
 entry_points! {
     /// The functions that suspend and resume other processes. They need no `cuInit`.
     struct CheckpointFunctions
@@ -109,13 +110,13 @@ impl EntryPoints {
     }
 
     /// The identity of the driver that a library is or links to, if it is one.
-    pub(crate) fn identity_of(library: Library) -> Option<usize> {
+    pub(crate) fn identity_of(library: &Library) -> Option<usize> {
         let release = sys::functions::cuDevicePrimaryCtxRelease_v11000.symbol();
         library.symbol(release).map(|address| address.as_ptr() as usize)
     }
 
     /// The CUDA version of a library that may lack functions; `None` where it is no driver.
-    pub(crate) fn version_of(library: Library) -> Option<i32> {
+    pub(crate) fn version_of(library: &Library) -> Option<i32> {
         library.symbol(sys::functions::cuInit_v2000.symbol())?;
         let function = sys::functions::cuDriverGetVersion_v2020;
         let address = library.symbol(function.symbol())?;

@@ -3,31 +3,41 @@
 //! The driver is never unloaded. Its threads and its exit handlers live in it, other libraries of
 //! the process hold pointers into it, and unloading it buys nothing.
 
-use std::ffi::{CStr, CString, c_void};
+use std::error::Error as _;
+use std::ffi::{CStr, c_void};
+use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::ptr::NonNull;
+
+#[cfg(unix)]
+use libloading::os::unix as loader;
+#[cfg(windows)]
+use libloading::os::windows as loader;
 
 use crate::error::{Attempt, Error};
 
 /// The driver's library, and where WSL keeps it. Never `libcuda.so`: where a toolkit is installed,
 /// that is often its stub, which answers every call with `CUDA_ERROR_STUB_LIBRARY`.
+#[cfg(unix)]
 const DRIVERS: [&str; 2] = ["libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1"];
 
-/// A loaded library, known by the loader's handle. Two loads of one file have the same handle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Library(NonNull<c_void>);
+/// The driver's library. It is looked for in the system's folder alone, where the driver installs it,
+/// and not beside the program.
+#[cfg(windows)]
+const DRIVERS: [&str; 1] = ["nvcuda.dll"];
 
-// SAFETY: the handle is only ever given to dlsym, which may be called from any thread.
-unsafe impl Send for Library {}
-// SAFETY: as above; nothing is ever written through the handle.
-unsafe impl Sync for Library {}
+/// A loaded library. It is opened for itself: the names in it stay its own. Dropping it closes nothing.
+#[derive(Debug)]
+pub(crate) struct Library(ManuallyDrop<loader::Library>);
 
 impl Library {
     /// Opens the driver: the first of its names that opens, and that name.
     pub(crate) fn open_driver() -> Result<(Self, &'static Path), Error> {
         let mut tried = Vec::new();
         for name in DRIVERS.map(Path::new) {
-            match Self::open(name) {
+            // SAFETY: opening the library runs its initialisers. It is NVIDIA's driver, or what the
+            // machine has in its place.
+            match opened(name, unsafe { open_system(name) }) {
                 Ok(library) => return Ok((library, name)),
                 Err(attempt) => tried.push(attempt),
             }
@@ -36,40 +46,89 @@ impl Library {
     }
 
     /// Opens a named library.
-    pub(crate) fn open_named(path: &Path) -> Result<Self, Error> {
-        Self::open(path).map_err(|attempt| Error::LibraryNotFound { tried: vec![attempt] })
+    ///
+    /// # Safety
+    /// Opening it runs its initialisers.
+    pub(crate) unsafe fn open_named(path: &Path) -> Result<Self, Error> {
+        let opened = match refusal(path) {
+            Some(reason) => Err(Attempt::new(path, reason)),
+            // SAFETY: the caller's promise.
+            None => opened(path, unsafe { open(path) }),
+        };
+        opened.map_err(|attempt| Error::LibraryNotFound { tried: vec![attempt] })
     }
 
-    /// Opens a library by path or by name (`dlopen`). The names of one library stay its own.
-    fn open(path: &Path) -> Result<Self, Attempt> {
-        let failed = |reason: String| Attempt { library: path.to_owned(), reason };
-        if path.as_os_str().is_empty() {
-            // dlopen would open the program itself, which may well link to a driver.
-            return Err(failed("the path is empty".to_owned()));
-        }
-        let name = CString::new(path.as_os_str().as_encoded_bytes())
-            .map_err(|_| failed("the name holds a NUL byte".to_owned()))?;
-        // SAFETY: `name` is a C string. Opening a library runs its initialisers; that is what
-        // loading a driver means, and the caller named the file.
-        let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-        NonNull::new(handle).map(Self).ok_or_else(|| failed(last_error()))
-    }
-
-    /// The address of a symbol (`dlsym`), `None` where there is none.
-    pub(crate) fn symbol(self, name: &CStr) -> Option<NonNull<c_void>> {
-        // SAFETY: the handle came from dlopen and is never closed; `name` is a C string.
-        NonNull::new(unsafe { libc::dlsym(self.0.as_ptr(), name.as_ptr()) })
+    /// The address of a symbol, `None` where there is none.
+    pub(crate) fn symbol(&self, name: &CStr) -> Option<NonNull<c_void>> {
+        // SAFETY: whatever the symbol is, its address is taken for an address and for nothing else.
+        let symbol = unsafe { self.0.get::<*mut c_void>(name.to_bytes_with_nul()) };
+        NonNull::new(symbol.ok()?.as_raw_ptr())
     }
 }
 
-/// What the loader says of its last failure on this thread.
-fn last_error() -> String {
-    // SAFETY: dlerror takes nothing, and keeps its text per thread.
-    let text = unsafe { libc::dlerror() };
-    if text.is_null() {
-        return "the dynamic loader gave no reason".to_owned();
+/// Opens the driver by its name, now and for itself.
+///
+/// # Safety
+/// As [`open`].
+#[cfg(unix)]
+unsafe fn open_system(name: &Path) -> Result<loader::Library, libloading::Error> {
+    // SAFETY: the caller's promise.
+    unsafe { open(name) }
+}
+
+/// Opens the driver in the system's folder.
+///
+/// # Safety
+/// As [`open`].
+#[cfg(windows)]
+unsafe fn open_system(name: &Path) -> Result<loader::Library, libloading::Error> {
+    // SAFETY: the caller's promise.
+    unsafe { loader::Library::load_with_flags(name, loader::LOAD_LIBRARY_SEARCH_SYSTEM32) }
+}
+
+/// Opens a library by path or by name, with everything that it needs, and for itself: the names in it
+/// are for those who ask it.
+///
+/// # Safety
+/// Opening a library runs its initialisers.
+#[cfg(unix)]
+unsafe fn open(path: &Path) -> Result<loader::Library, libloading::Error> {
+    // SAFETY: the caller's promise.
+    unsafe { loader::Library::open(Some(path), loader::RTLD_NOW | loader::RTLD_LOCAL) }
+}
+
+/// Opens a library by path or by name.
+///
+/// # Safety
+/// Opening a library runs its initialisers.
+#[cfg(windows)]
+unsafe fn open(path: &Path) -> Result<loader::Library, libloading::Error> {
+    // SAFETY: the caller's promise.
+    unsafe { loader::Library::new(path) }
+}
+
+/// Why the loader is not asked for such a path: it would open something else.
+fn refusal(path: &Path) -> Option<&'static str> {
+    let name = path.as_os_str().as_encoded_bytes();
+    if name.is_empty() {
+        // This is the program itself, which may well link to a driver.
+        return Some("the path is empty");
     }
-    // SAFETY: a non-null answer is a C string that lives until this thread's next call of the
-    // loader, and it is copied here.
-    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+    name.contains(&0).then_some("the name holds a NUL byte")
+}
+
+/// The library, never to be closed; or what was tried, and what the loader said.
+fn opened(
+    path: &Path,
+    answer: Result<loader::Library, libloading::Error>,
+) -> Result<Library, Attempt> {
+    let library = answer.map_err(|error| {
+        // On Windows the system's reason is the error's source.
+        let reason = match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        Attempt::new(path, reason)
+    })?;
+    Ok(Library(ManuallyDrop::new(library)))
 }

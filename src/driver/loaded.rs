@@ -44,7 +44,7 @@ impl Loaded {
     /// Resolves the functions, calls `cuInit` and reads version and devices.
     pub(crate) fn new(library: Library, path: &Path) -> Result<&'static Self, Error> {
         let entry_points =
-            EntryPoints::resolve(library).map_err(|missing| unusable(library, path, missing))?;
+            EntryPoints::resolve(&library).map_err(|missing| unusable(&library, path, missing))?;
         let process = initialising(entry_points.identity())?;
         // SAFETY: flags must be 0, and cuInit may be called any number of times.
         let code = unsafe { (entry_points.init)(0) };
@@ -146,8 +146,8 @@ impl Loaded {
         &self.entry_points
     }
 
-    pub(crate) fn library(&self) -> Library {
-        self.library
+    pub(crate) fn library(&self) -> &Library {
+        &self.library
     }
 
     /// The error for a function that this driver lacks.

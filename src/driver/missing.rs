@@ -8,7 +8,7 @@ use crate::driver::library::Library;
 use crate::error::Error;
 
 /// Why a library that was to be loaded lacks a function: it is no driver, or lacks that one.
-pub(crate) fn unusable(library: Library, path: &Path, missing: Missing) -> Error {
+pub(crate) fn unusable(library: &Library, path: &Path, missing: Missing) -> Error {
     let Missing { symbol, introduced } = missing;
     match EntryPoints::version_of(library) {
         Some(driver) => lacks(path, symbol, driver, introduced),

@@ -8,9 +8,12 @@
 //! So handles of this crate remember the process that made them by a mark in a page that the kernel
 //! empties in every child, whatever made it (`MADV_WIPEONFORK`). The check is one load. Where the
 //! kernel has no such pages, a handler empties the mark, and the process id is the second witness.
+//! Windows has no `fork`, and nothing empties the mark there.
 
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+#[cfg(unix)]
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// The process that made something.
 #[derive(Debug, Clone, Copy)]
@@ -58,13 +61,13 @@ impl Process {
 /// Where the mark is: 0 in a process that nothing asked about yet.
 static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
 
-/// The mark for kernels that cannot empty a page; then the handler does.
-static EMPTIED_BY_HANDLER: AtomicU32 = AtomicU32::new(0);
+/// The mark where no kernel can empty a page; where there are forks, a handler does.
+static ORDINARY: AtomicU32 = AtomicU32::new(0);
 
 fn mark() -> &'static AtomicU32 {
     let mut place = MARK.load(Ordering::Acquire);
     if place.is_null() {
-        let new = emptied_by_kernel().unwrap_or_else(emptied_by_handler);
+        let new = new_mark();
         place = match MARK.compare_exchange(
             ptr::null_mut(),
             new,
@@ -79,6 +82,16 @@ fn mark() -> &'static AtomicU32 {
     // SAFETY: the place is a static, or the start of a page that is never unmapped; both hold an
     // integer that is only used atomically.
     unsafe { &*place }
+}
+
+#[cfg(unix)]
+fn new_mark() -> *mut AtomicU32 {
+    emptied_by_kernel().unwrap_or_else(emptied_by_handler)
+}
+
+#[cfg(not(unix))]
+fn new_mark() -> *mut AtomicU32 {
+    (&raw const ORDINARY).cast_mut()
 }
 
 #[cfg(target_os = "linux")]
@@ -103,14 +116,15 @@ fn emptied_by_kernel() -> Option<*mut AtomicU32> {
     (advice == 0).then_some(page.cast())
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(all(unix, not(target_os = "linux")))]
 fn emptied_by_kernel() -> Option<*mut AtomicU32> {
     None
 }
 
+#[cfg(unix)]
 fn emptied_by_handler() -> *mut AtomicU32 {
     extern "C" fn empty() {
-        EMPTIED_BY_HANDLER.store(0, Ordering::Relaxed);
+        ORDINARY.store(0, Ordering::Relaxed);
     }
     // Not a `Once`: a child forked while another thread is inside one would wait for ever.
     static REGISTERED: AtomicBool = AtomicBool::new(false);
@@ -119,5 +133,5 @@ fn emptied_by_handler() -> *mut AtomicU32 {
         // Should registering fail (for lack of memory), the process id still tells.
         let _ = unsafe { libc::pthread_atfork(None, None, Some(empty)) };
     }
-    (&raw const EMPTIED_BY_HANDLER).cast_mut()
+    (&raw const ORDINARY).cast_mut()
 }

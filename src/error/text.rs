@@ -34,12 +34,14 @@ pub(super) fn attempts(tried: &[Attempt]) -> String {
 
 /// Where the driver comes from, for those who did not name a file of their own.
 pub(super) fn origin(tried: &[Attempt]) -> &'static str {
-    match tried.iter().any(|attempt| attempt.library == Path::new("libcuda.so.1")) {
-        true => {
-            "; libcuda.so.1 comes with NVIDIA's driver, not with the CUDA toolkit: install the \
-             driver, or in a container ask for the GPU (for instance docker run --gpus all)"
-        }
-        false => "",
+    let was_tried = |name| tried.iter().any(|attempt| attempt.library == Path::new(name));
+    if was_tried("libcuda.so.1") {
+        "; libcuda.so.1 comes with NVIDIA's driver, not with the CUDA toolkit: install the \
+         driver, or in a container ask for the GPU (for instance docker run --gpus all)"
+    } else if was_tried("nvcuda.dll") {
+        "; nvcuda.dll comes with NVIDIA's driver, not with the CUDA toolkit: install the driver"
+    } else {
+        ""
     }
 }
 
