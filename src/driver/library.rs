@@ -62,7 +62,7 @@ impl Library {
     pub(crate) fn symbol(&self, name: &CStr) -> Option<NonNull<c_void>> {
         // SAFETY: whatever the symbol is, its address is taken for an address and for nothing else.
         let symbol = unsafe { self.0.get::<*mut c_void>(name.to_bytes_with_nul()) };
-        NonNull::new(symbol.ok()?.as_raw_ptr())
+        NonNull::new(*symbol.ok()?)
     }
 }
 
