@@ -20,6 +20,7 @@ mod append_only;
 pub(crate) mod calls;
 pub(crate) mod device;
 pub(crate) mod entry_points;
+pub(crate) mod holders;
 pub(crate) mod ledger;
 pub(crate) mod library;
 pub(crate) mod loaded;

@@ -94,6 +94,7 @@ pub mod sys;
 
 pub use driver::Driver;
 pub use driver::device::Device;
+pub use driver::holders::Holder;
 pub use driver::uuid::{ParseUuidError, Uuid};
 pub use error::{Attempt, Error};
 pub use primary_context::{

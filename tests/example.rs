@@ -161,14 +161,20 @@ fn json_has_these_keys_in_this_order() {
     for (device, outcome) in report["devices"].as_array().unwrap().iter().zip(outcomes) {
         match outcome {
             "released" => {
-                assert_eq!(keys(device), ["ordinal", "uuid", "outcome", "releases", "calls"]);
+                assert_eq!(
+                    keys(device),
+                    ["ordinal", "uuid", "outcome", "releases", "calls", "holders"]
+                );
                 assert_eq!(device["releases"], 1);
             }
             "kept" => {
-                assert_eq!(keys(device), ["ordinal", "uuid", "outcome", "retained", "calls"]);
+                assert_eq!(
+                    keys(device),
+                    ["ordinal", "uuid", "outcome", "retained", "calls", "holders"]
+                );
                 assert_eq!(device["retained"], true);
             }
-            _ => assert_eq!(keys(device), ["ordinal", "uuid", "outcome", "calls"]),
+            _ => assert_eq!(keys(device), ["ordinal", "uuid", "outcome", "calls", "holders"]),
         }
         for call in device["calls"].as_array().unwrap() {
             assert_eq!(keys(call), ["call", "code", "name"]);
@@ -445,7 +451,7 @@ fn one_failing_device_hides_nothing() {
     assert_eq!(column(&report, "outcome"), ["failed", "kept", "released", "already_inactive"]);
     assert_eq!(
         keys(&report["devices"][0]),
-        ["ordinal", "uuid", "outcome", "error", "releases", "active", "calls"]
+        ["ordinal", "uuid", "outcome", "error", "releases", "active", "calls", "holders"]
     );
     assert_eq!(keys(&report["devices"][0]["error"]), ERROR_KEYS);
     assert_eq!(report["devices"][0]["error"]["name"], "CUDA_ERROR_UNKNOWN");

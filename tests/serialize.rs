@@ -80,16 +80,16 @@ fn report_has_every_device_with_its_calls() {
         "current_context": { "change": "switched", "from": 0, "error": null },
         "devices": [
             { "ordinal": 0, "uuid": uuid(&machine, 0), "outcome": "released", "releases": 1,
-              "calls": first },
+              "calls": first, "holders": [] },
             { "ordinal": 1, "uuid": uuid(&machine, 1), "outcome": "kept", "retained": true,
-              "calls": [done("cuDevicePrimaryCtxRetain")] },
+              "calls": [done("cuDevicePrimaryCtxRetain")], "holders": [] },
             { "ordinal": 2, "uuid": uuid(&machine, 2), "outcome": "still_active", "releases": 1,
-              "calls": second },
+              "calls": second, "holders": [] },
             { "ordinal": 3, "uuid": uuid(&machine, 3), "outcome": "failed",
               "error": failed(RELEASE, 3), "releases": 0, "active": true,
-              "calls": [done(GET_STATE), call(RELEASE, 777_777, None), done(GET_STATE)] },
+              "calls": [done(GET_STATE), call(RELEASE, 777_777, None), done(GET_STATE)], "holders": [] },
             { "ordinal": 4, "uuid": uuid(&machine, 4), "outcome": "held_here", "handles": 1,
-              "calls": [done(GET_STATE)] },
+              "calls": [done(GET_STATE)], "holders": [] },
         ],
     });
     assert_eq!(to_value(guard.report()).unwrap(), expected);

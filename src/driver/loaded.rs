@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use crate::driver::append_only::AppendOnly;
 use crate::driver::entry_points::EntryPoints;
+use crate::driver::holders::Witness;
 use crate::driver::ledger::Handles;
 use crate::driver::library::Library;
 use crate::driver::missing::{lacks, unusable};
@@ -28,6 +29,7 @@ pub(crate) struct Loaded {
     version: i32,
     identity: usize,
     library: Library,
+    witness: Option<Witness>,
     path: Box<Path>,
 }
 
@@ -92,6 +94,7 @@ impl Loaded {
             device_handles: device_handles.into(),
             unreleased: AtomicU64::new(0),
             version,
+            witness: Witness::find(&library),
             library,
             path: path.into(),
         }));
@@ -148,6 +151,11 @@ impl Loaded {
 
     pub(crate) fn library(&self) -> &Library {
         &self.library
+    }
+
+    /// The witness of `cuda-context-trace`, where it stands before this driver.
+    pub(crate) fn witness(&self) -> Option<Witness> {
+        self.witness
     }
 
     /// The error for a function that this driver lacks.

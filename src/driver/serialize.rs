@@ -4,6 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::driver::Driver;
 use crate::driver::device::Device;
+use crate::driver::holders::Holder;
 use crate::driver::uuid::Uuid;
 
 /// `path` and `version`.
@@ -23,6 +24,19 @@ impl Serialize for Device {
         map.serialize_entry("ordinal", &self.ordinal())?;
         map.serialize_entry("uuid", &self.uuid().ok())?;
         map.serialize_entry("pci_bus_id", &self.pci_bus_id().ok())?;
+        map.end()
+    }
+}
+
+/// `library`, `references`, `green_contexts`, `ordinary_contexts` and `taken`.
+impl Serialize for Holder {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(5))?;
+        map.serialize_entry("library", &self.library.to_string_lossy())?;
+        map.serialize_entry("references", &self.references)?;
+        map.serialize_entry("green_contexts", &self.green_contexts)?;
+        map.serialize_entry("ordinary_contexts", &self.ordinary_contexts)?;
+        map.serialize_entry("taken", &self.taken)?;
         map.end()
     }
 }

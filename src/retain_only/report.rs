@@ -3,6 +3,7 @@
 use crate::driver::Driver;
 use crate::driver::calls::Function;
 use crate::driver::device::Device;
+use crate::driver::holders::Holder;
 use crate::driver::uuid::Uuid;
 use crate::error::Error;
 use crate::retain_only::outcome::{CurrentContextChange, Outcome};
@@ -28,6 +29,8 @@ pub(super) struct Findings {
     lines: Vec<Line>,
     /// The calls made for those devices, line by line.
     calls: Vec<Answer>,
+    /// By ordinal, and only where there is a witness.
+    holders: Vec<(u32, Vec<Holder>)>,
     current_context: CurrentContextChange,
 }
 
@@ -59,6 +62,7 @@ pub struct DeviceReport<'a> {
     device: Device,
     outcome: &'a Outcome,
     calls: &'a [Answer],
+    holders: &'a [Holder],
 }
 
 /// The kept device's line, and that of a device that was asked for its state and was inactive: their
@@ -92,6 +96,7 @@ impl Findings {
             lines: Vec::with_capacity(devices),
             // A stale device has three calls as a rule, the thread's questions and moves come once.
             calls: Vec::with_capacity(3 * devices + 6),
+            holders: Vec::new(),
             current_context: CurrentContextChange::Unchanged,
         }
     }
@@ -123,6 +128,25 @@ impl Findings {
     pub(super) fn not_restored(&mut self, from: Device, error: Error) {
         if self.current_context.error().is_none() {
             self.current_context = CurrentContextChange::NotRestored { from, error };
+        }
+    }
+
+    /// Who held a device before it was dealt with, and what was taken of them since.
+    #[cold]
+    pub(super) fn held(&mut self, device: Device, mut before: Vec<Holder>, after: &[Holder]) {
+        for holder in &mut before {
+            let same = after.iter().find(|other| other.library == holder.library);
+            let left = same.map_or(0, Holder::all_references);
+            holder.taken = holder.all_references().saturating_sub(left);
+        }
+        self.holders.push((device.ordinal(), before));
+    }
+
+    fn holders(&self, device: Device) -> &[Holder] {
+        let by_ordinal = |held: &(u32, Vec<Holder>)| held.0;
+        match self.holders.binary_search_by_key(&device.ordinal(), by_ordinal) {
+            Ok(place) => &self.holders[place].1,
+            Err(_) => &[],
         }
     }
 
@@ -169,7 +193,8 @@ impl Report {
             None if self.kept == Some(device) => (&KEPT.0, &KEPT.1[..]),
             None => (&INACTIVE.0, &INACTIVE.1[..]),
         };
-        DeviceReport { device, outcome, calls }
+        let holders = self.findings.as_ref().map_or(&[][..], |findings| findings.holders(device));
+        DeviceReport { device, outcome, calls, holders }
     }
 
     /// What became of the calling thread's current context.
@@ -223,6 +248,14 @@ impl<'a> DeviceReport<'a> {
     #[must_use]
     pub fn outcome(&self) -> &'a Outcome {
         self.outcome
+    }
+
+    /// Who held the device's context before the run dealt with it, and how many of whose references it
+    /// released; as the witness of `cuda-context-trace` counted. Empty where the program was not started
+    /// by that command, and for a device that was inactive or kept.
+    #[must_use]
+    pub fn holders(&self) -> &'a [Holder] {
+        self.holders
     }
 
     /// Every driver call that was made for this device, with its answer, in order; those about the

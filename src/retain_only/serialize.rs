@@ -36,7 +36,7 @@ impl Serialize for CurrentContextChange {
 }
 
 /// `ordinal`, `uuid`, `outcome`, what belongs to the outcome (`retained`, `releases`, `handles`, or
-/// `error`, `releases` and `active`), and `calls`.
+/// `error`, `releases` and `active`), `calls` and `holders`.
 impl Serialize for DeviceReport<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -60,6 +60,7 @@ impl Serialize for DeviceReport<'_> {
             Outcome::AlreadyInactive => {}
         }
         map.serialize_entry("calls", &self.calls().collect::<Vec<_>>())?;
+        map.serialize_entry("holders", self.holders())?;
         map.end()
     }
 }

@@ -3,6 +3,7 @@
 use crate::driver::Driver;
 use crate::driver::calls::Function;
 use crate::driver::device::Device;
+use crate::driver::holders::Witness;
 use crate::driver::ledger::{NotSwept, Swept};
 use crate::error::Error;
 use crate::primary_context::PrimaryContext;
@@ -107,9 +108,26 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Deals with one device that has an active context, or whose state could not be read.
+    /// Deals with one device, and notes who held it where there is a witness that knows.
     #[inline]
     fn device(&mut self, device: Device, state_code: CUresult) {
+        match self.driver.loaded().witness() {
+            None => self.active(device, state_code),
+            Some(witness) => self.witnessed(device, state_code, witness),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn witnessed(&mut self, device: Device, state_code: CUresult, witness: Witness) {
+        let before = witness.holders(device.as_raw());
+        self.active(device, state_code);
+        self.findings.held(device, before, &witness.holders(device.as_raw()));
+    }
+
+    /// Deals with one device that has an active context, or whose state could not be read.
+    #[inline]
+    fn active(&mut self, device: Device, state_code: CUresult) {
         self.findings.record(Function::GetState, state_code);
         let outcome = match state_code {
             CUresult::CUDA_SUCCESS if self.policy.releases() == 0 => Ok(spare(device)),

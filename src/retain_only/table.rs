@@ -70,7 +70,8 @@ impl Display for Table {
 }
 
 /// A table: a row for every device with its outcome and its driver calls; below it what became of the
-/// calling thread's current context, where that changed, and every error.
+/// calling thread's current context, where that changed, every error, and where it is known who held
+/// what.
 impl Display for Report {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let mut table = Table::new(["outcome", "driver calls"]);
@@ -85,11 +86,25 @@ impl Display for Report {
                 row.outcome += &format!(" ({releases} released)");
             }
         }
+        for line in self.devices().filter(|line| !line.holders().is_empty()) {
+            table.below.push(held(&line));
+        }
         if *self.current_context() != CurrentContextChange::Unchanged {
             table.below.insert(0, self.current_context().to_string());
         }
         Display::fmt(&table, formatter)
     }
+}
+
+/// Who held a device, and whose references were released.
+fn held(line: &DeviceReport<'_>) -> String {
+    let list = |texts: Vec<String>| texts.join(", ");
+    let holders = list(line.holders().iter().map(ToString::to_string).collect());
+    let taken = line.holders().iter().filter(|holder| holder.taken > 0);
+    let taken =
+        list(taken.map(|holder| format!("{} {}", holder.name().display(), holder.taken)).collect());
+    let released = if taken.is_empty() { "nothing of theirs" } else { &taken };
+    format!("device {} was held by: {holders}; released: {released}", line.ordinal())
 }
 
 /// A table: a row for every device with what would be done to it, and below it every error.

@@ -1,0 +1,179 @@
+//! Who holds a device's context, where the witness of `cuda-context-trace` stands before the driver.
+//!
+//! The driver does not tell. The witness counts, and exports two functions of its own beside the
+//! driver's (`cuda_context_trace.h` in its package).
+
+use std::ffi::{CStr, c_char, c_void};
+use std::fmt::{self, Display, Formatter};
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+
+use crate::driver::device::Device;
+use crate::driver::library::Library;
+use crate::sys;
+
+/// A library, or the program itself, that holds something on a device, as the witness of
+/// `cuda-context-trace` counted it.
+///
+/// Displayed as the name of its file and its references: `libcudart.so.13 1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// Where it was loaded from; of a very long path the end. Empty for code that was made at run time.
+    pub library: PathBuf,
+    /// References to the primary context that it took with `cuDevicePrimaryCtxRetain`.
+    pub references: u32,
+    /// References to the primary context that its green contexts hold, one each.
+    pub green_contexts: u32,
+    /// Contexts that it made with `cuCtxCreate`; they hold no reference to the primary one.
+    pub ordinary_contexts: u32,
+    /// In a report: how many of its references, those of its green contexts among them, the run released.
+    pub taken: u32,
+}
+
+impl Holder {
+    /// References to the primary context, by whatever way.
+    pub(crate) fn all_references(&self) -> u32 {
+        self.references.saturating_add(self.green_contexts)
+    }
+
+    /// The file without its folders.
+    pub(crate) fn name(&self) -> &Path {
+        match self.library.file_name() {
+            Some(name) => Path::new(name),
+            None => Path::new("code in no file"),
+        }
+    }
+}
+
+impl Display for Holder {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.name().display(), self.references)?;
+        for (count, what) in [(self.green_contexts, "green"), (self.ordinary_contexts, "ordinary")]
+        {
+            if count > 0 {
+                write!(formatter, " + {count} {what}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Device {
+    /// Who holds the device's context now, the longest holder first, as the witness of
+    /// `cuda-context-trace` counted; empty where the program was not started by that command.
+    ///
+    /// Makes no driver call. What other threads do meanwhile may be in it or not.
+    #[must_use]
+    pub fn holders(self) -> Vec<Holder> {
+        self.loaded().witness().map_or_else(Vec::new, |witness| witness.holders(self.as_raw()))
+    }
+}
+
+/// `struct cuda_context_trace_holder`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct RawHolder {
+    references: u32,
+    green: u32,
+    ordinary: u32,
+    reserved: u32,
+    library: [c_char; 240],
+}
+
+/// `cuda_context_trace_version`.
+type AskVersion = unsafe extern "C" fn() -> u32;
+
+/// `cuda_context_trace_holders`.
+type AskHolders = unsafe extern "C" fn(sys::CUdevice, *mut RawHolder, u32) -> u32;
+
+/// The interface of the witness that this crate knows.
+const INTERFACE: u32 = 1;
+
+/// As many holders as a device is expected to have; where there are more, the witness is asked again.
+const EXPECTED: usize = 16;
+
+/// What the witness can be asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Witness {
+    holders: AskHolders,
+}
+
+impl Witness {
+    /// The witness, if the library is one with the interface that this crate knows.
+    pub(crate) fn find(library: &Library) -> Option<Self> {
+        let version = library.symbol(c"cuda_context_trace_version")?;
+        // SAFETY: only the witness has a function of this name, with this signature in every version.
+        let version = unsafe { mem::transmute::<NonNull<c_void>, AskVersion>(version) };
+        // SAFETY: it may be called at any time.
+        if unsafe { version() } != INTERFACE {
+            return None;
+        }
+        let holders = library.symbol(c"cuda_context_trace_holders")?;
+        // SAFETY: in this version of the interface the function has this signature.
+        let holders = unsafe { mem::transmute::<NonNull<c_void>, AskHolders>(holders) };
+        Some(Self { holders })
+    }
+
+    /// Who holds this device.
+    pub(crate) fn holders(self, device: sys::CUdevice) -> Vec<Holder> {
+        let nobody =
+            RawHolder { references: 0, green: 0, ordinary: 0, reserved: 0, library: [0; 240] };
+        let mut raw = vec![nobody; EXPECTED];
+        loop {
+            let capacity = u32::try_from(raw.len()).unwrap_or(u32::MAX);
+            // SAFETY: there is room for as many holders as are told; the function may be called at any
+            // time and with any device.
+            let found = unsafe { (self.holders)(device, raw.as_mut_ptr(), capacity) };
+            if found <= capacity {
+                raw.truncate(found as usize);
+                return raw.iter().map(Holder::from).collect();
+            }
+            raw.resize(found as usize, nobody);
+        }
+    }
+}
+
+impl From<&RawHolder> for Holder {
+    fn from(raw: &RawHolder) -> Self {
+        // SAFETY: an array of chars may be looked at as bytes of the same number.
+        let bytes: &[u8; 240] = unsafe { &*(&raw const raw.library).cast() };
+        let library = CStr::from_bytes_until_nul(bytes).unwrap_or_default();
+        Self {
+            library: PathBuf::from(library.to_string_lossy().into_owned()),
+            references: raw.references,
+            green_contexts: raw.green,
+            ordinary_contexts: raw.ordinary,
+            taken: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holder_has_the_layout_of_the_interface() {
+        assert_eq!(size_of::<RawHolder>(), 256);
+        assert_eq!(mem::offset_of!(RawHolder, library), 16);
+    }
+
+    #[test]
+    fn holder_is_displayed_by_its_file_and_what_it_holds() {
+        let mut holder = Holder {
+            library: PathBuf::from("/usr/lib/libcudart.so.13"),
+            references: 1,
+            green_contexts: 0,
+            ordinary_contexts: 0,
+            taken: 0,
+        };
+        assert_eq!(holder.to_string(), "libcudart.so.13 1");
+        (holder.green_contexts, holder.ordinary_contexts) = (2, 3);
+        assert_eq!(holder.to_string(), "libcudart.so.13 1 + 2 green + 3 ordinary");
+        holder.library = PathBuf::new();
+        holder.green_contexts = 0;
+        assert_eq!(holder.to_string(), "code in no file 1 + 3 ordinary");
+    }
+}
