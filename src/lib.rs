@@ -13,7 +13,8 @@
 //! }
 //! ```
 //!
-//! The page [`recipes`] shows how common tasks are done.
+//! The [`guide`] has a page for each task: find strays, know who made them, release them, test for them,
+//! checkpoint a worker, work beside other libraries.
 //!
 //! # Where stray contexts come from
 //! From the worker itself: a thread that was never told its device and so used device 0, a CUDA call
@@ -78,6 +79,8 @@
 //! It does not say how much memory a release gave back (nobody but the driver knows), and does not
 //! close what a forked child inherited.
 
+#[doc = include_str!("building.md")]
+pub mod building {}
 #[cfg(target_os = "linux")]
 pub mod checkpoint;
 mod driver;
@@ -85,9 +88,8 @@ mod driver;
 pub mod driver_behaviour {}
 mod error;
 pub mod fork;
+pub mod guide;
 mod primary_context;
-#[doc = include_str!("recipes.md")]
-pub mod recipes {}
 mod retain_only;
 mod sync;
 pub mod sys;
