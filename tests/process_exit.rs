@@ -12,7 +12,7 @@ use cuda_primary_context::{
     Outcome, PrimaryContext, PrimaryContextGuard, ReleaseError, StaleRelease,
 };
 use simulated_libcuda::{Fault, Knob, Simulator};
-use support::processes::{BIRTHS, in_child, run_again};
+use support::processes::{births, in_child, run_again};
 use support::{Machine, machine_from};
 
 const STATUS: i32 = 7;
@@ -297,7 +297,7 @@ fn handles_of_the_parent_in_a_child_that_exits() {
         let machine = machine();
         HANDLES.lock().unwrap().push(retain(machine, 0));
         OF_THREAD.with_borrow_mut(|handles| handles.push(retain(machine, 1)));
-        for birth in BIRTHS {
+        for &birth in births() {
             let status = in_child(birth, || {
                 at_exit(drop_handles);
                 std::process::exit(STATUS)
