@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::sync::OnceLock;
 
-use super::skips::{SKIPPED, say, skip};
+use super::skips::{pass_on, skip};
 
 /// Runs `body` in a process of its own: this test binary again, with this one test on its main
 /// thread and no other thread beside it.
@@ -65,9 +65,7 @@ pub fn in_prepared_process(test: &str, prepare: impl FnOnce(&mut Command), body:
 
 fn succeeded(test: &str, output: Option<Output>) {
     if let Some(output) = output {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        // What that process skipped, the test has skipped.
-        errors.lines().filter(|line| line.starts_with(SKIPPED)).for_each(say);
+        let errors = pass_on(&output.stderr);
         assert!(
             output.status.success(),
             "{test} in a process of its own: {}\n{}{}",
