@@ -12,7 +12,7 @@ use cuda_primary_context::{
     Error, Outcome, PrimaryContext, PrimaryContextGuard, StaleRelease, fork,
 };
 use simulated_libcuda::{Knob, Simulator};
-use support::processes::{BIRTHS, in_child, in_own_process};
+use support::processes::{births, in_child, in_own_process};
 use support::{Machine, load, machine, outcomes, releases_up_to};
 
 /// That an answer is `ForkedAfterInit`, made by this parent.
@@ -26,7 +26,7 @@ fn is_forked<T: std::fmt::Debug>(answer: Result<T, Error>, parent: u32) {
 #[test]
 fn child_of_a_parent_that_only_loaded_the_library_works() {
     in_own_process("child_of_a_parent_that_only_loaded_the_library_works", || {
-        for birth in BIRTHS {
+        for &birth in births() {
             // Loads the library, as importing a Python package does, and calls nothing.
             let simulator = Simulator::start(2);
             assert!(!simulator.is_initialized());
@@ -48,7 +48,7 @@ fn cuda_initialised_by_others_in_the_parent_is_told_by_the_drivers_answer() {
         || {
             let simulator = Simulator::start(2);
             simulator.initialize();
-            for birth in BIRTHS {
+            for &birth in births() {
                 let status = in_child(birth, || {
                     let error = load(simulator.path()).unwrap_err();
                     let by_others =
@@ -71,7 +71,7 @@ fn child_of_a_process_whose_cuinit_failed_does_not_call_it() {
         let load = || load(simulator.path());
         assert_eq!(load().unwrap_err().kind(), "no_device");
         let calls = simulator.total_calls();
-        for birth in BIRTHS {
+        for &birth in births() {
             let status = in_child(birth, || {
                 is_forked(load(), parent);
                 assert_eq!(simulator.total_calls(), calls);
@@ -110,7 +110,7 @@ fn child_of_others_who_found_no_device_is_told_what_the_driver_says() {
             let simulator = Simulator::builder().devices(2).visible_devices(Some("")).start();
             simulator.set_knob(Knob::ChildAfterFailedInit, code);
             assert_eq!(init_by_others(&simulator, 0), CUresult::CUDA_ERROR_NO_DEVICE);
-            for birth in BIRTHS {
+            for &birth in births() {
                 let status = in_child(birth, || {
                     let error = load(simulator.path()).unwrap_err();
                     assert_eq!((error.kind(), error.call()), (kind, Some("cuInit")), "{error}");
@@ -129,7 +129,7 @@ fn child_of_others_who_found_no_device_is_told_what_the_driver_says() {
 #[test]
 fn child_of_others_whose_cuinit_was_refused_works() {
     in_own_process("child_of_others_whose_cuinit_was_refused_works", || {
-        for birth in BIRTHS {
+        for &birth in births() {
             let simulator = Simulator::builder().devices(3).visible_devices(None).start();
             let refused = init_by_others(&simulator, 1);
             assert_eq!(refused, CUresult::CUDA_ERROR_INVALID_VALUE);
@@ -185,7 +185,7 @@ fn child_may_exec_and_load_anew() {
         let _context = PrimaryContext::retain(machine.device(0)).unwrap();
         let (program, library) = (std::env::current_exe().unwrap(), machine.simulator.path());
         let same_test = ["--exact", "child_may_exec_and_load_anew", "--test-threads=1"];
-        for birth in BIRTHS {
+        for &birth in births() {
             let status = in_child(birth, || {
                 let error = Command::new(&program)
                     .args(same_test)
@@ -215,7 +215,7 @@ fn child_may_use_another_driver() {
         let machine = machine(1);
         let other = Simulator::start(2);
         let parent = std::process::id();
-        for birth in BIRTHS {
+        for &birth in births() {
             let status = in_child(birth, || {
                 is_forked(PrimaryContext::retain(machine.device(0)), parent);
                 let own = load(other.path()).unwrap();

@@ -8,7 +8,7 @@ use cuda_primary_context::{
     Error, Plan, PrimaryContext, PrimaryContextGuard, ReleaseError, StaleRelease, fork,
 };
 use simulated_libcuda::{Fault, Knob, Simulator};
-use support::processes::{BIRTHS, in_child, in_own_process};
+use support::processes::{births, in_child, in_own_process};
 use support::{Machine, load, machine, machine_from, releases_up_to};
 
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
@@ -36,7 +36,7 @@ fn in_children_with_calls<T>(
     make: impl Fn() -> T,
     body: impl Fn(T) + Copy,
 ) {
-    for birth in BIRTHS {
+    for &birth in births() {
         let made = make();
         // The child's copy of the counter goes on from here.
         let before = machine.simulator.total_calls();
@@ -251,7 +251,7 @@ fn inherited_errors_do_nothing() {
             assert_eq!(machine.driver.unreleased(), unreleased, "nothing is owed here");
         });
         // The parent gave up on three in each round.
-        assert_eq!(machine.driver.unreleased(), 3 * BIRTHS.len() as u64);
+        assert_eq!(machine.driver.unreleased(), 3 * births().len() as u64);
         assert_eq!(machine.device(0).handles(), Ok(0));
     });
 }
@@ -279,7 +279,7 @@ fn grandchild_is_refused_too() {
             &machine,
             || (),
             |()| {
-                for birth in BIRTHS {
+                for &birth in births() {
                     let status = in_child(birth, || {
                         is_forked(PrimaryContext::retain(machine.device(0)), parent);
                         i32::from(!fork::forked_after_init())

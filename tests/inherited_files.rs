@@ -9,7 +9,7 @@ use std::ptr;
 
 use cuda_primary_context::{PrimaryContext, fork};
 use simulated_libcuda::Simulator;
-use support::processes::{BIRTHS, in_child, in_own_process};
+use support::processes::{births, in_child, in_own_process};
 use support::{load, skips};
 
 fn checked(answer: libc::c_int) -> io::Result<()> {
@@ -50,7 +50,7 @@ fn inherited_device_files_are_listed() {
         let context = PrimaryContext::retain(driver.device(1).unwrap()).unwrap();
         let expected = ["/dev/nvidiactl", "/dev/nvidia1"].map(PathBuf::from);
         assert_eq!(listed(), expected, "in the order of their descriptors");
-        for birth in BIRTHS {
+        for &birth in births() {
             let status = in_child(birth, || {
                 assert!(fork::forked_after_init());
                 assert_eq!(listed(), expected);

@@ -11,7 +11,7 @@ use cuda_primary_context::{
     CurrentContextChange, Outcome, PrimaryContext, PrimaryContextGuard, StaleRelease,
 };
 use simulated_libcuda::{Fault, Simulator};
-use support::processes::{BIRTHS, in_child, in_own_process};
+use support::processes::{births, in_child, in_own_process};
 use support::stopped::Stopped;
 use support::watchdog::before_the_watchdog_bites;
 use support::{load, machine, outcomes, releases_up_to};
@@ -240,7 +240,7 @@ fn promise_9_each_failure_is_its_own_error() {
         }
         assert_eq!(load("/no/libcuda.so.1").unwrap_err().kind(), "library_not_found");
         let machine = machine(1);
-        for birth in BIRTHS {
+        for &birth in births() {
             let status = in_child(birth, || {
                 let error = PrimaryContext::retain(machine.device(0)).unwrap_err();
                 assert_eq!(error.kind(), "forked_after_init");

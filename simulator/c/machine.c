@@ -125,13 +125,15 @@ static void unlock_machine(void)
 /* When a process started; false where there is none, or a dead one that is only waited for. */
 static bool start_of(int pid, uint64_t *started)
 {
-    char path[32];
+    char path[64];
     char text[1024];
     const char *field;
     size_t length;
     FILE *file;
 
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    /* The main thread's, which is the process's: QEMU makes up /proc/PID/stat for its own process, with
+       the parent's time in a forked child. */
+    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", pid, pid);
     file = pid > 0 ? fopen(path, "re") : NULL;
     if (!file)
         return false;

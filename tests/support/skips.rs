@@ -19,6 +19,15 @@ pub fn skip(need: &str, what: &str, reason: &str) {
     say(&format!("{SKIPPED}{what}: {reason}"));
 }
 
+/// Says what a test's own process skipped, which the test has skipped; and what else it wrote.
+pub fn pass_on(errors: &[u8]) -> String {
+    let errors = String::from_utf8_lossy(errors);
+    let (skipped, others): (Vec<&str>, Vec<&str>) =
+        errors.split_inclusive('\n').partition(|line| line.starts_with(SKIPPED));
+    skipped.iter().for_each(|line| say(line.trim_end()));
+    others.concat()
+}
+
 /// Whether the run must have this.
 pub fn is_required(need: &str) -> bool {
     let required = env::var(REQUIRE).unwrap_or_default();
