@@ -52,7 +52,8 @@ fn library() -> Option<PathBuf> {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let artifacts = messages(&output.stdout);
     let library = artifacts.iter().find(|artifact| {
-        artifact["reason"] == "compiler-artifact" && artifact["target"]["name"] == "cuda_primary_context"
+        artifact["reason"] == "compiler-artifact"
+            && artifact["target"]["name"] == "cuda_primary_context"
     });
     let file = library.and_then(|library| library["filenames"][0].as_str());
     Some(file.expect("cargo names the library's file").into())
