@@ -25,7 +25,7 @@ class Cell:
         self.needs, self.timeout = tuple(needs), timeout
         self.environment, self.hidden = environment or {}, hidden
         self.key = f"{experiment}/{name}"
-        self.module = sys._getframe(2).f_globals["__name__"]  # where it is registered
+        self.module = getattr(function, "func", function).__module__  # a partial has none of its own
 
 
 def cell(experiment, name, needs=(), timeout=30, environment=None, hidden=False):

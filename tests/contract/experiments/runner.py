@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from . import helpers
 from .cells import REGISTRY, ended, run_cell
 
-# What takes two GPUs or more; --several runs these alone.
+# What takes two GPUs or more; --several runs these in place of the others.
 SEVERAL = ("strays", "peers", "communicators", "teardown_together", "teardown_beside", "scaling",
            "visible_devices", "former_life")
 EXPERIMENTS = ("header", "fork", "counts", "dead_current", "flags_and_reset", "other_contexts",
@@ -40,7 +40,7 @@ def parse(arguments):
     parser.add_argument("--only", default="", help="experiments, or experiment/cell names: E1,E2,E4/pop")
     parser.add_argument("--quick", action="store_true", help="leave out cells with torch, cupy or jax")
     parser.add_argument("--several", action="store_true",
-                        help="only what takes two devices or more, and what it is compared with")
+                        help="what takes two devices or more, in place of the rest")
     parser.add_argument("--programs", default="",
                         help="folder with the built Rust programs: several_gpus, cuda-context-trace")
     parser.add_argument("--seconds", type=float, default=0,
@@ -60,8 +60,8 @@ def chosen(only, several):
     wanted = [name for name in only.split(",") if name]
     modules = {f"{__package__}.{name}" for name in SEVERAL}
     return [cell for cell in REGISTRY.values() if not cell.hidden
-            and (not several or cell.module in modules)
-            and (not wanted or cell.experiment in wanted or cell.key in wanted)]
+            and (cell.experiment in wanted or cell.key in wanted if wanted
+                 else several == (cell.module in modules))]
 
 
 def reason_to_skip(cell, options):
