@@ -74,10 +74,31 @@
 //! | `cuGetErrorName` | [`sys::CUresult::name`], a table of the crate's own |
 //! | everything else | [`sys`] |
 //!
+//! # Features, platforms, drivers
+//!
+//! | feature | what it does |
+//! | --- | --- |
+//! | `bindgen` (default) | generates [`sys`] from the `cuda.h` that is found when the crate is built; without one, or without the feature, checked-in bindings are used and nothing but Rust is needed |
+//! | `nvml` | `checkpoint::nvml`: what a process has on each device, and whether there is room to restore it |
+//! | `serde` | reports, plans, audits and errors serialise |
+//! | `tracing` | an event for every release, skip and failure; see [`TRACING_TARGET`] |
+//! | `linked` | declares the driver's functions in [`sys`] and links against `libcuda` |
+//!
+//! It is tested on Linux, on x86-64 and aarch64; for Windows it only compiles, without what is Linux's
+//! (`checkpoint`, device files). The oldest driver that works is that of CUDA 11.0 (450), and checkpoints need
+//! that of CUDA 12.8; an older one, or one that lacks a function, is an error of its own
+//! ([`Error::DriverTooOld`], [`Error::FunctionMissing`]). The driver is looked for at run time: the machine
+//! that builds a program needs none.
+//!
+//! [`building`] says how a header is found, [`driver_behaviour`] what the driver was measured to do. The
+//! package `simulated-libcuda` beside this one is a `libcuda.so.1` for tests on machines without a
+//! GPU.
+//!
 //! # What it does not do
 //! No kernels, memory, streams or modules in the safe layer; no CUDA runtime API; no `cuCtxCreate`.
 //! It does not say how much memory a release gave back (nobody but the driver knows), and does not
 //! close what a forked child inherited.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[doc = include_str!("building.md")]
 pub mod building {}

@@ -2,7 +2,7 @@
 use cuda_primary_context::{Device, Error, PrimaryContext, sys};
 
 fn adopt(device: Device, raw: sys::CUcontext) -> Result<PrimaryContext, Error> {
-    PrimaryContext::adopt(device, raw)
+    PrimaryContext::adopt(device, raw) //~ E0133
 }
 
 fn main() {}

@@ -2,7 +2,7 @@
 use cuda_primary_context::checkpoint::Checkpointed;
 
 fn unlock(process: Checkpointed) {
-    let _ = process.unlock();
+    let _ = process.unlock(); //~ E0599
 }
 
 fn main() {}

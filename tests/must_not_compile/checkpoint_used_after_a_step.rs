@@ -5,7 +5,7 @@ use cuda_primary_context::checkpoint::Process;
 
 fn ask_after_lock(process: Process) {
     let locked = process.lock(Duration::from_secs(1));
-    let _ = process.state();
+    let _ = process.state(); //~ E0382
     drop(locked);
 }
 

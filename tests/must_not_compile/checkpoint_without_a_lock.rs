@@ -2,7 +2,7 @@
 use cuda_primary_context::checkpoint::Process;
 
 fn checkpoint(process: Process) {
-    let _ = process.checkpoint();
+    let _ = process.checkpoint(); //~ E0599
 }
 
 fn main() {}

@@ -2,7 +2,7 @@
 use cuda_primary_context::PrimaryContext;
 
 fn clone(context: &PrimaryContext) -> PrimaryContext {
-    context.clone()
+    context.clone() //~ E0308
 }
 
 fn main() {}

@@ -2,7 +2,7 @@
 use cuda_primary_context::{PrimaryContextGuard, ReleaseError};
 
 fn release(guard: &PrimaryContextGuard) -> Result<(), ReleaseError> {
-    guard.context().release()
+    guard.context().release() //~ E0507
 }
 
 fn main() {}

@@ -3,7 +3,7 @@ use cuda_primary_context::PrimaryContext;
 
 fn release_twice(context: PrimaryContext) {
     let _ = context.leak();
-    drop(context);
+    drop(context); //~ E0382
 }
 
 fn main() {}

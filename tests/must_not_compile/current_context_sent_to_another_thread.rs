@@ -4,7 +4,7 @@ use cuda_primary_context::{CurrentContext, PrimaryContext};
 fn leave_elsewhere(context: &PrimaryContext) {
     let current: CurrentContext<'_> = context.make_current().unwrap();
     std::thread::scope(|scope| {
-        scope.spawn(move || drop(current));
+        scope.spawn(move || drop(current)); //~ E0277
     });
 }
 

@@ -4,7 +4,7 @@ use cuda_primary_context::PrimaryContext;
 fn use_elsewhere(context: &PrimaryContext) {
     let current = context.make_current().unwrap();
     std::thread::scope(|scope| {
-        scope.spawn(|| println!("{current:?}"));
+        scope.spawn(|| println!("{current:?}")); //~ E0277
     });
 }
 

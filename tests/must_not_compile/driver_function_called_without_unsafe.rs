@@ -3,7 +3,7 @@ use cuda_primary_context::{Driver, Error, sys};
 
 fn call(driver: Driver) -> Result<(), Error> {
     let init = driver.function(sys::functions::cuInit_v2000)?;
-    let _ = init(0);
+    let _ = init(0); //~ E0133
     Ok(())
 }
 

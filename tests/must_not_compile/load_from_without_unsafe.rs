@@ -2,7 +2,7 @@
 use cuda_primary_context::{Driver, Error};
 
 fn load(path: &str) -> Result<Driver, Error> {
-    Driver::load_from(path)
+    Driver::load_from(path) //~ E0133
 }
 
 fn main() {}

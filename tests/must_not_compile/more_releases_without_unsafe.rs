@@ -2,7 +2,7 @@
 use cuda_primary_context::{Driver, Error, Report, StaleRelease};
 
 fn release_all(driver: Driver) -> Result<Report, Error> {
-    StaleRelease::new().releases_up_to(u32::MAX).run(driver)
+    StaleRelease::new().releases_up_to(u32::MAX).run(driver) //~ E0133
 }
 
 fn main() {}

@@ -2,7 +2,7 @@
 use cuda_primary_context::Outcome;
 
 fn is_released(outcome: &Outcome) -> bool {
-    match outcome {
+    match outcome { //~ E0004
         Outcome::Released { .. } => true,
         Outcome::Kept { .. }
         | Outcome::AlreadyInactive
@@ -15,7 +15,7 @@ fn is_released(outcome: &Outcome) -> bool {
 
 fn is_active(outcome: &Outcome) -> Option<bool> {
     match outcome {
-        Outcome::Failed { error: _, releases: _, active } => *active,
+        Outcome::Failed { error: _, releases: _, active } => *active, //~ E0638
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 use cuda_primary_context::{CurrentContextChange, Planned};
 
 fn is_kept(planned: &Planned) -> bool {
-    match planned {
+    match planned { //~ E0004
         Planned::Keep { .. } => true,
         Planned::AlreadyInactive
         | Planned::Release { .. }
@@ -13,7 +13,7 @@ fn is_kept(planned: &Planned) -> bool {
 }
 
 fn is_unchanged(change: &CurrentContextChange) -> bool {
-    match change {
+    match change { //~ E0004
         CurrentContextChange::Unchanged => true,
         CurrentContextChange::Switched { .. } | CurrentContextChange::NotRestored { .. } => false,
     }

@@ -2,11 +2,11 @@
 use cuda_primary_context::ReleaseError;
 
 fn clone(failed: &ReleaseError) -> ReleaseError {
-    failed.clone()
+    failed.clone() //~ E0308
 }
 
 fn release(failed: &ReleaseError) {
-    let _ = failed.handle().unwrap().release();
+    let _ = failed.handle().unwrap().release(); //~ E0507
 }
 
 fn main() {}

@@ -3,19 +3,19 @@
 use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StaleRelease};
 
 fn ignore_the_answer(context: PrimaryContext, guard: PrimaryContextGuard) {
-    context.release();
-    guard.release();
+    context.release(); //~ unused_must_use
+    guard.release(); //~ unused_must_use
 }
 
 fn ignore_the_handle(failed: ReleaseError) {
-    failed.into_parts();
+    failed.into_parts(); //~ unused_must_use
 }
 
 fn ignore_the_rest(guard: PrimaryContextGuard) -> Result<(), Error> {
-    guard.report();
-    guard.report().check();
-    StaleRelease::new().keep([guard.device()]);
-    guard.into_parts();
+    guard.report(); //~ unused_must_use
+    guard.report().check(); //~ unused_must_use
+    StaleRelease::new().keep([guard.device()]); //~ unused_must_use
+    guard.into_parts(); //~ unused_must_use
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 use cuda_primary_context::{Device, Error};
 
 fn reset(device: Device) -> Result<(), Error> {
-    device.reset_primary_context()
+    device.reset_primary_context() //~ E0133
 }
 
 fn main() {}

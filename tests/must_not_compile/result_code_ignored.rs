@@ -5,7 +5,7 @@ use cuda_primary_context::{Driver, Error, sys};
 fn ignore(driver: Driver) -> Result<(), Error> {
     let synchronize = driver.function(sys::functions::cuCtxSynchronize_v2000)?;
     // SAFETY: takes nothing.
-    unsafe { synchronize() };
+    unsafe { synchronize() }; //~ unused_must_use
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 use cuda_primary_context::{Device, Error, PrimaryContext, PrimaryContextGuard};
 
 fn forget_to_keep(device: Device, context: &PrimaryContext) -> Result<(), Error> {
-    PrimaryContextGuard::retain_only(device)?;
-    context.make_current()?;
+    PrimaryContextGuard::retain_only(device)?; //~ unused_must_use
+    context.make_current()?; //~ unused_must_use
     Ok(())
 }
 

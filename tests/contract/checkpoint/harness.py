@@ -15,20 +15,26 @@ class Missing(Exception):
 
 
 class Target:
-    """A process of one kind; see target.py."""
+    """A process of one kind; see target.py, or another such program."""
 
-    def __init__(self, kind, number=None, wait=90):
-        command = [sys.executable, os.path.join(FOLDER, "target.py"), kind]
+    def __init__(self, kind, number=None, wait=90, program="target.py", **environment):
+        command = [sys.executable, os.path.join(FOLDER, program), kind]
         command += [] if number is None else [str(number)]
         self.name = " ".join(command[2:])
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=FOLDER
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=FOLDER,
+            env={**os.environ, **environment},
         )
+        self.pid = self.process.pid
+        if not environment:
+            self.stand(wait)
+
+    def stand(self, wait=90):
+        """Waits until it stands; one that waits for others is waited for when all are started."""
         first = self.read(wait)
         if "missing" in first:
             self.kill()
             raise Missing(first["missing"])
-        self.pid = self.process.pid
 
     def read(self, wait):
         ready, _, _ = select.select([self.process.stdout], [], [], wait)
@@ -39,11 +45,15 @@ class Target:
             raise RuntimeError(f"{self.name}: no answer within {wait} s, status {code}")
         return json.loads(line)
 
-    def check(self, wait=30):
+    def ask(self):
+        self.process.stdin.write("check\n")
+        self.process.stdin.flush()
+
+    def check(self, wait=30, asked=False):
         """Does its work and says whether it came out right; an answer that does not come is told."""
         try:
-            self.process.stdin.write("check\n")
-            self.process.stdin.flush()
+            if not asked:
+                self.ask()
             return self.read(wait)
         except (OSError, RuntimeError) as error:
             return {"ok": False, "error": str(error)}
@@ -62,12 +72,13 @@ class Target:
 class Session:
     """The example, the time that is left, and the record that everything is written to."""
 
-    def __init__(self, example, out, seconds):
+    def __init__(self, example, out, seconds, name="checkpoint"):
         self.example = example
         self.end = time.monotonic() + seconds
+        self.seconds = seconds
         os.makedirs(out, exist_ok=True)
-        self.record = open(os.path.join(out, "checkpoint.jsonl"), "w")
-        self.summary = open(os.path.join(out, "checkpoint.txt"), "w")
+        self.record = open(os.path.join(out, f"{name}.jsonl"), "w")
+        self.summary = open(os.path.join(out, f"{name}.txt"), "w")
 
     def left(self):
         return self.end - time.monotonic()
@@ -80,6 +91,28 @@ class Session:
         print(line, flush=True)
         self.summary.write(line + "\n")
         self.summary.flush()
+
+    def rows(self, rows, only=""):
+        """Runs rows, each a name, a function and the seconds it needs; how many failed."""
+        chosen = [name for name in only.split(",") if name]
+        failed = 0
+        for name, row, needs in rows:
+            if chosen and name not in chosen:
+                continue
+            if self.left() < needs:
+                self.tell(f"{name:32} left out: {self.left():.0f} s are left")
+                continue
+            try:
+                row(self)
+            except Missing as missing:
+                self.note(name, missing=str(missing))
+                self.tell(f"{name:32} skipped: {missing}")
+            except Exception as error:
+                failed += 1
+                self.note(name, failed=repr(error))
+                self.tell(f"{name:32} failed: {error!r}")
+        self.tell(f"{failed} rows failed; {self.seconds - self.left():.0f} s")
+        return failed
 
     def run(self, row, *arguments, limit=120):
         """One run of the example; its exit status and its object."""

@@ -19,7 +19,7 @@ import time
 
 sys.dont_write_bytecode = True
 import driver  # noqa: E402
-from harness import Missing, Session, Target, codes, host_mebibytes, milliseconds, processes  # noqa: E402
+from harness import Session, Target, codes, host_mebibytes, milliseconds, processes  # noqa: E402
 
 REPETITIONS = 10
 CYCLES = [
@@ -285,7 +285,7 @@ def machine(session):
         with open("/proc/driver/nvidia/version") as text:
             kernel = text.readline().strip()
     gpu = driver.uuid()
-    ids = all_gpus() or [gpu]
+    ids = all_gpus() or [driver.uuid(ordinal) for ordinal in range(driver.device_count())]
     session.note("machine", cuda=number.value, device=name.value.decode(), kernel=kernel, gpus=ids, linux=platform.release(), python=platform.python_version())
     session.tell(f"CUDA {number.value}, {name.value.decode()}, Linux {platform.release()}; {kernel}; {len(ids)} GPUs")
     return gpu, ids
@@ -317,25 +317,7 @@ def main():
         last,
         ("killed controller", killed_controller, 20),
     ]
-    only = [name for name in options.only.split(",") if name]
-    failed = 0
-    for name, row, needs in rows:
-        if only and name not in only:
-            continue
-        if session.left() < needs:
-            session.tell(f"{name:32} left out: {session.left():.0f} s are left")
-            continue
-        try:
-            row(session)
-        except Missing as missing:
-            session.note(name, missing=str(missing))
-            session.tell(f"{name:32} skipped: {missing}")
-        except Exception as error:
-            failed += 1
-            session.note(name, failed=repr(error))
-            session.tell(f"{name:32} failed: {error!r}")
-    session.tell(f"{failed} rows failed; {options.seconds - session.left():.0f} s")
-    return 1 if failed else 0
+    return 1 if session.rows(rows, options.only) else 0
 
 
 if __name__ == "__main__":

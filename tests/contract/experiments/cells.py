@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -24,6 +25,7 @@ class Cell:
         self.needs, self.timeout = tuple(needs), timeout
         self.environment, self.hidden = environment or {}, hidden
         self.key = f"{experiment}/{name}"
+        self.module = getattr(function, "func", function).__module__  # a partial has none of its own
 
 
 def cell(experiment, name, needs=(), timeout=30, environment=None, hidden=False):
@@ -39,8 +41,9 @@ def cell(experiment, name, needs=(), timeout=30, environment=None, hidden=False)
 class Run:
     """One cell under way: the recorded driver, notes, forks."""
 
-    def __init__(self, cell, library, log_path, helpers):
-        self.cell, self.library_path, self.log_path, self.helpers = cell, library, log_path, helpers
+    def __init__(self, cell, library, log_path, helpers, programs):
+        self.cell, self.library_path, self.log_path = cell, library, log_path
+        self.helpers, self.programs = helpers, programs
         self.log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         self.crumb = os.open(log_path + ".crumb", os.O_RDWR | os.O_CREAT, 0o644)
         self.process = os.environ.get("CONTRACT_PROCESS", "")
@@ -81,6 +84,39 @@ class Run:
         if not count.ok or count["count"] < 1:
             raise Skip(f"no device: cuDeviceGetCount answered {count} with {count['count']}")
         return self.driver.cuDeviceGet(0)["device"]
+
+    def devices(self, least=2):
+        """Initialises the driver and gives every device; too few are a skip, in words."""
+        self.device()
+        count = self.driver.cuDeviceGetCount()["count"]
+        if count < least:
+            raise Skip(f"it needs {least} devices: there {'is one' if count == 1 else f'are {count}'}")
+        return [self.driver.cuDeviceGet(ordinal)["device"] for ordinal in range(count)]
+
+    def states(self, devices):
+        return " ".join(self.state(device) for device in devices)
+
+    def start(self, command, timeout, **environment):
+        """Runs another program; its end in words, and its lines, which are noted."""
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, env={**os.environ, **environment})
+        try:
+            output, _ = process.communicate(timeout=timeout)
+            code = process.returncode
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, _ = process.communicate()
+            code = None
+        lines = output.decode(errors="replace").splitlines()
+        self.note(program=os.path.basename(command[0]), arguments=command[1:3], ended=ended(code), lines=lines[-60:])
+        return ended(code), lines
+
+    def program(self, name):
+        """A built Rust program; where there is none, a skip in words."""
+        path = os.path.join(self.programs, name)
+        if not self.programs or not os.path.exists(path):
+            raise Skip(f"--programs names no folder with the built program {name}")
+        return path
 
     def state(self, device):
         """cuDevicePrimaryCtxGetState in short: '1/0' is active with flags 0."""
@@ -173,9 +209,9 @@ def ended(code):
     return f"exit {code}"
 
 
-def run_cell(key, library, log_path, helpers):
+def run_cell(key, library, log_path, helpers, programs):
     """The body of one cell's process."""
-    run = Run(REGISTRY[key], library, log_path, helpers)
+    run = Run(REGISTRY[key], library, log_path, helpers, programs)
     try:
         summary = REGISTRY[key].function(run)
         run.record(summary=summary)

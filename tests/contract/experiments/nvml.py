@@ -14,13 +14,16 @@ class Process(ctypes.Structure):
 
 
 class Nvml:
-    """The first device that NVML names. OSError where NVML is absent or does not start."""
+    """A device by its UUID, else the first that NVML names. OSError where NVML is absent or does not start."""
 
-    def __init__(self):
+    def __init__(self, uuid=None):
         self.library = ctypes.CDLL("libnvidia-ml.so.1")
         self.check("nvmlInit_v2")
         self.device = ctypes.c_void_p()
-        self.check("nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint32(0), ctypes.byref(self.device))
+        if uuid:
+            self.check("nvmlDeviceGetHandleByUUID", uuid.encode(), ctypes.byref(self.device))
+        else:
+            self.check("nvmlDeviceGetHandleByIndex_v2", ctypes.c_uint32(0), ctypes.byref(self.device))
 
     def check(self, name, *arguments):
         code = getattr(self.library, name)(*arguments)

@@ -12,14 +12,19 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from . import helpers
 from .cells import REGISTRY, ended, run_cell
 
+# What takes two GPUs or more; --several runs these in place of the others.
+SEVERAL = ("strays", "peers", "communicators", "teardown_together", "teardown_beside", "scaling",
+           "visible_devices", "former_life")
 EXPERIMENTS = ("header", "fork", "counts", "dead_current", "flags_and_reset", "other_contexts",
-               "green_contexts", "dead_or_alive", "teardown", "exit", "symbols", "costs", "call_costs", "libraries", "inherited_files", "threads")
-ALONE = {"E6", "E8", "E13", "E19", "E21"}  # they measure time or memory
+               "green_contexts", "dead_or_alive", "teardown", "exit", "symbols", "costs", "call_costs",
+               "libraries", "inherited_files", "threads", *SEVERAL)
+ALONE = {"E6", "E7", "E8", "E13", "E16", "E19", "E21", "E22", "E23", "E24"}  # they measure time or memory
 PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "experiments.py")
 
 
@@ -34,6 +39,12 @@ def parse(arguments):
     parser.add_argument("--library", default="libcuda.so.1", help="the driver library to load")
     parser.add_argument("--only", default="", help="experiments, or experiment/cell names: E1,E2,E4/pop")
     parser.add_argument("--quick", action="store_true", help="leave out cells with torch, cupy or jax")
+    parser.add_argument("--several", action="store_true",
+                        help="what takes two devices or more, in place of the rest")
+    parser.add_argument("--programs", default="",
+                        help="folder with the built Rust programs: several_gpus, cuda-context-trace")
+    parser.add_argument("--seconds", type=float, default=0,
+                        help="begin no cell after so many seconds (default: no limit)")
     parser.add_argument("--jobs", type=int, default=3,
                         help="cells at once, where they do not measure time or memory (default 3)")
     parser.add_argument("--list", action="store_true", help="name the cells and stop")
@@ -45,10 +56,12 @@ def parse(arguments):
     return parser.parse_args(arguments)
 
 
-def chosen(only):
+def chosen(only, several):
     wanted = [name for name in only.split(",") if name]
+    modules = {f"{__package__}.{name}" for name in SEVERAL}
     return [cell for cell in REGISTRY.values() if not cell.hidden
-            and (not wanted or cell.experiment in wanted or cell.key in wanted)]
+            and (cell.experiment in wanted or cell.key in wanted if wanted
+                 else several == (cell.module in modules))]
 
 
 def reason_to_skip(cell, options):
@@ -68,7 +81,8 @@ def run_in_process(cell, options, directory):
     """Runs one cell; gives its records, the last of which says how it ended."""
     log = os.path.join(directory, cell.key.replace("/", "-") + ".jsonl")
     command = [sys.executable, PROGRAM, "--cell", cell.key, "--log", log,
-               "--library", options.library, "--helpers", options.helpers]
+               "--library", options.library, "--helpers", options.helpers,
+               "--programs", options.programs]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **cell.environment}
     with open(log + ".stderr", "wb") as errors:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
@@ -154,6 +168,8 @@ def header(options, directory):
 def run_or_skip(cell, options, directory):
     """A cell's records; one that cannot run here gets its reason in words."""
     skip = reason_to_skip(cell, options)
+    if options.seconds and time.monotonic() - options.began > options.seconds:
+        skip = f"{options.seconds:.0f} s are over"
     if not skip:
         return run_in_process(cell, options, directory)
     line = {"experiment": cell.experiment, "cell": cell.name}
@@ -169,10 +185,11 @@ def gather(cells, options, directory):
 
 def main(arguments=None):
     options = parse(arguments)
+    options.began = time.monotonic()
     load_experiments()
     if options.cell:
-        return run_cell(options.cell, options.library, options.log, options.helpers)
-    cells = chosen(options.only)
+        return run_cell(options.cell, options.library, options.log, options.helpers, options.programs)
+    cells = chosen(options.only, options.several)
     if options.list:
         for cell in cells:
             print(cell.key, *(f"[needs {need}]" for need in cell.needs))
@@ -181,6 +198,7 @@ def main(arguments=None):
         options.library = os.path.abspath(options.library)
     with tempfile.TemporaryDirectory() as directory, open(options.out, "w", encoding="utf-8") as out:
         options.helpers = options.helpers or helpers.build(directory)
+        options.programs = options.programs and os.path.abspath(options.programs)
         first = header(options, directory)
         print(json.dumps(first), file=out)
         print("; ".join(f"{key} {value}" for key, value in first.items() if key != "header"))

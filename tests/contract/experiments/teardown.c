@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 typedef int (*retain_of)(void **context, int device);
 typedef int (*release_of)(int device);
@@ -59,5 +60,49 @@ void ask(state_of get_state, name_of get_name, int device, const char *expected,
         counts[0] += 2;
         counts[2] += before == 1 && active == 0;
         before = active;
+    }
+}
+
+static uint64_t now(void)
+{
+    struct timespec time;
+
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* counts[0] rounds, counts[1] of them failed, counts[2] the longest in ns, counts[3] how many over 1 ms. */
+static void count(uint64_t *counts, uint64_t began, int failed)
+{
+    uint64_t took = now() - began;
+
+    counts[0]++;
+    counts[1] += failed != 0;
+    counts[2] = took > counts[2] ? took : counts[2];
+    counts[3] += took > 1000000;
+}
+
+/* Retains and releases, each round timed, until told to stop. */
+void time_retains(retain_of retain, release_of release, int device, const int *stop, uint64_t *counts)
+{
+    while (!is_told(stop)) {
+        void *context;
+        uint64_t began = now();
+        int failed = retain(&context, device);
+
+        failed |= release(device);
+        count(counts, began, failed);
+    }
+}
+
+/* Asks for the state, each question timed, until told to stop. */
+void time_questions(state_of get_state, int device, const int *stop, uint64_t *counts)
+{
+    while (!is_told(stop)) {
+        unsigned flags;
+        int active;
+        uint64_t began = now();
+
+        count(counts, began, get_state(device, &flags, &active));
     }
 }
