@@ -1,0 +1,125 @@
+"""The driver, its devices, the contexts that this process has on them, and what names a device."""
+
+from __future__ import annotations
+
+import json
+import operator
+from dataclasses import dataclass
+from typing import Any, Iterable, Protocol, SupportsIndex, Union
+
+from . import _native
+from ._value import Value
+from .errors import Error, _from_dict
+
+
+class HasIndex(Protocol):
+    """A device of another library, such as a ``torch.device``."""
+
+    @property
+    def index(self) -> SupportsIndex | None: ...
+
+
+#: An ordinal, a unique id (``GPU-…``, ``MIG-…``), a PCI address (``0000:3B:00.0``), or a device of
+#: another library that has its ordinal as ``index``.
+DeviceLike = Union[SupportsIndex, str, HasIndex]
+
+
+@dataclass(frozen=True)
+class Driver(Value):
+    """The driver library that was loaded."""
+
+    path: str
+    #: The newest CUDA version that it supports: 1000 × major + 10 × minor.
+    version: int
+
+
+@dataclass(frozen=True)
+class Device(Value):
+    """A device, by its number in this process and by what others know it by."""
+
+    ordinal: int
+    uuid: str | None
+    pci_bus_id: str | None
+
+
+@dataclass(frozen=True)
+class NamedDevice(Device):
+    """A device with its product name."""
+
+    name: str | None
+
+
+@dataclass(frozen=True)
+class Context(Value):
+    """Whether a device's primary context is active in this process, by whomever it was retained."""
+
+    ordinal: int
+    uuid: str | None
+    #: None where the driver did not tell: see ``error``.
+    active: bool | None = None
+    #: The flags that the context has, or will have.
+    flags: int | None = None
+    error: Error | None = None
+
+
+def driver() -> Driver:
+    """Loads the driver, initialises it and says which one it is."""
+    return Driver(**json.loads(_native.driver()))
+
+
+def devices() -> tuple[NamedDevice, ...]:
+    """Every device that the driver shows this process. Creates no context."""
+    return tuple(NamedDevice(**told) for told in json.loads(_native.devices()))
+
+
+def contexts() -> tuple[Context, ...]:
+    """The state of every device's primary context in this process. Creates and changes nothing."""
+    return tuple(Context(**_with_error(told)) for told in json.loads(_native.contexts()))
+
+
+def unreleased() -> int:
+    """How many references were given up on: the driver refused to take them back."""
+    return _native.unreleased()
+
+
+def _with_error(told: dict[str, Any]) -> dict[str, Any]:
+    """The same with its error, if it has one, as an exception."""
+    error = told.get("error")
+    return {**told, "error": _from_dict(error)} if error else told
+
+
+def _named(device: DeviceLike) -> int | str:
+    """What the extension takes: an ordinal, a unique id or a PCI address."""
+    if isinstance(device, str):
+        return device
+    try:
+        ordinal = operator.index(device)  # type: ignore[arg-type]  # it is asked
+    except TypeError:
+        ordinal = _index_of(device)
+    if not 0 <= ordinal < 1 << 32:
+        raise ValueError(f"a device's ordinal is a number from 0 to 4294967295, not {ordinal}")
+    return ordinal
+
+
+def _index_of(device: Any) -> int:
+    kind, index = getattr(device, "type", None), getattr(device, "index", device)
+    if isinstance(kind, str) and kind != "cuda":
+        raise ValueError(f"{device!r} is no CUDA device")
+    if index is None:
+        raise ValueError(
+            f"{device!r} does not say which device it is: its index is None; name one, such as "
+            "torch.cuda.current_device()"
+        )
+    try:
+        return operator.index(index)
+    except TypeError:
+        raise TypeError(
+            "a device is an ordinal, a unique id (GPU-…), a PCI address or an object with the ordinal "
+            f"as its index, not {device!r}"
+        ) from None
+
+
+def _all_named(devices: Iterable[DeviceLike]) -> list[int | str]:
+    if isinstance(devices, str):
+        raise TypeError(f"keep takes several devices, such as [{devices!r}], not one")
+    return [_named(device) for device in devices]
