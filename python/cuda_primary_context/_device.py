@@ -92,17 +92,16 @@ def _named(device: DeviceLike) -> int | str:
     """What the extension takes: an ordinal, a unique id or a PCI address."""
     if isinstance(device, str):
         return device
-    try:
-        ordinal = operator.index(device)  # type: ignore[arg-type]  # it is asked
-    except TypeError:
-        ordinal = _index_of(device)
+    ordinal = _ordinal_of(device)
     if not 0 <= ordinal < 1 << 32:
         raise ValueError(f"a device's ordinal is a number from 0 to 4294967295, not {ordinal}")
     return ordinal
 
 
-def _index_of(device: Any) -> int:
-    kind, index = getattr(device, "type", None), getattr(device, "index", device)
+def _ordinal_of(device: Any) -> int:
+    if hasattr(device, "__index__"):
+        return operator.index(device)
+    kind, index = getattr(device, "type", None), getattr(device, "index", "")
     if isinstance(kind, str) and kind != "cuda":
         raise ValueError(f"{device!r} is no CUDA device")
     if index is None:
@@ -110,13 +109,12 @@ def _index_of(device: Any) -> int:
             f"{device!r} does not say which device it is: its index is None; name one, such as "
             "torch.cuda.current_device()"
         )
-    try:
-        return operator.index(index)
-    except TypeError:
+    if not hasattr(index, "__index__"):
         raise TypeError(
             "a device is an ordinal, a unique id (GPU-…), a PCI address or an object with the ordinal "
             f"as its index, not {device!r}"
-        ) from None
+        )
+    return operator.index(index)
 
 
 def _all_named(devices: Iterable[DeviceLike]) -> list[int | str]:
