@@ -6,6 +6,7 @@ mod checkpoint;
 mod device;
 mod driver;
 mod error;
+mod interpreter;
 mod process;
 mod retain_only;
 
@@ -22,4 +23,9 @@ mod _native {
     use crate::process::{device_files, forked_after_init};
     #[pymodule_export]
     use crate::retain_only::{Guard, plan, release_strays, retain_only};
+
+    #[pymodule_init]
+    fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+        crate::interpreter::check_is_the_first(module.py())
+    }
 }

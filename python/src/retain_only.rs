@@ -129,11 +129,7 @@ pub fn release_strays(py: Python<'_>, keep: Vec<Named>) -> PyResult<Told> {
 
 /// The dry run of both, as JSON and as a table.
 #[pyfunction]
-pub fn plan(
-    py: Python<'_>,
-    device: Option<Named>,
-    keep: Vec<Named>,
-) -> PyResult<(String, String)> {
+pub fn plan(py: Python<'_>, device: Option<Named>, keep: Vec<Named>) -> PyResult<(String, String)> {
     let plan = py.detach(|| {
         let driver = Driver::load()?;
         let policy = StaleRelease::new().keep(find_all(driver, &keep)?);

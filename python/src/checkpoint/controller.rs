@@ -109,9 +109,9 @@ impl Controller {
         let found = self.take()?;
         let (found, state) = py.detach(|| {
             let state = match &found {
-                Found::Running(process)
-                | Found::Other(process, _)
-                | Found::Unknown(process, _) => process.state(),
+                Found::Running(process) | Found::Other(process, _) | Found::Unknown(process, _) => {
+                    process.state()
+                }
                 found => Process::open(found.pid()).and_then(|process| process.state()),
             };
             (found, state)
@@ -236,7 +236,8 @@ pub fn device_room(
     map: Option<Map>,
 ) -> PyResult<Vec<RoomOnDevice>> {
     let map = gpu_map(py, map)?;
-    let memory = |(device, bytes): (String, u64)| Ok(DeviceMemory { device: uuid(&device)?, bytes });
+    let memory =
+        |(device, bytes): (String, u64)| Ok(DeviceMemory { device: uuid(&device)?, bytes });
     let needed = needed.into_iter().map(memory).collect::<PyResult<Vec<_>>>()?;
     match answer(py, py.detach(|| nvml::room(needed, &map)))? {
         Room::Looked(devices) => {

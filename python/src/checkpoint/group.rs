@@ -86,7 +86,8 @@ impl fmt::Debug for SuspendedGroup {
 #[pyfunction]
 pub fn suspend(py: Python<'_>, pids: Vec<u32>, seconds: f64) -> PyResult<SuspendedGroup> {
     let limit = limit(seconds)?;
-    let processes = py.detach(|| pids.into_iter().map(Process::open).collect::<Result<Vec<_>, _>>());
+    let processes =
+        py.detach(|| pids.into_iter().map(Process::open).collect::<Result<Vec<_>, _>>());
     let processes = answer(py, processes)?;
     match py.detach(|| suspend_all(processes, limit)) {
         Ok(suspended) => SuspendedGroup::of(suspended),
@@ -143,4 +144,3 @@ fn hand_over(py: Python<'_>, raised: &PyErr, found: Vec<Found>) -> PyResult<()> 
     let controllers = controllers.collect::<Vec<_>>();
     raised.value(py).setattr("_controllers", controllers)
 }
-
