@@ -37,7 +37,10 @@ def _object(of: Driver, named: tuple[NamedDevice, ...], states: tuple[Context, .
 
 def _table(of: Driver, named: tuple[NamedDevice, ...], states: tuple[Context, ...]) -> str:
     version = f"{of.version // 1000}.{of.version % 1000 // 10}"
-    lines = [f"driver {of.path} (CUDA {version})", _line("device", "UUID", "PCI address", "context", "name")]
+    lines = [
+        f"driver {of.path} (CUDA {version})",
+        _line("device", "UUID", "PCI address", "context", "name"),
+    ]
     for device, state in zip(named, states):
         context = {True: "active", False: "inactive", None: "unknown"}[state.active]
         told = (device.uuid, device.pci_bus_id, context, device.name)

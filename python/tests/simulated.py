@@ -51,7 +51,9 @@ def python(*arguments: str, env: dict[str, str], **options: Any) -> subprocess.C
     )
 
 
-def on_simulator(devices: int = 4, **settings: Any) -> Callable[[Callable[[], None]], Callable[[], None]]:
+def on_simulator(
+    devices: int = 4, **settings: Any
+) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """Runs a test in a process of its own, on a simulated driver of its own."""
 
     def decorate(test: Callable[[], None]) -> Callable[[], None]:

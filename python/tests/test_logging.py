@@ -51,7 +51,9 @@ def test_a_context_that_was_not_restored_is_a_warning() -> None:
     assert guard.report.current_context.change == "not_restored"
     error = guard.report.current_context.error
     assert error is not None and error.code == 700
-    assert lines == [("WARNING", f"this thread's current context, of device 2, was not restored: {error}")]
+    assert lines == [
+        ("WARNING", f"this thread's current context, of device 2, was not restored: {error}")
+    ]
 
 
 @on_simulator(foreign="0:1")

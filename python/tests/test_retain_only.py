@@ -180,7 +180,9 @@ def test_contexts_are_listed_whoever_made_them() -> None:
     assert cpc.driver().version == 13000
 
 
-@on_simulator(foreign="0:1,2:1", fault=f"{RELEASE}:1:719:refused:once:0,{GET_STATE}:1:999:refused:once:3")
+@on_simulator(
+    foreign="0:1,2:1", fault=f"{RELEASE}:1:719:refused:once:0,{GET_STATE}:1:999:refused:once:3"
+)
 def test_a_failure_ends_one_device_and_is_told() -> None:
     guard = cpc.retain_only(1)
     failed, _, released, unknown = guard.report.devices
