@@ -42,6 +42,8 @@ def build_wheel(
     metadata_directory: str | None = None,
 ) -> str:
     glibc = _glibc(config_settings)
+    if glibc:
+        _forget_this_machines_folders()
     _put_command(glibc)
     if glibc:
         tag = "manylinux_" + glibc.replace(".", "_")
@@ -56,6 +58,14 @@ def _glibc(settings: Settings | None) -> str | None:
 
 def _target() -> str:
     return f"{platform.machine()}-unknown-linux-gnu"
+
+
+def _forget_this_machines_folders() -> None:
+    """Messages of a panic name source files; a wheel for others need not tell where those lay."""
+    cargo = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
+    moved = [(cargo, "cargo"), (str(HERE.parent), ".")]
+    flags = [f"--remap-path-prefix={old}={new}" for old, new in moved]
+    os.environ["RUSTFLAGS"] = " ".join([os.environ.get("RUSTFLAGS", ""), *flags]).strip()
 
 
 def _put_command(glibc: str | None) -> None:

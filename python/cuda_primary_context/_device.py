@@ -101,7 +101,8 @@ def _named(device: DeviceLike) -> int | str:
 def _ordinal_of(device: Any) -> int:
     if hasattr(device, "__index__"):
         return operator.index(device)
-    kind, index = getattr(device, "type", None), getattr(device, "index", "")
+    kind: object = getattr(device, "type", None)
+    index: Any = getattr(device, "index", "")
     if isinstance(kind, str) and kind != "cuda":
         raise ValueError(f"{device!r} is no CUDA device")
     if index is None:

@@ -2,6 +2,27 @@
 
 from typing import final
 
+__all__ = [
+    "Controller",
+    "Guard",
+    "SuspendedGroup",
+    "contexts",
+    "device_files",
+    "device_room",
+    "devices",
+    "driver",
+    "forked_after_init",
+    "machine_gpus",
+    "memory_of",
+    "plan",
+    "release_strays",
+    "retain_only",
+    "suspend",
+    "suspended_group",
+    "tree",
+    "unreleased",
+]
+
 _Named = int | str
 _Told = tuple[str, str, list[str]]
 _Map = tuple[list[tuple[str, str]], list[str]] | None

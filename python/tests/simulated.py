@@ -105,6 +105,13 @@ def references(ordinal: int) -> int:
     return int(state.references)
 
 
+def underflows() -> int:
+    """How many releases were made that nobody owed."""
+    counters = (ctypes.c_uint64 * 4)()
+    driver().simulated_cuda_counters(counters)
+    return int(counters[2])
+
+
 def is_active(ordinal: int) -> bool:
     flags, active = ctypes.c_uint(), ctypes.c_int()
     handle = handle_of(ordinal)

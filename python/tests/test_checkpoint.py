@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 from typing import Any, Callable, List
 
 import cuda_primary_context as cpc
@@ -15,6 +16,7 @@ from cuda_primary_context import checkpoint
 from cuda_primary_context.checkpoint import TRUSTED, Checkpointed, DeviceRoom, Locked, Process
 from simulated import environment, library, on_simulator, python, touch
 from targets import target
+from test_threads import ENOUGH, work_during
 
 MACHINE = Path(os.environ.get("SIMULATED_CUDA_MACHINE", "/nowhere"))
 
@@ -295,13 +297,10 @@ def test_a_forked_child_is_not_the_controller() -> None:
 
 @on_a_machine(knobs="checkpoint_milliseconds=300")
 def test_others_run_during_a_checkpoint() -> None:
-    from test_threads import work_during
-    from threading import Thread
-
     with target(MACHINE, 0) as process:
         found: List[Checkpointed] = []
         locked = Process(process.pid).lock(timeout=10)
-        assert work_during(Thread(target=lambda: found.append(locked.checkpoint()))) > 50
+        assert work_during(Thread(target=lambda: found.append(locked.checkpoint()))) > ENOUGH
         found[0].restore(room=TRUSTED).unlock()
 
 
