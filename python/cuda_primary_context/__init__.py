@@ -11,10 +11,12 @@ from ._device import (
     Device,
     DeviceLike,
     Driver,
+    Holder,
     NamedDevice,
     contexts,
     devices,
     driver,
+    holders,
     unreleased,
 )
 from .errors import (
@@ -61,6 +63,7 @@ __all__ = [
     "ForkedControllerError",
     "FunctionMissingError",
     "GpuMapError",
+    "Holder",
     "NamedDevice",
     "NoDeviceError",
     "NoRoomError",
@@ -80,6 +83,7 @@ __all__ = [
     "devices",
     "driver",
     "forked_after_init",
+    "holders",
     "plan",
     "release_strays",
     "retain_only",

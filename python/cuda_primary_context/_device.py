@@ -62,6 +62,23 @@ class Context(Value):
     error: Error | None = None
 
 
+@dataclass(frozen=True)
+class Holder(Value):
+    """A library, or the program itself, that holds something on a device, as the witness of
+    ``cuda-context-trace`` counted it."""
+
+    #: Where it was loaded from; empty for code that was made at run time.
+    library: str
+    #: References to the primary context that it took.
+    references: int
+    #: References to the primary context that its green contexts hold, one each.
+    green_contexts: int
+    #: Contexts that it made with ``cuCtxCreate``; they hold no reference to the primary one.
+    ordinary_contexts: int
+    #: In a report: how many of its references were released.
+    taken: int
+
+
 def driver() -> Driver:
     """Loads the driver, initialises it and says which one it is."""
     return Driver(**json.loads(_native.driver()))
@@ -75,6 +92,12 @@ def devices() -> tuple[NamedDevice, ...]:
 def contexts() -> tuple[Context, ...]:
     """The state of every device's primary context in this process. Creates and changes nothing."""
     return tuple(Context(**_with_error(told)) for told in json.loads(_native.contexts()))
+
+
+def holders(device: DeviceLike) -> tuple[Holder, ...]:
+    """Who holds the device's context now, the longest holder first; empty where the program was not started
+    by ``cuda-context-trace``. Makes no driver call but those that a first load makes."""
+    return tuple(Holder(**told) for told in json.loads(_native.holders(_named(device))))
 
 
 def unreleased() -> int:

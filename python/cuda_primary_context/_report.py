@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ._value import Value
-from ._device import Device, Driver, _with_error
+from ._device import Device, Driver, Holder, _with_error
 from .errors import Error
 
 
@@ -35,6 +35,8 @@ class DeviceReport(Value):
     outcome: str
     #: Every driver call that was made for this device, in order.
     calls: tuple[Call, ...]
+    #: Who held the device before, where the program was started by ``cuda-context-trace``.
+    holders: tuple[Holder, ...]
     #: Of a kept device: whether the guard holds a reference on it, and does not merely leave it alone.
     retained: bool | None = None
     #: How many references were released, where any could be.
@@ -118,4 +120,5 @@ def _report(text: str, table: str, lines: list[str]) -> Report:
 
 def _device_report(told: dict[str, Any], line: str) -> DeviceReport:
     calls = tuple(Call(**call) for call in told["calls"])
-    return DeviceReport(**{**_with_error(told), "calls": calls}, _text=line)
+    holders = tuple(Holder(**holder) for holder in told["holders"])
+    return DeviceReport(**{**_with_error(told), "calls": calls, "holders": holders}, _text=line)

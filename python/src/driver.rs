@@ -4,6 +4,7 @@ use cuda_primary_context::{Driver, Error};
 use pyo3::prelude::*;
 use serde_json::{Value, json};
 
+use crate::device::{Named, NotFound};
 use crate::error::{self, answer};
 
 /// The driver's path and version.
@@ -33,6 +34,14 @@ pub fn devices(py: Python<'_>) -> PyResult<String> {
 pub fn contexts(py: Python<'_>) -> PyResult<String> {
     let contexts = py.detach(|| Ok::<_, Error>(json!(Driver::load()?.primary_contexts())));
     error::json(&answer(py, contexts)?)
+}
+
+/// Who holds a device's context, where the program was started by `cuda-context-trace`.
+#[pyfunction]
+pub fn holders(py: Python<'_>, device: Named) -> PyResult<String> {
+    let device = py.detach(|| device.find(Driver::load()?));
+    let device = device.map_err(|error: NotFound| error.exception(py))?;
+    error::json(&py.detach(|| device.holders()))
 }
 
 /// How many references were given up on.

@@ -18,7 +18,7 @@ mod _native {
     #[pymodule_export]
     use crate::checkpoint::group::{SuspendedGroup, suspend, suspended_group};
     #[pymodule_export]
-    use crate::driver::{contexts, devices, driver, unreleased};
+    use crate::driver::{contexts, devices, driver, holders, unreleased};
     #[pymodule_export]
     use crate::process::{device_files, forked_after_init};
     #[pymodule_export]

@@ -63,6 +63,15 @@ def tell(report: cpc.Report) -> str:
     return "\n".join(lines)
 
 
+def held(report: cpc.Report) -> List[Tuple[str, int, int, int, int]]:
+    holders: List[cpc.Holder] = [holder for device in report.devices for holder in device.holders]
+    holders += cpc.holders(1)
+    return [
+        (each.library, each.references, each.green_contexts, each.ordinary_contexts, each.taken)
+        for each in holders
+    ]
+
+
 def why(error: cpc.Error) -> Tuple[str, Optional[str], Optional[int], Optional[int], Optional[str]]:
     return error.kind, error.call, error.device, error.code, error.name
 
@@ -113,6 +122,7 @@ def ask_nvml(pid: int) -> Union[Dict[str, int], cpc.NvmlError]:
 def main() -> None:
     print(whoever_holds())
     print(tell(keep(1)))
+    print(held(keep(1)))
     print(tell(cpc.release_strays(keep=["0000:01:00.0"])))
     try:
         cpc.retain_only(99)

@@ -1,7 +1,6 @@
 """`python -m cuda_primary_context`, and the command that comes with the wheel."""
 
 import json
-import shutil
 import subprocess
 import sys
 from importlib.metadata import files, requires
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import cuda_primary_context as cpc
 import pytest
-from simulated import environment, python
+from simulated import HERE, environment, python
 
 MODULE = ["-m", "cuda_primary_context"]
 
@@ -61,22 +60,34 @@ def test_the_wheel_has_types_and_licences() -> None:
     assert cpc.__version__
 
 
-def test_the_trace_command_comes_with_the_wheel() -> None:
-    """It runs a program and hands on its exit status."""
+TRACED = """
+import cuda_primary_context as cpc
+from simulated import touch
+touch(0)
+guard = cpc.retain_only(1)
+held = guard.report.devices[0].holders
+assert [(holder.references, holder.taken) for holder in held] == [(1, 1)], held
+assert [holder.library for holder in cpc.holders(1)] == [cpc._native.__file__], cpc.holders(1)
+assert "released: " in str(guard.report)
+raise SystemExit(7)
+"""
+
+
+def test_the_trace_command_comes_with_the_wheel(tmp_path: Path) -> None:
+    """It hands on the exit status, and says who made each context: by it, reports know who held what."""
     trace = Path(sys.prefix, "bin", "cuda-context-trace")
     if not trace.exists():
         pytest.skip("this wheel was built where the package cuda-context-trace is not")
-    assert shutil.which("cuda-context-trace", path=str(trace.parent)) == str(trace)
-    words = [
-        str(trace),
-        "--",
-        sys.executable,
-        "-c",
-        "import cuda_primary_context as c; c.retain_only(1); exit(7)",
-    ]
-    process = subprocess.run(words, env=environment(foreign="0:1"), text=True, capture_output=True)
-    assert process.returncode == 7, process.stderr
-    assert (
-        "cuDevicePrimaryCtx" in process.stdout + process.stderr
-        or "device" in process.stdout + process.stderr
+    env = environment()
+    words = [str(trace), "--driver", f"{env['LD_LIBRARY_PATH']}/libcuda.so.1", "--", sys.executable]
+    process = subprocess.run(
+        [*words, "-c", TRACED], env=env, cwd=HERE, text=True, capture_output=True, timeout=120
     )
+    assert process.returncode == 7, process.stderr
+    assert "_native.abi3.so" in process.stderr, process.stderr
+
+
+def test_nobody_is_a_holder_without_the_trace() -> None:
+    code = "import cuda_primary_context as c; print(c.holders(0), c.retain_only(1).report.devices[1].holders)"
+    process = python("-c", code, env=environment())
+    assert process.stdout == "() ()\n", process.stderr
