@@ -1,0 +1,91 @@
+"""Builds the wheel: maturin does, and the command cuda-context-trace, a program in Rust of the package in
+../trace, is put into it where that package is there.
+
+With the setting glibc, such as `pip wheel python --config-settings glibc=2.28`, the wheel is for every Linux
+with that version or a newer one (manylinux_2_28); Zig links it then. Without it, it is for this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, Dict
+
+import maturin
+from maturin import (  # what a build backend has
+    build_sdist,
+    get_requires_for_build_sdist,
+    prepare_metadata_for_build_wheel,
+)
+
+HERE = Path(__file__).resolve().parent
+COMMAND = "cuda-context-trace"
+# What lies in this folder is installed beside `python`.
+SCRIPTS = HERE / "cuda_primary_context.data" / "scripts"
+LINKER = ["ziglang", "cargo-zigbuild"]
+
+Settings = Dict[str, Any]
+
+
+def get_requires_for_build_wheel(config_settings: Settings | None = None) -> list[str]:
+    needed = list(maturin.get_requires_for_build_wheel(config_settings))
+    return needed + (LINKER if _glibc(config_settings) else [])
+
+
+def build_wheel(
+    wheel_directory: str,
+    config_settings: Settings | None = None,
+    metadata_directory: str | None = None,
+) -> str:
+    glibc = _glibc(config_settings)
+    if glibc:
+        _forget_this_machines_folders()
+    _put_command(glibc)
+    if glibc:
+        tag = "manylinux_" + glibc.replace(".", "_")
+        arguments = f"--zig --target {_target()} --compatibility {tag} --auditwheel check"
+        os.environ["MATURIN_PEP517_ARGS"] = f"{arguments} {os.environ.get('MATURIN_PEP517_ARGS', '')}"
+    return maturin.build_wheel(wheel_directory, config_settings, metadata_directory)
+
+
+def _glibc(settings: Settings | None) -> str | None:
+    return (settings or {}).get("glibc")
+
+
+def _target() -> str:
+    return f"{platform.machine()}-unknown-linux-gnu"
+
+
+def _forget_this_machines_folders() -> None:
+    """Messages of a panic name source files; a wheel for others need not tell where those lay."""
+    cargo = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
+    moved = [(cargo, "cargo"), (str(HERE.parent), ".")]
+    flags = [f"--remap-path-prefix={old}={new}" for old, new in moved]
+    os.environ["RUSTFLAGS"] = " ".join([os.environ.get("RUSTFLAGS", ""), *flags]).strip()
+
+
+def _put_command(glibc: str | None) -> None:
+    """Builds the command and puts it where maturin looks for it; without the package, clears that place."""
+    shutil.rmtree(SCRIPTS.parent, ignore_errors=True)
+    workspace = HERE.parent
+    if not (workspace / "trace" / "Cargo.toml").is_file():
+        return
+    cargo = ["cargo", "zigbuild", "--target", f"{_target()}.{glibc}"] if glibc else ["cargo", "build"]
+    cargo += ["--release", "--package", COMMAND, "--message-format", "json-render-diagnostics"]
+    built = subprocess.run(cargo, cwd=workspace, stdout=subprocess.PIPE, text=True, check=True)
+    SCRIPTS.mkdir(parents=True)
+    shutil.copy2(_executable(built.stdout), SCRIPTS / COMMAND)
+
+
+def _executable(messages: str) -> str:
+    """Where Cargo says that it put the command."""
+    for line in messages.splitlines():
+        message = json.loads(line)
+        if message.get("executable") and message["target"]["name"] == COMMAND:
+            path: str = message["executable"]
+            return path
+    raise RuntimeError(f"Cargo built no {COMMAND}")

@@ -1,0 +1,56 @@
+"""What this machine's driver says: ``python -m cuda_primary_context [--json]``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from . import Context, Driver, Error, NamedDevice, contexts, devices, driver
+
+NO_DRIVER_OR_DEVICE = 3
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m cuda_primary_context",
+        description="Prints the CUDA driver and the devices that it shows this process. Creates no context.",
+        epilog="Exit status: 0 all is well, 2 the arguments are wrong, 3 there is no usable driver.",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    as_json = parser.parse_args().json
+    try:
+        found = driver(), devices(), contexts()
+    except Error as error:
+        print(f"cuda_primary_context: {error}", file=sys.stderr)
+        if as_json:
+            print(json.dumps({"error": error.to_dict()}))
+        return NO_DRIVER_OR_DEVICE
+    print(_object(*found) if as_json else _table(*found))
+    return 0
+
+
+def _object(of: Driver, named: tuple[NamedDevice, ...], states: tuple[Context, ...]) -> str:
+    lines = [{**device.to_dict(), **state.to_dict()} for device, state in zip(named, states)]
+    return json.dumps({"driver": of.to_dict(), "devices": lines})
+
+
+def _table(of: Driver, named: tuple[NamedDevice, ...], states: tuple[Context, ...]) -> str:
+    version = f"{of.version // 1000}.{of.version % 1000 // 10}"
+    lines = [
+        f"driver {of.path} (CUDA {version})",
+        _line("device", "UUID", "PCI address", "context", "name"),
+    ]
+    for device, state in zip(named, states):
+        context = {True: "active", False: "inactive", None: "unknown"}[state.active]
+        told = (device.uuid, device.pci_bus_id, context, device.name)
+        lines.append(_line(str(device.ordinal), *(each or "unknown" for each in told)))
+    return "\n".join(lines)
+
+
+def _line(ordinal: str, uuid: str, address: str, context: str, name: str) -> str:
+    return f"{ordinal:>6}  {uuid:<40}  {address:<12}  {context:<8}  {name}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""Everything that can go wrong. Each message is the Rust crate's, with the fix in it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpointed, Locked, Process, ProcessReport
+
+
+class Error(Exception):
+    """What all errors of this package are."""
+
+    #: The sort of error in ``snake_case``, for logs and JSON.
+    kind: str
+    #: The C function that answered, where a driver call failed.
+    call: str | None
+    #: The ordinal of the device concerned, where there is one.
+    device: int | None
+    #: The driver's result code, where a driver call failed.
+    code: int | None
+    #: The code's name, such as ``CUDA_ERROR_OUT_OF_MEMORY``, where it is known.
+    name: str | None
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        kind: str = "",
+        call: str | None = None,
+        device: int | None = None,
+        code: int | None = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.call = call
+        self.device = device
+        self.code = code
+        self.name = name
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a JSON object; what does not apply is None."""
+        return {
+            "kind": self.kind,
+            "call": self.call,
+            "device": self.device,
+            "code": self.code,
+            "name": self.name,
+            "message": str(self),
+        }
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Error):
+            return NotImplemented
+        return type(self) is type(other) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((type(self), str(self), self.code))
+
+
+class DriverError(Error):
+    """A driver call answered something other than ``CUDA_SUCCESS``."""
+
+
+class DriverNotFoundError(Error):
+    """No driver library could be loaded."""
+
+
+class NotADriverError(Error):
+    """The library loads and is no CUDA driver."""
+
+
+class DriverTooOldError(Error):
+    """The driver is older than a function that is needed."""
+
+
+class FunctionMissingError(Error):
+    """The driver lacks a function that its version should have."""
+
+
+class StubLibraryError(Error):
+    """The library is the toolkit's stub, which is for linking alone."""
+
+
+class NoDeviceError(Error):
+    """The driver works and shows this process no device."""
+
+
+class ForkedAfterInitError(Error):
+    """This process was forked from one that had initialised CUDA. Nothing can be done here."""
+
+
+class NoSuchDeviceError(Error):
+    """There is no device of this ordinal."""
+
+
+class UnknownDeviceError(Error):
+    """The driver shows this process no device of this unique id or PCI address."""
+
+
+class CheckpointError(Error):
+    """A step of a checkpoint failed."""
+
+    #: The process concerned, where there is one.
+    pid: int | None
+    #: What the process is now, where the driver told.
+    state: str | None
+    #: What each process of the step is now. Dropping this error drops them: what is locked is unlocked.
+    found: tuple[Process | Locked | Checkpointed, ...]
+    #: What was done for each process of a group, and undone.
+    reports: tuple[ProcessReport, ...]
+
+    def __init__(
+        self, message: str = "", *, pid: int | None = None, state: str | None = None, **fields: Any
+    ) -> None:
+        super().__init__(message, **fields)
+        self.pid = pid
+        self.state = state
+        self.found = ()
+        self.reports = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        told = super().to_dict()
+        del told["device"]
+        return {**told, "pid": self.pid}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What is held belongs to this process.
+        state = {name: value for name, value in vars(self).items() if name != "_controllers"}
+        return type(self), self.args, {**state, "found": ()}
+
+
+class ProcessEndedError(CheckpointError):
+    """The process has ended, or another one has its id by now."""
+
+
+class NoRoomError(CheckpointError):
+    """A device has not the room that a restore needs. No driver call was made."""
+
+
+class GpuMapError(CheckpointError):
+    """A restore map lacks a GPU, or names one twice."""
+
+
+class ForkedControllerError(CheckpointError):
+    """The handle was made by the process that this one was forked from."""
+
+
+class NvmlError(Error):
+    """NVML did not tell how much memory there is."""
+
+
+_BY_KIND: dict[str, type[Error]] = {
+    "driver": DriverError,
+    "library_not_found": DriverNotFoundError,
+    "not_a_driver": NotADriverError,
+    "driver_too_old": DriverTooOldError,
+    "function_missing": FunctionMissingError,
+    "stub_library": StubLibraryError,
+    "no_device": NoDeviceError,
+    "forked_after_init": ForkedAfterInitError,
+    "no_such_device": NoSuchDeviceError,
+    "unknown_device": UnknownDeviceError,
+    "ended": ProcessEndedError,
+    "no_room": NoRoomError,
+    "map_lacks": GpuMapError,
+    "map_names_twice": GpuMapError,
+    "forked_controller": ForkedControllerError,
+}
+
+
+def _from_dict(told: dict[str, Any], state: str | None = None) -> Error:
+    """The error that the Rust crate tells of, as an exception."""
+    fields = dict(told)
+    message, kind = fields.pop("message"), fields["kind"]
+    pid = fields.pop("pid", None)
+    found = _BY_KIND.get(kind, NvmlError if kind.startswith("nvml") else Error)
+    if kind == "driver" and pid is not None:
+        found = CheckpointError
+    if issubclass(found, CheckpointError):
+        return found(message, pid=pid, state=state, **fields)
+    return found(message, **fields)
+
+
+def _from_json(text: str) -> Error:
+    told = json.loads(text)
+    # A step that failed has its error inside.
+    return _from_dict(told["error"], told["state"]) if "error" in told else _from_dict(told)

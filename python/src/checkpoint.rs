@@ -1,0 +1,5 @@
+//! Suspending and resuming other processes.
+
+pub mod controller;
+pub mod group;
+mod restore;

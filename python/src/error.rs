@@ -1,0 +1,24 @@
+//! The crate's errors as exceptions.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use serde::Serialize;
+
+/// An answer or an error of the crate, as the text of a JSON object.
+pub fn json(value: &impl Serialize) -> PyResult<String> {
+    serde_json::to_string(value).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+/// The exception for an error of the crate: `cuda_primary_context.errors` has the classes.
+pub fn exception(py: Python<'_>, error: &impl Serialize) -> PyErr {
+    let made = || {
+        let errors = py.import("cuda_primary_context.errors")?;
+        errors.getattr("_from_json")?.call1((json(error)?,))
+    };
+    made().map_or_else(|failed| failed, PyErr::from_value)
+}
+
+/// The answer of a call of the crate, or its error as an exception.
+pub fn answer<T>(py: Python<'_>, result: Result<T, impl Serialize>) -> PyResult<T> {
+    result.map_err(|error| exception(py, &error))
+}

@@ -1,0 +1,17 @@
+"""What the type checkers must refuse: each line has a mistake that they are told to expect."""
+
+import cuda_primary_context as cpc
+from cuda_primary_context import checkpoint
+
+cpc.retain_only(1.0)  # type: ignore[arg-type]
+cpc.retain_only(None)  # type: ignore[arg-type]
+cpc.retain_only(1, [2])  # type: ignore[call-arg]
+cpc.retain_only(1, keep=2)  # type: ignore[arg-type]
+cpc.release_strays([1])  # type: ignore[call-arg]
+cpc.plan(1).devices[0].outcome  # type: ignore[attr-defined]
+cpc.driver().version = 3  # type: ignore[misc]
+cpc.contexts()[0].flags + 1  # type: ignore[operator]
+checkpoint.Process(1).checkpoint()  # type: ignore[attr-defined]
+checkpoint.Process(1).lock()  # type: ignore[call-arg]
+checkpoint.Process(1).lock(timeout=1).checkpoint().restore()  # type: ignore[call-arg]
+checkpoint.Process(1).lock(timeout=1).checkpoint(room="enough")  # type: ignore[arg-type]

@@ -1,0 +1,357 @@
+"""Suspending and resuming processes: each step, each block, each failure, groups."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import time
+from pathlib import Path
+from threading import Thread
+from typing import Any, Callable, List
+
+import cuda_primary_context as cpc
+import pytest
+from cuda_primary_context import checkpoint
+from cuda_primary_context.checkpoint import TRUSTED, Checkpointed, DeviceRoom, Locked, Process
+from simulated import environment, library, on_simulator, python, touch
+from targets import target
+from test_threads import ENOUGH, work_during
+
+MACHINE = Path(os.environ.get("SIMULATED_CUDA_MACHINE", "/nowhere"))
+
+
+def on_a_machine(**settings: Any) -> Callable[[Callable[[], None]], Callable[[Path], None]]:
+    """Runs a test in a process of its own that is the controller of others on the same machine."""
+
+    def decorate(test: Callable[[], None]) -> Callable[[Path], None]:
+        def in_a_process(tmp_path: Path) -> None:
+            on_simulator(machine=tmp_path / "machine", **settings)(test)()
+
+        in_a_process.__name__ = test.__name__
+        in_a_process.__module__ = test.__module__
+        in_a_process.test = test  # type: ignore[attr-defined]
+        return in_a_process
+
+    return decorate
+
+
+@on_a_machine()
+def test_blocks_undo_what_they_began() -> None:
+    with target(MACHINE, 0) as process:
+        handle = Process(process.pid)
+        assert (handle.pid, handle.state()) == (process.pid, "running")
+        with handle.lock(timeout=10) as locked:
+            assert handle.state() == "locked"
+            with locked.checkpoint() as suspended:
+                assert suspended.state() == "checkpointed"
+            assert locked.state() == "locked"
+        assert handle.state() == "running"
+        # A second time, by hand.
+        suspended = handle.lock(timeout=None).checkpoint()
+        locked = suspended.restore(room=TRUSTED)
+        assert isinstance(locked, Locked)
+        assert locked.unlock().state() == "running"
+
+
+@on_a_machine()
+def test_what_was_done_in_a_block_is_not_done_again() -> None:
+    with target(MACHINE, 0) as process:
+        with Process(process.pid).lock(timeout=10) as locked:
+            running = locked.unlock()
+        assert running.state() == "running"
+        with running.lock(timeout=10) as locked:
+            with locked.checkpoint() as suspended:
+                suspended.restore(room=TRUSTED).unlock()
+        assert running.state() == "running"
+        # One that is left checkpointed stays so, until somebody takes it up.
+        with running.lock(timeout=10) as locked:
+            left = locked.checkpoint()
+        del left, locked
+        assert running.state() == "checkpointed"
+        taken_up = Process(process.pid).take_up()
+        assert isinstance(taken_up, Checkpointed)
+        taken_up.restore(room=TRUSTED).unlock()
+        assert running.state() == "running"
+
+
+@on_a_machine()
+def test_a_block_that_fails_brings_the_process_back() -> None:
+    with target(MACHINE, 0) as process:
+        with pytest.raises(KeyError):
+            with Process(process.pid).lock(timeout=10) as locked, locked.checkpoint():
+                raise KeyError
+        assert Process(process.pid).state() == "running"
+
+
+@on_a_machine()
+def test_garbage_unlocks() -> None:
+    with target(MACHINE, 0) as process:
+        locked = Process(process.pid).lock(timeout=10)
+        watcher = Process(process.pid)
+        assert watcher.state() == "locked"
+        del locked
+        assert watcher.state() == "running"
+
+
+@on_a_machine()
+def test_steps_out_of_order_are_not_taken() -> None:
+    with target(MACHINE, 0) as process:
+        handle = Process(process.pid)
+        locked = handle.lock(timeout=10)
+        with pytest.raises(ValueError, match="cannot lock here: to this controller it is locked"):
+            handle.lock(timeout=10)
+        suspended = locked.checkpoint()
+        for step in (locked.checkpoint, locked.unlock):
+            with pytest.raises(ValueError, match="to this controller it is checkpointed"):
+                step()
+        suspended.restore(room=TRUSTED).unlock()
+        with pytest.raises(ValueError, match="to this controller it is not locked"):
+            suspended.restore(room=TRUSTED)
+        with pytest.raises(ValueError, match="a limit of -1"):
+            handle.lock(timeout=-1)
+
+
+@on_a_machine()
+def test_another_controller_was_faster() -> None:
+    with target(MACHINE, 0) as process:
+        mine = Process(process.pid).lock(timeout=10)
+        with pytest.raises(cpc.CheckpointError) as raised:
+            Process(process.pid).lock(timeout=10)
+        error = raised.value
+        assert (error.call, error.pid, error.code) == ("cuCheckpointProcessLock", process.pid, 401)
+        assert error.state == "locked" and [type(each) for each in error.found] == [Process]
+        assert error.to_dict()["pid"] == process.pid
+        again = pickle.loads(pickle.dumps(error))
+        assert again == error and again.found == () and again.state == "locked"
+        # Neither that error nor its garbage takes the lock off.
+        del raised, error
+        assert mine.state() == "locked"
+        other = Process(process.pid).take_up()
+        assert isinstance(other, Locked)
+
+
+@on_a_machine()
+def test_no_such_process() -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    with pytest.raises(cpc.ProcessEndedError, match="has ended") as raised:
+        Process(ended.pid)
+    assert raised.value.pid == ended.pid and raised.value.kind == "ended"
+    with target(MACHINE, 0) as process:
+        locked = Process(process.pid).lock(timeout=10)
+        process.kill()
+        process.wait()
+        with pytest.raises(cpc.ProcessEndedError):
+            locked.checkpoint()
+
+
+@on_a_machine()
+def test_a_process_without_cuda() -> None:
+    with target(MACHINE) as process:
+        with pytest.raises(cpc.CheckpointError, match="has not initialised CUDA") as raised:
+            Process(process.pid).lock(timeout=1)
+        assert (raised.value.code, raised.value.name) == (3, "CUDA_ERROR_NOT_INITIALIZED")
+
+
+@on_a_machine(fault="cuCheckpointProcessCheckpoint:1:801:refused:once")
+def test_a_checkpoint_that_fails_leaves_it_locked_and_the_block_unlocks() -> None:
+    with target(MACHINE, 0) as process:
+        with pytest.raises(cpc.CheckpointError, match="managed memory") as raised:
+            with Process(process.pid).lock(timeout=10) as locked:
+                locked.checkpoint()
+        assert (raised.value.code, raised.value.state) == (801, "locked")
+        assert Process(process.pid).state() == "running"
+
+
+@on_a_machine()
+def test_room_is_looked_at() -> None:
+    with target(MACHINE, 0) as process:
+        uuid = cpc.devices()[0].uuid
+        assert uuid is not None
+        suspended = Process(process.pid).lock(timeout=10).checkpoint()
+        with pytest.raises(cpc.NoRoomError, match="1 bytes free, and the restore needs 2") as raised:
+            suspended.restore(room=[DeviceRoom(uuid, needed=2, free=1)])
+        assert raised.value.call is None and raised.value.state == "checkpointed"
+        with pytest.raises(ValueError, match="the only word"):
+            suspended.restore(room="enough")  # type: ignore[arg-type]
+        with pytest.raises(cpc.NvmlError, match="libnvidia-ml.so.1"):
+            suspended.restore(room={uuid: 1})
+        assert suspended.state() == "checkpointed"
+        suspended.restore(room=[DeviceRoom(uuid, needed=2, free=2)]).unlock()
+    with pytest.raises(cpc.NvmlError):
+        checkpoint.memory_of(os.getpid())
+
+
+@on_a_machine(devices=2)
+def test_maps_name_every_gpu() -> None:
+    with target(MACHINE, 0, devices=2) as process:
+        first, second = (str(device.uuid) for device in cpc.devices())
+        suspended = Process(process.pid).lock(timeout=10).checkpoint()
+        every = [first, second]
+        with pytest.raises(cpc.GpuMapError, match=f"lacks {second}"):
+            suspended.restore(room=TRUSTED, gpu_map={first: first}, every_gpu=every)
+        with pytest.raises(cpc.GpuMapError, match="twice"):
+            suspended.restore(room=TRUSTED, gpu_map={first: first, second: first}, every_gpu=every)
+        with pytest.raises(ValueError, match="no device's unique id"):
+            suspended.restore(room=TRUSTED, gpu_map={"GPU-1": first}, every_gpu=every)
+        swapped = {first: second, second: first}
+        suspended.restore(room=TRUSTED, gpu_map=swapped, every_gpu=every).unlock()
+        assert Process(process.pid).state() == "running"
+
+
+@on_a_machine()
+def test_a_process_suspends_itself() -> None:
+    touch(0)
+    with Process(os.getpid()).lock(timeout=10) as locked:
+        with locked.checkpoint() as suspended:
+            with pytest.raises(ValueError, match="must not ask NVML"):
+                suspended.restore(room={"GPU-1": 1})
+    assert Process(os.getpid()).state() == "running"
+
+
+@on_a_machine()
+def test_groups_are_suspended_together() -> None:
+    with target(MACHINE, 0) as first, target(MACHINE, 0, 1) as second:
+        pids = (first.pid, second.pid)
+        with checkpoint.suspend(pids, timeout=10) as group:
+            assert group.pids == pids
+            assert [Process(pid).state() for pid in pids] == ["checkpointed"] * 2
+            steps = [[step.step for step in report.steps] for report in group.reports]
+            assert steps == [["lock", "checkpoint"]] * 2
+        assert [Process(pid).state() for pid in pids] == ["running"] * 2
+
+        group = checkpoint.suspend(pids, timeout=10)
+        reports = group.resume(room=TRUSTED)
+        assert [report.state for report in reports] == ["running"] * 2
+        assert all(step.error is None and step.milliseconds >= 0 for step in reports[0].steps)
+        assert reports == pickle.loads(pickle.dumps(reports))
+        assert json.loads(reports[0].to_json())["pid"] == first.pid
+        with pytest.raises(ValueError, match="was resumed"):
+            group.resume(room=TRUSTED)
+
+
+@on_a_machine()
+def test_a_group_that_cannot_be_suspended_goes_on() -> None:
+    with target(MACHINE, 0) as first, target(MACHINE) as second:
+        pids = [first.pid, second.pid]
+        with pytest.raises(cpc.CheckpointError) as raised:
+            checkpoint.suspend(pids, timeout=1)
+        error = raised.value
+        assert (error.pid, error.code) == (second.pid, 3)
+        undone = error.reports[0].steps[-1]
+        assert (undone.step, undone.undoing) == ("unlock", True)
+        failed = error.reports[1].steps[0].error
+        assert isinstance(failed, cpc.CheckpointError) and failed.code == 3
+        assert [each.pid for each in error.found] == pids
+        assert Process(first.pid).state() == "running"
+
+
+@on_a_machine()
+def test_a_group_without_room_stays_suspended() -> None:
+    with target(MACHINE, 0) as process:
+        group = checkpoint.suspend([process.pid], timeout=10)
+        uuid = str(cpc.devices()[0].uuid)
+        with pytest.raises(cpc.NoRoomError):
+            group.resume(room=[DeviceRoom(uuid, needed=2, free=1)])
+        assert Process(process.pid).state() == "checkpointed"
+        group.resume(room=TRUSTED)
+        assert Process(process.pid).state() == "running"
+
+
+@on_a_machine()
+def test_a_group_is_taken_up() -> None:
+    with target(MACHINE, 0) as process:
+        left = checkpoint.suspend([process.pid], timeout=10)
+        del left
+        found = Process(process.pid).take_up()
+        assert isinstance(found, Checkpointed)
+        with checkpoint.Suspended.of([found]) as group:
+            assert group.pids == (process.pid,) and group.reports == ()
+            with pytest.raises(RuntimeError, match="in a group"):
+                found.restore(room=TRUSTED)
+        assert Process(process.pid).state() == "running"
+        running = Process(process.pid).take_up()
+        assert isinstance(running, Process)
+        with pytest.raises(ValueError, match="is not locked to this controller"):
+            checkpoint.Suspended.of([running])  # type: ignore[list-item]
+
+
+@on_a_machine()
+def test_a_forked_child_is_not_the_controller() -> None:
+    with target(MACHINE, 0) as process:
+        locked = Process(process.pid).lock(timeout=10)
+        child = os.fork()
+        if child == 0:
+            try:
+                locked.checkpoint()
+            except cpc.ForkedControllerError:
+                del locked
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert locked.state() == "locked"
+        locked.unlock()
+
+
+@on_a_machine(knobs="checkpoint_milliseconds=300")
+def test_others_run_during_a_checkpoint() -> None:
+    with target(MACHINE, 0) as process:
+        found: List[Checkpointed] = []
+        locked = Process(process.pid).lock(timeout=10)
+        assert work_during(Thread(target=lambda: found.append(locked.checkpoint()))) > ENOUGH
+        found[0].restore(room=TRUSTED).unlock()
+
+
+def test_processes_and_their_descendants() -> None:
+    words = [sys.executable, "-c", "import subprocess; subprocess.run(['sleep', '60'])"]
+    parent = subprocess.Popen(words)
+    try:
+        for _ in range(500):
+            found = checkpoint.tree(parent.pid)
+            if len(found) == 2 and found[1].command == "sleep 60":
+                break
+            time.sleep(0.01)
+        assert [each.parent for each in found] == [os.getpid(), parent.pid]
+        assert found[1].command == "sleep 60" and found[1].device_files == ()
+        assert json.loads(found[0].to_json())["pid"] == parent.pid
+    finally:
+        for each in reversed(checkpoint.tree(parent.pid)):
+            os.kill(each.pid, 9)
+        parent.wait()
+    with pytest.raises(FileNotFoundError):
+        checkpoint.tree(parent.pid)
+
+
+def test_a_driver_too_old_for_checkpoints(tmp_path: Path) -> None:
+    code = (
+        "import os\n"
+        "from cuda_primary_context import DriverTooOldError, checkpoint\n"
+        "try: checkpoint.Process(os.getpid())\n"
+        "except DriverTooOldError as error: print(error)"
+    )
+    process = python("-c", code, env=environment(folder=library("--driver-version", "12070")))
+    assert "came with CUDA 12.8" in process.stdout, process.stderr
+
+
+def test_no_cuinit_is_needed(tmp_path: Path) -> None:
+    machine, log = tmp_path / "machine", tmp_path / "log"
+    with target(machine, 0) as process:
+        code = (
+            "from cuda_primary_context.checkpoint import Process\n"
+            f"with Process({process.pid}).lock(timeout=10) as locked, locked.checkpoint(): pass"
+        )
+        controller = python("-c", code, env=environment(machine=machine, log=log))
+    assert controller.returncode == 0, controller.stderr
+    calls = [json.loads(line)["function"] for line in log.read_text().splitlines()]
+    steps = ["Lock", "Checkpoint", "Restore", "Unlock"]
+    assert calls == [f"cuCheckpointProcess{step}" for step in steps]
+
+
+def test_gpus_of_this_machine() -> None:
+    if Path("/proc/driver/nvidia/gpus").exists():
+        assert all(gpu.startswith("GPU-") for gpu in checkpoint.machine_gpus())
+    else:
+        with pytest.raises(FileNotFoundError):
+            checkpoint.machine_gpus()

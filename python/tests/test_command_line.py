@@ -1,0 +1,93 @@
+"""`python -m cuda_primary_context`, and the command that comes with the wheel."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import files, requires
+from pathlib import Path
+
+import cuda_primary_context as cpc
+import pytest
+from simulated import HERE, environment, python
+
+MODULE = ["-m", "cuda_primary_context"]
+
+
+def test_what_the_driver_says_as_a_table() -> None:
+    process = python(*MODULE, env=environment(devices=2, foreign="1:1"))
+    assert (process.returncode, process.stderr) == (0, "")
+    driver, heading, first, second = process.stdout.splitlines()
+    assert driver == "driver libcuda.so.1 (CUDA 13.0)"
+    assert heading.split() == ["device", "UUID", "PCI", "address", "context", "name"]
+    assert [first.split()[0], first.split()[3]] == ["0", "inactive"]
+    assert [second.split()[0], second.split()[3]] == ["1", "active"]
+    assert second.endswith("Simulated CUDA Device")
+
+
+def test_what_the_driver_says_as_json(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = python(*MODULE, "--json", env=environment(devices=2, foreign="1:1", log=log))
+    told = json.loads(process.stdout)
+    assert told["driver"] == {"path": "libcuda.so.1", "version": 13000}
+    assert [device["active"] for device in told["devices"]] == [False, True]
+    assert set(told["devices"][0]) == {"ordinal", "uuid", "pci_bus_id", "name", "active", "flags"}
+    calls = {json.loads(line)["function"] for line in log.read_text().splitlines()}
+    assert not any("Retain" in call or "Create" in call for call in calls)
+
+
+def test_no_usable_driver() -> None:
+    process = python(*MODULE, "--json", env=environment(devices=0))
+    assert process.returncode == 3
+    assert json.loads(process.stdout)["error"]["kind"] == "no_device"
+    assert process.stderr.startswith("cuda_primary_context: the CUDA driver libcuda.so.1 shows")
+    process = python(*MODULE, env=environment(devices=0))
+    assert (process.returncode, process.stdout) == (3, "")
+
+
+def test_wrong_arguments_and_help() -> None:
+    assert python(*MODULE, "--wrong", env=environment()).returncode == 2
+    process = python(*MODULE, "--help", env=environment(devices=0))
+    assert process.returncode == 0 and "Exit status" in process.stdout
+
+
+def test_the_wheel_needs_nothing() -> None:
+    assert requires("cuda-primary-context") is None
+
+
+def test_the_wheel_has_types_and_licences() -> None:
+    names = {Path(str(file)).name for file in files("cuda-primary-context") or []}
+    assert {"py.typed", "_native.pyi", "LICENSE-MIT", "LICENSE-APACHE"} <= names
+    assert cpc.__version__
+
+
+TRACED = """
+import cuda_primary_context as cpc
+from simulated import touch
+touch(0)
+guard = cpc.retain_only(1)
+held = guard.report.devices[0].holders
+assert [(holder.references, holder.taken) for holder in held] == [(1, 1)], held
+assert [holder.library for holder in cpc.holders(1)] == [cpc._native.__file__], cpc.holders(1)
+assert "released: " in str(guard.report)
+raise SystemExit(7)
+"""
+
+
+def test_the_trace_command_comes_with_the_wheel(tmp_path: Path) -> None:
+    """It hands on the exit status, and says who made each context: by it, reports know who held what."""
+    trace = Path(sys.prefix, "bin", "cuda-context-trace")
+    if not trace.exists():
+        pytest.skip("this wheel was built where the package cuda-context-trace is not")
+    env = environment()
+    words = [str(trace), "--driver", f"{env['LD_LIBRARY_PATH']}/libcuda.so.1", "--", sys.executable]
+    process = subprocess.run(
+        [*words, "-c", TRACED], env=env, cwd=HERE, text=True, capture_output=True, timeout=120
+    )
+    assert process.returncode == 7, process.stderr
+    assert "_native.abi3.so" in process.stderr, process.stderr
+
+
+def test_nobody_is_a_holder_without_the_trace() -> None:
+    code = "import cuda_primary_context as c; print(c.holders(0), c.retain_only(1).report.devices[1].holders)"
+    process = python("-c", code, env=environment())
+    assert process.stdout == "() ()\n", process.stderr

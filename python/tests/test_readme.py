@@ -1,0 +1,42 @@
+"""What the README shows is what comes out."""
+
+import ast
+import re
+from pathlib import Path
+from typing import List
+
+import cuda_primary_context as cpc
+from simulated import on_simulator
+
+PACKAGE = Path(__file__).resolve().parent.parent
+README = (PACKAGE / "README.md").read_text()
+
+
+def blocks(language: str) -> List[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@on_simulator(foreign="0:1,2:3")
+def test_the_table_is_the_reports() -> None:
+    (table,) = blocks("text")
+    assert str(cpc.retain_only(1).report) + "\n" == table
+
+
+def test_every_program_is_one() -> None:
+    programs = blocks("python")
+    assert len(programs) == 4
+    for program in programs:
+        for name in re.findall(r"\bcpc\.(\w+)|\bcheckpoint\.(\w+)", program):
+            module = cpc if name[0] else cpc.checkpoint
+            assert hasattr(module, name[0] or name[1]), name
+        ast.parse(program)
+
+
+def test_the_workers_function_is_the_examples() -> None:
+    function = next(program for program in blocks("python") if program.startswith("def "))
+    assert function in (PACKAGE / "examples" / "vllm_worker.py").read_text()
+
+
+def test_every_error_that_is_named_is_there() -> None:
+    named = set(re.findall(r"`(\w+Error)`", README))
+    assert len(named) > 5 and all(hasattr(cpc, name) for name in named - {"ImportError"})

@@ -1,0 +1,219 @@
+"""The headline: one device is kept, stale contexts on others go, and everything is told."""
+
+import ctypes
+
+import cuda_primary_context as cpc
+import pytest
+from simulated import (
+    GET_STATE,
+    RELEASE,
+    RETAIN,
+    driver,
+    handle_of,
+    is_active,
+    on_simulator,
+    references,
+    touch,
+)
+
+
+@on_simulator(foreign="0:1,2:3")
+def test_strays_go_and_the_kept_device_stays() -> None:
+    guard = cpc.retain_only(1)
+    assert [device.outcome for device in guard.report.devices] == [
+        "released",
+        "kept",
+        "still_active",
+        "already_inactive",
+    ]
+    assert [references(ordinal) for ordinal in range(4)] == [0, 1, 2, 0]
+    first, kept, third, _ = guard.report.devices
+    assert [call.call for call in third.calls] == [GET_STATE, RELEASE, GET_STATE]
+    assert all(call.code == 0 and call.name == "CUDA_SUCCESS" for call in third.calls)
+    assert [call.call for call in kept.calls] == [RETAIN]
+    assert (first.releases, third.releases, kept.releases) == (1, 1, None)
+    assert (kept.retained, first.error, guard.device) == (True, None, guard.report.kept)
+    guard.report.check()
+    assert not guard.report.current_context_switched
+    assert cpc.unreleased() == 0
+
+
+@on_simulator()
+def test_guards_give_back_once() -> None:
+    guard = cpc.retain_only(1)
+    assert references(1) == 1 and not guard.released
+    guard.release()
+    assert references(1) == 0 and guard.released
+    guard.release()
+    touch(1)
+    guard.release()
+    del guard
+    assert references(1) == 1
+
+    with cpc.retain_only(0) as guard:
+        assert references(0) == 1
+    assert references(0) == 0 and guard.released
+
+    guard = cpc.retain_only(0)
+    del guard
+    assert references(0) == 0
+
+
+@on_simulator()
+def test_a_block_that_fails_gives_back() -> None:
+    with pytest.raises(KeyError):
+        with cpc.retain_only(1) as guard:
+            raise KeyError
+    assert guard.released and references(1) == 0
+
+
+@on_simulator(fault=f"{RELEASE}:1:700:refused:once:1,{RELEASE}:2:700:refused:once:1")
+def test_a_refused_release_can_be_made_again() -> None:
+    guard = cpc.retain_only(1)
+    for _ in range(2):
+        with pytest.raises(cpc.DriverError) as raised:
+            guard.release()
+        assert (raised.value.call, raised.value.device, raised.value.code) == (RELEASE, 1, 700)
+        assert not guard.released and references(1) == 1
+    guard.release()
+    assert guard.released and references(1) == 0 and cpc.unreleased() == 0
+
+
+@on_simulator(fault=f"{RELEASE}:1:700:refused:once:1")
+def test_giving_up_on_a_refused_release_makes_no_second_one() -> None:
+    guard = cpc.retain_only(1)
+    with pytest.raises(cpc.DriverError):
+        guard.release()
+    del guard
+    assert references(1) == 1 and cpc.unreleased() == 1
+
+
+@on_simulator(foreign="0:1,2:1")
+def test_kept_and_held_devices_are_left_alone() -> None:
+    other = cpc.retain_only(3, keep=[0, 2])
+    guard = cpc.retain_only(1, keep=[2])
+    outcomes = {device.ordinal: device.outcome for device in guard.report.devices}
+    assert outcomes == {0: "released", 1: "kept", 2: "kept", 3: "held_here"}
+    left = guard.report.devices[2]
+    assert (left.retained, left.calls) == (False, ())
+    assert guard.report.devices[3].handles == 1
+    other.release()
+    assert [references(ordinal) for ordinal in range(4)] == [0, 1, 1, 0]
+
+
+class Index:
+    """As a torch.device is."""
+
+    def __init__(self, index: object, type: str = "cuda") -> None:
+        self.index = index
+        self.type = type
+
+
+class Integer:
+    def __index__(self) -> int:
+        return 2
+
+
+@on_simulator()
+def test_devices_have_many_names() -> None:
+    device = cpc.devices()[2]
+    names = [2, Integer(), device.uuid, device.pci_bus_id, Index(2), Index(Integer())]
+    for name in names:
+        with cpc.retain_only(name, keep=names) as guard:  # type: ignore[arg-type, list-item]
+            assert guard.device.ordinal == 2 and guard.device.uuid == device.uuid
+        assert cpc.plan(name).kept == guard.device  # type: ignore[arg-type]
+
+
+@on_simulator()
+def test_what_names_no_device_is_refused() -> None:
+    refused = [
+        (Index(None), ValueError, "does not say which"),
+        (Index(0, "cpu"), ValueError, "no CUDA device"),
+        (-1, ValueError, "from 0 to 4294967295"),
+        (1 << 32, ValueError, "from 0 to 4294967295"),
+        (1.0, TypeError, "an ordinal, a unique id"),
+        (None, TypeError, "an ordinal, a unique id"),
+        ([0], TypeError, "an ordinal, a unique id"),
+        ("GPU-12", ValueError, "no device's unique id"),
+        (4, cpc.NoSuchDeviceError, "shows this process 4"),
+        ("GPU-00000000-0000-0000-0000-000000000000", cpc.UnknownDeviceError, "among the 4"),
+        ("0000:FF:00.0", cpc.UnknownDeviceError, "among the 4"),
+        ("nonsense", cpc.UnknownDeviceError, "among the 4"),
+        ("", cpc.UnknownDeviceError, "among the 4"),
+    ]
+    for name, kind, message in refused:
+        with pytest.raises(kind, match=message):
+            cpc.retain_only(name)  # type: ignore[arg-type]
+        with pytest.raises(kind, match=message):
+            cpc.retain_only(0, keep=[name])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="takes several devices"):
+        cpc.retain_only(0, keep="GPU-1")
+    assert [references(ordinal) for ordinal in range(4)] == [0, 0, 0, 0]
+
+
+@on_simulator(foreign="0:1,1:1,2:2")
+def test_a_plan_changes_nothing_and_comes_true() -> None:
+    plan = cpc.plan(1, keep=[2])
+    planned = [device.planned for device in plan.devices]
+    assert planned == ["release", "keep", "keep", "already_inactive"]
+    assert [device.retain for device in plan.devices] == [None, True, False, None]
+    assert plan.devices[0].at_most == 1
+    assert [references(ordinal) for ordinal in range(3)] == [1, 1, 2]
+    whole = cpc.plan()
+    assert whole.kept is None
+    assert [device.planned for device in whole.devices][:3] == ["release"] * 3
+
+    report = cpc.release_strays(keep=[2])
+    assert report.kept is None
+    assert [references(ordinal) for ordinal in range(3)] == [0, 0, 2]
+    assert [device.outcome for device in report.devices][:2] == ["released"] * 2
+
+
+@on_simulator(foreign="2:1")
+def test_contexts_are_listed_whoever_made_them() -> None:
+    guard = cpc.retain_only(1, keep=[2])
+    contexts = cpc.contexts()
+    assert [context.active for context in contexts] == [False, True, True, False]
+    assert [context.uuid for context in contexts] == [device.uuid for device in cpc.devices()]
+    assert all(context.flags == 0 and context.error is None for context in contexts)
+    assert cpc.driver() == guard.report.driver
+    assert cpc.driver().version == 13000
+
+
+@on_simulator(
+    foreign="0:1,2:1", fault=f"{RELEASE}:1:719:refused:once:0,{GET_STATE}:1:999:refused:once:3"
+)
+def test_a_failure_ends_one_device_and_is_told() -> None:
+    guard = cpc.retain_only(1)
+    failed, _, released, unknown = guard.report.devices
+    assert (failed.outcome, failed.active, failed.releases) == ("failed", True, 0)
+    assert isinstance(failed.error, cpc.DriverError)
+    assert (failed.error.call, failed.error.device, failed.error.code) == (RELEASE, 0, 719)
+    assert failed.error.name == "CUDA_ERROR_LAUNCH_FAILED"
+    assert (released.outcome, unknown.outcome, unknown.active) == ("released", "failed", None)
+    with pytest.raises(cpc.DriverError) as raised:
+        guard.report.check()
+    assert raised.value == failed.error
+
+
+@on_simulator()
+def test_a_green_contexts_reference_is_given_back() -> None:
+    handle_of(2)
+    assert driver().simulated_cuda_add_green_context(2) == 0
+    guard = cpc.retain_only(1)
+    line = guard.report.devices[2]
+    assert line.outcome == "held_by_green_context"
+    assert [call.code for call in line.calls if call.call == RELEASE] == [800]
+    assert RETAIN in [call.call for call in line.calls] and references(2) == 1
+
+
+@on_simulator()
+def test_the_threads_current_context_is_looked_after() -> None:
+    assert driver().cuCtxSetCurrent(touch(2)) == 0
+    guard = cpc.retain_only(1)
+    assert guard.report.current_context_switched
+    assert guard.report.current_context.change == "switched"
+    assert guard.report.current_context.from_device == 2
+    current = ctypes.c_int()
+    assert driver().cuCtxGetDevice(ctypes.byref(current)) == 0
+    assert current.value == handle_of(1).value and not is_active(2)

@@ -1,0 +1,145 @@
+"""Threads run on while the driver works, and Ctrl-C during a teardown corrupts nothing."""
+
+import gc
+import os
+import signal
+import threading
+import time
+from typing import List
+
+import cuda_primary_context as cpc
+import pytest
+from simulated import RELEASE, handle_of, on_simulator, references, underflows
+
+TEARDOWN = 0.3
+#: Of a thread that had to wait for the driver, once or twice at most.
+ENOUGH = 5
+SLOW = f"release_microseconds={int(TEARDOWN * 1e6)}"
+
+
+def work_during(begin: "threading.Thread") -> int:
+    """How often this thread came to run while the other one was in the driver."""
+    count = 0
+    begin.start()
+    while begin.is_alive():
+        count += 1
+        time.sleep(0.001)
+    begin.join()
+    return count
+
+
+@on_simulator(foreign="0:1", knobs=SLOW)
+def test_others_run_during_a_teardown() -> None:
+    guards: List[cpc.PrimaryContextGuard] = []
+    assert work_during(threading.Thread(target=lambda: guards.append(cpc.retain_only(1)))) > ENOUGH
+    assert guards[0].report.devices[0].outcome == "released"
+    assert work_during(threading.Thread(target=guards[0].release)) > ENOUGH
+
+
+@on_simulator(knobs=SLOW)
+def test_others_run_while_garbage_is_released() -> None:
+    guards = [cpc.retain_only(1)]
+    assert work_during(threading.Thread(target=guards.clear)) > ENOUGH
+    assert references(1) == 0
+
+
+@on_simulator(foreign="0:1", knobs=SLOW)
+def test_others_run_during_a_run_without_a_guard() -> None:
+    assert work_during(threading.Thread(target=cpc.release_strays)) > ENOUGH
+    assert references(0) == 0
+
+
+@on_simulator(knobs=SLOW)
+def test_one_guard_is_released_by_one_thread() -> None:
+    guard = cpc.retain_only(1)
+    errors: List[BaseException] = []
+    barrier = threading.Barrier(4)
+
+    def release() -> None:
+        barrier.wait()
+        try:
+            guard.release()
+        except RuntimeError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=release) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert guard.released and references(1) == 0
+    assert len(errors) == 3 and all("another thread" in str(error) for error in errors)
+
+
+@on_simulator(devices=8)
+def test_threads_keep_devices_side_by_side() -> None:
+    failures: List[BaseException] = []
+
+    def worker(ordinal: int) -> None:
+        try:
+            for _ in range(50):
+                with cpc.retain_only(ordinal) as guard:
+                    assert guard.device.ordinal == ordinal
+                    others = {line.outcome for line in guard.report.devices if line.ordinal != ordinal}
+                    assert others <= {"already_inactive", "held_here"}
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=worker, args=(ordinal,)) for ordinal in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == [] and [references(ordinal) for ordinal in range(8)] == [0] * 8
+
+
+def interrupt_once_device_1_is_retained() -> None:
+    """Presses Ctrl-C when the walk over the other devices has begun."""
+    handle_of(1)
+
+    def interrupt() -> None:
+        while references(1) == 0:
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+
+
+@on_simulator(foreign="0:1,2:1,3:1", knobs=SLOW)
+def test_interrupted_in_a_teardown() -> None:
+    """The walk over the devices is finished, the guard that nobody got is given back, once."""
+    interrupt_once_device_1_is_retained()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        cpc.retain_only(1)
+        time.sleep(10)
+    assert time.monotonic() - began >= 3 * TEARDOWN
+    assert [references(ordinal) for ordinal in range(4)] == [0, 0, 0, 0]
+    assert cpc.unreleased() == 0
+    with cpc.retain_only(1) as guard:
+        outcomes = [line.outcome for line in guard.report.devices]
+        assert outcomes == ["already_inactive", "kept", "already_inactive", "already_inactive"]
+
+
+@on_simulator(knobs=SLOW)
+def test_interrupted_at_the_end_of_a_block() -> None:
+    timer = threading.Timer(TEARDOWN / 2, os.kill, (os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        with cpc.retain_only(1) as guard:
+            timer.start()
+        time.sleep(10)
+    # On a busy machine the interrupt may come before the release has begun.
+    del guard
+    gc.collect()
+    assert references(1) == 0 and cpc.unreleased() == 0 and underflows() == 0
+
+
+@on_simulator(foreign="0:1", knobs=SLOW, fault=f"{RELEASE}:1:719:refused:once:0")
+def test_interrupted_and_failed() -> None:
+    interrupt_once_device_1_is_retained()
+    with pytest.raises(KeyboardInterrupt):
+        with cpc.retain_only(1):
+            time.sleep(10)
+    gc.collect()
+    assert [references(ordinal) for ordinal in range(2)] == [1, 0]
+    assert cpc.unreleased() == 0 and underflows() == 0
