@@ -19,17 +19,17 @@
  * goes on writing.
  *
  * A record begins at a multiple of 8 and has a length that is a multiple of 8. A writer
- *   1. adds the length to `position`; the former value is the record's place,
+ *   1. adds the length to `position` (compare and swap); the former value is the record's place,
  *   2. stores the record's first word with the state RESERVED,
  *   3. fills it in, and stores the word again, with release, with the state WRITTEN.
  * A call's record is WRITTEN when the call begins, its last fields are 0, and is stored a third time
  * when the driver has answered, with the state ENDED: a record that stays WRITTEN is a call in the
  * middle of which the thread ended, or hangs.
  *
- * A reader reads from `header_bytes` up to `position`, or up to `available` if that is less. A first
- * word of 0 is a record whose writer is between 1 and 2, and most probably alive. If it was killed
- * there, the next record is the next multiple of 8 whose word has the magic, a known kind and state,
- * and whose pid is that of a known process: look for it only when the writer has had its time.
+ * A reader reads from `header_bytes` up to `position`. A first word of 0 is a record whose writer is
+ * between 1 and 2, and most probably alive. If it was killed there, the next record is the next
+ * multiple of 8 whose word has the magic and a known kind and state: look for it only when the writer
+ * has had its time.
  *
  * Where there is no room below `available`, the record is dropped and counted in `lost`. The file is
  * sparse and the command raises `available` only over what it has allocated (posix_fallocate):
@@ -68,7 +68,7 @@ struct trace_arena {
     uint64_t monotonic_ns; /*  24: both clocks at one moment */
     uint64_t realtime_ns;  /*  32 */
     uint64_t available;    /*  40: atomic, raised by the command: records may lie below it */
-    uint64_t position;     /*  48: atomic, begins as header_bytes; may go beyond available */
+    uint64_t position;     /*  48: atomic, begins as header_bytes; never beyond available */
     uint64_t lost;         /*  56: atomic, dropped records */
     uint32_t next_module;  /*  64: atomic, begins as 1; ids of modules are the arena's, 0 is none */
     uint8_t stack;         /*  68: enum trace_stack */

@@ -1,0 +1,161 @@
+/*
+ * The files whose code calls the driver. Each gets an id when it is first seen, and keeps it as long
+ * as it is loaded. A table without a lock: one word claims an entry.
+ */
+#define _GNU_SOURCE
+#include "loaded_object.h"
+#include "witness.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum { MAXIMUM_MODULES = 512, PATH_KEPT = 256, LONGEST_PATH = 4096, ID_BITS = 24 };
+
+/* The upper bits tell which file it is and where, the lower ones are its id; 0: nobody's. */
+static _Atomic uint64_t modules[MAXIMUM_MODULES];
+static struct {
+    _Atomic uint32_t length; /* 0: not yet there, or none */
+    char text[PATH_KEPT];    /* the end of it */
+} paths[MAXIMUM_MODULES];
+
+static char program[LONGEST_PATH];
+static size_t program_length;
+
+/* The program's path, for the loader has none for it. */
+void note_program(void)
+{
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program);
+
+    program_length = length > 0 ? (size_t)length : 0;
+}
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    hash ^= value;
+    hash *= 0x9e3779b97f4a7c15u;
+    return hash ^ (hash >> 29);
+}
+
+static uint64_t identity(const struct loaded_object *object)
+{
+    uint64_t hash = mix(object->start, object->end);
+
+    for (const char *letter = object->name; *letter; letter++)
+        hash = mix(hash, (unsigned char)*letter);
+    return mix(hash, 1) >> ID_BITS << ID_BITS;
+}
+
+/* The id that the linker gave the file, in one of its notes. */
+static size_t build_id(const struct loaded_object *object, const uint8_t **id)
+{
+    for (size_t index = 0; index < object->segment_count; index++) {
+        const ElfW(Phdr) *segment = &object->segments[index];
+        uintptr_t at = object->bias + segment->p_vaddr, end = at + segment->p_memsz;
+
+        if (segment->p_type != PT_NOTE || at < object->start || end > object->end)
+            continue;
+        while (at + sizeof(ElfW(Nhdr)) <= end) {
+            const ElfW(Nhdr) *note = (const ElfW(Nhdr) *)at;
+            uintptr_t name = at + sizeof *note;
+            uintptr_t content = name + ((note->n_namesz + 3u) & ~3u);
+
+            if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4
+                && memcmp((const void *)name, "GNU", 4) == 0 && content + note->n_descsz <= end) {
+                *id = (const uint8_t *)content;
+                return note->n_descsz;
+            }
+            at = content + ((note->n_descsz + 3u) & ~3u);
+        }
+    }
+    return 0;
+}
+
+static void keep_path(unsigned entry, const char *path, size_t length)
+{
+    size_t kept = length < PATH_KEPT ? length : PATH_KEPT;
+
+    memcpy(paths[entry].text, path + length - kept, kept);
+    atomic_store_explicit(&paths[entry].length, (uint32_t)kept, memory_order_release);
+}
+
+static void note_module(const struct loaded_object *object, uint32_t id, const char *path,
+                        size_t length)
+{
+    const uint8_t *build = NULL;
+    size_t build_length = build_id(object, &build);
+    struct trace_module *record =
+        reserve_record(TRACE_MODULE, sizeof *record + build_length + length);
+
+    if (!record)
+        return;
+    record->id = id;
+    record->bias = object->bias;
+    record->start = object->start;
+    record->end = object->end;
+    record->build_id_length = (uint32_t)build_length;
+    record->path_length = (uint32_t)length;
+    if (build_length)
+        memcpy(record + 1, build, build_length);
+    memcpy((char *)(record + 1) + build_length, path, length);
+    publish_record(record, TRACE_WRITTEN);
+}
+
+static uint32_t id_in(uint64_t word)
+{
+    return (uint32_t)(word & ((1u << ID_BITS) - 1));
+}
+
+static uint32_t claim_entry(unsigned entry, uint64_t which, const struct loaded_object *object)
+{
+    uint64_t empty = 0, claimed = which | (next_module_id() & ((1u << ID_BITS) - 1));
+    const char *path = *object->name ? object->name : program;
+    size_t length = *object->name ? strnlen(object->name, LONGEST_PATH) : program_length;
+
+    if (!atomic_compare_exchange_strong(&modules[entry], &empty, claimed))
+        return (empty ^ which) >> ID_BITS ? 0 : id_in(empty);
+    keep_path(entry, path, length);
+    note_module(object, id_in(claimed), path, length);
+    return id_in(claimed);
+}
+
+uint32_t module_of(uintptr_t address, uintptr_t *bias)
+{
+    struct loaded_object object;
+    uint64_t which;
+
+    if (!find_loaded_object(address, &object))
+        return 0;
+    if (bias)
+        *bias = object.bias;
+    which = identity(&object);
+    for (unsigned entry = 0; entry < MAXIMUM_MODULES; entry++) {
+        uint64_t word = atomic_load_explicit(&modules[entry], memory_order_acquire);
+        uint32_t id = 0;
+
+        if (!word)
+            id = claim_entry(entry, which, &object);
+        else if (!((word ^ which) >> ID_BITS))
+            id = id_in(word);
+        if (id)
+            return id;
+    }
+    return 0;
+}
+
+size_t copy_module_path(uint32_t module, char *path, size_t capacity)
+{
+    for (unsigned entry = 0; entry < MAXIMUM_MODULES; entry++) {
+        uint64_t word = atomic_load_explicit(&modules[entry], memory_order_acquire);
+        size_t length, skipped;
+
+        if (!word)
+            break;
+        if (id_in(word) != module)
+            continue;
+        length = atomic_load_explicit(&paths[entry].length, memory_order_acquire);
+        skipped = length > capacity ? length - capacity : 0;
+        memcpy(path, paths[entry].text + skipped, length - skipped);
+        return length - skipped;
+    }
+    return 0;
+}
