@@ -119,7 +119,7 @@ void *reserve_record(enum trace_kind kind, size_t length)
     record = (struct trace_record *)((char *)arena + place);
     atomic_store_explicit((_Atomic uint64_t *)record,
                           first_word((uint32_t)length, kind, TRACE_RESERVED), memory_order_relaxed);
-    record->pid = (uint32_t)getpid();
+    record->pid = (uint32_t)process_id();
     record->tid = (uint32_t)syscall(SYS_gettid);
     record->time = monotonic_ns();
     return record;

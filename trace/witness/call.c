@@ -69,11 +69,14 @@ static void begin_record(struct call *call, uint64_t arguments, uintptr_t caller
 {
     struct trace_frame frames[TRACE_MAXIMUM_NATIVE_FRAMES];
     uintptr_t addresses[TRACE_MAXIMUM_NATIVE_FRAMES];
-    bool stack = wants_stack(call);
-    int count = stack ? native_stack(caller, addresses) : 0;
     struct trace_call *record;
+    bool stack;
+    int count;
 
     frames[0] = frame_of(caller);
+    call->module = frames[0].module;
+    stack = wants_stack(call);
+    count = stack ? native_stack(caller, addresses) : 0;
     for (int frame = 1; frame < count; frame++)
         frames[frame] = frame_of(addresses[frame]);
     count = count ? count : 1;
@@ -109,9 +112,9 @@ bool begin_call(struct call *call, enum trace_function function, CUdevice device
     if (makes_context(function)) {
         if (arena_settings()->deny && whether_meant(call->slot) == TRACE_MEANT_NO)
             call->flags |= TRACE_DENIED;
-        look_for_bypass();
+        if (!is_context_alive(call->slot))
+            look_for_bypass();
     }
-    call->module = module_of((uintptr_t)caller - 1, NULL);
     begin_record(call, arguments, (uintptr_t)caller);
     errno = error;
     return call->flags & TRACE_DENIED;

@@ -39,10 +39,16 @@ static uint64_t mix(uint64_t hash, uint64_t value)
 static uint64_t identity(const struct loaded_object *object)
 {
     uint64_t hash = mix(object->start, object->end);
+    size_t length = strnlen(object->name, LONGEST_PATH);
 
-    for (const char *letter = object->name; *letter; letter++)
-        hash = mix(hash, (unsigned char)*letter);
-    return mix(hash, 1) >> ID_BITS << ID_BITS;
+    for (size_t at = 0; at < length; at += sizeof(uint64_t)) {
+        uint64_t part = 0;
+        size_t left = length - at;
+
+        memcpy(&part, object->name + at, left < sizeof part ? left : sizeof part);
+        hash = mix(hash, part);
+    }
+    return mix(hash, length) >> ID_BITS << ID_BITS;
 }
 
 /* The id that the linker gave the file, in one of its notes. */

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum { VARIABLES_KEPT = 2048, ARGUMENTS_KEPT = 4096, EXECUTABLE_KEPT = 1024, FIELD_OF_START = 22 };
@@ -29,7 +30,10 @@ static const char *const variables[] = {
 };
 enum { VARIABLE_COUNT = sizeof variables / sizeof *variables, LOCAL_RANKS = 5 };
 
-/* The pid that the tables are about, and those that have their record, their cuInit, their exit. */
+/* This process's pid. A page that the kernel empties in a forked child, however it was forked. */
+static _Atomic int *pid_page;
+
+/* The pids that the tables are about, and that have their record, their cuInit, their exit. */
 static _Atomic int owner, noted, initialized, exited;
 
 int local_rank(void)
@@ -139,9 +143,30 @@ static void write_process_record(bool forked)
     publish_record(record, TRACE_WRITTEN);
 }
 
+static void make_pid_page(void)
+{
+    long size = sysconf(_SC_PAGESIZE);
+    void *page = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED)
+        return;
+    if (madvise(page, (size_t)size, MADV_WIPEONFORK) == 0)
+        pid_page = page;
+    else
+        munmap(page, (size_t)size);
+}
+
+/* getpid is a system call; before Linux 4.14 there is nothing else. */
+int process_id(void)
+{
+    int pid = pid_page ? atomic_load_explicit(pid_page, memory_order_acquire) : 0;
+
+    return pid ? pid : getpid();
+}
+
 void note_process(void)
 {
-    int pid = getpid(), before = atomic_load(&noted);
+    int pid = process_id(), before = atomic_load(&noted);
 
     if (before != pid && atomic_compare_exchange_strong(&noted, &before, pid))
         write_process_record(before != 0);
@@ -155,29 +180,34 @@ static void forget_parent(void)
     forget_devices();
     atomic_store(&initialized, 0);
     atomic_store(&owner, getpid());
+    if (pid_page)
+        atomic_store_explicit(pid_page, getpid(), memory_order_release);
 }
 
 /* A fork that did not go through libc calls no handler; there is one thread in it then. */
 void enter_process(void)
 {
-    if (atomic_load_explicit(&owner, memory_order_relaxed) != getpid())
+    bool same = pid_page ? atomic_load_explicit(pid_page, memory_order_relaxed) != 0
+                         : atomic_load_explicit(&owner, memory_order_relaxed) == getpid();
+
+    if (!same)
         forget_parent();
     note_process();
 }
 
 void note_successful_init(void)
 {
-    atomic_store(&initialized, getpid());
+    atomic_store(&initialized, process_id());
 }
 
 bool is_initialized(void)
 {
-    return atomic_load(&initialized) == getpid();
+    return atomic_load(&initialized) == process_id();
 }
 
 bool has_exited(void)
 {
-    return atomic_load(&exited) == getpid();
+    return atomic_load(&exited) == process_id();
 }
 
 /* The loader runs it before the driver is used, and after the driver's own constructors. */
@@ -185,7 +215,8 @@ __attribute__((constructor)) static void begin(void)
 {
     int error = errno;
 
-    atomic_store(&owner, getpid());
+    make_pid_page();
+    forget_parent();
     find_loader_functions();
     note_program();
     open_arena();
@@ -200,7 +231,7 @@ __attribute__((constructor)) static void begin(void)
 /* At exit, before the driver's own destructors, and when the last handle is closed. */
 __attribute__((destructor)) static void end(void)
 {
-    int error = errno, pid = getpid();
+    int error = errno, pid = process_id();
 
     /* A forked child that never used the driver has nothing to say. */
     if (atomic_load(&noted) == pid) {

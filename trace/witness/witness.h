@@ -22,6 +22,7 @@ uint32_t next_module_id(void);
 uint64_t monotonic_ns(void);
 
 /* process.c */
+int process_id(void);
 void enter_process(void); /* before anything else in a call: notices a fork */
 void note_process(void);  /* the process's record, unless it has one */
 void note_successful_init(void);
