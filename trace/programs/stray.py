@@ -1,0 +1,36 @@
+"""A worker that means to use device 1, and a thread that was never told so.
+
+It calls the driver by ctypes, so that it runs on the simulated driver as well.
+"""
+
+import ctypes
+import threading
+
+cuda = ctypes.CDLL("libcuda.so.1")
+
+
+def check(code):
+    if code != 0:
+        raise RuntimeError(f"the driver answers {code}")
+
+
+def use(ordinal):
+    device, context = ctypes.c_int(), ctypes.c_void_p()
+    check(cuda.cuDeviceGet(ctypes.byref(device), ordinal))
+    check(cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), device))
+    check(cuda.cuCtxSetCurrent(context))
+
+
+def prefetch(device=0):
+    use(device)
+
+
+def main():
+    check(cuda.cuInit(0))
+    use(1)
+    helper = threading.Thread(target=prefetch, name="prefetch")
+    helper.start()
+    helper.join()
+
+
+main()

@@ -1,0 +1,326 @@
+//! The fields of each line.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use cuda_primary_context::sys::CUresult;
+use serde::Serialize;
+
+use crate::model::{self, Kind, Model, Modules};
+use crate::options::Options;
+use crate::record::{Call, Event, Record};
+use crate::stack::{self, NativeLine};
+use crate::symbols::Symbols;
+use crate::untraced::Untraced;
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Line<'trace> {
+    Trace(Trace<'trace>),
+    Process(Process<'trace>),
+    Device(Device),
+    Call(Box<CallLine<'trace>>),
+    Exit {
+        time: f64,
+        pid: u32,
+    },
+    Bypass {
+        time: f64,
+        pid: u32,
+        library: &'trace Path,
+    },
+    Untraced {
+        time: f64,
+        #[serde(flatten)]
+        untraced: &'trace Untraced,
+    },
+    End(End<'trace>),
+}
+
+#[derive(Debug, Serialize)]
+pub struct Trace<'trace> {
+    schema: u32,
+    version: &'static str,
+    command: Vec<String>,
+    driver: Option<&'trace Path>,
+    only: Option<String>,
+    forbid: bool,
+    deny: bool,
+    stack: &'static str,
+}
+
+impl<'trace> Trace<'trace> {
+    pub fn new(options: &Options, driver: Option<&'trace Path>) -> Self {
+        Self {
+            schema: super::SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            command: options.command.iter().map(|word| word.to_string_lossy().into()).collect(),
+            driver,
+            only: options.only.as_ref().map(ToString::to_string),
+            forbid: options.forbid,
+            deny: options.deny,
+            stack: options.stack.name(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub struct Process<'trace> {
+    time: f64,
+    pid: u32,
+    parent: u32,
+    forked: bool,
+    command: &'trace [String],
+    executable: &'trace Path,
+    python: Option<String>,
+    rank: Option<Rank<'trace>>,
+    cuda_visible_devices: Option<&'trace str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rank<'trace> {
+    variable: &'trace str,
+    value: &'trace str,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Device {
+    time: f64,
+    pid: u32,
+    handle: i32,
+    device: Option<u32>,
+    uuid: Option<String>,
+    meant: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct CallLine<'trace> {
+    time: f64,
+    pid: u32,
+    tid: u32,
+    function: &'static str,
+    /// Where it is about one: its handle, and its ordinal if that is known.
+    handle: Option<i32>,
+    device: Option<u32>,
+    answer: Option<u32>,
+    answer_name: Option<&'static str>,
+    seconds: f64,
+    context: Option<String>,
+    kind: Option<&'static str>,
+    created: bool,
+    ended: bool,
+    denied: bool,
+    stray: bool,
+    after_exit: bool,
+    library: String,
+    library_path: Option<&'trace Path>,
+    reference_of: Option<String>,
+    references: i32,
+    python: &'trace [crate::record::PythonLine],
+    python_complete: bool,
+    native: Vec<Native>,
+}
+
+#[derive(Debug, Serialize)]
+struct Native {
+    library: Option<PathBuf>,
+    address: u64,
+    function: Option<String>,
+    file: Option<String>,
+    line: Option<u32>,
+}
+
+impl From<NativeLine> for Native {
+    fn from(line: NativeLine) -> Self {
+        let stack::NativeLine { library, address, place } = line;
+        let crate::symbols::Place { function, file, line } = place;
+        Self { library, address, function, file, line }
+    }
+}
+
+impl<'trace> Line<'trace> {
+    /// `None` for what is no event of its own.
+    pub fn of(record: &'trace Record, model: &'trace Model, symbols: &mut Symbols) -> Option<Self> {
+        let Record { pid, tid, .. } = *record;
+        let time = record.time.as_secs_f64();
+        let process = model.process(pid)?;
+        Some(match &record.event {
+            Event::Module(_) => return None,
+            Event::Process(about) => Self::Process(Process {
+                time,
+                pid,
+                parent: about.parent,
+                forked: about.forked,
+                command: &about.arguments,
+                executable: &about.executable,
+                python: about.python.map(|(major, minor)| format!("{major}.{minor}")),
+                rank: process.rank().map(|(variable, value)| Rank { variable, value }),
+                cuda_visible_devices: process.variable("CUDA_VISIBLE_DEVICES"),
+            }),
+            Event::Device(about) => Self::Device(Device {
+                time,
+                pid,
+                handle: about.handle,
+                device: about.ordinal,
+                uuid: process.device_of(about.handle).and_then(model::Device::uuid),
+                meant: about.meant,
+            }),
+            Event::Call(call) => {
+                let device = call.device.and_then(|handle| process.device_of(handle));
+                let stack = stack::native(call, model.modules(), symbols);
+                Self::Call(Box::new(CallLine {
+                    time,
+                    pid,
+                    tid,
+                    ..CallLine::of(call, device, model.modules(), stack)
+                }))
+            }
+            Event::Exit => Self::Exit { time, pid },
+            Event::Bypass(library) => Self::Bypass { time, pid, library },
+        })
+    }
+}
+
+impl<'trace> CallLine<'trace> {
+    fn of(
+        call: &'trace Call,
+        device: Option<&model::Device>,
+        modules: &'trace Modules,
+        native: Vec<NativeLine>,
+    ) -> Self {
+        let makes_or_ends = call.created || call.ended;
+        let is_stray = |device: &model::Device| device.about.meant == Some(false);
+        Self {
+            time: 0.0,
+            pid: 0,
+            tid: 0,
+            function: call.function.0,
+            handle: call.device,
+            device: device.and_then(|device| device.about.ordinal),
+            answer: call.answer,
+            answer_name: call.answer.and_then(|answer| CUresult(answer).name()),
+            seconds: call.took.as_secs_f64(),
+            context: (call.context != 0).then(|| format!("{:#x}", call.context)),
+            kind: makes_or_ends.then(|| Kind::of(call).name()),
+            created: call.created,
+            ended: call.ended,
+            denied: call.denied,
+            stray: (call.created || call.denied) && device.is_some_and(is_stray),
+            after_exit: call.after_exit,
+            library: modules.name(call.caller()),
+            library_path: modules.path(call.caller()),
+            reference_of: (call.taken_from != 0).then(|| modules.name(call.taken_from)),
+            references: call.device_references,
+            python: &call.python,
+            python_complete: !call.python_failed,
+            native: native.into_iter().map(Native::from).collect(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub struct End<'trace> {
+    time: f64,
+    status: Option<i32>,
+    signal: Option<i32>,
+    lost: u64,
+    strays: usize,
+    still_running: Vec<u32>,
+    devices: Vec<DeviceEnd<'trace>>,
+}
+
+#[derive(Debug, Serialize)]
+struct DeviceEnd<'trace> {
+    pid: u32,
+    handle: i32,
+    device: Option<u32>,
+    uuid: Option<String>,
+    meant: Option<bool>,
+    stray: bool,
+    created: u64,
+    ended: u64,
+    refused: u64,
+    holders: Vec<HolderEnd<'trace>>,
+    taken: Vec<TakenEnd<'trace>>,
+    contexts: Vec<ContextEnd<'trace>>,
+}
+
+#[derive(Debug, Serialize)]
+struct HolderEnd<'trace> {
+    library: &'trace str,
+    references: u64,
+    retained: u64,
+    released: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct TakenEnd<'trace> {
+    by: &'trace str,
+    from: &'trace str,
+    count: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ContextEnd<'trace> {
+    library: &'trace str,
+    kind: &'static str,
+}
+
+impl<'trace> End<'trace> {
+    pub fn new(
+        time: Duration,
+        status: ExitStatus,
+        model: &'trace Model,
+        lost: u64,
+        living: &[(u32, String)],
+    ) -> Self {
+        let devices = model.processes().iter().flat_map(|process| {
+            process.devices().map(|device| DeviceEnd::new(process.pid, device))
+        });
+        Self {
+            time: time.as_secs_f64(),
+            status: status.code(),
+            signal: status.signal(),
+            lost,
+            strays: model.strays().count(),
+            still_running: living.iter().map(|(pid, _)| *pid).collect(),
+            devices: devices.collect(),
+        }
+    }
+}
+
+impl<'trace> DeviceEnd<'trace> {
+    fn new(pid: u32, device: &'trace model::Device) -> Self {
+        let holders = device.holders.iter().map(|holder| HolderEnd {
+            library: &holder.library,
+            references: holder.references,
+            retained: holder.retained,
+            released: holder.released,
+        });
+        let taken = device.takings.iter().map(|taking| TakenEnd {
+            by: &taking.by,
+            from: &taking.from,
+            count: taking.count,
+        });
+        let contexts = device
+            .contexts
+            .iter()
+            .map(|context| ContextEnd { library: &context.library, kind: context.kind.name() });
+        Self {
+            pid,
+            handle: device.about.handle,
+            device: device.about.ordinal,
+            uuid: device.uuid(),
+            meant: device.about.meant,
+            stray: device.is_stray(),
+            created: device.creations.total(),
+            ended: device.endings.total(),
+            refused: device.refusals.total(),
+            holders: holders.collect(),
+            taken: taken.collect(),
+            contexts: contexts.collect(),
+        }
+    }
+}

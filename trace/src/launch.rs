@@ -1,0 +1,69 @@
+//! Running the program so that it finds what it would find without the command: its streams, its
+//! signals, its exit status.
+
+mod signals;
+
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
+
+pub use signals::Signals;
+
+/// A program that runs.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    signals: Signals,
+}
+
+impl Program {
+    /// Starts it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be run.
+    pub fn start(mut command: Command, signals: Signals) -> io::Result<Self> {
+        let inherited = signals.inherited();
+        // SAFETY: the closure calls only what may be called between fork and exec.
+        unsafe { command.pre_exec(move || inherited.restore()) };
+        Ok(Self { child: command.spawn()?, signals })
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end and hands on what it is sent; calls `meanwhile` every `pause`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be waited for.
+    pub fn wait(&mut self, pause: Duration, mut meanwhile: impl FnMut()) -> io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            if let Some(signal) = self.signals.next(pause) {
+                self.send(signal);
+            }
+            meanwhile();
+        }
+    }
+
+    fn send(&self, signal: libc::c_int) {
+        // SAFETY: the child was not waited for, so the id is still its own.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
+    }
+}
+
+/// Ends this process as the program ended: by the same status or by the same signal.
+pub fn end_like(status: ExitStatus) -> i32 {
+    if let Some(signal) = status.signal() {
+        signals::die_of(signal);
+        return 128 + signal; // as shells say it, should this process have survived that
+    }
+    status.code().unwrap_or(125)
+}

@@ -1,0 +1,249 @@
+//! One device of one process: its contexts, and who holds them.
+
+use std::time::Duration;
+
+use crate::record::{self, Call, Purpose, Record};
+
+use super::Modules;
+use super::notes::{Note, Notes};
+
+/// A device that a process touched.
+#[derive(Debug)]
+pub struct Device {
+    /// What was told of it.
+    pub about: record::Device,
+    /// Calls that made a context.
+    pub creations: Notes,
+    /// Calls that ended one.
+    pub endings: Notes,
+    /// Calls that were not answered with 0.
+    pub refusals: Notes,
+    /// Calls in the middle of which the thread ended, or hangs.
+    pub unfinished: Notes,
+    /// Releases of references that nobody was seen to take.
+    pub unseen_releases: Notes,
+    /// Who holds or held the primary context, in the order of their first retains.
+    pub holders: Vec<Holder>,
+    /// Releases that took another's reference.
+    pub takings: Vec<Taking>,
+    /// Ordinary and green contexts that live.
+    pub contexts: Vec<Context>,
+    denied: u64,
+}
+
+/// A library that holds, or has held, references to a primary context.
+#[derive(Debug)]
+pub struct Holder {
+    /// Its name.
+    pub library: String,
+    /// How many it holds.
+    pub references: u64,
+    /// How often it retained.
+    pub retained: u64,
+    /// How many of its references it released itself.
+    pub released: u64,
+    /// When it did so last.
+    pub last_release: Option<Duration>,
+    /// Its first retain.
+    pub first: Note,
+}
+
+/// Whose reference somebody else's releases took.
+#[derive(Debug)]
+pub struct Taking {
+    /// Who released.
+    pub by: String,
+    /// Whose they were.
+    pub from: String,
+    /// How many.
+    pub count: u64,
+    /// The first of these releases.
+    pub first: Note,
+}
+
+/// An ordinary or green context that lives.
+#[derive(Debug)]
+pub struct Context {
+    /// The library that made it.
+    pub library: String,
+    /// Which.
+    pub kind: Kind,
+    handle: u64,
+}
+
+/// The kind of a context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The driver's one for each device and process.
+    Primary,
+    /// Of `cuCtxCreate`.
+    Ordinary,
+    /// Of `cuGreenCtxCreate`.
+    Green,
+}
+
+impl Kind {
+    /// Which kind a call makes or ends.
+    #[must_use]
+    pub fn of(call: &Call) -> Self {
+        match call.function.purpose() {
+            Some(Purpose::Create | Purpose::Destroy) => Self::Ordinary,
+            Some(Purpose::GreenCreate | Purpose::GreenDestroy) => Self::Green,
+            _ => Self::Primary,
+        }
+    }
+
+    /// In a word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Ordinary => "ordinary",
+            Self::Green => "green",
+        }
+    }
+}
+
+impl Device {
+    pub(super) fn new(handle: i32) -> Self {
+        Self {
+            about: record::Device { handle, ordinal: None, uuid: None, meant: None },
+            creations: Notes::default(),
+            endings: Notes::default(),
+            refusals: Notes::default(),
+            unfinished: Notes::default(),
+            unseen_releases: Notes::default(),
+            holders: Vec::new(),
+            takings: Vec::new(),
+            contexts: Vec::new(),
+            denied: 0,
+        }
+    }
+
+    pub(super) fn add(&mut self, record: &Record, call: &Call, modules: &Modules) {
+        let note = || Note::new(record, call);
+        match call.answer {
+            None => return self.unfinished.add(note()),
+            Some(0) => {}
+            Some(_) => {
+                self.denied += u64::from(call.denied);
+                self.refusals.add(note());
+            }
+        }
+        if call.created {
+            self.creations.add(note());
+        }
+        if call.ended {
+            self.endings.add(note());
+        }
+        let library = modules.name(call.caller());
+        // What the answer was does not matter to a release: 800 takes a reference, too.
+        match (call.function.purpose(), call.answer) {
+            (Some(Purpose::Retain), Some(0)) => self.retain(library, note()),
+            (Some(Purpose::Release), _) => self.release(library, note(), modules),
+            (Some(Purpose::Create | Purpose::GreenCreate), Some(0)) => {
+                self.contexts.push(Context { library, kind: Kind::of(call), handle: call.context })
+            }
+            (Some(Purpose::Destroy | Purpose::GreenDestroy), Some(0)) => {
+                self.contexts.retain(|context| context.handle != call.context);
+            }
+            _ => {}
+        }
+        let is_primary = Kind::of(call) == Kind::Primary;
+        if is_primary && call.answer == Some(0) && call.device_references == 0 && !call.uncounted {
+            self.holders.iter_mut().for_each(|holder| holder.references = 0);
+        }
+    }
+
+    fn retain(&mut self, library: String, note: Note) {
+        let known = self.holders.iter_mut().find(|holder| holder.library == library);
+        let holder = match known {
+            Some(holder) => holder,
+            None => {
+                let first = note.clone();
+                self.holders.push(Holder {
+                    library,
+                    references: 0,
+                    retained: 0,
+                    released: 0,
+                    last_release: None,
+                    first,
+                });
+                self.holders.last_mut().expect("just added")
+            }
+        };
+        holder.references += 1;
+        holder.retained += 1;
+    }
+
+    fn release(&mut self, by: String, note: Note, modules: &Modules) {
+        let from = modules.name(note.call.taken_from);
+        // Nobody's, or of code in no file, if that holds any.
+        if note.call.taken_from == 0 && self.held().all(|(library, _)| library != from) {
+            if note.call.answer == Some(0) {
+                self.unseen_releases.add(note);
+            }
+            return;
+        }
+        let holder = self.holders.iter_mut().find(|holder| holder.library == from);
+        if let Some(holder) = holder {
+            holder.references = holder.references.saturating_sub(1);
+            if from == by {
+                holder.released += 1;
+                holder.last_release = Some(note.time);
+            }
+        }
+        if from == by {
+            return;
+        }
+        match self.takings.iter_mut().find(|taking| taking.by == by && taking.from == from) {
+            Some(taking) => taking.count += 1,
+            None => self.takings.push(Taking { by, from, count: 1, first: note }),
+        }
+    }
+
+    /// Whether an ordinary or green context of this handle lives on it.
+    #[must_use]
+    pub fn has_context(&self, handle: u64) -> bool {
+        handle != 0 && self.contexts.iter().any(|context| context.handle == handle)
+    }
+
+    /// Not meant, and a context was made on it, or was refused by `--deny`.
+    #[must_use]
+    pub fn is_stray(&self) -> bool {
+        self.about.meant == Some(false) && (self.creations.total() > 0 || self.denied > 0)
+    }
+
+    /// The references that are held: library and number.
+    pub fn held(&self) -> impl Iterator<Item = (&str, u64)> {
+        let holding = self.holders.iter().filter(|holder| holder.references > 0);
+        holding.map(|holder| (&*holder.library, holder.references))
+    }
+
+    /// How people name it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let place = match self.about.ordinal {
+            Some(ordinal) => format!("device {ordinal}"),
+            None => format!("device with the handle {}", self.about.handle),
+        };
+        match self.uuid() {
+            Some(uuid) => format!("{place} ({uuid})"),
+            None => place,
+        }
+    }
+
+    /// Its unique id as text.
+    #[must_use]
+    pub fn uuid(&self) -> Option<String> {
+        let bytes = self.about.uuid?;
+        let mut text = String::from("GPU");
+        for (index, byte) in bytes.iter().enumerate() {
+            if [0, 4, 6, 8, 10].contains(&index) {
+                text.push('-');
+            }
+            text.push_str(&format!("{byte:02x}"));
+        }
+        Some(text)
+    }
+}

@@ -1,0 +1,61 @@
+//! Calls worth keeping.
+
+use std::time::Duration;
+
+use crate::record::{Call, Record};
+
+/// How many of one sort are kept: the first ones tell where they come from.
+const KEPT: usize = 8;
+
+/// A call, and when and where it was.
+#[derive(Debug, Clone)]
+pub struct Note {
+    /// When it ended, since the command started.
+    pub time: Duration,
+    /// The thread.
+    pub tid: u32,
+    /// The call.
+    pub call: Call,
+}
+
+impl Note {
+    pub(super) fn new(record: &Record, call: &Call) -> Self {
+        Self { time: record.time, tid: record.tid, call: call.clone() }
+    }
+}
+
+/// Calls of one sort: the first few, the last one, and how many there were.
+#[derive(Debug, Default)]
+pub struct Notes {
+    first: Vec<Note>,
+    total: u64,
+    last: Option<Duration>,
+}
+
+impl Notes {
+    pub(super) fn add(&mut self, note: Note) {
+        self.total += 1;
+        self.last = Some(note.time);
+        if self.first.len() < KEPT {
+            self.first.push(note);
+        }
+    }
+
+    /// The first few.
+    #[must_use]
+    pub fn first(&self) -> &[Note] {
+        &self.first
+    }
+
+    /// How many there were.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// When the last one was.
+    #[must_use]
+    pub fn last(&self) -> Option<Duration> {
+        self.last
+    }
+}

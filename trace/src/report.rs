@@ -1,0 +1,147 @@
+//! What is told at the end, for people.
+
+mod device;
+mod style;
+
+use std::env;
+use std::io::{self, Write};
+
+use crate::model::{End, Model, Process};
+use crate::symbols::Symbols;
+use crate::untraced::Untraced;
+
+use device::Page;
+pub use device::code;
+pub use style::{Styled, seconds};
+
+/// What the witness cannot tell.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// Drivers that are not traced.
+    pub untraced: Vec<Untraced>,
+    /// Records that found no room.
+    pub lost: u64,
+    /// Processes that still run.
+    pub living: Vec<(u32, String)>,
+    /// Whether a device was named as meant, or none is meant.
+    pub judged: bool,
+}
+
+/// Writes the report.
+///
+/// # Errors
+///
+/// When nobody reads it.
+pub fn write(
+    to: &mut dyn Write,
+    model: &Model,
+    symbols: &mut Symbols,
+    about: &Surroundings,
+) -> io::Result<()> {
+    headline(to, model, about)?;
+    let folder = env::current_dir().map(|folder| format!("{}/", folder.display()));
+    let folder = folder.unwrap_or_default();
+    let mut page = Page { to, modules: model.modules(), symbols, folder };
+    for (process, device) in model.strays() {
+        let stray = Styled::stray("STRAY");
+        let who = title(process);
+        writeln!(page.to, "\n{stray} {} in {who}", Styled::heading(device.name()))?;
+        page.device(device)?;
+    }
+    for process in model.processes().iter().filter(|process| process.did_anything()) {
+        write_process(&mut page, process, about)?;
+    }
+    let idle = model.processes().iter().filter(|process| !process.did_anything()).count();
+    if idle > 0 {
+        let (others, loaded) = plural(idle as u64, "more process", "more processes");
+        writeln!(to, "\n{others} {loaded} loaded the driver and did not initialise it")?;
+    }
+    write_limits(to, model, about)
+}
+
+fn headline(to: &mut dyn Write, model: &Model, about: &Surroundings) -> io::Result<()> {
+    let strays = model.strays().count();
+    let made = |process: &&Process| process.devices().any(|device| device.creations.total() > 0);
+    let users = model.processes().iter().filter(made).count();
+    write!(to, "{}", style::PREFIX)?;
+    if strays > 0 {
+        let made = model.strays().any(|(_, device)| device.creations.total() > 0);
+        let what = if made { "stray contexts" } else { "contexts refused" };
+        let (strays, are) = plural(strays as u64, "device that is", "devices that are");
+        writeln!(to, "{}", Styled::stray(format!("{what} on {strays} {are} not meant")))
+    } else if users == 0 {
+        writeln!(to, "no CUDA context was made")
+    } else {
+        let (users, processes) = plural(users as u64, "process", "processes");
+        let no = if about.judged { ", none of them stray" } else { "" };
+        writeln!(to, "CUDA contexts in {users} {processes}{no}")
+    }
+}
+
+fn plural<'word>(count: u64, one: &'word str, more: &'word str) -> (u64, &'word str) {
+    (count, if count == 1 { one } else { more })
+}
+
+/// Its id, its command line, and its rank.
+fn title(process: &Process) -> String {
+    let rank = process.rank().map(|(name, value)| format!(", {name}={value}"));
+    format!("process {}: {}{}", process.pid, process.command(), rank.unwrap_or_default())
+}
+
+fn write_process(page: &mut Page<'_>, process: &Process, about: &Surroundings) -> io::Result<()> {
+    let forked = if process.about.forked { ", forked" } else { "" };
+    let title = title(process);
+    let title = Styled::heading(format!("P{}", &title[1..]));
+    let parent = Styled::faint(format!("(started by {}{forked})", process.about.parent));
+    writeln!(page.to, "\n{title} {parent}")?;
+    page.init(&process.inits)?;
+    for device in process.devices() {
+        let name = device.name();
+        if device.is_stray() {
+            writeln!(page.to, "  {} {}", name, Styled::stray("is the stray told of above"))?;
+            continue;
+        }
+        let meant = if device.about.meant == Some(true) { ", which is meant" } else { "" };
+        writeln!(page.to, "  {}{meant}", Styled::heading(name))?;
+        page.device(device)?;
+    }
+    page.elsewhere(&process.elsewhere)?;
+    for path in &process.bypasses {
+        let path = path.display();
+        writeln!(page.to, "  {}", Styled::warning(format!("not traced: {path} is loaded, too")))?;
+    }
+    if process.uncounted {
+        let text = "more was held than the witness has room to count: numbers are too low";
+        writeln!(page.to, "  {}", Styled::warning(text))?;
+    }
+    let lives = about.living.iter().any(|(pid, _)| *pid == process.pid);
+    match process.end {
+        Some(End::Exit(time)) => writeln!(page.to, "  exit at {}", seconds(time)),
+        Some(End::Replaced(time)) => {
+            writeln!(page.to, "  replaced by another program (exec) at {}", seconds(time))
+        }
+        None if lives => writeln!(page.to, "  still runs"),
+        None => writeln!(page.to, "  ended without its exit handlers (killed, or by _exit)"),
+    }
+}
+
+/// What was not seen.
+fn write_limits(to: &mut dyn Write, model: &Model, about: &Surroundings) -> io::Result<()> {
+    for Untraced { pid, command, library, reason } in &about.untraced {
+        // Where the witness itself has seen it, it is told there.
+        if model.process(*pid).is_some_and(|process| process.bypasses.contains(library)) {
+            continue;
+        }
+        let text = format!("not traced: {} in process {pid}: {command}", library.display());
+        writeln!(to, "\n{}\n  {}", Styled::warning(text), reason.text())?;
+    }
+    if about.lost > 0 {
+        let text = format!("{} events found no room and are missing above", about.lost);
+        writeln!(to, "\n{}", Styled::warning(text))?;
+    }
+    for (pid, command) in &about.living {
+        let text = format!("process {pid} still runs, and is traced no longer: {command}");
+        writeln!(to, "\n{}", Styled::warning(text))?;
+    }
+    Ok(())
+}

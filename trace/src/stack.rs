@@ -1,0 +1,173 @@
+//! Where a call came from: native code and lines of Python, with their names.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::model::Modules;
+use crate::record::{Call, PythonLine};
+use crate::symbols::{Place, Symbols};
+
+/// A place in native code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NativeLine {
+    /// The file that has the code.
+    pub library: Option<PathBuf>,
+    /// The address in it.
+    pub address: u64,
+    /// Whose name and line this is.
+    pub place: Place,
+}
+
+/// One line of a stack, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// Of Python.
+    Python(PythonLine),
+    /// Of native code.
+    Native(NativeLine),
+}
+
+/// The native code, innermost first.
+pub fn native(call: &Call, modules: &Modules, symbols: &mut Symbols) -> Vec<NativeLine> {
+    let mut lines = Vec::new();
+    for frame in &call.native {
+        let library = modules.path(frame.module).map(Path::to_owned);
+        // The address is that of the instruction behind the call, which may be another line's.
+        let address = frame.address;
+        let places = match &library {
+            Some(library) => symbols.places(library, address.saturating_sub(1)),
+            None => vec![Place::default()],
+        };
+        lines.extend(places.into_iter().map(|place| NativeLine {
+            library: library.clone(),
+            address,
+            place,
+        }));
+    }
+    lines
+}
+
+/// What people are shown, innermost first: the lines of Python alone where there are some.
+pub fn lines(call: &Call, modules: &Modules, symbols: &mut Symbols) -> Vec<Line> {
+    if call.python.is_empty() {
+        return native(call, modules, symbols).into_iter().map(Line::Native).collect();
+    }
+    call.python.iter().cloned().map(Line::Python).collect()
+}
+
+/// The native code between the driver and Python, innermost first: each library once, with the
+/// function by which it was entered.
+pub fn route(call: &Call, modules: &Modules, symbols: &mut Symbols) -> Vec<String> {
+    let mut route: Vec<(String, Option<String>)> = Vec::new();
+    let native = native(call, modules, symbols);
+    for line in native.into_iter().take_while(|line| !line.is_interpreter()) {
+        let library = line.library_name().unwrap_or_else(|| "code in no file".to_owned());
+        match route.last_mut() {
+            Some((last, function)) if *last == library => *function = line.place.function,
+            _ => route.push((library, line.place.function)),
+        }
+    }
+    let text = |(library, function): (String, Option<String>)| match function {
+        Some(function) => format!("{library} ({function})"),
+        None => library,
+    };
+    route.into_iter().map(text).collect()
+}
+
+impl NativeLine {
+    fn library_name(&self) -> Option<String> {
+        let name = self.library.as_deref().and_then(Path::file_name);
+        name.map(|name| name.to_string_lossy().into_owned())
+    }
+
+    fn is_interpreter(&self) -> bool {
+        self.library_name().is_some_and(|name| {
+            name.starts_with("libpython")
+                || name.strip_prefix("python").is_some_and(|version| {
+                    version.chars().all(|letter| letter.is_ascii_digit() || letter == '.')
+                })
+        })
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Python(PythonLine { file, function, line: Some(line) }) => {
+                write!(formatter, "{file}:{line} in {function}")
+            }
+            Self::Python(PythonLine { file, function, line: None }) => {
+                write!(formatter, "{file} in {function}")
+            }
+            Self::Native(line) => line.fmt(formatter),
+        }
+    }
+}
+
+impl fmt::Display for NativeLine {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place { function, file, line } = &self.place;
+        match (file, line) {
+            (Some(file), Some(line)) => write!(formatter, "{file}:{line}")?,
+            (Some(file), None) => formatter.write_str(file)?,
+            _ => match (self.library_name(), function) {
+                (Some(library), Some(_)) => formatter.write_str(&library)?,
+                (Some(library), None) => {
+                    return write!(formatter, "{library} at {:#x}", self.address);
+                }
+                (None, _) => return write!(formatter, "code in no file at {:#x}", self.address),
+            },
+        }
+        match function {
+            Some(function) => write!(formatter, " in {function}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Line, NativeLine, Place, PythonLine};
+
+    fn native(library: Option<&str>, function: Option<&str>, line: Option<u32>) -> NativeLine {
+        let place = Place {
+            function: function.map(str::to_owned),
+            file: line.map(|_| "worker.c".to_owned()),
+            line,
+        };
+        NativeLine { library: library.map(Into::into), address: 0x40, place }
+    }
+
+    #[test]
+    fn lines_say_as_much_as_is_known() {
+        let python = |line| {
+            let (file, function) = ("stray.py".to_owned(), "helper".to_owned());
+            Line::Python(PythonLine { file, function, line })
+        };
+        let library = Some("/lib/libx.so.1");
+        for (line, text) in [
+            (python(Some(3)), "stray.py:3 in helper"),
+            (python(None), "stray.py in helper"),
+            (Line::Native(native(library, Some("f"), Some(7))), "worker.c:7 in f"),
+            (Line::Native(native(library, None, Some(7))), "worker.c:7"),
+            (Line::Native(native(library, Some("f"), None)), "libx.so.1 in f"),
+            (Line::Native(native(library, None, None)), "libx.so.1 at 0x40"),
+            (Line::Native(native(None, None, None)), "code in no file at 0x40"),
+        ] {
+            assert_eq!(line.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_interpreter_is_known_by_its_name() {
+        for (library, is) in [
+            ("/usr/bin/python3.11", true),
+            ("/usr/bin/python", true),
+            ("/lib/libpython3.13.so.1.0", true),
+            ("/lib/python_module.so", false),
+            ("/lib/libcudart.so.13", false),
+        ] {
+            assert_eq!(native(Some(library), None, None).is_interpreter(), is, "{library}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Names and lines of native code, looked up in the files of the program after the fact.
+
+mod table;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use addr2line::Loader;
+
+use table::Table;
+
+/// A place in native code, as far as the file tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The function, demangled. Without symbols there is none.
+    pub function: Option<String>,
+    /// The source file. Without debug information there is none.
+    pub file: Option<String>,
+    /// The line in it.
+    pub line: Option<u32>,
+}
+
+/// What was read of each file so far.
+#[derive(Default)]
+pub struct Symbols {
+    files: HashMap<PathBuf, Option<SymbolFile>>,
+}
+
+struct SymbolFile {
+    debug: Option<Loader>,
+    table: Table,
+}
+
+impl Symbols {
+    /// The functions at an address of a file, as the file counts addresses: the innermost first,
+    /// for one may be inlined into another. Never empty.
+    pub fn places(&mut self, path: &Path, address: u64) -> Vec<Place> {
+        let file =
+            self.files.entry(path.to_owned()).or_insert_with(|| SymbolFile::read(path)).as_ref();
+        let mut places = file.map(|file| file.debug_places(address)).unwrap_or_default();
+        if places.is_empty() {
+            places.push(Place::default());
+        }
+        // Debug information may lack names that the symbols have.
+        let outermost = places.last_mut().expect("at least one");
+        if outermost.function.is_none() {
+            outermost.function = file.and_then(|file| file.table.name(address)).map(demangle);
+        }
+        places
+    }
+}
+
+impl std::fmt::Debug for Symbols {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_set().entries(self.files.keys()).finish()
+    }
+}
+
+impl SymbolFile {
+    fn read(path: &Path) -> Option<Self> {
+        // Not what stands for a device or a deleted file.
+        path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+        Some(Self { table: Table::read(path)?, debug: Loader::new(path).ok() })
+    }
+
+    fn debug_places(&self, address: u64) -> Vec<Place> {
+        let mut places = Vec::new();
+        let Some(Ok(mut frames)) = self.debug.as_ref().map(|debug| debug.find_frames(address))
+        else {
+            return places;
+        };
+        while let Ok(Some(frame)) = frames.next() {
+            let function = frame.function.as_ref();
+            places.push(Place {
+                function: function.and_then(|name| name.demangle().ok()).map(Cow::into_owned),
+                file: frame.location.as_ref().and_then(|place| place.file).map(str::to_owned),
+                line: frame.location.as_ref().and_then(|place| place.line),
+            });
+        }
+        places
+    }
+}
+
+fn demangle(name: &str) -> String {
+    addr2line::demangle_auto(Cow::Borrowed(name), None).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Place, Symbols};
+
+    #[inline(never)]
+    fn address_of_this_program() -> (u64, u64) {
+        let function = address_of_this_program as *const () as u64;
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let program = std::env::current_exe().unwrap();
+        let first = maps.lines().find(|line| line.ends_with(program.to_str().unwrap())).unwrap();
+        let base = u64::from_str_radix(first.split('-').next().unwrap(), 16).unwrap();
+        (function, base)
+    }
+
+    #[test]
+    fn a_function_of_this_program_has_its_name_and_its_line() {
+        let (function, base) = address_of_this_program();
+        let program = std::env::current_exe().unwrap();
+        let places = Symbols::default().places(&program, function - base);
+        let place = places.last().unwrap();
+        assert!(place.function.as_ref().unwrap().contains("address_of_this_program"), "{place:?}");
+        assert!(place.file.as_ref().unwrap().ends_with("symbols.rs"), "{place:?}");
+        assert!(place.line.is_some_and(|line| line > 50), "{place:?}");
+    }
+
+    #[test]
+    fn what_is_no_file_or_no_library_has_no_names() {
+        let mut symbols = Symbols::default();
+        for path in ["/dev/zero", "/nowhere/libcuda.so.1", "/etc/passwd", "/tmp"] {
+            assert_eq!(symbols.places(Path::new(path), 4096), [Place::default()], "{path}");
+        }
+    }
+
+    #[test]
+    fn names_of_rust_and_of_cpp_are_demangled() {
+        assert_eq!(super::demangle("_ZN4c10d9something5thingEv"), "c10d::something::thing()");
+        assert_eq!(super::demangle("_RNvC6_123foo3bar"), "123foo::bar");
+        assert_eq!(super::demangle("cuInit"), "cuInit");
+    }
+}

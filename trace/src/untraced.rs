@@ -1,0 +1,227 @@
+//! Processes that use a driver which is not behind the witness, found by looking at the files that
+//! they have mapped, from outside and while they live.
+
+mod process_tree;
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::layout::DRIVER_NAME;
+use process_tree::{Process, descendants};
+
+/// A process with a driver that is not traced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Untraced {
+    /// The process.
+    pub pid: u32,
+    /// Its command line.
+    pub command: String,
+    /// The driver that it has loaded.
+    pub library: PathBuf,
+    /// Why the witness was passed by.
+    pub reason: Reason,
+}
+
+/// Why the witness was passed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The process was started without `LD_LIBRARY_PATH` as the command sets it.
+    EnvironmentCleared,
+    /// The loader ignores `LD_LIBRARY_PATH` in a program that has its owner's rights.
+    SetUid,
+    /// The driver was opened by its path, or found by a path inside the program.
+    ByPath,
+}
+
+impl Reason {
+    /// In words.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::EnvironmentCleared => {
+                "it was started without the LD_LIBRARY_PATH that leads to the witness"
+            }
+            Self::SetUid => "the loader ignores LD_LIBRARY_PATH in a set-uid program",
+            Self::ByPath => "it was opened by its path, or found by a path inside the program",
+        }
+    }
+}
+
+/// How often a process is looked at: soon after it was seen first, then less and less.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Looks at the program and its children.
+#[derive(Debug)]
+pub struct Watch {
+    program: u32,
+    witness: PathBuf,
+    driver: PathBuf,
+    seen: HashMap<Process, Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    due: Instant,
+    pause: Duration,
+    told: Vec<PathBuf>,
+}
+
+impl Watch {
+    /// Of a program, what its witness's folder is, and the driver behind the witness.
+    #[must_use]
+    pub fn new(program: u32, folder: &Path, driver: &Path) -> Self {
+        Self {
+            program,
+            witness: folder.join(DRIVER_NAME),
+            driver: driver.canonicalize().unwrap_or_else(|_| driver.to_owned()),
+            seen: HashMap::new(),
+        }
+    }
+
+    /// What was not told before.
+    pub fn look(&mut self, now: Instant) -> Vec<Untraced> {
+        let mut found = Vec::new();
+        let mut living = descendants(self.program);
+        // One whose parent has ended is nobody's descendant any more.
+        for process in self.seen.keys().filter(|process| process.lives()) {
+            if !living.contains(process) {
+                living.push(*process);
+            }
+        }
+        for process in living {
+            let seen = self.seen.entry(process).or_insert_with(|| Seen::at(now));
+            if seen.due > now {
+                continue;
+            }
+            seen.due = now + seen.pause;
+            seen.pause = (seen.pause * 2).min(LAST_PAUSE);
+            let maps = fs::read_to_string(process.file("maps")).unwrap_or_default();
+            for library in untraced_libraries(&maps, &self.witness, &self.driver) {
+                if seen.told.contains(&library) {
+                    continue;
+                }
+                seen.told.push(library.clone());
+                let reason = reason(process, &self.witness);
+                found.push(Untraced {
+                    pid: process.pid,
+                    command: process.command(),
+                    library,
+                    reason,
+                });
+            }
+        }
+        self.seen.retain(|process, _| process.lives());
+        found
+    }
+
+    /// Takes note of a process that the witness told of: its parent may have ended.
+    pub fn add(&mut self, pid: u32, start: u64) {
+        let now = Instant::now();
+        self.seen.entry(Process { pid, start }).or_insert_with(|| Seen::at(now));
+    }
+
+    /// Those that still run, without the program itself.
+    #[must_use]
+    pub fn living(&self) -> Vec<(u32, String)> {
+        let others = self.seen.keys().filter(|process| process.pid != self.program);
+        let mut living: Vec<_> = others
+            .filter(|process| process.lives())
+            .map(|process| (process.pid, process.command()))
+            .collect();
+        living.sort();
+        living
+    }
+}
+
+impl Seen {
+    fn at(now: Instant) -> Self {
+        Self { due: now, pause: FIRST_PAUSE, told: Vec::new() }
+    }
+}
+
+/// The drivers that are mapped and not behind the witness.
+fn untraced_libraries(maps: &str, witness: &Path, driver: &Path) -> Vec<PathBuf> {
+    let mut drivers: Vec<&Path> = Vec::new();
+    for line in maps.lines() {
+        // Address, rights, offset, device, inode, then the path, which may have spaces.
+        let Some(start) = line.find('/') else { continue };
+        let path = Path::new(line[start..].trim_end_matches(" (deleted)"));
+        if is_driver(path) && !drivers.contains(&path) {
+            drivers.push(path);
+        }
+    }
+    let traced = drivers.contains(&witness);
+    drivers
+        .into_iter()
+        .filter(|&path| path != witness && !(traced && path == driver))
+        .map(Path::to_owned)
+        .collect()
+}
+
+/// By its name: `libcuda.so.1`, `libcuda.so.580.95.05`.
+fn is_driver(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| {
+        name.as_bytes()
+            .strip_prefix(b"libcuda.so")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
+    })
+}
+
+fn reason(process: Process, witness: &Path) -> Reason {
+    let set_uid = fs::metadata(process.file("exe"))
+        .is_ok_and(|program| program.permissions().mode() & (libc::S_ISUID | libc::S_ISGID) != 0);
+    if set_uid {
+        return Reason::SetUid;
+    }
+    let folder = witness.parent().unwrap_or(witness).as_os_str().as_bytes();
+    let leads_here = |variable: &[u8]| {
+        let value = variable.strip_prefix(b"LD_LIBRARY_PATH=");
+        value.is_some_and(|value| value.split(|&byte| byte == b':').any(|entry| entry == folder))
+    };
+    match fs::read(process.file("environ")) {
+        Ok(variables) if !variables.split(|&byte| byte == 0).any(leads_here) => {
+            Reason::EnvironmentCleared
+        }
+        _ => Reason::ByPath,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Path, untraced_libraries};
+
+    const WITNESS: &str = "7f00-7f01 r-xp 00000000 08:01 11      /tmp/t/libcuda.so.1\n";
+    const DRIVER: &str = "7f02-7f03 r-xp 00000000 08:01 12      /lib/libcuda.so.580.95.05\n\
+                          7f03-7f04 rw-p 00000000 08:01 12      /lib/libcuda.so.580.95.05\n";
+    const ANOTHER: &str = "7f05-7f06 r-xp 00000000 08:01 13     /opt/a b/libcuda.so.1 (deleted)\n";
+    const OTHERS: &str = "7f07-7f08 r-xp 00000000 08:01 14      /lib/libcudart.so.13\n\
+                          7f08-7f09 rw-p 00000000 00:00 0       [heap]\n\
+                          7f09-7f0a rw-p 00000000 00:00 0\n\
+                          7f0a-7f0b r-xp 00000000 08:01 15      /lib/libcudadebugger.so.1\n";
+
+    fn untraced(maps: &[&str]) -> Vec<String> {
+        let (witness, driver) =
+            (Path::new("/tmp/t/libcuda.so.1"), Path::new("/lib/libcuda.so.580.95.05"));
+        let found = untraced_libraries(&maps.concat(), witness, driver);
+        found.into_iter().map(|path| path.to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_driver_is_traced_if_it_is_the_one_behind_a_witness_that_is_there() {
+        let real = "/lib/libcuda.so.580.95.05";
+        let another = "/opt/a b/libcuda.so.1";
+        assert!(untraced(&[OTHERS]).is_empty());
+        assert!(untraced(&[WITNESS, DRIVER, OTHERS]).is_empty());
+        assert_eq!(untraced(&[DRIVER, OTHERS]), [real]);
+        assert_eq!(untraced(&[WITNESS, DRIVER, ANOTHER]), [another]);
+        assert_eq!(untraced(&[DRIVER, ANOTHER]), [real, another]);
+    }
+}

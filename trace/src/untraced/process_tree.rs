@@ -1,0 +1,94 @@
+//! The processes that a process has started, as `/proc` tells.
+
+use std::fs;
+use std::path::PathBuf;
+
+/// A process: its id, and when it began, for ids are used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Process {
+    pub pid: u32,
+    /// In clock ticks since the machine was started.
+    pub start: u64,
+}
+
+impl Process {
+    fn of(pid: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name before the last bracket may have spaces and brackets; the beginning is field 22.
+        let fields = &stat[stat.rfind(')')? + 1..];
+        let mut fields = fields.split_whitespace();
+        if fields.next()? == "Z" {
+            return None; // it has ended already
+        }
+        Some(Self { pid, start: fields.nth(18)?.parse().ok()? })
+    }
+
+    pub fn lives(&self) -> bool {
+        Self::of(self.pid) == Some(*self)
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{name}", self.pid))
+    }
+
+    /// Its command line.
+    pub fn command(&self) -> String {
+        let words = fs::read(self.file("cmdline")).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words).replace('\0', " ");
+        words.trim_end().to_owned()
+    }
+}
+
+/// The process and all that it has started, and they in turn.
+pub fn descendants(pid: u32) -> Vec<Process> {
+    let mut found = Vec::from_iter(Process::of(pid));
+    let mut next = 0;
+    while let Some(process) = found.get(next) {
+        let children = children(process.pid);
+        found.extend(children.into_iter().filter_map(Process::of));
+        next += 1;
+    }
+    found
+}
+
+/// Each thread has those that it started.
+fn children(pid: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    threads
+        .filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok())
+        .flat_map(|list| list.split_whitespace().map(str::parse).collect::<Vec<_>>())
+        .flatten()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Process, descendants};
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_child_and_its_child_are_found_until_they_end() {
+        let mut child = Command::new("sh")
+            .args(["-c", "sleep 60 & echo; wait"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It says when it has started the other.
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+        let found = descendants(child.id());
+        assert_eq!(found[0].command(), "sh -c sleep 60 & echo; wait");
+        if found.len() == 1 {
+            println!("skipped: this kernel does not tell a process's children");
+        } else {
+            assert_eq!(found[1].command(), "sleep 60");
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!found[0].lives());
+        for orphan in &found[1..] {
+            assert!(orphan.lives());
+            Command::new("kill").arg(orphan.pid.to_string()).status().unwrap();
+        }
+        assert_eq!(Process::of(u32::MAX), None);
+    }
+}

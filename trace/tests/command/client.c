@@ -1,0 +1,175 @@
+/*
+ * A program that does what its arguments say, one after the other: client init retain:0 sleep:50 …
+ * It finds the driver by name unless it is told a path. See `run` for what it knows.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static const char *driver_name = "libcuda.so.1";
+static void *context;
+
+static void *function(const char *name) {
+    static void *driver;
+    if (!driver) {
+        driver = dlopen(driver_name, RTLD_NOW);
+    }
+    void *found = driver ? dlsym(driver, name) : NULL;
+    if (!found) {
+        printf("no %s\n", name);
+        exit(90);
+    }
+    return found;
+}
+
+static int device(const char *ordinal) {
+    int handle = -1;
+    ((int (*)(int *, int))function("cuDeviceGet"))(&handle, atoi(ordinal));
+    return handle;
+}
+
+static void answer(const char *what, int code) {
+    if (code) {
+        printf("%s answers %d\n", what, code);
+        fflush(stdout);
+    }
+}
+
+static void retain(const char *ordinal) {
+    void *primary;
+    answer("retain", ((int (*)(void **, int))function("cuDevicePrimaryCtxRetain"))(
+                         &primary, device(ordinal)));
+}
+
+static void *in_thread(void *ordinal) {
+    retain(ordinal);
+    return NULL;
+}
+
+static void handler(int number) {
+    _exit(40 + number);
+}
+
+static void status_line(const char *field) {
+    char line[256];
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && fgets(line, sizeof line, status)) {
+        if (!strncmp(line, field, strlen(field))) {
+            fputs(line, stdout);
+        }
+    }
+    fflush(stdout);
+    if (status) {
+        fclose(status);
+    }
+}
+
+static int wait_for(pid_t child) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void run(char **words) {
+    for (; *words; words++) {
+        char *word = *words, *colon = strchr(word, ':');
+        const char *value = colon ? colon + 1 : "";
+        size_t length = colon ? (size_t)(colon - word) : strlen(word);
+#define IS(name) (length == sizeof(name) - 1 && !strncmp(word, name, length))
+        if (IS("driver")) {
+            driver_name = value;
+        } else if (IS("open")) { /* another library, beside the driver */
+            if (!dlopen(value, RTLD_NOW)) {
+                exit(92);
+            }
+        } else if (IS("load")) {
+            function("cuInit");
+        } else if (IS("init")) {
+            answer("init", ((int (*)(unsigned))function("cuInit"))(0));
+        } else if (IS("retain")) {
+            retain(value);
+        } else if (IS("thread")) {
+            pthread_t thread;
+            pthread_create(&thread, NULL, in_thread, (void *)value);
+            pthread_join(thread, NULL);
+        } else if (IS("release")) {
+            answer("release",
+                   ((int (*)(int))function("cuDevicePrimaryCtxRelease_v2"))(device(value)));
+        } else if (IS("reset")) {
+            answer("reset", ((int (*)(int))function("cuDevicePrimaryCtxReset_v2"))(device(value)));
+        } else if (IS("create")) {
+            answer("create", ((int (*)(void **, unsigned, int))function("cuCtxCreate_v2"))(
+                                 &context, 0, device(value)));
+        } else if (IS("destroy")) {
+            answer("destroy", ((int (*)(void *))function("cuCtxDestroy_v2"))(context));
+        } else if (IS("fork")) { /* the child goes on, and this process ends as the child does */
+            pid_t child = fork();
+            if (child) {
+                exit(wait_for(child));
+            }
+        } else if (IS("detach")) { /* the child goes on, and nobody waits for it */
+            if (fork()) {
+                usleep(200000);
+                exit(0);
+            }
+        } else if (IS("exec")) { /* this program again, with the rest */
+            *words = "client";
+            execv("/proc/self/exe", words);
+        } else if (IS("spawn")) { /* a child with the rest */
+            pid_t child;
+            *words = "client";
+            posix_spawn(&child, "/proc/self/exe", NULL, NULL, words, environ);
+            exit(wait_for(child));
+        } else if (IS("sleep")) {
+            usleep(1000 * (unsigned)atoi(value));
+        } else if (IS("print")) {
+            puts(value);
+            fflush(stdout);
+        } else if (IS("echo")) {
+            for (int byte; (byte = getchar()) != EOF;) {
+                putchar(byte);
+            }
+        } else if (IS("status")) {
+            status_line(value);
+        } else if (IS("catch")) {
+            signal(atoi(value), handler);
+        } else if (IS("ignore")) {
+            signal(atoi(value), SIG_IGN);
+        } else if (IS("block")) {
+            sigset_t mask;
+            sigemptyset(&mask);
+            sigaddset(&mask, atoi(value));
+            sigprocmask(SIG_BLOCK, &mask, NULL);
+        } else if (IS("launch")) { /* another program, in place of this one */
+            execvp(words[1], words + 1);
+            exit(93);
+        } else if (IS("wait")) {
+            for (;;) {
+                pause();
+            }
+        } else if (IS("raise")) {
+            raise(atoi(value));
+        } else if (IS("exit")) {
+            exit(atoi(value));
+        } else if (IS("_exit")) {
+            _exit(atoi(value));
+        } else {
+            printf("what is %s?\n", word);
+            exit(91);
+        }
+    }
+}
+
+int main(int count, char **words) {
+    run(words + (count > 0));
+    return 0;
+}

@@ -1,0 +1,137 @@
+//! The program is run as without the command: its streams, its signals, its exit status.
+
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::traced::{CLIENT, Trace, Traced};
+
+/// Starts it, and waits until the program says that it is ready.
+fn start(trace: &mut Trace) -> Child {
+    let mut child =
+        trace.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
+    child
+}
+
+fn send(child: &Child, signal: libc::c_int) {
+    // SAFETY: the child was not waited for.
+    unsafe { libc::kill(child.id() as libc::pid_t, signal) };
+}
+
+/// How a program ends that is sent a signal through the command.
+fn sent(words: &str, signal: libc::c_int) -> Traced {
+    let mut trace = Trace::new(&[]).client(words);
+    let child = start(&mut trace);
+    send(&child, signal);
+    let output = child.wait_with_output().unwrap();
+    trace.ended(output)
+}
+
+#[test]
+fn the_exit_status_is_the_program_s() {
+    for words in ["exit:0", "exit:7", "init exit:7", "init retain:0 exit:255", "_exit:9"] {
+        let code = words.rsplit(':').next().unwrap().parse().unwrap();
+        Trace::new(&[]).client(words).run().ended_with(code);
+    }
+}
+
+#[test]
+fn a_program_that_dies_of_a_signal_takes_the_command_with_it() {
+    for signal in [libc::SIGKILL, libc::SIGTERM, libc::SIGSEGV, libc::SIGPIPE, libc::SIGUSR1] {
+        let traced = Trace::new(&[]).client(&format!("init retain:0 raise:{signal}")).run();
+        assert_eq!(traced.status.signal(), Some(signal));
+        assert!(traced.left.is_empty(), "{:?}", traced.left);
+        traced.says("held at the end");
+    }
+}
+
+#[test]
+fn signals_to_the_command_are_the_program_s() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR2] {
+        let caught = sent(&format!("catch:{signal} init print:ready wait"), signal);
+        caught.ended_with(40 + signal);
+        let died = sent("init print:ready wait", signal);
+        assert_eq!(died.status.signal(), Some(signal));
+        assert!(died.left.is_empty(), "{:?}", died.left);
+        died.says("Process ");
+    }
+}
+
+#[test]
+fn the_program_s_streams_are_its_own() {
+    let mut trace = Trace::new(&[]).client("init retain:0 echo print:behind");
+    let mut child =
+        trace.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"\x00one\ntwo").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.stdout, b"\x00one\ntwobehind\n");
+    trace.ended(output).ended_with(0);
+}
+
+#[test]
+fn nothing_is_printed_into_the_program() {
+    let words = "init retain:1 release:1 release:1 retain:1 fork retain:1";
+    let mut alone = simulated_libcuda::Simulator::builder().devices(3).command(&*CLIENT);
+    let alone = alone.args(words.split_whitespace()).output().unwrap();
+    let traced = Trace::new(&[]).client(words).run();
+    assert_eq!(traced.stdout, String::from_utf8(alone.stdout).unwrap());
+    assert_eq!(traced.status.code(), alone.status.code());
+}
+
+#[test]
+fn signals_that_are_blocked_or_ignored_stay_so_and_no_others() {
+    // As nohup starts its program, and a program that has a mask of its own.
+    for unusual in ["", "ignore:1 ignore:13 ignore:17 block:10 block:2"] {
+        let client = CLIENT.to_str().unwrap();
+        let says = [client, "status:SigBlk", "status:SigIgn"];
+        let command = [env!("CARGO_BIN_EXE_cuda-context-trace"), "--driver", "simulated", "--"];
+        let launch = |words: &[&str]| {
+            let mut launcher = Command::new(client);
+            launcher.args(unusual.split_whitespace()).arg("launch").args(words);
+            String::from_utf8(launcher.stdin(Stdio::null()).output().unwrap().stdout).unwrap()
+        };
+        let alone = launch(&says);
+        assert!(alone.contains("SigIgn"), "{alone}");
+        assert_eq!(launch(&[&command[..], &says].concat()), alone, "{unusual}");
+    }
+}
+
+#[test]
+fn descriptors_of_the_command_are_not_inherited() {
+    let list = "ls /proc/self/fd | wc -l";
+    let alone = Command::new("sh").args(["-c", list]).stdin(Stdio::null()).output().unwrap();
+    let traced = Trace::new(&["--live"]).program(&["sh", "-c", list]).run();
+    assert_eq!(traced.stdout.as_bytes(), alone.stdout);
+}
+
+#[test]
+fn a_reader_that_is_gone_changes_nothing() {
+    let mut trace = Trace::new(&["--live"]).client("init print:ready sleep:100 retain:0 exit:5");
+    let mut child = start(&mut trace);
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(5));
+}
+
+#[test]
+fn the_parent_of_an_orphan_is_the_same_as_without_the_command() {
+    // The subshell outlives its parent, and says who its parent is then.
+    let script = "(sleep 0.3; sed -n 's/^PPid:\\t//p' /proc/$BASHPID/status) & exit 0";
+    let words = ["bash", "-c", script];
+    let alone = Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).output();
+    let Ok(alone) = alone else {
+        println!("skipped: there is no bash here");
+        return;
+    };
+    let traced = Trace::new(&[]).program(&words).run();
+    traced.ended_with(0);
+    assert_eq!(traced.stdout, String::from_utf8(alone.stdout).unwrap());
+}
+
+#[test]
+fn a_program_that_has_ended_is_noticed_at_once() {
+    let started = std::time::Instant::now();
+    Trace::new(&[]).program(&["true"]).run().ended_with(0);
+    assert!(started.elapsed() < Duration::from_secs(1));
+}

@@ -1,0 +1,97 @@
+//! What cannot be traced is said.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+
+use crate::traced::{CLIENT, Trace, Traced, installed_driver};
+
+fn untraced(traced: &Traced) -> Vec<(String, String)> {
+    let text = |line: &serde_json::Value, field: &str| line[field].as_str().unwrap().to_owned();
+    let lines = traced.events("untraced");
+    lines.iter().map(|line| (text(line, "library"), text(line, "reason"))).collect()
+}
+
+#[test]
+fn a_driver_opened_by_its_path() {
+    let (_folder, driver) = installed_driver();
+    let driver = driver.to_str().unwrap();
+    let traced =
+        Trace::new(&["--forbid"]).client(&format!("driver:{driver} init retain:0 sleep:300")).run();
+    traced.ended_with(0);
+    assert_eq!(untraced(&traced), [(driver.to_owned(), "by_path".to_owned())]);
+    traced.says(&format!("not traced: {driver} in process"));
+    traced.says("opened by its path");
+}
+
+#[test]
+fn a_driver_opened_by_its_path_beside_the_witness() {
+    let (_folder, driver) = installed_driver();
+    let driver = driver.to_str().unwrap();
+    let words = format!("init open:{driver} retain:0 sleep:300");
+    let traced = Trace::new(&[]).client(&words).run();
+    traced.ended_with(0);
+    assert_eq!(untraced(&traced), [(driver.to_owned(), "by_path".to_owned())]);
+    assert_eq!(traced.events("bypass")[0]["library"], driver);
+    assert_eq!(traced.stderr.matches("not traced").count(), 1, "{}", traced.stderr);
+}
+
+#[test]
+fn a_child_with_another_environment() {
+    let (folder, driver) = installed_driver();
+    let path = format!("LD_LIBRARY_PATH={}", folder.path().display());
+    let client = CLIENT.to_str().unwrap();
+    let words = ["env", "-i", &path, client, "init", "retain:0", "sleep:300"];
+    let traced = Trace::new(&[]).program(&words).run();
+    traced.ended_with(0);
+    let driver = driver.to_str().unwrap().to_owned();
+    assert_eq!(untraced(&traced), [(driver, "environment_cleared".to_owned())]);
+    traced.says("started without the LD_LIBRARY_PATH");
+}
+
+#[test]
+fn a_set_uid_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("client");
+    fs::copy(CLIENT.as_path(), &program).unwrap();
+    let (driver_folder, driver) = installed_driver();
+    let nobody = 65534;
+    if chown(&program, Some(nobody), None).is_err() {
+        println!("skipped: only root can make a program of another user");
+        return;
+    }
+    for (path, mode) in [(program.as_path(), 0o4755), (folder.path(), 0o755)]
+        .into_iter()
+        .chain([(driver_folder.path(), 0o755)])
+    {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let driver = driver.to_str().unwrap();
+    let words = [program.to_str().unwrap(), &format!("driver:{driver}"), "init", "sleep:300"];
+    let traced = Trace::new(&[]).program(&words).run();
+    traced.ended_with(0);
+    if untraced(&traced) == [(driver.to_owned(), "by_path".to_owned())] {
+        println!("skipped: set-uid has no effect here (the file system is mounted without)");
+        return;
+    }
+    assert_eq!(untraced(&traced), [(driver.to_owned(), "set_uid".to_owned())]);
+}
+
+#[test]
+fn a_process_that_is_traced_is_not_said_to_be_untraced() {
+    let traced = Trace::new(&[]).client("init retain:0 sleep:300").run();
+    traced.ended_with(0);
+    assert!(untraced(&traced).is_empty());
+    assert!(!traced.stderr.contains("not traced"), "{}", traced.stderr);
+}
+
+#[test]
+fn a_process_that_goes_on_is_told_and_is_left_alone() {
+    let traced = Trace::new(&[]).client("detach init retain:0 sleep:2000 print:done").run();
+    // The test reads to the end of the child's output, too.
+    assert_eq!(traced.stdout, "done\n");
+    let living = traced.end()["still_running"].as_array().unwrap().clone();
+    let [pid] = &*living else { panic!("{living:?}\n{}", traced.stderr) };
+    traced.says(&format!("process {pid} still runs"));
+    assert_eq!(traced.calls("cuDevicePrimaryCtxRetain")[0]["pid"], *pid);
+    traced.ended_with(0);
+}
