@@ -200,7 +200,7 @@ impl<'options> Tracing<'options> {
             let (model, symbols) = (&self.model, &mut self.symbols);
             to_json(&mut self.json, |lines| lines.record(&record, model, symbols));
         }
-        for found in self.watch.look(Instant::now()) {
+        for found in self.watch.look() {
             let time = self.arena.elapsed();
             to_json(&mut self.json, |lines| lines.untraced(time, &found));
             if self.options.live {
@@ -218,7 +218,9 @@ impl<'options> Tracing<'options> {
             untraced: self.untraced,
             lost: self.arena.lost(),
             living: self.watch.living(),
-            judged: self.options.only.is_some() || self.options.forbid || self.options.deny,
+            only: self.options.only.clone(),
+            forbid: self.options.forbid,
+            deny: self.options.deny,
         };
         let model = &self.model;
         to_json(&mut self.json, |lines| lines.end(time, status, model, about.lost, &about.living));

@@ -6,7 +6,8 @@ mod style;
 use std::env;
 use std::io::{self, Write};
 
-use crate::model::{End, Model, Process};
+use crate::meant::Meant;
+use crate::model::{Device, End, Model, Process};
 use crate::symbols::Symbols;
 use crate::untraced::Untraced;
 
@@ -23,8 +24,19 @@ pub struct Surroundings {
     pub lost: u64,
     /// Processes that still run.
     pub living: Vec<(u32, String)>,
+    /// The device that is meant.
+    pub only: Option<Meant>,
+    /// Whether strays change the exit status.
+    pub forbid: bool,
+    /// Whether they are refused.
+    pub deny: bool,
+}
+
+impl Surroundings {
     /// Whether a device was named as meant, or none is meant.
-    pub judged: bool,
+    fn judged(&self) -> bool {
+        self.only.is_some() || self.forbid || self.deny
+    }
 }
 
 /// Writes the report.
@@ -68,13 +80,23 @@ fn headline(to: &mut dyn Write, model: &Model, about: &Surroundings) -> io::Resu
         let made = model.strays().any(|(_, device)| device.creations.total() > 0);
         let what = if made { "stray contexts" } else { "contexts refused" };
         let (strays, are) = plural(strays as u64, "device that is", "devices that are");
-        writeln!(to, "{}", Styled::stray(format!("{what} on {strays} {are} not meant")))
+        let by = if about.forbid { ": exit status 3, by --forbid" } else { "" };
+        writeln!(to, "{}", Styled::stray(format!("{what} on {strays} {are} not meant{by}")))
     } else if users == 0 {
         writeln!(to, "no CUDA context was made")
     } else {
         let (users, processes) = plural(users as u64, "process", "processes");
-        let no = if about.judged { ", none of them stray" } else { "" };
-        writeln!(to, "CUDA contexts in {users} {processes}{no}")
+        let unknown =
+            |device: &Device| device.about.meant.is_none() && device.creations.total() > 0;
+        let mut devices = model.processes().iter().flat_map(Process::devices);
+        let judgement = match about.judged() {
+            false => "",
+            true if devices.any(unknown) => {
+                ", of which some could not be judged: it is not known which device is meant"
+            }
+            true => ", none of them stray",
+        };
+        writeln!(to, "CUDA contexts in {users} {processes}{judgement}")
     }
 }
 
@@ -94,6 +116,11 @@ fn write_process(page: &mut Page<'_>, process: &Process, about: &Surroundings) -
     let title = Styled::heading(format!("P{}", &title[1..]));
     let parent = Styled::faint(format!("(started by {}{forked})", process.about.parent));
     writeln!(page.to, "\n{title} {parent}")?;
+    let unranked = about.only == Some(Meant::LocalRank) && process.rank().is_none();
+    if unranked {
+        let text = "no launcher's variable says its rank: no device is judged";
+        writeln!(page.to, "  {}", Styled::warning(text))?;
+    }
     page.init(&process.inits)?;
     for device in process.devices() {
         let name = device.name();
@@ -101,7 +128,11 @@ fn write_process(page: &mut Page<'_>, process: &Process, about: &Surroundings) -
             writeln!(page.to, "  {} {}", name, Styled::stray("is the stray told of above"))?;
             continue;
         }
-        let meant = if device.about.meant == Some(true) { ", which is meant" } else { "" };
+        let meant = match device.about.meant {
+            Some(true) => ", which is meant",
+            None if about.judged() => ", of which it is not known whether it is meant",
+            _ => "",
+        };
         writeln!(page.to, "  {}{meant}", Styled::heading(name))?;
         page.device(device)?;
     }

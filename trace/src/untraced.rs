@@ -1,6 +1,7 @@
 //! Processes that use a driver which is not behind the witness, found by looking at the files that
 //! they have mapped, from outside and while they live.
 
+mod opens;
 mod process_tree;
 
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::layout::DRIVER_NAME;
+use opens::Opens;
 use process_tree::{Process, descendants};
 
 /// A process with a driver that is not traced.
@@ -58,12 +60,17 @@ impl Reason {
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
 
+/// Looking for processes takes this part of the time, where there are many of them.
+const SHARE: u32 = 50;
+
 /// Looks at the program and its children.
 #[derive(Debug)]
 pub struct Watch {
     program: u32,
     witness: PathBuf,
     driver: PathBuf,
+    opens: Option<Opens>,
+    next_search: Instant,
     seen: HashMap<Process, Seen>,
 }
 
@@ -78,26 +85,27 @@ impl Watch {
     /// Of a program, what its witness's folder is, and the driver behind the witness.
     #[must_use]
     pub fn new(program: u32, folder: &Path, driver: &Path) -> Self {
+        let driver = driver.canonicalize().unwrap_or_else(|_| driver.to_owned());
         Self {
             program,
             witness: folder.join(DRIVER_NAME),
-            driver: driver.canonicalize().unwrap_or_else(|_| driver.to_owned()),
+            opens: Opens::of(&driver),
+            driver,
+            next_search: Instant::now(),
             seen: HashMap::new(),
         }
     }
 
     /// What was not told before.
-    pub fn look(&mut self, now: Instant) -> Vec<Untraced> {
-        let mut found = Vec::new();
-        let mut living = descendants(self.program);
-        // One whose parent has ended is nobody's descendant any more.
-        for process in self.seen.keys().filter(|process| process.lives()) {
-            if !living.contains(process) {
-                living.push(*process);
-            }
+    pub fn look(&mut self) -> Vec<Untraced> {
+        self.search();
+        let now = Instant::now();
+        if self.opens.as_mut().is_some_and(Opens::any) {
+            self.seen.values_mut().for_each(|seen| seen.look_again(now));
         }
-        for process in living {
-            let seen = self.seen.entry(process).or_insert_with(|| Seen::at(now));
+        self.seen.retain(|process, seen| seen.due > now || process.lives());
+        let mut found = Vec::new();
+        for (process, seen) in &mut self.seen {
             if seen.due > now {
                 continue;
             }
@@ -109,17 +117,24 @@ impl Watch {
                     continue;
                 }
                 seen.told.push(library.clone());
-                let reason = reason(process, &self.witness);
-                found.push(Untraced {
-                    pid: process.pid,
-                    command: process.command(),
-                    library,
-                    reason,
-                });
+                let reason = reason(*process, &self.witness);
+                let (pid, command) = (process.pid, process.command());
+                found.push(Untraced { pid, command, library, reason });
             }
         }
-        self.seen.retain(|process, _| process.lives());
         found
+    }
+
+    /// Looks for processes that were not there before.
+    fn search(&mut self) {
+        let now = Instant::now();
+        if now < self.next_search {
+            return;
+        }
+        for process in descendants(self.program) {
+            self.seen.entry(process).or_insert_with(|| Seen::at(now));
+        }
+        self.next_search = Instant::now() + (now.elapsed() * SHARE).max(FIRST_PAUSE);
     }
 
     /// Takes note of a process that the witness told of: its parent may have ended.
@@ -144,6 +159,11 @@ impl Watch {
 impl Seen {
     fn at(now: Instant) -> Self {
         Self { due: now, pause: FIRST_PAUSE, told: Vec::new() }
+    }
+
+    fn look_again(&mut self, now: Instant) {
+        self.due = now;
+        self.pause = FIRST_PAUSE;
     }
 }
 

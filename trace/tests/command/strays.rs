@@ -54,6 +54,15 @@ fn by_the_rank_that_a_launcher_gave() {
 }
 
 #[test]
+fn without_a_rank_nothing_is_judged_and_that_is_said() {
+    let traced = Trace::new(&["--only", "local-rank"]).client("init retain:1").run();
+    traced.ended_with(0);
+    assert!(traced.events("device")[0]["meant"].is_null());
+    traced.says("some could not be judged");
+    traced.says("no launcher's variable says its rank");
+}
+
+#[test]
 fn ordinals_are_those_of_the_process() {
     let mut trace = Trace::new(&["--only", "0"]);
     trace.env("CUDA_VISIBLE_DEVICES", "2");
@@ -78,6 +87,7 @@ fn forbidden_strays_give_status_3() {
     ] {
         let traced = Trace::new(options).client(words).run();
         traced.ended_with(code);
+        assert_eq!(traced.stderr.contains("exit status 3, by --forbid"), code == 3);
     }
 }
 

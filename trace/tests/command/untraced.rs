@@ -24,6 +24,17 @@ fn a_driver_opened_by_its_path() {
 }
 
 #[test]
+fn a_driver_opened_by_its_path_by_a_process_that_has_run_for_a_while() {
+    let (_folder, driver) = installed_driver();
+    let driver = driver.to_str().unwrap();
+    // By then it is looked at every two seconds, unless somebody opens the driver behind the witness.
+    let trace = Trace::without_driver(&["--driver", driver]);
+    let traced = trace.client(&format!("sleep:3000 driver:{driver} init sleep:200")).run();
+    traced.ended_with(0);
+    assert_eq!(untraced(&traced), [(driver.to_owned(), "by_path".to_owned())]);
+}
+
+#[test]
 fn a_driver_opened_by_its_path_beside_the_witness() {
     let (_folder, driver) = installed_driver();
     let driver = driver.to_str().unwrap();
