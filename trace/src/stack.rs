@@ -47,12 +47,28 @@ pub fn native(call: &Call, modules: &Modules, symbols: &mut Symbols) -> Vec<Nati
     lines
 }
 
-/// What people are shown, innermost first: the lines of Python alone where there are some.
+/// What people are shown, innermost first: the lines of Python alone where there are some, and
+/// nothing of what runs before a program's `main`.
 pub fn lines(call: &Call, modules: &Modules, symbols: &mut Symbols) -> Vec<Line> {
     if call.python.is_empty() {
-        return native(call, modules, symbols).into_iter().map(Line::Native).collect();
+        let native = native(call, modules, symbols);
+        let main = native.iter().position(NativeLine::is_main);
+        let shown = main.map_or(native.len(), |index| index + 1);
+        return native.into_iter().take(shown).map(Line::Native).collect();
     }
-    call.python.iter().cloned().map(Line::Python).collect()
+    let written = call.python.iter().filter(|line| !is_machinery(line));
+    let lines: Vec<Line> = written.cloned().map(Line::Python).collect();
+    if lines.is_empty() {
+        return call.python.iter().cloned().map(Line::Python).collect();
+    }
+    lines
+}
+
+/// What Python itself runs between an import and the module, and before a thread's function.
+fn is_machinery(line: &PythonLine) -> bool {
+    let PythonLine { file, function, .. } = line;
+    let starts_threads = ["run", "_bootstrap", "_bootstrap_inner"].contains(&&**function);
+    file.starts_with("<frozen importlib") || (starts_threads && file.ends_with("/threading.py"))
 }
 
 /// The native code between the driver and Python, innermost first: each library once, with the
@@ -78,6 +94,12 @@ impl NativeLine {
     fn library_name(&self) -> Option<String> {
         let name = self.library.as_deref().and_then(Path::file_name);
         name.map(|name| name.to_string_lossy().into_owned())
+    }
+
+    /// Of C, C++ and Rust.
+    fn is_main(&self) -> bool {
+        let function = self.place.function.as_deref();
+        function.is_some_and(|name| name == "main" || name.ends_with("::main"))
     }
 
     fn is_interpreter(&self) -> bool {
@@ -155,6 +177,30 @@ mod tests {
             (Line::Native(native(None, None, None)), "code in no file at 0x40"),
         ] {
             assert_eq!(line.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn of_python_people_are_shown_what_somebody_wrote() {
+        for (file, function, is) in [
+            ("<frozen importlib._bootstrap_external>", "exec_module", true),
+            ("/usr/lib/python3.13/threading.py", "_bootstrap_inner", true),
+            ("/usr/lib/python3.13/threading.py", "wait", false),
+            ("/home/me/threading.py/main.py", "run", false),
+            ("stray.py", "run", false),
+        ] {
+            let (file, function) = (file.to_owned(), function.to_owned());
+            let line = PythonLine { file, function, line: None };
+            assert_eq!(super::is_machinery(&line), is, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn main_is_known_in_each_language() {
+        for (function, is) in
+            [("main", true), ("client::main", true), ("domain", false), ("main::inner", false)]
+        {
+            assert_eq!(native(None, Some(function), None).is_main(), is, "{function}");
         }
     }
 
