@@ -227,7 +227,7 @@ struct trace_python_frame {
     uint32_t function_length; /* 44 */
 };
 
-/* The process ends in order: the witness's destructor runs. Later calls are TRACE_AFTER_EXIT. */
+/* The process ends by exit (or the driver is closed). Later calls are TRACE_AFTER_EXIT. */
 struct trace_exit {
     struct trace_record record;
 };

@@ -210,6 +210,23 @@ bool has_exited(void)
     return atomic_load(&exited) == process_id();
 }
 
+/*
+ * At exit, before the driver's own handlers, which were there before this one; and when the last
+ * handle is closed. Libraries release from their destructors, which come later.
+ */
+static void end(void)
+{
+    int error = errno, pid = process_id();
+
+    /* A forked child that never used the driver has nothing to say. */
+    if (atomic_load(&noted) == pid) {
+        look_for_bypass();
+        publish_record(reserve_record(TRACE_EXIT, sizeof(struct trace_exit)), TRACE_WRITTEN);
+        atomic_store(&exited, pid);
+    }
+    errno = error;
+}
+
 /* The loader runs it before the driver is used, and after the driver's own constructors. */
 __attribute__((constructor)) static void begin(void)
 {
@@ -223,21 +240,8 @@ __attribute__((constructor)) static void begin(void)
     find_driver();
     look_for_python();
     pthread_atfork(NULL, NULL, forget_parent);
+    atexit(end);
     note_process();
     look_for_bypass();
-    errno = error;
-}
-
-/* At exit, before the driver's own destructors, and when the last handle is closed. */
-__attribute__((destructor)) static void end(void)
-{
-    int error = errno, pid = process_id();
-
-    /* A forked child that never used the driver has nothing to say. */
-    if (atomic_load(&noted) == pid) {
-        look_for_bypass();
-        publish_record(reserve_record(TRACE_EXIT, sizeof(struct trace_exit)), TRACE_WRITTEN);
-        atomic_store(&exited, pid);
-    }
     errno = error;
 }

@@ -1,0 +1,249 @@
+//! What the witness records of the calls of one process, and that the driver's answers stay what they
+//! are.
+
+#[path = "witness/arena.rs"]
+mod arena;
+#[path = "witness/traced.rs"]
+mod traced;
+
+use arena::{ALL, CREATED, ENDED_CONTEXT, HAS_STACK, NONE, Settings, TOOK_FROM_OTHERS, name};
+use simulated_libcuda::Simulator;
+use traced::{CLIENT, LINKED, Traced, trace, trace_with, untraced};
+
+const EVERYTHING: &str = "init retain 0 retain 0 release 0 release1 0 release 0 create 1 destroy \
+                          create3 1 destroy create4 1 destroy retain 1 reset 1 green 0 green-destroy \
+                          destroy errno 0 threads 2 5 0";
+
+#[test]
+fn creation_first_reference_and_end() {
+    let (said, arena) = trace(2, "init retain 1 retain 1 release 1 release 1 release 1");
+    assert_eq!(said, "init 0\nretain 0\nretain 0\nrelease 0\nrelease 0\nrelease 201\n");
+    let retains = arena.of("cuDevicePrimaryCtxRetain");
+    assert!(retains[0].has(CREATED) && retains[0].has(HAS_STACK));
+    assert!(!retains[1].has(CREATED) && !retains[1].has(HAS_STACK));
+    let counts =
+        |call: &&arena::Call| (call.answer, call.library_references, call.device_references);
+    let releases = arena.of("cuDevicePrimaryCtxRelease_v2");
+    assert_eq!(retains.iter().map(counts).collect::<Vec<_>>(), [(0, 1, 1), (0, 2, 2)]);
+    assert_eq!(
+        releases.iter().map(counts).collect::<Vec<_>>(),
+        [(0, 1, 1), (0, 0, 0), (201, 0, 0)]
+    );
+    assert_eq!(
+        releases.iter().map(|call| call.has(ENDED_CONTEXT)).collect::<Vec<_>>(),
+        [false, true, false]
+    );
+    assert!(releases.iter().all(|call| !call.has(TOOK_FROM_OTHERS)));
+    assert!(arena.calls.iter().all(|call| call.ended && call.library() == "client"));
+    let device = &arena.devices[0];
+    assert_eq!((device.ordinal, device.handle), (1, retains[0].device));
+    assert_ne!(device.uuid, [0; 16]);
+    assert_eq!((arena.processes.len(), arena.exits.len(), arena.lost), (1, 1, 0));
+    let process = &arena.processes[0];
+    assert_eq!(process.executable, CLIENT.to_str().unwrap());
+    assert_eq!(process.arguments[1..3], ["init", "retain"]);
+}
+
+#[test]
+fn a_stack_leads_from_the_caller_to_main() {
+    let (_, arena) = trace(1, "init retain 0");
+    let stack = &arena.of("cuDevicePrimaryCtxRetain")[0].frames;
+    let modules: Vec<&str> = stack.iter().map(|(module, _)| name(module)).collect();
+    assert_eq!(modules[..2], ["client", "client"], "the helper and main: {modules:?}");
+    assert!(modules.contains(&"libc.so.6"), "{modules:?}");
+    assert_eq!(modules.last(), Some(&"client"), "_start: {modules:?}");
+    // The helper's address is the same in the file, wherever it was loaded.
+    let (_, again) = trace(1, "init retain 0");
+    assert_eq!(again.of("cuDevicePrimaryCtxRetain")[0].frames[0], stack[0]);
+}
+
+#[test]
+fn a_linked_program() {
+    let builder = Simulator::builder().devices(1);
+    let mut traced = Traced::new(builder, &*LINKED, &Settings::default());
+    traced.client.args("init retain 0 release 0 create 0".split_whitespace());
+    assert_eq!(traced.run(), "init 0\nretain 0\nrelease 0\ncreate 0\n");
+    let arena = traced.arena();
+    let names: Vec<&str> = arena.calls.iter().map(|call| call.function).collect();
+    assert_eq!(
+        names,
+        ["cuInit", "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2", "cuCtxCreate_v2"]
+    );
+    assert!(arena.calls.iter().all(|call| call.library() == "linked"));
+    assert!(arena.bypasses.is_empty());
+}
+
+#[test]
+fn all_or_no_stacks() {
+    let (_, arena) = trace_with(
+        Simulator::builder(),
+        EVERYTHING,
+        &Settings { stack: ALL, ..Settings::default() },
+    );
+    assert!(arena.calls.len() > 20);
+    assert!(arena.calls.iter().all(|call| call.has(HAS_STACK) && call.frames.len() > 1));
+    let (_, arena) = trace_with(
+        Simulator::builder(),
+        EVERYTHING,
+        &Settings { stack: NONE, ..Settings::default() },
+    );
+    assert!(arena.calls.iter().all(|call| !call.has(HAS_STACK) && call.frames.len() == 1));
+}
+
+#[test]
+fn stacks_that_end_early_crash_nothing() {
+    let all = Settings { stack: ALL, ..Settings::default() };
+    let (said, arena) =
+        trace_with(Simulator::builder(), "init coroutine 0 generated 0 release 0", &all);
+    assert_eq!(said, "init 0\ncoroutine 0\ngenerated 0\nrelease 0\n");
+    let retains = arena.of("cuDevicePrimaryCtxRetain");
+    assert!(retains[0].frames.len() >= 2, "the helper and the coroutine's body");
+    assert_eq!(retains[1].frames[0].0, "", "code in no file");
+    assert_eq!((retains[1].library_references, retains[1].device_references), (1, 2));
+}
+
+#[test]
+fn ordinary_contexts() {
+    let (_, arena) = trace(2, "init create 1 create3 1 destroy destroy create4 0");
+    for (function, ordinary) in
+        [("cuCtxCreate_v2", 1), ("cuCtxCreate_v3", 2), ("cuCtxCreate_v4", 1)]
+    {
+        let call = arena.of(function)[0];
+        assert!(call.has(CREATED) && call.has(HAS_STACK), "{function}");
+        assert_eq!((call.device_ordinary, call.device_references), (ordinary, 0), "{function}");
+    }
+    let destructions = arena.of("cuCtxDestroy_v2");
+    assert!(destructions[0].has(ENDED_CONTEXT));
+    assert_eq!((destructions[0].answer, destructions[0].device_ordinary), (0, 1));
+    // The second one is of a context that is gone: refused, and nothing is counted.
+    assert_ne!(destructions[1].answer, 0);
+    assert!(!destructions[1].has(ENDED_CONTEXT));
+}
+
+/// As measured: a release that answers 800 has taken the reference.
+#[test]
+fn green_contexts_hold_a_reference() {
+    let (said, arena) =
+        trace(1, "init green 0 release 0 green-destroy release 0 retain 0 release 0");
+    assert_eq!(
+        said,
+        "init 0\ngreen 0\nrelease 800\ngreen-destroy 0\nrelease 201\nretain 0\nrelease 0\n"
+    );
+    let created = arena.of("cuGreenCtxCreate")[0];
+    assert!(created.has(CREATED));
+    assert_eq!((created.device_references, created.device_green), (1, 1));
+    let releases = arena.of("cuDevicePrimaryCtxRelease_v2");
+    assert_eq!((releases[0].answer, releases[0].device_references), (800, 0));
+    assert_eq!(name(&releases[0].taken_from), "client");
+    assert!(!releases[0].has(ENDED_CONTEXT), "the context stays");
+    let destroyed = arena.of("cuGreenCtxDestroy")[0];
+    assert_eq!(
+        (destroyed.taken_from.as_str(), destroyed.device_green),
+        ("", 0),
+        "none to give back"
+    );
+    let retained = arena.of("cuDevicePrimaryCtxRetain")[0];
+    assert!(!retained.has(CREATED), "it was still there");
+    assert!(releases[2].has(ENDED_CONTEXT));
+}
+
+#[test]
+fn a_retain_undoes_what_a_release_took_from_a_green_context() {
+    let (_, arena) = trace(1, "init green 0 release 0 retain 0 green-destroy release 0");
+    let destroyed = arena.of("cuGreenCtxDestroy")[0];
+    assert_eq!((name(&destroyed.taken_from), destroyed.device_references), ("client", 0));
+    assert_eq!(arena.of("cuDevicePrimaryCtxRelease_v2")[1].answer, 201);
+}
+
+#[test]
+fn a_reset_takes_all() {
+    let (_, arena) = trace(1, "init retain 0 retain 0 reset 0 retain 0");
+    let reset = arena.of("cuDevicePrimaryCtxReset_v2")[0];
+    assert!(reset.has(ENDED_CONTEXT) && reset.has(HAS_STACK));
+    assert_eq!((reset.library_references, reset.device_references), (0, 0));
+    assert!(arena.of("cuDevicePrimaryCtxRetain")[2].has(CREATED));
+}
+
+#[test]
+fn what_the_driver_refuses_is_recorded_with_its_code() {
+    let (said, arena) = trace(1, "retain 0 init retain 7");
+    assert_eq!(said, "retain 3\ninit 0\nretain 101\n");
+    let retains = arena.of("cuDevicePrimaryCtxRetain");
+    assert_eq!([retains[0].answer, retains[1].answer], [3, 101]);
+    assert!(retains.iter().all(|call| !call.has(CREATED) && call.device_references == 0));
+}
+
+#[test]
+fn the_program_can_ask_who_holds_a_device() {
+    let (said, _) =
+        trace(2, "init holders 0 retain 0 retain 0 green 0 create 0 holders 0 reset 0 holders 0");
+    let asked: Vec<&str> =
+        said.lines().filter(|line| line.contains("holders") || line.starts_with("  ")).collect();
+    assert_eq!(
+        asked,
+        ["holders 0", "holders 1", "  client 2 1 1", "holders 1", "  client 0 0 1"],
+        "{said}"
+    );
+    let (said, _) = untraced(Simulator::builder(), "init holders 0");
+    assert_eq!(said, "init 0\nholders -1\n", "without the witness there is no such symbol");
+}
+
+/// The same answers, and the driver is asked the same, in the same order, by the same threads.
+#[test]
+fn the_driver_sees_no_difference() {
+    let calls = |settings: &Settings| {
+        let mut traced = Traced::new(Simulator::builder().devices(2), &*CLIENT, settings);
+        traced.client.args(EVERYTHING.replace("threads 2 5 0", "").split_whitespace());
+        let said = traced.run();
+        let calls = traced.client.calls().unwrap();
+        (said, calls.iter().map(|call| (call.function, call.device, call.code)).collect::<Vec<_>>())
+    };
+    let words = EVERYTHING.replace("threads 2 5 0", "");
+    let (said, without) = untraced(Simulator::builder().devices(2), &words);
+    let without: Vec<_> =
+        without.iter().map(|call| (call.function, call.device, call.code)).collect();
+    assert!(without.len() > 30);
+    let silent = calls(&Settings { ask: false, ..Settings::default() });
+    assert_eq!(silent, (said.clone(), without.clone()));
+    // With its questions on: those, once for each device, and nothing else.
+    let (said_too, asking) = calls(&Settings::default());
+    assert_eq!(said_too, said);
+    let mut expected = without;
+    for device in [0, 1] {
+        expected.push(("cuDeviceGetCount", None, 0));
+        expected.extend((0..=device).map(|ordinal| ("cuDeviceGet", Some(ordinal), 0)));
+        expected.push(("cuDeviceGetUuid_v2", Some(device), 0));
+    }
+    let sorted = |mut calls: Vec<(&'static str, Option<u32>, u32)>| {
+        calls.sort_unstable();
+        calls
+    };
+    assert_eq!(sorted(asking), sorted(expected));
+}
+
+#[test]
+fn errno_is_left_alone() {
+    for stack in [arena::FIRST, ALL, NONE] {
+        let settings = Settings { stack, ..Settings::default() };
+        let (said, _) = trace_with(Simulator::builder(), "init errno 0", &settings);
+        assert_eq!(said, "init 0\nerrno 0\n");
+    }
+}
+
+/// Stacks off, the best of many batches, on a driver that costs next to nothing.
+#[test]
+fn a_wrapped_call_costs_less_than_two_microseconds() {
+    let cost = |said: &str| -> f64 {
+        said.lines().find_map(|line| line.strip_prefix("cost ")).unwrap().parse().unwrap()
+    };
+    let (said, arena) = trace_with(
+        Simulator::builder(),
+        "init retain 0 cost 0",
+        &Settings { stack: NONE, ..Settings::default() },
+    );
+    assert_eq!(arena.calls.len(), 2 + 2 * 100 * 200);
+    let (without, _) = untraced(Simulator::builder(), "init retain 0 cost 0");
+    let (with, without) = (cost(&said), cost(&without));
+    println!("with the witness {with} ns a call, without {without} ns");
+    assert!(with - without < 2000.0, "{with} ns a call, {without} without the witness");
+}

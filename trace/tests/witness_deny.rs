@@ -1,0 +1,130 @@
+//! Which devices are meant, and refusing contexts on others.
+
+#[path = "witness/arena.rs"]
+mod arena;
+#[path = "witness/traced.rs"]
+mod traced;
+
+use arena::{Arena, DENIED, HAS_STACK, Settings};
+use simulated_libcuda::{Call, Simulator};
+use traced::{CLIENT, Traced};
+
+const UNKNOWN: u8 = 0;
+const YES: u8 = 1;
+const NO: u8 = 2;
+
+/// What a program with three devices said, what was recorded, and what the driver was asked.
+fn run(words: &str, settings: &Settings, variables: &[(&str, &str)]) -> (String, Arena, Vec<Call>) {
+    let mut traced = Traced::new(Simulator::builder().devices(3), &*CLIENT, settings);
+    traced.client.args(words.split_whitespace()).envs(variables.iter().copied());
+    let said = traced.run();
+    (said, traced.arena(), traced.client.calls().unwrap())
+}
+
+/// By ordinal, for all three devices.
+fn meant(settings: &Settings, variables: &[(&str, &str)]) -> Vec<u8> {
+    let (_, arena, _) = run("init retain 0 retain 1 retain 2", settings, variables);
+    let mut devices: Vec<_> =
+        arena.devices.iter().map(|device| (device.ordinal, device.meant)).collect();
+    devices.sort_unstable();
+    devices.into_iter().map(|(_, meant)| meant).collect()
+}
+
+#[test]
+fn every_way_to_make_a_context_on_another_device_is_refused() {
+    let settings = Settings { deny: true, only: "1", ..Settings::default() };
+    let words = "init retain 0 create 2 create3 2 create4 2 green 0 retain 1 create 1 green 1";
+    let (said, arena, calls) = run(words, &settings, &[]);
+    assert_eq!(
+        said,
+        "init 0\nretain 800\ncreate 800\ncreate3 800\ncreate4 800\ngreen 800\nretain 0\n\
+         create 0\ngreen 0\n"
+    );
+    let denied: Vec<_> = arena.calls.iter().filter(|call| call.has(DENIED)).collect();
+    assert_eq!(denied.len(), 5);
+    assert!(denied.iter().all(|call| call.answer == 800 && call.has(HAS_STACK) && call.ended));
+    assert!(denied.iter().all(|call| call.device_references == 0 && call.device_ordinary == 0));
+    // The driver was not asked for any of them.
+    let made = calls.iter().filter(|call| {
+        ["cuDevicePrimaryCtxRetain", "cuGreenCtxCreate"].contains(&call.function)
+            || call.function.starts_with("cuCtxCreate")
+    });
+    assert!(made.clone().all(|call| call.device == Some(1)));
+    assert_eq!(made.count(), 3);
+}
+
+#[test]
+fn without_a_device_every_context_is_refused() {
+    let settings = Settings { deny: true, ..Settings::default() };
+    let (said, arena, _) = run("retain 0 init retain 0 release 0", &settings, &[]);
+    // Before cuInit the driver has the say.
+    assert_eq!(said, "retain 3\ninit 0\nretain 800\nrelease 201\n");
+    assert_eq!(arena.devices.last().unwrap().meant, NO);
+}
+
+#[test]
+fn what_is_not_denied_is_only_marked() {
+    let settings = Settings { only: "2", ..Settings::default() };
+    let (said, arena, _) = run("init retain 0", &settings, &[]);
+    assert_eq!(said, "init 0\nretain 0\n");
+    assert_eq!(arena.devices[0].meant, NO);
+    assert_eq!(meant(&settings, &[]), [NO, NO, YES]);
+    assert_eq!(meant(&Settings::default(), &[]), [UNKNOWN; 3]);
+    assert_eq!(meant(&Settings { forbid: true, ..Settings::default() }, &[]), [NO; 3]);
+}
+
+#[test]
+fn a_device_by_its_uuid_or_the_beginning_of_it() {
+    let (_, arena, _) = run("init retain 1", &Settings::default(), &[]);
+    let digits: String = arena.devices[0].uuid.iter().map(|byte| format!("{byte:02x}")).collect();
+    let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
+    let uuid: &'static str = format!("GPU-{}", parts.join("-")).leak();
+    for only in [uuid, &uuid[..12], uuid.to_uppercase().leak()] {
+        // The beginning is GPU- in any case, as the command has checked.
+        let only: &'static str = format!("GPU-{}", &only[4..]).leak();
+        assert_eq!(meant(&Settings { only, ..Settings::default() }, &[]), [NO, YES, NO], "{only}");
+    }
+    let other = Settings { only: "GPU-ffffffff-0000", ..Settings::default() };
+    assert_eq!(meant(&other, &[]), [NO; 3]);
+}
+
+#[test]
+fn the_device_of_the_local_rank() {
+    let settings = Settings { only: "local-rank", ..Settings::default() };
+    for variable in [
+        "LOCAL_RANK",
+        "OMPI_COMM_WORLD_LOCAL_RANK",
+        "SLURM_LOCALID",
+        "MPI_LOCALRANKID",
+        "MV2_COMM_WORLD_LOCAL_RANK",
+    ] {
+        assert_eq!(meant(&settings, &[(variable, "2")]), [NO, NO, YES], "{variable}");
+    }
+    for rank in ["", "two", "-1"] {
+        assert_eq!(meant(&settings, &[("LOCAL_RANK", rank)]), [UNKNOWN; 3], "{rank:?}");
+    }
+    // A launcher that shows each process a device of its own.
+    let (_, arena, _) =
+        run("init retain 0", &settings, &[("LOCAL_RANK", "2"), ("CUDA_VISIBLE_DEVICES", "2")]);
+    assert_eq!((arena.devices[0].ordinal, arena.devices[0].meant), (0, YES));
+}
+
+#[test]
+fn without_a_rank_nothing_is_refused() {
+    let settings = Settings { deny: true, only: "local-rank", ..Settings::default() };
+    let (said, _, _) = run("init retain 0", &settings, &[]);
+    assert_eq!(said, "init 0\nretain 0\n");
+}
+
+#[test]
+fn threads_that_come_while_a_device_is_looked_up_are_refused_too() {
+    let settings = Settings { deny: true, only: "1", ..Settings::default() };
+    let (said, arena, _) = run("init threads 16 20 0", &settings, &[]);
+    assert_eq!(
+        said,
+        format!("init 0\nthreads {}\n", 16 * 20 * 2),
+        "every retain and release failed"
+    );
+    let retains = arena.of("cuDevicePrimaryCtxRetain");
+    assert!(retains.iter().all(|call| call.has(DENIED) && call.answer == 800));
+}
