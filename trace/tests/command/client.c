@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -101,6 +102,22 @@ static void run(char **words) {
             pthread_t thread;
             pthread_create(&thread, NULL, in_thread, (void *)value);
             pthread_join(thread, NULL);
+        } else if (IS("cost")) { /* so many retains and releases while another reference is held */
+            int (*take)(void **, int) = (int (*)(void **, int))function("cuDevicePrimaryCtxRetain");
+            int (*give)(int) = (int (*)(int))function("cuDevicePrimaryCtxRelease_v2");
+            int handle = device("0"), rounds = atoi(value);
+            struct timespec before, after;
+            void *primary;
+            clock_gettime(CLOCK_MONOTONIC, &before);
+            for (int round = 0; round < rounds; round++) {
+                take(&primary, handle);
+                give(handle);
+            }
+            clock_gettime(CLOCK_MONOTONIC, &after);
+            printf("cost %.0f ns a call\n", ((double)(after.tv_sec - before.tv_sec) * 1e9 +
+                                             (double)(after.tv_nsec - before.tv_nsec)) /
+                                                rounds / 2);
+            fflush(stdout);
         } else if (IS("release")) {
             answer("release",
                    ((int (*)(int))function("cuDevicePrimaryCtxRelease_v2"))(device(value)));

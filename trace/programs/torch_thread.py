@@ -1,0 +1,15 @@
+"""A thread that nobody told its device."""
+
+import threading
+
+import torch
+
+
+def prefetch():
+    torch.ones(8, device="cuda")
+
+
+helper = threading.Thread(target=prefetch, name="prefetch")
+helper.start()
+helper.join()
+print("done")
