@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -45,21 +44,20 @@ void open_arena(void)
 {
     const char *path = getenv(TRACE_ARENA_VARIABLE);
     int file = path && *path ? open(path, O_RDWR | O_CLOEXEC | O_NOCTTY) : -1;
-    struct stat status;
+    off_t length = file < 0 ? -1 : lseek(file, 0, SEEK_END);
     void *mapped = MAP_FAILED;
 
-    if (file < 0)
-        return;
-    if (fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_size >= TRACE_HEADER_BYTES)
-        mapped = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_NORESERVE, file, 0);
-    close(file);
+    if (length >= TRACE_HEADER_BYTES)
+        mapped = mmap(NULL, (size_t)length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                      file, 0);
+    if (file >= 0)
+        close(file);
     if (mapped == MAP_FAILED)
         return;
-    if (is_arena(mapped, (uint64_t)status.st_size))
+    if (is_arena(mapped, (uint64_t)length))
         arena = mapped;
     else
-        munmap(mapped, (size_t)status.st_size);
+        munmap(mapped, (size_t)length);
 }
 
 const struct trace_arena *arena_settings(void)

@@ -1,9 +1,8 @@
 /* The driver behind the witness, and its addresses of what is wrapped. */
 #define _GNU_SOURCE
 #include "loaded_object.h"
+#include "old_glibc.h"
 #include "witness.h"
-
-#include <dlfcn.h>
 
 #define FUNCTION(name) EXPORTED void name(void);
 /* Only their addresses are wanted here. */

@@ -1,7 +1,7 @@
 #define _GNU_SOURCE
 #include "loaded_object.h"
+#include "old_glibc.h"
 
-#include <dlfcn.h>
 #include <string.h>
 
 /*
