@@ -120,15 +120,18 @@ impl Arena {
         let mut found = Vec::new();
         self.advance(last, &mut found);
         // A call's lines of Python are written before it ends: reading on finds them all.
-        let ended: Vec<u64> =
-            self.begun.iter().copied().filter(|&call| self.has_ended(call)).collect();
+        let (ended, begun) =
+            std::mem::take(&mut self.begun).into_iter().partition(|&call| self.has_ended(call));
+        let ended: Vec<u64> = ended;
+        self.begun = begun;
         self.advance(last, &mut found);
         if last {
             let begun = std::mem::take(&mut self.begun);
-            begun.into_iter().for_each(|call| self.read_call(call, &mut found));
+            ended.into_iter().chain(begun).for_each(|call| self.read_call(call, &mut found));
         } else if self.waiting.is_none() {
-            self.begun.retain(|call| !ended.contains(call));
             ended.into_iter().for_each(|call| self.read_call(call, &mut found));
+        } else {
+            self.begun.extend(ended);
         }
         found.sort_by_key(|(time, place, _)| (*time, *place));
         found.into_iter().map(|(_, _, record)| record).collect()
@@ -150,7 +153,8 @@ impl Arena {
         Duration::from_nanos(time.saturating_sub(self.start))
     }
 
-    fn make_room(&self) {
+    /// Sees to it that the file has room ahead. To be called often while much is written.
+    pub fn make_room(&self) {
         let available = self.file.word(layout::arena::AVAILABLE as u64);
         let wanted = self.file.word(layout::arena::POSITION as u64) + AHEAD;
         let wanted = wanted.min(CAPACITY);

@@ -160,6 +160,7 @@ fn run_alone(
     let status = program.wait(Duration::from_secs(60), || {})?;
     if let Some(lines) = &mut json {
         lines.end(started.elapsed(), status, &Model::default(), 0, &[])?;
+        lines.flush()?;
     }
     Ok(Outcome { status, strays: false })
 }
@@ -187,7 +188,10 @@ impl<'options> Tracing<'options> {
     }
 
     fn look(&mut self, last: bool) {
-        for record in self.arena.read(last) {
+        for (index, record) in self.arena.read(last).into_iter().enumerate() {
+            if index % 1024 == 0 {
+                self.arena.make_room();
+            }
             self.model.add(&record);
             if let Event::Process(about) = &record.event {
                 self.watch.add(record.pid, about.start);
@@ -210,6 +214,7 @@ impl<'options> Tracing<'options> {
             }
             self.untraced.push(found);
         }
+        to_json(&mut self.json, JsonLines::flush);
     }
 
     fn end(mut self, status: ExitStatus) -> Outcome {

@@ -5,7 +5,7 @@ mod schema;
 mod tests;
 
 use std::fs::File;
-use std::io::{self, LineWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub const SCHEMA: u32 = 1;
 
 /// A file of such lines.
 #[derive(Debug)]
-pub struct JsonLines<To: Write>(LineWriter<To>);
+pub struct JsonLines<To: Write>(BufWriter<To>);
 
 impl JsonLines<File> {
     /// Makes the file, or empties it.
@@ -39,7 +39,7 @@ impl JsonLines<File> {
 impl<To: Write> JsonLines<To> {
     /// Writes to this.
     pub fn new(to: To) -> Self {
-        Self(LineWriter::new(to))
+        Self(BufWriter::new(to))
     }
 
     /// The first line: what is run, and on which driver.
@@ -91,6 +91,15 @@ impl<To: Write> JsonLines<To> {
         living: &[(u32, String)],
     ) -> io::Result<()> {
         self.line(&Line::End(End::new(time, status, model, lost, living)))
+    }
+
+    /// Lets others see the lines.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 
     fn line(&mut self, line: &Line<'_>) -> io::Result<()> {

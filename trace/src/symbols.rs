@@ -30,24 +30,21 @@ pub struct Symbols {
 struct SymbolFile {
     debug: Option<Loader>,
     table: Table,
+    /// What was asked before: calls come from few places.
+    known: HashMap<u64, Vec<Place>>,
 }
 
 impl Symbols {
     /// The functions at an address of a file, as the file counts addresses: the innermost first,
     /// for one may be inlined into another. Never empty.
     pub fn places(&mut self, path: &Path, address: u64) -> Vec<Place> {
-        let file =
-            self.files.entry(path.to_owned()).or_insert_with(|| SymbolFile::read(path)).as_ref();
-        let mut places = file.map(|file| file.debug_places(address)).unwrap_or_default();
-        if places.is_empty() {
-            places.push(Place::default());
+        if !self.files.contains_key(path) {
+            self.files.insert(path.to_owned(), SymbolFile::read(path));
         }
-        // Debug information may lack names that the symbols have.
-        let outermost = places.last_mut().expect("at least one");
-        if outermost.function.is_none() {
-            outermost.function = file.and_then(|file| file.table.name(address)).map(demangle);
+        match self.files.get_mut(path) {
+            Some(Some(file)) => file.places(address),
+            _ => vec![Place::default()],
         }
-        places
     }
 }
 
@@ -61,7 +58,25 @@ impl SymbolFile {
     fn read(path: &Path) -> Option<Self> {
         // Not what stands for a device or a deleted file.
         path.metadata().ok().filter(std::fs::Metadata::is_file)?;
-        Some(Self { table: Table::read(path)?, debug: Loader::new(path).ok() })
+        let (table, debug) = (Table::read(path)?, Loader::new(path).ok());
+        Some(Self { table, debug, known: HashMap::new() })
+    }
+
+    fn places(&mut self, address: u64) -> Vec<Place> {
+        if let Some(known) = self.known.get(&address) {
+            return known.clone();
+        }
+        let mut places = self.debug_places(address);
+        if places.is_empty() {
+            places.push(Place::default());
+        }
+        // Debug information may lack names that the symbols have.
+        let outermost = places.last_mut().expect("at least one");
+        if outermost.function.is_none() {
+            outermost.function = self.table.name(address).map(demangle);
+        }
+        self.known.insert(address, places.clone());
+        places
     }
 
     fn debug_places(&self, address: u64) -> Vec<Place> {

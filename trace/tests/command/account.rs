@@ -1,8 +1,10 @@
 //! Who made a context, who holds it, who took whose, and what is left.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
-use crate::traced::{Trace, Traced};
+use crate::traced::{CLIENT, Trace, Traced};
 
 /// The account of the one device that was touched.
 fn device(traced: &Traced) -> &Value {
@@ -143,4 +145,20 @@ fn a_program_that_only_loads_the_driver_is_counted() {
     let traced = Trace::new(&[]).client("load").run();
     traced.ended_with(0);
     traced.says("1 more process loaded the driver and did not initialise it");
+}
+
+#[test]
+fn calls_that_come_faster_than_they_are_read_are_all_counted() {
+    // Without --json, which takes longer than all the rest.
+    let output = Command::new(env!("CARGO_BIN_EXE_cuda-context-trace"))
+        .args(["--driver", "simulated", "--"])
+        .arg(CLIENT.as_path())
+        .args(["init", "retain:0", "cost:100000"])
+        .output()
+        .unwrap();
+    let report = String::from_utf8(output.stderr).unwrap();
+    assert!(report.contains("retained it 100001 times"), "{report}");
+    assert!(report.contains("released it 100000 times"), "{report}");
+    assert!(report.contains("held at the end: command-client 1"), "{report}");
+    assert!(!report.contains("found no room"), "{report}");
 }
