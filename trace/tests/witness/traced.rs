@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 use crate::arena::{self, Arena, Settings};
 
+/// Flags for the C compiler, such as those of a sanitizer that the witness is compiled with, too.
+const FLAGS: &str = "CUDA_CONTEXT_TRACE_TEST_CFLAGS";
+
 /// A folder for what the tests compile, for as long as they run.
 static PROGRAMS: LazyLock<TempDir> = LazyLock::new(|| TempDir::new().unwrap());
 
@@ -42,8 +45,11 @@ fn compile_source(source: &str, name: &str, arguments: &[&str]) -> PathBuf {
     let program = PROGRAMS.path().join(name);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/witness").join(source);
     let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let more = env::var(FLAGS).unwrap_or_default();
     let status = Command::new(compiler)
-        .args(["-O1", "-g", "-Wall", "-o"])
+        .args(["-O1", "-g", "-Wall"])
+        .args(more.split_whitespace())
+        .arg("-o")
         .arg(&program)
         .arg(source)
         .args(arguments)
