@@ -57,6 +57,30 @@ fn a_stack_leads_from_the_caller_to_main() {
     assert_eq!(again.of("cuDevicePrimaryCtxRetain")[0].frames[0], stack[0]);
 }
 
+/// Frame by frame, but the innermost two, which are the functions that asked.
+#[test]
+fn stacks_are_those_of_libc() {
+    for place in ["plainly", "deep", "callback", "array", "signal", "coroutine"] {
+        let all = Settings { stack: ALL, ..Settings::default() };
+        let (said, arena) =
+            trace_with(Simulator::builder(), &format!("init compare {place} 0"), &all);
+        let expected: Vec<(&str, &str)> = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("frame ")?.rsplit_once(' '))
+            .map(|(module, address)| (name(module), address))
+            .collect();
+        let recorded = &arena.of("cuDevicePrimaryCtxRetain")[0].frames;
+        let recorded: Vec<(&str, String)> =
+            recorded.iter().map(|(module, at)| (name(module), format!("{at:x}"))).collect();
+        assert!(!expected.is_empty(), "{place}: {said}");
+        let both = expected.len().min(recorded.len() - 2);
+        assert!(recorded.len() == 64 || both == expected.len(), "{place}: {recorded:?} {said}");
+        for (expected, recorded) in expected.iter().zip(&recorded[2..]) {
+            assert_eq!(*expected, (recorded.0, recorded.1.as_str()), "{place}");
+        }
+    }
+}
+
 #[test]
 fn a_linked_program() {
     let builder = Simulator::builder().devices(1);

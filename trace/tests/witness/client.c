@@ -11,6 +11,8 @@
  *   signals M D             retains and releases until M signals have come in the middle of one, and
  *                           retained and released, too
  *   coroutine D             a retain on a stack of its own
+ *   compare WHERE D         a retain, and the stack as libc's backtrace() has it: plainly, deep, through
+ *                           a callback, a signal handler or a coroutine
  *   generated D             a retain by code made at run time
  *   lookup NAME VERSION     the symbol that cuGetProcAddress gives
  *   holders D               what the witness says
@@ -26,6 +28,8 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
+#include <link.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -180,7 +184,99 @@ static int signals(int count, int handle)
     return work.failures + in_handler.failures;
 }
 
+static int compared_handle, compared_answer;
+
+/* Module and address in its file, innermost first; the first one is this function. */
+__attribute__((noinline)) static void compare_here(void)
+{
+    enum { MOST = 64 };
+    void *addresses[MOST];
+    int count = backtrace(addresses, MOST);
+
+    for (int frame = 1; frame < count; frame++) {
+        struct link_map *map = NULL;
+        Dl_info info;
+        int known = dladdr1((char *)addresses[frame] - 1, &info, (void **)&map, RTLD_DL_LINKMAP);
+
+        printf("frame %s %lx\n", known ? info.dli_fname : "",
+               (unsigned long)addresses[frame] - (known && map ? (unsigned long)map->l_addr : 0));
+    }
+    compared_answer = retain_in_helper(compared_handle);
+    __asm__ volatile("" ::: "memory");
+}
+
+__attribute__((noinline)) static int compare_deep(int depth)
+{
+    int more = 1;
+
+    if (depth)
+        more += compare_deep(depth - 1);
+    else
+        compare_here();
+    return more;
+}
+
+static int compare_in_callback(const void *one, const void *other)
+{
+    (void)one;
+    (void)other;
+    compare_here();
+    return 0;
+}
+
+static void compare_in_handler(int signal)
+{
+    (void)signal;
+    compare_here();
+}
+
+/* With a variable-length array, whose function keeps its frame in another register. */
+__attribute__((noinline)) static int compare_with_array(int size)
+{
+    volatile char array[size];
+
+    array[size - 1] = 1;
+    compare_here();
+    return array[size - 1];
+}
+
 static ucontext_t here, there;
+
+static void on_other_stack(void (*body)(void))
+{
+    enum { SIZE = 256 * 1024 };
+
+    getcontext(&there);
+    there.uc_stack.ss_sp = malloc(SIZE);
+    there.uc_stack.ss_size = SIZE;
+    there.uc_link = &here;
+    makecontext(&there, body, 0);
+    swapcontext(&here, &there);
+    free(there.uc_stack.ss_sp);
+}
+
+static int compare(const char *where, int handle)
+{
+    int numbers[] = { 2, 1 };
+
+    compared_handle = handle;
+    if (!strcmp(where, "plainly")) {
+        compare_here();
+    } else if (!strcmp(where, "deep")) {
+        compare_deep(100);
+    } else if (!strcmp(where, "callback")) {
+        qsort(numbers, 2, sizeof *numbers, compare_in_callback);
+    } else if (!strcmp(where, "array")) {
+        compare_with_array(100);
+    } else if (!strcmp(where, "signal")) {
+        signal(SIGUSR1, compare_in_handler);
+        raise(SIGUSR1);
+    } else {
+        on_other_stack(compare_here);
+    }
+    return compared_answer;
+}
+
 static int coroutine_handle, coroutine_answer;
 
 static void coroutine_body(void)
@@ -190,16 +286,8 @@ static void coroutine_body(void)
 
 static int coroutine(int handle)
 {
-    enum { SIZE = 64 * 1024 };
-
     coroutine_handle = handle;
-    getcontext(&there);
-    there.uc_stack.ss_sp = malloc(SIZE);
-    there.uc_stack.ss_size = SIZE;
-    there.uc_link = &here;
-    makecontext(&there, coroutine_body, 0);
-    swapcontext(&here, &there);
-    free(there.uc_stack.ss_sp);
+    on_other_stack(coroutine_body);
     return coroutine_answer;
 }
 
@@ -365,6 +453,9 @@ int main(int count, char **arguments)
             at += 2;
         } else if (!strcmp(what, "coroutine")) {
             answer = coroutine(device(*++at));
+        } else if (!strcmp(what, "compare")) {
+            answer = compare(at[1], device(at[2]));
+            at += 2;
         } else if (!strcmp(what, "generated")) {
             answer = generated(device(*++at));
         } else if (!strcmp(what, "lookup")) {
