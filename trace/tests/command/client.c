@@ -56,6 +56,13 @@ static void *in_thread(void *ordinal) {
     return NULL;
 }
 
+static volatile sig_atomic_t signals;
+
+static void counter(int number) {
+    (void)number;
+    signals++;
+}
+
 static void handler(int number) {
     _exit(40 + number);
 }
@@ -159,6 +166,14 @@ static void run(char **words) {
             status_line(value);
         } else if (IS("catch")) {
             signal(atoi(value), handler);
+        } else if (IS("count")) {
+            signal(atoi(value), counter);
+        } else if (IS("counted")) { /* after a while */
+            for (int tenth = 0; tenth < 5; tenth++) {
+                usleep(100000);
+            }
+            printf("%d signals\n", (int)signals);
+            fflush(stdout);
         } else if (IS("ignore")) {
             signal(atoi(value), SIG_IGN);
         } else if (IS("block")) {

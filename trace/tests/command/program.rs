@@ -60,6 +60,23 @@ fn signals_to_the_command_are_the_program_s() {
 }
 
 #[test]
+fn a_key_on_the_terminal_is_one_signal_and_no_second_one_from_the_command() {
+    let python = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/command/terminal.py");
+    let command = [env!("CARGO_BIN_EXE_cuda-context-trace"), "--driver", "simulated", "--"];
+    let words = [CLIENT.to_str().unwrap(), "init", "count:2", "print:ready", "counted", "exit:6"];
+    let output = Command::new("python3").arg(python).args(command).args(words).output();
+    let Ok(output) = output else {
+        println!("skipped: there is no Python here");
+        return;
+    };
+    let written = String::from_utf8(output.stdout).unwrap();
+    assert!(written.contains("1 signals"), "{written}");
+    assert_eq!(output.status.code(), Some(6), "{written}");
+    // It is a terminal.
+    assert!(written.contains("\x1b["), "{written}");
+}
+
+#[test]
 fn the_program_s_streams_are_its_own() {
     let mut trace = Trace::new(&[]).client("init retain:0 echo print:behind");
     let mut child =
