@@ -74,6 +74,6 @@ void look_for_bypass(void)
 {
     bool first = true;
 
-    if (arena_settings()->capacity)
+    if (arena_settings()->capacity && !is_forked_child())
         dl_iterate_phdr(look_at, &first);
 }

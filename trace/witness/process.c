@@ -33,8 +33,9 @@ enum { VARIABLE_COUNT = sizeof variables / sizeof *variables, LOCAL_RANKS = 5 };
 /* This process's pid. A page that the kernel empties in a forked child, however it was forked. */
 static _Atomic int *pid_page;
 
-/* The pids that the tables are about, and that have their record, their cuInit, their exit. */
-static _Atomic int owner, noted, initialized, exited;
+/* The pids that the witness was loaded in, that the tables are about, and that have their record, their
+ * cuInit, their exit. */
+static _Atomic int loaded_in, owner, noted, initialized, exited;
 
 int local_rank(void)
 {
@@ -169,7 +170,7 @@ void note_process(void)
     int pid = process_id(), before = atomic_load(&noted);
 
     if (before != pid && atomic_compare_exchange_strong(&noted, &before, pid))
-        write_process_record(before != 0);
+        write_process_record(is_forked_child());
 }
 
 /* A child inherits files, not contexts. */
@@ -205,6 +206,11 @@ bool is_initialized(void)
     return atomic_load(&initialized) == process_id();
 }
 
+bool is_forked_child(void)
+{
+    return atomic_load(&loaded_in) != process_id();
+}
+
 bool has_exited(void)
 {
     return atomic_load(&exited) == process_id();
@@ -234,6 +240,7 @@ __attribute__((constructor)) static void begin(void)
 
     make_pid_page();
     forget_parent();
+    atomic_store(&loaded_in, process_id());
     find_loader_functions();
     note_program();
     open_arena();

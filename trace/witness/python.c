@@ -103,7 +103,7 @@ void look_for_python(void)
 {
     bool first = true;
 
-    if (atomic_load_explicit(&interpreter, memory_order_acquire) == UNSEEN)
+    if (atomic_load_explicit(&interpreter, memory_order_acquire) == UNSEEN && !is_forked_child())
         dl_iterate_phdr(look_at, &first);
 }
 

@@ -18,9 +18,11 @@ static bool is_readable(struct readable *readable, uintptr_t page)
 {
     enum { COUNT = sizeof readable->pages / sizeof *readable->pages };
 
+    if (!page) /* for the kernel, no set at all */
+        return false;
     for (unsigned index = 0; index < COUNT; index++)
         if (readable->pages[index] == page)
-            return page != 0;
+            return true;
     if (syscall(SYS_rt_sigprocmask, NO_SUCH_HOW, page, NULL, 8) == -1 && errno == EFAULT)
         return false;
     readable->pages[readable->next++ % COUNT] = page;

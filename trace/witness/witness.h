@@ -28,6 +28,7 @@ void note_process(void);  /* the process's record, unless it has one */
 void note_successful_init(void);
 bool is_initialized(void);
 bool has_exited(void);
+bool is_forked_child(void); /* another thread of the parent may have had the loader's lock */
 int local_rank(void); /* -1: no launcher's variable */
 
 /* driver.c */
