@@ -26,6 +26,9 @@ const CAPACITY: u64 = 256 << 20;
 /// How far the file has room before what is written.
 const AHEAD: u64 = 16 << 20;
 
+/// And how far once much is written: this process may not run for a while.
+const AHEAD_OF_MANY: u64 = 128 << 20;
+
 /// How long a writer may take over one record before it is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -156,8 +159,9 @@ impl Arena {
     /// Sees to it that the file has room ahead. To be called often while much is written.
     pub fn make_room(&self) {
         let available = self.file.word(layout::arena::AVAILABLE as u64);
-        let wanted = self.file.word(layout::arena::POSITION as u64) + AHEAD;
-        let wanted = wanted.min(CAPACITY);
+        let position = self.file.word(layout::arena::POSITION as u64);
+        let ahead = if position > AHEAD / 8 { AHEAD_OF_MANY } else { AHEAD };
+        let wanted = (position + ahead).min(CAPACITY);
         // Not by every few bytes. Where the disk is full, what comes is counted as lost.
         if wanted >= available + AHEAD / 4 && self.file.allocate(available, wanted).is_ok() {
             self.file.set_word(layout::arena::AVAILABLE as u64, wanted);
