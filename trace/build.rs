@@ -45,13 +45,15 @@ fn compiler() -> Command {
 
 /// `-Bsymbolic`: nothing inside refers to the exported functions by name, so that those that a
 /// driver lacks can be hidden. `--no-as-needed`: nothing inside uses the driver by name, either.
-/// `-z now`: no call waits for the loader. The unwinding tables are what the witness unwinds its own
+/// `-z nodelete`: drivers may stay when they are closed, and then who opens libcuda.so.1 again would get
+/// the driver, whose own name that is. `-z now`: no call waits for the loader. The unwinding tables are what the witness unwinds its own
 /// frames by.
 fn compile(sources: &[PathBuf], library: &Path, out: &Path) -> std::io::Result<Output> {
     let mut command = compiler();
     command.args(["-std=c11", "-D_DEFAULT_SOURCE", "-shared", "-fPIC", "-fvisibility=hidden"]);
     command.args(["-Wall", "-Wextra", "-fasynchronous-unwind-tables"]);
     command.args(["-Wl,-soname,libcuda.so.1", "-Wl,-Bsymbolic", "-Wl,-z,defs", "-Wl,-z,now"]);
+    command.arg("-Wl,-z,nodelete");
     command.args(["-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN"]);
     command.args(sources).arg("-o").arg(library).arg("-L").arg(out);
     command.args(["-Wl,--no-as-needed", "-l:libcuda-real.so", "-Wl,--as-needed", "-ldl"]);

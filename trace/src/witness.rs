@@ -2,10 +2,12 @@
 
 mod elf;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+
+use memmap2::Mmap;
 
 /// The witness as the build compiled it.
 static LIBRARY: &[u8] = include_bytes!(env!("CUDA_CONTEXT_TRACE_WITNESS"));
@@ -25,7 +27,11 @@ const OWN_SYMBOL: &str = "cuda_context_trace_version";
 /// When the driver cannot be read or is no driver, or the directory cannot be written.
 pub fn lay_out(directory: &Path, driver: &Path) -> io::Result<()> {
     let driver = fs::canonicalize(driver)?;
-    let library = witness_for(&fs::read(&driver)?)
+    let file = File::open(&driver)?;
+    // SAFETY: the file is only read, and drivers are replaced by renaming, not changed in place: the
+    // loader maps them, too, and would suffer first.
+    let content = unsafe { Mmap::map(&file)? };
+    let library = witness_for(&content)
         .map_err(|complaint| io::Error::new(io::ErrorKind::InvalidData, complaint))?;
     fs::write(directory.join("libcuda.so.1"), library)?;
     symlink(driver, directory.join("libcuda-real.so"))

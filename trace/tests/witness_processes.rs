@@ -191,6 +191,17 @@ fn without_an_arena_a_program_runs_all_the_same() {
     assert_eq!(traced.run(), expected);
 }
 
+/// A driver may stay when it is closed, as the simulated one does. The witness then must, too.
+#[test]
+fn the_driver_closed_and_opened_again() {
+    let words = "reopen 3 init retain 0 reopen 200 fork end init retain 0";
+    let (said, arena) = trace(1, &format!("{words} holders 0"));
+    let (without, _) = untraced(Simulator::builder(), words);
+    assert_eq!(said, format!("{without}holders 1\n  client 2 0 0\n"));
+    assert_eq!((arena.processes.len(), arena.exits.len()), (1, 1));
+    assert_eq!(arena.of("cuDevicePrimaryCtxRetain")[1].device_references, 2);
+}
+
 #[test]
 fn another_driver_by_its_path_is_noticed() {
     let other = Simulator::builder().command("true");

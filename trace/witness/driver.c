@@ -22,19 +22,23 @@ static struct {
 #undef FUNCTION
 };
 
-static void *driver;
 static struct loaded_object witness, behind;
 
-/* Once, while the library loads: dlsym takes the loader's lock, which a call must not wait for. */
+/*
+ * Once, while the library loads: dlsym takes the loader's lock, which a call must not wait for. The
+ * driver stays as long as the witness, which is for good: the handle need not be kept.
+ */
 void find_driver(void)
 {
-    driver = dlopen("libcuda-real.so", RTLD_LAZY | RTLD_NOLOAD);
+    void *driver = dlopen("libcuda-real.so", RTLD_LAZY | RTLD_NOLOAD);
     find_loaded_object((uintptr_t)functions, &witness);
     for (int function = 1; driver && function < TRACE_FUNCTION_COUNT; function++) {
         functions[function].real = (driver_function)dlsym(driver, functions[function].name);
         if (functions[function].real && !behind.end)
             find_loaded_object((uintptr_t)functions[function].real, &behind);
     }
+    if (driver)
+        dlclose(driver);
 }
 
 driver_function real_function(enum trace_function function)
@@ -44,7 +48,7 @@ driver_function real_function(enum trace_function function)
 
 driver_function real_question(const char *name)
 {
-    return driver ? (driver_function)symbol_of_object(&behind, name) : NULL;
+    return behind.end ? (driver_function)symbol_of_object(&behind, name) : NULL;
 }
 
 void *wrapped_in_place_of(void *address)

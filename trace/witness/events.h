@@ -3,7 +3,7 @@
  *
  * How the witness gets into a program. The command makes a private directory with
  *
- *   libcuda.so.1      the witness: its bytes, without the symbols that the driver lacks (exports.h)
+ *   libcuda.so.1      the witness: its bytes, without the symbols that the driver lacks
  *   libcuda.so        a link to it, where the loader would find a libcuda.so without us
  *   libcuda-real.so   a link to the driver
  *
@@ -103,8 +103,8 @@ struct trace_record {
 };
 
 /*
- * A process has the witness: when it is loaded, and in a forked child before its first record. After
- * an exec the same pid comes again. Behind it `variables_length` bytes of NAME=VALUE, each ended by 0
+ * A process has the witness: when it is loaded, and in a forked child before its first record. It stays
+ * when it is closed; after an exec the same pid comes again. Behind it `variables_length` bytes of NAME=VALUE, each ended by 0
  * (the launcher's variables and CUDA_VISIBLE_DEVICES, those that are set), then
  * `arguments_length` of the command line, each argument ended by 0, then `executable_length` of the path.
  */
@@ -208,7 +208,7 @@ struct trace_call {
     uint64_t ended;            /* 48: CLOCK_MONOTONIC, ns */
     int32_t answer;            /* 56: CUresult */
     uint32_t flags;            /* 60: enum trace_call_flags; HAS_STACK and DENIED from the beginning */
-    uint32_t taken_from;       /* 64: the module whose reference a release took; 0: none's */
+    uint32_t taken_from;       /* 64: the module whose reference it took; 0: none's, or no file's */
     int32_t library_references; /* 68: primary references of the caller's library afterwards */
     int32_t device_references; /* 72: of all libraries, and one for each green context */
     int32_t device_green;      /* 76: green contexts on the device afterwards */
@@ -227,7 +227,7 @@ struct trace_python_frame {
     uint32_t function_length; /* 44 */
 };
 
-/* The process ends by exit (or the driver is closed). Later calls are TRACE_AFTER_EXIT. */
+/* The process ends by exit. Later calls are TRACE_AFTER_EXIT. */
 struct trace_exit {
     struct trace_record record;
 };

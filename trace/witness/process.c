@@ -217,8 +217,8 @@ bool has_exited(void)
 }
 
 /*
- * At exit, before the driver's own handlers, which were there before this one; and when the last
- * handle is closed. Libraries release from their destructors, which come later.
+ * At exit, before the driver's own handlers, which were there before this one. Libraries release from
+ * their destructors, which come later.
  */
 static void end(void)
 {

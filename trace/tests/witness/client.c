@@ -15,6 +15,7 @@
  *                           a callback, a signal handler or a coroutine
  *   generated D             a retain by code made at run time
  *   lookup NAME VERSION     the symbol that cuGetProcAddress gives
+ *   reopen N                closes the driver and opens it again, N times
  *   holders D               what the witness says
  *   open PATH               opens another driver and initialises it
  *   errno                   whether a retain and a release leave errno alone
@@ -453,6 +454,11 @@ int main(int count, char **arguments)
             at += 2;
         } else if (!strcmp(what, "coroutine")) {
             answer = coroutine(device(*++at));
+        } else if (!strcmp(what, "reopen")) {
+            for (int times = atoi(*++at); times > 0; times--) {
+                answer += dlclose(driver) != 0;
+                open_driver();
+            }
         } else if (!strcmp(what, "compare")) {
             answer = compare(at[1], device(at[2]));
             at += 2;
