@@ -1,5 +1,6 @@
 //! Events as lines of JSON, for programs. The README has the schema.
 
+mod end;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -16,7 +17,8 @@ use crate::record::Record;
 use crate::symbols::Symbols;
 use crate::untraced::Untraced;
 
-use schema::{End, Line, Trace};
+use end::End;
+use schema::{Line, Trace};
 
 /// The version of the schema: raised when a field changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
