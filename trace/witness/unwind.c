@@ -1,5 +1,7 @@
 #include "unwind.h"
 
+#include <string.h>
+
 static bool find_register(const struct rule *rule, uint64_t number, uint64_t frame_address,
                           const struct frame *frame, struct readable *readable, uint64_t *value)
 {
@@ -38,6 +40,37 @@ static uint64_t without_signature(uint64_t address)
 #endif
 }
 
+/*
+ * On aarch64 the kernel's return from a signal handler has no description: it is known by its two
+ * instructions, and the interrupted registers lie on the stack, behind a siginfo_t and the beginning of
+ * a ucontext_t.
+ */
+#if defined(__aarch64__)
+static bool unwind_signal(struct frame *frame, struct readable *readable)
+{
+    static const uint32_t return_from_handler[] = { 0xd2801168, 0xd4000001 };
+    enum { PLACE = 128 + 176 + 8, GENERAL = 32 };
+    uint64_t saved[GENERAL + 1]; /* x0 to x30, sp, pc */
+    uint32_t found[2];
+
+    if (!read_memory(readable, frame->pc, found, sizeof found)
+        || memcmp(found, return_from_handler, sizeof found) != 0
+        || !read_memory(readable, frame->registers[STACK_POINTER] + PLACE, saved, sizeof saved))
+        return false;
+    memcpy(frame->registers, saved, GENERAL * sizeof *saved);
+    frame->pc = saved[GENERAL];
+    frame->interrupted = true;
+    return true;
+}
+#else
+static bool unwind_signal(struct frame *frame, struct readable *readable)
+{
+    (void)frame;
+    (void)readable;
+    return false;
+}
+#endif
+
 bool unwind(struct frame *frame, struct readable *readable)
 {
     uint64_t address = frame->interrupted ? frame->pc : frame->pc - 1;
@@ -46,7 +79,9 @@ bool unwind(struct frame *frame, struct readable *readable)
     struct frame caller;
     uint64_t frame_address;
 
-    if (!find_description(address, &description) || !find_rules(&description, address, &rules)
+    if (!find_description(address, &description))
+        return unwind_signal(frame, readable);
+    if (!find_rules(&description, address, &rules)
         || description.return_register >= REGISTER_COUNT)
         return false;
     if (rules.frame_address.kind == IS_EXPRESSION) {

@@ -340,9 +340,12 @@ static void print_holders(int handle)
                        : UINT32_MAX;
 
     printf("holders %d\n", (int)count);
-    for (uint32_t index = 0; index < count && count <= 4; index++)
-        printf("  %s %u %u %u\n", strrchr(found[index].library, '/') + 1, found[index].references,
+    for (uint32_t index = 0; index < count && count <= 4; index++) {
+        const char *name = strrchr(found[index].library, '/');
+
+        printf("  %s %u %u %u\n", name ? name + 1 : "no file", found[index].references,
                found[index].green, found[index].ordinary);
+    }
 }
 
 static int green(void **context, int handle)
