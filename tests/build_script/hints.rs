@@ -173,9 +173,9 @@ fn python_environments_are_no_hint() {
 
 #[test]
 fn places_are_those_that_are_documented() {
-    let readme = include_str!("../../README.md");
+    let page = include_str!("../../src/building.md");
     for place in PLACES {
         let (Place::Variable(name) | Place::Toolkit(name) | Place::Headers(name)) = place;
-        assert!(readme.contains(&format!("{name}`")), "{name}");
+        assert!(page.contains(&format!("{name}`")), "{name}");
     }
 }
