@@ -16,19 +16,30 @@ from pathlib import Path
 from typing import Any, Dict
 
 import maturin
-from maturin import (  # what a build backend has
-    build_sdist,
-    get_requires_for_build_sdist,
-    prepare_metadata_for_build_wheel,
-)
 
 HERE = Path(__file__).resolve().parent
 COMMAND = "cuda-context-trace"
 # What lies in this folder is installed beside `python`.
-SCRIPTS = HERE / "cuda_primary_context.data" / "scripts"
+SCRIPTS = HERE / "data" / "scripts"
 LINKER = ["ziglang", "cargo-zigbuild"]
 
 Settings = Dict[str, Any]
+
+
+def get_requires_for_build_sdist(config_settings: Settings | None = None) -> list[str]:
+    return list(maturin.get_requires_for_build_sdist(config_settings))
+
+
+def build_sdist(sdist_directory: str, config_settings: Settings | None = None) -> str:
+    SCRIPTS.mkdir(parents=True, exist_ok=True)
+    return str(maturin.build_sdist(sdist_directory, config_settings))
+
+
+def prepare_metadata_for_build_wheel(
+    metadata_directory: str, config_settings: Settings | None = None
+) -> str:
+    SCRIPTS.mkdir(parents=True, exist_ok=True)
+    return str(maturin.prepare_metadata_for_build_wheel(metadata_directory, config_settings))
 
 
 def get_requires_for_build_wheel(config_settings: Settings | None = None) -> list[str]:
@@ -49,7 +60,7 @@ def build_wheel(
         tag = "manylinux_" + glibc.replace(".", "_")
         arguments = f"--zig --target {_target()} --compatibility {tag} --auditwheel check"
         os.environ["MATURIN_PEP517_ARGS"] = f"{arguments} {os.environ.get('MATURIN_PEP517_ARGS', '')}"
-    return maturin.build_wheel(wheel_directory, config_settings, metadata_directory)
+    return str(maturin.build_wheel(wheel_directory, config_settings, metadata_directory))
 
 
 def _glibc(settings: Settings | None) -> str | None:
@@ -70,15 +81,23 @@ def _forget_this_machines_folders() -> None:
 
 def _put_command(glibc: str | None) -> None:
     """Builds the command and puts it where maturin looks for it; without the package, clears that place."""
-    shutil.rmtree(SCRIPTS.parent, ignore_errors=True)
+    shutil.rmtree(SCRIPTS, ignore_errors=True)
+    SCRIPTS.mkdir(parents=True)
     workspace = HERE.parent
     if not (workspace / "trace" / "Cargo.toml").is_file():
         return
     cargo = ["cargo", "zigbuild", "--target", f"{_target()}.{glibc}"] if glibc else ["cargo", "build"]
     cargo += ["--release", "--package", COMMAND, "--message-format", "json-render-diagnostics"]
+    # maturin calls the compiler with other flags, and what one has built, the other would build again.
+    cargo += ["--target-dir", str(_target_directory(workspace) / COMMAND)]
     built = subprocess.run(cargo, cwd=workspace, stdout=subprocess.PIPE, text=True, check=True)
-    SCRIPTS.mkdir(parents=True)
     shutil.copy2(_executable(built.stdout), SCRIPTS / COMMAND)
+
+
+def _target_directory(workspace: Path) -> Path:
+    words = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
+    told = subprocess.run(words, cwd=workspace, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return Path(json.loads(told)["target_directory"])
 
 
 def _executable(messages: str) -> str:
