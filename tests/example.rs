@@ -366,7 +366,7 @@ fn wrong_arguments_are_an_object_too() {
 
 const ERROR_KEYS: [&str; 6] = ["kind", "call", "device", "code", "name", "message"];
 
-/// A run that ends for want of a driver or a device: the error, which is on standard error, too.
+/// A run that ends because there is no driver or no device: the error, which is on standard error, too.
 #[track_caller]
 fn unusable(command: &mut Command) -> Value {
     let output = command.arg("--json").output().unwrap();

@@ -1,4 +1,5 @@
-//! The driver that the options ask for, and the contexts left behind on it for the show.
+//! The driver that the options ask for, and the contexts left on it first, so that there is something to
+//! release.
 
 use std::env;
 use std::ffi::CString;
