@@ -31,8 +31,9 @@ def get_requires_for_build_sdist(config_settings: Settings | None = None) -> lis
 
 
 def build_sdist(sdist_directory: str, config_settings: Settings | None = None) -> str:
-    SCRIPTS.mkdir(parents=True, exist_ok=True)
-    return str(maturin.build_sdist(sdist_directory, config_settings))
+    raise RuntimeError(
+        "there is no source distribution: build the wheel from a clone of the repository, pip wheel ./python"
+    )
 
 
 def prepare_metadata_for_build_wheel(
@@ -90,7 +91,11 @@ def _put_command(glibc: str | None) -> None:
     cargo += ["--release", "--package", COMMAND, "--message-format", "json-render-diagnostics"]
     # maturin calls the compiler with other flags, and what one has built, the other would build again.
     cargo += ["--target-dir", str(_target_directory(workspace) / COMMAND)]
-    built = subprocess.run(cargo, cwd=workspace, stdout=subprocess.PIPE, text=True, check=True)
+    # Symbols name the folders of the compiler.
+    stripped = {**os.environ, "CARGO_PROFILE_RELEASE_STRIP": "symbols"}
+    built = subprocess.run(
+        cargo, cwd=workspace, env=stripped, stdout=subprocess.PIPE, text=True, check=True
+    )
     shutil.copy2(_executable(built.stdout), SCRIPTS / COMMAND)
 
 

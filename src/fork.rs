@@ -1,7 +1,7 @@
 //! CUDA and `fork`: what a worker process should know about how it was started.
 //!
 //! The driver cannot be used in a child that was forked after the parent called `cuInit`. Every call
-//! there answers `CUDA_ERROR_NOT_INITIALIZED`; `cuInit` does, too. Nothing can be released in such a
+//! that touches a device answers `CUDA_ERROR_NOT_INITIALIZED` there; `cuInit` does, too. Nothing can be released in such a
 //! child, and its copies of the parent's handles stand for nothing: this crate answers
 //! [`Error::ForkedAfterInit`](crate::Error::ForkedAfterInit) there without a driver call, and drops
 //! them without one. Start workers with spawn or exec, or fork before CUDA is touched: `import

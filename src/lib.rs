@@ -24,7 +24,7 @@
 //! them, and [`StaleRelease::plan`] says what would be released.
 //!
 //! They do not come from `fork`. A child forked after `cuInit` gets `CUDA_ERROR_NOT_INITIALIZED` from
-//! every driver call, so that nothing can be released there: it gets [`Error::ForkedAfterInit`] from
+//! every call that touches a device, so that nothing can be released there: it gets [`Error::ForkedAfterInit`] from
 //! this crate, which names the remedy (see [`fork`]). What the driver does in such a child, and in
 //! other cases that its documentation leaves open, was measured: see [`driver_behaviour`].
 //!

@@ -44,7 +44,7 @@ class Device(Value):
 
 @dataclass(frozen=True)
 class NamedDevice(Device):
-    """A device with its product name."""
+    """A device with its product name. It equals no :class:`Device`: compare ``uuid`` or ``ordinal``."""
 
     name: str | None
 
@@ -96,7 +96,8 @@ def contexts() -> tuple[Context, ...]:
 
 def holders(device: DeviceLike) -> tuple[Holder, ...]:
     """Who holds the device's context now, the longest holder first; empty where the program was not started
-    by ``cuda-context-trace``. Makes no driver call but those that a first load makes."""
+    by ``cuda-context-trace``. Makes no driver call but those of a first load, and those that
+    find a device by its unique id or PCI address."""
     return tuple(Holder(**told) for told in json.loads(_native.holders(_named(device))))
 
 

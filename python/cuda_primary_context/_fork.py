@@ -20,7 +20,8 @@ class DeviceFile(Value):
 def forked_after_init() -> bool:
     """Whether this process was forked from one that had initialised CUDA through this package.
 
-    Where other code had, every call of this package tells, with :class:`ForkedAfterInitError`.
+    Where other code had, every call that asks the driver about this process's devices tells, with
+    :class:`ForkedAfterInitError`.
     """
     return _native.forked_after_init()
 

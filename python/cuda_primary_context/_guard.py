@@ -11,6 +11,7 @@ from ._device import Device, DeviceLike, _all_named, _named
 from ._report import Report, _report
 
 logger = logging.getLogger("cuda_primary_context")
+logger.addHandler(logging.NullHandler())
 
 
 class PrimaryContextGuard:

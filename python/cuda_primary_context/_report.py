@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -92,7 +93,8 @@ class Report(Value):
         """Raises the first failure of any kind, for callers who want all or nothing."""
         for error in [*(device.error for device in self.devices), self.current_context.error]:
             if error is not None:
-                raise error
+                # A copy: the report would keep the traceback, and with it the guard, alive.
+                raise copy.copy(error)
 
     def __str__(self) -> str:
         """The table: every device, its outcome, its driver calls."""

@@ -1,5 +1,5 @@
-"""The same task by the driver's functions alone, as vLLM pull request 42874 does it: every answer but that
-of the release is looked at, and a device counts as released because the release was called."""
+"""The same task by the driver's functions alone, as vLLM pull request 42874 does it: the answer of the
+release is not looked at, and a device counts as released because the release was called."""
 
 from __future__ import annotations
 

@@ -3,11 +3,12 @@
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread, Timer
 from typing import Any, Callable, List
 
 import cuda_primary_context as cpc
@@ -82,6 +83,38 @@ def test_a_block_that_fails_brings_the_process_back() -> None:
             with Process(process.pid).lock(timeout=10) as locked, locked.checkpoint():
                 raise KeyError
         assert Process(process.pid).state() == "running"
+
+
+@on_a_machine(knobs="checkpoint_milliseconds=300")
+def test_interrupted_in_a_checkpoint() -> None:
+    with target(MACHINE, 0) as process:
+        timer = Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            with Process(process.pid).lock(timeout=10) as locked:
+                timer.start()
+                with locked.checkpoint():
+                    time.sleep(10)
+        assert Process(process.pid).state() == "running"
+
+
+@on_a_machine()
+def test_another_thread_may_ask_meanwhile() -> None:
+    with target(MACHINE, 0) as process:
+        handle = Process(process.pid)
+        done = Event()
+
+        def ask() -> None:
+            while not done.is_set():
+                handle.state()
+
+        asking = Thread(target=ask)
+        asking.start()
+        for _ in range(20):
+            with handle.lock(timeout=10) as locked, locked.checkpoint():
+                pass
+            assert Process(process.pid).state() == "running"
+        done.set()
+        asking.join()
 
 
 @on_a_machine()

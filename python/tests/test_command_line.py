@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from importlib.metadata import files, requires
+from importlib.metadata import files, requires, version
 from pathlib import Path
 
 import cuda_primary_context as cpc
@@ -57,7 +57,7 @@ def test_the_wheel_needs_nothing() -> None:
 def test_the_wheel_has_types_and_licences() -> None:
     names = {Path(str(file)).name for file in files("cuda-primary-context") or []}
     assert {"py.typed", "_native.pyi", "LICENSE-MIT", "LICENSE-APACHE"} <= names
-    assert cpc.__version__
+    assert cpc.__version__ == version("cuda-primary-context")
 
 
 TRACED = """

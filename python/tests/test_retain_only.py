@@ -1,6 +1,7 @@
 """The headline: one device is kept, stale contexts on others go, and everything is told."""
 
 import ctypes
+import gc
 
 import cuda_primary_context as cpc
 import pytest
@@ -194,6 +195,20 @@ def test_a_failure_ends_one_device_and_is_told() -> None:
     with pytest.raises(cpc.DriverError) as raised:
         guard.report.check()
     assert raised.value == failed.error
+
+
+@on_simulator(foreign="0:1", fault=f"{RELEASE}:1:719:refused:once:0")
+def test_a_guard_goes_where_its_report_was_checked() -> None:
+    """The exception's traceback, in which the guard is, is not kept by the report."""
+
+    def keep() -> None:
+        guard = cpc.retain_only(1)
+        guard.report.check()
+
+    gc.disable()
+    with pytest.raises(cpc.DriverError):
+        keep()
+    assert references(1) == 0
 
 
 @on_simulator()

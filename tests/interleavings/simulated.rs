@@ -40,8 +40,11 @@ thread_local! {
     static SIMULATOR: Simulator =
         Simulator::builder().devices(DEVICES).visible_devices(None).start();
     static ENTRY_POINTS: EntryPoints = {
-        let library = SIMULATOR.with(|simulator| Library::open_named(simulator.path()));
-        let Ok(entry_points) = EntryPoints::resolve(library.expect("the simulator loads")) else {
+        let library = SIMULATOR.with(|simulator| {
+            // SAFETY: it is the simulator's library.
+            unsafe { Library::open_named(simulator.path()) }
+        });
+        let Ok(entry_points) = EntryPoints::resolve(&library.expect("the simulator loads")) else {
             panic!("the simulator has every function")
         };
         entry_points
@@ -124,7 +127,9 @@ pub fn machine(strays: u32) -> Machine {
         simulator.initialize();
         assert_eq!(references(), [0; DEVICES as usize], "the model before gave all back");
         simulator.foreign_retain(0, strays);
-        let library = Library::open_named(simulator.path()).expect("the simulator loads");
+        // SAFETY: it is the simulator's library.
+        let library = unsafe { Library::open_named(simulator.path()) };
+        let library = library.expect("the simulator loads");
         let handles = (0..DEVICES).map(|ordinal| simulator.device_handle(ordinal)).collect();
         let (path, process) = (simulator.path(), Process::current());
         Loaded::keep(library, path, entry_points, 13_000, process, handles)

@@ -49,7 +49,8 @@ class Suspended:
         those of :meth:`Checkpointed.restore`, the room that of all together.
 
         Where a restore fails, those restored before are checkpointed again. Where an unlock fails, the
-        others are unlocked all the same. The error has what every process is then.
+        others are unlocked all the same. The error has what every process is then; ``found`` is empty where
+        all are checkpointed again: the group holds them, and can be resumed later.
         """
         pairs = _gpu_map(gpu_map, every_gpu)
         devices = _room(room, pairs, *self.pids)

@@ -65,8 +65,14 @@ class Locked(_Handle):
 
         ``room`` is for the restore at the end of a ``with`` block; see :meth:`Checkpointed.restore`.
         """
-        self._step(self._controller.checkpoint)
-        return Checkpointed(self._controller, room, self)
+        suspended = Checkpointed(self._controller, room, self)
+        try:
+            self._step(self._controller.checkpoint)
+        except BaseException:
+            # Ctrl-C is raised when the driver is done, and then nobody gets the object.
+            suspended.__exit__(None, None, None)
+            raise
+        return suspended
 
     def unlock(self) -> Process:
         """Lets the process go on."""

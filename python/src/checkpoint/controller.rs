@@ -106,17 +106,8 @@ impl Controller {
 
     /// Where the process stands, as the driver says.
     fn state(&self, py: Python<'_>) -> PyResult<String> {
-        let found = self.take()?;
-        let (found, state) = py.detach(|| {
-            let state = match &found {
-                Found::Running(process) | Found::Other(process, _) | Found::Unknown(process, _) => {
-                    process.state()
-                }
-                found => Process::open(found.pid()).and_then(|process| process.state()),
-            };
-            (found, state)
-        });
-        self.put_back(found);
+        // What is held is not taken meanwhile: another thread may be at the end of a block.
+        let state = py.detach(|| Process::open(self.pid).and_then(|process| process.state()));
         answer(py, state).map(|state| state.to_string())
     }
 
