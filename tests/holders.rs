@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -66,8 +66,8 @@ impl Witnessed {
         unsafe { add(self.device(ordinal).as_raw(), references, green, ordinary, name.as_ptr()) };
     }
 
-    /// At the n-th release the witness takes so many references off a library.
-    fn takes_at(&self, nth: u64, library: &'static str, references: u32) {
+    /// After the n-th release the witness counts so much less of a library.
+    fn calls_at(&self, nth: u64, function: &'static CStr, library: &'static str, number: u32) {
         let witness = self.library.clone();
         self.simulator.after_call(RELEASE, nth, move || {
             let name = CString::new(library).unwrap();
@@ -75,9 +75,9 @@ impl Witnessed {
             // SAFETY: the library is loaded already, and the function has this signature.
             let library = unsafe { libloading::Library::new(&witness) }.unwrap();
             // SAFETY: as above.
-            let take = unsafe { library.get::<Take>(b"take_references\0") }.unwrap();
+            let take = unsafe { library.get::<Take>(function.to_bytes_with_nul()) }.unwrap();
             // SAFETY: the name is a string of C.
-            unsafe { take(name.as_ptr(), references) };
+            unsafe { take(name.as_ptr(), number) };
         });
     }
 }
@@ -134,8 +134,8 @@ fn report_says_whose_references_it_took() {
         witnessed.add(2, "/lib/libtorch.so", [2, 0, 1]);
         let held = PrimaryContext::retain(witnessed.device(3)).unwrap();
         witnessed.add(3, "/bin/program", [1, 0, 0]);
-        witnessed.takes_at(1, "/lib/libcudart.so.13", 1);
-        witnessed.takes_at(2, "/lib/libtorch.so", 1);
+        witnessed.calls_at(1, c"take_references", "/lib/libcudart.so.13", 1);
+        witnessed.calls_at(2, c"take_references", "/lib/libtorch.so", 1);
 
         let guard = PrimaryContextGuard::retain_only(witnessed.device(1)).unwrap();
         let expected = [
@@ -163,7 +163,7 @@ fn report_says_whose_references_it_took() {
                 "device 0 was held by: libcudart.so.13 1; released: libcudart.so.13 1",
                 "device 2 was held by: libcublas.so.13 1, libtorch.so 2 + 1 ordinary; \
              released: libtorch.so 1",
-                "device 3 was held by: program 1; released: nothing of theirs",
+                "device 3 was held by: program 1; released: none",
             ]
         );
         let json = to_value(guard.report()).unwrap();
@@ -182,22 +182,41 @@ fn report_says_whose_references_it_took() {
 
 #[test]
 fn green_context_is_counted_among_what_was_taken() {
-    Witnessed::run("green_context_is_counted_among_what_was_taken", 2, 1, |witnessed| {
-        witnessed.simulator.foreign_retain(0, 1);
+    let test = "green_context_is_counted_among_what_was_taken";
+    Witnessed::run(test, 2, 1, |witnessed| {
+        witnessed.simulator.foreign_retain(0, 2);
         witnessed.add(0, "/lib/libgreen.so", [0, 2, 0]);
-        // The witness told of two, and tells of nothing any more.
-        let witness = witnessed.library.clone();
-        witnessed.simulator.after_call(RELEASE, 1, move || {
-            type Take = unsafe extern "C" fn();
-            // SAFETY: the library is loaded already, and the function has this signature.
-            let library = unsafe { libloading::Library::new(&witness) }.unwrap();
-            // SAFETY: as above.
-            let forget = unsafe { library.get::<Take>(b"forget_holders\0") }.unwrap();
-            // SAFETY: nobody else uses the list now.
-            unsafe { forget() };
-        });
+        witnessed.calls_at(1, c"take_green", "/lib/libgreen.so", 1);
         let report = StaleRelease::new().run(witnessed.driver).unwrap();
         let line = report.devices().next().unwrap();
-        assert_eq!(told(line.holders()), [("/lib/libgreen.so".to_owned(), [0, 2, 0, 2])]);
+        assert_eq!(told(line.holders()), [("/lib/libgreen.so".to_owned(), [0, 2, 0, 1])]);
+    });
+}
+
+#[test]
+fn nothing_was_taken_of_a_green_context_that_got_it_back() {
+    let test = "nothing_was_taken_of_a_green_context_that_got_it_back";
+    Witnessed::run(test, 2, 1, |witnessed| {
+        witnessed.simulator.add_green_context(0);
+        witnessed.add(0, "/lib/libgreen.so", [0, 1, 0]);
+        // The witness counts what was given back as this program's.
+        witnessed.calls_at(1, c"take_green", "/lib/libgreen.so", 1);
+        let report = StaleRelease::new().run(witnessed.driver).unwrap();
+        let line = report.devices().next().unwrap();
+        assert_eq!(*line.outcome(), Outcome::HeldByGreenContext { releases: 0 });
+        assert_eq!(told(line.holders()), [("/lib/libgreen.so".to_owned(), [0, 1, 0, 0])]);
+    });
+}
+
+#[test]
+fn what_others_released_meanwhile_was_not_taken() {
+    let test = "what_others_released_meanwhile_was_not_taken";
+    Witnessed::run(test, 2, 1, |witnessed| {
+        witnessed.add(0, "/lib/libcudart.so.13", [3, 0, 0]);
+        witnessed.calls_at(1, c"take_references", "/lib/libcudart.so.13", 3);
+        let report = StaleRelease::new().run(witnessed.driver).unwrap();
+        let line = report.devices().next().unwrap();
+        assert_eq!(*line.outcome(), Outcome::StillActive { releases: 1 });
+        assert_eq!(told(line.holders()), [("/lib/libcudart.so.13".to_owned(), [3, 0, 0, 1])]);
     });
 }

@@ -33,11 +33,6 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// References to the primary context, by whatever way.
-    pub(crate) fn all_references(&self) -> u32 {
-        self.references.saturating_add(self.green_contexts)
-    }
-
     /// The file without its folders.
     pub(crate) fn name(&self) -> &Path {
         match self.library.file_name() {

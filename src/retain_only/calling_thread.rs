@@ -98,8 +98,8 @@ impl Sweep<'_> {
     }
 
     fn set_current(&mut self, context: RawContext) -> CUresult {
-        // SAFETY: the handle is the kept context's, which is alive, or the driver gave it on this
-        // thread.
+        // SAFETY: the driver gave the handle: it is the kept context's, or was current on this thread. One
+        // that somebody has destroyed since is refused by the driver.
         let code = unsafe { self.driver.loaded().set_current(context.0) };
         self.findings.record(Function::SetCurrent, code);
         code

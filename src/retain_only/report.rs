@@ -131,13 +131,24 @@ impl Findings {
         }
     }
 
-    /// Who held a device before it was dealt with, and what was taken of them since.
+    /// Who held the device that was dealt with last, and whose references the run released: no more than it
+    /// released in all, for others may have released some meanwhile; and not that of a green context to
+    /// which it was given back, which the witness counts as the giver's.
     #[cold]
     pub(super) fn held(&mut self, device: Device, mut before: Vec<Holder>, after: &[Holder]) {
+        let outcome = self.lines.last().map(|line| &line.outcome);
+        let given_back = matches!(outcome, Some(Outcome::HeldByGreenContext { .. }));
+        let mut released = outcome.map_or(0, Outcome::releases);
         for holder in &mut before {
             let same = after.iter().find(|other| other.library == holder.library);
-            let left = same.map_or(0, Holder::all_references);
-            holder.taken = holder.all_references().saturating_sub(left);
+            let left = same.map_or((0, 0), |same| (same.references, same.green_contexts));
+            let green = match given_back {
+                true => 0,
+                false => holder.green_contexts.saturating_sub(left.1),
+            };
+            let gone = holder.references.saturating_sub(left.0).saturating_add(green);
+            holder.taken = gone.min(released);
+            released -= holder.taken;
         }
         self.holders.push((device.ordinal(), before));
     }

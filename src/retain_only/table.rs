@@ -103,7 +103,7 @@ fn held(line: &DeviceReport<'_>) -> String {
     let taken = line.holders().iter().filter(|holder| holder.taken > 0);
     let taken =
         list(taken.map(|holder| format!("{} {}", holder.name().display(), holder.taken)).collect());
-    let released = if taken.is_empty() { "nothing of theirs" } else { &taken };
+    let released = if taken.is_empty() { "none" } else { &taken };
     format!("device {} was held by: {holders}; released: {released}", line.ordinal())
 }
 

@@ -37,9 +37,11 @@ void take_references(const char *library, uint32_t references)
             held[index].holder.references -= references;
 }
 
-void forget_holders(void)
+void take_green(const char *library, uint32_t references)
 {
-    count = 0;
+    for (uint32_t index = 0; index < count; index++)
+        if (!strcmp(held[index].holder.library, library))
+            held[index].holder.green -= references;
 }
 
 uint32_t cuda_context_trace_version(void)
