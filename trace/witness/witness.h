@@ -61,13 +61,14 @@ struct device_counts {
 };
 bool is_context_alive(int slot);
 bool has_ever_held(int slot, uint32_t module);
-/* These answer whether the primary context came to life, or ended, by it. */
+/* These answer whether the primary context came to life by it. */
 bool add_reference(int slot, uint32_t module, bool *counted);
 bool add_green(int slot, uint32_t module, bool *counted);
-bool take_reference(int slot, uint32_t module, bool stays_alive, uint32_t *taken_from);
-bool take_green(int slot, uint32_t maker, uint32_t *taken_from);
+enum taking { TOOK_NOTHING, TOOK_REFERENCE, ENDED_CONTEXT }; /* the last: the last reference, too */
+enum taking take_reference(int slot, uint32_t module, bool stays_alive, uint32_t *taken_from);
+enum taking take_green(int slot, uint32_t maker, uint32_t *taken_from);
 void add_ordinary(int slot, uint32_t module, int change);
-bool reset_references(int slot);
+bool reset_references(int slot); /* whether it ended the primary context */
 struct device_counts counts_of(int slot);
 int32_t references_of(int slot, uint32_t module);
 void forget_holders(void);

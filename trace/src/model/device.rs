@@ -137,10 +137,13 @@ impl Device {
             self.endings.add(note());
         }
         let library = modules.name(call.caller());
-        // What the answer was does not matter to a release: 800 takes a reference, too.
         match (call.function.purpose(), call.answer) {
             (Some(Purpose::Retain), Some(0)) => self.retain(library, note()),
             (Some(Purpose::Release), _) => self.release(library, note(), modules),
+            // As measured, only the function of the old ABI takes a reference.
+            (Some(Purpose::Reset), _) if call.taken_from != 0 => {
+                self.release(library, note(), modules);
+            }
             (Some(Purpose::Create | Purpose::GreenCreate), Some(0)) => {
                 self.contexts.push(Context { library, kind: Kind::of(call), handle: call.context })
             }
@@ -148,10 +151,6 @@ impl Device {
                 self.contexts.retain(|context| context.handle != call.context);
             }
             _ => {}
-        }
-        let is_primary = Kind::of(call) == Kind::Primary;
-        if is_primary && call.answer == Some(0) && call.device_references == 0 && !call.uncounted {
-            self.holders.iter_mut().for_each(|holder| holder.references = 0);
         }
     }
 
@@ -176,7 +175,11 @@ impl Device {
         holder.retained += 1;
     }
 
+    /// As measured, a release that answers 800 takes a reference, too.
     fn release(&mut self, by: String, note: Note, modules: &Modules) {
+        if !matches!(note.call.answer, Some(0 | 800)) {
+            return;
+        }
         let from = modules.name(note.call.taken_from);
         // Nobody's, or of code in no file, if that holds any.
         if note.call.taken_from == 0 && self.held().all(|(library, _)| library != from) {

@@ -140,16 +140,32 @@ fn a_release_that_answers_800_takes_a_reference_and_one_that_takes_none_takes_no
 }
 
 #[test]
-fn a_reset_leaves_no_holder() {
+fn a_reset_ends_the_context_and_leaves_the_references() {
     let mut story = Story::begin();
     story.retain(RUNTIME, true);
     story.retain(BLAS, false);
     story.call(BLAS, "cuDevicePrimaryCtxReset_v2", |call| {
         call.ended = true;
-        call.device_references = 0;
+        call.device_references = 2;
     });
-    assert!(story.held().is_empty());
+    assert_eq!(story.held(), [("libcudart.so.13", 1), ("libcublas.so.13", 1)]);
     assert_eq!(story.touched().endings.total(), 1);
+    story.call(BLAS, "cuDevicePrimaryCtxReset", |call| call.taken_from = BLAS);
+    assert_eq!(story.held(), [("libcudart.so.13", 1)]);
+    story.call(BLAS, "cuDevicePrimaryCtxReset", |call| call.taken_from = RUNTIME);
+    assert!(story.held().is_empty());
+    assert_eq!(story.touched().takings.len(), 1);
+}
+
+#[test]
+fn a_refused_release_takes_nothing_from_code_in_no_file() {
+    let mut story = Story::begin();
+    story.retain(0, true);
+    story.call(BLAS, "cuDevicePrimaryCtxRelease_v2", |call| call.answer = Some(201));
+    assert_eq!(story.held(), [("code in no file", 1)]);
+    assert!(story.touched().takings.is_empty());
+    story.release(BLAS, 0, 0);
+    assert!(story.held().is_empty());
 }
 
 #[test]
