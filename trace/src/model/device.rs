@@ -1,5 +1,6 @@
 //! One device of one process: its contexts, and who holds them.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::record::{self, Call, Purpose, Record};
@@ -16,8 +17,10 @@ pub struct Device {
     pub creations: Notes,
     /// Calls that ended one.
     pub endings: Notes,
-    /// Calls that were not answered with 0.
+    /// Calls that the driver or the witness refused.
     pub refusals: Notes,
+    /// Releases that answered 800: they took the reference of a green context.
+    pub taken_from_green: Notes,
     /// Calls in the middle of which the thread ended, or hangs.
     pub unfinished: Notes,
     /// Releases of references that nobody was seen to take.
@@ -29,6 +32,8 @@ pub struct Device {
     /// Ordinary and green contexts that live.
     pub contexts: Vec<Context>,
     denied: u64,
+    /// References that were released before the record of their library's first retain came.
+    early: HashMap<String, i64>,
 }
 
 /// A library that holds, or has held, references to a primary context.
@@ -36,8 +41,9 @@ pub struct Device {
 pub struct Holder {
     /// Its name.
     pub library: String,
-    /// How many it holds.
-    pub references: u64,
+    /// How many it holds. Records may come in another order than that in which threads did what they
+    /// tell: until all have come, this may be less than 0.
+    pub references: i64,
     /// How often it retained.
     pub retained: u64,
     /// How many of its references it released itself.
@@ -111,12 +117,14 @@ impl Device {
             creations: Notes::default(),
             endings: Notes::default(),
             refusals: Notes::default(),
+            taken_from_green: Notes::default(),
             unfinished: Notes::default(),
             unseen_releases: Notes::default(),
             holders: Vec::new(),
             takings: Vec::new(),
             contexts: Vec::new(),
             denied: 0,
+            early: HashMap::new(),
         }
     }
 
@@ -125,6 +133,9 @@ impl Device {
         match call.answer {
             None => return self.unfinished.add(note()),
             Some(0) => {}
+            Some(800) if call.function.purpose() == Some(Purpose::Release) => {
+                self.taken_from_green.add(note());
+            }
             Some(_) => {
                 self.denied += u64::from(call.denied);
                 self.refusals.add(note());
@@ -147,8 +158,14 @@ impl Device {
             (Some(Purpose::Create | Purpose::GreenCreate), Some(0)) => {
                 self.contexts.push(Context { library, kind: Kind::of(call), handle: call.context })
             }
-            (Some(Purpose::Destroy | Purpose::GreenDestroy), Some(0)) => {
+            (Some(purpose @ (Purpose::Destroy | Purpose::GreenDestroy)), Some(0)) => {
                 self.contexts.retain(|context| context.handle != call.context);
+                // It may have given back what a library retained, in place of what a release took
+                // from it.
+                let none_left = call.device_references == 0 && !call.uncounted;
+                if purpose == Purpose::GreenDestroy && none_left {
+                    self.holders.iter_mut().for_each(|holder| holder.references = 0);
+                }
             }
             _ => {}
         }
@@ -160,9 +177,10 @@ impl Device {
             Some(holder) => holder,
             None => {
                 let first = note.clone();
+                let early = self.early.remove(&library).unwrap_or(0);
                 self.holders.push(Holder {
                     library,
-                    references: 0,
+                    references: -early,
                     retained: 0,
                     released: 0,
                     last_release: None,
@@ -183,18 +201,28 @@ impl Device {
         let from = modules.name(note.call.taken_from);
         // Nobody's, or of code in no file, if that holds any.
         if note.call.taken_from == 0 && self.held().all(|(library, _)| library != from) {
-            if note.call.answer == Some(0) {
+            // The function of the old ABI answers 0 where there is nothing to release, too.
+            if note.call.answer == Some(0) && note.call.function.0 == "cuDevicePrimaryCtxRelease_v2"
+            {
                 self.unseen_releases.add(note);
             }
             return;
         }
-        let holder = self.holders.iter_mut().find(|holder| holder.library == from);
-        if let Some(holder) = holder {
-            holder.references = holder.references.saturating_sub(1);
-            if from == by {
-                holder.released += 1;
-                holder.last_release = Some(note.time);
+        // Where it held none of its own, the release took that of its green context.
+        let mut contexts = self.contexts.iter();
+        let green = contexts.any(|each| each.kind == Kind::Green && each.library == from);
+        match self.holders.iter_mut().find(|holder| holder.library == from) {
+            Some(holder) => {
+                if holder.references > 0 || !green {
+                    holder.references -= 1;
+                }
+                if from == by {
+                    holder.released += 1;
+                    holder.last_release = Some(note.time);
+                }
             }
+            None if green => {}
+            None => *self.early.entry(from.clone()).or_default() += 1,
         }
         if from == by {
             return;
@@ -220,7 +248,7 @@ impl Device {
     /// The references that are held: library and number.
     pub fn held(&self) -> impl Iterator<Item = (&str, u64)> {
         let holding = self.holders.iter().filter(|holder| holder.references > 0);
-        holding.map(|holder| (&*holder.library, holder.references))
+        holding.map(|holder| (&*holder.library, holder.references.unsigned_abs()))
     }
 
     /// How people name it.

@@ -134,7 +134,10 @@ fn a_release_that_answers_800_takes_a_reference_and_one_that_takes_none_takes_no
         call.taken_from = RUNTIME;
     });
     assert!(story.held().is_empty());
-    assert_eq!(story.touched().refusals.total(), 2);
+    assert_eq!(story.touched().refusals.total(), 1, "the 800 is none");
+    assert_eq!(story.touched().taken_from_green.total(), 1);
+    story.call(RUNTIME, "cuDevicePrimaryCtxRelease", |_| {});
+    assert_eq!(story.touched().unseen_releases.total(), 0, "it answers 0 where there is none");
     story.call(RUNTIME, "cuDevicePrimaryCtxRelease_v2", |_| {});
     assert_eq!(story.touched().unseen_releases.total(), 1);
 }
@@ -155,6 +158,48 @@ fn a_reset_ends_the_context_and_leaves_the_references() {
     story.call(BLAS, "cuDevicePrimaryCtxReset", |call| call.taken_from = RUNTIME);
     assert!(story.held().is_empty());
     assert_eq!(story.touched().takings.len(), 1);
+}
+
+#[test]
+fn the_order_of_the_records_does_not_matter() {
+    let mut story = Story::begin();
+    story.retain(RUNTIME, true);
+    story.release(RUNTIME, RUNTIME, 1);
+    story.release(RUNTIME, RUNTIME, 0);
+    story.retain(RUNTIME, false);
+    assert!(story.held().is_empty());
+    story.retain(RUNTIME, true);
+    assert_eq!(story.held(), [("libcudart.so.13", 1)]);
+    story.release(BLAS, BLAS, 0);
+    story.retain(BLAS, false);
+    story.retain(BLAS, false);
+    assert_eq!(story.held(), [("libcudart.so.13", 1), ("libcublas.so.13", 1)]);
+}
+
+/// A green context whose reference a release took gives back what its library retains then.
+#[test]
+fn the_end_of_a_green_context_may_take_what_was_retained() {
+    let mut story = Story::begin();
+    let green = |story: &mut Story, function, left| {
+        story.call(BLAS, function, |call| {
+            (call.context, call.device_references) = (0x20, left);
+        });
+    };
+    let take = |story: &mut Story| {
+        story.call(BLAS, "cuDevicePrimaryCtxRelease_v2", |call| {
+            (call.answer, call.taken_from, call.device_references) = (Some(800), BLAS, 0);
+        });
+    };
+    for _ in 0..2 {
+        green(&mut story, "cuGreenCtxCreate", 1);
+        take(&mut story);
+        assert!(story.held().is_empty());
+        story.retain(BLAS, false);
+        assert_eq!(story.held(), [("libcublas.so.13", 1)]);
+        green(&mut story, "cuGreenCtxDestroy", 0);
+        assert!(story.held().is_empty());
+    }
+    assert_eq!(story.touched().refusals.total(), 0);
 }
 
 #[test]

@@ -67,6 +67,7 @@ impl Page<'_> {
             writeln!(self.to, "    {by} released {count} that nobody was seen to take")?;
             self.stack(&first.call)?;
         }
+        self.taken_from_green(&device.taken_from_green)?;
         self.refusals(&device.refusals)?;
         for note in device.unfinished.first() {
             let function = note.call.function.0;
@@ -136,6 +137,20 @@ impl Page<'_> {
             None => writeln!(self.to)?,
         }
         if made_it { Ok(()) } else { self.stack(&holder.first.call) }
+    }
+
+    fn taken_from_green(&mut self, notes: &Notes) -> io::Result<()> {
+        for note in notes.first() {
+            let by = self.modules.name(note.call.caller());
+            let (function, answer) = (note.call.function.0, code(800));
+            let text = format!(
+                "{function} of {by} answered {answer}, and took the reference of a green context"
+            );
+            writeln!(self.to, "    {} at {}", Styled::warning(text), seconds(note.time))?;
+            self.stack(&note.call)?;
+        }
+        let more = notes.total() - notes.first().len() as u64;
+        self.and_more(more, "taken from a green context", notes)
     }
 
     /// Of one function, code and library, one line; where `--deny` refused, the stack, too.
