@@ -14,7 +14,7 @@ use crate::record::{Event, Record};
 
 pub use device::{Context, Device, Holder, Kind, Taking};
 pub use notes::{Note, Notes};
-pub use process::{End, Process};
+pub use process::{End, Inits, Process};
 
 /// Everything that is known.
 #[derive(Debug, Default)]

@@ -203,6 +203,17 @@ fn the_end_of_a_green_context_may_take_what_was_retained() {
 }
 
 #[test]
+fn initialisations_that_were_refused_are_kept_apart() {
+    let mut story = Story::begin();
+    for answer in [Some(100), Some(0), Some(0), None] {
+        story.call(RUNTIME, "cuInit", |call| call.answer = answer);
+    }
+    let inits = &story.model.process(PID).unwrap().inits;
+    let totals = [&inits.successful, &inits.refused, &inits.unfinished].map(super::Notes::total);
+    assert_eq!(totals, [2, 1, 1]);
+}
+
+#[test]
 fn a_refused_release_takes_nothing_from_code_in_no_file() {
     let mut story = Story::begin();
     story.retain(0, true);
