@@ -151,9 +151,15 @@ static enum taking take(int slot, uint32_t module, bool green, bool stays_alive,
     if (slot < 0 || !take_one(&devices[slot].references))
         return TOOK_NOTHING;
     *taken_from = charge(slot, find_holder(slot, module, false), green);
-    if (stays_alive || atomic_load(&devices[slot].references) > 0)
+    if (stays_alive || atomic_load(&devices[slot].references) > 0
+        || !atomic_exchange(&devices[slot].alive, 0))
         return TOOK_REFERENCE;
-    return atomic_exchange(&devices[slot].alive, 0) ? ENDED_CONTEXT : TOOK_REFERENCE;
+    /* Another thread's retain may have come in between, and found it alive. */
+    if (atomic_load(&devices[slot].references) > 0) {
+        atomic_store(&devices[slot].alive, 1);
+        return TOOK_REFERENCE;
+    }
+    return ENDED_CONTEXT;
 }
 
 enum taking take_reference(int slot, uint32_t module, bool stays_alive, uint32_t *taken_from)
@@ -217,10 +223,12 @@ EXPORTED uint32_t cuda_context_trace_holders(int32_t device,
                                              struct cuda_context_trace_holder *holders,
                                              uint32_t capacity)
 {
-    int slot = known_device_slot(device);
     uint64_t after = 0;
     uint32_t count = 0;
+    int slot;
 
+    notice_fork();
+    slot = known_device_slot(device);
     for (;;) {
         struct holder *next = NULL;
 

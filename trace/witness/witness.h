@@ -23,13 +23,14 @@ uint64_t monotonic_ns(void);
 
 /* process.c */
 int process_id(void);
-void enter_process(void); /* before anything else in a call: notices a fork */
+void notice_fork(void);   /* writes no record */
+void enter_process(void); /* before anything else in a call: that, and the process's record */
 void note_process(void);  /* the process's record, unless it has one */
 void note_successful_init(void);
 bool is_initialized(void);
 bool has_exited(void);
 bool is_forked_child(void); /* another thread of the parent may have had the loader's lock */
-int local_rank(void); /* -1: no launcher's variable */
+int32_t meant_ordinal(void); /* of --only; -1: it is no ordinal, or no rank is known */
 
 /* driver.c */
 typedef void (*driver_function)(void);

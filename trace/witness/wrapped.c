@@ -157,8 +157,10 @@ CREATE(cuCtxCreate_v4,
 static bool begin_destruction(struct call *call, enum trace_function function, const void *context,
                               struct context_entry *entry, const void *caller)
 {
-    bool known = forget_context(context, entry);
+    bool known;
 
+    enter_process(); /* what a parent made is not known here */
+    known = forget_context(context, entry);
     begin_call(call, function, known ? entry->device : TRACE_NO_DEVICE, 0, caller);
     call->context = context;
     return known;
@@ -181,7 +183,7 @@ static CUresult count_destroy(struct call *call, CUresult answer, bool known,
 #define DESTROY(function)                                                                          \
     EXPORTED CUresult function(CUcontext context)                                                  \
     {                                                                                              \
-        struct context_entry entry;                                                                \
+        struct context_entry entry = { .device = TRACE_NO_DEVICE };                                \
         struct call call;                                                                          \
         bool known = begin_destruction(&call, TRACE_##function, context, &entry, CALLER);          \
                                                                                                    \

@@ -10,7 +10,8 @@ use super::Modules;
 use super::device::Device;
 use super::notes::{Note, Notes};
 
-/// Where launchers say which of a machine's workers a process is; the first that is set counts.
+/// Where launchers say which of a machine's workers a process is; the first that is set and not empty
+/// counts.
 const RANKS: [&str; 6] = [
     "LOCAL_RANK",
     "OMPI_COMM_WORLD_LOCAL_RANK",
@@ -142,7 +143,8 @@ impl Process {
     /// The rank that a launcher gave it: the variable and its value.
     #[must_use]
     pub fn rank(&self) -> Option<(&str, &str)> {
-        RANKS.iter().find_map(|name| self.variable(name).map(|value| (*name, value)))
+        let mut set = RANKS.iter().filter_map(|name| Some((*name, self.variable(name)?)));
+        set.find(|(_, value)| !value.is_empty())
     }
 
     /// A variable of launchers or of CUDA that is set.

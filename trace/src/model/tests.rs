@@ -303,7 +303,10 @@ fn a_call_of_a_process_that_nobody_announced_is_kept() {
 fn the_rank_is_the_local_one_before_any_other() {
     let mut story = Story::begin();
     assert_eq!(story.model.process(PID).unwrap().rank(), Some(("LOCAL_RANK", "1")));
-    story.start(42, &[("RANK", "9"), ("SLURM_LOCALID", "3"), ("CUDA_VISIBLE_DEVICES", "0")]);
+    story.start(
+        42,
+        &[("LOCAL_RANK", ""), ("RANK", "9"), ("SLURM_LOCALID", "3"), ("CUDA_VISIBLE_DEVICES", "0")],
+    );
     let process = story.model.process(42).unwrap();
     assert_eq!(process.rank(), Some(("SLURM_LOCALID", "3")));
     assert_eq!(process.variable("CUDA_VISIBLE_DEVICES"), Some("0"));
