@@ -1,6 +1,7 @@
 //! One device of one process: its contexts, and who holds them.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::record::{self, Call, Purpose, Record};
@@ -33,8 +34,11 @@ pub struct Device {
     pub contexts: Vec<Context>,
     denied: u64,
     /// References that were released before the record of their library's first retain came.
-    early: HashMap<String, i64>,
+    early: HashMap<File, i64>,
 }
+
+/// A library's file, by which it is told from others of its name. `None`: code in no file.
+type File = Option<PathBuf>;
 
 /// A library that holds, or has held, references to a primary context.
 #[derive(Debug)]
@@ -52,6 +56,7 @@ pub struct Holder {
     pub last_release: Option<Duration>,
     /// Its first retain.
     pub first: Note,
+    file: File,
 }
 
 /// Whose reference somebody else's releases took.
@@ -65,6 +70,7 @@ pub struct Taking {
     pub count: u64,
     /// The first of these releases.
     pub first: Note,
+    files: (File, File),
 }
 
 /// An ordinary or green context that lives.
@@ -75,6 +81,7 @@ pub struct Context {
     /// Which.
     pub kind: Kind,
     handle: u64,
+    file: File,
 }
 
 /// The kind of a context.
@@ -108,6 +115,10 @@ impl Kind {
             Self::Green => "green",
         }
     }
+}
+
+fn file_of(module: u32, modules: &Modules) -> File {
+    modules.path(module).map(Path::to_owned)
 }
 
 impl Device {
@@ -147,16 +158,20 @@ impl Device {
         if call.ended {
             self.endings.add(note());
         }
-        let library = modules.name(call.caller());
         match (call.function.purpose(), call.answer) {
-            (Some(Purpose::Retain), Some(0)) => self.retain(library, note()),
-            (Some(Purpose::Release), _) => self.release(library, note(), modules),
+            (Some(Purpose::Retain), Some(0)) => self.retain(note(), modules),
+            (Some(Purpose::Release), _) => self.release(note(), modules),
             // As measured, only the function of the old ABI takes a reference.
-            (Some(Purpose::Reset), _) if call.taken_from != 0 => {
-                self.release(library, note(), modules);
+            (Some(Purpose::Reset), _) if call.function.0 == "cuDevicePrimaryCtxReset" => {
+                self.release(note(), modules);
             }
             (Some(Purpose::Create | Purpose::GreenCreate), Some(0)) => {
-                self.contexts.push(Context { library, kind: Kind::of(call), handle: call.context })
+                self.contexts.push(Context {
+                    library: modules.name(call.caller()),
+                    kind: Kind::of(call),
+                    handle: call.context,
+                    file: file_of(call.caller(), modules),
+                });
             }
             (Some(purpose @ (Purpose::Destroy | Purpose::GreenDestroy)), Some(0)) => {
                 self.contexts.retain(|context| context.handle != call.context);
@@ -165,26 +180,29 @@ impl Device {
                 let none_left = call.device_references == 0 && !call.uncounted;
                 if purpose == Purpose::GreenDestroy && none_left {
                     self.holders.iter_mut().for_each(|holder| holder.references = 0);
+                    self.early.clear();
                 }
             }
             _ => {}
         }
     }
 
-    fn retain(&mut self, library: String, note: Note) {
-        let known = self.holders.iter_mut().find(|holder| holder.library == library);
+    fn retain(&mut self, note: Note, modules: &Modules) {
+        let file = file_of(note.call.caller(), modules);
+        let known = self.holders.iter_mut().find(|holder| holder.file == file);
         let holder = match known {
             Some(holder) => holder,
             None => {
                 let first = note.clone();
-                let early = self.early.remove(&library).unwrap_or(0);
+                let early = self.early.remove(&file).unwrap_or(0);
                 self.holders.push(Holder {
-                    library,
+                    library: modules.name(note.call.caller()),
                     references: -early,
                     retained: 0,
                     released: 0,
                     last_release: None,
                     first,
+                    file,
                 });
                 self.holders.last_mut().expect("just added")
             }
@@ -194,13 +212,15 @@ impl Device {
     }
 
     /// As measured, a release that answers 800 takes a reference, too.
-    fn release(&mut self, by: String, note: Note, modules: &Modules) {
+    fn release(&mut self, note: Note, modules: &Modules) {
         if !matches!(note.call.answer, Some(0 | 800)) {
             return;
         }
-        let from = modules.name(note.call.taken_from);
+        let (by, from) = (note.call.caller(), note.call.taken_from);
+        let files = (file_of(by, modules), file_of(from, modules));
+        let holder = self.holders.iter_mut().find(|holder| holder.file == files.1);
         // Nobody's, or of code in no file, if that holds any.
-        if note.call.taken_from == 0 && self.held().all(|(library, _)| library != from) {
+        if from == 0 && holder.as_ref().is_none_or(|holder| holder.references <= 0) {
             // The function of the old ABI answers 0 where there is nothing to release, too.
             if note.call.answer == Some(0) && note.call.function.0 == "cuDevicePrimaryCtxRelease_v2"
             {
@@ -210,26 +230,29 @@ impl Device {
         }
         // Where it held none of its own, the release took that of its green context.
         let mut contexts = self.contexts.iter();
-        let green = contexts.any(|each| each.kind == Kind::Green && each.library == from);
-        match self.holders.iter_mut().find(|holder| holder.library == from) {
+        let green = contexts.any(|each| each.kind == Kind::Green && each.file == files.1);
+        match holder {
             Some(holder) => {
                 if holder.references > 0 || !green {
                     holder.references -= 1;
                 }
-                if from == by {
+                if files.0 == files.1 {
                     holder.released += 1;
                     holder.last_release = Some(note.time);
                 }
             }
             None if green => {}
-            None => *self.early.entry(from.clone()).or_default() += 1,
+            None => *self.early.entry(files.1.clone()).or_default() += 1,
         }
-        if from == by {
+        if files.0 == files.1 {
             return;
         }
-        match self.takings.iter_mut().find(|taking| taking.by == by && taking.from == from) {
+        match self.takings.iter_mut().find(|taking| taking.files == files) {
             Some(taking) => taking.count += 1,
-            None => self.takings.push(Taking { by, from, count: 1, first: note }),
+            None => {
+                let (by, from) = (modules.name(by), modules.name(from));
+                self.takings.push(Taking { by, from, count: 1, first: note, files });
+            }
         }
     }
 

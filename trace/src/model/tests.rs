@@ -288,6 +288,31 @@ fn an_exec_begins_anew_and_a_forked_child_is_another_process() {
 }
 
 #[test]
+fn an_id_that_is_used_again_is_no_exec() {
+    let mut story = Story::begin();
+    for start in [100, 200] {
+        story.pid = 60;
+        story.add(Event::Process(Process { start, ..Process::default() }));
+    }
+    let ends: Vec<_> = story.model.processes()[1..].iter().map(|process| process.end).collect();
+    assert_eq!(ends, [None, None]);
+}
+
+#[test]
+fn two_libraries_of_one_name_are_two_holders() {
+    const OTHER: u32 = 3;
+    let mut story = Story::begin();
+    story.add(Event::Module(Module { id: OTHER, path: "/opt/libcudart.so.13".into() }));
+    story.retain(RUNTIME, true);
+    story.retain(OTHER, false);
+    assert_eq!(story.held(), [("libcudart.so.13", 1), ("libcudart.so.13", 1)]);
+    story.release(OTHER, RUNTIME, 1);
+    assert_eq!(story.held(), [("libcudart.so.13", 1)]);
+    assert_eq!(story.touched().takings.len(), 1);
+    assert_eq!(story.touched().holders[1].references, 1);
+}
+
+#[test]
 fn a_call_of_a_process_that_nobody_announced_is_kept() {
     let mut story = Story::begin();
     story.pid = 50;
