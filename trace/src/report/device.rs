@@ -1,5 +1,8 @@
 //! One device of one process.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
