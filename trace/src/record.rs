@@ -89,7 +89,7 @@ pub enum Purpose {
     Retain,
     /// Gives one back.
     Release,
-    /// Ends a primary context whoever holds it.
+    /// Ends a primary context, whoever holds it; the references stay.
     Reset,
     /// Makes an ordinary context.
     Create,
