@@ -124,6 +124,44 @@ fn descriptors_of_the_command_are_not_inherited() {
 }
 
 #[test]
+fn closed_streams_stay_closed_and_no_file_takes_their_place() {
+    let list = "for fd in 0 1 2; do test -e /proc/$$/fd/$fd && echo $fd >>OPEN; done; exit 5";
+    for closed in ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"] {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |name: &str| {
+            let path = folder.path().join(name);
+            let script = list.replace("OPEN", path.to_str().unwrap());
+            (path, script)
+        };
+        let launch = |words: &[&str]| {
+            let script = format!("exec \"$@\" {closed}");
+            let words = [&["-c", &script, "sh"][..], words].concat();
+            Command::new("sh").args(words).status().unwrap().code()
+        };
+        let (alone, script) = open("alone");
+        assert_eq!(launch(&["sh", "-c", &script]), Some(5), "{closed}");
+        let (traced, script) = open("traced");
+        let events = folder.path().join("events.jsonl");
+        let (command, events_path) =
+            (env!("CARGO_BIN_EXE_cuda-context-trace"), events.to_str().unwrap());
+        let script = format!("{} init retain:0; {script}", CLIENT.display());
+        let options = ["--live", "--driver", "simulated", "--json", events_path];
+        let code = launch(&[&[command][..], &options, &["sh", "-c", &script]].concat());
+        assert_eq!(code, Some(5), "{closed}");
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(read(traced), read(alone), "{closed}");
+        let events = read(events);
+        let kinds: Vec<String> = events
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).expect(line))
+            .map(|line| line["event"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(kinds.last().map(String::as_str), Some("end"), "{closed}: {events}");
+        assert!(kinds.iter().any(|kind| kind == "call"), "{closed}: {events}");
+    }
+}
+
+#[test]
 fn a_reader_that_is_gone_changes_nothing() {
     let mut trace = Trace::new(&["--live"]).client("init print:ready sleep:100 retain:0 exit:5");
     let mut child = start(&mut trace);
