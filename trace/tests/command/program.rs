@@ -60,6 +60,30 @@ fn signals_to_the_command_are_the_program_s() {
 }
 
 #[test]
+fn signals_that_end_few_programs_are_handed_on_as_well() {
+    let others = [libc::SIGUSR1, libc::SIGALRM, libc::SIGCONT, libc::SIGWINCH];
+    for signal in others.into_iter().chain([libc::SIGXCPU, libc::SIGPROF, libc::SIGVTALRM]) {
+        let caught = sent(&format!("catch:{signal} init print:ready sleep:5000"), signal);
+        caught.ended_with(40 + signal);
+    }
+}
+
+#[test]
+fn an_alarm_that_was_set_before_the_command_is_the_program_s() {
+    let client = CLIENT.to_str().unwrap();
+    let command = [env!("CARGO_BIN_EXE_cuda-context-trace"), "--driver", "simulated", "--"];
+    let alarm = format!("catch:{}", libc::SIGALRM);
+    let output = Command::new(client)
+        .args(["alarm:1", "launch"])
+        .args(command)
+        .args([client, &alarm, "init", "sleep:5000"])
+        .output()
+        .unwrap();
+    let report = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(40 + libc::SIGALRM), "{report}");
+}
+
+#[test]
 fn a_key_on_the_terminal_is_one_signal_and_no_second_one_from_the_command() {
     let python = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/command/terminal.py");
     let command = [env!("CARGO_BIN_EXE_cuda-context-trace"), "--driver", "simulated", "--"];
