@@ -37,6 +37,12 @@ impl Surroundings {
     fn judged(&self) -> bool {
         self.only.is_some() || self.forbid || self.deny
     }
+
+    /// Whether it is known that something is missing.
+    fn incomplete(&self, model: &Model) -> bool {
+        let bypassed = |process: &Process| !process.bypasses.is_empty();
+        self.lost > 0 || !self.untraced.is_empty() || model.processes().iter().any(bypassed)
+    }
 }
 
 /// Writes the report.
@@ -82,6 +88,9 @@ fn headline(to: &mut dyn Write, model: &Model, about: &Surroundings) -> io::Resu
         let (strays, are) = plural(strays as u64, "device that is", "devices that are");
         let by = if about.forbid { ": exit status 3, by --forbid" } else { "" };
         writeln!(to, "{}", Styled::stray(format!("{what} on {strays} {are} not meant{by}")))
+    } else if users == 0 && about.incomplete(model) {
+        let text = "no CUDA context was seen to be made, and not everything was traced (below)";
+        writeln!(to, "{}", Styled::warning(text))
     } else if users == 0 {
         writeln!(to, "no CUDA context was made")
     } else {
@@ -116,9 +125,9 @@ fn write_process(page: &mut Page<'_>, process: &Process, about: &Surroundings) -
     let title = Styled::heading(format!("P{}", &title[1..]));
     let parent = Styled::faint(format!("(started by {}{forked})", process.about.parent));
     writeln!(page.to, "\n{title} {parent}")?;
-    let unranked = about.only == Some(Meant::LocalRank) && process.rank().is_none();
+    let unranked = about.only == Some(Meant::LocalRank) && process.about.meant_ordinal.is_none();
     if unranked {
-        let text = "no launcher's variable says its rank: no device is judged";
+        let text = "no launcher's variable says its rank on this machine: no device is judged";
         writeln!(page.to, "  {}", Styled::warning(text))?;
     }
     page.init(&process.inits)?;

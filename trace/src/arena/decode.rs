@@ -116,6 +116,7 @@ fn process(bytes: &Bytes<'_>) -> Process {
         parent: bytes.u32(process::PARENT),
         forked: bytes.u32(process::FORKED) != 0,
         start: bytes.u64(process::START),
+        meant_ordinal: u32::try_from(bytes.i32(process::MEANT_ORDINAL)).ok(),
         python: (major != 0).then_some((major, minor)),
         variables: variables
             .iter()

@@ -117,7 +117,8 @@ impl Process {
     /// The rank that a launcher gave it: the variable and its value.
     #[must_use]
     pub fn rank(&self) -> Option<(&str, &str)> {
-        RANKS.iter().find_map(|name| self.variable(name).map(|value| (*name, value)))
+        let value_of = |name| self.variable(name).filter(|value| !value.is_empty());
+        RANKS.iter().find_map(|name| value_of(name).map(|value| (*name, value)))
     }
 
     /// A variable of launchers or of CUDA that is set.
