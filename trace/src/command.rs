@@ -50,10 +50,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let signals = Signals::hold();
     match trace(&options, signals) {
         // Here everything is tidied up already.
-        Ok(Outcome { status, strays }) if options.forbid && strays => {
-            let _ = status;
-            STRAY
-        }
+        Ok(Outcome { strays: true, .. }) if options.forbid => STRAY,
         Ok(Outcome { status, .. }) => end_like(status),
         Err(Failure::Tracing(error)) => {
             say(format_args!("{error}"));
