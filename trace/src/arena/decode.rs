@@ -128,8 +128,8 @@ fn process(bytes: &Bytes<'_>) -> Process {
     }
 }
 
-/// A call, and when it ended. One that did not end has no answer, and what is written with the answer
-/// is not looked at: its thread may be writing it.
+/// A call, and when it ended. One that did not end has no answer, and of what is written with the
+/// answer only the device is looked at: its thread may be writing.
 pub fn call(bytes: &Bytes<'_>, ended: bool, python: Vec<PythonLine>) -> Option<(Call, u64)> {
     let number = usize::from(bytes.u16(call::FUNCTION)).checked_sub(1)?;
     let began = bytes.u64(layout::record::TIME);
