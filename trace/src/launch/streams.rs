@@ -7,12 +7,12 @@ pub fn occupy_closed() {
     loop {
         // SAFETY: the path ends in a zero.
         let file = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
+        if file < 0 {
+            return; // without a /dev/null there is nothing to put there
+        }
         if file > libc::STDERR_FILENO {
             // SAFETY: it was opened here, and nobody else has it.
             unsafe { libc::close(file) };
-        }
-        // Without a /dev/null there is nothing to put there.
-        if file < 0 || file > libc::STDERR_FILENO {
             return;
         }
     }
