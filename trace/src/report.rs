@@ -185,3 +185,22 @@ fn write_limits(to: &mut dyn Write, model: &Model, about: &Surroundings) -> io::
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Model, Surroundings, Symbols, write};
+
+    #[test]
+    fn where_events_were_lost_nobody_knows_that_no_context_was_made() {
+        let report = |lost: u64| {
+            let about = Surroundings { lost, ..Surroundings::default() };
+            let mut text = Vec::new();
+            write(&mut text, &Model::default(), &mut Symbols::default(), &about).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        assert!(report(0).contains("no CUDA context was made"));
+        let text = report(1);
+        assert!(text.contains("not everything was traced (below)"), "{text}");
+        assert!(text.contains("1 events found no room"), "{text}");
+    }
+}
