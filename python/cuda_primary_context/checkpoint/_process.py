@@ -68,7 +68,7 @@ class Locked(_Handle):
         suspended = Checkpointed(self._controller, room, self)
         try:
             self._step(self._controller.checkpoint)
-        except BaseException:
+        except KeyboardInterrupt:
             # Ctrl-C is raised when the driver is done, and then nobody gets the object.
             suspended.__exit__(None, None, None)
             raise
