@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::arena::{self, Arena, Settings};
 use crate::driver_search;
 use crate::json::JsonLines;
-use crate::launch::{Program, Signals, end_like};
+use crate::launch::{Program, Signals, end_like, occupy_closed};
 use crate::layout::{DEVELOPMENT_NAME, DRIVER_NAME, Layout};
 use crate::live;
 use crate::model::Model;
@@ -33,8 +33,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
 
 /// Does what the arguments ask for; the exit status. To be called first in `main`: it holds signals
-/// back for all threads that are started later.
+/// back for all threads that are started later, and no file may be opened before.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
+    occupy_closed();
     let options = match options::parse(arguments) {
         Ok(Request::Run(options)) => options,
         Ok(Request::Help) => return print(HELP),
@@ -49,10 +50,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let signals = Signals::hold();
     match trace(&options, signals) {
         // Here everything is tidied up already.
-        Ok(Outcome { status, strays }) if options.forbid && strays => {
-            let _ = status;
-            STRAY
-        }
+        Ok(Outcome { strays: true, .. }) if options.forbid => STRAY,
         Ok(Outcome { status, .. }) => end_like(status),
         Err(Failure::Tracing(error)) => {
             say(format_args!("{error}"));

@@ -2,6 +2,7 @@
 //! signals, its exit status.
 
 mod signals;
+mod streams;
 
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -9,6 +10,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 pub use signals::Signals;
+pub use streams::occupy_closed;
 
 /// A program that runs.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use crate::record::{Event, Record};
 
 pub use device::{Context, Device, Holder, Kind, Taking};
 pub use notes::{Note, Notes};
-pub use process::{End, Process};
+pub use process::{End, Inits, Process};
 
 /// Everything that is known.
 #[derive(Debug, Default)]
@@ -54,8 +54,9 @@ impl Model {
             return;
         }
         if let Event::Process(about) = &record.event {
-            // After an exec the same id comes again.
-            if let Some(former) = self.process_mut(record.pid) {
+            // After an exec the same id comes again, or when the system uses it for another process.
+            let former = self.process_mut(record.pid);
+            if let Some(former) = former.filter(|former| former.about.start == about.start) {
                 former.end.get_or_insert(End::Replaced(record.time));
             }
             self.current.insert(record.pid, self.processes.len());

@@ -24,8 +24,8 @@ made, which lines of code made them, and which libraries hold them.
   --deny           refuse such a context with CUDA_ERROR_NOT_PERMITTED, so that
                    the program fails at the line that asks for it
   --stack WHICH    record the lines of Python and native code: all (of every
-                   event), first (of each creation and of each library's first
-                   reference; the default), none
+                   event), first (of each creation, each library's first
+                   reference, and each release of another's; the default), none
   --driver DRIVER  the path of the driver, or simulated (default: what the
                    dynamic loader finds)
   --help           print this
@@ -61,7 +61,7 @@ pub struct Options {
 pub enum Stack {
     /// Every event.
     All,
-    /// Each creation, and the first reference of each library.
+    /// Each creation, the first reference of each library, and each release of another's.
     First,
     /// No event.
     None,

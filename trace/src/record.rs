@@ -44,6 +44,8 @@ pub struct Process {
     pub forked: bool,
     /// When it was started, in clock ticks since the machine was; 0 if that is not known.
     pub start: u64,
+    /// The ordinal that is meant, by `--only` or by the rank that a launcher gave it.
+    pub meant_ordinal: Option<u32>,
     /// Of Python, such as `(3, 11)`.
     pub python: Option<(u8, u8)>,
     /// The variables of launchers, and `CUDA_VISIBLE_DEVICES`, those that are set.
@@ -89,7 +91,7 @@ pub enum Purpose {
     Retain,
     /// Gives one back.
     Release,
-    /// Ends a primary context whoever holds it.
+    /// Ends a primary context, whoever holds it; the references stay.
     Reset,
     /// Makes an ordinary context.
     Create,

@@ -37,6 +37,12 @@ impl Surroundings {
     fn judged(&self) -> bool {
         self.only.is_some() || self.forbid || self.deny
     }
+
+    /// Whether it is known that something is missing.
+    fn incomplete(&self, model: &Model) -> bool {
+        let bypassed = |process: &Process| !process.bypasses.is_empty();
+        self.lost > 0 || !self.untraced.is_empty() || model.processes().iter().any(bypassed)
+    }
 }
 
 /// Writes the report.
@@ -82,6 +88,9 @@ fn headline(to: &mut dyn Write, model: &Model, about: &Surroundings) -> io::Resu
         let (strays, are) = plural(strays as u64, "device that is", "devices that are");
         let by = if about.forbid { ": exit status 3, by --forbid" } else { "" };
         writeln!(to, "{}", Styled::stray(format!("{what} on {strays} {are} not meant{by}")))
+    } else if users == 0 && about.incomplete(model) {
+        let text = "no CUDA context was seen to be made, and not everything was traced (below)";
+        writeln!(to, "{}", Styled::warning(text))
     } else if users == 0 {
         writeln!(to, "no CUDA context was made")
     } else {
@@ -116,9 +125,9 @@ fn write_process(page: &mut Page<'_>, process: &Process, about: &Surroundings) -
     let title = Styled::heading(format!("P{}", &title[1..]));
     let parent = Styled::faint(format!("(started by {}{forked})", process.about.parent));
     writeln!(page.to, "\n{title} {parent}")?;
-    let unranked = about.only == Some(Meant::LocalRank) && process.rank().is_none();
+    let unranked = about.only == Some(Meant::LocalRank) && process.about.meant_ordinal.is_none();
     if unranked {
-        let text = "no launcher's variable says its rank: no device is judged";
+        let text = "no launcher's variable says its rank on this machine: no device is judged";
         writeln!(page.to, "  {}", Styled::warning(text))?;
     }
     page.init(&process.inits)?;
@@ -175,4 +184,23 @@ fn write_limits(to: &mut dyn Write, model: &Model, about: &Surroundings) -> io::
         writeln!(to, "\n{}", Styled::warning(text))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Model, Surroundings, Symbols, write};
+
+    #[test]
+    fn where_events_were_lost_nobody_knows_that_no_context_was_made() {
+        let report = |lost: u64| {
+            let about = Surroundings { lost, ..Surroundings::default() };
+            let mut text = Vec::new();
+            write(&mut text, &Model::default(), &mut Symbols::default(), &about).unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        assert!(report(0).contains("no CUDA context was made"));
+        let text = report(1);
+        assert!(text.contains("not everything was traced (below)"), "{text}");
+        assert!(text.contains("1 events found no room"), "{text}");
+    }
 }

@@ -5,6 +5,7 @@ mod opens;
 mod process_tree;
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -34,7 +35,7 @@ pub struct Untraced {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The process was started without `LD_LIBRARY_PATH` as the command sets it.
+    /// The process was started without an `LD_LIBRARY_PATH` in which the witness comes first.
     EnvironmentCleared,
     /// The loader ignores `LD_LIBRARY_PATH` in a program that has its owner's rights.
     SetUid,
@@ -48,7 +49,7 @@ impl Reason {
     pub fn text(self) -> &'static str {
         match self {
             Self::EnvironmentCleared => {
-                "it was started without the LD_LIBRARY_PATH that leads to the witness"
+                "it was started without an LD_LIBRARY_PATH that leads to the witness first"
             }
             Self::SetUid => "the loader ignores LD_LIBRARY_PATH in a set-uid program",
             Self::ByPath => "it was opened by its path, or found by a path inside the program",
@@ -201,10 +202,16 @@ fn reason(process: Process, witness: &Path) -> Reason {
     if set_uid {
         return Reason::SetUid;
     }
-    let folder = witness.parent().unwrap_or(witness).as_os_str().as_bytes();
+    let folder = process.file("cwd");
     let leads_here = |variable: &[u8]| {
-        let value = variable.strip_prefix(b"LD_LIBRARY_PATH=");
-        value.is_some_and(|value| value.split(|&byte| byte == b':').any(|entry| entry == folder))
+        let Some(value) = variable.strip_prefix(b"LD_LIBRARY_PATH=") else { return false };
+        let mut entries = value.split(|&byte| byte == b':').map(OsStr::from_bytes);
+        // Relative ones, and the empty one, are of the process's own folder.
+        let first = entries.find_map(|entry| {
+            let library = folder.join(entry).join(DRIVER_NAME);
+            (library == witness || library.exists()).then_some(library)
+        });
+        first.is_some_and(|library| library == witness)
     };
     match fs::read(process.file("environ")) {
         Ok(variables) if !variables.split(|&byte| byte == 0).any(leads_here) => {

@@ -100,13 +100,24 @@ fn the_device_of_the_local_rank() {
     ] {
         assert_eq!(meant(&settings, &[(variable, "2")]), [NO, NO, YES], "{variable}");
     }
-    for rank in ["", "two", "-1"] {
+    // The order is that of the report, and what is empty does not count.
+    let several =
+        [("LOCAL_RANK", ""), ("MPI_LOCALRANKID", "2"), ("SLURM_LOCALID", "0"), ("RANK", "1")];
+    assert_eq!(meant(&settings, &several), [NO, NO, YES]);
+    for rank in ["", "two", "-1", "4294967298"] {
         assert_eq!(meant(&settings, &[("LOCAL_RANK", rank)]), [UNKNOWN; 3], "{rank:?}");
     }
     // A launcher that shows each process a device of its own.
     let (_, arena, _) =
         run("init retain 0", &settings, &[("LOCAL_RANK", "2"), ("CUDA_VISIBLE_DEVICES", "2")]);
     assert_eq!((arena.devices[0].ordinal, arena.devices[0].meant), (0, YES));
+}
+
+/// 2^32 + 1 is no ordinal of an int, and is not 1.
+#[test]
+fn an_ordinal_that_is_too_large_is_no_other() {
+    let settings = Settings { only: "4294967297", ..Settings::default() };
+    assert_eq!(meant(&settings, &[]), [UNKNOWN; 3]);
 }
 
 #[test]

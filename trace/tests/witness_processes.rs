@@ -47,6 +47,16 @@ fn a_child_forked_after_init_inherits_no_reference() {
 }
 
 #[test]
+fn a_child_forked_by_the_bare_call_knows_nothing_of_its_parent_s_contexts() {
+    let (said, arena) = trace(1, "init retain 0 create 0 bare-fork holders 0 destroy end destroy");
+    let [theirs, ours] = arena.of("cuCtxDestroy_v2")[..] else { panic!("{said}") };
+    assert_eq!((theirs.answer, theirs.device, theirs.device_ordinary), (0, -1, 0), "the child");
+    assert_eq!((ours.pid, ours.device_ordinary), (arena.processes[0].pid, 0), "the parent");
+    assert_eq!(arena.processes.len(), 2);
+    assert!(said.contains("holders 0\n"), "{said}");
+}
+
+#[test]
 fn a_child_that_makes_no_call_says_nothing() {
     let (_, arena) = trace(1, "init fork end");
     assert_eq!((arena.processes.len(), arena.exits.len()), (1, 1));

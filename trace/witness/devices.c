@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "witness.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -124,7 +123,7 @@ static enum trace_meant decide(const struct answers *answers)
             return TRACE_MEANT_UNKNOWN;
         return has_this_uuid(answers, only) ? TRACE_MEANT_YES : TRACE_MEANT_NO;
     }
-    ordinal = strcmp(only, "local-rank") == 0 ? local_rank() : atoi(only);
+    ordinal = meant_ordinal();
     if (ordinal < 0)
         return TRACE_MEANT_UNKNOWN;
     /* A launcher that shows each process a device of its own: that one is meant. */

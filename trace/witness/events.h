@@ -177,7 +177,7 @@ enum trace_call_flags {
     TRACE_CREATED = 2,          /* the call made a context: ordinary, green, or a primary one that
                                    nothing held, as far as the witness saw */
     TRACE_ENDED_CONTEXT = 4,    /* the call ended one */
-    TRACE_TOOK_FROM_OTHERS = 8, /* a release by a library that held none: see `taken_from` */
+    TRACE_TOOK_FROM_OTHERS = 8, /* a release, by a library that held none, of another's: see `taken_from` */
     TRACE_HAS_STACK = 16,       /* native frames beyond the first, and Python frames if it is Python */
     TRACE_AFTER_EXIT = 32,      /* after this process's TRACE_EXIT, from a destructor */
     TRACE_PYTHON_FAILED = 64,   /* Python has a frame here, and it could not be read to its end */

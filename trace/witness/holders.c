@@ -144,28 +144,35 @@ static uint32_t charge(int slot, struct holder *first, bool green)
     return holder ? atomic_load(&holder->module) - 1 : 0;
 }
 
-static bool take(int slot, uint32_t module, bool green, bool stays_alive, uint32_t *taken_from)
+static enum taking take(int slot, uint32_t module, bool green, bool stays_alive,
+                        uint32_t *taken_from)
 {
     *taken_from = 0;
     if (slot < 0 || !take_one(&devices[slot].references))
-        return false;
+        return TOOK_NOTHING;
     *taken_from = charge(slot, find_holder(slot, module, false), green);
-    if (stays_alive || atomic_load(&devices[slot].references) > 0)
-        return false;
-    return atomic_exchange(&devices[slot].alive, 0);
+    if (stays_alive || atomic_load(&devices[slot].references) > 0
+        || !atomic_exchange(&devices[slot].alive, 0))
+        return TOOK_REFERENCE;
+    /* Another thread's retain may have come in between, and found it alive. */
+    if (atomic_load(&devices[slot].references) > 0) {
+        atomic_store(&devices[slot].alive, 1);
+        return TOOK_REFERENCE;
+    }
+    return ENDED_CONTEXT;
 }
 
-bool take_reference(int slot, uint32_t module, bool stays_alive, uint32_t *taken_from)
+enum taking take_reference(int slot, uint32_t module, bool stays_alive, uint32_t *taken_from)
 {
     return take(slot, module, false, stays_alive, taken_from);
 }
 
 /* As measured: where there is no reference left, it finds none to give back, and the context stays. */
-bool take_green(int slot, uint32_t maker, uint32_t *taken_from)
+enum taking take_green(int slot, uint32_t maker, uint32_t *taken_from)
 {
     *taken_from = 0;
     if (slot < 0)
-        return false;
+        return TOOK_NOTHING;
     take_one(&devices[slot].green);
     return take(slot, maker, true, false, taken_from);
 }
@@ -185,16 +192,10 @@ void add_ordinary(int slot, uint32_t module, int change)
     atomic_fetch_add(&holder->ordinary, change);
 }
 
+/* As measured: a reset ends the context, and every reference stays to be released. */
 bool reset_references(int slot)
 {
-    if (slot < 0)
-        return false;
-    for (int index = 0; index < MAXIMUM_HOLDERS; index++) {
-        atomic_store(&devices[slot].holders[index].references, 0);
-        atomic_store(&devices[slot].holders[index].green, 0);
-    }
-    atomic_store(&devices[slot].references, 0);
-    return atomic_exchange(&devices[slot].alive, 0);
+    return slot >= 0 && atomic_exchange(&devices[slot].alive, 0);
 }
 
 struct device_counts counts_of(int slot)
@@ -222,10 +223,12 @@ EXPORTED uint32_t cuda_context_trace_holders(int32_t device,
                                              struct cuda_context_trace_holder *holders,
                                              uint32_t capacity)
 {
-    int slot = known_device_slot(device);
     uint64_t after = 0;
     uint32_t count = 0;
+    int slot;
 
+    notice_fork();
+    slot = known_device_slot(device);
     for (;;) {
         struct holder *next = NULL;
 

@@ -13,13 +13,14 @@
 
 enum { VARIABLES_KEPT = 2048, ARGUMENTS_KEPT = 4096, EXECUTABLE_KEPT = 1024, FIELD_OF_START = 22 };
 
-/* What launchers set, and what decides which devices there are. The first five are local ranks. */
+/* What launchers set, and what decides which devices there are. The first five are local ranks, and the
+ * first of them that is set and not empty counts. */
 static const char *const variables[] = {
     "LOCAL_RANK",
     "OMPI_COMM_WORLD_LOCAL_RANK",
-    "SLURM_LOCALID",
     "MPI_LOCALRANKID",
     "MV2_COMM_WORLD_LOCAL_RANK",
+    "SLURM_LOCALID",
     "RANK",
     "WORLD_SIZE",
     "OMPI_COMM_WORLD_RANK",
@@ -37,7 +38,11 @@ static _Atomic int *pid_page;
  * cuInit, their exit. */
 static _Atomic int loaded_in, owner, noted, initialized, exited;
 
-int local_rank(void)
+/* What `--only` means by a number: read once, for a program may change its environment at any time. */
+static _Atomic int32_t meant;
+
+/* -1: no launcher's variable. */
+static int local_rank(void)
 {
     for (int index = 0; index < LOCAL_RANKS; index++) {
         const char *value = getenv(variables[index]);
@@ -105,7 +110,7 @@ static uint64_t start_of_process(void)
     return at ? strtoull(at, NULL, 10) : 0;
 }
 
-static int32_t meant_ordinal(void)
+static int32_t read_meant_ordinal(void)
 {
     const char *only = arena_settings()->only;
     char *end;
@@ -117,6 +122,11 @@ static int32_t meant_ordinal(void)
     return !*only || *end || ordinal < 0 || ordinal > INT32_MAX ? -1 : (int32_t)ordinal;
 }
 
+int32_t meant_ordinal(void)
+{
+    return atomic_load(&meant);
+}
+
 /* The parts are written where they belong: there may be little room on this stack. */
 static void write_process_record(bool forked)
 {
@@ -124,11 +134,13 @@ static void write_process_record(bool forked)
     struct trace_process *record =
         reserve_record(TRACE_PROCESS, sizeof *record + VARIABLES_KEPT + ARGUMENTS_KEPT
                                           + EXECUTABLE_KEPT);
-    char *text = (char *)(record + 1);
+    char *text;
     ssize_t length;
 
+    atomic_store(&meant, read_meant_ordinal());
     if (!record)
         return;
+    text = (char *)(record + 1);
     record->parent = (uint32_t)getppid();
     record->forked = forked;
     record->start = start_of_process();
@@ -186,13 +198,18 @@ static void forget_parent(void)
 }
 
 /* A fork that did not go through libc calls no handler; there is one thread in it then. */
-void enter_process(void)
+void notice_fork(void)
 {
     bool same = pid_page ? atomic_load_explicit(pid_page, memory_order_relaxed) != 0
                          : atomic_load_explicit(&owner, memory_order_relaxed) == getpid();
 
     if (!same)
         forget_parent();
+}
+
+void enter_process(void)
+{
+    notice_fork();
     note_process();
 }
 

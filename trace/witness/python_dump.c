@@ -104,8 +104,9 @@ static bool note_lines(uint64_t call, int pipe)
         while ((end = memchr(text, '\n', used))) {
             size_t line = (size_t)(end - text);
 
-            if (!skipping && index < TRACE_MAXIMUM_PYTHON_FRAMES
-                && note_line(call, index, text, line))
+            if (!skipping && index == TRACE_MAXIMUM_PYTHON_FRAMES)
+                complete = false; /* more than are kept */
+            else if (!skipping && note_line(call, index, text, line))
                 index++;
             skipping = false;
             used -= line + 1;
@@ -117,7 +118,7 @@ static bool note_lines(uint64_t call, int pipe)
             complete = false;
         }
     }
-    return complete;
+    return complete && !used;
 }
 
 bool dump_python_frames(uint64_t call, void *dump, void *thread_state)

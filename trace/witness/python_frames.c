@@ -137,7 +137,7 @@ bool walk_python_frames(uint64_t call, const void *runtime, const struct python_
         || !read_pointer(&walk.readable, (uintptr_t)thread_state + walk.offsets.current_frame,
                          &frame))
         return false;
-    for (int unused = 0; frame && index < TRACE_MAXIMUM_PYTHON_FRAMES && unused < UNUSED_FRAMES;) {
+    for (int unused = 0; frame && unused < UNUSED_FRAMES;) {
         uintptr_t code, type;
 
         if (!read_pointer(&walk.readable, frame + walk.offsets.executable, &code))
@@ -147,12 +147,12 @@ bool walk_python_frames(uint64_t call, const void *runtime, const struct python_
         if (!code || !read_pointer(&walk.readable, code + walk.offsets.ob_type, &type)
             || type != walk.code_type)
             unused++;
-        else if (note_frame(&walk, call, index, frame, code))
+        else if (index < TRACE_MAXIMUM_PYTHON_FRAMES && note_frame(&walk, call, index, frame, code))
             index++;
         else
-            return false;
+            return false; /* it cannot be read, or is one more than are kept */
         if (!read_pointer(&walk.readable, frame + walk.offsets.previous, &frame))
             return false;
     }
-    return true;
+    return !frame;
 }

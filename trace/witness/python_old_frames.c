@@ -120,5 +120,5 @@ bool walk_old_python_frames(uint64_t call, uint32_t version, const struct python
         if (!note_frame(&readable, call, index, version, types, frame)
             || !read_pointer(&readable, frame + FRAME_BACK, &frame))
             return false;
-    return true;
+    return !frame; /* there may be more than are kept */
 }

@@ -23,13 +23,14 @@ uint64_t monotonic_ns(void);
 
 /* process.c */
 int process_id(void);
-void enter_process(void); /* before anything else in a call: notices a fork */
+void notice_fork(void);   /* writes no record */
+void enter_process(void); /* before anything else in a call: that, and the process's record */
 void note_process(void);  /* the process's record, unless it has one */
 void note_successful_init(void);
 bool is_initialized(void);
 bool has_exited(void);
 bool is_forked_child(void); /* another thread of the parent may have had the loader's lock */
-int local_rank(void); /* -1: no launcher's variable */
+int32_t meant_ordinal(void); /* of --only; -1: it is no ordinal, or no rank is known */
 
 /* driver.c */
 typedef void (*driver_function)(void);
@@ -61,13 +62,14 @@ struct device_counts {
 };
 bool is_context_alive(int slot);
 bool has_ever_held(int slot, uint32_t module);
-/* These answer whether the primary context came to life, or ended, by it. */
+/* These answer whether the primary context came to life by it. */
 bool add_reference(int slot, uint32_t module, bool *counted);
 bool add_green(int slot, uint32_t module, bool *counted);
-bool take_reference(int slot, uint32_t module, bool stays_alive, uint32_t *taken_from);
-bool take_green(int slot, uint32_t maker, uint32_t *taken_from);
+enum taking { TOOK_NOTHING, TOOK_REFERENCE, ENDED_CONTEXT }; /* the last: the last reference, too */
+enum taking take_reference(int slot, uint32_t module, bool stays_alive, uint32_t *taken_from);
+enum taking take_green(int slot, uint32_t maker, uint32_t *taken_from);
 void add_ordinary(int slot, uint32_t module, int change);
-bool reset_references(int slot);
+bool reset_references(int slot); /* whether it ended the primary context */
 struct device_counts counts_of(int slot);
 int32_t references_of(int slot, uint32_t module);
 void forget_holders(void);

@@ -55,9 +55,12 @@ static CUresult count_release(struct call *call, CUresult answer)
     bool others = references_of(call->slot, call->module) <= 0;
 
     if (answer == CUDA_SUCCESS || stays) {
-        if (take_reference(call->slot, call->module, stays, &call->taken_from))
+        enum taking taking =
+            take_reference(call->slot, call->module, stays, &call->taken_from);
+
+        if (taking == ENDED_CONTEXT)
             call->flags |= TRACE_ENDED_CONTEXT;
-        if (others)
+        if (others && taking != TOOK_NOTHING)
             call->flags |= TRACE_TOOK_FROM_OTHERS;
     }
     end_call(call, answer);
@@ -80,10 +83,15 @@ EXPORTED CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device)
     return count_release(&call, REAL(cuDevicePrimaryCtxRelease_v2, CUdevice)(device));
 }
 
-static CUresult count_reset(struct call *call, CUresult answer)
+/* As measured, only the function of the old ABI takes a reference. */
+static CUresult count_reset(struct call *call, CUresult answer, bool takes_one)
 {
-    if (answer == CUDA_SUCCESS && reset_references(call->slot))
-        call->flags |= TRACE_ENDED_CONTEXT;
+    if (answer == CUDA_SUCCESS) {
+        if (reset_references(call->slot))
+            call->flags |= TRACE_ENDED_CONTEXT;
+        if (takes_one)
+            take_reference(call->slot, call->module, true, &call->taken_from);
+    }
     end_call(call, answer);
     return answer;
 }
@@ -93,7 +101,7 @@ EXPORTED CUresult cuDevicePrimaryCtxReset(CUdevice device)
     struct call call;
 
     begin_call(&call, TRACE_cuDevicePrimaryCtxReset, device, 0, CALLER);
-    return count_reset(&call, REAL(cuDevicePrimaryCtxReset, CUdevice)(device));
+    return count_reset(&call, REAL(cuDevicePrimaryCtxReset, CUdevice)(device), true);
 }
 
 EXPORTED CUresult cuDevicePrimaryCtxReset_v2(CUdevice device)
@@ -101,7 +109,7 @@ EXPORTED CUresult cuDevicePrimaryCtxReset_v2(CUdevice device)
     struct call call;
 
     begin_call(&call, TRACE_cuDevicePrimaryCtxReset_v2, device, 0, CALLER);
-    return count_reset(&call, REAL(cuDevicePrimaryCtxReset_v2, CUdevice)(device));
+    return count_reset(&call, REAL(cuDevicePrimaryCtxReset_v2, CUdevice)(device), false);
 }
 
 /* ordinary contexts */
@@ -149,8 +157,10 @@ CREATE(cuCtxCreate_v4,
 static bool begin_destruction(struct call *call, enum trace_function function, const void *context,
                               struct context_entry *entry, const void *caller)
 {
-    bool known = forget_context(context, entry);
+    bool known;
 
+    enter_process(); /* what a parent made is not known here */
+    known = forget_context(context, entry);
     begin_call(call, function, known ? entry->device : TRACE_NO_DEVICE, 0, caller);
     call->context = context;
     return known;
@@ -173,7 +183,7 @@ static CUresult count_destroy(struct call *call, CUresult answer, bool known,
 #define DESTROY(function)                                                                          \
     EXPORTED CUresult function(CUcontext context)                                                  \
     {                                                                                              \
-        struct context_entry entry;                                                                \
+        struct context_entry entry = { .device = TRACE_NO_DEVICE };                                \
         struct call call;                                                                          \
         bool known = begin_destruction(&call, TRACE_##function, context, &entry, CALLER);          \
                                                                                                    \

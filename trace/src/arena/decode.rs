@@ -116,6 +116,7 @@ fn process(bytes: &Bytes<'_>) -> Process {
         parent: bytes.u32(process::PARENT),
         forked: bytes.u32(process::FORKED) != 0,
         start: bytes.u64(process::START),
+        meant_ordinal: u32::try_from(bytes.i32(process::MEANT_ORDINAL)).ok(),
         python: (major != 0).then_some((major, minor)),
         variables: variables
             .iter()
@@ -127,12 +128,14 @@ fn process(bytes: &Bytes<'_>) -> Process {
     }
 }
 
-/// A call, and when it ended. One that did not end has no answer.
+/// A call, and when it ended. One that did not end has no answer, and of what is written with the
+/// answer only the device is looked at: its thread may be writing.
 pub fn call(bytes: &Bytes<'_>, ended: bool, python: Vec<PythonLine>) -> Option<(Call, u64)> {
     let number = usize::from(bytes.u16(call::FUNCTION)).checked_sub(1)?;
     let began = bytes.u64(layout::record::TIME);
     let end = if ended { bytes.u64(call::ENDED).max(began) } else { began };
-    let flags = bytes.u32(call::FLAGS);
+    let known = if ended { u32::MAX } else { layout::DENIED };
+    let flags = bytes.u32(call::FLAGS) & known;
     let has = |flag: u32| flags & flag != 0;
     let frames = 0..usize::from(bytes.u16(call::FRAME_COUNT));
     let native = frames
@@ -145,7 +148,7 @@ pub fn call(bytes: &Bytes<'_>, ended: bool, python: Vec<PythonLine>) -> Option<(
     let call = Call {
         function: Function(layout::FUNCTIONS.get(number)?),
         device: Some(bytes.i32(call::DEVICE)).filter(|&device| device != -1),
-        context: bytes.u64(call::CONTEXT),
+        context: if ended { bytes.u64(call::CONTEXT) } else { 0 },
         answer: ended.then(|| bytes.u32(call::ANSWER)),
         took: Duration::from_nanos(end - began),
         denied: has(layout::DENIED),
@@ -155,8 +158,8 @@ pub fn call(bytes: &Bytes<'_>, ended: bool, python: Vec<PythonLine>) -> Option<(
         after_exit: has(layout::AFTER_EXIT),
         python_failed: has(layout::PYTHON_FAILED),
         uncounted: has(layout::TABLE_FULL),
-        taken_from: bytes.u32(call::TAKEN_FROM),
-        device_references: bytes.i32(call::DEVICE_REFERENCES),
+        taken_from: if ended { bytes.u32(call::TAKEN_FROM) } else { 0 },
+        device_references: if ended { bytes.i32(call::DEVICE_REFERENCES) } else { 0 },
         native: native.collect(),
         python,
     };

@@ -43,6 +43,7 @@ offsets!(process = "trace_process", 64 {
     PARENT = "parent" @ 24,
     FORKED = "forked" @ 28,
     START = "start" @ 32,
+    MEANT_ORDINAL = "meant_ordinal" @ 40,
     PYTHON = "python" @ 44,
     VARIABLES_LENGTH = "variables_length" @ 48,
     ARGUMENTS_LENGTH = "arguments_length" @ 52,

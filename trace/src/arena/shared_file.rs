@@ -53,11 +53,14 @@ impl SharedFile {
         unsafe { AtomicU64::from_ptr(pointer) }
     }
 
-    /// A copy of what is there. Its writer is done with it: that is what the word before it says.
+    /// A copy of what is there. The word before it says whether its writer is done with it. Another
+    /// process may still write the last fields of a call that has not ended; they are plain numbers,
+    /// and but for the device are not used without that state.
     pub fn read(&self, place: u64, length: u64) -> Vec<u8> {
         let mut bytes = vec![0; length as usize];
         let from = self.pointer(place, length);
-        // SAFETY: the source is inside the map, the destination is as long.
+        // SAFETY: the source is inside the map, the destination is as long. What another process
+        // writes meanwhile are numbers, of which any bytes are one.
         unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len()) };
         bytes
     }

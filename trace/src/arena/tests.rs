@@ -164,13 +164,20 @@ fn a_call_is_read_when_it_has_ended_with_its_lines_in_order() {
 fn a_call_that_has_not_ended_at_the_end_has_no_answer() {
     let mut writer = Writer::new();
     writer.read();
-    writer.call(layout::WRITTEN);
+    let call = writer.call(layout::WRITTEN);
+    // Its thread is about to write what the driver did.
+    let flags = layout::DENIED | layout::CREATED | layout::ENDED_CONTEXT | layout::TABLE_FULL;
+    writer.arena.file.write(call + layout::call::FLAGS as u64, &flags.to_ne_bytes());
+    writer.arena.file.write(call + layout::call::CONTEXT as u64, &9_u64.to_ne_bytes());
+    writer.arena.file.write(call + layout::call::TAKEN_FROM as u64, &5_u32.to_ne_bytes());
     let later = writer.call(layout::WRITTEN);
     writer.end(later);
     assert_eq!(calls(&writer.read()), 1);
     let [record] = &*writer.arena.read(true) else { panic!("one record") };
     let Event::Call(call) = &record.event else { panic!("{record:?}") };
-    assert_eq!(call.answer, None);
+    assert_eq!((call.answer, call.denied), (None, true));
+    assert!(!call.created && !call.ended && !call.uncounted, "{call:?}");
+    assert_eq!((call.context, call.taken_from, call.device_references), (0, 0, 0));
 }
 
 #[test]

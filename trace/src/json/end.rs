@@ -83,7 +83,7 @@ impl<'trace> DeviceEnd<'trace> {
     fn new(pid: u32, device: &'trace model::Device) -> Self {
         let holders = device.holders.iter().map(|holder| HolderEnd {
             library: &holder.library,
-            references: holder.references,
+            references: holder.references.try_into().unwrap_or(0),
             retained: holder.retained,
             released: holder.released,
         });

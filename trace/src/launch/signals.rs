@@ -6,8 +6,20 @@ use std::ptr;
 use std::time::Duration;
 
 /// Those that are handed on.
-const HANDED_ON: [libc::c_int; 6] =
-    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
+const HANDED_ON: [libc::c_int; 12] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGCONT,
+    libc::SIGWINCH,
+    libc::SIGXCPU,
+    libc::SIGPROF,
+    libc::SIGVTALRM,
+];
 
 /// What this process was started with, which the program is started with, too.
 #[derive(Clone, Copy)]
@@ -59,9 +71,11 @@ impl Signals {
         let signal = unsafe { libc::sigtimedwait(&self.held, about.as_mut_ptr(), &pause) };
         // SAFETY: siginfo_t is plain numbers, and was zeroed.
         let about = unsafe { about.assume_init() };
-        // What a terminal sends, its whole group has had.
-        let from_terminal = about.si_code == libc::SI_KERNEL;
-        (signal > 0 && signal != libc::SIGCHLD && !from_terminal).then_some(signal)
+        // What a terminal sends, its whole group has had; and what the kernel says about this
+        // process's own use of processors is not about the program. An alarm that was set before
+        // this process was executed is meant for the program, which has inherited none.
+        let own = about.si_code == libc::SI_KERNEL && signal != libc::SIGALRM;
+        (signal > 0 && signal != libc::SIGCHLD && !own).then_some(signal)
     }
 }
 

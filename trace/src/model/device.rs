@@ -1,5 +1,7 @@
 //! One device of one process: its contexts, and who holds them.
 
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::record::{self, Call, Purpose, Record};
@@ -16,8 +18,10 @@ pub struct Device {
     pub creations: Notes,
     /// Calls that ended one.
     pub endings: Notes,
-    /// Calls that were not answered with 0.
+    /// Calls that the driver or the witness refused.
     pub refusals: Notes,
+    /// Releases that answered 800: they took the reference of a green context.
+    pub taken_from_green: Notes,
     /// Calls in the middle of which the thread ended, or hangs.
     pub unfinished: Notes,
     /// Releases of references that nobody was seen to take.
@@ -29,15 +33,21 @@ pub struct Device {
     /// Ordinary and green contexts that live.
     pub contexts: Vec<Context>,
     denied: u64,
+    /// References that were released before the record of their library's first retain came.
+    early: HashMap<File, i64>,
 }
+
+/// A library's file, by which it is told from others of its name. `None`: code in no file.
+type File = Option<PathBuf>;
 
 /// A library that holds, or has held, references to a primary context.
 #[derive(Debug)]
 pub struct Holder {
     /// Its name.
     pub library: String,
-    /// How many it holds.
-    pub references: u64,
+    /// How many it holds. Records may come in another order than that in which threads did what they
+    /// tell: until all have come, this may be less than 0.
+    pub references: i64,
     /// How often it retained.
     pub retained: u64,
     /// How many of its references it released itself.
@@ -46,6 +56,7 @@ pub struct Holder {
     pub last_release: Option<Duration>,
     /// Its first retain.
     pub first: Note,
+    file: File,
 }
 
 /// Whose reference somebody else's releases took.
@@ -59,6 +70,7 @@ pub struct Taking {
     pub count: u64,
     /// The first of these releases.
     pub first: Note,
+    files: (File, File),
 }
 
 /// An ordinary or green context that lives.
@@ -69,6 +81,7 @@ pub struct Context {
     /// Which.
     pub kind: Kind,
     handle: u64,
+    file: File,
 }
 
 /// The kind of a context.
@@ -104,6 +117,10 @@ impl Kind {
     }
 }
 
+fn file_of(module: u32, modules: &Modules) -> File {
+    modules.path(module).map(Path::to_owned)
+}
+
 impl Device {
     pub(super) fn new(handle: i32) -> Self {
         Self {
@@ -111,12 +128,14 @@ impl Device {
             creations: Notes::default(),
             endings: Notes::default(),
             refusals: Notes::default(),
+            taken_from_green: Notes::default(),
             unfinished: Notes::default(),
             unseen_releases: Notes::default(),
             holders: Vec::new(),
             takings: Vec::new(),
             contexts: Vec::new(),
             denied: 0,
+            early: HashMap::new(),
         }
     }
 
@@ -125,6 +144,9 @@ impl Device {
         match call.answer {
             None => return self.unfinished.add(note()),
             Some(0) => {}
+            Some(800) if call.function.purpose() == Some(Purpose::Release) => {
+                self.taken_from_green.add(note());
+            }
             Some(_) => {
                 self.denied += u64::from(call.denied);
                 self.refusals.add(note());
@@ -136,38 +158,51 @@ impl Device {
         if call.ended {
             self.endings.add(note());
         }
-        let library = modules.name(call.caller());
-        // What the answer was does not matter to a release: 800 takes a reference, too.
         match (call.function.purpose(), call.answer) {
-            (Some(Purpose::Retain), Some(0)) => self.retain(library, note()),
-            (Some(Purpose::Release), _) => self.release(library, note(), modules),
-            (Some(Purpose::Create | Purpose::GreenCreate), Some(0)) => {
-                self.contexts.push(Context { library, kind: Kind::of(call), handle: call.context })
+            (Some(Purpose::Retain), Some(0)) => self.retain(note(), modules),
+            (Some(Purpose::Release), _) => self.release(note(), modules),
+            // As measured, only the function of the old ABI takes a reference.
+            (Some(Purpose::Reset), _) if call.function.0 == "cuDevicePrimaryCtxReset" => {
+                self.release(note(), modules);
             }
-            (Some(Purpose::Destroy | Purpose::GreenDestroy), Some(0)) => {
+            (Some(Purpose::Create | Purpose::GreenCreate), Some(0)) => {
+                self.contexts.push(Context {
+                    library: modules.name(call.caller()),
+                    kind: Kind::of(call),
+                    handle: call.context,
+                    file: file_of(call.caller(), modules),
+                });
+            }
+            (Some(purpose @ (Purpose::Destroy | Purpose::GreenDestroy)), Some(0)) => {
                 self.contexts.retain(|context| context.handle != call.context);
+                // It may have given back what a library retained, in place of what a release took
+                // from it.
+                let none_left = call.device_references == 0 && !call.uncounted;
+                if purpose == Purpose::GreenDestroy && none_left {
+                    self.holders.iter_mut().for_each(|holder| holder.references = 0);
+                    self.early.clear();
+                }
             }
             _ => {}
         }
-        let is_primary = Kind::of(call) == Kind::Primary;
-        if is_primary && call.answer == Some(0) && call.device_references == 0 && !call.uncounted {
-            self.holders.iter_mut().for_each(|holder| holder.references = 0);
-        }
     }
 
-    fn retain(&mut self, library: String, note: Note) {
-        let known = self.holders.iter_mut().find(|holder| holder.library == library);
+    fn retain(&mut self, note: Note, modules: &Modules) {
+        let file = file_of(note.call.caller(), modules);
+        let known = self.holders.iter_mut().find(|holder| holder.file == file);
         let holder = match known {
             Some(holder) => holder,
             None => {
                 let first = note.clone();
+                let early = self.early.remove(&file).unwrap_or(0);
                 self.holders.push(Holder {
-                    library,
-                    references: 0,
+                    library: modules.name(note.call.caller()),
+                    references: -early,
                     retained: 0,
                     released: 0,
                     last_release: None,
                     first,
+                    file,
                 });
                 self.holders.last_mut().expect("just added")
             }
@@ -176,29 +211,48 @@ impl Device {
         holder.retained += 1;
     }
 
-    fn release(&mut self, by: String, note: Note, modules: &Modules) {
-        let from = modules.name(note.call.taken_from);
+    /// As measured, a release that answers 800 takes a reference, too.
+    fn release(&mut self, note: Note, modules: &Modules) {
+        if !matches!(note.call.answer, Some(0 | 800)) {
+            return;
+        }
+        let (by, from) = (note.call.caller(), note.call.taken_from);
+        let files = (file_of(by, modules), file_of(from, modules));
+        let holder = self.holders.iter_mut().find(|holder| holder.file == files.1);
         // Nobody's, or of code in no file, if that holds any.
-        if note.call.taken_from == 0 && self.held().all(|(library, _)| library != from) {
-            if note.call.answer == Some(0) {
+        if from == 0 && holder.as_ref().is_none_or(|holder| holder.references <= 0) {
+            // The function of the old ABI answers 0 where there is nothing to release, too.
+            if note.call.answer == Some(0) && note.call.function.0 == "cuDevicePrimaryCtxRelease_v2"
+            {
                 self.unseen_releases.add(note);
             }
             return;
         }
-        let holder = self.holders.iter_mut().find(|holder| holder.library == from);
-        if let Some(holder) = holder {
-            holder.references = holder.references.saturating_sub(1);
-            if from == by {
-                holder.released += 1;
-                holder.last_release = Some(note.time);
+        // Where it held none of its own, the release took that of its green context.
+        let mut contexts = self.contexts.iter();
+        let green = contexts.any(|each| each.kind == Kind::Green && each.file == files.1);
+        match holder {
+            Some(holder) => {
+                if holder.references > 0 || !green {
+                    holder.references -= 1;
+                }
+                if files.0 == files.1 {
+                    holder.released += 1;
+                    holder.last_release = Some(note.time);
+                }
             }
+            None if green => {}
+            None => *self.early.entry(files.1.clone()).or_default() += 1,
         }
-        if from == by {
+        if files.0 == files.1 {
             return;
         }
-        match self.takings.iter_mut().find(|taking| taking.by == by && taking.from == from) {
+        match self.takings.iter_mut().find(|taking| taking.files == files) {
             Some(taking) => taking.count += 1,
-            None => self.takings.push(Taking { by, from, count: 1, first: note }),
+            None => {
+                let (by, from) = (modules.name(by), modules.name(from));
+                self.takings.push(Taking { by, from, count: 1, first: note, files });
+            }
         }
     }
 
@@ -217,7 +271,7 @@ impl Device {
     /// The references that are held: library and number.
     pub fn held(&self) -> impl Iterator<Item = (&str, u64)> {
         let holding = self.holders.iter().filter(|holder| holder.references > 0);
-        holding.map(|holder| (&*holder.library, holder.references))
+        holding.map(|holder| (&*holder.library, holder.references.unsigned_abs()))
     }
 
     /// How people name it.

@@ -10,7 +10,8 @@ use super::Modules;
 use super::device::Device;
 use super::notes::{Note, Notes};
 
-/// Where launchers say which of a machine's workers a process is; the first that is set counts.
+/// Where launchers say which of a machine's workers a process is; the first that is set and not empty
+/// counts.
 const RANKS: [&str; 6] = [
     "LOCAL_RANK",
     "OMPI_COMM_WORLD_LOCAL_RANK",
@@ -29,6 +30,31 @@ pub enum End {
     Replaced(Duration),
 }
 
+/// Calls of `cuInit`.
+#[derive(Debug, Default)]
+pub struct Inits {
+    /// Those that were answered with 0.
+    pub successful: Notes,
+    /// Those that the driver refused.
+    pub refused: Notes,
+    /// Those in the middle of which the thread ended, or hangs.
+    pub unfinished: Notes,
+}
+
+impl Inits {
+    fn add(&mut self, note: Note) {
+        match note.call.answer {
+            Some(0) => self.successful.add(note),
+            Some(_) => self.refused.add(note),
+            None => self.unfinished.add(note),
+        }
+    }
+
+    fn total(&self) -> u64 {
+        self.successful.total() + self.refused.total() + self.unfinished.total()
+    }
+}
+
 /// A process from the moment on at which it had the witness.
 #[derive(Debug)]
 pub struct Process {
@@ -41,7 +67,7 @@ pub struct Process {
     /// How it ended. `None`: it was killed, left by `_exit`, or runs.
     pub end: Option<End>,
     /// Its calls of `cuInit`.
-    pub inits: Notes,
+    pub inits: Inits,
     /// Calls about no device that is known.
     pub elsewhere: Notes,
     /// Drivers that it has and that are not behind the witness.
@@ -58,7 +84,7 @@ impl Process {
             began: record.time,
             about: about.clone(),
             end: None,
-            inits: Notes::default(),
+            inits: Inits::default(),
             elsewhere: Notes::default(),
             bypasses: Vec::new(),
             uncounted: false,
@@ -117,7 +143,8 @@ impl Process {
     /// The rank that a launcher gave it: the variable and its value.
     #[must_use]
     pub fn rank(&self) -> Option<(&str, &str)> {
-        RANKS.iter().find_map(|name| self.variable(name).map(|value| (*name, value)))
+        let mut set = RANKS.iter().filter_map(|name| Some((*name, self.variable(name)?)));
+        set.find(|(_, value)| !value.is_empty())
     }
 
     /// A variable of launchers or of CUDA that is set.

@@ -134,22 +134,94 @@ fn a_release_that_answers_800_takes_a_reference_and_one_that_takes_none_takes_no
         call.taken_from = RUNTIME;
     });
     assert!(story.held().is_empty());
-    assert_eq!(story.touched().refusals.total(), 2);
+    assert_eq!(story.touched().refusals.total(), 1, "the 800 is none");
+    assert_eq!(story.touched().taken_from_green.total(), 1);
+    story.call(RUNTIME, "cuDevicePrimaryCtxRelease", |_| {});
+    assert_eq!(story.touched().unseen_releases.total(), 0, "it answers 0 where there is none");
     story.call(RUNTIME, "cuDevicePrimaryCtxRelease_v2", |_| {});
     assert_eq!(story.touched().unseen_releases.total(), 1);
 }
 
 #[test]
-fn a_reset_leaves_no_holder() {
+fn a_reset_ends_the_context_and_leaves_the_references() {
     let mut story = Story::begin();
     story.retain(RUNTIME, true);
     story.retain(BLAS, false);
     story.call(BLAS, "cuDevicePrimaryCtxReset_v2", |call| {
         call.ended = true;
-        call.device_references = 0;
+        call.device_references = 2;
     });
-    assert!(story.held().is_empty());
+    assert_eq!(story.held(), [("libcudart.so.13", 1), ("libcublas.so.13", 1)]);
     assert_eq!(story.touched().endings.total(), 1);
+    story.call(BLAS, "cuDevicePrimaryCtxReset", |call| call.taken_from = BLAS);
+    assert_eq!(story.held(), [("libcudart.so.13", 1)]);
+    story.call(BLAS, "cuDevicePrimaryCtxReset", |call| call.taken_from = RUNTIME);
+    assert!(story.held().is_empty());
+    assert_eq!(story.touched().takings.len(), 1);
+}
+
+#[test]
+fn the_order_of_the_records_does_not_matter() {
+    let mut story = Story::begin();
+    story.retain(RUNTIME, true);
+    story.release(RUNTIME, RUNTIME, 1);
+    story.release(RUNTIME, RUNTIME, 0);
+    story.retain(RUNTIME, false);
+    assert!(story.held().is_empty());
+    story.retain(RUNTIME, true);
+    assert_eq!(story.held(), [("libcudart.so.13", 1)]);
+    story.release(BLAS, BLAS, 0);
+    story.retain(BLAS, false);
+    story.retain(BLAS, false);
+    assert_eq!(story.held(), [("libcudart.so.13", 1), ("libcublas.so.13", 1)]);
+}
+
+/// A green context whose reference a release took gives back what its library retains then.
+#[test]
+fn the_end_of_a_green_context_may_take_what_was_retained() {
+    let mut story = Story::begin();
+    let green = |story: &mut Story, function, left| {
+        story.call(BLAS, function, |call| {
+            (call.context, call.device_references) = (0x20, left);
+        });
+    };
+    let take = |story: &mut Story| {
+        story.call(BLAS, "cuDevicePrimaryCtxRelease_v2", |call| {
+            (call.answer, call.taken_from, call.device_references) = (Some(800), BLAS, 0);
+        });
+    };
+    for _ in 0..2 {
+        green(&mut story, "cuGreenCtxCreate", 1);
+        take(&mut story);
+        assert!(story.held().is_empty());
+        story.retain(BLAS, false);
+        assert_eq!(story.held(), [("libcublas.so.13", 1)]);
+        green(&mut story, "cuGreenCtxDestroy", 0);
+        assert!(story.held().is_empty());
+    }
+    assert_eq!(story.touched().refusals.total(), 0);
+}
+
+#[test]
+fn initialisations_that_were_refused_are_kept_apart() {
+    let mut story = Story::begin();
+    for answer in [Some(100), Some(0), Some(0), None] {
+        story.call(RUNTIME, "cuInit", |call| call.answer = answer);
+    }
+    let inits = &story.model.process(PID).unwrap().inits;
+    let totals = [&inits.successful, &inits.refused, &inits.unfinished].map(super::Notes::total);
+    assert_eq!(totals, [2, 1, 1]);
+}
+
+#[test]
+fn a_refused_release_takes_nothing_from_code_in_no_file() {
+    let mut story = Story::begin();
+    story.retain(0, true);
+    story.call(BLAS, "cuDevicePrimaryCtxRelease_v2", |call| call.answer = Some(201));
+    assert_eq!(story.held(), [("code in no file", 1)]);
+    assert!(story.touched().takings.is_empty());
+    story.release(BLAS, 0, 0);
+    assert!(story.held().is_empty());
 }
 
 #[test]
@@ -216,6 +288,31 @@ fn an_exec_begins_anew_and_a_forked_child_is_another_process() {
 }
 
 #[test]
+fn an_id_that_is_used_again_is_no_exec() {
+    let mut story = Story::begin();
+    for start in [100, 200] {
+        story.pid = 60;
+        story.add(Event::Process(Process { start, ..Process::default() }));
+    }
+    let ends: Vec<_> = story.model.processes()[1..].iter().map(|process| process.end).collect();
+    assert_eq!(ends, [None, None]);
+}
+
+#[test]
+fn two_libraries_of_one_name_are_two_holders() {
+    const OTHER: u32 = 3;
+    let mut story = Story::begin();
+    story.add(Event::Module(Module { id: OTHER, path: "/opt/libcudart.so.13".into() }));
+    story.retain(RUNTIME, true);
+    story.retain(OTHER, false);
+    assert_eq!(story.held(), [("libcudart.so.13", 1), ("libcudart.so.13", 1)]);
+    story.release(OTHER, RUNTIME, 1);
+    assert_eq!(story.held(), [("libcudart.so.13", 1)]);
+    assert_eq!(story.touched().takings.len(), 1);
+    assert_eq!(story.touched().holders[1].references, 1);
+}
+
+#[test]
 fn a_call_of_a_process_that_nobody_announced_is_kept() {
     let mut story = Story::begin();
     story.pid = 50;
@@ -231,7 +328,10 @@ fn a_call_of_a_process_that_nobody_announced_is_kept() {
 fn the_rank_is_the_local_one_before_any_other() {
     let mut story = Story::begin();
     assert_eq!(story.model.process(PID).unwrap().rank(), Some(("LOCAL_RANK", "1")));
-    story.start(42, &[("RANK", "9"), ("SLURM_LOCALID", "3"), ("CUDA_VISIBLE_DEVICES", "0")]);
+    story.start(
+        42,
+        &[("LOCAL_RANK", ""), ("RANK", "9"), ("SLURM_LOCALID", "3"), ("CUDA_VISIBLE_DEVICES", "0")],
+    );
     let process = story.model.process(42).unwrap();
     assert_eq!(process.rank(), Some(("SLURM_LOCALID", "3")));
     assert_eq!(process.variable("CUDA_VISIBLE_DEVICES"), Some("0"));

@@ -1,11 +1,14 @@
 //! One device of one process.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use cuda_primary_context::sys::CUresult;
 
-use crate::model::{Device, Holder, Kind, Modules, Note, Notes};
+use crate::model::{Device, Holder, Inits, Kind, Modules, Note, Notes};
 use crate::record::Call;
 use crate::stack::{self, Line};
 use crate::symbols::Symbols;
@@ -34,14 +37,14 @@ pub fn code(answer: u32) -> String {
 
 impl Page<'_> {
     /// When the driver was initialised, and by whom.
-    pub fn init(&mut self, inits: &Notes) -> io::Result<()> {
-        let answers = |note: &&Note| note.call.answer == Some(0);
-        if let Some(first) = inits.first().iter().find(answers) {
+    pub fn init(&mut self, inits: &Inits) -> io::Result<()> {
+        if let Some(first) = inits.successful.first().first() {
             let by = self.modules.name(first.call.caller());
             writeln!(self.to, "  cuInit by {by} at {}", seconds(first.time))?;
             self.stack(&first.call)?;
         }
-        self.refusals(inits)
+        self.refusals(&inits.refused)?;
+        self.unfinished(&inits.unfinished)
     }
 
     /// What happened on a device.
@@ -67,15 +70,21 @@ impl Page<'_> {
             writeln!(self.to, "    {by} released {count} that nobody was seen to take")?;
             self.stack(&first.call)?;
         }
+        self.taken_from_green(&device.taken_from_green)?;
         self.refusals(&device.refusals)?;
-        for note in device.unfinished.first() {
+        self.unfinished(&device.unfinished)?;
+        self.endings(&device.endings)?;
+        self.left(device)
+    }
+
+    fn unfinished(&mut self, notes: &Notes) -> io::Result<()> {
+        for note in notes.first() {
             let function = note.call.function.0;
             let began = seconds(note.time);
             writeln!(self.to, "    {function}, called at {began}, has not returned")?;
             self.stack(&note.call)?;
         }
-        self.endings(&device.endings)?;
-        self.left(device)
+        Ok(())
     }
 
     fn creations(&mut self, creations: &Notes) -> io::Result<()> {
@@ -136,6 +145,20 @@ impl Page<'_> {
             None => writeln!(self.to)?,
         }
         if made_it { Ok(()) } else { self.stack(&holder.first.call) }
+    }
+
+    fn taken_from_green(&mut self, notes: &Notes) -> io::Result<()> {
+        for note in notes.first() {
+            let by = self.modules.name(note.call.caller());
+            let (function, answer) = (note.call.function.0, code(800));
+            let text = format!(
+                "{function} of {by} answered {answer}, and took the reference of a green context"
+            );
+            writeln!(self.to, "    {} at {}", Styled::warning(text), seconds(note.time))?;
+            self.stack(&note.call)?;
+        }
+        let more = notes.total() - notes.first().len() as u64;
+        self.and_more(more, "taken from a green context", notes)
     }
 
     /// Of one function, code and library, one line; where `--deny` refused, the stack, too.

@@ -22,7 +22,10 @@ struct Function {
 impl Table {
     pub fn read(path: &Path) -> Option<Self> {
         let file = File::open(path).ok()?;
-        // SAFETY: whoever changes a library in place breaks the program that runs it as well.
+        // SAFETY: the bytes must stay as they are while they are looked at, and nothing here can see
+        // to that. Libraries are mostly replaced by new files, seldom written in place; one that is
+        // gives wrong names, and one that is truncated at that moment ends this command by SIGBUS.
+        // The map goes at the end of this function; `addr2line` maps the same file for longer.
         let map = unsafe { Mmap::map(&file) }.ok()?;
         let object = object::File::parse(&*map).ok()?;
         let mut functions: Vec<_> = object

@@ -45,6 +45,7 @@ fn a_reset_ends_what_others_hold() {
     traced.ended_with(0);
     assert_eq!(device(&traced)["ended"], 1);
     traced.says("(cuDevicePrimaryCtxReset_v2)");
+    traced.says("held at the end: command-client 2");
 }
 
 #[test]
@@ -75,6 +76,13 @@ fn a_refused_initialisation_is_told() {
     assert_eq!(traced.stdout, "init answers 100\n");
     traced.says("cuInit of command-client refused with CUDA_ERROR_NO_DEVICE (100)");
     traced.says("no CUDA context was made");
+}
+
+#[test]
+fn many_initialisations_are_not_told_as_refused() {
+    let traced = Trace::new(&[]).client(&"init ".repeat(20)).run();
+    traced.ended_with(0);
+    assert!(!traced.stderr.contains("refused"), "{}", traced.stderr);
 }
 
 #[test]

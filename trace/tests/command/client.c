@@ -174,6 +174,8 @@ static void run(char **words) {
             }
             printf("%d signals\n", (int)signals);
             fflush(stdout);
+        } else if (IS("alarm")) {
+            alarm((unsigned)atoi(value));
         } else if (IS("ignore")) {
             signal(atoi(value), SIG_IGN);
         } else if (IS("block")) {

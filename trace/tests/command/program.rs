@@ -60,6 +60,30 @@ fn signals_to_the_command_are_the_program_s() {
 }
 
 #[test]
+fn signals_that_end_few_programs_are_handed_on_as_well() {
+    let others = [libc::SIGUSR1, libc::SIGALRM, libc::SIGCONT, libc::SIGWINCH];
+    for signal in others.into_iter().chain([libc::SIGXCPU, libc::SIGPROF, libc::SIGVTALRM]) {
+        let caught = sent(&format!("catch:{signal} init print:ready sleep:5000"), signal);
+        caught.ended_with(40 + signal);
+    }
+}
+
+#[test]
+fn an_alarm_that_was_set_before_the_command_is_the_program_s() {
+    let client = CLIENT.to_str().unwrap();
+    let command = [env!("CARGO_BIN_EXE_cuda-context-trace"), "--driver", "simulated", "--"];
+    let alarm = format!("catch:{}", libc::SIGALRM);
+    let output = Command::new(client)
+        .args(["alarm:1", "launch"])
+        .args(command)
+        .args([client, &alarm, "init", "sleep:5000"])
+        .output()
+        .unwrap();
+    let report = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(40 + libc::SIGALRM), "{report}");
+}
+
+#[test]
 fn a_key_on_the_terminal_is_one_signal_and_no_second_one_from_the_command() {
     let python = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/command/terminal.py");
     let command = [env!("CARGO_BIN_EXE_cuda-context-trace"), "--driver", "simulated", "--"];
@@ -121,6 +145,44 @@ fn descriptors_of_the_command_are_not_inherited() {
     let alone = Command::new("sh").args(["-c", list]).stdin(Stdio::null()).output().unwrap();
     let traced = Trace::new(&["--live"]).program(&["sh", "-c", list]).run();
     assert_eq!(traced.stdout.as_bytes(), alone.stdout);
+}
+
+#[test]
+fn closed_streams_stay_closed_and_no_file_takes_their_place() {
+    let list = "for fd in 0 1 2; do test -e /proc/$$/fd/$fd && echo $fd >>OPEN; done; exit 5";
+    for closed in ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"] {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |name: &str| {
+            let path = folder.path().join(name);
+            let script = list.replace("OPEN", path.to_str().unwrap());
+            (path, script)
+        };
+        let launch = |words: &[&str]| {
+            let script = format!("exec \"$@\" {closed}");
+            let words = [&["-c", &script, "sh"][..], words].concat();
+            Command::new("sh").args(words).status().unwrap().code()
+        };
+        let (alone, script) = open("alone");
+        assert_eq!(launch(&["sh", "-c", &script]), Some(5), "{closed}");
+        let (traced, script) = open("traced");
+        let events = folder.path().join("events.jsonl");
+        let (command, events_path) =
+            (env!("CARGO_BIN_EXE_cuda-context-trace"), events.to_str().unwrap());
+        let script = format!("{} init retain:0; {script}", CLIENT.display());
+        let options = ["--live", "--driver", "simulated", "--json", events_path];
+        let code = launch(&[&[command][..], &options, &["sh", "-c", &script]].concat());
+        assert_eq!(code, Some(5), "{closed}");
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(read(traced), read(alone), "{closed}");
+        let events = read(events);
+        let kinds: Vec<String> = events
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).expect(line))
+            .map(|line| line["event"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(kinds.last().map(String::as_str), Some("end"), "{closed}: {events}");
+        assert!(kinds.iter().any(|kind| kind == "call"), "{closed}: {events}");
+    }
 }
 
 #[test]

@@ -63,6 +63,17 @@ fn without_a_rank_nothing_is_judged_and_that_is_said() {
 }
 
 #[test]
+fn a_rank_among_all_machines_is_none_on_this_one() {
+    let mut trace = Trace::new(&["--only", "local-rank"]);
+    trace.env("RANK", "1").env("LOCAL_RANK", "");
+    let traced = trace.client("init retain:1").run();
+    traced.ended_with(0);
+    assert!(traced.events("device")[0]["meant"].is_null());
+    traced.says("no launcher's variable says its rank on this machine");
+    traced.says(", RANK=1");
+}
+
+#[test]
 fn ordinals_are_those_of_the_process() {
     let mut trace = Trace::new(&["--only", "0"]);
     trace.env("CUDA_VISIBLE_DEVICES", "2");

@@ -21,6 +21,7 @@ fn a_driver_opened_by_its_path() {
     assert_eq!(untraced(&traced), [(driver.to_owned(), "by_path".to_owned())]);
     traced.says(&format!("not traced: {driver} in process"));
     traced.says("opened by its path");
+    traced.says("no CUDA context was seen to be made, and not everything was traced (below)");
 }
 
 #[test]
@@ -43,7 +44,7 @@ fn a_driver_opened_by_its_path_beside_the_witness() {
     traced.ended_with(0);
     assert_eq!(untraced(&traced), [(driver.to_owned(), "by_path".to_owned())]);
     assert_eq!(traced.events("bypass")[0]["library"], driver);
-    assert_eq!(traced.stderr.matches("not traced").count(), 1, "{}", traced.stderr);
+    assert_eq!(traced.stderr.matches("not traced:").count(), 1, "{}", traced.stderr);
 }
 
 #[test]
@@ -56,7 +57,27 @@ fn a_child_with_another_environment() {
     traced.ended_with(0);
     let driver = driver.to_str().unwrap().to_owned();
     assert_eq!(untraced(&traced), [(driver, "environment_cleared".to_owned())]);
-    traced.says("started without the LD_LIBRARY_PATH");
+    traced.says("started without an LD_LIBRARY_PATH that leads to the witness first");
+}
+
+#[test]
+fn a_child_with_a_driver_s_folder_before_the_witness_s() {
+    let (folder, driver) = installed_driver();
+    let empty = tempfile::tempdir().unwrap();
+    let expected = |reason: &str| [(driver.to_str().unwrap().to_owned(), reason.to_owned())];
+    let client = CLIENT.display();
+    let before = folder.path().display();
+    let script = format!("LD_LIBRARY_PATH={before}:$LD_LIBRARY_PATH {client} init sleep:300");
+    let traced = Trace::new(&[]).program(&["sh", "-c", &script]).run();
+    traced.ended_with(0);
+    assert_eq!(untraced(&traced), expected("environment_cleared"));
+    // A folder without a driver changes nothing.
+    let (before, driver) = (empty.path().display(), driver.display());
+    let words = format!("driver:{driver} init sleep:300");
+    let script = format!("LD_LIBRARY_PATH={before}:$LD_LIBRARY_PATH {client} {words}");
+    let traced = Trace::new(&[]).program(&["sh", "-c", &script]).run();
+    traced.ended_with(0);
+    assert_eq!(untraced(&traced), expected("by_path"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
  * A program that makes the driver calls that its arguments name, one after the other, and prints
  * each answer. With -DLINKED it is linked with -lcuda, else it opens libcuda.so.1.
  *
- *   init [FLAGS]            retain D   release D   release1 D   reset D
+ *   init [FLAGS]            retain D   release D   release1 D   reset D   reset1 D   state D
  *   create D  create3 D  create4 D  destroy        green D   green-destroy
  *   fork … end              the child does what stands between, and exits; the parent waits
  *   bare-fork … end         likewise, with the system call and no handlers of libc
@@ -51,7 +51,9 @@
     F(cuDevicePrimaryCtxRetain, (void **, int))                                                    \
     F(cuDevicePrimaryCtxRelease, (int))                                                            \
     F(cuDevicePrimaryCtxRelease_v2, (int))                                                         \
+    F(cuDevicePrimaryCtxReset, (int))                                                              \
     F(cuDevicePrimaryCtxReset_v2, (int))                                                           \
+    F(cuDevicePrimaryCtxGetState, (int, unsigned int *, int *))                                    \
     F(cuCtxCreate_v2, (void **, unsigned int, int))                                                \
     F(cuCtxCreate_v3, (void **, void *, int, unsigned int, int))                                   \
     F(cuCtxCreate_v4, (void **, void *, unsigned int, int))                                        \
@@ -425,6 +427,12 @@ int main(int count, char **arguments)
             answer = cuDevicePrimaryCtxRelease(device(*++at));
         } else if (!strcmp(what, "reset")) {
             answer = cuDevicePrimaryCtxReset_v2(device(*++at));
+        } else if (!strcmp(what, "reset1")) {
+            answer = cuDevicePrimaryCtxReset(device(*++at));
+        } else if (!strcmp(what, "state")) {
+            unsigned int flags;
+
+            cuDevicePrimaryCtxGetState(device(*++at), &flags, &answer);
         } else if (!strcmp(what, "create")) {
             answer = cuCtxCreate_v2(&ordinary, 1, device(*++at));
         } else if (!strcmp(what, "create3")) {

@@ -73,7 +73,14 @@ impl Traced {
         arena::create(&directory.path().join("arena"), settings);
         client.env("LD_LIBRARY_PATH", directory.path());
         client.env("CUDA_CONTEXT_TRACE_ARENA", directory.path().join("arena"));
-        for rank in ["LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "RANK"] {
+        for rank in [
+            "LOCAL_RANK",
+            "OMPI_COMM_WORLD_LOCAL_RANK",
+            "SLURM_LOCALID",
+            "RANK",
+            "MPI_LOCALRANKID",
+            "MV2_COMM_WORLD_LOCAL_RANK",
+        ] {
             client.env_remove(rank);
         }
         Self { client, directory }

@@ -1,0 +1,70 @@
+use std::time::Duration;
+
+use super::Page;
+use crate::model::Model;
+use crate::record::{Address, Call, Event, Function, Module, Record};
+use crate::symbols::Symbols;
+
+fn record(event: Event) -> Record {
+    Record { pid: 40, tid: 7, time: Duration::from_secs(1), event }
+}
+
+fn call(function: &'static str, answer: u32, change: impl FnOnce(&mut Call)) -> Record {
+    let mut call = Call {
+        function: Function(function),
+        device: Some(100),
+        context: 0,
+        answer: Some(answer),
+        took: Duration::ZERO,
+        denied: false,
+        created: false,
+        ended: false,
+        took_from_others: false,
+        after_exit: false,
+        python_failed: false,
+        uncounted: false,
+        taken_from: 0,
+        device_references: 0,
+        native: vec![Address { module: 1, address: 16 }],
+        python: Vec::new(),
+    };
+    change(&mut call);
+    record(Event::Call(call))
+}
+
+/// What is told of the one device.
+fn told(records: impl IntoIterator<Item = Record>) -> String {
+    let mut model = Model::default();
+    model.add(&record(Event::Module(Module { id: 1, path: "/lib/libcudart.so.13".into() })));
+    records.into_iter().for_each(|record| model.add(&record));
+    let (mut text, mut symbols) = (Vec::new(), Symbols::default());
+    let mut page = Page {
+        to: &mut text,
+        modules: model.modules(),
+        symbols: &mut symbols,
+        folder: String::new(),
+    };
+    let process = model.process(40).unwrap();
+    page.device(process.devices().next().unwrap()).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn a_release_that_takes_a_green_context_s_reference_is_told_as_that() {
+    let text = told([
+        call("cuGreenCtxCreate", 0, |call| (call.created, call.context) = (true, 0x20)),
+        call("cuDevicePrimaryCtxRelease_v2", 800, |call| call.taken_from = 1),
+    ]);
+    let expected = "cuDevicePrimaryCtxRelease_v2 of libcudart.so.13 answered \
+                    CUDA_ERROR_NOT_PERMITTED (800), and took the reference of a green context";
+    assert!(text.contains(expected), "{text}");
+    assert!(!text.contains("refused"), "{text}");
+}
+
+#[test]
+fn a_release_of_nothing_is_told_only_where_the_driver_would_refuse_it() {
+    let text = told([call("cuDevicePrimaryCtxRelease", 0, |_| {})]);
+    assert!(!text.contains("nobody was seen to take"), "{text}");
+    let text = told([call("cuDevicePrimaryCtxRelease_v2", 0, |_| {})]);
+    assert!(text.contains("released 1 reference that nobody was seen to take"), "{text}");
+}
