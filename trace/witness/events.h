@@ -52,6 +52,11 @@ enum {
     TRACE_MAXIMUM_PYTHON_FRAMES = 64,
 };
 
+/* Where launchers say which of a machine's workers a process is. The first that is set and not empty counts. */
+#define TRACE_LOCAL_RANKS                                                                          \
+    "LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "MV2_COMM_WORLD_LOCAL_RANK",    \
+        "SLURM_LOCALID"
+
 /* Which calls have a stack. Every call has its caller, which is its first frame. */
 enum trace_stack {
     TRACE_STACK_FIRST = 0, /* may create a context; a library's first reference; takes another's */

@@ -13,14 +13,10 @@
 
 enum { VARIABLES_KEPT = 2048, ARGUMENTS_KEPT = 4096, EXECUTABLE_KEPT = 1024, FIELD_OF_START = 22 };
 
-/* What launchers set, and what decides which devices there are. The first five are local ranks, and the
- * first of them that is set and not empty counts. */
+/* What launchers set, and what decides which devices there are. */
+static const char *const local_ranks[] = { TRACE_LOCAL_RANKS };
 static const char *const variables[] = {
-    "LOCAL_RANK",
-    "OMPI_COMM_WORLD_LOCAL_RANK",
-    "MPI_LOCALRANKID",
-    "MV2_COMM_WORLD_LOCAL_RANK",
-    "SLURM_LOCALID",
+    TRACE_LOCAL_RANKS,
     "RANK",
     "WORLD_SIZE",
     "OMPI_COMM_WORLD_RANK",
@@ -29,7 +25,10 @@ static const char *const variables[] = {
     "MV2_COMM_WORLD_RANK",
     "CUDA_VISIBLE_DEVICES",
 };
-enum { VARIABLE_COUNT = sizeof variables / sizeof *variables, LOCAL_RANKS = 5 };
+enum {
+    LOCAL_RANK_COUNT = sizeof local_ranks / sizeof *local_ranks,
+    VARIABLE_COUNT = sizeof variables / sizeof *variables,
+};
 
 /* This process's pid. A page that the kernel empties in a forked child, however it was forked. */
 static _Atomic int *pid_page;
@@ -44,8 +43,8 @@ static _Atomic int32_t meant;
 /* -1: no launcher's variable. */
 static int local_rank(void)
 {
-    for (int index = 0; index < LOCAL_RANKS; index++) {
-        const char *value = getenv(variables[index]);
+    for (int index = 0; index < LOCAL_RANK_COUNT; index++) {
+        const char *value = getenv(local_ranks[index]);
         char *end;
         long rank;
 

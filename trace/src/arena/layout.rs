@@ -101,6 +101,16 @@ pub const RECORD_MAGIC: u8 = 0xC7;
 /// Of `only`, with the zero that ends it.
 pub const ONLY_BYTES: usize = 128;
 
+/// Where launchers say which of a machine's workers a process is; the first that is set and not empty
+/// counts.
+pub const LOCAL_RANKS: [&str; 5] = [
+    "LOCAL_RANK",
+    "OMPI_COMM_WORLD_LOCAL_RANK",
+    "MPI_LOCALRANKID",
+    "MV2_COMM_WORLD_LOCAL_RANK",
+    "SLURM_LOCALID",
+];
+
 pub const KIND_PROCESS: u16 = 1;
 pub const KIND_MODULE: u16 = 2;
 pub const KIND_DEVICE: u16 = 3;
@@ -197,6 +207,9 @@ mod tests {
         says(format!("TRACE_FUNCTION_COUNT == {}", FUNCTIONS.len() + 1));
         source
             .push_str("const char *variable = TRACE_ARENA_VARIABLE, *magic = TRACE_ARENA_MAGIC;\n");
+        // As it stands in the header, in one string.
+        source.push_str("#define WORDS(...) #__VA_ARGS__\n#define OF(...) WORDS(__VA_ARGS__)\n");
+        source.push_str("const char *ranks = OF(TRACE_LOCAL_RANKS);\n");
         source
     }
 
@@ -216,5 +229,7 @@ mod tests {
         let texts = String::from_utf8_lossy(&output.stdout);
         assert!(texts.contains(&format!("\"{VARIABLE}\"")), "{texts}");
         assert!(texts.contains("\"cudactx\\n\""), "{texts}");
+        let ranks = format!("\"{}\"", LOCAL_RANKS.map(|name| format!("\\\"{name}\\\"")).join(", "));
+        assert!(texts.contains(&ranks), "{ranks} is not in {texts}");
     }
 }

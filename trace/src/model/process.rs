@@ -4,22 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::arena::layout::LOCAL_RANKS;
 use crate::record::{self, Call, Event, Purpose, Record};
 
 use super::Modules;
 use super::device::Device;
 use super::notes::{Note, Notes};
-
-/// Where launchers say which of a machine's workers a process is; the first that is set and not empty
-/// counts.
-const RANKS: [&str; 6] = [
-    "LOCAL_RANK",
-    "OMPI_COMM_WORLD_LOCAL_RANK",
-    "MPI_LOCALRANKID",
-    "MV2_COMM_WORLD_LOCAL_RANK",
-    "SLURM_LOCALID",
-    "RANK",
-];
 
 /// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,10 +130,11 @@ impl Process {
         self.about.arguments.join(" ")
     }
 
-    /// The rank that a launcher gave it: the variable and its value.
+    /// The rank that a launcher gave it, on its machine or else among all: the variable and its value.
     #[must_use]
     pub fn rank(&self) -> Option<(&str, &str)> {
-        let mut set = RANKS.iter().filter_map(|name| Some((*name, self.variable(name)?)));
+        let names = LOCAL_RANKS.into_iter().chain(["RANK"]);
+        let mut set = names.filter_map(|name| Some((name, self.variable(name)?)));
         set.find(|(_, value)| !value.is_empty())
     }
 
