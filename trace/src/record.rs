@@ -79,7 +79,7 @@ pub struct Device {
 }
 
 /// A function of the driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Function(pub &'static str);
 
 /// What a function is for.
@@ -123,7 +123,7 @@ impl Function {
 }
 
 /// A call of the driver.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Call {
     /// What was called.
     pub function: Function,

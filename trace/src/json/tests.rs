@@ -44,14 +44,7 @@ fn each_event_is_a_line_with_the_fields_of_the_schema() {
             context: 0xff,
             answer: Some(0),
             took: Duration::from_millis(250),
-            denied: false,
             created: true,
-            ended: false,
-            took_from_others: false,
-            after_exit: false,
-            python_failed: false,
-            uncounted: false,
-            taken_from: 0,
             device_references: 1,
             native: vec![Address { module: 1, address: 64 }],
             python: vec![PythonLine {
@@ -59,6 +52,7 @@ fn each_event_is_a_line_with_the_fields_of_the_schema() {
                 function: "helper".to_owned(),
                 line: Some(3),
             }],
+            ..Call::default()
         }),
         Event::Exit,
     ]);

@@ -49,20 +49,10 @@ impl Story {
         let mut call = Call {
             function: Function(function),
             device: Some(100),
-            context: 0,
             answer: Some(0),
-            took: Duration::ZERO,
-            denied: false,
-            created: false,
-            ended: false,
-            took_from_others: false,
-            after_exit: false,
-            python_failed: false,
-            uncounted: false,
-            taken_from: 0,
             device_references: 1,
             native: vec![Address { module: by, address: 16 }],
-            python: Vec::new(),
+            ..Call::default()
         };
         change(&mut call);
         self.add(Event::Call(call));

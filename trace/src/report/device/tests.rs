@@ -13,20 +13,9 @@ fn call(function: &'static str, answer: u32, change: impl FnOnce(&mut Call)) -> 
     let mut call = Call {
         function: Function(function),
         device: Some(100),
-        context: 0,
         answer: Some(answer),
-        took: Duration::ZERO,
-        denied: false,
-        created: false,
-        ended: false,
-        took_from_others: false,
-        after_exit: false,
-        python_failed: false,
-        uncounted: false,
-        taken_from: 0,
-        device_references: 0,
         native: vec![Address { module: 1, address: 16 }],
-        python: Vec::new(),
+        ..Call::default()
     };
     change(&mut call);
     record(Event::Call(call))
