@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from types import TracebackType
 from typing import Iterable
 
 from . import _native
@@ -53,12 +52,7 @@ class PrimaryContextGuard:
     def __enter__(self) -> PrimaryContextGuard:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.release()
 
     def __repr__(self) -> str:

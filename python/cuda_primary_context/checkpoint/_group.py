@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Any, Iterable, Mapping
 
 from .. import _native
@@ -63,12 +62,7 @@ class Suspended:
     def __enter__(self) -> Suspended:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._group.is_suspended:
             self.resume(room=self._room)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Callable, Iterable, Mapping
 
 from .. import _native
@@ -70,7 +69,7 @@ class Locked(_Handle):
             self._step(self._controller.checkpoint)
         except KeyboardInterrupt:
             # Ctrl-C is raised when the driver is done, and then nobody gets the object.
-            suspended.__exit__(None, None, None)
+            suspended.__exit__()
             raise
         return suspended
 
@@ -82,12 +81,7 @@ class Locked(_Handle):
     def __enter__(self) -> Locked:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         # Where it was unlocked, or left checkpointed, nothing is to be done.
         if self._controller.holds == "locked":
             self.unlock()
@@ -132,12 +126,7 @@ class Checkpointed(_Handle):
     def __enter__(self) -> Checkpointed:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._controller.holds == "checkpointed":
             self.restore(room=self._room)
 
