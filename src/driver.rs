@@ -60,8 +60,9 @@ impl Driver {
     /// Opens `libcuda.so.1`, or where that is missing the library of the Windows Subsystem for
     /// Linux; on Windows itself `nvcuda.dll` in the system's folder. The first that opens is the one:
     /// where its `cuInit` fails, no other is tried. Calls `cuInit`, `cuDriverGetVersion`,
-    /// `cuDeviceGetCount` and `cuDeviceGet`; creates no context. The driver reads `CUDA_VISIBLE_DEVICES` at that moment. A driver that was loaded
-    /// before is found again without a call; a failed load is tried anew.
+    /// `cuDeviceGetCount` and `cuDeviceGet`; creates no context. The driver reads `CUDA_VISIBLE_DEVICES`
+    /// at that moment. A driver that was loaded before is found again without a call; a failed load is
+    /// tried anew.
     ///
     /// # Errors
     /// [`Error::LibraryNotFound`], [`Error::NotADriver`], [`Error::DriverTooOld`],
