@@ -27,12 +27,12 @@ fn of_device_0(report: &Report) -> Outcome {
 }
 
 /// Runs `meanwhile` while a sweep of another thread is in the release of device 0, which keeps device 1.
-/// Answers what became of device 0.
+/// The guard holds device 1: a test in which others walk over the devices keeps it until they are done.
 fn while_device_0_is_swept(
     machine: &Machine,
     policy: &StaleRelease,
     meanwhile: impl FnOnce(&AtomicBool) + Send,
-) -> Outcome {
+) -> PrimaryContextGuard {
     let teardown = Stopped::before(&machine.simulator, RELEASE, 1);
     before_the_watchdog_bites("something waits for the release of device 0", || {
         let has_ended = AtomicBool::new(false);
@@ -40,7 +40,7 @@ fn while_device_0_is_swept(
             let sweep = scope.spawn(|| {
                 let guard = PrimaryContextGuard::retain_only_with(machine.device(1), policy);
                 has_ended.store(true, Ordering::SeqCst);
-                of_device_0(guard.unwrap().report())
+                guard.unwrap()
             });
             teardown.has_begun();
             meanwhile(&has_ended);
@@ -56,7 +56,7 @@ fn other_devices_and_questions_do_not_wait() {
     let machine = machine(4);
     machine.stray(&[1, 0, 0, 0]);
     let held = PrimaryContext::retain(machine.device(2)).unwrap();
-    let outcome = while_device_0_is_swept(&machine, &StaleRelease::new(), |_| {
+    let guard = while_device_0_is_swept(&machine, &StaleRelease::new(), |_| {
         let driver = machine.driver;
         // Retains, releases and scopes on another device.
         let other = machine.device(3);
@@ -98,8 +98,8 @@ fn other_devices_and_questions_do_not_wait() {
         let report = releases_up_to(0).run(driver).unwrap();
         assert_eq!(of_device_0(&report), Outcome::StillActive { releases: 0 });
     });
-    assert_eq!(outcome, Outcome::Released { releases: 1 });
-    drop(held);
+    assert_eq!(of_device_0(guard.report()), Outcome::Released { releases: 1 });
+    drop((guard, held));
     assert_eq!(machine.references(), [0; 4]);
 }
 
@@ -108,13 +108,14 @@ fn other_devices_and_questions_do_not_wait() {
 fn two_devices_are_released_at_once() {
     let machine = machine(4);
     machine.stray(&[1, 0, 0, 1]);
-    let outcome = while_device_0_is_swept(&machine, &StaleRelease::new(), |_| {
+    let guard = while_device_0_is_swept(&machine, &StaleRelease::new(), |_| {
         let keeping = StaleRelease::new().keep([machine.device(0)]);
         let guard = PrimaryContextGuard::retain_only_with(machine.device(2), &keeping).unwrap();
         assert_eq!(outcomes(&guard)[3], Outcome::Released { releases: 1 });
         assert!(!machine.simulator.is_active(3));
     });
-    assert_eq!(outcome, Outcome::Released { releases: 1 });
+    assert_eq!(of_device_0(guard.report()), Outcome::Released { releases: 1 });
+    drop(guard);
     assert_eq!(machine.references(), [0; 4]);
 }
 
@@ -127,7 +128,7 @@ fn adopting_and_leaking_do_not_wait_for_the_device_itself() {
     // The driver has one handle for the context, and this one is a reference of nobody's.
     let raw = PrimaryContext::retain(machine.device(0)).unwrap().as_raw().expose_provenance();
     let mut adopted = Vec::new();
-    let outcome = while_device_0_is_swept(&machine, &releases_up_to(9), |_| {
+    let guard = while_device_0_is_swept(&machine, &releases_up_to(9), |_| {
         machine.stray(&[4, 0]);
         let device = machine.device(0);
         let raw = std::ptr::with_exposed_provenance_mut(raw);
@@ -139,7 +140,9 @@ fn adopting_and_leaking_do_not_wait_for_the_device_itself() {
         let _reference_of_others = adopted.pop().unwrap().leak();
         assert_eq!(device.handles(), Ok(1));
     });
+    let outcome = of_device_0(guard.report());
     assert_eq!(outcome, Outcome::StillActive { releases: 1 }, "a handle lives");
+    drop(guard);
     assert_eq!((machine.references(), machine.device(0).handles()), (vec![3, 0], Ok(1)));
     drop(adopted);
     assert_eq!(machine.references(), [2, 0]);
@@ -165,14 +168,14 @@ fn a_retain_of_the_device_itself_waits_and_has_a_living_context() {
         before_the_watchdog_bites("the retain waits for a sweep that has ended", || {
             thread::scope(|scope| {
                 let waiting = std::sync::Mutex::new(None);
-                let outcome = while_device_0_is_swept(&machine, &StaleRelease::new(), |ended| {
+                let guard = while_device_0_is_swept(&machine, &StaleRelease::new(), |ended| {
                     let device = machine.device(0);
                     *waiting.lock().unwrap() = Some(scope.spawn(move || retain(device).unwrap()));
                     until("the retain is counted", || device.handles() == Ok(1));
                     assert!(!ended.load(Ordering::SeqCst));
                     assert_eq!(machine.simulator.count(RETAIN), 1, "that of the kept device");
                 });
-                assert_eq!(outcome, Outcome::Released { releases: 1 });
+                assert_eq!(of_device_0(guard.report()), Outcome::Released { releases: 1 });
                 let waiting = waiting.into_inner().unwrap().unwrap();
                 context = waiting.join().unwrap();
             });
@@ -206,7 +209,7 @@ fn a_waiting_retain_ends_a_sweep_of_several_releases() {
         machine.stray(&[5, 0]);
         before_the_watchdog_bites("the retain waits for a sweep that has ended", || {
             thread::scope(|scope| {
-                let outcome = while_device_0_is_swept(&machine, &releases_up_to(9), |_| {
+                let guard = while_device_0_is_swept(&machine, &releases_up_to(9), |_| {
                     if waits {
                         let device = machine.device(0);
                         scope.spawn(move || PrimaryContext::retain(device).unwrap().leak().addr());
@@ -217,7 +220,7 @@ fn a_waiting_retain_ends_a_sweep_of_several_releases() {
                     true => Outcome::StillActive { releases: 1 },
                     false => Outcome::Released { releases: 5 },
                 };
-                assert_eq!(outcome, expected);
+                assert_eq!(of_device_0(guard.report()), expected);
             });
         });
         // Four of the strays, and the one that waited and was leaked.
@@ -250,7 +253,7 @@ fn two_sweeps_of_one_device_are_one_after_the_other() {
                     1 => Outcome::Released { releases: 1 },
                     _ => Outcome::StillActive { releases: 1 },
                 };
-                assert_eq!(first, expected);
+                assert_eq!(of_device_0(first.report()), expected);
                 let waiting = waiting.into_inner().unwrap().unwrap();
                 assert_eq!(waiting.join().unwrap(), second);
             });
