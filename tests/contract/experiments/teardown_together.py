@@ -34,10 +34,12 @@ def on_threads(run, devices):
 
 
 def together(run, works):
-    """All devices but one are released; with `works`, each has 256 MiB allocated."""
+    """All devices but one are released, of two both; with `works`, each has 256 MiB allocated."""
     devices = run.devices()
-    kept, others = devices[0], devices[1:]
-    run.retain(kept)
+    others = devices
+    if len(devices) > 2:
+        run.retain(devices[0])
+        others = devices[1:]
     took = {"one by one": [], "on threads": []}
     answers = set()
     for _ in range(ROUNDS):
