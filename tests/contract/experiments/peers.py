@@ -37,17 +37,22 @@ def is_right(run, address, numbers):
     return f"{copied} {'right' if bytes(arrived) == bytes(numbers) else 'WRONG'}"
 
 
-def one_side(run, released):
-    """The side whose memory is used, or the one that uses it, is released; then both go on."""
+def released_pair(run, released):
+    """The side whose memory is used, or the one that uses it, is released; the other's context is current."""
     devices, contexts, memory, numbers = pair(run)
     answers = [f"copy before {run.driver.cuMemcpyDtoD_v2(memory[1], memory[0], SIZE)} "
                f"{is_right(run, memory[1], numbers)}"]
     answers.append(f"release {run.release(devices[released])}, states {run.states(devices)}")
+    run.driver.cuCtxSetCurrent(contexts[1 - released])
+    return devices, contexts, memory, numbers, answers
+
+
+def one_side(run, released):
+    """What the other side still can: its own memory, a copy from or to what is gone, fresh memory."""
+    devices, _, memory, numbers, answers = released_pair(run, released)
     other = 1 - released
-    run.driver.cuCtxSetCurrent(contexts[other])
     answers.append(f"the other's own memory {is_right(run, memory[other], numbers)}")
     answers.append(f"copy through {run.driver.cuMemcpyDtoD_v2(memory[1], memory[0], SIZE)}")
-    answers.append(f"peer copy {run.driver.cuMemcpyPeer(memory[1], contexts[1], memory[0], contexts[0], SIZE)}")
     answers.append(f"synchronize {run.driver.cuCtxSynchronize()}")
     fresh = run.driver.cuMemAlloc_v2(SIZE)
     answers.append(f"fresh memory {fresh}")
@@ -58,5 +63,14 @@ def one_side(run, released):
     return "; ".join(answers)
 
 
-cell("E16", "peer-owner-released", timeout=60)(functools.partial(one_side, released=0))
-cell("E16", "peer-user-released", timeout=60)(functools.partial(one_side, released=1))
+def peer_copy(run, released):
+    """cuMemcpyPeer, which is told both contexts, one of them dead. A process may die of it: a cell of its own."""
+    _, contexts, memory, _, answers = released_pair(run, released)
+    answers.append(f"peer copy {run.driver.cuMemcpyPeer(memory[1], contexts[1], memory[0], contexts[0], SIZE)}")
+    answers.append(f"synchronize {run.driver.cuCtxSynchronize()}")
+    return "; ".join(answers)
+
+
+for side, name in enumerate(("owner", "user")):
+    cell("E16", f"peer-{name}-released", timeout=60)(functools.partial(one_side, released=side))
+    cell("E16", f"peer-{name}-released-peer-copy", timeout=60)(functools.partial(peer_copy, released=side))
