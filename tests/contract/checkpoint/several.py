@@ -122,7 +122,8 @@ def main():
         rows += [(f"{library}{end} maps", lambda s, kind=f"{library}{end}": maps(s, kind, gpus), 20) for end in endings]
     rows.append(("peer", lambda s: cycles(s, "peer"), 20))
     for transport in TRANSPORTS:
-        for end in endings if transport in ("P2P", "sockets") else endings[:1]:
+        ends = {"P2P": (*endings, "_left"), "sockets": endings}.get(transport, endings[:1])
+        for end in ends:
             rows.append((f"nccl{end} {transport}", lambda s, k=f"nccl{end}", t=transport: ranks(s, k, t), 40))
     return 1 if session.rows(rows, options.only) else 0
 

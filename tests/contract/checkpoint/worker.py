@@ -1,7 +1,8 @@
 """A worker of device 1 that is to be suspended: `worker.py KIND`; it answers as target.py does.
 
 Of those that end in `_stray` a thread that was told no device touched every other one, of those that end
-in `_released` those contexts were released again.
+in `_released` those contexts were released again. One that ends in `_left` has left its NCCL group, and
+joins another when it is asked to work.
 """
 
 import ctypes
@@ -96,12 +97,19 @@ def by_nccl(ending):
     driver.must("cuInit", 0)
 
     def check():
+        if not distributed.is_initialized():
+            # The first group's store may still have its port.
+            os.environ["MASTER_PORT"] = str(int(os.environ["MASTER_PORT"]) + 1)
+            distributed.init_process_group("nccl")
         tensor = torch.full((1 << 20,), float(OWN + 1), device=f"cuda:{OWN}")
         distributed.all_reduce(tensor)
         world = distributed.get_world_size()
         return bool((tensor == world * (world + 1) / 2).all())
 
     check()
+    if ending == "left":
+        distributed.destroy_process_group()
+        return check
     return with_strays(check, lambda: LEFT.extend(torch.ones(1, device=f"cuda:{n}") for n in others()), ending)
 
 
@@ -109,6 +117,7 @@ KINDS = {"peer": lambda _: peer()}
 for name, make in (("driver", by_the_driver), ("torch", by_torch), ("nccl", by_nccl)):
     for ending in ("", "stray", "released"):
         KINDS[f"{name}_{ending}".rstrip("_")] = lambda _, make=make, ending=ending: make(ending)
+KINDS["nccl_left"] = lambda _: by_nccl("left")
 
 if __name__ == "__main__":
     serve(KINDS)
