@@ -87,16 +87,20 @@ def ranks(session, kind, transport):
         suspended = session.run(row, "--suspend", *pids)
         resumed = session.run(row, "--resume", *pids, "--force")
         states = [driver.state(target.pid) for target in targets]
-        works = []
+        works, again = [], []
         # Asked in vain of one that is not running.
         if all(state["state"] == "running" for state in states):
             for target in targets:
                 target.ask()
             works = [target.check(asked=True).get("ok") for target in targets]
-        session.note(row, states=states, works=works)
+        else:
+            # The other rank first, in case that one needs the memory of the other.
+            again = [driver.step("Restore", target.pid) for target in (*reversed(targets), targets[1])]
+        session.note(row, states=states, works=works, again=again)
         session.tell(
             f"{row:32} two ranks: suspended {codes(suspended['report'])}, resumed {codes(resumed['report'])}, then "
-            f"{[state['state'] for state in states]}, work {works}; {describe(suspended['report'])}"
+            f"{[state['state'] for state in states]}, works {works}, restored in another order {again}; "
+            f"{describe(suspended['report'])}"
         )
     finally:
         for target in targets:
