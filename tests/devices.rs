@@ -7,7 +7,7 @@ mod support;
 use std::collections::HashSet;
 
 use cuda_primary_context::{Device, Uuid};
-use simulated_libcuda::{Fault, Simulator};
+use simulated_libcuda::{Fault, Knob, Simulator};
 use support::{machine, machine_from};
 
 #[test]
@@ -30,6 +30,14 @@ fn every_name_of_a_device_leads_to_it() {
         let different: HashSet<u32> = [0, count / 2, count - 1].into();
         assert_eq!(seen.len(), different.len(), "equal devices have one hash");
     }
+}
+
+/// The buffer has 256 bytes: one for the end, and one that no driver is told of.
+#[test]
+fn a_name_that_is_too_long_is_cut() {
+    let machine = machine_from(Simulator::builder().knob(Knob::DeviceNameBytes, 300));
+    let name = machine.device(0).name().unwrap();
+    assert_eq!(name, "0".repeat(254));
 }
 
 #[test]

@@ -74,7 +74,10 @@ CUresult device_get_name(char *name, int length, CUdevice handle)
         return CUDA_ERROR_INVALID_DEVICE;
     if (!name || length <= 0)
         return CUDA_ERROR_INVALID_VALUE;
-    snprintf(name, (size_t)length, "Simulated CUDA Device");
+    if (knob(device_name_bytes))
+        snprintf(name, (size_t)length, "%0*d", (int)knob(device_name_bytes), 0);
+    else
+        snprintf(name, (size_t)length, "Simulated CUDA Device");
     return CUDA_SUCCESS;
 }
 

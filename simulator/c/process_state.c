@@ -64,8 +64,11 @@ static CUresult enumerate_devices(void)
     static uint32_t chosen[MAXIMUM_DEVICES];
     const char *list =
         driver.visible_devices_given ? driver.visible_devices : getenv("CUDA_VISIBLE_DEVICES");
-    uint32_t count = choose_visible_devices(list, driver.physical_devices, chosen);
+    uint32_t count;
+    CUresult result = choose_visible_devices(list, driver.physical_devices, chosen, &count);
 
+    if (result != CUDA_SUCCESS)
+        return result;
     /* All is made anew: a fork in the middle of another thread's cuInit leaves half of it. */
     forget_context_handles();
     for (uint32_t ordinal = 0; ordinal < count; ordinal++) {

@@ -119,7 +119,7 @@ struct device *find_device(CUdevice handle);
 struct device *device_at(int ordinal);
 CUdevice device_handle(int ordinal);
 int ordinal_of_device(CUdevice handle);
-uint32_t choose_visible_devices(const char *list, uint32_t physical_devices, uint32_t *chosen);
+CUresult choose_visible_devices(const char *list, uint32_t physical_devices, uint32_t *chosen, uint32_t *count);
 void describe_uuid(uint32_t physical, unsigned char bytes[16]);
 int pci_bus_of(uint32_t physical);
 int pci_domain_of(uint32_t physical);

@@ -73,9 +73,8 @@ static bool contains(const uint32_t *chosen, uint32_t count, uint32_t physical)
     return false;
 }
 
-static uint32_t choose_listed(char *list, uint32_t physical_devices, uint32_t *chosen)
+static CUresult choose_listed(char *list, uint32_t physical_devices, uint32_t *chosen, uint32_t *count)
 {
-    uint32_t count = 0;
     char *rest = list;
     char *entry;
 
@@ -84,28 +83,29 @@ static uint32_t choose_listed(char *list, uint32_t physical_devices, uint32_t *c
 
         if (physical == NOT_A_DEVICE)
             break;
-        if (contains(chosen, count, (uint32_t)physical))
-            return knob(duplicate_visible_device) ? 0 : count;
-        chosen[count++] = (uint32_t)physical;
+        if (contains(chosen, *count, (uint32_t)physical))
+            return answer_of_knob(duplicate_visible_device);
+        chosen[(*count)++] = (uint32_t)physical;
     }
-    return count;
+    return CUDA_SUCCESS;
 }
 
 /* The first entry that names no device ends the list. NULL: all devices; an empty list: none. */
-uint32_t choose_visible_devices(const char *list, uint32_t physical_devices, uint32_t *chosen)
+CUresult choose_visible_devices(const char *list, uint32_t physical_devices, uint32_t *chosen, uint32_t *count)
 {
-    uint32_t count;
+    CUresult result;
     char *copy;
 
+    *count = 0;
     if (!list) {
-        for (uint32_t physical = 0; physical < physical_devices; physical++)
-            chosen[physical] = physical;
-        return physical_devices;
+        for (; *count < physical_devices; ++*count)
+            chosen[*count] = *count;
+        return CUDA_SUCCESS;
     }
     copy = strdup(list);
     if (!copy)
-        return 0;
-    count = choose_listed(copy, physical_devices, chosen);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    result = choose_listed(copy, physical_devices, chosen, count);
     free(copy);
-    return count;
+    return result;
 }

@@ -83,12 +83,15 @@ knobs! {
     /// drivers have crashed, so [`would_be_crashes`](crate::Simulator::would_be_crashes) counts it.
     /// Experiment E4.
     StaleObject = "stale_object",
-    /// A device named twice in `CUDA_VISIBLE_DEVICES`: 0 (default, a guess) ends the list there, 1
-    /// leaves no device at all. Experiment E17.
+    /// What `cuInit` answers where `CUDA_VISIBLE_DEVICES` names a device twice: 101 (default, measured),
+    /// or 0, and the list ends there. Experiment E17.
     DuplicateVisibleDevice = "duplicate_visible_device",
     /// The compute mode of all devices: 0 (default); 2, prohibited, fails the first retain with 999,
     /// as documented.
     ComputeMode = "compute_mode",
+    /// The length of each device's name, in bytes, for those who have less room: 0 by default, for
+    /// `Simulated CUDA Device`.
+    DeviceNameBytes = "device_name_bytes",
     /// The memory of each device, in bytes: 80 GiB by default.
     DeviceBytes = "device_bytes",
     /// The memory that one context takes, in bytes: 524 MiB by default, measured. Experiment E6.
@@ -99,8 +102,8 @@ knobs! {
     /// How long the teardown at the last release takes, in microseconds: 0 by default; 53,000 to
     /// 71,000 measured. Experiment E6.
     ReleaseMicroseconds = "release_microseconds",
-    /// Whether these durations keep every other call out of the driver: 0 (default, a guess) or 1.
-    /// Experiment E13.
+    /// Whether these durations keep every other call out of the driver: 0 (default, measured: calls for
+    /// other devices do not wait) or 1. Experiment E24.
     DelayHoldsLock = "delay_holds_lock",
     /// Whether the driver ends when exit handlers run: 1 (default, measured: those registered after
     /// `cuInit` still find it, those from before do not) or 0. Experiment E14.
@@ -114,7 +117,7 @@ knobs! {
     /// Whether a restore without room, which answers 2, destroys the process: 1 (default, measured) or 0,
     /// and it can be restored when there is room.
     RestoreWithoutRoomDestroys = "restore_without_room_destroys",
-    /// Whether a restore's map must name every GPU of the machine: 1 (default, documented) or 0, and those
+    /// Whether a restore's map must name every GPU of the machine: 1 (default, measured) or 0, and those
     /// that the process used are enough.
     RestoreMapNamesEveryGpu = "restore_map_names_every_gpu",
     /// How long the checkpoint of any process takes, in milliseconds: 0 by default; 14 measured.
