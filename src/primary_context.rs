@@ -72,7 +72,8 @@ impl PrimaryContext {
     /// # Errors
     /// [`Error::Driver`]: `CUDA_ERROR_OUT_OF_MEMORY`; `CUDA_ERROR_DEVICE_UNAVAILABLE` where another
     /// process has the device to itself; `CUDA_ERROR_UNKNOWN` where the compute mode forbids
-    /// contexts. Nothing is held then, unless the driver retained and reported a failure all the
+    /// contexts; `CUDA_ERROR_NOT_PERMITTED` under `cuda-context-trace --deny`, for a device that is not
+    /// meant. Nothing is held then, unless the driver retained and reported a failure all the
     /// same (an earlier asynchronous error): nobody can tell the two apart.
     /// [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDevicePrimaryCtxRetain")]
