@@ -146,9 +146,9 @@ impl PrimaryContext {
     /// On success the context may stay active (others hold it) or be gone with everything in it;
     /// [`Device::primary_context_state`] tells. A thread that had it current is left on it.
     ///
-    /// Where the driver answers `CUDA_ERROR_NOT_PERMITTED`, the release took the reference of a green
-    /// context whose own one somebody had taken before: one `cuDevicePrimaryCtxRetain` leaves it
-    /// with the green context, with which the context then goes, and that is success.
+    /// Where the driver answers `CUDA_ERROR_NOT_PERMITTED`, somebody had released a green context's
+    /// reference before, and this one was the last. One `cuDevicePrimaryCtxRetain` leaves it to the green
+    /// context, with which the primary context then goes; that counts as success.
     ///
     /// After any other failure `cuDevicePrimaryCtxGetState` is asked: where the context is inactive,
     /// there is no reference any more.
@@ -157,7 +157,8 @@ impl PrimaryContext {
     /// The error, and the handle where it still owes its reference. [`Error::Driver`]:
     /// `CUDA_ERROR_INVALID_CONTEXT` where somebody else took the reference,
     /// `CUDA_ERROR_DEINITIALIZED` at the end of the process; the code of an earlier asynchronous
-    /// failure may stand for a release that did take place. [`Error::ForkedAfterInit`].
+    /// failure may stand for a release that did take place; or the code of the
+    /// `cuDevicePrimaryCtxRetain` that was to undo it. [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDevicePrimaryCtxRelease")]
     #[doc(alias = "cuDevicePrimaryCtxRelease_v2")]
     #[inline]
