@@ -9,8 +9,9 @@ use crate::sys;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PrimaryContextState {
-    /// Whether the context exists. As a rule somebody in this process holds a reference then; it also
-    /// stays for good after a release that took a green context's reference and was not undone.
+    /// Whether the context exists. As a rule somebody in this process holds a reference then; after a
+    /// release that took a green context's reference and was not undone, it stays without one until a
+    /// retain and a release, or a reset.
     pub active: bool,
     /// The flags it has, or will have when it is created.
     pub flags: sys::CUctx_flags,
