@@ -61,7 +61,8 @@ impl<'a> CurrentContext<'a> {
         if popped == self.context.as_raw() {
             return Ok(());
         }
-        // SAFETY: the driver gave the handle just now.
+        // SAFETY: the driver gave the handle just now, from this thread's stack; whoever destroyed a
+        // context of `cuCtxCreate` that is still there answers for it, as `push_current` says.
         let code = unsafe { loaded.push_current(popped) };
         loaded.check(code, Function::PushCurrent.name(), Some(device.ordinal()))?;
         Err(Error::NotCurrent { device: device.ordinal() })

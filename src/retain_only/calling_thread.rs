@@ -98,15 +98,18 @@ impl Sweep<'_> {
     }
 
     fn set_current(&mut self, context: RawContext) -> CUresult {
-        // SAFETY: the driver gave the handle: it is the kept context's, or was current on this thread. One
-        // that somebody has destroyed since is refused by the driver.
+        // SAFETY: the driver gave the handle: it is the kept context's, or was current on this thread. A
+        // primary one that was destroyed since is taken without harm (measured); the thread is then on a
+        // dead context. What a destroyed one of `cuCtxCreate` does here was not tried: `come_back` has
+        // asked before whether it lives, `stay` has not, and who destroys it on another thread after that
+        // answers for every call that is given it, this one too (NVIDIA's documentation of cuCtxDestroy).
         let code = unsafe { self.driver.loaded().set_current(context.0) };
         self.findings.record(Function::SetCurrent, code);
         code
     }
 
     fn push_current(&mut self, context: RawContext) -> CUresult {
-        // SAFETY: the driver gave the handle on this thread.
+        // SAFETY: as for `set_current`.
         let code = unsafe { self.driver.loaded().push_current(context.0) };
         self.findings.record(Function::PushCurrent, code);
         code
