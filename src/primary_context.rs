@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 
-use crate::driver::calls::Function;
+use crate::driver::calls::Callee;
 use crate::driver::device::Device;
 use crate::driver::loaded::DeviceRecord;
 use crate::error::Error;
@@ -101,7 +101,7 @@ impl PrimaryContext {
             return Self::retain_counted(device).map(Some);
         }
         device.0.handles.remove();
-        device.0.check(code, Function::GetState.name()).map(|()| None)
+        device.0.check(code, Callee::GetState.name()).map(|()| None)
     }
 
     /// Retains for a handle that the ledger counts already.
@@ -228,7 +228,7 @@ impl PrimaryContext {
 #[cold]
 fn not_retained(record: &DeviceRecord, code: CUresult) -> Error {
     record.handles.remove();
-    record.driver.error(code, Function::Retain.name(), Some(record.ordinal))
+    record.driver.error(code, Callee::Retain.name(), Some(record.ordinal))
 }
 
 impl Drop for PrimaryContext {

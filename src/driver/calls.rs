@@ -12,7 +12,7 @@ use crate::sys::{self, CUresult};
 
 /// A function that the safe layer calls for a device or a thread, in one byte: a report keeps many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Function {
+pub(crate) enum Callee {
     Retain,
     Release,
     GetState,
@@ -26,7 +26,7 @@ pub(crate) enum Function {
     PopCurrent,
 }
 
-impl Function {
+impl Callee {
     /// The exact C name, for errors and reports.
     pub(crate) const fn name(self) -> &'static str {
         match self {

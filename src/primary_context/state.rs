@@ -1,6 +1,6 @@
 //! Whether a device's primary context is active, and its settings.
 
-use crate::driver::calls::Function;
+use crate::driver::calls::Callee;
 use crate::driver::device::Device;
 use crate::error::Error;
 use crate::sys;
@@ -31,7 +31,7 @@ impl Device {
     pub fn primary_context_state(self) -> Result<PrimaryContextState, Error> {
         self.loaded().check_process()?;
         let (code, flags, active) = self.0.get_state();
-        self.0.check(code, Function::GetState.name())?;
+        self.0.check(code, Callee::GetState.name())?;
         Ok(PrimaryContextState { active, flags: sys::CUctx_flags(flags) })
     }
 
@@ -48,7 +48,7 @@ impl Device {
     #[doc(alias = "cuDevicePrimaryCtxSetFlags_v2")]
     pub fn set_primary_context_flags(self, flags: sys::CUctx_flags) -> Result<(), Error> {
         self.loaded().check_process()?;
-        self.0.check(self.0.set_flags(flags.0), Function::SetFlags.name())
+        self.0.check(self.0.set_flags(flags.0), Callee::SetFlags.name())
     }
 
     /// Destroys everything in the device's primary context, whoever made it. Calls
@@ -70,6 +70,6 @@ impl Device {
         self.loaded().check_process()?;
         // SAFETY: that nobody uses the context is the caller's promise.
         let code = unsafe { self.0.reset() };
-        self.0.check(code, Function::Reset.name())
+        self.0.check(code, Callee::Reset.name())
     }
 }
