@@ -142,7 +142,10 @@ mod tests {
                 ("no_such_device", None, Some(7), None),
                 "no device 7: the driver shows this process 2,",
             ),
-            (("other_driver", None, Some(5), None), "device 5 belongs to another driver"),
+            (
+                ("other_driver", None, Some(5), None),
+                "device 5, which the policy keeps, belongs to another driver",
+            ),
             (
                 ("unknown_device", None, None, None),
                 "no device GPU-0 among the 2 that the driver shows",
