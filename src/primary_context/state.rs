@@ -39,7 +39,8 @@ impl Device {
     /// device. Calls `cuDevicePrimaryCtxSetFlags_v2`; creates nothing.
     ///
     /// The flags are the process's: every other holder of the context is affected. A driver from
-    /// CUDA 11.0 on takes them while the context is active, too.
+    /// CUDA 11.0 on takes them while the context is active, too. They last until the context's last release
+    /// or a reset (E10).
     ///
     /// # Errors
     /// [`Error::Driver`] (`CUDA_ERROR_INVALID_VALUE` for flags that the driver does not know),
