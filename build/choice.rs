@@ -66,7 +66,7 @@ fn demanded(
 ) -> Result<Choice, String> {
     let folder = machine.package.join(named);
     let unset = "or unset the variable: then the build looks for a toolkit by itself, and has \
-                 checked-in bindings where it finds none that serves";
+                 checked-in bindings where it finds none that can be used";
     let refused = |why: &str| {
         let place = machine.written(named);
         format!("{DEMAND} is set to {place}: {why}.\nName another folder, {unset}.")
@@ -133,7 +133,7 @@ fn hinted(
     }
     let reason = match passed_over.is_empty() {
         true => "no cuda.h was found",
-        false => "no cuda.h that was found serves",
+        false => "no cuda.h that was found can be used",
     };
     Ok(checked_in(&(reason.to_owned() + &told(&passed_over))))
 }

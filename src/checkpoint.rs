@@ -1,8 +1,9 @@
 //! Suspending and resuming processes that use GPUs: lock, checkpoint, restore, unlock.
 //!
-//! A controller, which needs no CUDA context and no `cuInit`, makes the driver move what another process
-//! has in GPU memory to host memory, and back. Each state of the process is a type, so that no step can be
-//! taken out of order, and a step that fails hands back what the process still is.
+//! A controller, which needs no CUDA context and no `cuInit` (measured with persistence mode on), makes the
+//! driver move what another process has in GPU memory to host memory, and back. Each state of the process
+//! is a type, so that no step can be taken out of order, and a step that fails hands back what the process
+//! still is.
 //!
 //! ```no_run
 //! use std::time::Duration;

@@ -149,8 +149,8 @@ impl Driver {
         Err(self.unknown_device(uuid.to_string()))
     }
 
-    /// The device at this PCI address, written `domain:bus:device.function`, the domain and the
-    /// function being optional. Calls `cuDeviceGetByPCIBusId`.
+    /// The device at this PCI address, written `domain:bus:device.function`; the domain or the function may
+    /// be left out. Calls `cuDeviceGetByPCIBusId`.
     ///
     /// # Errors
     /// [`Error::UnknownDevice`] where the driver shows no device there or the text is no address

@@ -144,8 +144,11 @@ pub enum Error {
         device: u32,
     },
 
-    /// Two devices were named together that come from two different driver libraries.
-    #[error("device {ordinal} belongs to another driver library than the device to keep")]
+    /// A policy keeps a device of another driver library.
+    #[error(
+        "device {ordinal}, which the policy keeps, belongs to another driver library than the devices \
+             to release"
+    )]
     OtherDriver {
         /// The ordinal of the device that does not belong.
         ordinal: u32,
@@ -192,7 +195,8 @@ impl Error {
         }
     }
 
-    /// The driver's result code, where a driver call failed.
+    /// The driver's result code, where a driver call failed; `CUDA_ERROR_NOT_INITIALIZED` for a forked
+    /// child, in which none was made.
     pub fn code(&self) -> Option<CUresult> {
         match self {
             Self::Driver { code, .. } => Some(*code),

@@ -23,6 +23,9 @@
 //! [`PrimaryContextGuard::retain_only`] releases such contexts, [`Driver::primary_contexts`] lists
 //! them, and [`StaleRelease::plan`] says what would be released.
 //!
+//! Such a context counts as *stale* where it is active in this process, on a device that is not kept, and
+//! no live handle of this crate is on it: a claim about this crate's handles alone.
+//!
 //! They do not come from `fork`. A child forked after `cuInit` gets `CUDA_ERROR_NOT_INITIALIZED` from
 //! every call that touches a device, so that nothing can be released there: it gets [`Error::ForkedAfterInit`] from
 //! this crate, which names the remedy (see [`fork`]). What the driver does in such a child, and in
@@ -72,7 +75,7 @@
 //! | `cuCtxGetCurrent`, `cuCtxGetDevice`, `cuCtxSetCurrent`, `cuCtxGetApiVersion` | made by [`PrimaryContextGuard::retain_only`], for the calling thread |
 //! | `cuCheckpointProcessLock`, `…Checkpoint`, `…Restore`, `…Unlock`, `…GetState` | [`checkpoint`] (Linux) |
 //! | `cuGetErrorName` | [`sys::CUresult::name`], a table of the crate's own |
-//! | everything else | [`sys`] |
+//! | everything else | [`sys`], by [`Driver::function`] (`cuGetProcAddress`) |
 //!
 //! # Features, platforms, drivers
 //!
@@ -84,7 +87,7 @@
 //! | `tracing` | an event for every release, skip and failure; see [`TRACING_TARGET`] |
 //! | `linked` | declares the driver's functions in [`sys`] and links against `libcuda` |
 //!
-//! It is tested on Linux, on x86-64 and aarch64; for Windows it only compiles, without what is Linux's
+//! It is tested on Linux, on x86-64, and on aarch64 under QEMU; for Windows it only compiles, without what is Linux's
 //! (`checkpoint`, device files). The oldest driver that works is that of CUDA 11.0 (450), and checkpoints need
 //! that of CUDA 12.8; an older one, or one that lacks a function, is an error of its own
 //! ([`Error::DriverTooOld`], [`Error::FunctionMissing`]). The driver is looked for at run time: the machine

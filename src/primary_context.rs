@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 
-use crate::driver::calls::Function;
+use crate::driver::calls::Callee;
 use crate::driver::device::Device;
 use crate::driver::loaded::DeviceRecord;
 use crate::error::Error;
@@ -72,7 +72,8 @@ impl PrimaryContext {
     /// # Errors
     /// [`Error::Driver`]: `CUDA_ERROR_OUT_OF_MEMORY`; `CUDA_ERROR_DEVICE_UNAVAILABLE` where another
     /// process has the device to itself; `CUDA_ERROR_UNKNOWN` where the compute mode forbids
-    /// contexts. Nothing is held then, unless the driver retained and reported a failure all the
+    /// contexts; `CUDA_ERROR_NOT_PERMITTED` under `cuda-context-trace --deny`, for a device that is not
+    /// meant. Nothing is held then, unless the driver retained and reported a failure all the
     /// same (an earlier asynchronous error): nobody can tell the two apart.
     /// [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDevicePrimaryCtxRetain")]
@@ -100,7 +101,7 @@ impl PrimaryContext {
             return Self::retain_counted(device).map(Some);
         }
         device.0.handles.remove();
-        device.0.check(code, Function::GetState.name()).map(|()| None)
+        device.0.check(code, Callee::GetState.name()).map(|()| None)
     }
 
     /// Retains for a handle that the ledger counts already.
@@ -145,9 +146,9 @@ impl PrimaryContext {
     /// On success the context may stay active (others hold it) or be gone with everything in it;
     /// [`Device::primary_context_state`] tells. A thread that had it current is left on it.
     ///
-    /// Where the driver answers `CUDA_ERROR_NOT_PERMITTED`, the release took the reference of a green
-    /// context whose own one somebody had taken before: one `cuDevicePrimaryCtxRetain` leaves it
-    /// with the green context, with which the context then goes, and that is success.
+    /// Where the driver answers `CUDA_ERROR_NOT_PERMITTED`, somebody had released a green context's
+    /// reference before, and this one was the last. One `cuDevicePrimaryCtxRetain` leaves it to the green
+    /// context, with which the primary context then goes; that counts as success.
     ///
     /// After any other failure `cuDevicePrimaryCtxGetState` is asked: where the context is inactive,
     /// there is no reference any more.
@@ -156,7 +157,8 @@ impl PrimaryContext {
     /// The error, and the handle where it still owes its reference. [`Error::Driver`]:
     /// `CUDA_ERROR_INVALID_CONTEXT` where somebody else took the reference,
     /// `CUDA_ERROR_DEINITIALIZED` at the end of the process; the code of an earlier asynchronous
-    /// failure may stand for a release that did take place. [`Error::ForkedAfterInit`].
+    /// failure may stand for a release that did take place; or the code of the
+    /// `cuDevicePrimaryCtxRetain` that was to undo it. [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDevicePrimaryCtxRelease")]
     #[doc(alias = "cuDevicePrimaryCtxRelease_v2")]
     #[inline]
@@ -226,7 +228,7 @@ impl PrimaryContext {
 #[cold]
 fn not_retained(record: &DeviceRecord, code: CUresult) -> Error {
     record.handles.remove();
-    record.driver.error(code, Function::Retain.name(), Some(record.ordinal))
+    record.driver.error(code, Callee::Retain.name(), Some(record.ordinal))
 }
 
 impl Drop for PrimaryContext {

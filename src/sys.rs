@@ -2,7 +2,8 @@
 //!
 //! Types, constants, enumerations (as newtypes: a value newer than the header stays a number) and
 //! the versioned function types `PFN_…` of `cudaTypedefs.h`. With the feature `linked` also the
-//! function declarations. Nothing here is written by hand but [`SOURCE`].
+//! function declarations. By hand are only [`SOURCE`], the methods and texts of [`CUresult`], and `|` of
+//! [`CUctx_flags`].
 //!
 //! # Calling a function
 //! [`Driver::function`](crate::Driver::function) gives any function of [`functions`] as a plain
@@ -24,8 +25,8 @@
 
 /// Which bindings these are and why: `generated from cuda.h 13.5`, or `checked in: ` with a reason.
 ///
-/// After that, each with `; passed over: ` before it, the hints that led to no header that serves,
-/// and why: a header that was merely found is used only if it has every name of the checked-in
+/// After that, each with `; passed over: ` before it, the hints that led to no header that can
+/// be used, and why: a header that was merely found is used only if it has every name of the checked-in
 /// bindings, so that the names of this module are the same on every machine. It may have more.
 pub const SOURCE: &str = env!("CUDA_PRIMARY_CONTEXT_BINDINGS");
 

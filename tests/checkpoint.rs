@@ -8,7 +8,7 @@ use cuda_primary_context::checkpoint::{
     CheckpointError, DeviceRoom, Found, GpuMap, GpuPair, Process, Room, State, StepError,
 };
 use cuda_primary_context::{Error, sys::CUresult};
-use simulated_libcuda::{Knob, Simulator};
+use simulated_libcuda::{Fault, Knob, Simulator};
 use support::processes::in_own_process;
 use support::targets::{Child, SharedMachine, alone};
 
@@ -310,6 +310,14 @@ fn older_drivers_and_no_drivers_are_errors_of_their_own() {
     // SAFETY: as above.
     let process = alone(|| unsafe { Process::open_from(stub.path(), own) }).unwrap();
     assert_eq!(process.state().unwrap_err().code(), Some(CUresult::CUDA_ERROR_STUB_LIBRARY));
+}
+
+#[test]
+fn a_driver_that_does_not_start_is_told_with_call_and_code() {
+    let simulator = alone(|| Simulator::builder().start());
+    simulator.inject(Fault::of("cuInit", 1).code(999).refused().once());
+    let error = CheckpointError::from(alone(|| support::load(simulator.path())).unwrap_err());
+    assert_eq!((error.call(), error.code()), (Some("cuInit"), Some(CUresult(999))));
 }
 
 #[test]

@@ -96,6 +96,7 @@ fn suspended_by_one_run_and_resumed_by_another() {
     assert_eq!(report["processes"][0]["state"], "checkpointed");
     // Without a number or a word nobody knows whether there is room.
     let error = object(&run(&machine, &["--resume", "--pid", &pid, "--json"]), 3);
+    assert_eq!(error["error"]["kind"], "room_not_told");
     assert!(error["error"]["message"].as_str().unwrap().contains("--needs"), "{error}");
     let report = object(&run(&machine, &["--resume", "--pid", &pid, "--force", "--json"]), 0);
     assert_eq!(steps(&report["processes"][0]), ["restore", "unlock"]);
@@ -231,6 +232,7 @@ fn arguments_that_make_no_sense_are_told() {
         (&["--suspend", "--resume", "--pid", "1"], "one action is needed"),
         (&["--suspend"], "name the processes"),
         (&["--suspend", "--self"], "--self goes with --cycle"),
+        (&["--cycle", "--self"], "--self needs --force"),
         (&["--suspend", "--pid", "x"], "--pid takes a process id"),
         (&["--suspend", "--pid"], "--pid needs a value"),
         (&["--suspend", "--pid", "1", "--limit", "-1"], "--limit"),

@@ -67,7 +67,10 @@ fn one_that_cannot_be_checkpointed_brings_all_back_in_the_opposite_order() {
     assert_eq!((error.pid(), error.error().code().unwrap().0), (Some(pids[2]), 801));
     assert!(error.source().is_some());
     let text = error.to_string();
-    assert!(text.contains(&format!("process {}, of 3, stopped", pids[2])), "{text}");
+    assert!(
+        text.starts_with(&format!("a step failed for process {}, one of 3;", pids[2])),
+        "{text}"
+    );
     assert!(error.found().iter().all(|found| matches!(found, Found::Running(_))));
     let first = &error.reports()[0];
     let undone: Vec<bool> = first.steps().iter().map(|step| step.is_undoing()).collect();

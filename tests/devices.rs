@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 
 use cuda_primary_context::{Device, Uuid};
 use simulated_libcuda::{Fault, Knob, Simulator};
@@ -104,4 +105,13 @@ fn devices_of_two_drivers_are_different() {
     assert_ne!(one.driver, other.driver);
     let devices: HashSet<Device> = one.driver.devices().chain(other.driver.devices()).collect();
     assert_eq!(devices.len(), 4);
+}
+
+#[test]
+fn drivers_are_hashed_by_what_they_are() {
+    let (one, other) = (machine(1), machine(1));
+    let hasher = RandomState::new();
+    let again = support::load(one.simulator.path()).unwrap();
+    assert_eq!(hasher.hash_one(one.driver), hasher.hash_one(again));
+    assert_ne!(hasher.hash_one(one.driver), hasher.hash_one(other.driver));
 }

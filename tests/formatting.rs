@@ -69,7 +69,7 @@ fn report_reads_as_a_table() {
         format!("cuDevicePrimaryCtxGetState: {ok}"),
         "cuCtxGetApiVersion: CUDA_ERROR_INVALID_CONTEXT (201)".to_owned(),
         format!("1 GPU-1 kept cuDevicePrimaryCtxRetain: {ok}"),
-        format!("2 GPU-2 failed (1 released) cuDevicePrimaryCtxGetState: {ok}"),
+        format!("2 GPU-2 failed (1 released), active now cuDevicePrimaryCtxGetState: {ok}"),
         format!("cuCtxGetCurrent: {ok}"),
         format!("cuCtxGetDevice: {ok}"),
         format!("cuDevicePrimaryCtxRelease_v2: {ok}"),
@@ -200,7 +200,8 @@ fn codes_with_something_to_do_about_them_say_what() {
     for (number, part) in remedies {
         let remedy = CUresult(number).remedy().unwrap();
         assert!(remedy.contains(part), "{number}: {remedy}");
-        let error = Error::Driver { call: "cuInit", device: None, code: CUresult(number) };
+        let call = "cuDevicePrimaryCtxRelease_v2";
+        let error = Error::Driver { call, device: None, code: CUresult(number) };
         assert!(error.to_string().ends_with(remedy), "{error}");
     }
     let with_remedy = (0..2000).filter(|number| CUresult(*number).remedy().is_some());

@@ -149,7 +149,8 @@ fn handle_of_a_context_that_is_gone_does_not_come_back() {
         machine.simulator.inject(Fault::of(RELEASE, 1).code(code).done_then_reported().once());
         let failed = context.release().unwrap_err();
         assert!(failed.handle().is_none());
-        assert_eq!(failed.to_string(), "the primary context is gone, and its release failed");
+        let text = "the handle's reference is gone, although a driver call failed";
+        assert_eq!(failed.to_string(), text);
         assert_eq!(failed.into_parts().0.code(), Some(CUresult(code)));
         assert_eq!(machine.device(0).handles(), Ok(0));
         assert_eq!((machine.references()[0], machine.driver.unreleased()), (0, 0));

@@ -231,7 +231,8 @@ fn failure_after_releases_says_how_many() {
     assert_eq!(outcomes(&guard)[0].releases(), 2);
     assert_eq!(machine.references()[0], 3);
     let text = outcomes(&guard)[0].to_string();
-    assert!(text.starts_with("failed (2 released): cuDevicePrimaryCtxRelease_v2 on dev"), "{text}");
+    let expected = format!("failed (2 released), active now: {}", failure(&guard, 0).0);
+    assert_eq!(text, expected);
 }
 
 /// 201 says that there was no reference to take; whether the context is gone, the state says.

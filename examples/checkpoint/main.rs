@@ -35,6 +35,8 @@ pub(crate) enum Failure {
     NoDriver(CheckpointError),
     NoProcess(String),
     NoRoomKnown(NvmlError),
+    /// What a restore needs was not said.
+    RoomNotTold,
     Arguments(CheckpointError),
 }
 
@@ -47,6 +49,9 @@ impl Failure {
                 "{error}; whether there is room for the restore cannot be seen: --force does \
                  without, and a process that finds no room is lost"
             ),
+            Self::RoomNotTold => {
+                "--resume needs --needs GPU=BYTES, as --suspend printed it, or --force".to_owned()
+            }
         }
     }
 
@@ -55,6 +60,7 @@ impl Failure {
             Self::NoDriver(error) | Self::Arguments(error) => error.kind(),
             Self::NoProcess(_) => "no_process",
             Self::NoRoomKnown(error) => error.kind(),
+            Self::RoomNotTold => "room_not_told",
         }
     }
 
@@ -216,9 +222,7 @@ fn act(options: &Options, report: &mut Report, processes: Vec<Process>) -> Resul
         }
         Action::Resume => {
             if !options.force && options.needs.is_empty() {
-                let message =
-                    "--resume needs --needs GPU=BYTES, as --suspend printed it, or --force";
-                return Err(Failure::NoProcess(message.to_owned()));
+                return Err(Failure::RoomNotTold);
             }
             report.memory = Some(options.needs.clone());
             let suspended = take_up(report, processes);

@@ -67,7 +67,9 @@ pub fn available() -> Option<u64> {
 }
 
 fn kibibytes(path: &str, field: &str) -> Option<u64> {
-    let text = fs::read_to_string(path).ok()?;
+    // A process's name in it may be no text.
+    let text = fs::read(path).ok()?;
+    let text = String::from_utf8_lossy(&text);
     let rest = text.lines().find_map(|line| line.strip_prefix(field))?;
     rest.split_whitespace().next()?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }

@@ -23,7 +23,7 @@ Actions, one of them:
 Processes:
   --pid N           a process; as often as wanted
   --tree PID        a process and its descendants, those that use CUDA
-  --self            this very process, with a context on device 0
+  --self            this very process, with a context on device 0; needs --force
 
 Options:
   --limit SECONDS   how long to wait for work under way, 0 for ever [default: 10]
@@ -138,6 +138,11 @@ pub fn from_command_line() -> Result<Request, String> {
     }
     if options.oneself && (action != Action::Cycle || !options.pids.is_empty()) {
         return Err("--self goes with --cycle, and no other process".to_owned());
+    }
+    if options.oneself && !options.force {
+        let reason =
+            "a process that is suspended itself must ask NVML nothing before it is restored";
+        return Err(format!("--self needs --force: {reason}"));
     }
     Ok(Request::Run(options))
 }

@@ -74,8 +74,8 @@ def retain_only(device: DeviceLike, *, keep: Iterable[DeviceLike] = ()) -> Prima
 
 
 def release_strays(*, keep: Iterable[DeviceLike] = ()) -> Report:
-    """Releases the stale contexts on all devices but those to keep, and retains nothing. Otherwise as
-    :func:`retain_only`."""
+    """Releases the stray (stale) contexts on all devices but those to keep, and retains nothing. Otherwise
+    as :func:`retain_only`."""
     report = _report(*_native.release_strays(_all_named(keep)))
     _log(report)
     return report

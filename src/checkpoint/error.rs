@@ -149,8 +149,8 @@ fn advice(call: &str, code: CUresult) -> String {
             GET_STATE | LOCK | CHECKPOINT | RESTORE | UNLOCK,
             CUresult::CUDA_ERROR_OPERATING_SYSTEM,
         ) => {
-            "there is no such process, this one may not touch it, or it was lost in a restore that \
-             had no room"
+            "there is no such process, or it was lost in a restore that had no room, or perhaps it is \
+             one that this process may not touch (not tried)"
         }
         _ => return String::new(),
     };

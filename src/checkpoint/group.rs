@@ -194,7 +194,7 @@ impl fmt::Display for GroupError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.found.len();
         match self.pid {
-            Some(pid) => write!(formatter, "process {pid}, of {all}, stopped the others")?,
+            Some(pid) => write!(formatter, "a step failed for process {pid}, one of {all}")?,
             None => write!(formatter, "nothing was done for {all} processes")?,
         }
         for found in &self.found {

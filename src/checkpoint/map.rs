@@ -30,8 +30,8 @@ impl GpuMap {
     /// or not: these are `all`, see [`machine_gpus`].
     ///
     /// # Errors
-    /// [`CheckpointError::MapLacks`], [`CheckpointError::MapNamesTwice`]: what a driver would answer with
-    /// `CUDA_ERROR_INVALID_VALUE` for, without a name.
+    /// [`CheckpointError::MapLacks`], [`CheckpointError::MapNamesTwice`]. Mistakes that the driver would answer
+    /// with `CUDA_ERROR_INVALID_VALUE`, without naming the GPU (of a GPU named twice that was not tried).
     pub fn new(
         pairs: impl IntoIterator<Item = GpuPair>,
         all: &[Uuid],

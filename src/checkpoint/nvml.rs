@@ -91,7 +91,7 @@ impl NvmlError {
 }
 
 /// How much memory a process has on each device where it has a context, its contexts included. Whole GPUs
-/// only: of a MIG instance NVML tells by its GPU.
+/// only; MIG instances were not tried.
 ///
 /// # Errors
 /// [`NvmlError`]; [`NvmlError::NotListed`] also for a process that has no context.

@@ -77,8 +77,9 @@ impl Process {
     ///
     /// # Errors
     /// [`CheckpointError::Call`]: `CUDA_ERROR_NOT_INITIALIZED` for a process without CUDA,
-    /// `CUDA_ERROR_OPERATING_SYSTEM` for one that this process may not touch;
-    /// [`CheckpointError::Ended`], [`CheckpointError::ForkedController`].
+    /// `CUDA_ERROR_OPERATING_SYSTEM` for one that was lost in a restore without room, perhaps also for one
+    /// that this process may not touch (not tried); [`CheckpointError::Ended`],
+    /// [`CheckpointError::ForkedController`].
     #[doc(alias = "cuCheckpointProcessGetState")]
     pub fn state(&self) -> Result<State, CheckpointError> {
         self.target.state()
@@ -99,7 +100,8 @@ impl Process {
     ///
     /// # Errors
     /// `CUDA_ERROR_NOT_READY` where the process was busy for that long, and `CUDA_ERROR_ILLEGAL_STATE`
-    /// where it was not running; with what the process is then.
+    /// where it was not running; `CUDA_ERROR_NOT_INITIALIZED` for a process without CUDA (recorded);
+    /// [`CheckpointError::Ended`], [`CheckpointError::ForkedController`]; with what the process is then.
     #[doc(alias = "cuCheckpointProcessLock")]
     pub fn lock(self, limit: Duration) -> Result<Locked, StepError> {
         let milliseconds = limit.as_nanos().div_ceil(1_000_000).clamp(1, u128::from(u32::MAX));
@@ -136,8 +138,9 @@ impl Locked {
     /// 20 GiB (H100, driver 580).
     ///
     /// # Errors
-    /// `CUDA_ERROR_NOT_SUPPORTED` for what cannot be checkpointed; with what the process is then: it stays
-    /// locked, and goes on when it is unlocked.
+    /// `CUDA_ERROR_NOT_SUPPORTED` for what cannot be checkpointed: the process stays locked, and goes on when
+    /// it is unlocked; [`CheckpointError::Ended`], [`CheckpointError::ForkedController`]; with what the
+    /// process is then.
     #[doc(alias = "cuCheckpointProcessCheckpoint")]
     pub fn checkpoint(self) -> Result<Checkpointed, StepError> {
         step(self.into_target(), CHECKPOINT, |target| target.calls.checkpoint(target.raw_pid()))
@@ -147,7 +150,8 @@ impl Locked {
     /// Lets the process go on. Calls `cuCheckpointProcessUnlock`.
     ///
     /// # Errors
-    /// Any failure, with what the process is then.
+    /// Any failure of the call; [`CheckpointError::Ended`], [`CheckpointError::ForkedController`]; with what
+    /// the process is then.
     #[doc(alias = "cuCheckpointProcessUnlock")]
     pub fn unlock(self) -> Result<Process, StepError> {
         step(self.into_target(), UNLOCK, |target| target.calls.unlock(target.raw_pid()))
@@ -190,12 +194,12 @@ impl Checkpointed {
     /// `CUDA_ERROR_OUT_OF_MEMORY`, the state stays checkpointed, and every later restore answers
     /// `CUDA_ERROR_OPERATING_SYSTEM`). So [`Room`] is looked at first.
     ///
-    /// The driver documents that persistence mode must be on, or `cuInit` have been called by somebody
-    /// since the machine's start.
+    /// NVIDIA documents that a restore requires persistence mode, or that `cuInit` was called before.
     ///
     /// # Errors
     /// [`CheckpointError::NoRoom`] without a driver call; `CUDA_ERROR_INVALID_VALUE` for a map that names
-    /// a GPU which does not fit; with what the process is then.
+    /// a GPU which does not fit; [`CheckpointError::Ended`], [`CheckpointError::ForkedController`]; with what
+    /// the process is then.
     #[doc(alias = "cuCheckpointProcessRestore")]
     pub fn restore(self, map: &GpuMap, room: &Room) -> Result<Locked, StepError> {
         if let Err(error) = room.check() {

@@ -25,6 +25,8 @@ pub enum Room {
 }
 
 impl Room {
+    /// Whether every device has the room that is needed; `Trusted` is not looked at.
+    ///
     /// # Errors
     /// [`CheckpointError::NoRoom`] for the first device without room.
     pub fn check(&self) -> Result<(), CheckpointError> {

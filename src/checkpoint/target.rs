@@ -73,7 +73,8 @@ impl Target {
 /// The time of a process's start; `None` where `/proc` does not tell, and for one that is dead and only
 /// waited for.
 fn start_of(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
     // The name, in parentheses, may hold anything; the fields are counted from its end.
     let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
     match fields.next()? {
@@ -105,5 +106,23 @@ mod tests {
         assert!(child.wait().expect("it ends").success());
         assert_eq!((start_of(id), exists(id)), (None, false));
         assert!(!exists(0) && !exists(u32::MAX));
+    }
+
+    #[test]
+    fn a_process_lives_whose_name_is_no_text() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = std::env::temp_dir().join(format!("no-text-{}", std::process::id()));
+        fs::create_dir(&folder).expect("a folder");
+        // A process is named by the file that it was started from.
+        let program = folder.join(std::ffi::OsStr::from_bytes(b"sleep-\xff)"));
+        std::os::unix::fs::symlink("/bin/sleep", &program).expect("a link");
+        let mut child = std::process::Command::new(&program).arg("60").spawn().expect("it runs");
+        fs::remove_dir_all(&folder).expect("the folder goes");
+        let name = fs::read(format!("/proc/{}/comm", child.id())).expect("it lives");
+        let started = start_of(child.id());
+        child.kill().expect("it is killed");
+        child.wait().expect("it ends");
+        assert_eq!(name, b"sleep-\xff)\n");
+        assert!(started.is_some(), "it lived");
     }
 }

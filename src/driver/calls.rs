@@ -1,4 +1,5 @@
-//! The driver calls of the safe layer, each in one place, with the reason why it is sound.
+//! The driver calls about primary contexts and about what a thread has current, each in one place, with
+//! the reason why it is sound.
 //!
 //! They answer the driver's code as it is; what it means is for the caller to say. None asks whether
 //! this is a forked child: the caller has.
@@ -11,7 +12,7 @@ use crate::sys::{self, CUresult};
 
 /// A function that the safe layer calls for a device or a thread, in one byte: a report keeps many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Function {
+pub(crate) enum Callee {
     Retain,
     Release,
     GetState,
@@ -25,7 +26,7 @@ pub(crate) enum Function {
     PopCurrent,
 }
 
-impl Function {
+impl Callee {
     /// The exact C name, for errors and reports.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -139,8 +140,9 @@ impl Loaded {
     /// `cuCtxSetCurrent`, in place of what is current.
     ///
     /// # Safety
-    /// The handle came from this driver. One whose context is dead is taken or refused, but does no
-    /// harm (measured).
+    /// The handle came from this driver. A dead primary context is taken without harm (driver 580,
+    /// measured); of a destroyed one of `cuCtxCreate` nothing is recorded, and NVIDIA leaves it to whoever
+    /// destroys it that no call is given it afterwards.
     #[inline]
     pub(crate) unsafe fn set_current(&self, context: sys::CUcontext) -> CUresult {
         // SAFETY: the caller's promise.

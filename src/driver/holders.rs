@@ -136,13 +136,25 @@ impl From<&RawHolder> for Holder {
         let bytes: &[u8; 240] = unsafe { &*(&raw const raw.library).cast() };
         let library = CStr::from_bytes_until_nul(bytes).unwrap_or_default();
         Self {
-            library: PathBuf::from(library.to_string_lossy().into_owned()),
+            library: path_of(library),
             references: raw.references,
             green_contexts: raw.green,
             ordinary_contexts: raw.ordinary,
             taken: 0,
         }
     }
+}
+
+/// Paths of Unix are bytes, and need be no text.
+#[cfg(unix)]
+fn path_of(text: &CStr) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    std::ffi::OsStr::from_bytes(text.to_bytes()).into()
+}
+
+#[cfg(not(unix))]
+fn path_of(text: &CStr) -> PathBuf {
+    text.to_string_lossy().into_owned().into()
 }
 
 #[cfg(test)]
@@ -153,6 +165,20 @@ mod tests {
     fn holder_has_the_layout_of_the_interface() {
         assert_eq!(size_of::<RawHolder>(), 256);
         assert_eq!(mem::offset_of!(RawHolder, library), 16);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn path_of_a_holder_is_kept_as_it_is() {
+        use std::os::unix::ffi::OsStrExt;
+        let mut raw =
+            RawHolder { references: 1, green: 0, ordinary: 0, reserved: 0, library: [0; 240] };
+        for (place, byte) in raw.library.iter_mut().zip(b"/caf\xe9/libx.so") {
+            *place = *byte as c_char;
+        }
+        let holder = Holder::from(&raw);
+        assert_eq!(holder.library.as_os_str().as_bytes(), b"/caf\xe9/libx.so");
+        assert_eq!(holder.to_string(), "libx.so 1");
     }
 
     #[test]

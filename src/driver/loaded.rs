@@ -172,8 +172,8 @@ impl Loaded {
         }
     }
 
-    /// Refuses a forked child that would wait for a thread which it does not have. The second witness,
-    /// where the kernel could not be the first.
+    /// Refuses a forked child that would wait for a thread which it does not have: the second check, where
+    /// the kernel does not empty the mark.
     #[cold]
     pub(crate) fn check_process_id(&self) -> Result<(), Error> {
         match self.process.has_this_id() {
@@ -198,7 +198,7 @@ impl Loaded {
 
     #[cold]
     pub(crate) fn error(&self, code: CUresult, call: &'static str, device: Option<u32>) -> Error {
-        // The second witness, where the kernel could not be the first.
+        // The second check, where the kernel does not empty the mark.
         if code == CUresult::CUDA_ERROR_NOT_INITIALIZED && !self.process.has_this_id() {
             return self.forked();
         }

@@ -1,13 +1,13 @@
 //! Which process is this?
 //!
 //! A child forked after `cuInit` gets `CUDA_ERROR_NOT_INITIALIZED` from every driver call, and its
-//! copies of the parent's handles stand for nothing. The driver learns of a fork by a handler
-//! (`pthread_atfork`), and a child made by a bare `clone`, which runs no such handler, is worse off:
-//! there calls were seen to act on the parent's device, and to hang (driver 580).
+//! copies of the parent's handles stand for nothing. A child made by a bare `clone` is worse off (the
+//! driver seems to learn of a fork by a handler, which `clone` does not run): there calls were seen to
+//! act on the parent's device, and to hang (driver 580).
 //!
 //! So handles of this crate remember the process that made them by a mark in a page that the kernel
 //! empties in every child, whatever made it (`MADV_WIPEONFORK`). The check is one load. Where the
-//! kernel has no such pages, a handler empties the mark, and the process id is the second witness.
+//! kernel has no such pages, a handler empties the mark, and the process id is the second check.
 //! Windows has no `fork`, and nothing empties the mark there.
 
 use std::ptr;
@@ -51,7 +51,7 @@ impl Process {
         self.mark.load(Ordering::Relaxed) == self.value
     }
 
-    /// Whether this process has that one's id, at the cost of a system call: the second witness.
+    /// Whether this process has that one's id, at the cost of a system call: the second check.
     #[cold]
     pub(crate) fn has_this_id(self) -> bool {
         self.id == std::process::id()

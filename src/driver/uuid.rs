@@ -64,8 +64,8 @@ impl fmt::Debug for Uuid {
 /// The text is not a device's unique id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no device's unique id; one reads GPU-8f6c1a02-1122-3344-5566-778899aabb0c, or MIG- \
-     and the same groups (nvidia-smi -L lists them)"
+    "{text:?} is no device's unique id; such an id looks like GPU-8f6c1a02-1122-3344-5566-778899aabb0c, \
+     or MIG- and the same groups (nvidia-smi -L lists them)"
 )]
 #[non_exhaustive]
 pub struct ParseUuidError {

@@ -15,6 +15,13 @@ pub(super) fn advice(call: &str, code: CUresult) -> String {
             "see that the kernel modules nvidia and nvidia_uvm are loaded and, in a container, that \
              the device nodes /dev/nvidia* are there; dmesg may tell more",
         ),
+        ("cuDevicePrimaryCtxRetain", CUresult::CUDA_ERROR_NOT_PERMITTED) => {
+            Some("cuda-context-trace --deny answers this for a device that is not meant")
+        }
+        // What there is to be said of it concerns releases.
+        (call, CUresult::CUDA_ERROR_INVALID_CONTEXT) if call != "cuDevicePrimaryCtxRelease_v2" => {
+            None
+        }
         (_, code) => code.remedy(),
     };
     remedy.map_or_else(String::new, |remedy| format!("; {remedy}"))
@@ -135,7 +142,10 @@ mod tests {
                 ("no_such_device", None, Some(7), None),
                 "no device 7: the driver shows this process 2,",
             ),
-            (("other_driver", None, Some(5), None), "device 5 belongs to another driver"),
+            (
+                ("other_driver", None, Some(5), None),
+                "device 5, which the policy keeps, belongs to another driver",
+            ),
             (
                 ("unknown_device", None, None, None),
                 "no device GPU-0 among the 2 that the driver shows",
@@ -162,6 +172,25 @@ mod tests {
         let error = Error::Driver { call: "cuInit", device: None, code };
         let text = format!("{error:?}");
         assert!(text.contains("code: CUDA_ERROR_INVALID_CONTEXT (201)"), "{text}");
+    }
+
+    #[test]
+    fn advice_on_releases_is_given_of_releases() {
+        let text = |call, code| Error::Driver { call, device: Some(0), code }.to_string();
+        let (release, retain) = ("cuDevicePrimaryCtxRelease_v2", "cuDevicePrimaryCtxRetain");
+        let told = text(release, CUresult::CUDA_ERROR_INVALID_CONTEXT);
+        assert!(told.contains("; to a release: there was no reference left"), "{told}");
+        let told = text("cuCtxPopCurrent_v2", CUresult::CUDA_ERROR_INVALID_CONTEXT);
+        assert!(told.ends_with("CUDA_ERROR_INVALID_CONTEXT (201)"), "{told}");
+        let told = text(release, CUresult::CUDA_ERROR_NOT_PERMITTED);
+        assert!(told.contains("green context"), "{told}");
+        let told = text(retain, CUresult::CUDA_ERROR_NOT_PERMITTED);
+        assert!(
+            told.ends_with(
+                "; cuda-context-trace --deny answers this for a device that is not meant"
+            )
+        );
+        assert!(!told.contains("green context"), "{told}");
     }
 
     #[test]

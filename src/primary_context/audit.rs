@@ -19,6 +19,9 @@ impl Driver {
     /// retained. Calls `cuDevicePrimaryCtxGetState` for each device as the iterator reaches it;
     /// creates nothing and changes nothing.
     ///
+    /// Each item is an error as of [`Device::primary_context_state`]; in a forked child every one is
+    /// [`Error::ForkedAfterInit`].
+    ///
     /// ```no_run
     /// # fn main() -> Result<(), cuda_primary_context::Error> {
     /// let driver = cuda_primary_context::Driver::load()?;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 
-use crate::driver::calls::Function;
+use crate::driver::calls::Callee;
 use crate::error::Error;
 use crate::primary_context::PrimaryContext;
 
@@ -31,7 +31,7 @@ impl<'a> CurrentContext<'a> {
         loaded.check_process()?;
         // SAFETY: the handle is the driver's own.
         let code = unsafe { loaded.push_current(context.as_raw()) };
-        loaded.check(code, Function::PushCurrent.name(), Some(context.device().ordinal()))?;
+        loaded.check(code, Callee::PushCurrent.name(), Some(context.device().ordinal()))?;
         Ok(Self { context, of_this_thread: PhantomData })
     }
 
@@ -57,13 +57,14 @@ impl<'a> CurrentContext<'a> {
         let loaded = device.loaded();
         loaded.check_process()?;
         let (code, popped) = loaded.pop_current();
-        loaded.check(code, Function::PopCurrent.name(), Some(device.ordinal()))?;
+        loaded.check(code, Callee::PopCurrent.name(), Some(device.ordinal()))?;
         if popped == self.context.as_raw() {
             return Ok(());
         }
-        // SAFETY: the driver gave the handle just now.
+        // SAFETY: the driver gave the handle just now, from this thread's stack; whoever destroyed a
+        // context of `cuCtxCreate` that is still there answers for it, as `push_current` says.
         let code = unsafe { loaded.push_current(popped) };
-        loaded.check(code, Function::PushCurrent.name(), Some(device.ordinal()))?;
+        loaded.check(code, Callee::PushCurrent.name(), Some(device.ordinal()))?;
         Err(Error::NotCurrent { device: device.ordinal() })
     }
 }

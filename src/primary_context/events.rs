@@ -10,7 +10,8 @@ use crate::error::Error;
 /// holds the device; at `warn` with `code`, `releases`, `active` and `error` where a call failed; at
 /// `debug` otherwise, with `handles` where handles of this crate hold it. Then one where the calling
 /// thread's current context is another: `info` with `from` and `to`, or `warn` with `from` and `error`.
-/// And a `warn` with `device`, `code` and `name` for a dropped handle that could not release.
+/// And a `warn` with `device`, `code` and `name` for a handle that was dropped, or given up on with its
+/// [`ReleaseError`](crate::ReleaseError), and could not release.
 pub const TRACING_TARGET: &str = "cuda_primary_context";
 
 /// A reference that could not be given back when a handle was dropped or given up on, or that was gone.

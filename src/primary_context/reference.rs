@@ -1,6 +1,6 @@
 //! Giving one reference back, and undoing what that does to a green context.
 
-use crate::driver::calls::Function;
+use crate::driver::calls::Callee;
 use crate::driver::loaded::DeviceRecord;
 use crate::error::Error;
 use crate::sys::CUresult;
@@ -56,10 +56,10 @@ pub(crate) fn after_failure(record: &DeviceRecord, release: Release) -> GivenBac
     match release.undo {
         // The reference is the green context's now, which had lost its own.
         Some(CUresult::CUDA_SUCCESS) => return GivenBack::Yes,
-        Some(code) => return GivenBack::WithError(error(record, code, Function::Retain.name())),
+        Some(code) => return GivenBack::WithError(error(record, code, Callee::Retain.name())),
         None => {}
     }
-    let failure = error(record, release.code, Function::Release.name());
+    let failure = error(record, release.code, Callee::Release.name());
     match record.get_state() {
         // Nobody holds a reference to a context that is not there.
         (CUresult::CUDA_SUCCESS, _, false) => GivenBack::WithError(failure),

@@ -12,7 +12,8 @@ use crate::primary_context::PrimaryContext;
 /// Take the handle with [`into_parts`](Self::into_parts) to try again, drop it or leak it. Dropping
 /// this error, or turning it into an [`Error`] as `?` does, gives up on the reference: no second
 /// release is made, no handle is counted any more, and
-/// [`Driver::unreleased`](crate::Driver::unreleased) counts the reference.
+/// [`Driver::unreleased`](crate::Driver::unreleased) counts the reference, unless the answer says that
+/// there was none (see there).
 ///
 /// ```no_run
 /// use cuda_primary_context::{Driver, Error, PrimaryContext};
@@ -41,8 +42,9 @@ impl ReleaseError {
         &self.error
     }
 
-    /// The handle, where it still owes its reference. `None` where the context is not there any more,
-    /// whatever the release answered, so that nobody holds a reference to it.
+    /// The handle, where it still owes its reference. `None` where the reference is gone although a call
+    /// failed: the context is inactive, or the reference went for that of a green context and the retain
+    /// that was to give it back failed.
     #[must_use]
     pub fn handle(&self) -> Option<&PrimaryContext> {
         self.handle.as_deref()
@@ -68,7 +70,7 @@ impl fmt::Display for ReleaseError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.handle {
             Some(_) => "the primary context was not released",
-            None => "the primary context is gone, and its release failed",
+            None => "the handle's reference is gone, although a driver call failed",
         };
         formatter.write_str(what)
     }

@@ -1,6 +1,6 @@
 //! Whether a device's primary context is active, and its settings.
 
-use crate::driver::calls::Function;
+use crate::driver::calls::Callee;
 use crate::driver::device::Device;
 use crate::error::Error;
 use crate::sys;
@@ -9,8 +9,9 @@ use crate::sys;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PrimaryContextState {
-    /// Whether the context exists. As a rule somebody in this process holds a reference then; it also
-    /// stays for good after a release that took a green context's reference and was not undone.
+    /// Whether the context exists. As a rule somebody in this process holds a reference then; after a
+    /// release that took a green context's reference and was not undone, it stays without one until a
+    /// retain and a release, or a reset.
     pub active: bool,
     /// The flags it has, or will have when it is created.
     pub flags: sys::CUctx_flags,
@@ -30,7 +31,7 @@ impl Device {
     pub fn primary_context_state(self) -> Result<PrimaryContextState, Error> {
         self.loaded().check_process()?;
         let (code, flags, active) = self.0.get_state();
-        self.0.check(code, Function::GetState.name())?;
+        self.0.check(code, Callee::GetState.name())?;
         Ok(PrimaryContextState { active, flags: sys::CUctx_flags(flags) })
     }
 
@@ -38,7 +39,8 @@ impl Device {
     /// device. Calls `cuDevicePrimaryCtxSetFlags_v2`; creates nothing.
     ///
     /// The flags are the process's: every other holder of the context is affected. A driver from
-    /// CUDA 11.0 on takes them while the context is active, too.
+    /// CUDA 11.0 on takes them while the context is active, too. They last until the context's last release
+    /// or a reset (E10).
     ///
     /// # Errors
     /// [`Error::Driver`] (`CUDA_ERROR_INVALID_VALUE` for flags that the driver does not know),
@@ -47,7 +49,7 @@ impl Device {
     #[doc(alias = "cuDevicePrimaryCtxSetFlags_v2")]
     pub fn set_primary_context_flags(self, flags: sys::CUctx_flags) -> Result<(), Error> {
         self.loaded().check_process()?;
-        self.0.check(self.0.set_flags(flags.0), Function::SetFlags.name())
+        self.0.check(self.0.set_flags(flags.0), Callee::SetFlags.name())
     }
 
     /// Destroys everything in the device's primary context, whoever made it. Calls
@@ -69,6 +71,6 @@ impl Device {
         self.loaded().check_process()?;
         // SAFETY: that nobody uses the context is the caller's promise.
         let code = unsafe { self.0.reset() };
-        self.0.check(code, Function::Reset.name())
+        self.0.check(code, Callee::Reset.name())
     }
 }

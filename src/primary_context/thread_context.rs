@@ -1,6 +1,6 @@
 //! What the calling thread has current, as far as a release on some device is concerned.
 
-use crate::driver::calls::Function;
+use crate::driver::calls::Callee;
 use crate::driver::loaded::Loaded;
 use crate::sys::{self, CUresult};
 
@@ -24,24 +24,24 @@ impl ThreadContext {
     /// `cuCtxGetDevice`. The error is the function that failed and its answer.
     pub(crate) fn query(
         loaded: &Loaded,
-        mut record: impl FnMut(Function, CUresult),
-    ) -> Result<Self, (Function, CUresult)> {
+        mut record: impl FnMut(Callee, CUresult),
+    ) -> Result<Self, (Callee, CUresult)> {
         let (code, raw) = loaded.get_current();
-        record(Function::GetCurrent, code);
+        record(Callee::GetCurrent, code);
         if !code.is_success() {
-            return Err((Function::GetCurrent, code));
+            return Err((Callee::GetCurrent, code));
         }
         if raw.is_null() {
             return Ok(Self::OfNoDevice);
         }
         let (code, device) = loaded.get_current_device();
-        record(Function::GetDevice, code);
+        record(Callee::GetDevice, code);
         match code {
             CUresult::CUDA_SUCCESS => Ok(Self::Of(device, RawContext(raw))),
             CUresult::CUDA_ERROR_INVALID_CONTEXT | CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED => {
                 Ok(Self::OfNoDevice)
             }
-            code => Err((Function::GetDevice, code)),
+            code => Err((Callee::GetDevice, code)),
         }
     }
 }

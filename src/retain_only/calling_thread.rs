@@ -1,7 +1,7 @@
 //! The calling thread's current context while a device is swept: taken off it before the release, given
 //! back after it if it still lives.
 
-use crate::driver::calls::Function;
+use crate::driver::calls::Callee;
 use crate::driver::device::Device;
 use crate::primary_context::PrimaryContext;
 use crate::primary_context::thread_context::{RawContext, ThreadContext};
@@ -13,7 +13,7 @@ impl Sweep<'_> {
     pub(super) fn leave(
         &mut self,
         device: Device,
-    ) -> Result<Option<RawContext>, (Function, CUresult)> {
+    ) -> Result<Option<RawContext>, (Callee, CUresult)> {
         let thread = match self.thread {
             Some(thread) => thread,
             None => self.ask_thread()?,
@@ -21,8 +21,8 @@ impl Sweep<'_> {
         match thread {
             ThreadContext::Of(handle, former) if handle == device.as_raw() => {
                 let left = match self.kept {
-                    Some(kept) => (Function::SetCurrent, self.set_current(kept.into())),
-                    None => (Function::PopCurrent, self.pop_current()),
+                    Some(kept) => (Callee::SetCurrent, self.set_current(kept.into())),
+                    None => (Callee::PopCurrent, self.pop_current()),
                 };
                 // Asked anew before the next release: it is another context now, or will be.
                 self.thread = None;
@@ -38,7 +38,7 @@ impl Sweep<'_> {
         }
     }
 
-    fn ask_thread(&mut self) -> Result<ThreadContext, (Function, CUresult)> {
+    fn ask_thread(&mut self) -> Result<ThreadContext, (Callee, CUresult)> {
         let findings = &mut self.findings;
         let thread = ThreadContext::query(self.driver.loaded(), |function, code| {
             findings.record(function, code);
@@ -52,7 +52,7 @@ impl Sweep<'_> {
     #[cold]
     fn stay(&mut self, device: Device, former: RawContext) {
         let (code, current) = self.driver.loaded().get_current();
-        self.findings.record(Function::GetCurrent, code);
+        self.findings.record(Callee::GetCurrent, code);
         if code.is_success() && RawContext(current) == former {
             return;
         }
@@ -65,20 +65,20 @@ impl Sweep<'_> {
     pub(super) fn come_back(&mut self, device: Device, former: RawContext) {
         // SAFETY: the driver gave the handle on this thread.
         let code = unsafe { self.driver.loaded().is_alive(former.0) };
-        self.findings.record(Function::GetApiVersion, code);
+        self.findings.record(Callee::GetApiVersion, code);
         match code {
             CUresult::CUDA_SUCCESS => self.make_current_again(device, former),
             CUresult::CUDA_ERROR_INVALID_CONTEXT | CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED => {
                 self.findings.switched(device);
             }
-            code => self.not_restored(device, (Function::GetApiVersion, code)),
+            code => self.not_restored(device, (Callee::GetApiVersion, code)),
         }
     }
 
     fn make_current_again(&mut self, device: Device, former: RawContext) {
         let (function, code) = match self.kept {
-            Some(_) => (Function::SetCurrent, self.set_current(former)),
-            None => (Function::PushCurrent, self.push_current(former)),
+            Some(_) => (Callee::SetCurrent, self.set_current(former)),
+            None => (Callee::PushCurrent, self.push_current(former)),
         };
         self.thread = None;
         if code.is_success() {
@@ -86,35 +86,38 @@ impl Sweep<'_> {
         }
         // It may have had its effect all the same.
         let (current_code, current) = self.driver.loaded().get_current();
-        self.findings.record(Function::GetCurrent, current_code);
+        self.findings.record(Callee::GetCurrent, current_code);
         if !current_code.is_success() || RawContext(current) != former {
             self.not_restored(device, (function, code));
         }
     }
 
-    fn not_restored(&mut self, device: Device, call: (Function, CUresult)) {
+    fn not_restored(&mut self, device: Device, call: (Callee, CUresult)) {
         let error = error(device, call);
         self.findings.not_restored(device, error);
     }
 
     fn set_current(&mut self, context: RawContext) -> CUresult {
-        // SAFETY: the driver gave the handle: it is the kept context's, or was current on this thread. One
-        // that somebody has destroyed since is refused by the driver.
+        // SAFETY: the driver gave the handle: it is the kept context's, or was current on this thread. A
+        // primary one that was destroyed since is taken without harm (measured); the thread is then on a
+        // dead context. What a destroyed one of `cuCtxCreate` does here was not tried: `come_back` has
+        // asked before whether it lives, `stay` has not, and who destroys it on another thread after that
+        // answers for every call that is given it, this one too (NVIDIA's documentation of cuCtxDestroy).
         let code = unsafe { self.driver.loaded().set_current(context.0) };
-        self.findings.record(Function::SetCurrent, code);
+        self.findings.record(Callee::SetCurrent, code);
         code
     }
 
     fn push_current(&mut self, context: RawContext) -> CUresult {
-        // SAFETY: the driver gave the handle on this thread.
+        // SAFETY: as for `set_current`.
         let code = unsafe { self.driver.loaded().push_current(context.0) };
-        self.findings.record(Function::PushCurrent, code);
+        self.findings.record(Callee::PushCurrent, code);
         code
     }
 
     fn pop_current(&mut self) -> CUresult {
         let (code, _) = self.driver.loaded().pop_current();
-        self.findings.record(Function::PopCurrent, code);
+        self.findings.record(Callee::PopCurrent, code);
         code
     }
 }

@@ -98,12 +98,25 @@ impl fmt::Display for Outcome {
             Self::HeldByGreenContext { releases } => {
                 write!(formatter, "held by a green context ({releases} released)")
             }
-            Self::Failed { error, releases: 0, .. } => write!(formatter, "failed: {error}"),
-            Self::Failed { error, releases, .. } => {
-                write!(formatter, "failed ({releases} released): {error}")
+            Self::Failed { error, releases, active } => {
+                write!(formatter, "{}: {error}", failed(*releases, *active))
             }
         }
     }
+}
+
+/// A failed device without its error: what was released, and what is so now.
+pub(super) fn failed(releases: u32, active: Option<bool>) -> String {
+    let released = match releases {
+        0 => String::new(),
+        releases => format!(" ({releases} released)"),
+    };
+    let now = match active {
+        Some(true) => "active now",
+        Some(false) => "inactive now",
+        None => "its state not known",
+    };
+    format!("failed{released}, {now}")
 }
 
 /// What became of the calling thread's current context.
@@ -174,6 +187,23 @@ impl fmt::Display for CurrentContextChange {
                 "this thread's current context, of device {}, was not restored: {error}",
                 from.ordinal()
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failure_says_what_is_so_now() {
+        for (active, now) in [
+            (Some(true), "active now"),
+            (Some(false), "inactive now"),
+            (None, "its state not known"),
+        ] {
+            assert_eq!(failed(0, active), format!("failed, {now}"));
+            assert_eq!(failed(2, active), format!("failed (2 released), {now}"));
         }
     }
 }

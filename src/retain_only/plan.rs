@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::driver::Driver;
-use crate::driver::calls::Function;
+use crate::driver::calls::Callee;
 use crate::driver::device::Device;
 use crate::error::Error;
 use crate::retain_only::policy::StaleRelease;
@@ -62,7 +62,7 @@ impl Planned {
 
     fn of(device: Device, policy: &StaleRelease) -> Self {
         let (code, _, active) = device.0.get_state();
-        if let Err(error) = device.0.check(code, Function::GetState.name()) {
+        if let Err(error) = device.0.check(code, Callee::GetState.name()) {
             return Self::Failed(error);
         }
         match (active, device.0.handles.count(), policy.releases()) {

@@ -1,7 +1,7 @@
 //! What a release did, device by device and call by call.
 
 use crate::driver::Driver;
-use crate::driver::calls::Function;
+use crate::driver::calls::Callee;
 use crate::driver::device::Device;
 use crate::driver::holders::Holder;
 use crate::driver::uuid::Uuid;
@@ -43,7 +43,7 @@ struct Line {
 }
 
 /// A [`Call`] as it is kept: a third of the size.
-type Answer = (Function, CUresult);
+type Answer = (Callee, CUresult);
 
 /// One driver call and its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +68,9 @@ pub struct DeviceReport<'a> {
 /// The kept device's line, and that of a device that was asked for its state and was inactive: their
 /// calls are always the same, so that they are not recorded one by one.
 static KEPT: (Outcome, [Answer; 1]) =
-    (Outcome::Kept { retained: true }, [(Function::Retain, CUresult::CUDA_SUCCESS)]);
+    (Outcome::Kept { retained: true }, [(Callee::Retain, CUresult::CUDA_SUCCESS)]);
 static INACTIVE: (Outcome, [Answer; 1]) =
-    (Outcome::AlreadyInactive, [(Function::GetState, CUresult::CUDA_SUCCESS)]);
+    (Outcome::AlreadyInactive, [(Callee::GetState, CUresult::CUDA_SUCCESS)]);
 
 static UNCHANGED: CurrentContextChange = CurrentContextChange::Unchanged;
 
@@ -103,7 +103,7 @@ impl Findings {
 
     /// Records a call for the device whose line is added next.
     #[inline]
-    pub(super) fn record(&mut self, function: Function, code: CUresult) {
+    pub(super) fn record(&mut self, function: Callee, code: CUresult) {
         self.calls.push((function, code));
     }
 

@@ -1,7 +1,7 @@
 //! One walk over the devices that are not kept, releasing the stale ones.
 
 use crate::driver::Driver;
-use crate::driver::calls::Function;
+use crate::driver::calls::Callee;
 use crate::driver::device::Device;
 use crate::driver::holders::Witness;
 use crate::driver::ledger::{NotSwept, Swept};
@@ -72,13 +72,13 @@ pub(super) struct Sweep<'a> {
 /// Why a device is a failure. Small, for the error itself is made once the device is done with.
 struct Failure {
     /// The call that failed; none where a forked child may not wait for another sweep.
-    call: Option<(Function, CUresult)>,
+    call: Option<(Callee, CUresult)>,
     releases: u32,
     active: Option<bool>,
 }
 
 impl Failure {
-    fn of(function: Function, code: CUresult, releases: u32, active: Option<bool>) -> Self {
+    fn of(function: Callee, code: CUresult, releases: u32, active: Option<bool>) -> Self {
         Self { call: Some((function, code)), releases, active }
     }
 }
@@ -128,11 +128,11 @@ impl<'a> Sweep<'a> {
     /// Deals with one device that has an active context, or whose state could not be read.
     #[inline]
     fn active(&mut self, device: Device, state_code: CUresult) {
-        self.findings.record(Function::GetState, state_code);
+        self.findings.record(Callee::GetState, state_code);
         let outcome = match state_code {
             CUresult::CUDA_SUCCESS if self.policy.releases() == 0 => Ok(spare(device)),
             CUresult::CUDA_SUCCESS => self.sweep(device),
-            code => Err(Failure::of(Function::GetState, code, 0, None)),
+            code => Err(Failure::of(Callee::GetState, code, 0, None)),
         };
         match outcome {
             Ok(outcome) => self.findings.add(device, outcome),
@@ -152,11 +152,11 @@ impl<'a> Sweep<'a> {
         if swept.has_waited() {
             // The other sweep may have released the last reference.
             let (code, _, active) = device.0.get_state();
-            self.findings.record(Function::GetState, code);
+            self.findings.record(Callee::GetState, code);
             match code {
                 CUresult::CUDA_SUCCESS if active => {}
                 CUresult::CUDA_SUCCESS => return Ok(Outcome::AlreadyInactive),
-                code => return Err(Failure::of(Function::GetState, code, 0, None)),
+                code => return Err(Failure::of(Callee::GetState, code, 0, None)),
             }
         }
         let former = match self.leave(device) {
@@ -177,27 +177,27 @@ impl<'a> Sweep<'a> {
         let mut releases = 0;
         loop {
             let answer = reference::release(device.0);
-            self.findings.record(Function::Release, answer.code);
+            self.findings.record(Callee::Release, answer.code);
             if let Some(undo) = answer.undo {
-                self.findings.record(Function::Retain, undo);
+                self.findings.record(Callee::Retain, undo);
                 if undo.is_success() {
                     return Ok(Outcome::HeldByGreenContext { releases });
                 }
             }
             let (state_code, _, active) = device.0.get_state();
-            self.findings.record(Function::GetState, state_code);
+            self.findings.record(Callee::GetState, state_code);
             let now = state_code.is_success().then_some(active);
             match (answer.code, answer.undo, now) {
                 // It was taken, and could not be given back.
                 (_, Some(undo), _) => {
-                    return Err(Failure::of(Function::Retain, undo, releases + 1, now));
+                    return Err(Failure::of(Callee::Retain, undo, releases + 1, now));
                 }
                 (CUresult::CUDA_SUCCESS, ..) => releases += 1,
                 (CUresult::CUDA_ERROR_INVALID_CONTEXT, _, Some(false)) if releases == 0 => {
                     return Ok(Outcome::AlreadyInactive);
                 }
                 (CUresult::CUDA_ERROR_INVALID_CONTEXT, _, Some(false)) => {}
-                (code, ..) => return Err(Failure::of(Function::Release, code, releases, now)),
+                (code, ..) => return Err(Failure::of(Callee::Release, code, releases, now)),
             }
             match now {
                 Some(false) => return Ok(Outcome::Released { releases }),
@@ -206,7 +206,7 @@ impl<'a> Sweep<'a> {
                     return Ok(Outcome::StillActive { releases });
                 }
                 Some(true) => {}
-                None => return Err(Failure::of(Function::GetState, state_code, releases, None)),
+                None => return Err(Failure::of(Callee::GetState, state_code, releases, None)),
             }
         }
     }
@@ -228,7 +228,7 @@ impl<'a> Sweep<'a> {
 }
 
 #[cold]
-pub(super) fn error(device: Device, (function, code): (Function, CUresult)) -> Error {
+pub(super) fn error(device: Device, (function, code): (Callee, CUresult)) -> Error {
     device.loaded().error(code, function.name(), Some(device.ordinal()))
 }
 

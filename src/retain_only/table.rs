@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::driver::device::Device;
 use crate::error::Error;
-use crate::retain_only::outcome::{CurrentContextChange, Outcome};
+use crate::retain_only::outcome::{CurrentContextChange, Outcome, failed};
 use crate::retain_only::plan::{Plan, Planned};
 use crate::retain_only::report::{Call, DeviceReport, Report};
 
@@ -28,17 +28,11 @@ impl Table {
     }
 
     /// Adds a device; a failure's error goes below.
-    fn add(&mut self, device: Device, outcome: &dyn Display, error: Option<&Error>) -> &mut Row {
-        let outcome = match error {
-            Some(error) => {
-                self.below.push(format!("device {} failed: {error}", device.ordinal()));
-                "failed".to_owned()
-            }
-            None => outcome.to_string(),
-        };
-        self.rows.push(Row { device, outcome, calls: Vec::new() });
-        let last = self.rows.len() - 1;
-        &mut self.rows[last]
+    fn add(&mut self, device: Device, outcome: String, calls: Vec<String>, error: Option<&Error>) {
+        self.rows.push(Row { device, outcome, calls });
+        if let Some(error) = error {
+            self.below.push(format!("device {} failed: {error}", device.ordinal()));
+        }
     }
 }
 
@@ -76,15 +70,14 @@ impl Display for Report {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let mut table = Table::new(["outcome", "driver calls"]);
         for line in self.devices() {
-            let (error, releases) = match line.outcome() {
-                Outcome::Failed { error, releases, .. } => (Some(error), *releases),
-                _ => (None, 0),
+            let (outcome, error) = match line.outcome() {
+                Outcome::Failed { error, releases, active } => {
+                    (failed(*releases, *active), Some(error))
+                }
+                outcome => (outcome.to_string(), None),
             };
-            let row = table.add(line.device(), line.outcome(), error);
-            row.calls = line.calls().map(|call| call.to_string()).collect();
-            if releases > 0 {
-                row.outcome += &format!(" ({releases} released)");
-            }
+            let calls = line.calls().map(|call| call.to_string()).collect();
+            table.add(line.device(), outcome, calls, error);
         }
         for line in self.devices().filter(|line| !line.holders().is_empty()) {
             table.below.push(held(&line));
@@ -112,11 +105,11 @@ impl Display for Plan {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let mut table = Table::new(["planned (dry run)", ""]);
         for (device, planned) in self.devices() {
-            let error = match planned {
-                Planned::Failed(error) => Some(error),
-                _ => None,
+            let (outcome, error) = match planned {
+                Planned::Failed(error) => ("failed".to_owned(), Some(error)),
+                planned => (planned.to_string(), None),
             };
-            table.add(device, planned, error);
+            table.add(device, outcome, Vec::new(), error);
         }
         Display::fmt(&table, formatter)
     }

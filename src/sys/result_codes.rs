@@ -52,7 +52,8 @@ impl CUresult {
             }
             Self::CUDA_ERROR_INVALID_CONTEXT => {
                 "to a release: there was no reference left, for something else in this process took \
-                 it; a context that is still active then cannot be released by anybody"
+                 it; where the context is active all the same, it was a green context's, and one \
+                 retain gives that back"
             }
             Self::CUDA_ERROR_OPERATING_SYSTEM => {
                 "the driver could not get what it needs from the operating system; on drivers 550 \

@@ -46,7 +46,7 @@ fn older_headers_are_passed_over_and_the_search_goes_on() {
         machine.path("a/include"),
         machine.path("b/include"),
     );
-    let source = format!("checked in: no cuda.h that was found serves{passed_over}");
+    let source = format!("checked in: no cuda.h that was found can be used{passed_over}");
     assert_eq!(machine.source(), source);
     machine.headers("opt/cuda/include", 13_050);
     assert_eq!(machine.source(), format!("generated from cuda.h 13.5{passed_over}"));

@@ -127,7 +127,7 @@ pub fn suspended_group(controllers: Vec<Py<Controller>>) -> PyResult<SuspendedGr
     SuspendedGroup::of(Suspended::of(taken))
 }
 
-/// The exception, with the process that stopped the others and what was done for each.
+/// The exception, with the process for which a step failed and what was done for each.
 fn failed(py: Python<'_>, error: GroupError) -> PyResult<(PyErr, Vec<Found>)> {
     let raised = exception(py, error.error());
     let value = raised.value(py);

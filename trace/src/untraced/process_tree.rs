@@ -13,7 +13,8 @@ pub struct Process {
 
 impl Process {
     fn of(pid: u32) -> Option<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let stat = String::from_utf8_lossy(&stat);
         // The name before the last bracket may have spaces and brackets; the beginning is field 22.
         let fields = &stat[stat.rfind(')')? + 1..];
         let mut fields = fields.split_whitespace();
@@ -65,6 +66,23 @@ fn children(pid: u32) -> Vec<u32> {
 mod tests {
     use super::{Process, descendants};
     use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_process_is_found_whose_name_is_no_text() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = std::env::temp_dir().join(format!("no-text-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        // A process is named by the file that it was started from.
+        let program = folder.join(std::ffi::OsStr::from_bytes(b"sleep-\xff)"));
+        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+        let mut child = Command::new(&program).arg("60").spawn().unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        let process = Process::of(child.id());
+        let name = process.map(|process| std::fs::read(process.file("comm")).unwrap());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(name.as_deref(), Some(&b"sleep-\xff)\n"[..]));
+    }
 
     #[test]
     fn a_child_and_its_child_are_found_until_they_end() {
