@@ -274,7 +274,7 @@ fn whole_job_runs_on_older_and_newer_drivers() {
 
 #[test]
 fn driver_before_the_second_generation_is_too_old() {
-    let simulator = Simulator::builder().devices(1).driver_version(10_020).start();
+    let simulator = Simulator::builder().visible_devices(None).driver_version(10_020).start();
     let error = load(simulator.path()).unwrap_err();
     let Error::DriverTooOld { symbol, driver, introduced, .. } = &error else {
         panic!("{error:?}")
