@@ -175,6 +175,12 @@ fn versions_of_one_function_are_two_functions() {
 }
 
 #[test]
+fn a_flag_named_twice_is_there_once() {
+    let flag = sys::CUctx_flags::CU_CTX_MAP_HOST;
+    assert_eq!(flag | flag, flag);
+}
+
+#[test]
 fn functions_of_two_drivers_are_not_mixed_up() {
     let (one, other) = (machine(1), machine(1));
     let of_one = one.driver.function(functions::cuMemAlloc_v3020).unwrap();
