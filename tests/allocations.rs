@@ -1,48 +1,18 @@
 //! Heap allocations: none in `retain_only` where nothing is stale and at most three where something is,
 //! however many devices there are; one for a plan; none in Drop, in the audit, and in reading a report.
 
+#[path = "support/allocations.rs"]
+mod allocations;
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hint::black_box;
 
+use allocations::ALLOCATIONS;
 use cuda_primary_context::{
     CurrentContextChange, Outcome, PrimaryContext, PrimaryContextGuard, StaleRelease,
 };
 use simulated_libcuda::Fault;
 use support::{Machine, machine, outcomes};
-
-/// The system's allocator, and how often the calling thread asked it.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// SAFETY: everything is the system allocator's doing; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // A thread at its end has no count any more.
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is the system allocator's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(place, layout) }
-    }
-
-    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: as above.
-        unsafe { System.realloc(place, layout, size) }
-    }
-}
 
 /// What an action answers, and how often it allocated.
 fn counted<T>(action: impl FnOnce() -> T) -> (T, usize) {

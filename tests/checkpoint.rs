@@ -199,16 +199,11 @@ fn a_lock_of_another_controller_is_left_alone() {
     let (_, found) = machine.open(pid).unwrap().lock(LIMIT).unwrap_err().into_parts();
     let Found::Other(process, State::Locked) = found else { panic!("locked by the other") };
     let Found::Locked(second) = process.take_up() else { panic!("locked") };
-    let error = match second.checkpoint() {
-        Ok(checkpointed) => {
-            let (_, Found::Checkpointed(_)) = first.checkpoint().unwrap_err().into_parts() else {
-                panic!("checkpointed by the second")
-            };
-            checkpointed.restore(&GpuMap::same(), &Room::Trusted).unwrap().unlock()
-        }
-        Err(error) => panic!("{error:?}"),
+    let checkpointed = second.checkpoint().unwrap();
+    let (_, Found::Checkpointed(_)) = first.checkpoint().unwrap_err().into_parts() else {
+        panic!("checkpointed by the second")
     };
-    assert!(error.is_ok());
+    checkpointed.restore(&GpuMap::same(), &Room::Trusted).unwrap().unlock().unwrap();
     assert_eq!(machine.state(pid), 0);
 }
 
@@ -260,7 +255,6 @@ fn a_forked_child_of_the_controller_can_do_nothing_with_its_handles() {
         assert_eq!((error.kind(), error.pid()), ("forked_controller", Some(pid)));
         assert_eq!(process.lock(LIMIT).unwrap_err().error(), &error);
         drop(locked);
-        // What the child opens itself is its own.
         assert_eq!(simulator.total_calls(), calls);
         1
     });
@@ -290,7 +284,7 @@ fn older_drivers_and_no_drivers_are_errors_of_their_own() {
         // SAFETY: the simulator is a CUDA driver as far as the crate calls it, and nothing else loads.
         alone(|| unsafe { Process::open_from(path, own) }).unwrap_err()
     };
-    let older = alone(|| Simulator::builder().driver_version(12070).start());
+    let older = alone(|| Simulator::builder().driver_version(12070).visible_devices(None).start());
     let error = open(older.path());
     assert!(
         matches!(
@@ -301,12 +295,14 @@ fn older_drivers_and_no_drivers_are_errors_of_their_own() {
     );
     assert_eq!((error.kind(), error.pid(), error.code()), ("driver_too_old", None, None));
     assert_eq!(older.count("cuInit"), 0);
-    let partial = alone(|| Simulator::builder().without(&["cuCheckpointProcessRestore"]).start());
+    let partial = alone(|| {
+        Simulator::builder().visible_devices(None).without(&["cuCheckpointProcessRestore"]).start()
+    });
     assert_eq!(open(partial.path()).kind(), "function_missing");
     assert_eq!(open("no/such/libcuda.so.1".as_ref()).kind(), "library_not_found");
     let driver = alone(|| support::load(older.path())).unwrap();
     assert_eq!(Process::open_with(driver, own).unwrap_err().kind(), "driver_too_old");
-    let stub = alone(|| Simulator::builder().stub().start());
+    let stub = alone(|| Simulator::builder().visible_devices(None).stub().start());
     // SAFETY: as above.
     let process = alone(|| unsafe { Process::open_from(stub.path(), own) }).unwrap();
     assert_eq!(process.state().unwrap_err().code(), Some(CUresult::CUDA_ERROR_STUB_LIBRARY));

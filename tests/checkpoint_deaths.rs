@@ -174,7 +174,9 @@ fn a_busy_process_that_dies_ends_the_wait_for_it() {
         let pid = target.pid();
         machine.simulator.set_busy(pid, true);
         std::thread::scope(|scope| {
-            let lock = scope.spawn(|| machine.open(pid).unwrap().lock_without_limit().map(drop));
+            // Opened while it certainly lives: the thread may come late.
+            let process = machine.open(pid).unwrap();
+            let lock = scope.spawn(|| process.lock_without_limit().map(drop));
             std::thread::sleep(Duration::from_millis(20));
             target.kill();
             assert_eq!(lock.join().unwrap().unwrap_err().error().kind(), "ended");

@@ -167,8 +167,8 @@ fn a_restore_that_fails_suspends_the_group_again() {
 
 #[test]
 fn an_unlock_that_fails_does_not_keep_the_others_locked() {
-    let (machine, _targets) = group();
-    let pids = [0, 1, 2].map(|index: usize| _targets[index].pid());
+    let (machine, targets) = group();
+    let pids = [0, 1, 2].map(|index: usize| targets[index].pid());
     let suspended = suspend(pids.map(|pid| machine.open(pid).unwrap()), LIMIT).unwrap();
     machine.simulator.inject(Fault::of("cuCheckpointProcessUnlock", 1).code(999).refused());
     let error = suspended.resume(&GpuMap::same(), &Room::Trusted).unwrap_err();

@@ -173,10 +173,11 @@ fn two_controllers_at_once_never_leave_the_process_between_states() {
             for _ in 0..2 {
                 scope.spawn(move || {
                     let mut cycles = 0;
-                    for _ in 0..400 {
+                    while cycles < 100 {
                         // Whoever is second finds it locked or checkpointed by the first, and leaves it.
                         let Ok(locked) = machine.open(pid).unwrap().lock(Duration::from_secs(5))
                         else {
+                            std::thread::yield_now();
                             continue;
                         };
                         let checkpointed = locked.checkpoint().expect("nobody else may");
@@ -186,7 +187,6 @@ fn two_controllers_at_once_never_leave_the_process_between_states() {
                         locked.unlock().expect("nobody else may");
                         cycles += 1;
                     }
-                    assert!(cycles > 0, "one of them is never first");
                 });
             }
         });

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A check asks the driver questions, each with the answer that is expected: what NVIDIA documents,
-//! or what driver 580 was seen to answer on an H200. A driver that answers otherwise is listed in
+//! or what driver 580 was seen to answer on an H200 and H100s. A driver that answers otherwise is listed in
 //! `contract/differences.txt` with the reason. A difference that is not listed fails, and so does an
 //! entry that no longer differs. Every check runs in a process of its own.
 //!
@@ -41,21 +41,21 @@ mod contract {
 use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
+use std::process::Command;
 
 use contract::differences::{Differences, compare};
 use contract::machine::{Kind, Machine, Probe};
 use contract::own_process::{check_of_this_process, in_own_process};
 use contract::questions::{Answered, Questions, skipped};
-use contract::tally::{Tally, say};
+use contract::tally::Tally;
 use contract::{
     before_init, counting, dead_contexts, dead_or_alive, devices, end_of_process, flags_and_reset,
     fork, green_contexts, safe_layer, stale_release, symbols,
 };
+use support::skips::{say, skip};
 
 /// A driver library that the suite runs on beside the simulator.
 const TEST_DRIVER: &str = "CUDA_PRIMARY_CONTEXT_TEST_DRIVER";
-/// Names, separated by commas, what a test run must have.
-const REQUIRE: &str = "CUDA_PRIMARY_CONTEXT_REQUIRE";
 
 /// One check: its name, how many devices it needs, and its body.
 type Check = (&'static str, u32, fn(&Machine, &Questions));
@@ -189,12 +189,9 @@ fn nvidia_driver() {
     if let Some(path) = env::var_os(TEST_DRIVER) {
         return run("nvidia_driver", Kind::Library(PathBuf::from(path)));
     }
-    let required = env::var(REQUIRE).unwrap_or_default();
-    let required = required.split(',').any(|name| name.trim() == "driver");
-    assert!(!required, "{REQUIRE} names driver, and {TEST_DRIVER} names none");
-    let tally = Tally { skipped: CHECKS.len(), ..Tally::default() };
-    say(&format!("contract on no driver, which {TEST_DRIVER} would name: {tally}"));
-    tally.tell_at_the_end();
+    let reason = format!("{} checks: {TEST_DRIVER} names none", CHECKS.len());
+    skip("driver", "the contract on NVIDIA's libcuda", &reason);
+    Tally { skipped: CHECKS.len(), ..Tally::default() }.tell_at_the_end();
 }
 
 /// Every entry is about a check that there is.
@@ -214,7 +211,14 @@ fn run(test: &str, kind: Kind) {
     if let Some(wanted) = check_of_this_process() {
         return run_one(&wanted, kind);
     }
-    let probe = in_own_process(test, "probe");
+    // A simulator has the devices that it is told, whichever of its own this machine's user shows.
+    let simulated = matches!(kind, Kind::Simulated { .. });
+    let prepare = |command: &mut Command| {
+        if simulated {
+            command.env_remove("CUDA_VISIBLE_DEVICES");
+        }
+    };
+    let probe = in_own_process(test, "probe", prepare);
     let probe = Probe::read(&probe.unwrap_or_else(|reason| panic!("no driver answers: {reason}")));
     let differences = Differences::read();
     let mut listed = differences.of(&probe);
@@ -227,7 +231,7 @@ fn run(test: &str, kind: Kind) {
             *reasons.entry(reason).or_default() += 1;
             continue;
         }
-        let output = match in_own_process(test, check) {
+        let output = match in_own_process(test, check, prepare) {
             Ok(output) => output,
             Err(reason) => {
                 tally.ran += 1;

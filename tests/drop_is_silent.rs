@@ -1,46 +1,16 @@
 //! Dropping a handle never panics, aborts, prints or allocates, whatever the driver answers. In a
 //! process of its own, whose allocator counts and whose output is kept.
 
+#[path = "support/allocations.rs"]
+mod allocations;
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use allocations::ALLOCATIONS;
 use cuda_primary_context::{PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::Fault;
 use support::processes::{births, in_child, run_again};
 use support::skips;
 use support::{Machine, machine};
-
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: does what the system's allocator does, and counts in a thread-local that needs none.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promises are handed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Codes that Drop can meet: of a driver that is gone, forked, without the context, or broken.
 const CODES: [u32; 14] = [1, 2, 3, 4, 46, 100, 101, 201, 304, 700, 709, 719, 999, 777_777];

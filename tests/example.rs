@@ -190,7 +190,8 @@ fn json_has_these_keys_in_this_order() {
 #[test]
 fn dry_run_calls_nothing_that_changes_anything() {
     let library = Library::new();
-    let log = std::env::temp_dir().join(format!("retain-only-calls-{}", std::process::id()));
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("retain-only-calls-{}", std::process::id()));
     let _ = fs::remove_file(&log);
     let output = library
         .command(&["--dry-run", "--json", "--stray", "none", "--keep", "3", "--releases", "2"])

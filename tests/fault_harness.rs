@@ -195,7 +195,7 @@ fn every_lie_about_a_load_is_caught() {
     let went_on = vec![entry("cuInit", 999), entry(count, 0)];
     let forked = vec![entry("cuInit", 3)];
     // This error only the crate can make.
-    let simulator = Simulator::start(1);
+    let simulator = Simulator::builder().visible_devices(None).start();
     Kind { done: false, from_then_on: false, code: 3 }.at(1).arm(&simulator);
     let forked_after_init = load(simulator.path()).map(drop);
     let truths =

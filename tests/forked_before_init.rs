@@ -12,23 +12,16 @@ use cuda_primary_context::{
     Error, Outcome, PrimaryContext, PrimaryContextGuard, StaleRelease, fork,
 };
 use simulated_libcuda::{Knob, Simulator};
+use support::forked::is_forked;
 use support::processes::{births, in_child, in_own_process};
 use support::{Machine, load, machine, outcomes, releases_up_to};
-
-/// That an answer is `ForkedAfterInit`, made by this parent.
-fn is_forked<T: std::fmt::Debug>(answer: Result<T, Error>, parent: u32) {
-    match answer {
-        Err(Error::ForkedAfterInit { initialised_in: Some(process), .. }) if process == parent => {}
-        other => panic!("in a forked child: {other:?}"),
-    }
-}
 
 #[test]
 fn child_of_a_parent_that_only_loaded_the_library_works() {
     in_own_process("child_of_a_parent_that_only_loaded_the_library_works", || {
         for &birth in births() {
             // Loads the library, as importing a Python package does, and calls nothing.
-            let simulator = Simulator::start(2);
+            let simulator = Simulator::builder().devices(2).visible_devices(None).start();
             assert!(!simulator.is_initialized());
             let status = in_child(birth, || {
                 let driver = load(simulator.path()).unwrap();
@@ -46,7 +39,7 @@ fn cuda_initialised_by_others_in_the_parent_is_told_by_the_drivers_answer() {
     in_own_process(
         "cuda_initialised_by_others_in_the_parent_is_told_by_the_drivers_answer",
         || {
-            let simulator = Simulator::start(2);
+            let simulator = Simulator::builder().devices(2).visible_devices(None).start();
             simulator.initialize();
             for &birth in births() {
                 let status = in_child(birth, || {
@@ -213,7 +206,7 @@ fn loads_anew(library: &Path) {
 fn child_may_use_another_driver() {
     in_own_process("child_may_use_another_driver", || {
         let machine = machine(1);
-        let other = Simulator::start(2);
+        let other = Simulator::builder().devices(2).visible_devices(None).start();
         let parent = std::process::id();
         for &birth in births() {
             let status = in_child(birth, || {

@@ -8,18 +8,11 @@ use cuda_primary_context::{
     Error, Plan, PrimaryContext, PrimaryContextGuard, ReleaseError, StaleRelease, fork,
 };
 use simulated_libcuda::{Fault, Knob, Simulator};
+use support::forked::is_forked;
 use support::processes::{births, in_child, in_own_process};
 use support::{Machine, load, machine, machine_from, releases_up_to};
 
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
-
-/// That an answer is `ForkedAfterInit`, made by this parent.
-fn is_forked<T: std::fmt::Debug>(answer: Result<T, Error>, parent: u32) {
-    match answer {
-        Err(Error::ForkedAfterInit { initialised_in: Some(process), .. }) if process == parent => {}
-        other => panic!("in a forked child: {other:?}"),
-    }
-}
 
 /// A machine on which a child's calls would work, so that a call that was made would have an effect, and
 /// be counted.

@@ -10,17 +10,10 @@ use cuda_primary_context::{
     Error, Outcome, PrimaryContext, PrimaryContextGuard, StaleRelease, fork,
 };
 use simulated_libcuda::{Knob, Simulator};
+use support::forked::is_forked;
 use support::processes::{Birth, births, in_child, in_own_process};
 use support::stopped::Stopped;
 use support::{Machine, load, machine_from, outcomes, skips};
-
-/// That an answer is `ForkedAfterInit`, made by this parent.
-fn is_forked<T: std::fmt::Debug>(answer: Result<T, Error>, parent: u32) {
-    match answer {
-        Err(Error::ForkedAfterInit { initialised_in: Some(process), .. }) if process == parent => {}
-        other => panic!("in a forked child: {other:?}"),
-    }
-}
 
 /// Two devices and a stray context on the first; calls of a child would work.
 fn machine_with_a_stray() -> Machine {
@@ -149,7 +142,8 @@ fn forbid_pages_that_a_fork_empties() -> io::Result<()> {
     filter_advice(ADVICE, libc::MADV_WIPEONFORK as u32, libc::EINVAL as u32)
 }
 
-/// QEMU 7.2 answers success to any advice of a program for another processor, and does nothing. Likewise.
+/// QEMU 7.2 answers success to any advice of a program for another processor, and does nothing. A filter makes
+/// this kernel answer so.
 fn pass_over_advice() -> io::Result<()> {
     const NUMBER: u32 = 0; // the system call's own, which every advice has
     filter_advice(NUMBER, libc::SYS_madvise as u32, 0)

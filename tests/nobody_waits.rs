@@ -2,7 +2,7 @@
 //! who wants that very device waits until it is done, and then has a living context.
 //!
 //! The release stands still in the middle until the test has seen what it wants to see, so that nothing
-//! here depends on times.
+//! here depends on times, but for the last test.
 
 mod support;
 

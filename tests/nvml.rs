@@ -3,12 +3,12 @@
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 
 use cuda_primary_context::checkpoint::nvml::{DeviceMemory, NvmlError, free, memory_of, room};
 use cuda_primary_context::checkpoint::{DeviceRoom, GpuMap, GpuPair, Room};
-use support::processes::in_prepared_process;
+use support::processes::{self, in_prepared_process};
 use support::skips;
 
 /// Two GPUs: process 41 has 1000 bytes on the first and 300 on the second, 42 an amount that is not told;
@@ -56,34 +56,26 @@ int nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device, unsigned int *c
 }
 "#;
 
-/// The folder of such a library, where there is a C compiler.
-fn library(test: &str) -> Option<PathBuf> {
-    let compiler = skips::compiler(test)?;
-    let folder = std::env::temp_dir().join(format!("fake-nvml-{}-{test}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
+/// Makes such a library in this folder.
+fn compile(compiler: &Path, folder: &Path) {
     fs::write(folder.join("nvml.c"), LIBRARY).unwrap();
     let status = Command::new(compiler)
         .args(["-shared", "-fPIC", "-o", "libnvidia-ml.so.1", "nvml.c"])
-        .current_dir(&folder)
+        .current_dir(folder)
         .status()
         .unwrap();
     assert!(status.success());
-    Some(folder)
 }
 
 /// Runs a test in a process that finds this library and no other.
 fn with_library(test: &str, settings: &[(&str, &str)], body: impl FnOnce()) {
-    // The process itself comes here, too, and has what it needs.
-    let prepared = std::env::var_os("TEST_IN_OWN_PROCESS").is_some();
-    let folder = if prepared { Some(PathBuf::new()) } else { library(test) };
-    let Some(folder) = folder else { return };
+    let Some(compiler) = skips::compiler(test) else { return };
     let prepare = |command: &mut Command| {
-        command.env("LD_LIBRARY_PATH", &folder).envs(settings.iter().copied());
+        let folder = processes::folder(test);
+        compile(&compiler, &folder);
+        command.env("LD_LIBRARY_PATH", folder).envs(settings.iter().copied());
     };
     in_prepared_process(test, prepare, body);
-    if !prepared {
-        let _ = fs::remove_dir_all(&folder);
-    }
 }
 
 fn memory(gpu: u32, bytes: u64) -> DeviceMemory {

@@ -1,11 +1,12 @@
 //! The ten promises, each by its name and in one case; the other tests go through all the cases.
 
+#[path = "support/allocations.rs"]
+mod allocations;
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::thread;
 
+use allocations::ALLOCATIONS;
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{
     CurrentContextChange, Outcome, PrimaryContext, PrimaryContextGuard, StaleRelease,
@@ -19,30 +20,6 @@ use support::{load, machine, outcomes, releases_up_to};
 const RETAIN: &str = "cuDevicePrimaryCtxRetain";
 const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
-
-/// Counts what the calling thread allocates.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is left to the system's allocator; the counter is a plain cell.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn promise_1_no_leak_and_no_lost_reference() {

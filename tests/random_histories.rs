@@ -70,7 +70,10 @@ fn histories_agree_with_the_model() {
     let (stories, steps) = (stories_told.get(), steps.get());
     println!("{stories} histories, {steps} steps in {:.1} s", began.elapsed().as_secs_f64());
     assert!(stories >= cases(), "what was asked for was run");
-    assert!(steps > 16 * stories as usize, "histories are no short ones: {steps} steps");
+    // Of a few alone, all may be short by chance.
+    if stories >= 100 {
+        assert!(steps > 16 * stories as usize, "histories are no short ones: {steps} steps");
+    }
 }
 
 /// Histories that are worth going through every time, on two devices.
@@ -158,9 +161,9 @@ fn mistakes_of_the_model_are_found_and_shrink() {
 
 #[test]
 fn failures_are_kept() {
-    let folder = env::temp_dir().join(format!("histories-{}", std::process::id()));
+    let folder = format!("{}/histories-{}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
     fs::create_dir(&folder).unwrap();
-    let file: &'static str = folder.join("regressions.txt").display().to_string().leak();
+    let file: &'static str = format!("{folder}/regressions.txt").leak();
     let answer = find(Mistake::KeepsLeakedHandles, Some(file));
     assert!(matches!(answer, Err(TestError::Fail(..))));
     let kept = fs::read_to_string(file).unwrap();

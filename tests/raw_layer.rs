@@ -175,6 +175,12 @@ fn versions_of_one_function_are_two_functions() {
 }
 
 #[test]
+fn a_flag_named_twice_is_there_once() {
+    let flag = sys::CUctx_flags::CU_CTX_MAP_HOST;
+    assert_eq!(flag | flag, flag);
+}
+
+#[test]
 fn functions_of_two_drivers_are_not_mixed_up() {
     let (one, other) = (machine(1), machine(1));
     let of_one = one.driver.function(functions::cuMemAlloc_v3020).unwrap();
@@ -274,7 +280,7 @@ fn whole_job_runs_on_older_and_newer_drivers() {
 
 #[test]
 fn driver_before_the_second_generation_is_too_old() {
-    let simulator = Simulator::builder().devices(1).driver_version(10_020).start();
+    let simulator = Simulator::builder().visible_devices(None).driver_version(10_020).start();
     let error = load(simulator.path()).unwrap_err();
     let Error::DriverTooOld { symbol, driver, introduced, .. } = &error else {
         panic!("{error:?}")

@@ -4,7 +4,7 @@
 mod support;
 
 use cuda_primary_context::{Driver, Outcome, PrimaryContext, PrimaryContextGuard};
-use support::{machine, machine_from, outcomes, releases_up_to};
+use support::{machine, outcomes, releases_up_to};
 
 #[test]
 fn stale_release_takes_somebody_elses_and_a_handle_its_own() {
@@ -51,7 +51,7 @@ fn adopted_reference_ends_the_releases() {
 /// Somebody else's release comes between the question and the answer.
 #[test]
 fn context_that_goes_in_between_is_inactive_and_no_reference_is_missed() {
-    let machine = machine_from(simulated_libcuda::Simulator::builder().devices(2));
+    let machine = machine(2);
     machine.stray(&[1, 0]);
     let (driver, device) = (machine.driver, machine.device(0));
     machine.simulator.before_call("cuDevicePrimaryCtxRelease_v2", 1, move || {

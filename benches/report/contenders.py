@@ -105,5 +105,5 @@ def waits(built):
     return answer
 
 
-def memory(built):
-    return json.loads(built.run("memory", driver="real"))
+def memory(built, driver):
+    return json.loads(built.run("memory", driver=driver))

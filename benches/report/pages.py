@@ -40,9 +40,9 @@ def page(folder, record):
         parts += [release_path(contenders, counts)]
         if len(counts) > 1:
             plots(folder, contenders, counts)
-            parts += ["![cost against number of devices](devices.svg)", ""]
-            parts += ["![cost of a device](per-device.svg)", ""]
-            parts += ["![over the raw loop](over-raw.svg)", ""]
+            parts += ["![cost against number of devices](devices.svg)\n"]
+            parts += ["![cost of a device](per-device.svg)\n"]
+            parts += ["![over the raw loop](over-raw.svg)\n"]
     parts += [waits(record), first_use(record), builds(record), instructions(folder, record)]
     return [*parts, criterion(record), memory(record)]
 

@@ -13,7 +13,7 @@ SAMPLE_SECONDS = 0.002
 
 
 class Ctypes:
-    """As the seed of this project writes it, with the kept device's retain and release around."""
+    """The loop of vLLM pull request 42874, with the kept device's retain and release around."""
 
     def __init__(self):
         self.libcuda = ctypes.CDLL("libcuda.so.1")

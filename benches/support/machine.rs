@@ -20,7 +20,6 @@ pub struct Machine {
     pub safe: Safe,
     pub raw: Raw,
     pub counted: Counted,
-    pub path: PathBuf,
 }
 
 /// The library to measure instead of the simulator.
@@ -56,7 +55,7 @@ fn load(simulator: Option<Simulator>, path: PathBuf) -> Machine {
     let driver = unsafe { Driver::load_from(&path) }.unwrap_or_else(|error| panic!("{error}"));
     let raw = Raw::load(&path).expect("a driver that loads twice");
     let counted = Counted::load(&path).expect("a driver that loads thrice");
-    Machine { simulator, safe: Safe { driver }, raw, counted, path }
+    Machine { simulator, safe: Safe { driver }, raw, counted }
 }
 
 impl Machine {

@@ -69,9 +69,6 @@ pub struct Raw {
     pub devices: Vec<CUdevice>,
 }
 
-/// The kept device of a raw `retain_only`.
-pub type Kept = CUdevice;
-
 #[inline]
 pub fn check(code: CUresult) -> Result<(), CUresult> {
     match code.is_success() {
@@ -135,9 +132,9 @@ impl Raw {
         Ok(current.is_null())
     }
 
-    /// The loop that `PrimaryContextGuard::retain_only` stands for.
+    /// The loop that `PrimaryContextGuard::retain_only` stands for; the kept device.
     #[inline]
-    pub fn retain_only(&self, kept: CUdevice) -> Result<Kept, CUresult> {
+    pub fn retain_only(&self, kept: CUdevice) -> Result<CUdevice, CUresult> {
         self.retain(kept)?;
         let mut thread_is_known = false;
         for &other in &self.devices {

@@ -18,10 +18,15 @@ pub fn check_of_this_process() -> Option<String> {
 }
 
 /// Runs this test again for one check; what it wrote to standard error, or why it failed.
-pub fn in_own_process(test: &str, check: &str) -> Result<String, String> {
-    let child = Command::new(env::current_exe().expect("the test binary has a path"))
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(CHECK, check)
+pub fn in_own_process(
+    test: &str,
+    check: &str,
+    prepare: impl FnOnce(&mut Command),
+) -> Result<String, String> {
+    let mut command = Command::new(env::current_exe().expect("the test binary has a path"));
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CHECK, check);
+    prepare(&mut command);
+    let child = command
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

@@ -1,9 +1,10 @@
 //! How many checks ran, were skipped, differed and failed: on one driver, and in the whole run.
 
 use std::fmt;
-use std::io::Write;
 use std::ops::AddAssign;
 use std::sync::{Mutex, Once, PoisonError};
+
+use crate::support::skips::say;
 
 /// What became of checks. A check that is skipped did not run, and is not among the others.
 #[derive(Debug, Default, Clone, Copy)]
@@ -33,12 +34,6 @@ impl Tally {
         });
         *TOTAL.lock().unwrap_or_else(PoisonError::into_inner) += self;
     }
-}
-
-/// Past the test harness, which shows what a passing test prints only when asked to.
-pub fn say(line: &str) {
-    // Nobody may be listening.
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 impl AddAssign for Tally {

@@ -168,14 +168,16 @@ impl Stage {
     fn push(&self, context: Context) {
         let ordinary = self.ordinary.borrow()[context.device as usize];
         match ordinary {
-            // SAFETY: the handle is the driver's, of a context that is never destroyed.
-            Some(raw) => unsafe { (self.push)(raw) }.0,
+            Some(raw) => {
+                // SAFETY: the handle is the driver's, of a context that is never destroyed.
+                let code = unsafe { (self.push)(raw) };
+                assert!(code.is_success(), "cuCtxPushCurrent_v2 answers {code}");
+            }
             None => {
                 let raw = self.make_ordinary(context.device);
                 self.ordinary.borrow_mut()[context.device as usize] = Some(raw);
-                0
             }
-        };
+        }
         if context.primary {
             self.machine.simulator.set_current(Some(context.device));
         }

@@ -2,7 +2,7 @@
 use cuda_primary_context::PrimaryContext;
 
 fn release_twice(context: PrimaryContext) {
-    let _ = context.leak();
+    let _ = context.release();
     drop(context); //~ E0382
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod examples;
+pub mod forked;
 pub mod processes;
 pub mod skips;
 pub mod stopped;

@@ -111,8 +111,9 @@ fn refuses_unknown_advice() -> bool {
 /// 101. A child that has not ended after two minutes hangs; it is killed, and that is its status.
 pub fn in_child(birth: Birth, body: impl FnOnce() -> i32) -> ExitStatus {
     let child = match birth {
-        // SAFETY: the caller's process has no second thread at work, so that the child is as able
-        // as the parent; it ends by _exit and runs nothing of the parent's.
+        // SAFETY: the child ends by _exit. Where the caller's process has no other thread at work it is as
+        // able as its parent; where it has, `body` allocates nothing and waits for no lock of a thread
+        // that the child does not have.
         Birth::Fork => unsafe { libc::fork() },
         Birth::Clone => {
             let (flags, none) = (libc::SIGCHLD, 0);

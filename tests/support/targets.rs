@@ -44,7 +44,8 @@ impl SharedMachine {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let owner = std::process::id();
-        let folder = std::env::temp_dir().join(format!("shared-machine-{owner}-{number}"));
+        let folder =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("shared-machine-{owner}-{number}"));
         fs::create_dir_all(&folder).expect("a folder for the machine");
         let simulator = alone(|| adjust(builder(&folder)).start());
         Self { simulator, folder, owner }
@@ -52,10 +53,6 @@ impl SharedMachine {
 
     pub fn file(&self) -> PathBuf {
         self.folder.join("machine")
-    }
-
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// Another driver on the machine, of a controller that calls `cuInit`, say.

@@ -38,7 +38,7 @@ def parse(arguments):
     parser.add_argument("--out", default="experiments.jsonl", help="file for the JSON lines")
     parser.add_argument("--library", default="libcuda.so.1", help="the driver library to load")
     parser.add_argument("--only", default="", help="experiments, or experiment/cell names: E1,E2,E4/pop")
-    parser.add_argument("--quick", action="store_true", help="leave out cells with torch, cupy or jax")
+    parser.add_argument("--quick", action="store_true", help="leave out cells with torch, cupy, numba or jax")
     parser.add_argument("--several", action="store_true",
                         help="what takes two devices or more, in place of the rest")
     parser.add_argument("--programs", default="",

@@ -87,7 +87,7 @@ class TorchWorker:
 
 
 def loop(run, devices):
-    """The loop that the question began with: one release of whatever is active and not device 1."""
+    """The loop of vLLM pull request 42874: one release of whatever is active and not device 1."""
     answers = []
     for ordinal, device in enumerate(devices):
         if ordinal != 1:

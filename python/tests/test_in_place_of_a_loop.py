@@ -7,7 +7,7 @@ from typing import Any, List
 
 import cuda_primary_context as cpc
 import pytest
-from seed_loop import release_by_ctypes
+from loop_by_ctypes import release_by_ctypes
 from simulated import RELEASE, environment, is_active, on_simulator, python, touch
 from test_processes import in_a_forked_child
 
