@@ -23,27 +23,29 @@
 //! checkpointed stays so. [`StepError::into_parts`] hands it back instead.
 //!
 //! # What it costs
-//! Measured on an H100 with driver 580: an empty context takes 0.31 to 0.41 s in the checkpoint, 0.19 to
-//! 0.23 s in the restore, and 456 MiB of host memory meanwhile; a second context on the device as much
-//! again; 20 GiB took 12.3 s to checkpoint. So a stray context is worth releasing before. A process that
-//! released its contexts takes 14 and 15 ms and no memory.
+//! Measured on an H100 with driver 580: an empty context takes 0.31 to 0.42 s in the checkpoint, 0.20 to
+//! 0.34 s in the restore, and 455 MiB of host memory meanwhile; a second context on the device about as much
+//! again; 20 GiB took 13 s to checkpoint. So a stray context is worth releasing before, although it makes no
+//! restore fail. A process that released its contexts takes 17 and 19 ms and no memory.
 //!
 //! # What can be checkpointed
 //! Seen to work (H100, driver 580): PyTorch, with cuBLAS, with pinned memory and a DataLoader; memory
 //! exported by `cuIpcGetMemHandle`, pinned, registered, in a pool; a process with a forked child that holds
-//! its device files; the calling process itself. Not:
+//! its device files; the calling process itself; on two H100s, contexts on both, with peer access between
+//! them or not. Not:
 //!
 //! | | |
 //! | --- | --- |
 //! | managed memory | the checkpoint answers `CUDA_ERROR_NOT_SUPPORTED`, the process stays locked; unlocked, it goes on (measured) |
 //! | no room at the restore | `CUDA_ERROR_OUT_OF_MEMORY`; the process is lost (measured): see [`Room`] |
-//! | a map that names a GPU that does not fit | `CUDA_ERROR_INVALID_VALUE`, the process stays checkpointed (measured) |
+//! | a map that lacks a GPU of the machine, or names one that does not fit | `CUDA_ERROR_INVALID_VALUE`, the process stays checkpointed (measured) |
+//! | a rank of an NCCL group over P2P or shared memory | the checkpoint works, **the restore answers `CUDA_ERROR_NOT_SUPPORTED`**, or `CUDA_ERROR_INVALID_VALUE` with `NCCL_CUMEM_ENABLE=0`, and the process stays checkpointed (measured, on two H100s); over sockets it came back |
 //! | live multicast objects (NVLS) | the checkpoint hangs (reported by others) |
 //! | imported IPC memory before driver 610 | refused (reported by others) |
 //! | Arm before driver 595 | refused (reported by others) |
 //!
 //! # Several processes
-//! Those that share work (NCCL) must all be locked before any is checkpointed: [`suspend`] and
+//! Those that share work must all be locked before any is checkpointed: [`suspend`] and
 //! [`Suspended::resume`] keep that order, undo what was done where one fails, and report every step. Which
 //! processes those are, [`tree`] tells: a process and its descendants, with the device files that each
 //! holds.

@@ -67,14 +67,16 @@ impl PrimaryContextGuard {
     /// PyTorch 2.11 (driver 580, H200), after all of its references had been released by somebody else
     /// while it went on: existing tensors, streams and events and a new stream gave exceptions, **a new
     /// tensor gave a wrong result without an error**, and 3 of 28 processes died (SIGSEGV) when the objects
-    /// that existed before were freed. While another reference kept the context alive, everything went on
-    /// working.
+    /// that existed before were freed. Where a context of cudarc 0.19's was released so and then retained
+    /// again, its safe code died (SIGSEGV) in each of nine uses, at once or when the old objects were
+    /// dropped. While another reference kept the context alive, everything went on working.
     ///
     /// So call it at a worker's start, once the worker knows its device and before it, or any library in
-    /// it, works on another one: peer mappings and collectives between devices count as work. Keep what
-    /// others use with [`StaleRelease::keep`], or hold it with [`PrimaryContext::retain_if_active`]. By
-    /// default one reference is released on each device, so that a context which more than one holder
-    /// counts on survives; [`StaleRelease::releases_up_to`], which takes more, is `unsafe`.
+    /// it, works on another one. Peer access counts as work on both devices: `cuMemcpyPeer` with a context
+    /// that was released died (SIGSEGV). Keep what others use with [`StaleRelease::keep`], or hold it with
+    /// [`PrimaryContext::retain_if_active`]. By default one reference is released on each device, so that a
+    /// context which more than one holder counts on survives; [`StaleRelease::releases_up_to`], which takes
+    /// more, is `unsafe`.
     ///
     /// # Foreign references
     /// The driver counts references, tells nobody the count, and does not know whose they are. What is

@@ -12,7 +12,10 @@ use cuda_primary_context::checkpoint::{
 };
 use serde_json::json;
 use simulated_libcuda::{Fault, Knob};
-use support::targets::SharedMachine;
+use support::namespaces::empty_folder_at;
+use support::processes::in_own_process;
+use support::skips;
+use support::targets::{SharedMachine, kill_and_wait};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -41,7 +44,8 @@ fn answers_come_with_advice() {
     }
     let mut checkpointed = machine.open(pid).unwrap().lock(LIMIT).unwrap().checkpoint().unwrap();
     for (code, advice) in [
-        (1, "the restore map names a GPU that does not fit"),
+        (1, "the restore map lacks a GPU or names one that does not fit"),
+        (801, "seen where the process shares GPU memory with another, over NCCL say"),
         (2, "a device had no room"),
         (401, "the process is not in the state that this call needs"),
     ] {
@@ -126,6 +130,42 @@ fn gpus_of_the_machine_are_those_of_the_kernel_driver() {
         Ok(gpus) => assert!(!gpus.is_empty()),
         Err(error) => assert_eq!(error.kind(), io::ErrorKind::NotFound),
     }
+}
+
+#[test]
+fn an_answer_about_a_process_that_ended_meanwhile_says_so() {
+    let machine = SharedMachine::new();
+    let mut target = machine.target();
+    let pid = target.pid();
+    let process = machine.open(pid).unwrap();
+    target.is_killed_by_others();
+    machine.simulator.before_call("cuCheckpointProcessLock", 1, move || kill_and_wait(pid));
+    refuse(&machine, "cuCheckpointProcessLock", 304);
+    let error = process.lock(LIMIT).unwrap_err();
+    assert_eq!((error.error().kind(), error.error().code()), ("ended", None));
+}
+
+/// As with `hidepid`, and in some containers.
+#[test]
+fn processes_that_proc_does_not_show_are_known_by_signals() {
+    let test = "processes_that_proc_does_not_show_are_known_by_signals";
+    in_own_process(test, || {
+        let machine = SharedMachine::new();
+        let mut target = machine.target();
+        let pid = target.pid();
+        if let Err(error) = empty_folder_at(c"/proc") {
+            return skips::skip("namespaces", test, &format!("no /proc of its own: {error}"));
+        }
+        let process = machine.open(pid).unwrap();
+        // The simulated driver knows nobody without `/proc`, which is another answer.
+        assert_eq!(process.state().unwrap_err().kind(), "driver");
+        for nobody in [0, u32::MAX] {
+            assert_eq!(machine.open(nobody).unwrap_err().kind(), "ended");
+        }
+        target.kill();
+        assert_eq!(process.state().unwrap_err().kind(), "ended");
+        assert_eq!(machine.open(pid).unwrap_err().kind(), "ended");
+    });
 }
 
 #[test]

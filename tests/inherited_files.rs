@@ -3,34 +3,13 @@
 
 mod support;
 
-use std::io;
 use std::path::PathBuf;
-use std::ptr;
 
 use cuda_primary_context::{PrimaryContext, fork};
 use simulated_libcuda::Simulator;
+use support::namespaces::empty_folder_at;
 use support::processes::{births, in_child, in_own_process};
 use support::{load, skips};
-
-fn checked(answer: libc::c_int) -> io::Result<()> {
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Puts an empty folder in the place of `/dev`, for this process and its children.
-fn own_dev() -> io::Result<()> {
-    // SAFETY: takes plain numbers. This process has one thread.
-    let as_root = checked(unsafe { libc::unshare(libc::CLONE_NEWNS) });
-    if as_root.is_err() {
-        // SAFETY: as above.
-        checked(unsafe { libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS) })?;
-    }
-    let (none, private) = (ptr::null(), libc::MS_REC | libc::MS_PRIVATE);
-    // SAFETY: the path is a C string, and what is null may be.
-    checked(unsafe { libc::mount(none, c"/".as_ptr(), none, private, none.cast()) })?;
-    let (kind, place) = (c"tmpfs".as_ptr(), c"/dev".as_ptr());
-    // SAFETY: the texts are C strings, and the data may be null.
-    checked(unsafe { libc::mount(kind, place, kind, 0, none.cast()) })
-}
 
 fn listed() -> Vec<PathBuf> {
     fork::device_files().unwrap().into_iter().map(|file| file.path).collect()
@@ -40,7 +19,7 @@ fn listed() -> Vec<PathBuf> {
 fn inherited_device_files_are_listed() {
     let test = "inherited_device_files_are_listed";
     in_own_process(test, || {
-        if let Err(error) = own_dev() {
+        if let Err(error) = empty_folder_at(c"/dev") {
             return skips::skip("namespaces", test, &format!("no /dev of its own: {error}"));
         }
         assert!(listed().is_empty());

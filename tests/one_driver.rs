@@ -52,7 +52,10 @@ fn another_path_to_the_library_is_the_same_driver() {
     fs::create_dir(&inner).unwrap();
     let roundabout = inner.join("..").join(name);
     for path in [library, &symbolic, &hard, &roundabout] {
-        is_the_same_driver(&machine, load(path).unwrap());
+        let calls = machine.simulator.total_calls();
+        let again = load(path).unwrap();
+        assert_eq!(machine.simulator.total_calls(), calls, "it is initialised already");
+        is_the_same_driver(&machine, again);
     }
 }
 
@@ -82,6 +85,16 @@ fn loads_by_many_threads_are_one_driver() {
         threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
     });
     assert!(drivers.iter().all(|driver| *driver == drivers[0]));
+}
+
+#[test]
+fn a_load_that_another_overtakes_is_the_same_driver() {
+    let simulator = Simulator::builder().devices(2).visible_devices(None).start();
+    let path = simulator.path().to_owned();
+    let (sender, overtaker) = std::sync::mpsc::channel();
+    simulator.before_call("cuInit", 1, move || sender.send(load(path).unwrap()).unwrap());
+    let overtaken = load(simulator.path()).unwrap();
+    assert_eq!(overtaken, overtaker.recv().unwrap());
 }
 
 /// A library with nothing in it that needs the driver's library: a profiler's, or a framework's own.

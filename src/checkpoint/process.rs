@@ -134,7 +134,7 @@ impl Locked {
     }
 
     /// Moves what the process has in GPU memory to host memory, and frees its devices. Calls
-    /// `cuCheckpointProcessCheckpoint`, which takes its time: 0.3 to 0.4 s for an empty context, 12 s for
+    /// `cuCheckpointProcessCheckpoint`, which takes its time: 0.3 to 0.4 s for an empty context, 13 s for
     /// 20 GiB (H100, driver 580).
     ///
     /// # Errors

@@ -44,10 +44,7 @@ impl Target {
         if !self.maker.is_this_one() {
             return Err(CheckpointError::ForkedController { pid });
         }
-        match start_of(pid) {
-            now if now == self.started && (now.is_some() || exists(pid)) => Ok(()),
-            _ => Err(CheckpointError::Ended { pid }),
-        }
+        if is_still(pid, self.started) { Ok(()) } else { Err(CheckpointError::Ended { pid }) }
     }
 
     /// The result of a call as an error, or nothing.
@@ -68,6 +65,12 @@ impl Target {
         self.answer(GET_STATE, code)?;
         Ok(state.into())
     }
+}
+
+/// Whether the id is of a process that started then, or of one whose start `/proc` never told.
+fn is_still(pid: u32, started: Option<u64>) -> bool {
+    let now = start_of(pid);
+    now == started && (now.is_some() || exists(pid))
 }
 
 /// The time of a process's start; `None` where `/proc` does not tell, and for one that is dead and only
@@ -106,6 +109,27 @@ mod tests {
         assert!(child.wait().expect("it ends").success());
         assert_eq!((start_of(id), exists(id)), (None, false));
         assert!(!exists(0) && !exists(u32::MAX));
+        let started = start_of(own);
+        assert!(is_still(own, started) && !is_still(id, None));
+        assert!(!is_still(own, started.map(|started| started + 1)), "another process of this id");
+    }
+
+    #[test]
+    fn a_process_that_is_only_waited_for_has_no_start() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("it runs");
+        let stat =
+            || fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("it is there");
+        // The 22nd field of the kernel's line; the name of this program has no blank in it.
+        let started = stat().split(' ').nth(21).map(|field| field.parse().expect("a number"));
+        assert_eq!(start_of(child.id()), started);
+        // SAFETY: a process of this test's, not waited for yet.
+        unsafe { libc::kill(child.id() as i32, libc::SIGKILL) };
+        while !stat().contains(" Z ") {
+            std::thread::yield_now();
+        }
+        assert_eq!((start_of(child.id()), exists(child.id())), (None, false));
+        assert!(!is_still(child.id(), started));
+        child.wait().expect("it ends");
     }
 
     #[test]

@@ -117,6 +117,13 @@ mod tests {
         assert!(found[1..].iter().all(|process| process.parent == pid));
         assert!(found.iter().all(|process| process.device_files == Some(Vec::new())));
         assert_eq!(tree(pid).unwrap_err().kind(), io::ErrorKind::NotFound);
+        // One that is dead and only waited for has no command line.
+        let mut dead = Command::new("true").spawn().expect("it runs");
+        let name_alone = || tree(dead.id()).expect("it is not waited for")[0].command == *"[true]";
+        while !name_alone() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        dead.wait().expect("it ends");
         let all = tree(1).expect("there is a first process");
         assert!(all.iter().any(|process| process.pid == std::process::id()));
     }

@@ -3,6 +3,7 @@
 
 pub mod examples;
 pub mod forked;
+pub mod namespaces;
 pub mod processes;
 pub mod skips;
 pub mod stopped;
