@@ -12,7 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::layout::DRIVER_NAME;
 use opens::Opens;
@@ -26,6 +26,7 @@ pub struct Untraced {
     /// Its command line.
     pub command: String,
     /// The driver that it has loaded.
+    #[serde(serialize_with = "lossy")]
     pub library: PathBuf,
     /// Why the witness was passed by.
     pub reason: Reason,
@@ -55,6 +56,11 @@ impl Reason {
             Self::ByPath => "it was opened by its path, or found by a path inside the program",
         }
     }
+}
+
+/// A path need not be UTF-8, JSON must.
+fn lossy<To: Serializer>(path: &Path, to: To) -> Result<To::Ok, To::Error> {
+    to.collect_str(&path.display())
 }
 
 /// How often a process is looked at: soon after it was seen first, then less and less.
@@ -112,7 +118,7 @@ impl Watch {
             }
             seen.due = now + seen.pause;
             seen.pause = (seen.pause * 2).min(LAST_PAUSE);
-            let maps = fs::read_to_string(process.file("maps")).unwrap_or_default();
+            let maps = fs::read(process.file("maps")).unwrap_or_default();
             for library in untraced_libraries(&maps, &self.witness, &self.driver) {
                 if seen.told.contains(&library) {
                     continue;
@@ -169,12 +175,13 @@ impl Seen {
 }
 
 /// The drivers that are mapped and not behind the witness.
-fn untraced_libraries(maps: &str, witness: &Path, driver: &Path) -> Vec<PathBuf> {
+fn untraced_libraries(maps: &[u8], witness: &Path, driver: &Path) -> Vec<PathBuf> {
     let mut drivers: Vec<&Path> = Vec::new();
-    for line in maps.lines() {
+    for line in maps.split(|&byte| byte == b'\n') {
         // Address, rights, offset, device, inode, then the path, which may have spaces.
-        let Some(start) = line.find('/') else { continue };
-        let path = Path::new(line[start..].trim_end_matches(" (deleted)"));
+        let Some(start) = line.iter().position(|&byte| byte == b'/') else { continue };
+        let path = line[start..].strip_suffix(b" (deleted)").unwrap_or(&line[start..]);
+        let path = Path::new(OsStr::from_bytes(path));
         if is_driver(path) && !drivers.contains(&path) {
             drivers.push(path);
         }
@@ -237,7 +244,7 @@ mod tests {
     fn untraced(maps: &[&str]) -> Vec<String> {
         let (witness, driver) =
             (Path::new("/tmp/t/libcuda.so.1"), Path::new("/lib/libcuda.so.580.95.05"));
-        let found = untraced_libraries(&maps.concat(), witness, driver);
+        let found = untraced_libraries(maps.concat().as_bytes(), witness, driver);
         found.into_iter().map(|path| path.to_str().unwrap().to_owned()).collect()
     }
 

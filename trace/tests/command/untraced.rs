@@ -1,7 +1,10 @@
 //! What cannot be traced is said.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
 
 use crate::traced::{CLIENT, Trace, Traced, installed_driver};
 
@@ -126,4 +129,34 @@ fn a_process_that_goes_on_is_told_and_is_left_alone() {
     traced.says(&format!("process {pid} still runs"));
     assert_eq!(traced.calls("cuDevicePrimaryCtxRetain")[0]["pid"], *pid);
     traced.ended_with(0);
+}
+
+#[test]
+fn folders_whose_names_are_not_utf_8() {
+    let (folder, installed) = installed_driver();
+    let unusual = folder.path().join(OsStr::from_bytes(b"\xff"));
+    fs::create_dir(&unusual).unwrap();
+    let (driver, program) = (unusual.join("libcuda.so.1"), unusual.join("client"));
+    fs::rename(installed, &driver).unwrap();
+    fs::copy(CLIENT.as_path(), &program).unwrap();
+    let shown = |path: &Path| path.to_string_lossy().into_owned();
+    // Behind the witness.
+    let mut trace = Trace::without_driver(&[]);
+    trace.arg("--driver").arg(&driver);
+    let words = [program.as_os_str(), "init".as_ref(), "retain:0".as_ref()];
+    let traced = trace.program(&words).run();
+    traced.ended_with(0);
+    assert_eq!(traced.events("trace")[0]["driver"], shown(&driver));
+    assert_eq!(traced.events("process")[0]["executable"], shown(&program));
+    let retain = traced.calls("cuDevicePrimaryCtxRetain")[0];
+    assert_eq!(retain["library_path"], shown(&program));
+    assert_eq!(retain["native"][0]["library"], shown(&program));
+    assert_eq!(traced.end()["event"], "end");
+    // And beside it.
+    let open = OsString::from_vec([b"open:", driver.as_os_str().as_bytes()].concat());
+    let words = [program.as_os_str(), "init".as_ref(), &open, "sleep:300".as_ref()];
+    let traced = Trace::new(&[]).program(&words).run();
+    traced.ended_with(0);
+    assert_eq!(untraced(&traced), [(shown(&driver), "by_path".to_owned())]);
+    assert_eq!(traced.events("bypass")[0]["library"], shown(&driver));
 }
