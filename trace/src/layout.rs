@@ -2,9 +2,9 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use memmap2::MmapOptions;
@@ -70,7 +70,11 @@ impl Layout {
     }
 
     fn create_in(place: &Path, driver: impl Fn(&Path) -> io::Result<PathBuf>) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("cuda-context-trace-").tempdir_in(place)?;
+        // Another user's process shall pass over the witness, which could not write its events.
+        let folder = tempfile::Builder::new()
+            .prefix("cuda-context-trace-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(place)?;
         let driver = driver(folder.path())?;
         witness::lay_out(folder.path(), &driver)?;
         let library = File::open(folder.path().join(DRIVER_NAME))?;
@@ -123,6 +127,7 @@ impl Layout {
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::{DEVELOPMENT_NAME, DRIVER_NAME, Layout, REAL_NAME};
 
@@ -131,6 +136,7 @@ mod tests {
         let layout = Layout::create_simulated().unwrap();
         let folder = layout.folder().to_owned();
         assert!(folder.join(DRIVER_NAME).is_file());
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(folder.join(REAL_NAME).canonicalize().unwrap(), layout.driver());
         assert!(!folder.join(DEVELOPMENT_NAME).exists());
         layout.add_development_name().unwrap();

@@ -112,6 +112,39 @@ fn a_set_uid_program() {
 }
 
 #[test]
+fn a_child_of_another_user() {
+    // SAFETY: it takes nothing.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("skipped: only root can start a program as another user");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("client");
+    fs::copy(CLIENT.as_path(), &program).unwrap();
+    let (driver_folder, driver) = installed_driver();
+    for path in [program.as_path(), folder.path(), driver_folder.path()] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let program = program.to_str().unwrap();
+    let words = [program, "user:65534", "launch", program, "init", "retain:0", "sleep:300"];
+    let mut trace = Trace::without_driver(&[]).program(&words);
+    trace.env("LD_LIBRARY_PATH", driver_folder.path());
+    let traced = trace.run();
+    traced.ended_with(0);
+    let driver = driver.to_str().unwrap().to_owned();
+    assert_eq!(untraced(&traced), [(driver.clone(), "other_user".to_owned())]);
+    traced.says("it runs as another user, who may not enter the command's folder");
+    // One that has the witness before it becomes another user is traced.
+    let words = [program, "init", "user:65534", "retain:0", "sleep:300"];
+    let mut trace = Trace::without_driver(&[]).program(&words);
+    trace.env("LD_LIBRARY_PATH", driver_folder.path());
+    let traced = trace.run();
+    traced.ended_with(0);
+    assert!(untraced(&traced).is_empty());
+    assert_eq!(traced.calls("cuDevicePrimaryCtxRetain").len(), 1);
+}
+
+#[test]
 fn a_process_that_is_traced_is_not_said_to_be_untraced() {
     let traced = Trace::new(&[]).client("init retain:0 sleep:300").run();
     traced.ended_with(0);
