@@ -103,6 +103,13 @@ fn headline(to: &mut dyn Write, model: &Model, about: &Surroundings) -> io::Resu
             true if devices.any(unknown) => {
                 ", of which some could not be judged: it is not known which device is meant"
             }
+            true if about.incomplete(model) => {
+                let text = format!(
+                    "CUDA contexts in {users} {processes}, none of them seen to be stray, and not \
+                     everything was traced (below)"
+                );
+                return writeln!(to, "{}", Styled::warning(text));
+            }
             true => ", none of them stray",
         };
         writeln!(to, "CUDA contexts in {users} {processes}{judgement}")

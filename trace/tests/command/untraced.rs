@@ -51,6 +51,16 @@ fn a_driver_opened_by_its_path_beside_the_witness() {
 }
 
 #[test]
+fn where_not_everything_is_traced_nobody_knows_that_there_are_no_strays() {
+    let (_folder, driver) = installed_driver();
+    let words = format!("init open:{} retain:0 sleep:300", driver.display());
+    let traced = Trace::new(&["--only", "0"]).client(&words).run();
+    traced.says("in 1 process, none of them seen to be stray, and not everything was traced (below)");
+    let traced = Trace::new(&["--only", "0"]).client("init retain:0").run();
+    traced.says("CUDA contexts in 1 process, none of them stray\n");
+}
+
+#[test]
 fn a_child_with_another_environment() {
     let (folder, driver) = installed_driver();
     let path = format!("LD_LIBRARY_PATH={}", folder.path().display());
