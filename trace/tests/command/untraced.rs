@@ -55,7 +55,8 @@ fn where_not_everything_is_traced_nobody_knows_that_there_are_no_strays() {
     let (_folder, driver) = installed_driver();
     let words = format!("init open:{} retain:0 sleep:300", driver.display());
     let traced = Trace::new(&["--only", "0"]).client(&words).run();
-    traced.says("in 1 process, none of them seen to be stray, and not everything was traced (below)");
+    traced
+        .says("in 1 process, none of them seen to be stray, and not everything was traced (below)");
     let traced = Trace::new(&["--only", "0"]).client("init retain:0").run();
     traced.says("CUDA contexts in 1 process, none of them stray\n");
 }
