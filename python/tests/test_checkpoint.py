@@ -97,6 +97,40 @@ def test_interrupted_in_a_checkpoint() -> None:
         assert Process(process.pid).state() == "running"
 
 
+class Interrupted:
+    """A controller whose lock ends with Ctrl-C, as it does where that came during the driver's call."""
+
+    def __init__(self, controller: Any) -> None:
+        self.controller = controller
+
+    def lock(self, seconds: float) -> None:
+        self.controller.lock(seconds)
+        signal.raise_signal(signal.SIGINT)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.controller, name)
+
+
+@on_a_machine()
+def test_interrupted_in_a_lock() -> None:
+    with target(MACHINE, 0) as process:
+        handle = Process(process.pid)
+        handle._controller = Interrupted(handle._controller)  # type: ignore[assignment]
+        with pytest.raises(KeyboardInterrupt):
+            handle.lock(timeout=10)
+        assert handle.state() == "running"
+
+
+@on_a_machine(knobs="restore_milliseconds=300")
+def test_interrupted_in_a_restore() -> None:
+    with target(MACHINE, 0) as process:
+        suspended = Process(process.pid).lock(timeout=10).checkpoint()
+        Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            suspended.restore(room=TRUSTED)
+        assert suspended.state() == "running"
+
+
 @on_a_machine()
 def test_another_thread_may_ask_meanwhile() -> None:
     with target(MACHINE, 0) as process:
@@ -214,6 +248,33 @@ def test_room_is_looked_at() -> None:
         suspended.restore(room=[DeviceRoom(uuid, needed=2, free=2)]).unlock()
     with pytest.raises(cpc.NvmlError):
         checkpoint.memory_of(os.getpid())
+
+
+@on_a_machine()
+def test_a_room_names_a_device() -> None:
+    with target(MACHINE, 0) as process:
+        handle = Process(process.pid)
+        locked = handle.lock(timeout=10)
+        room = DeviceRoom(str(cpc.devices()[0].uuid), needed=2, free=2)
+        used = iter([room])
+        next(used)
+        for nothing in ({}, [], used):
+            with pytest.raises(ValueError, match="the room names no device"):
+                locked.checkpoint(room=nothing)
+            with pytest.raises(ValueError, match="the room names no device"):
+                checkpoint.suspend([process.pid], timeout=10, room=nothing)
+        assert handle.state() == "locked"
+        # A block takes one that can be read once.
+        with locked.checkpoint(room=iter([room])) as suspended:
+            with pytest.raises(ValueError, match="the room names no device"):
+                suspended.restore(room={})
+            assert handle.state() == "checkpointed"
+        assert handle.state() == "locked"
+        locked.unlock()
+        with checkpoint.suspend([process.pid], timeout=10, room=iter([room])) as group:
+            with pytest.raises(ValueError, match="the room names no device"):
+                group.resume(room=[])
+        assert handle.state() == "running"
 
 
 @on_a_machine(devices=2)
