@@ -332,7 +332,7 @@ def test_a_group_that_cannot_be_suspended_goes_on() -> None:
         with pytest.raises(cpc.CheckpointError) as raised:
             checkpoint.suspend(pids, timeout=1)
         error = raised.value
-        assert (error.pid, error.code) == (second.pid, 3)
+        assert (error.pid, error.code, error.state) == (second.pid, 3, error.reports[1].state)
         undone = error.reports[0].steps[-1]
         assert (undone.step, undone.undoing) == ("unlock", True)
         failed = error.reports[1].steps[0].error
@@ -346,8 +346,9 @@ def test_a_group_without_room_stays_suspended() -> None:
     with target(MACHINE, 0) as process:
         group = checkpoint.suspend([process.pid], timeout=10)
         uuid = str(cpc.devices()[0].uuid)
-        with pytest.raises(cpc.NoRoomError):
+        with pytest.raises(cpc.NoRoomError) as raised:
             group.resume(room=[DeviceRoom(uuid, needed=2, free=1)])
+        assert raised.value.state in ("checkpointed", None)
         assert Process(process.pid).state() == "checkpointed"
         group.resume(room=TRUSTED)
         assert Process(process.pid).state() == "running"
@@ -378,6 +379,8 @@ def test_a_forked_child_is_not_the_controller() -> None:
         child = os.fork()
         if child == 0:
             try:
+                with pytest.raises(cpc.ForkedControllerError):
+                    locked.state()
                 locked.checkpoint()
             except cpc.ForkedControllerError:
                 del locked

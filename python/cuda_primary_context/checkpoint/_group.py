@@ -90,3 +90,4 @@ def _tell(error: CheckpointError) -> None:
     told: dict[str, Any] = vars(error)
     error.found = tuple(_held(controller) for controller in told.pop("_controllers", ()))
     error.reports = _reports(told.pop("_reports", "[]"))
+    error.state = next((each.state for each in error.reports if each.pid == error.pid), None)
