@@ -13,7 +13,7 @@ from typing import Any, Callable, List
 
 import cuda_primary_context as cpc
 import pytest
-from cuda_primary_context import checkpoint
+from cuda_primary_context import checkpoint, errors
 from cuda_primary_context.checkpoint import TRUSTED, Checkpointed, DeviceRoom, Locked, Process
 from simulated import environment, library, on_simulator, python, touch
 from targets import target
@@ -211,6 +211,24 @@ def test_no_such_process() -> None:
         process.wait()
         with pytest.raises(cpc.ProcessEndedError):
             locked.checkpoint()
+
+
+@on_a_machine()
+def test_interrupted_while_an_error_is_made() -> None:
+    made = errors._from_json
+
+    def interrupted(text: str) -> cpc.Error:
+        errors._from_json = made
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError
+
+    with target(MACHINE) as process:
+        handle = Process(process.pid)
+        errors._from_json = interrupted
+        with pytest.raises(cpc.CheckpointError, match="has not initialised CUDA") as raised:
+            handle.lock(timeout=1)
+        assert isinstance(raised.value.__cause__, KeyboardInterrupt)
+        assert [type(each) for each in raised.value.found] == [Process]
 
 
 @on_a_machine()
