@@ -37,6 +37,8 @@ impl Layout {
     ///
     /// When there is no folder from which programs can be run.
     pub fn create(driver: &Path) -> io::Result<Self> {
+        // One that is none would fail in every folder.
+        witness::check(driver).map_err(|error| with_path(&error, driver))?;
         Self::in_a_runnable_folder(|_| Ok(driver.to_owned()))
     }
 
@@ -59,14 +61,17 @@ impl Layout {
             .into_iter()
             .chain(["/tmp", "/dev/shm", "/var/tmp"].map(PathBuf::from))
             .chain(env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from));
-        let mut failure = io::Error::from(io::ErrorKind::NotFound);
+        let mut failure = None;
         for place in places {
             match Self::create_in(&place, &driver) {
                 Ok(layout) => return Ok(layout),
-                Err(error) => failure = error,
+                // The first is the one that the user chose.
+                Err(error) => {
+                    failure.get_or_insert(with_path(&error, &place));
+                }
             }
         }
-        Err(failure)
+        Err(failure.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
     }
 
     fn create_in(place: &Path, driver: impl Fn(&Path) -> io::Result<PathBuf>) -> io::Result<Self> {
@@ -122,6 +127,10 @@ impl Layout {
         env::join_paths([self.folder().to_owned()].into_iter().chain(others))
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
     }
+}
+
+fn with_path(error: &io::Error, path: &Path) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]
