@@ -1,4 +1,5 @@
-//! The fields of each line but the last. A path need not be UTF-8, JSON must: what is not is replaced.
+//! The fields of each line but the last. A path need not be UTF-8, JSON must: what is not is
+//! replaced.
 
 use std::borrow::Cow;
 use std::path::Path;
