@@ -90,7 +90,8 @@ def devices() -> tuple[NamedDevice, ...]:
 
 
 def contexts() -> tuple[Context, ...]:
-    """The state of every device's primary context in this process. Creates and changes nothing."""
+    """The state of every device's primary context in this process. Initialises CUDA in this process where
+    nobody has; creates no context and changes none."""
     return tuple(Context(**_with_error(told)) for told in json.loads(_native.contexts()))
 
 
@@ -102,7 +103,8 @@ def holders(device: DeviceLike) -> tuple[Holder, ...]:
 
 
 def unreleased() -> int:
-    """How many references were given up on: the driver refused to take them back."""
+    """How many references were given up on: the driver refused to take them back. Loads the driver, as the
+    others do."""
     return _native.unreleased()
 
 

@@ -1,6 +1,6 @@
 """The part in Rust. Not for others."""
 
-from typing import final
+from typing import NoReturn, final
 
 __all__ = [
     "Controller",
@@ -31,6 +31,8 @@ _Room = list[tuple[str, int, int]]
 
 @final
 class Guard:
+    # Nobody makes one.
+    def __new__(cls, _: NoReturn) -> Guard: ...
     @property
     def released(self) -> bool: ...
     def release(self) -> None: ...
@@ -51,6 +53,7 @@ class Controller:
 
 @final
 class SuspendedGroup:
+    def __new__(cls, _: NoReturn) -> SuspendedGroup: ...
     @property
     def pids(self) -> list[int]: ...
     @property

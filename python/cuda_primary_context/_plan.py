@@ -54,7 +54,8 @@ class Plan(Value):
 
 def plan(device: DeviceLike | None = None, *, keep: Iterable[DeviceLike] = ()) -> Plan:
     """What ``retain_only(device, keep=keep)`` would do at this moment; without a device, what
-    ``release_strays(keep=keep)`` would. Changes nothing."""
+    ``release_strays(keep=keep)`` would. Initialises CUDA in this process where nobody has; creates
+    no context and changes none."""
     named = None if device is None else _named(device)
     text, table = _native.plan(named, _all_named(keep))
     told = json.loads(text)

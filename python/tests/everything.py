@@ -79,10 +79,11 @@ def why(error: cpc.Error) -> Tuple[str, Optional[str], Optional[int], Optional[i
 def suspend(pid: int) -> None:
     process: checkpoint.Process = checkpoint.Process(pid)
     found: Union[checkpoint.Process, checkpoint.Locked, checkpoint.Checkpointed]
+    uuid = str(cpc.devices()[0].uuid)
     try:
         with process.lock(timeout=10.0) as locked:
             with locked.checkpoint(room=checkpoint.TRUSTED) as suspended:
-                suspended.restore(room=[checkpoint.DeviceRoom("GPU-1", needed=1, free=2)][:0])
+                suspended.restore(room=[checkpoint.DeviceRoom(uuid, needed=1, free=2)])
     except cpc.CheckpointError as error:
         state: Optional[str] = error.state
         assert state is None or error.pid == pid

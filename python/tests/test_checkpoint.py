@@ -13,7 +13,7 @@ from typing import Any, Callable, List
 
 import cuda_primary_context as cpc
 import pytest
-from cuda_primary_context import checkpoint
+from cuda_primary_context import checkpoint, errors
 from cuda_primary_context.checkpoint import TRUSTED, Checkpointed, DeviceRoom, Locked, Process
 from simulated import environment, library, on_simulator, python, touch
 from targets import target
@@ -95,6 +95,40 @@ def test_interrupted_in_a_checkpoint() -> None:
                 with locked.checkpoint():
                     time.sleep(10)
         assert Process(process.pid).state() == "running"
+
+
+class Interrupted:
+    """A controller whose lock ends with Ctrl-C, as it does where that came during the driver's call."""
+
+    def __init__(self, controller: Any) -> None:
+        self.controller = controller
+
+    def lock(self, seconds: float) -> None:
+        self.controller.lock(seconds)
+        signal.raise_signal(signal.SIGINT)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.controller, name)
+
+
+@on_a_machine()
+def test_interrupted_in_a_lock() -> None:
+    with target(MACHINE, 0) as process:
+        handle = Process(process.pid)
+        handle._controller = Interrupted(handle._controller)  # type: ignore[assignment]
+        with pytest.raises(KeyboardInterrupt):
+            handle.lock(timeout=10)
+        assert handle.state() == "running"
+
+
+@on_a_machine(knobs="restore_milliseconds=300")
+def test_interrupted_in_a_restore() -> None:
+    with target(MACHINE, 0) as process:
+        suspended = Process(process.pid).lock(timeout=10).checkpoint()
+        Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            suspended.restore(room=TRUSTED)
+        assert suspended.state() == "running"
 
 
 @on_a_machine()
@@ -180,6 +214,24 @@ def test_no_such_process() -> None:
 
 
 @on_a_machine()
+def test_interrupted_while_an_error_is_made() -> None:
+    made = errors._from_json
+
+    def interrupted(text: str) -> cpc.Error:
+        errors._from_json = made
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError
+
+    with target(MACHINE) as process:
+        handle = Process(process.pid)
+        errors._from_json = interrupted
+        with pytest.raises(cpc.CheckpointError, match="has not initialised CUDA") as raised:
+            handle.lock(timeout=1)
+        assert isinstance(raised.value.__cause__, KeyboardInterrupt)
+        assert [type(each) for each in raised.value.found] == [Process]
+
+
+@on_a_machine()
 def test_a_process_without_cuda() -> None:
     with target(MACHINE) as process:
         with pytest.raises(cpc.CheckpointError, match="has not initialised CUDA") as raised:
@@ -214,6 +266,33 @@ def test_room_is_looked_at() -> None:
         suspended.restore(room=[DeviceRoom(uuid, needed=2, free=2)]).unlock()
     with pytest.raises(cpc.NvmlError):
         checkpoint.memory_of(os.getpid())
+
+
+@on_a_machine()
+def test_a_room_names_a_device() -> None:
+    with target(MACHINE, 0) as process:
+        handle = Process(process.pid)
+        locked = handle.lock(timeout=10)
+        room = DeviceRoom(str(cpc.devices()[0].uuid), needed=2, free=2)
+        used = iter([room])
+        next(used)
+        for nothing in ({}, [], used):
+            with pytest.raises(ValueError, match="the room names no device"):
+                locked.checkpoint(room=nothing)
+            with pytest.raises(ValueError, match="the room names no device"):
+                checkpoint.suspend([process.pid], timeout=10, room=nothing)
+        assert handle.state() == "locked"
+        # A block takes one that can be read once.
+        with locked.checkpoint(room=iter([room])) as suspended:
+            with pytest.raises(ValueError, match="the room names no device"):
+                suspended.restore(room={})
+            assert handle.state() == "checkpointed"
+        assert handle.state() == "locked"
+        locked.unlock()
+        with checkpoint.suspend([process.pid], timeout=10, room=iter([room])) as group:
+            with pytest.raises(ValueError, match="the room names no device"):
+                group.resume(room=[])
+        assert handle.state() == "running"
 
 
 @on_a_machine(devices=2)
@@ -271,7 +350,7 @@ def test_a_group_that_cannot_be_suspended_goes_on() -> None:
         with pytest.raises(cpc.CheckpointError) as raised:
             checkpoint.suspend(pids, timeout=1)
         error = raised.value
-        assert (error.pid, error.code) == (second.pid, 3)
+        assert (error.pid, error.code, error.state) == (second.pid, 3, error.reports[1].state)
         undone = error.reports[0].steps[-1]
         assert (undone.step, undone.undoing) == ("unlock", True)
         failed = error.reports[1].steps[0].error
@@ -285,8 +364,9 @@ def test_a_group_without_room_stays_suspended() -> None:
     with target(MACHINE, 0) as process:
         group = checkpoint.suspend([process.pid], timeout=10)
         uuid = str(cpc.devices()[0].uuid)
-        with pytest.raises(cpc.NoRoomError):
+        with pytest.raises(cpc.NoRoomError) as raised:
             group.resume(room=[DeviceRoom(uuid, needed=2, free=1)])
+        assert raised.value.state in ("checkpointed", None)
         assert Process(process.pid).state() == "checkpointed"
         group.resume(room=TRUSTED)
         assert Process(process.pid).state() == "running"
@@ -317,6 +397,8 @@ def test_a_forked_child_is_not_the_controller() -> None:
         child = os.fork()
         if child == 0:
             try:
+                with pytest.raises(cpc.ForkedControllerError):
+                    locked.state()
                 locked.checkpoint()
             except cpc.ForkedControllerError:
                 del locked

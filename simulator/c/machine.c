@@ -63,7 +63,7 @@ static struct machine *map(int file)
     return NULL;
 }
 
-/* The file is made by whoever comes first; the others wait, and go on where he was killed. */
+/* The file is made by whoever comes first; the others wait, and go on where that process was killed. */
 bool join_machine(const char *path)
 {
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -306,9 +306,9 @@ uint64_t bytes_of_all(uint32_t physical)
 /* Counts a call under way, once the process runs. The lock of the driver is not held. */
 void enter_call(void)
 {
-    struct target *own = process_page->target;
+    struct target *own;
 
-    while (own) { /* the end of the process may have come meanwhile */
+    while ((own = process_page->target)) { /* the end of the process may come meanwhile */
         atomic_fetch_add(&own->calls, 1);
         if (state_of(own) == RUNNING)
             return;

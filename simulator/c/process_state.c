@@ -139,8 +139,11 @@ CUresult initialize_process(unsigned int flags)
                                 missing, driver.device_count);
         return refuse_environment();
     }
-    if (!register_process())
-        return CUDA_ERROR_OPERATING_SYSTEM; /* 128 processes are on the machine, or /proc is not there */
+    if (!register_process()) {
+        fprintf(stderr, "simulated libcuda: cuInit fails: 128 processes are on the machine already, or /proc "
+                        "is not there\n");
+        return CUDA_ERROR_OPERATING_SYSTEM;
+    }
     open_control_file();
     driver.state = IS_INITIALIZED;
     process_page->initialized = 1;

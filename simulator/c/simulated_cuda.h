@@ -118,7 +118,7 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_initialize(void);
 SIMULATED_CUDA_CONTROL void simulated_cuda_deinitialize(void);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_is_initialized(void);
 
-/* References of other libraries; these five answer a CUresult. All but the releasing ones initialise. */
+/* References of other libraries; these three answer a CUresult. All but the releasing ones initialise. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_foreign_retain(int32_t device, uint32_t references);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_foreign_release(int32_t device);
 /* A call of the CUDA runtime: it retains anew if the context that it knew is gone. */
@@ -147,7 +147,8 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_owners(int32_t device,
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_taken(struct simulated_cuda_taken *out,
                                                      uint64_t capacity);
 
-/* A green context of another library holds the primary context with a reference of its own. */
+/* A green context of another library holds the primary context with a reference of its own.
+ * These two answer a CUresult. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_add_green_context(int32_t device);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_remove_green_context(int32_t device);
 

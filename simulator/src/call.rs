@@ -52,7 +52,7 @@ pub struct StackEntry {
     pub alive: bool,
 }
 
-/// A release by somebody who had no reference of his own, which took another's.
+/// A release by somebody who had no reference of its own, which took another's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Taken {

@@ -120,17 +120,17 @@ knobs! {
     /// Whether a restore's map must name every GPU of the machine: 1 (default, measured) or 0, and those
     /// that the process used are enough.
     RestoreMapNamesEveryGpu = "restore_map_names_every_gpu",
-    /// How long the checkpoint of any process takes, in milliseconds: 0 by default; 14 measured.
+    /// How long the checkpoint of any process takes, in milliseconds: 0 by default; 14 to 28 measured.
     CheckpointMilliseconds = "checkpoint_milliseconds",
-    /// How much longer for each context: 0 by default; 260 to 400 measured.
+    /// How much longer for each context: 0 by default; about 350 (140 to 463) measured.
     CheckpointContextMilliseconds = "checkpoint_context_milliseconds",
-    /// How much longer for each GiB on its devices: 0 by default; 500 to 600 measured.
+    /// How much longer for each GiB on its devices: 0 by default; 500 to 630 measured.
     CheckpointGibibyteMilliseconds = "checkpoint_gibibyte_milliseconds",
-    /// How long the restore of any process takes, in milliseconds: 0 by default; 15 measured.
+    /// How long the restore of any process takes, in milliseconds: 0 by default; 15 to 28 measured.
     RestoreMilliseconds = "restore_milliseconds",
-    /// How much longer for each context: 0 by default; 170 to 210 measured.
+    /// How much longer for each context: 0 by default; about 180 (115 to 324) measured.
     RestoreContextMilliseconds = "restore_context_milliseconds",
-    /// How much longer for each GiB on its devices: 0 by default; 120 to 160 measured.
+    /// How much longer for each GiB on its devices: 0 by default; 110 to 175 measured.
     RestoreGibibyteMilliseconds = "restore_gibibyte_milliseconds",
     /// What a fault that refuses a call leaves in its outputs: 0 (default, measured before `cuInit`)
     /// leaves them alone, 1 fills them with the byte `0xde`, for clients that read what they must not.

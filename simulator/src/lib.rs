@@ -3,7 +3,7 @@
 //! [`Simulator::start`] writes a private `libcuda.so.1` to a temporary directory, and whatever loads
 //! the library from [`Simulator::path`] meets a driver that behaves as NVIDIA's does where that is
 //! documented or was measured: reference-counted primary contexts, a stack of current contexts for
-//! each thread, both generations of every function, the refusals before `cuInit`, after a fork and
+//! each thread, every generation of every function, the refusals before `cuInit`, after a fork and
 //! at exit. The [`Simulator`] steers it from behind: references held by others, faults in any call,
 //! closures in the middle of one, delays, a log of the calls; and it tells whose each reference is.
 //!

@@ -31,9 +31,19 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let Some(arguments) = parse(env::args_os().skip(1)) else {
-        eprint!("{USAGE}");
-        return ExitCode::from(2);
+    let words: Vec<OsString> = env::args_os().skip(1).collect();
+    if words.iter().any(|word| word == "--help") {
+        return match io::stdout().write_all(USAGE.as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
+    let arguments = match parse(words.into_iter()) {
+        Ok(arguments) => arguments,
+        Err(complaint) => {
+            eprint!("simulated-libcuda: {complaint}\n{USAGE}");
+            return ExitCode::from(2);
+        }
     };
     match write(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,22 +54,30 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse(mut words: impl Iterator<Item = OsString>) -> Option<Arguments> {
+fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Arguments, String> {
     let mut arguments = Arguments::default();
     let mut directory = None;
     while let Some(word) = words.next() {
         match word.to_str() {
             Some("--driver-version") => {
-                arguments.driver_version = Some(words.next()?.to_str()?.parse().ok()?);
+                let version = words.next().unwrap_or_default();
+                let number = version.to_str().and_then(|version| version.parse().ok());
+                let complaint = || format!("{version:?} is no driver version such as 11040");
+                arguments.driver_version = Some(number.ok_or_else(complaint)?);
             }
-            Some("--without") => arguments.without.push(words.next()?.into_string().ok()?),
-            Some(option) if option.starts_with('-') => return None,
-            _ if directory.is_some() => return None,
+            Some("--without") => {
+                let symbol = words.next().and_then(|word| word.into_string().ok());
+                arguments.without.push(symbol.ok_or("--without names no function")?);
+            }
+            Some(option) if option.starts_with('-') => {
+                return Err(format!("there is no option {option}"));
+            }
+            _ if directory.is_some() => return Err("one directory is enough".to_owned()),
             _ => directory = Some(word.into()),
         }
     }
-    arguments.directory = directory?;
-    Some(arguments)
+    arguments.directory = directory.ok_or("no directory is named")?;
+    Ok(arguments)
 }
 
 /// Writes the library and prints the line for the shell.

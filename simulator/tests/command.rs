@@ -52,7 +52,6 @@ fn the_command_refuses_what_it_does_not_understand() {
     assert_eq!(status(&[]), 2);
     assert_eq!(status(&[target, target]), 2);
     assert_eq!(status(&[target, "--driver-version", "new"]), 2);
-    assert_eq!(status(&["--help"]), 2);
     assert_eq!(status(&[target, "--without", "cuNothing"]), 1);
     assert_eq!(status(&["/dev/null/x"]), 1);
 }
@@ -101,4 +100,29 @@ fn who_uses_the_library_is_not_disturbed_by_a_new_one() {
         .collect();
     names.sort();
     assert_eq!(names, ["libcuda.so", "libcuda.so.1"], "nothing else is left");
+}
+
+#[test]
+fn help_is_asked_for_and_mistakes_are_named() {
+    let run = |words: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_simulated-libcuda")).args(words).output().unwrap()
+    };
+    let help = run(&["--help"]);
+    assert!(help.status.success() && help.stderr.is_empty(), "{help:?}");
+    assert!(help.stdout.starts_with(b"usage: simulated-libcuda"), "{help:?}");
+    for (words, complaint) in [
+        (
+            &["/nowhere", "--driver-version", "new"][..],
+            "\"new\" is no driver version such as 11040",
+        ),
+        (&["/nowhere", "--without"], "--without names no function"),
+        (&["--with"], "there is no option --with"),
+        (&[], "no directory is named"),
+    ] {
+        let output = run(words);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.starts_with(&format!("simulated-libcuda: {complaint}\nusage:")), "{text}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -96,7 +97,8 @@ fn trace(options: &Options, signals: Signals) -> Result<Outcome, Failure> {
         forbid: options.forbid,
         only: options.only.as_ref(),
     };
-    let arena = Arena::create(&layout.events(), settings)?;
+    let events = layout.events();
+    let arena = Arena::create(&events, settings).map_err(|error| with_path(error, &events))?;
     if let Some(lines) = &mut json {
         lines.begin(options, Some(layout.driver()))?;
     }
@@ -117,15 +119,14 @@ fn lay_out(options: &Options) -> io::Result<Option<Layout>> {
     let searched = env::var_os(LIBRARY_PATH);
     let layout = match &options.driver {
         DriverChoice::Simulated => Layout::create_simulated()?,
-        DriverChoice::Path(path) if driver_search::is_library(path) => {
-            Layout::create(&driver_search::behind_a_witness(path))?
-        }
         DriverChoice::Path(path) => {
-            let error = io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "that is no shared library for this machine",
-            );
-            return Err(with_path(error, path));
+            File::open(path).map_err(|error| with_path(error, path))?;
+            if !driver_search::is_library(path) {
+                let text = "that is no shared library for this machine";
+                let error = io::Error::new(io::ErrorKind::InvalidInput, text);
+                return Err(with_path(error, path));
+            }
+            Layout::create(&driver_search::behind_a_witness(path))?
         }
         DriverChoice::Loader => match driver_search::find(DRIVER_NAME, searched.as_deref()) {
             Some(driver) => Layout::create(&driver)?,
@@ -148,7 +149,7 @@ fn command(options: &Options) -> Command {
 fn run_alone(
     options: &Options,
     signals: Signals,
-    mut json: Option<JsonLines<std::fs::File>>,
+    mut json: Option<JsonLines<File>>,
 ) -> Result<Outcome, Failure> {
     let started = Instant::now();
     if let Some(lines) = &mut json {
@@ -168,7 +169,7 @@ struct Tracing<'options> {
     options: &'options Options,
     arena: Arena,
     watch: Watch,
-    json: Option<JsonLines<std::fs::File>>,
+    json: Option<JsonLines<File>>,
     model: Model,
     symbols: Symbols,
     untraced: Vec<Untraced>,
@@ -179,7 +180,7 @@ impl<'options> Tracing<'options> {
         options: &'options Options,
         arena: Arena,
         watch: Watch,
-        json: Option<JsonLines<std::fs::File>>,
+        json: Option<JsonLines<File>>,
     ) -> Self {
         let (model, symbols) = (Model::default(), Symbols::default());
         Self { options, arena, watch, json, model, symbols, untraced: Vec::new() }
@@ -237,8 +238,8 @@ impl<'options> Tracing<'options> {
 
 /// A file that takes no more is said once, and is done with.
 fn to_json(
-    json: &mut Option<JsonLines<std::fs::File>>,
-    write: impl FnOnce(&mut JsonLines<std::fs::File>) -> io::Result<()>,
+    json: &mut Option<JsonLines<File>>,
+    write: impl FnOnce(&mut JsonLines<File>) -> io::Result<()>,
 ) {
     if let Some(lines) = json {
         if let Err(error) = write(lines) {

@@ -2,9 +2,9 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use memmap2::MmapOptions;
@@ -37,6 +37,8 @@ impl Layout {
     ///
     /// When there is no folder from which programs can be run.
     pub fn create(driver: &Path) -> io::Result<Self> {
+        // One that is none would fail in every folder.
+        witness::check(driver).map_err(|error| with_path(&error, driver))?;
         Self::in_a_runnable_folder(|_| Ok(driver.to_owned()))
     }
 
@@ -59,18 +61,25 @@ impl Layout {
             .into_iter()
             .chain(["/tmp", "/dev/shm", "/var/tmp"].map(PathBuf::from))
             .chain(env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from));
-        let mut failure = io::Error::from(io::ErrorKind::NotFound);
+        let mut failure = None;
         for place in places {
             match Self::create_in(&place, &driver) {
                 Ok(layout) => return Ok(layout),
-                Err(error) => failure = error,
+                // The first is the one that the user chose.
+                Err(error) => {
+                    failure.get_or_insert(with_path(&error, &place));
+                }
             }
         }
-        Err(failure)
+        Err(failure.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
     }
 
     fn create_in(place: &Path, driver: impl Fn(&Path) -> io::Result<PathBuf>) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("cuda-context-trace-").tempdir_in(place)?;
+        // Another user's process shall pass over the witness, which could not write its events.
+        let folder = tempfile::Builder::new()
+            .prefix("cuda-context-trace-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(place)?;
         let driver = driver(folder.path())?;
         witness::lay_out(folder.path(), &driver)?;
         let library = File::open(folder.path().join(DRIVER_NAME))?;
@@ -120,9 +129,14 @@ impl Layout {
     }
 }
 
+fn with_path(error: &io::Error, path: &Path) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::ffi::OsStr;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::{DEVELOPMENT_NAME, DRIVER_NAME, Layout, REAL_NAME};
 
@@ -131,6 +145,7 @@ mod tests {
         let layout = Layout::create_simulated().unwrap();
         let folder = layout.folder().to_owned();
         assert!(folder.join(DRIVER_NAME).is_file());
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(folder.join(REAL_NAME).canonicalize().unwrap(), layout.driver());
         assert!(!folder.join(DEVELOPMENT_NAME).exists());
         layout.add_development_name().unwrap();

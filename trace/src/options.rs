@@ -24,8 +24,10 @@ made, which lines of code made them, and which libraries hold them.
   --deny           refuse such a context with CUDA_ERROR_NOT_PERMITTED, so that
                    the program fails at the line that asks for it
   --stack WHICH    record the lines of Python and native code: all (of every
-                   event), first (of each creation, each library's first
-                   reference, and each release of another's; the default), none
+                   event), first (the default: of the first cuInit, each
+                   creation and each refusal by --deny, each library's first
+                   reference, each release of another's, each reset of a
+                   living context), none
   --driver DRIVER  the path of the driver, or simulated (default: what the
                    dynamic loader finds)
   --help           print this
@@ -61,7 +63,8 @@ pub struct Options {
 pub enum Stack {
     /// Every event.
     All,
-    /// Each creation, the first reference of each library, and each release of another's.
+    /// The first `cuInit`, each creation and each refusal by `--deny`, each library's first reference,
+    /// each release of another's, each reset of a living context.
     First,
     /// No event.
     None,

@@ -141,8 +141,6 @@ pub struct Call {
     pub created: bool,
     /// The call ended one.
     pub ended: bool,
-    /// A release by a library that held none took the reference of another.
-    pub took_from_others: bool,
     /// After the process's exit began.
     pub after_exit: bool,
     /// Python has a frame here that could not be read.

@@ -103,6 +103,13 @@ fn headline(to: &mut dyn Write, model: &Model, about: &Surroundings) -> io::Resu
             true if devices.any(unknown) => {
                 ", of which some could not be judged: it is not known which device is meant"
             }
+            true if about.incomplete(model) => {
+                let text = format!(
+                    "CUDA contexts in {users} {processes}, none of them seen to be stray, and not \
+                     everything was traced (below)"
+                );
+                return writeln!(to, "{}", Styled::warning(text));
+            }
             true => ", none of them stray",
         };
         writeln!(to, "CUDA contexts in {users} {processes}{judgement}")
@@ -127,14 +134,15 @@ fn write_process(page: &mut Page<'_>, process: &Process, about: &Surroundings) -
     writeln!(page.to, "\n{title} {parent}")?;
     let unranked = about.only == Some(Meant::LocalRank) && process.about.meant_ordinal.is_none();
     if unranked {
-        let text = "no launcher's variable says its rank on this machine: no device is judged";
+        let text =
+            "no launcher's variable said its rank when it loaded the driver: no device is judged";
         writeln!(page.to, "  {}", Styled::warning(text))?;
     }
     page.init(&process.inits)?;
     for device in process.devices() {
         let name = device.name();
         if device.is_stray() {
-            writeln!(page.to, "  {} {}", name, Styled::stray("is the stray told of above"))?;
+            writeln!(page.to, "  {} {}", name, Styled::stray("is a stray, see above"))?;
             continue;
         }
         let meant = match device.about.meant {
@@ -176,7 +184,9 @@ fn write_limits(to: &mut dyn Write, model: &Model, about: &Surroundings) -> io::
         writeln!(to, "\n{}\n  {}", Styled::warning(text), reason.text())?;
     }
     if about.lost > 0 {
-        let text = format!("{} events found no room and are missing above", about.lost);
+        let (lost, events) =
+            plural(about.lost, "event found no room and is", "events found no room and are");
+        let text = format!("{lost} {events} missing above");
         writeln!(to, "\n{}", Styled::warning(text))?;
     }
     for (pid, command) in &about.living {
@@ -201,6 +211,8 @@ mod tests {
         assert!(report(0).contains("no CUDA context was made"));
         let text = report(1);
         assert!(text.contains("not everything was traced (below)"), "{text}");
-        assert!(text.contains("1 events found no room"), "{text}");
+        assert!(text.contains("1 event found no room and is missing above"), "{text}");
+        let text = report(2);
+        assert!(text.contains("2 events found no room and are missing above"), "{text}");
     }
 }

@@ -106,6 +106,9 @@ impl NativeLine {
         self.library_name().is_some_and(|name| {
             name.starts_with("libpython")
                 || name.strip_prefix("python").is_some_and(|version| {
+                    // Without the lock (`t`), for debugging (`d`, `-dbg`).
+                    let version = version.strip_suffix("-dbg").unwrap_or(version);
+                    let version = version.trim_end_matches(['t', 'd']);
                     version.chars().all(|letter| letter.is_ascii_digit() || letter == '.')
                 })
         })
@@ -209,6 +212,10 @@ mod tests {
         for (library, is) in [
             ("/usr/bin/python3.11", true),
             ("/usr/bin/python", true),
+            ("/usr/bin/python3.13t", true),
+            ("/usr/bin/python3.13-dbg", true),
+            ("/usr/bin/python3.13td", true),
+            ("/usr/bin/python3-config", false),
             ("/lib/libpython3.13.so.1.0", true),
             ("/lib/python_module.so", false),
             ("/lib/libcudart.so.13", false),

@@ -3,20 +3,21 @@
 
 mod opens;
 mod process_tree;
+mod reason;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::layout::DRIVER_NAME;
 use opens::Opens;
 use process_tree::{Process, descendants};
+pub use reason::Reason;
 
 /// A process with a driver that is not traced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,35 +27,15 @@ pub struct Untraced {
     /// Its command line.
     pub command: String,
     /// The driver that it has loaded.
+    #[serde(serialize_with = "lossy")]
     pub library: PathBuf,
     /// Why the witness was passed by.
     pub reason: Reason,
 }
 
-/// Why the witness was passed by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// The process was started without an `LD_LIBRARY_PATH` in which the witness comes first.
-    EnvironmentCleared,
-    /// The loader ignores `LD_LIBRARY_PATH` in a program that has its owner's rights.
-    SetUid,
-    /// The driver was opened by its path, or found by a path inside the program.
-    ByPath,
-}
-
-impl Reason {
-    /// In words.
-    #[must_use]
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::EnvironmentCleared => {
-                "it was started without an LD_LIBRARY_PATH that leads to the witness first"
-            }
-            Self::SetUid => "the loader ignores LD_LIBRARY_PATH in a set-uid program",
-            Self::ByPath => "it was opened by its path, or found by a path inside the program",
-        }
-    }
+/// A path need not be UTF-8, JSON must.
+fn lossy<To: Serializer>(path: &Path, to: To) -> Result<To::Ok, To::Error> {
+    to.collect_str(&path.display())
 }
 
 /// How often a process is looked at: soon after it was seen first, then less and less.
@@ -112,13 +93,16 @@ impl Watch {
             }
             seen.due = now + seen.pause;
             seen.pause = (seen.pause * 2).min(LAST_PAUSE);
-            let maps = fs::read_to_string(process.file("maps")).unwrap_or_default();
-            for library in untraced_libraries(&maps, &self.witness, &self.driver) {
+            let maps = fs::read(process.file("maps")).unwrap_or_default();
+            let drivers = drivers(&maps);
+            let traced = drivers.contains(&&*self.witness);
+            for library in untraced_libraries(&drivers, &self.witness, &self.driver) {
                 if seen.told.contains(&library) {
                     continue;
                 }
                 seen.told.push(library.clone());
-                let reason = reason(*process, &self.witness);
+                let reason =
+                    if traced { Reason::ByPath } else { Reason::of(*process, &self.witness) };
                 let (pid, command) = (process.pid, process.command());
                 found.push(Untraced { pid, command, library, reason });
             }
@@ -168,20 +152,27 @@ impl Seen {
     }
 }
 
-/// The drivers that are mapped and not behind the witness.
-fn untraced_libraries(maps: &str, witness: &Path, driver: &Path) -> Vec<PathBuf> {
+/// The drivers that are mapped, the witness among them.
+fn drivers(maps: &[u8]) -> Vec<&Path> {
     let mut drivers: Vec<&Path> = Vec::new();
-    for line in maps.lines() {
+    for line in maps.split(|&byte| byte == b'\n') {
         // Address, rights, offset, device, inode, then the path, which may have spaces.
-        let Some(start) = line.find('/') else { continue };
-        let path = Path::new(line[start..].trim_end_matches(" (deleted)"));
+        let Some(start) = line.iter().position(|&byte| byte == b'/') else { continue };
+        let path = line[start..].strip_suffix(b" (deleted)").unwrap_or(&line[start..]);
+        let path = Path::new(OsStr::from_bytes(path));
         if is_driver(path) && !drivers.contains(&path) {
             drivers.push(path);
         }
     }
+    drivers
+}
+
+/// Of these, those that are not behind the witness.
+fn untraced_libraries(drivers: &[&Path], witness: &Path, driver: &Path) -> Vec<PathBuf> {
     let traced = drivers.contains(&witness);
     drivers
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|&path| path != witness && !(traced && path == driver))
         .map(Path::to_owned)
         .collect()
@@ -196,34 +187,9 @@ fn is_driver(path: &Path) -> bool {
     })
 }
 
-fn reason(process: Process, witness: &Path) -> Reason {
-    let set_uid = fs::metadata(process.file("exe"))
-        .is_ok_and(|program| program.permissions().mode() & (libc::S_ISUID | libc::S_ISGID) != 0);
-    if set_uid {
-        return Reason::SetUid;
-    }
-    let folder = process.file("cwd");
-    let leads_here = |variable: &[u8]| {
-        let Some(value) = variable.strip_prefix(b"LD_LIBRARY_PATH=") else { return false };
-        let mut entries = value.split(|&byte| byte == b':').map(OsStr::from_bytes);
-        // Relative ones, and the empty one, are of the process's own folder.
-        let first = entries.find_map(|entry| {
-            let library = folder.join(entry).join(DRIVER_NAME);
-            (library == witness || library.exists()).then_some(library)
-        });
-        first.is_some_and(|library| library == witness)
-    };
-    match fs::read(process.file("environ")) {
-        Ok(variables) if !variables.split(|&byte| byte == 0).any(leads_here) => {
-            Reason::EnvironmentCleared
-        }
-        _ => Reason::ByPath,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Path, untraced_libraries};
+    use super::{Path, drivers, untraced_libraries};
 
     const WITNESS: &str = "7f00-7f01 r-xp 00000000 08:01 11      /tmp/t/libcuda.so.1\n";
     const DRIVER: &str = "7f02-7f03 r-xp 00000000 08:01 12      /lib/libcuda.so.580.95.05\n\
@@ -237,7 +203,8 @@ mod tests {
     fn untraced(maps: &[&str]) -> Vec<String> {
         let (witness, driver) =
             (Path::new("/tmp/t/libcuda.so.1"), Path::new("/lib/libcuda.so.580.95.05"));
-        let found = untraced_libraries(&maps.concat(), witness, driver);
+        let maps = maps.concat();
+        let found = untraced_libraries(&drivers(maps.as_bytes()), witness, driver);
         found.into_iter().map(|path| path.to_str().unwrap().to_owned()).collect()
     }
 

@@ -27,14 +27,26 @@ const OWN_SYMBOL: &str = "cuda_context_trace_version";
 /// When the driver cannot be read or is no driver, or the directory cannot be written.
 pub fn lay_out(directory: &Path, driver: &Path) -> io::Result<()> {
     let driver = fs::canonicalize(driver)?;
-    let file = File::open(&driver)?;
+    fs::write(directory.join("libcuda.so.1"), read(&driver)?)?;
+    symlink(driver, directory.join("libcuda-real.so"))
+}
+
+/// Whether there can be a witness for a driver.
+///
+/// # Errors
+///
+/// When the driver cannot be read or is no driver.
+pub fn check(driver: &Path) -> io::Result<()> {
+    read(driver).map(drop)
+}
+
+/// The witness for the driver in a file.
+fn read(driver: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(driver)?;
     // SAFETY: the file is only read, and drivers are replaced by renaming, not changed in place: the
     // loader maps them, too, and would suffer first.
     let content = unsafe { Mmap::map(&file)? };
-    let library = witness_for(&content)
-        .map_err(|complaint| io::Error::new(io::ErrorKind::InvalidData, complaint))?;
-    fs::write(directory.join("libcuda.so.1"), library)?;
-    symlink(driver, directory.join("libcuda-real.so"))
+    witness_for(&content).map_err(|complaint| io::Error::new(io::ErrorKind::InvalidData, complaint))
 }
 
 /// The witness without the functions that the driver lacks.

@@ -55,7 +55,7 @@ fn every_way_to_make_a_context_on_another_device_is_refused() {
 
 #[test]
 fn without_a_device_every_context_is_refused() {
-    let settings = Settings { deny: true, ..Settings::default() };
+    let settings = Settings { deny: true, forbid: true, ..Settings::default() };
     let (said, arena, _) = run("retain 0 init retain 0 release 0", &settings, &[]);
     // Before cuInit the driver has the say.
     assert_eq!(said, "retain 3\ninit 0\nretain 800\nrelease 201\n");

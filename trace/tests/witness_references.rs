@@ -125,3 +125,11 @@ fn what_is_counted_is_what_the_driver_counts() {
     assert_eq!(arena.calls[400].device_references as usize, released);
     assert!(released > 0, "the words are to leave some");
 }
+
+#[test]
+fn the_first_retain_of_a_library_with_a_green_context_has_its_stack() {
+    let (_, arena) = trace(1, "init green 0 retain 0 retain 0");
+    let retains = arena.of("cuDevicePrimaryCtxRetain");
+    let stacks: Vec<_> = retains.iter().map(|call| call.has(HAS_STACK)).collect();
+    assert_eq!(stacks, [true, false]);
+}

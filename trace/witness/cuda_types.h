@@ -15,7 +15,6 @@ typedef struct {
 
 enum {
     CUDA_SUCCESS = 0,
-    CUDA_ERROR_INVALID_CONTEXT = 201,
     CUDA_ERROR_NOT_PERMITTED = 800,
 };
 

@@ -115,7 +115,7 @@ static enum trace_meant decide(const struct answers *answers)
     int ordinal;
 
     if (!*only)
-        return settings->forbid || settings->deny ? TRACE_MEANT_NO : TRACE_MEANT_UNKNOWN;
+        return settings->forbid ? TRACE_MEANT_NO : TRACE_MEANT_UNKNOWN;
     if (answers->ordinal < 0)
         return TRACE_MEANT_UNKNOWN;
     if (strncmp(only, "GPU-", 4) == 0 || strncmp(only, "MIG-", 4) == 0) {

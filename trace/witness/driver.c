@@ -64,11 +64,6 @@ uint32_t driver_module(void)
     return behind.end ? module_of(behind.start, NULL) : 0;
 }
 
-bool is_behind_witness(uintptr_t address)
-{
-    return address >= behind.start && address < behind.end;
-}
-
 bool is_witness(uintptr_t address)
 {
     return address >= witness.start && address < witness.end;

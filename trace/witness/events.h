@@ -80,7 +80,8 @@ struct trace_arena {
     uint8_t deny;          /*  69: 1: refuse a context on a device that is not meant */
     uint8_t ask;           /*  70: 1: the witness may ask the driver for ordinals and UUIDs, once
                                    each (cuDeviceGetCount, cuDeviceGet, cuDeviceGetUuid) */
-    uint8_t forbid;        /*  71: not the witness's; 1 with --forbid: without `only` no device is meant */
+    uint8_t forbid;        /*  71: 1: without `only` no device is meant
+                                   (--forbid, --deny) */
     char only[128];        /*  72: --only as given, ended by 0; empty: none */
 };
 

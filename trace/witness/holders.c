@@ -18,6 +18,7 @@ struct holder {
     _Atomic uint32_t module; /* one more than the module's id; 0: free */
     _Atomic int32_t references, green, ordinary;
     _Atomic uint64_t since; /* when it came to hold one, in order */
+    _Atomic bool retained;  /* has ever taken a reference of its own */
 };
 
 static struct {
@@ -96,7 +97,7 @@ bool has_ever_held(int slot, uint32_t module)
 {
     struct holder *holder = find_holder(slot, module, false);
 
-    return holder && atomic_load(&holder->since);
+    return holder && atomic_load(&holder->retained);
 }
 
 static bool add(int slot, uint32_t module, bool green, bool *counted)
@@ -114,6 +115,8 @@ static bool add(int slot, uint32_t module, bool green, bool *counted)
         if (atomic_load(&holder->references) + atomic_load(&holder->green) <= 0)
             atomic_store(&holder->since, atomic_fetch_add(&next_since, 1));
         atomic_fetch_add(green ? &holder->green : &holder->references, 1);
+        if (!green)
+            atomic_store(&holder->retained, true);
     }
     return !atomic_exchange(&devices[slot].alive, 1);
 }
@@ -151,15 +154,21 @@ static enum taking take(int slot, uint32_t module, bool green, bool stays_alive,
     if (slot < 0 || !take_one(&devices[slot].references))
         return TOOK_NOTHING;
     *taken_from = charge(slot, find_holder(slot, module, false), green);
-    if (stays_alive || atomic_load(&devices[slot].references) > 0
-        || !atomic_exchange(&devices[slot].alive, 0))
+    if (stays_alive)
         return TOOK_REFERENCE;
-    /* Another thread's retain may have come in between, and found it alive. */
-    if (atomic_load(&devices[slot].references) > 0) {
-        atomic_store(&devices[slot].alive, 1);
-        return TOOK_REFERENCE;
+    while (atomic_load(&devices[slot].references) <= 0
+           && atomic_exchange(&devices[slot].alive, 0)) {
+        int dead = 0;
+
+        /*
+         * Another thread's retain may have come in between. If it finds the context alive again, this was
+         * no end. If it found none, it tells a creation, and this is the end before that.
+         */
+        if (atomic_load(&devices[slot].references) <= 0
+            || !atomic_compare_exchange_strong(&devices[slot].alive, &dead, 1))
+            return ENDED_CONTEXT;
     }
-    return ENDED_CONTEXT;
+    return TOOK_REFERENCE;
 }
 
 enum taking take_reference(int slot, uint32_t module, bool stays_alive, uint32_t *taken_from)

@@ -18,11 +18,6 @@ static const char *const local_ranks[] = { TRACE_LOCAL_RANKS };
 static const char *const variables[] = {
     TRACE_LOCAL_RANKS,
     "RANK",
-    "WORLD_SIZE",
-    "OMPI_COMM_WORLD_RANK",
-    "SLURM_PROCID",
-    "PMI_RANK",
-    "MV2_COMM_WORLD_RANK",
     "CUDA_VISIBLE_DEVICES",
 };
 enum {
@@ -136,7 +131,6 @@ static void write_process_record(bool forked)
     char *text;
     ssize_t length;
 
-    atomic_store(&meant, read_meant_ordinal());
     if (!record)
         return;
     text = (char *)(record + 1);
@@ -180,7 +174,11 @@ void note_process(void)
 {
     int pid = process_id(), before = atomic_load(&noted);
 
-    if (before != pid && atomic_compare_exchange_strong(&noted, &before, pid))
+    if (before == pid)
+        return;
+    /* Before others find the process noted, and ask what is meant: in a child it was the parent's. */
+    atomic_store(&meant, read_meant_ordinal());
+    if (atomic_compare_exchange_strong(&noted, &before, pid))
         write_process_record(is_forked_child());
 }
 

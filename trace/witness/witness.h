@@ -40,7 +40,6 @@ driver_function real_question(const char *name);
 /* The witness's function in place of the driver's, if it is wrapped. */
 void *wrapped_in_place_of(void *address);
 uint32_t driver_module(void);
-bool is_behind_witness(uintptr_t address);
 bool is_witness(uintptr_t address);
 
 /* modules.c */
@@ -100,7 +99,6 @@ bool begin_call(struct call *call, enum trace_function function, CUdevice device
 void end_call(struct call *call, CUresult answer);
 
 /* native_stack.c */
-enum { MAXIMUM_STACK_READ = TRACE_MAXIMUM_NATIVE_FRAMES };
 /* Return addresses outside the witness, innermost first, the first one being `caller`. */
 int native_stack(uintptr_t caller, uintptr_t addresses[TRACE_MAXIMUM_NATIVE_FRAMES]);
 

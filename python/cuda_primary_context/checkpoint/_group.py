@@ -7,7 +7,7 @@ from typing import Any, Iterable, Mapping
 from .. import _native
 from ..errors import CheckpointError
 from ._process import Checkpointed, _held
-from ._restore import TRUSTED, Room, _gpu_map, _room
+from ._restore import TRUSTED, Room, _gpu_map, _room, _told
 from ._values import ProcessReport, _reports
 
 
@@ -20,11 +20,12 @@ class Suspended:
 
     def __init__(self, group: _native.SuspendedGroup, room: Room = TRUSTED) -> None:
         self._group = group
-        self._room = room
+        self._room = _told(room)
 
     @classmethod
     def of(cls, processes: Iterable[Checkpointed], *, room: Room = TRUSTED) -> Suspended:
         """Processes that were found checkpointed. They are the group's from then on."""
+        room = _told(room)
         return cls(_native.suspended_group([process._controller for process in processes]), room)
 
     @property
@@ -76,6 +77,7 @@ def suspend(pids: Iterable[int], *, timeout: float, room: Room = TRUSTED) -> Sus
 
     ``room`` is for the restore at the end of a ``with`` block.
     """
+    room = _told(room)
     try:
         return Suspended(_native.suspend(list(pids), timeout), room)
     except CheckpointError as error:
@@ -88,3 +90,4 @@ def _tell(error: CheckpointError) -> None:
     told: dict[str, Any] = vars(error)
     error.found = tuple(_held(controller) for controller in told.pop("_controllers", ()))
     error.reports = _reports(told.pop("_reports", "[]"))
+    error.state = next((each.state for each in error.reports if each.pid == error.pid), None)

@@ -6,7 +6,7 @@ from typing import Callable, Iterable, Mapping
 
 from .. import _native
 from ..errors import CheckpointError
-from ._restore import TRUSTED, Room, _gpu_map, _room
+from ._restore import TRUSTED, Room, _gpu_map, _room, _told
 
 
 class _Handle:
@@ -45,8 +45,14 @@ class Process(_Handle):
     def lock(self, *, timeout: float | None) -> Locked:
         """Makes the process's CUDA calls wait, once those under way are done; within this many seconds,
         or with None however long it takes."""
-        self._step(lambda: self._controller.lock(timeout))
-        return Locked(self._controller)
+        locked = Locked(self._controller)
+        try:
+            self._step(lambda: self._controller.lock(timeout))
+        except KeyboardInterrupt:
+            # Ctrl-C is raised when the driver is done, and then nobody gets the object.
+            locked.__exit__()
+            raise
+        return locked
 
     def take_up(self) -> Process | Locked | Checkpointed:
         """Takes the process up where it stands: a controller may have died, and left it locked or
@@ -68,7 +74,7 @@ class Locked(_Handle):
         try:
             self._step(self._controller.checkpoint)
         except KeyboardInterrupt:
-            # Ctrl-C is raised when the driver is done, and then nobody gets the object.
+            # As above.
             suspended.__exit__()
             raise
         return suspended
@@ -98,7 +104,7 @@ class Checkpointed(_Handle):
         self, controller: _native.Controller, room: Room = TRUSTED, locked: Locked | None = None
     ) -> None:
         super().__init__(controller)
-        self._room = room
+        self._room = _told(room)
         self._locked = locked
 
     def restore(
@@ -120,8 +126,14 @@ class Checkpointed(_Handle):
         """
         pairs = _gpu_map(gpu_map, every_gpu)
         devices = _room(room, pairs, self.pid)
-        self._step(lambda: self._controller.restore(pairs, devices))
-        return self._locked or Locked(self._controller)
+        locked = self._locked or Locked(self._controller)
+        try:
+            self._step(lambda: self._controller.restore(pairs, devices))
+        except KeyboardInterrupt:
+            # As above; the process is restored, and goes on.
+            locked.__exit__()
+            raise
+        return locked
 
     def __enter__(self) -> Checkpointed:
         return self

@@ -49,10 +49,21 @@ def _gpu_map(gpu_map: Mapping[str, str] | None, every_gpu: Iterable[str] | None)
     return list(gpu_map.items()), list(every)
 
 
-def _room(room: Room, gpu_map: _Map, *pids: int) -> list[tuple[str, int, int]] | None:
+def _told(room: Room) -> Room:
+    """The room as it can be asked for more than once. One that names no device would check nothing."""
     if isinstance(room, str):
         if room != TRUSTED:
             raise ValueError(f"the only word for the room is {TRUSTED!r}, not {room!r}")
+        return room
+    kept: Room = dict(room) if isinstance(room, Mapping) else list(room)
+    if not kept:
+        raise ValueError("the room names no device; name each, or say TRUSTED")
+    return kept
+
+
+def _room(room: Room, gpu_map: _Map, *pids: int) -> list[tuple[str, int, int]] | None:
+    room = _told(room)
+    if isinstance(room, str):
         return None
     if isinstance(room, Mapping):
         if os.getpid() in pids:

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use cuda_primary_context::checkpoint::nvml::{self, DeviceMemory};
 use cuda_primary_context::checkpoint::{
-    Found, Process, Room, StepError, machine_gpus as gpus_of_machine, tree as tree_of,
+    CheckpointError, Found, Process, Room, StepError, machine_gpus as gpus_of_machine,
+    tree as tree_of,
 };
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -21,6 +22,9 @@ use crate::error::{answer, exception, json};
 pub struct Controller {
     #[pyo3(get)]
     pid: u32,
+    /// The process for questions alone: what is held is not taken for them, for another thread may be at
+    /// the end of a block. Where it had ended by then, why.
+    asking: Result<Process, CheckpointError>,
     /// Empty during a step. Locked for a moment alone, so that it is never locked at a fork.
     found: Mutex<Option<Found>>,
 }
@@ -33,7 +37,8 @@ pub enum Taken {
 
 impl Controller {
     pub fn holding(found: Found) -> Self {
-        Self { pid: found.pid(), found: Mutex::new(Some(found)) }
+        let pid = found.pid();
+        Self { pid, asking: Process::open(pid), found: Mutex::new(Some(found)) }
     }
 
     /// Takes what is held, to put it back after a call.
@@ -106,9 +111,10 @@ impl Controller {
 
     /// Where the process stands, as the driver says.
     fn state(&self, py: Python<'_>) -> PyResult<String> {
-        // What is held is not taken meanwhile: another thread may be at the end of a block.
-        let state = py.detach(|| Process::open(self.pid).and_then(|process| process.state()));
-        answer(py, state).map(|state| state.to_string())
+        match &self.asking {
+            Ok(process) => answer(py, py.detach(|| process.state())).map(|state| state.to_string()),
+            Err(error) => Err(exception(py, error)),
+        }
     }
 
     /// Asks the driver, and holds the process as it is: the controller before may have died.
@@ -230,11 +236,8 @@ pub fn device_room(
     let memory =
         |(device, bytes): (String, u64)| Ok(DeviceMemory { device: uuid(&device)?, bytes });
     let needed = needed.into_iter().map(memory).collect::<PyResult<Vec<_>>>()?;
-    match answer(py, py.detach(|| nvml::room(needed, &map)))? {
-        Room::Looked(devices) => {
-            let room = devices.iter().map(|on| (on.device.to_string(), on.needed, on.free));
-            Ok(room.collect())
-        }
-        Room::Trusted => Ok(Vec::new()),
-    }
+    let Room::Looked(devices) = answer(py, py.detach(|| nvml::room(needed, &map)))? else {
+        unreachable!("NVML tells numbers");
+    };
+    Ok(devices.iter().map(|on| (on.device.to_string(), on.needed, on.free)).collect())
 }

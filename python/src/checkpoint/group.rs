@@ -138,8 +138,14 @@ fn failed(py: Python<'_>, error: GroupError) -> PyResult<(PyErr, Vec<Found>)> {
     Ok((raised, error.into_parts().1))
 }
 
-/// Gives the exception what every process is now.
+/// Gives the exception what every process is now. Another one than `CheckpointError` has no place for
+/// it: what is locked is unlocked then.
 fn hand_over(py: Python<'_>, raised: &PyErr, found: Vec<Found>) -> PyResult<()> {
+    let errors = py.import("cuda_primary_context.errors")?;
+    if !raised.value(py).is_instance(&errors.getattr("CheckpointError")?)? {
+        py.detach(|| drop(found));
+        return Ok(());
+    }
     let controllers = found.into_iter().map(Controller::holding);
     let controllers = controllers.collect::<Vec<_>>();
     raised.value(py).setattr("_controllers", controllers)

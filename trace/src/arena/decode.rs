@@ -154,7 +154,6 @@ pub fn call(bytes: &Bytes<'_>, ended: bool, python: Vec<PythonLine>) -> Option<(
         denied: has(layout::DENIED),
         created: has(layout::CREATED),
         ended: has(layout::ENDED_CONTEXT),
-        took_from_others: has(layout::TOOK_FROM_OTHERS),
         after_exit: has(layout::AFTER_EXIT),
         python_failed: has(layout::PYTHON_FAILED),
         uncounted: has(layout::TABLE_FULL),

@@ -134,7 +134,6 @@ pub const MEANT_NO: u8 = 2;
 pub const DENIED: u32 = 1;
 pub const CREATED: u32 = 2;
 pub const ENDED_CONTEXT: u32 = 4;
-pub const TOOK_FROM_OTHERS: u32 = 8;
 pub const AFTER_EXIT: u32 = 32;
 pub const PYTHON_FAILED: u32 = 64;
 pub const TABLE_FULL: u32 = 128;
@@ -197,7 +196,7 @@ mod tests {
             MEANT_YES = "TRACE_MEANT_YES" MEANT_NO = "TRACE_MEANT_NO"
             DENIED = "TRACE_DENIED" CREATED = "TRACE_CREATED"
             ENDED_CONTEXT = "TRACE_ENDED_CONTEXT"
-            TOOK_FROM_OTHERS = "TRACE_TOOK_FROM_OTHERS" AFTER_EXIT = "TRACE_AFTER_EXIT"
+            AFTER_EXIT = "TRACE_AFTER_EXIT"
             PYTHON_FAILED = "TRACE_PYTHON_FAILED" TABLE_FULL = "TRACE_TABLE_FULL"
             ONLY_BYTES = "sizeof(((struct trace_arena *)0)->only)"
         }

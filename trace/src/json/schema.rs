@@ -1,6 +1,8 @@
-//! The fields of each line but the last.
+//! The fields of each line but the last. A path need not be UTF-8, JSON must: what is not is
+//! replaced.
 
-use std::path::{Path, PathBuf};
+use std::borrow::Cow;
+use std::path::Path;
 
 use cuda_primary_context::sys::CUresult;
 use serde::Serialize;
@@ -27,7 +29,7 @@ pub enum Line<'trace> {
     Bypass {
         time: f64,
         pid: u32,
-        library: &'trace Path,
+        library: Cow<'trace, str>,
     },
     Untraced {
         time: f64,
@@ -42,7 +44,7 @@ pub struct Trace<'trace> {
     schema: u32,
     version: &'static str,
     command: Vec<String>,
-    driver: Option<&'trace Path>,
+    driver: Option<Cow<'trace, str>>,
     only: Option<String>,
     forbid: bool,
     deny: bool,
@@ -55,7 +57,7 @@ impl<'trace> Trace<'trace> {
             schema: super::SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
             command: options.command.iter().map(|word| word.to_string_lossy().into()).collect(),
-            driver,
+            driver: driver.map(Path::to_string_lossy),
             only: options.only.as_ref().map(ToString::to_string),
             forbid: options.forbid,
             deny: options.deny,
@@ -71,7 +73,7 @@ pub struct Process<'trace> {
     parent: u32,
     forked: bool,
     command: &'trace [String],
-    executable: &'trace Path,
+    executable: Cow<'trace, str>,
     python: Option<String>,
     rank: Option<Rank<'trace>>,
     cuda_visible_devices: Option<&'trace str>,
@@ -113,8 +115,9 @@ pub struct CallLine<'trace> {
     stray: bool,
     after_exit: bool,
     library: String,
-    library_path: Option<&'trace Path>,
+    library_path: Option<Cow<'trace, str>>,
     reference_of: Option<String>,
+    uncounted: bool,
     references: i32,
     python: &'trace [crate::record::PythonLine],
     python_complete: bool,
@@ -123,7 +126,7 @@ pub struct CallLine<'trace> {
 
 #[derive(Debug, Serialize)]
 struct Native {
-    library: Option<PathBuf>,
+    library: Option<String>,
     address: u64,
     function: Option<String>,
     file: Option<String>,
@@ -134,6 +137,7 @@ impl From<NativeLine> for Native {
     fn from(line: NativeLine) -> Self {
         let stack::NativeLine { library, address, place } = line;
         let crate::symbols::Place { function, file, line } = place;
+        let library = library.map(|path| path.to_string_lossy().into_owned());
         Self { library, address, function, file, line }
     }
 }
@@ -152,7 +156,7 @@ impl<'trace> Line<'trace> {
                 parent: about.parent,
                 forked: about.forked,
                 command: &about.arguments,
-                executable: &about.executable,
+                executable: about.executable.to_string_lossy(),
                 python: about.python.map(|(major, minor)| format!("{major}.{minor}")),
                 rank: process.rank().map(|(variable, value)| Rank { variable, value }),
                 cuda_visible_devices: process.variable("CUDA_VISIBLE_DEVICES"),
@@ -176,7 +180,7 @@ impl<'trace> Line<'trace> {
                 }))
             }
             Event::Exit => Self::Exit { time, pid },
-            Event::Bypass(library) => Self::Bypass { time, pid, library },
+            Event::Bypass(path) => Self::Bypass { time, pid, library: path.to_string_lossy() },
         })
     }
 }
@@ -208,8 +212,9 @@ impl<'trace> CallLine<'trace> {
             stray: (call.created || call.denied) && device.is_some_and(is_stray),
             after_exit: call.after_exit,
             library: modules.name(call.caller()),
-            library_path: modules.path(call.caller()),
+            library_path: modules.path(call.caller()).map(Path::to_string_lossy),
             reference_of: (call.taken_from != 0).then(|| modules.name(call.taken_from)),
+            uncounted: call.uncounted,
             references: call.device_references,
             python: &call.python,
             python_complete: !call.python_failed,

@@ -45,6 +45,7 @@ fn each_event_is_a_line_with_the_fields_of_the_schema() {
             answer: Some(0),
             took: Duration::from_millis(250),
             created: true,
+            uncounted: true,
             device_references: 1,
             native: vec![Address { module: 1, address: 64 }],
             python: vec![PythonLine {
@@ -68,6 +69,7 @@ fn each_event_is_a_line_with_the_fields_of_the_schema() {
     assert_eq!(call["library"], "libcudart.so.13");
     assert_eq!(call["answer_name"], "CUDA_SUCCESS");
     assert_eq!((&call["created"], &call["stray"]), (&true.into(), &true.into()));
+    assert_eq!(call["uncounted"], true);
     assert_eq!(call["kind"], "primary");
     assert_eq!(call["context"], "0xff");
     assert_eq!(call["python"][0]["function"], "helper");

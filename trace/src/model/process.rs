@@ -50,8 +50,6 @@ impl Inits {
 pub struct Process {
     /// Its id, as it sees it itself.
     pub pid: u32,
-    /// When it was seen first.
-    pub began: Duration,
     /// What was told then.
     pub about: record::Process,
     /// How it ended. `None`: it was killed, left by `_exit`, or runs.
@@ -71,7 +69,6 @@ impl Process {
     pub(super) fn new(record: &Record, about: &record::Process) -> Self {
         Self {
             pid: record.pid,
-            began: record.time,
             about: about.clone(),
             end: None,
             inits: Inits::default(),

@@ -65,7 +65,6 @@ impl Story {
     fn release(&mut self, by: u32, from: u32, left: i32) {
         self.call(by, "cuDevicePrimaryCtxRelease_v2", |call| {
             call.taken_from = from;
-            call.took_from_others = by != from;
             call.device_references = left;
             call.ended = left == 0;
         });

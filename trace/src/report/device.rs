@@ -114,9 +114,12 @@ impl Page<'_> {
 
     fn and_more(&mut self, count: u64, what: &str, notes: &Notes) -> io::Result<()> {
         match notes.last() {
+            Some(last) if count == 1 => {
+                writeln!(self.to, "    and {what} once more, at {}", seconds(last))
+            }
             Some(last) if count > 0 => {
                 let last = seconds(last);
-                writeln!(self.to, "    and {count} more times {what}, the last at {last}")
+                writeln!(self.to, "    and {what} {count} more times, the last at {last}")
             }
             _ => Ok(()),
         }

@@ -32,6 +32,14 @@ impl Process {
         PathBuf::from(format!("/proc/{}/{name}", self.pid))
     }
 
+    /// With whose rights it runs now.
+    pub fn effective_user(&self) -> Option<u32> {
+        let status = fs::read(self.file("status")).ok()?;
+        let status = String::from_utf8_lossy(&status);
+        let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+        users.split_whitespace().nth(1)?.parse().ok()
+    }
+
     /// Its command line.
     pub fn command(&self) -> String {
         let words = fs::read(self.file("cmdline")).unwrap_or_default();

@@ -136,7 +136,7 @@ fn many_threads_and_processes_lose_nothing() {
     traced.ended_with(0);
     assert_eq!(traced.calls("cuDevicePrimaryCtxRetain").len(), 400);
     assert_eq!(traced.end()["lost"], 0);
-    traced.says("and 192 more times made, the last at");
+    traced.says("and made 192 more times, the last at");
 }
 
 #[test]

@@ -99,6 +99,10 @@ static void run(char **words) {
             if (!dlopen(value, RTLD_NOW)) {
                 exit(92);
             }
+        } else if (IS("user")) {
+            if (setuid((uid_t)atoi(value))) {
+                exit(93);
+            }
         } else if (IS("load")) {
             function("cuInit");
         } else if (IS("init")) {

@@ -141,3 +141,23 @@ fn colours_are_for_terminals_alone() {
     let refused = refused.client("init retain:1").run();
     assert!(!refused.stderr.contains('\x1b'), "{}", refused.stderr);
 }
+
+#[test]
+fn a_failure_of_tracing_names_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("libcuda.so.1");
+    std::fs::copy("/proc/self/exe", &other).unwrap();
+    let (text, missing) = (folder.path().join("text"), folder.path().join("missing"));
+    std::fs::write(&text, "text").unwrap();
+    for (driver, complaint) in [
+        (&missing, "No such file or directory"),
+        (&text, "that is no shared library for this machine"),
+        (&other, "it exports none of the CUDA driver's functions"),
+    ] {
+        let mut trace = Trace::without_driver(&[]);
+        trace.arg("--driver").arg(driver);
+        let traced = trace.program(&["true"]).run();
+        traced.ended_with(125);
+        traced.says(&format!("cuda-context-trace: {}: {complaint}", driver.display()));
+    }
+}

@@ -59,7 +59,7 @@ fn without_a_rank_nothing_is_judged_and_that_is_said() {
     traced.ended_with(0);
     assert!(traced.events("device")[0]["meant"].is_null());
     traced.says("some could not be judged");
-    traced.says("no launcher's variable says its rank");
+    traced.says("no launcher's variable said its rank");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_rank_among_all_machines_is_none_on_this_one() {
     let traced = trace.client("init retain:1").run();
     traced.ended_with(0);
     assert!(traced.events("device")[0]["meant"].is_null());
-    traced.says("no launcher's variable says its rank on this machine");
+    traced.says("no launcher's variable said its rank when it loaded the driver");
     traced.says(", RANK=1");
 }
 

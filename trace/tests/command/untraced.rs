@@ -1,7 +1,10 @@
 //! What cannot be traced is said.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
 
 use crate::traced::{CLIENT, Trace, Traced, installed_driver};
 
@@ -45,6 +48,17 @@ fn a_driver_opened_by_its_path_beside_the_witness() {
     assert_eq!(untraced(&traced), [(driver.to_owned(), "by_path".to_owned())]);
     assert_eq!(traced.events("bypass")[0]["library"], driver);
     assert_eq!(traced.stderr.matches("not traced:").count(), 1, "{}", traced.stderr);
+}
+
+#[test]
+fn where_not_everything_is_traced_nobody_knows_that_there_are_no_strays() {
+    let (_folder, driver) = installed_driver();
+    let words = format!("init open:{} retain:0 sleep:300", driver.display());
+    let traced = Trace::new(&["--only", "0"]).client(&words).run();
+    traced
+        .says("in 1 process, none of them seen to be stray, and not everything was traced (below)");
+    let traced = Trace::new(&["--only", "0"]).client("init retain:0").run();
+    traced.says("CUDA contexts in 1 process, none of them stray\n");
 }
 
 #[test]
@@ -109,6 +123,39 @@ fn a_set_uid_program() {
 }
 
 #[test]
+fn a_child_of_another_user() {
+    // SAFETY: it takes nothing.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("skipped: only root can start a program as another user");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("client");
+    fs::copy(CLIENT.as_path(), &program).unwrap();
+    let (driver_folder, driver) = installed_driver();
+    for path in [program.as_path(), folder.path(), driver_folder.path()] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let program = program.to_str().unwrap();
+    let words = [program, "user:65534", "launch", program, "init", "retain:0", "sleep:300"];
+    let mut trace = Trace::without_driver(&[]).program(&words);
+    trace.env("LD_LIBRARY_PATH", driver_folder.path());
+    let traced = trace.run();
+    traced.ended_with(0);
+    let driver = driver.to_str().unwrap().to_owned();
+    assert_eq!(untraced(&traced), [(driver.clone(), "other_user".to_owned())]);
+    traced.says("it runs as another user, who may not enter the command's folder");
+    // One that has the witness before it becomes another user is traced.
+    let words = [program, "init", "user:65534", "retain:0", "sleep:300"];
+    let mut trace = Trace::without_driver(&[]).program(&words);
+    trace.env("LD_LIBRARY_PATH", driver_folder.path());
+    let traced = trace.run();
+    traced.ended_with(0);
+    assert!(untraced(&traced).is_empty());
+    assert_eq!(traced.calls("cuDevicePrimaryCtxRetain").len(), 1);
+}
+
+#[test]
 fn a_process_that_is_traced_is_not_said_to_be_untraced() {
     let traced = Trace::new(&[]).client("init retain:0 sleep:300").run();
     traced.ended_with(0);
@@ -126,4 +173,34 @@ fn a_process_that_goes_on_is_told_and_is_left_alone() {
     traced.says(&format!("process {pid} still runs"));
     assert_eq!(traced.calls("cuDevicePrimaryCtxRetain")[0]["pid"], *pid);
     traced.ended_with(0);
+}
+
+#[test]
+fn folders_whose_names_are_not_utf_8() {
+    let (folder, installed) = installed_driver();
+    let unusual = folder.path().join(OsStr::from_bytes(b"\xff"));
+    fs::create_dir(&unusual).unwrap();
+    let (driver, program) = (unusual.join("libcuda.so.1"), unusual.join("client"));
+    fs::rename(installed, &driver).unwrap();
+    fs::copy(CLIENT.as_path(), &program).unwrap();
+    let shown = |path: &Path| path.to_string_lossy().into_owned();
+    // Behind the witness.
+    let mut trace = Trace::without_driver(&[]);
+    trace.arg("--driver").arg(&driver);
+    let words = [program.as_os_str(), "init".as_ref(), "retain:0".as_ref()];
+    let traced = trace.program(&words).run();
+    traced.ended_with(0);
+    assert_eq!(traced.events("trace")[0]["driver"], shown(&driver));
+    assert_eq!(traced.events("process")[0]["executable"], shown(&program));
+    let retain = traced.calls("cuDevicePrimaryCtxRetain")[0];
+    assert_eq!(retain["library_path"], shown(&program));
+    assert_eq!(retain["native"][0]["library"], shown(&program));
+    assert_eq!(traced.end()["event"], "end");
+    // And beside it.
+    let open = OsString::from_vec([b"open:", driver.as_os_str().as_bytes()].concat());
+    let words = [program.as_os_str(), "init".as_ref(), &open, "sleep:300".as_ref()];
+    let traced = Trace::new(&[]).program(&words).run();
+    traced.ended_with(0);
+    assert_eq!(untraced(&traced), [(shown(&driver), "by_path".to_owned())]);
+    assert_eq!(traced.events("bypass")[0]["library"], shown(&driver));
 }

@@ -57,3 +57,18 @@ fn a_release_of_nothing_is_told_only_where_the_driver_would_refuse_it() {
     let text = told([call("cuDevicePrimaryCtxRelease_v2", 0, |_| {})]);
     assert!(text.contains("released 1 reference that nobody was seen to take"), "{text}");
 }
+
+#[test]
+fn what_is_not_shown_one_by_one_is_counted() {
+    let creations = |count| {
+        let create = |handle| {
+            call("cuCtxCreate_v4", 0, |call| (call.created, call.context) = (true, handle))
+        };
+        told((1..=count).map(create))
+    };
+    assert!(!creations(8).contains("more"));
+    let text = creations(9);
+    assert!(text.contains("    and made once more, at 1.000 s\n"), "{text}");
+    let text = creations(11);
+    assert!(text.contains("    and made 3 more times, the last at 1.000 s\n"), "{text}");
+}
