@@ -39,7 +39,7 @@
 //! | managed memory | the checkpoint answers `CUDA_ERROR_NOT_SUPPORTED`, the process stays locked; unlocked, it goes on (measured) |
 //! | no room at the restore | `CUDA_ERROR_OUT_OF_MEMORY`; the process is lost (measured): see [`Room`] |
 //! | a map that lacks a GPU of the machine, or names one that does not fit | `CUDA_ERROR_INVALID_VALUE`, the process stays checkpointed (measured) |
-//! | a rank of an NCCL group over P2P or shared memory | the checkpoint works, **the restore answers `CUDA_ERROR_NOT_SUPPORTED`**, or `CUDA_ERROR_INVALID_VALUE` with `NCCL_CUMEM_ENABLE=0`, and the process stays checkpointed (measured, on two H100s); over sockets it came back |
+//! | a rank of an NCCL group over P2P or shared memory | the checkpoint works, **the restore answers `CUDA_ERROR_NOT_SUPPORTED`**, or `CUDA_ERROR_INVALID_VALUE` with `NCCL_CUMEM_ENABLE=0`, and the process is lost (measured); one that left its group before comes back, and so does a rank over sockets |
 //! | live multicast objects (NVLS) | the checkpoint hangs (reported by others) |
 //! | imported IPC memory before driver 610 | refused (reported by others) |
 //! | Arm before driver 595 | refused (reported by others) |

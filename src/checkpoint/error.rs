@@ -139,12 +139,13 @@ fn advice(call: &str, code: CUresult) -> String {
              until it is unlocked, and goes on then"
         }
         (RESTORE, CUresult::CUDA_ERROR_INVALID_VALUE) => {
-            "the restore map lacks a GPU or names one that does not fit; or, without a map, the process \
-             shares GPU memory with another, over NCCL say; the process is checkpointed as before"
+            "the restore map lacks a GPU or names one that does not fit, and the process is checkpointed as \
+             before; or it shares GPU memory with another process, over NCCL say, and was never seen to \
+             come back after this"
         }
         (RESTORE, CUresult::CUDA_ERROR_NOT_SUPPORTED) => {
-            "seen where the process shares GPU memory with another, over NCCL say; the process is \
-             checkpointed as before"
+            "seen where the process shares GPU memory with another, over NCCL say; the driver says \
+             checkpointed, but the process was never seen to come back after this"
         }
         (RESTORE, CUresult::CUDA_ERROR_OUT_OF_MEMORY) => {
             "a device had no room; the driver says checkpointed, but the process was never seen to \
