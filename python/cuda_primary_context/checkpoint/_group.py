@@ -73,7 +73,8 @@ class Suspended:
 
 def suspend(pids: Iterable[int], *, timeout: float, room: Room = TRUSTED) -> Suspended:
     """Locks all processes, in their order, each within this many seconds, then checkpoints all. Where one
-    fails, what was done is undone, and the error has what every process is then.
+    fails, what was done is undone, and the error has what every process is then. Ranks leave their NCCL
+    group first: in one over P2P or shared memory they were never seen to come back.
 
     ``room`` is for the restore at the end of a ``with`` block.
     """
