@@ -73,6 +73,13 @@ fn failing_questions_are_errors_and_are_asked_again() {
     assert_eq!((error.kind(), error.call()), ("driver", Some("cuDeviceGetByPCIBusId")));
 }
 
+#[test]
+fn ids_of_gpus_and_of_mig_instances_are_told_apart() {
+    let uuid = machine(1).device(0).uuid().unwrap();
+    let instance: Uuid = uuid.to_string().replace("GPU-", "MIG-").parse().unwrap();
+    assert!(!uuid.is_mig() && instance.is_mig());
+}
+
 /// Before CUDA 11.4 there is one function for the id, and no telling a MIG instance apart.
 #[test]
 fn old_driver_names_its_devices_too() {

@@ -30,9 +30,12 @@ fn inherited_device_files_are_listed() {
         let expected = ["/dev/nvidiactl", "/dev/nvidia1"].map(PathBuf::from);
         assert_eq!(listed(), expected, "in the order of their descriptors");
         for &birth in births() {
+            let parent = std::process::id();
             let status = in_child(birth, || {
                 assert!(fork::forked_after_init());
                 assert_eq!(listed(), expected);
+                let of_the_parent = fork::device_files_of(parent).unwrap();
+                assert!(of_the_parent.iter().map(|file| &file.path).eq(&expected));
                 for file in fork::device_files().unwrap() {
                     // SAFETY: nothing in this child uses the driver after that.
                     assert_eq!(unsafe { libc::close(file.descriptor) }, 0);
