@@ -220,3 +220,33 @@ fn what_others_released_meanwhile_was_not_taken() {
         assert_eq!(told(line.holders()), [("/lib/libcudart.so.13".to_owned(), [3, 0, 0, 1])]);
     });
 }
+
+#[test]
+fn each_librarys_loss_is_its_own() {
+    let test = "each_librarys_loss_is_its_own";
+    Witnessed::run(test, 2, 1, |witnessed| {
+        witnessed.add(0, "/lib/libcublas.so.13", [3, 0, 0]);
+        witnessed.add(0, "/lib/libtorch.so", [3, 0, 0]);
+        witnessed.calls_at(1, c"take_references", "/lib/libcublas.so.13", 1);
+        let report = StaleRelease::new().run(witnessed.driver).unwrap();
+        let line = report.devices().next().unwrap();
+        let taken: Vec<u32> = line.holders().iter().map(|holder| holder.taken).collect();
+        assert_eq!(taken, [1, 0]);
+    });
+}
+
+/// While the run released one reference, another thread released one, of another library's.
+#[test]
+fn no_more_was_taken_than_was_released() {
+    let test = "no_more_was_taken_than_was_released";
+    Witnessed::run(test, 2, 1, |witnessed| {
+        witnessed.add(0, "/lib/libcublas.so.13", [3, 0, 0]);
+        witnessed.add(0, "/lib/libtorch.so", [3, 0, 0]);
+        witnessed.calls_at(1, c"take_references", "/lib/libcublas.so.13", 1);
+        witnessed.calls_at(1, c"take_references", "/lib/libtorch.so", 1);
+        let report = StaleRelease::new().run(witnessed.driver).unwrap();
+        let line = report.devices().next().unwrap();
+        let taken: Vec<u32> = line.holders().iter().map(|holder| holder.taken).collect();
+        assert_eq!(taken, [1, 0]);
+    });
+}
