@@ -115,10 +115,11 @@ fn devices_of_two_drivers_are_different() {
 }
 
 #[test]
-fn drivers_are_hashed_by_what_they_are() {
+fn drivers_and_devices_are_hashed_by_what_they_are() {
     let (one, other) = (machine(1), machine(1));
     let hasher = RandomState::new();
     let again = support::load(one.simulator.path()).unwrap();
     assert_eq!(hasher.hash_one(one.driver), hasher.hash_one(again));
     assert_ne!(hasher.hash_one(one.driver), hasher.hash_one(other.driver));
+    assert_ne!(hasher.hash_one(one.device(0)), hasher.hash_one(other.device(0)));
 }
