@@ -1,7 +1,7 @@
 //! The program is run as without the command: its streams, its signals, its exit status.
 
 use std::io::{Read, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -23,6 +23,14 @@ fn send(child: &Child, signal: libc::c_int) {
 /// How a program ends that is sent a signal through the command.
 fn sent(words: &str, signal: libc::c_int) -> Traced {
     let mut trace = Trace::new(&[]).client(words);
+    let as_a_rule = move || {
+        // SAFETY: no handler is set, which may be done between fork and exec.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        Ok(())
+    };
+    // One that is ignored here, as SIGHUP is under nohup, would be in the program.
+    // SAFETY: the closure calls only what may be called between fork and exec.
+    unsafe { trace.pre_exec(as_a_rule) };
     let child = start(&mut trace);
     send(&child, signal);
     let output = child.wait_with_output().unwrap();
