@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::arena::{self, Arena, Settings};
 use crate::driver_search;
+use crate::file_error::with_path;
 use crate::json::JsonLines;
 use crate::launch::{Program, Signals, end_like, occupy_closed};
 use crate::layout::{DEVELOPMENT_NAME, DRIVER_NAME, Layout};
@@ -247,10 +248,6 @@ fn to_json(
             *json = None;
         }
     }
-}
-
-fn with_path(error: io::Error, path: &Path) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 fn say(text: std::fmt::Arguments<'_>) {

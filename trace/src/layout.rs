@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use memmap2::MmapOptions;
 use tempfile::TempDir;
 
+use crate::file_error::with_path;
 use crate::witness;
 
 /// The file name by which every program looks for the driver.
@@ -38,7 +39,7 @@ impl Layout {
     /// When there is no folder from which programs can be run.
     pub fn create(driver: &Path) -> io::Result<Self> {
         // One that is none would fail in every folder.
-        witness::check(driver).map_err(|error| with_path(&error, driver))?;
+        witness::check(driver).map_err(|error| with_path(error, driver))?;
         Self::in_a_runnable_folder(|_| Ok(driver.to_owned()))
     }
 
@@ -67,7 +68,7 @@ impl Layout {
                 Ok(layout) => return Ok(layout),
                 // The first is the one that the user chose.
                 Err(error) => {
-                    failure.get_or_insert(with_path(&error, &place));
+                    failure.get_or_insert(with_path(error, &place));
                 }
             }
         }
@@ -127,10 +128,6 @@ impl Layout {
         env::join_paths([self.folder().to_owned()].into_iter().chain(others))
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
     }
-}
-
-fn with_path(error: &io::Error, path: &Path) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ compile_error!("cuda-context-trace is for Linux on x86-64 and aarch64");
 pub mod arena;
 pub mod command;
 pub mod driver_search;
+mod file_error;
 pub mod json;
 pub mod launch;
 pub mod layout;
