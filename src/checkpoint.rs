@@ -72,6 +72,7 @@ mod report;
 mod room;
 #[cfg(feature = "serde")]
 mod serialize;
+mod stat;
 mod state;
 mod step_error;
 mod target;

@@ -1,10 +1,10 @@
 //! The process that is suspended and resumed: its id, and whether it still is that process.
 
 use std::ffi::c_int;
-use std::fs;
 
 use crate::checkpoint::calls::{Calls, GET_STATE};
 use crate::checkpoint::error::CheckpointError;
+use crate::checkpoint::stat::stat_of;
 use crate::checkpoint::state::State;
 use crate::driver::process::Process as Maker;
 use crate::sys::CUresult;
@@ -76,10 +76,8 @@ fn is_still(pid: u32, started: Option<u64>) -> bool {
 /// The time of a process's start; `None` where `/proc` does not tell, and for one that is dead and only
 /// waited for.
 fn start_of(pid: u32) -> Option<u64> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    // The name, in parentheses, may hold anything; the fields are counted from its end.
-    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
+    let (_, fields) = stat_of(pid)?;
+    let mut fields = fields.split_ascii_whitespace();
     match fields.next()? {
         "Z" | "X" => None,
         _ => fields.nth(18)?.parse().ok(),
@@ -99,6 +97,7 @@ fn exists(pid: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn processes_are_told_apart_from_their_successors() {

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 
+use crate::checkpoint::stat::stat_of;
 use crate::fork::DeviceFile;
 
 /// One process of a tree.
@@ -63,12 +64,8 @@ pub fn tree(pid: u32) -> io::Result<Vec<TreeProcess>> {
 
 /// The parent's id and the program's name.
 fn parent_of(pid: u32) -> Option<(u32, String)> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    // The name, in parentheses, may hold anything; the fields are counted from its end.
-    let (begin, end) = (stat.find('(')?, stat.rfind(')')?);
-    let parent = stat[end + 1..].split_ascii_whitespace().nth(1)?.parse().ok()?;
-    Some((parent, stat[begin + 1..end].to_owned()))
+    let (name, fields) = stat_of(pid)?;
+    Some((fields.split_ascii_whitespace().nth(1)?.parse().ok()?, name))
 }
 
 fn command_of(pid: u32, name: &str) -> OsString {
