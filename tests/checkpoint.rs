@@ -310,7 +310,7 @@ fn older_drivers_and_no_drivers_are_errors_of_their_own() {
 
 #[test]
 fn a_driver_that_does_not_start_is_told_with_call_and_code() {
-    let simulator = alone(|| Simulator::builder().start());
+    let simulator = alone(|| Simulator::builder().visible_devices(None).start());
     simulator.inject(Fault::of("cuInit", 1).code(999).refused().once());
     let error = CheckpointError::from(alone(|| support::load(simulator.path())).unwrap_err());
     assert_eq!((error.call(), error.code()), (Some("cuInit"), Some(CUresult(999))));

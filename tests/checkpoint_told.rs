@@ -8,7 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use cuda_primary_context::checkpoint::{
-    CheckpointError, Found, GpuMap, Room, State, Step, StepReport, machine_gpus, suspend,
+    CheckpointError, Found, GpuMap, Room, State, Step, StepError, StepReport, machine_gpus, suspend,
 };
 use serde_json::json;
 use simulated_libcuda::{Fault, Knob};
@@ -24,6 +24,13 @@ fn refuse(machine: &SharedMachine, function: &str, code: u32) {
     machine.simulator.inject(Fault::of(function, 1).code(code).refused().once());
 }
 
+/// That the step was answered with this code, and that its text has this advice.
+fn advised(error: &StepError, code: u32, advice: &str) {
+    let text = error.error().to_string();
+    assert!(text.contains(&format!("({code}); {advice}")), "{text}");
+    assert_eq!(error.source().unwrap().to_string(), text);
+}
+
 #[test]
 fn answers_come_with_advice() {
     let machine = SharedMachine::new();
@@ -37,10 +44,8 @@ fn answers_come_with_advice() {
     ] {
         refuse(&machine, "cuCheckpointProcessLock", code);
         let error = machine.open(pid).unwrap().lock(LIMIT).unwrap_err();
-        let text = error.error().to_string();
-        assert!(text.contains(&format!("({code}); {advice}")), "{text}");
+        advised(&error, code, advice);
         assert_eq!(error.to_string(), format!("process {pid} is running now"));
-        assert_eq!(error.source().unwrap().to_string(), text);
     }
     let mut checkpointed = machine.open(pid).unwrap().lock(LIMIT).unwrap().checkpoint().unwrap();
     for (code, advice) in [
@@ -51,8 +56,7 @@ fn answers_come_with_advice() {
     ] {
         refuse(&machine, "cuCheckpointProcessRestore", code);
         let error = checkpointed.restore(&GpuMap::same(), &Room::Trusted).unwrap_err();
-        let text = error.error().to_string();
-        assert!(text.contains(&format!("({code}); {advice}")), "{text}");
+        advised(&error, code, advice);
         let (_, found) = error.into_parts();
         let Found::Checkpointed(again) = found else { panic!("{found:?}") };
         checkpointed = again;
@@ -84,8 +88,7 @@ fn reports_tell_steps_times_and_states() {
     let report = &resumed.reports()[1];
     let calls: Vec<_> = report.steps().iter().map(|step| step.step().call()).collect();
     assert_eq!(calls, ["cuCheckpointProcessRestore", "cuCheckpointProcessUnlock"]);
-    let took = |step: &StepReport| step.took();
-    assert!(took(&report.steps()[0]) >= Duration::from_millis(70), "{report:?}");
+    assert!(report.steps()[0].took() >= Duration::from_millis(70), "{report:?}");
 
     // "process 4711: restore 70 ms, unlock 0 ms; running now"
     let line = report.to_string();
@@ -95,7 +98,7 @@ fn reports_tell_steps_times_and_states() {
     assert_eq!(rest, "; running now");
     let json = json!(report);
     for (index, shown) in [restore, unlock].into_iter().enumerate() {
-        let took = took(&report.steps()[index]);
+        let took = report.steps()[index].took();
         assert!(is_milliseconds(shown.parse().expect(&line), took), "{line}, {took:?}");
         let number = json["steps"][index]["milliseconds"].as_f64().unwrap();
         assert!(is_milliseconds(number, took), "{json}, {took:?}");
