@@ -187,7 +187,10 @@ def criterion(record):
         [name, nanoseconds_exactly(of["median_ns"]), nanoseconds_exactly(of["to_ns"] - of["from_ns"])]
         for name, of in record["criterion"].items()
     ]
-    words = "Medians by Criterion, with the width of their confidence intervals (95 %)."
+    words = (
+        "Medians by Criterion, with the width of their confidence intervals (95 %). One was measured after "
+        "another: where the machine's speed changed in between, they do not compare as those above do."
+    )
     return f"### Criterion\n\n{words}\n\n" + table(["", "median", "± "], rows)
 
 
