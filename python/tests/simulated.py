@@ -58,7 +58,9 @@ def on_simulator(
 
     def decorate(test: Callable[[], None]) -> Callable[[], None]:
         def in_a_process() -> None:
-            code = f"import {test.__module__} as tests; tests.{test.__name__}.test()"
+            # Where pytest runs in a shell's background, Ctrl-C is ignored, and would be here.
+            heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+            code = f"{heard}; import {test.__module__} as tests; tests.{test.__name__}.test()"
             process = python("-c", code, env=environment(devices, **settings))
             assert process.returncode == 0, process.stdout + process.stderr
 
