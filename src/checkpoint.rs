@@ -31,8 +31,8 @@
 //! # What can be checkpointed
 //! Seen to work (H100, driver 580): PyTorch, with cuBLAS, with pinned memory and a DataLoader; memory
 //! exported by `cuIpcGetMemHandle`, pinned, registered, in a pool; a process with a forked child that holds
-//! its device files; the calling process itself; on two H100s, contexts on both, with peer access between
-//! them or not. Not:
+//! its device files; the calling process itself; on two H100s and two H200s, contexts on both, with peer
+//! access between them or not. Not:
 //!
 //! | | |
 //! | --- | --- |

@@ -32,7 +32,8 @@ use crate::checkpoint::step_error::Found;
 /// ```
 ///
 /// Processes that share GPU memory, as ranks in an NCCL group over P2P or shared memory do, are checkpointed
-/// without an error and were never seen to come back (two H100s, driver 580): they leave the group first.
+/// without an error and were never seen to come back (two H100s and two H200s, driver 580): they leave the
+/// group first.
 ///
 /// # Errors
 /// The first failure, with what every process is then and a report for each.
