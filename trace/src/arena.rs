@@ -9,7 +9,7 @@ mod tests;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::meant::Meant;
 use crate::options::Stack;
@@ -78,7 +78,6 @@ impl Arena {
     pub fn create(path: &Path, settings: Settings<'_>) -> io::Result<Self> {
         let file = SharedFile::create(path, CAPACITY, AHEAD)?;
         let start = now();
-        let real = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
         let only = settings.only.map(Meant::to_string).unwrap_or_default();
         if only.len() >= layout::ONLY_BYTES {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "that is no device's name"));
@@ -94,8 +93,6 @@ impl Arena {
         put(layout::arena::LAYOUT, &layout::LAYOUT.to_ne_bytes());
         put(layout::arena::HEADER_BYTES, &layout::HEADER_BYTES.to_ne_bytes());
         put(layout::arena::CAPACITY, &CAPACITY.to_ne_bytes());
-        put(layout::arena::MONOTONIC, &start.to_ne_bytes());
-        put(layout::arena::REALTIME, &(real as u64).to_ne_bytes());
         put(layout::arena::AVAILABLE, &AHEAD.to_ne_bytes());
         put(layout::arena::POSITION, &u64::from(layout::HEADER_BYTES).to_ne_bytes());
         put(layout::arena::NEXT_MODULE, &1_u32.to_ne_bytes());

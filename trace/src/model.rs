@@ -1,6 +1,7 @@
 //! The account: processes, the devices that they touched, the contexts on them and who holds those.
 //! Pure code, fed with records in their order.
 
+mod context;
 mod device;
 mod notes;
 mod process;
@@ -12,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use crate::record::{Event, Record};
 
-pub use device::{Context, Device, Holder, Kind, Taking};
+pub use context::{Context, Kind};
+pub use device::{Device, Holder, Taking};
 pub use notes::{Note, Notes};
 pub use process::{End, Inits, Process};
 

@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 _Static_assert(sizeof(struct trace_arena) <= TRACE_HEADER_BYTES, "room for it");
-_Static_assert(offsetof(struct trace_arena, only) == 72, "as events.h says");
+_Static_assert(offsetof(struct trace_arena, only) == 56, "as events.h says");
 _Static_assert(sizeof(struct trace_record) == 24, "as events.h says");
 _Static_assert(sizeof(struct trace_process) == 64, "as events.h says");
-_Static_assert(sizeof(struct trace_module) == 64, "as events.h says");
+_Static_assert(sizeof(struct trace_module) == 32, "as events.h says");
 _Static_assert(sizeof(struct trace_device) == 56, "as events.h says");
 _Static_assert(sizeof(struct trace_call) == 88, "as events.h says");
 _Static_assert(sizeof(struct trace_frame) == 16, "as events.h says");

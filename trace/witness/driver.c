@@ -59,11 +59,6 @@ void *wrapped_in_place_of(void *address)
     return address;
 }
 
-uint32_t driver_module(void)
-{
-    return behind.end ? module_of(behind.start, NULL) : 0;
-}
-
 bool is_witness(uintptr_t address)
 {
     return address >= witness.start && address < witness.end;

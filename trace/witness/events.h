@@ -70,19 +70,17 @@ struct trace_arena {
     uint32_t layout;       /*   8: TRACE_LAYOUT; a witness of another layout writes nothing */
     uint32_t header_bytes; /*  12: TRACE_HEADER_BYTES */
     uint64_t capacity;     /*  16: the file's length */
-    uint64_t monotonic_ns; /*  24: both clocks at one moment */
-    uint64_t realtime_ns;  /*  32 */
-    uint64_t available;    /*  40: atomic, raised by the command: records may lie below it */
-    uint64_t position;     /*  48: atomic, begins as header_bytes; never beyond available */
-    uint64_t lost;         /*  56: atomic, dropped records */
-    uint32_t next_module;  /*  64: atomic, begins as 1; ids of modules are the arena's, 0 is none */
-    uint8_t stack;         /*  68: enum trace_stack */
-    uint8_t deny;          /*  69: 1: refuse a context on a device that is not meant */
-    uint8_t ask;           /*  70: 1: the witness may ask the driver for ordinals and UUIDs, once
+    uint64_t available;    /*  24: atomic, raised by the command: records may lie below it */
+    uint64_t position;     /*  32: atomic, begins as header_bytes; never beyond available */
+    uint64_t lost;         /*  40: atomic, dropped records */
+    uint32_t next_module;  /*  48: atomic, begins as 1; ids of modules are the arena's, 0 is none */
+    uint8_t stack;         /*  52: enum trace_stack */
+    uint8_t deny;          /*  53: 1: refuse a context on a device that is not meant */
+    uint8_t ask;           /*  54: 1: the witness may ask the driver for ordinals and UUIDs, once
                                    each (cuDeviceGetCount, cuDeviceGet, cuDeviceGetUuid) */
-    uint8_t forbid;        /*  71: 1: without `only` no device is meant
+    uint8_t forbid;        /*  55: 1: without `only` no device is meant
                                    (--forbid, --deny) */
-    char only[128];        /*  72: --only as given, ended by 0; empty: none */
+    char only[128];        /*  56: --only as given, ended by 0; empty: none */
 };
 
 enum trace_kind {
@@ -110,8 +108,8 @@ struct trace_record {
 
 /*
  * A process has the witness: when it is loaded, and in a forked child before its first record. It stays
- * when it is closed; after an exec the same pid comes again. Behind it `variables_length` bytes of NAME=VALUE, each ended by 0
- * (the launcher's variables and CUDA_VISIBLE_DEVICES, those that are set), then
+ * when it is closed; after an exec the same pid comes again. Behind it `variables_length` bytes of
+ * NAME=VALUE, each ended by 0 (the launcher's variables and CUDA_VISIBLE_DEVICES, those that are set), then
  * `arguments_length` of the command line, each argument ended by 0, then `executable_length` of the path.
  */
 struct trace_process {
@@ -124,19 +122,13 @@ struct trace_process {
     uint32_t variables_length;  /* 48 */
     uint32_t arguments_length;  /* 52 */
     uint32_t executable_length; /* 56 */
-    uint32_t driver_module;     /* 60: the driver behind the witness */
 };
 
-/* A module, before the first record that names it. Behind it the build id, then the path. */
+/* A module, before the first record that names it. Behind it the path. */
 struct trace_module {
     struct trace_record record;
-    uint32_t id;              /* 24 */
-    uint32_t build_id_length; /* 28 */
-    uint64_t bias;            /* 32: address in memory = address in the file + bias */
-    uint64_t start;           /* 40: what it occupies, [start, end) */
-    uint64_t end;             /* 48 */
-    uint32_t path_length;     /* 56 */
-    uint32_t reserved;        /* 60 */
+    uint32_t id;          /* 24 */
+    uint32_t path_length; /* 28 */
 };
 
 enum trace_meant { TRACE_MEANT_UNKNOWN = 0, TRACE_MEANT_YES = 1, TRACE_MEANT_NO = 2 };

@@ -51,31 +51,6 @@ static uint64_t identity(const struct loaded_object *object)
     return mix(hash, length) >> ID_BITS << ID_BITS;
 }
 
-/* The id that the linker gave the file, in one of its notes. */
-static size_t build_id(const struct loaded_object *object, const uint8_t **id)
-{
-    for (size_t index = 0; index < object->segment_count; index++) {
-        const ElfW(Phdr) *segment = &object->segments[index];
-        uintptr_t at = object->bias + segment->p_vaddr, end = at + segment->p_memsz;
-
-        if (segment->p_type != PT_NOTE || at < object->start || end > object->end)
-            continue;
-        while (at + sizeof(ElfW(Nhdr)) <= end) {
-            const ElfW(Nhdr) *note = (const ElfW(Nhdr) *)at;
-            uintptr_t name = at + sizeof *note;
-            uintptr_t content = name + ((note->n_namesz + 3u) & ~3u);
-
-            if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4
-                && memcmp((const void *)name, "GNU", 4) == 0 && content + note->n_descsz <= end) {
-                *id = (const uint8_t *)content;
-                return note->n_descsz;
-            }
-            at = content + ((note->n_descsz + 3u) & ~3u);
-        }
-    }
-    return 0;
-}
-
 static void keep_path(unsigned entry, const char *path, size_t length)
 {
     size_t kept = length < PATH_KEPT ? length : PATH_KEPT;
@@ -84,25 +59,15 @@ static void keep_path(unsigned entry, const char *path, size_t length)
     atomic_store_explicit(&paths[entry].length, (uint32_t)kept, memory_order_release);
 }
 
-static void note_module(const struct loaded_object *object, uint32_t id, const char *path,
-                        size_t length)
+static void note_module(uint32_t id, const char *path, size_t length)
 {
-    const uint8_t *build = NULL;
-    size_t build_length = build_id(object, &build);
-    struct trace_module *record =
-        reserve_record(TRACE_MODULE, sizeof *record + build_length + length);
+    struct trace_module *record = reserve_record(TRACE_MODULE, sizeof *record + length);
 
     if (!record)
         return;
     record->id = id;
-    record->bias = object->bias;
-    record->start = object->start;
-    record->end = object->end;
-    record->build_id_length = (uint32_t)build_length;
     record->path_length = (uint32_t)length;
-    if (build_length)
-        memcpy(record + 1, build, build_length);
-    memcpy((char *)(record + 1) + build_length, path, length);
+    memcpy(record + 1, path, length);
     publish_record(record, TRACE_WRITTEN);
 }
 
@@ -120,7 +85,7 @@ static uint32_t claim_entry(unsigned entry, uint64_t which, const struct loaded_
     if (!atomic_compare_exchange_strong(&modules[entry], &empty, claimed))
         return (empty ^ which) >> ID_BITS ? 0 : id_in(empty);
     keep_path(entry, path, length);
-    note_module(object, id_in(claimed), path, length);
+    note_module(id_in(claimed), path, length);
     return id_in(claimed);
 }
 
@@ -131,8 +96,7 @@ uint32_t module_of(uintptr_t address, uintptr_t *bias)
 
     if (!find_loaded_object(address, &object))
         return 0;
-    if (bias)
-        *bias = object.bias;
+    *bias = object.bias;
     which = identity(&object);
     for (unsigned entry = 0; entry < MAXIMUM_MODULES; entry++) {
         uint64_t word = atomic_load_explicit(&modules[entry], memory_order_acquire);

@@ -124,7 +124,6 @@ int32_t meant_ordinal(void)
 /* The parts are written where they belong: there may be little room on this stack. */
 static void write_process_record(bool forked)
 {
-    uint32_t driver = driver_module();
     struct trace_process *record =
         reserve_record(TRACE_PROCESS, sizeof *record + VARIABLES_KEPT + ARGUMENTS_KEPT
                                           + EXECUTABLE_KEPT);
@@ -139,7 +138,6 @@ static void write_process_record(bool forked)
     record->start = start_of_process();
     record->meant_ordinal = meant_ordinal();
     record->python = python_version();
-    record->driver_module = driver;
     record->variables_length = copy_variables(text);
     text += record->variables_length;
     record->arguments_length = (uint32_t)read_file("/proc/self/cmdline", text, ARGUMENTS_KEPT);

@@ -39,7 +39,6 @@ driver_function real_function(enum trace_function function);
 driver_function real_question(const char *name);
 /* The witness's function in place of the driver's, if it is wrapped. */
 void *wrapped_in_place_of(void *address);
-uint32_t driver_module(void);
 bool is_witness(uintptr_t address);
 
 /* modules.c */

@@ -79,8 +79,7 @@ pub fn other(kind: u16, bytes: &Bytes<'_>) -> Option<Event> {
     Some(match kind {
         layout::KIND_PROCESS => Event::Process(process(bytes)),
         layout::KIND_MODULE => {
-            let behind = module::SIZE.saturating_add(bytes.u32(module::BUILD_ID_LENGTH) as usize);
-            let path = bytes.path(behind, bytes.u32(module::PATH_LENGTH));
+            let path = bytes.path(module::SIZE, bytes.u32(module::PATH_LENGTH));
             Event::Module(Module { id: bytes.u32(module::ID), path })
         }
         layout::KIND_DEVICE => {

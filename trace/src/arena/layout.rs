@@ -15,22 +15,20 @@ macro_rules! offsets {
     };
 }
 
-offsets!(arena = "trace_arena", 200 {
+offsets!(arena = "trace_arena", 184 {
     MAGIC = "magic" @ 0,
     LAYOUT = "layout" @ 8,
     HEADER_BYTES = "header_bytes" @ 12,
     CAPACITY = "capacity" @ 16,
-    MONOTONIC = "monotonic_ns" @ 24,
-    REALTIME = "realtime_ns" @ 32,
-    AVAILABLE = "available" @ 40,
-    POSITION = "position" @ 48,
-    LOST = "lost" @ 56,
-    NEXT_MODULE = "next_module" @ 64,
-    STACK = "stack" @ 68,
-    DENY = "deny" @ 69,
-    ASK = "ask" @ 70,
-    FORBID = "forbid" @ 71,
-    ONLY = "only" @ 72,
+    AVAILABLE = "available" @ 24,
+    POSITION = "position" @ 32,
+    LOST = "lost" @ 40,
+    NEXT_MODULE = "next_module" @ 48,
+    STACK = "stack" @ 52,
+    DENY = "deny" @ 53,
+    ASK = "ask" @ 54,
+    FORBID = "forbid" @ 55,
+    ONLY = "only" @ 56,
 });
 
 offsets!(record = "trace_record", 24 {
@@ -50,10 +48,9 @@ offsets!(process = "trace_process", 64 {
     EXECUTABLE_LENGTH = "executable_length" @ 56,
 });
 
-offsets!(module = "trace_module", 64 {
+offsets!(module = "trace_module", 32 {
     ID = "id" @ 24,
-    BUILD_ID_LENGTH = "build_id_length" @ 28,
-    PATH_LENGTH = "path_length" @ 56,
+    PATH_LENGTH = "path_length" @ 28,
 });
 
 offsets!(device = "trace_device", 56 {

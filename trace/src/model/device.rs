@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::record::{self, Call, Purpose, Record};
 
 use super::Modules;
+use super::context::{Context, Kind};
 use super::notes::{Note, Notes};
 
 /// A device that a process touched.
@@ -71,50 +72,6 @@ pub struct Taking {
     /// The first of these releases.
     pub first: Note,
     files: (File, File),
-}
-
-/// An ordinary or green context that lives.
-#[derive(Debug)]
-pub struct Context {
-    /// The library that made it.
-    pub library: String,
-    /// Which.
-    pub kind: Kind,
-    handle: u64,
-    file: File,
-}
-
-/// The kind of a context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The driver's one for each device and process.
-    Primary,
-    /// Of `cuCtxCreate`.
-    Ordinary,
-    /// Of `cuGreenCtxCreate`.
-    Green,
-}
-
-impl Kind {
-    /// Which kind a call makes or ends.
-    #[must_use]
-    pub fn of(call: &Call) -> Self {
-        match call.function.purpose() {
-            Some(Purpose::Create | Purpose::Destroy) => Self::Ordinary,
-            Some(Purpose::GreenCreate | Purpose::GreenDestroy) => Self::Green,
-            _ => Self::Primary,
-        }
-    }
-
-    /// In a word.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Primary => "primary",
-            Self::Ordinary => "ordinary",
-            Self::Green => "green",
-        }
-    }
 }
 
 fn file_of(module: u32, modules: &Modules) -> File {

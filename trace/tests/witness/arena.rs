@@ -70,7 +70,6 @@ pub fn create(path: &Path, settings: &Settings) {
     header.extend(1_u32.to_ne_bytes());
     header.extend(4096_u32.to_ne_bytes());
     header.extend(settings.length.to_ne_bytes());
-    header.extend([0; 16]); // the clocks
     header.extend(settings.available.to_ne_bytes());
     header.extend((HEADER as u64).to_ne_bytes());
     header.extend(0_u64.to_ne_bytes());
@@ -166,8 +165,8 @@ impl Arena {
     fn read_part(path: &Path) -> (Self, bool) {
         let bytes = fs::read(path).unwrap();
         let whole = Part(&bytes);
-        let end = whole.u64(48) as usize;
-        let mut arena = Self { lost: whole.u64(56), ..Self::default() };
+        let end = whole.u64(32) as usize;
+        let mut arena = Self { lost: whole.u64(40), ..Self::default() };
         let mut modules = HashMap::new();
         let mut calls = HashMap::new();
         let mut at = HEADER;
@@ -253,7 +252,7 @@ fn process(record: Part<'_>) -> Process {
 }
 
 fn module_path(record: Part<'_>) -> String {
-    record.text(64 + record.u32(28) as usize, record.u32(56))
+    record.text(32, record.u32(28))
 }
 
 fn device(record: Part<'_>) -> Device {
