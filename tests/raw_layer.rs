@@ -126,6 +126,8 @@ fn look_up(machine: &Machine) -> [u32; 3] {
         cuStreamCreate_v2000, cuStreamGetCtx_v9020, cuStreamGetCtx_v12050, cuStreamGetId_v12000,
         cuStreamGetDevice_v12080, cuEventCreate_v2000, cuEventElapsedTime_v2000,
         cuEventElapsedTime_v12080, cuEventRecordWithFlags_v11010,
+        // Of the stream that each thread has of its own.
+        cuStreamQuery_v7000_ptsz, cuMemcpyHtoD_v7000_ptds, cuStreamGetCtx_v12050_ptsz,
         // No part of the simulator:
         cuLaunchKernel_v4000, cuLaunchKernel_v7000_ptsz, cuModuleLoadData_v2000,
     }
@@ -135,12 +137,12 @@ fn look_up(machine: &Machine) -> [u32; 3] {
 #[test]
 fn functions_of_every_age_are_found_or_typed_errors() {
     for (version, expected) in [
-        (11_020, [21, 9, 3]),
-        (11_040, [24, 6, 3]),
-        (12_020, [27, 3, 3]),
-        (12_080, [30, 0, 3]),
-        (13_000, [30, 0, 3]),
-        (99_000, [30, 0, 3]),
+        (11_020, [23, 10, 3]),
+        (11_040, [26, 7, 3]),
+        (12_020, [29, 4, 3]),
+        (12_080, [33, 0, 3]),
+        (13_000, [33, 0, 3]),
+        (99_000, [33, 0, 3]),
     ] {
         let found = look_up(&driver_of(version));
         assert_eq!(found, expected, "CUDA {version}: found, too new, missing");
@@ -170,6 +172,9 @@ fn versions_of_one_function_are_two_functions() {
     assert_ne!(address(first), address(second));
     assert_eq!(functions::cuDeviceGetUuid_v11040.symbol(), c"cuDeviceGetUuid_v2");
     assert_eq!(functions::cuDeviceGetUuid_v11040.name(), c"cuDeviceGetUuid");
+    let own = driver.function(functions::cuStreamQuery_v7000_ptsz).unwrap();
+    let shared = driver.function(functions::cuStreamQuery_v2000).unwrap();
+    assert_ne!(address(own), address(shared), "a stream of each thread's own, or one of all");
     assert!(functions::cuLaunchKernel_v7000_ptsz.is_per_thread());
     assert!(!functions::cuLaunchKernel_v4000.is_per_thread());
 }
