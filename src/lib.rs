@@ -49,7 +49,8 @@
 //!    does is the subscriber's.)
 //! 8. No code from the driver is undefined behaviour: unknown `CUresult`s keep their number.
 //! 9. No driver, a stub driver, a driver too old for a function, no device, a forked child: each is
-//!    its own typed error with the fix in its text, never a panic, never a crash.
+//!    its own typed error with the fix in its text, never a panic. (Two kinds of forked children look
+//!    like fresh processes to everybody: see [`fork`].)
 //! 10. It costs what the driver calls cost and one atomic operation for a retain and for a release; no
 //!     retain, release or question ever waits for the teardown of another device.
 //!

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::Command;
 
@@ -92,8 +92,8 @@ fn init_by_others(simulator: &Simulator, flags: u32) -> CUresult {
 }
 
 #[test]
-fn child_of_others_who_found_no_device_is_told_what_the_driver_says() {
-    let test = "child_of_others_who_found_no_device_is_told_what_the_driver_says";
+fn child_of_others_who_found_no_device_gets_what_the_driver_does() {
+    let test = "child_of_others_who_found_no_device_gets_what_the_driver_does";
     in_own_process(test, || {
         // Up to driver 535, and from 550 on.
         for (code, kind, fix) in [
@@ -112,6 +112,13 @@ fn child_of_others_who_found_no_device_is_told_what_the_driver_says() {
                 });
                 assert!(status.success(), "{birth:?}: {status}");
             }
+        }
+        // Driver 580 dies in cuInit, and nobody can ask whether this is such a child.
+        let simulator = Simulator::builder().devices(2).visible_devices(Some("")).start();
+        assert_eq!(init_by_others(&simulator, 0), CUresult::CUDA_ERROR_NO_DEVICE);
+        for &birth in births() {
+            let status = in_child(birth, || i32::from(load(simulator.path()).is_ok()));
+            assert_eq!(status.signal(), Some(libc::SIGSEGV), "{birth:?}: {status}");
         }
     });
 }

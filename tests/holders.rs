@@ -11,7 +11,7 @@ use cuda_primary_context::{
 };
 use serde_json::{json, to_value};
 use simulated_libcuda::Simulator;
-use support::processes::in_own_process;
+use support::processes::{births, in_child, in_own_process};
 use support::{load, machine, outcomes, skips};
 
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
@@ -99,6 +99,19 @@ fn without_a_witness_nobody_is_named() {
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     assert!(guard.report().devices().all(|line| line.holders().is_empty()));
     assert!(!guard.report().to_string().contains("held by"), "{}", guard.report());
+}
+
+#[test]
+fn child_of_a_fork_holds_nothing() {
+    let test = "child_of_a_fork_holds_nothing";
+    Witnessed::run(test, 1, 1, |witnessed| {
+        witnessed.add(0, "/lib/libcudart.so.13", [1, 0, 0]);
+        for &birth in births() {
+            let status = in_child(birth, || witnessed.device(0).holders().len() as i32);
+            assert!(status.success(), "{birth:?}: {status}");
+        }
+        assert_eq!(witnessed.device(0).holders().len(), 1, "the parent");
+    });
 }
 
 #[test]

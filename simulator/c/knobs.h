@@ -3,14 +3,14 @@
  *
  *   KNOB(identifier, default)
  *
- * The defaults are what driver 580 did on an H200 where that was measured, and a guess where not.
+ * The defaults are what driver 580 did on an H200 or an H100 where that was measured, and a guess where not.
  * simulator/README.md says which is which, and which experiment it was. Where a value is an answer,
  * it is the CUresult itself.
  */
 KNOB(handles_are_ordinals, 0)             /* 1: a CUdevice is the ordinal itself; 0: another number */
 KNOB(child_after_init, 3)                 /* 3: poisoned; 0: the child of an initialised parent works */
 KNOB(child_of_bare_clone, 0)              /* the same for clone without the C library's fork handlers */
-KNOB(child_after_failed_init, 100)        /* cuInit in the child of a parent that found no device */
+KNOB(child_after_failed_init, 0)          /* cuInit in the child of a parent that found no device: 0 dies, else the answer */
 KNOB(release_too_many_after_failed_init, 0) /* in a child of a parent whose cuInit refused flags: 0 dies, else the answer */
 KNOB(release_v1_at_zero, 0)               /* one release too many through the first generation */
 KNOB(reset_v1_takes_a_reference, 1)       /* 1: the first generation's reset releases once, too */

@@ -103,12 +103,11 @@ CUresult release_for(struct device *device, uint32_t owner, CUresult answer_at_z
     return CUDA_SUCCESS;
 }
 
-/* As measured, the real driver dies here of a bad address; a handle is one, too. */
-static CUresult release_too_many_in_such_a_child(const struct device *device)
+static CUresult release_too_many_in_such_a_child(void)
 {
     driver.underflows++;
     if (!knob(release_too_many_after_failed_init))
-        (void)*(volatile const char *)device->primary.handle;
+        die_of_a_bad_address();
     return answer_of_knob(release_too_many_after_failed_init);
 }
 
@@ -119,7 +118,7 @@ CUresult primary_context_release(CUdevice handle)
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
     if (__builtin_expect(driver.child_of_refused, 0) && !device->references.count)
-        return release_too_many_in_such_a_child(device);
+        return release_too_many_in_such_a_child();
     return release_for(device, acting_owner(), CUDA_ERROR_INVALID_CONTEXT);
 }
 

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 struct driver driver;
 
@@ -26,6 +27,11 @@ void reset_driver(void)
     forget_foreign_references();
     forget_owners();
     update_watched();
+}
+
+void die_of_a_bad_address(void)
+{
+    (void)*(volatile const char *)mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
 /*
@@ -125,8 +131,11 @@ CUresult initialize_process(unsigned int flags)
     }
     if (driver.complaint[0])
         return refuse_environment();
-    if (driver.init_failed && !process_page->init_failed)
+    if (driver.init_failed && !process_page->init_failed) {
+        if (!knob(child_after_failed_init))
+            die_of_a_bad_address();
         return answer_of_knob(child_after_failed_init);
+    }
     result = enumerate_devices();
     if (result != CUDA_SUCCESS) {
         driver.init_failed = result == CUDA_ERROR_NO_DEVICE;

@@ -37,8 +37,9 @@ knobs! {
     /// measured: it goes on with its parent's state until it calls `cuInit`, which poisons it) or a
     /// refusal. Experiment E1.
     ChildOfBareClone = "child_of_bare_clone",
-    /// What `cuInit` answers in a child forked after a `cuInit` that found no device: 100 (default,
-    /// measured up to driver 535), or 304 (measured on 550 and 555).
+    /// What `cuInit` does in a child forked after a `cuInit` that found no device: 0 (default, measured
+    /// with a device that `CUDA_VISIBLE_DEVICES` hid) dies of SIGSEGV, any other value is the answer: 100
+    /// up to driver 535, 304 on 550 and 555.
     ChildAfterFailedInit = "child_after_failed_init",
     /// What one release too many does in a child forked after a `cuInit` of the parent that was refused
     /// for its flags: 0 (default, measured) dies of SIGSEGV, any other value is the answer, such as

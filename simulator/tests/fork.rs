@@ -112,6 +112,16 @@ fn a_child_forked_after_a_failed_init_answers_as_measured() {
 }
 
 #[test]
+fn a_child_forked_after_a_failed_init_dies_of_its_own() {
+    let simulator = Simulator::start(0);
+    let library = Library::of(&simulator);
+    assert_eq!(library.init(), 100);
+    assert_eq!(in_forked_child(|| library.count().0), 3, "cuInit alone is deadly");
+    assert_eq!(signal_of_forked_child(|| library.init()), libc::SIGSEGV);
+    assert_eq!(library.init(), 100, "the parent");
+}
+
+#[test]
 fn a_child_without_an_init_of_the_parent_is_not_told_of_a_failed_one() {
     let simulator = Simulator::builder().devices(0).knob(Knob::ChildAfterFailedInit, 304).start();
     let library = Library::of(&simulator);

@@ -57,12 +57,17 @@ impl Display for Holder {
 
 impl Device {
     /// Who holds the device's context now, the longest holder first, as the witness of
-    /// `cuda-context-trace` counted; empty where the program was not started by that command.
+    /// `cuda-context-trace` counted; empty where the program was not started by that command, and in a
+    /// [forked child](crate::fork), which holds nothing.
     ///
     /// Makes no driver call. What other threads do meanwhile may be in it or not.
     #[must_use]
     pub fn holders(self) -> Vec<Holder> {
-        self.loaded().witness().map_or_else(Vec::new, |witness| witness.holders(self.as_raw()))
+        let loaded = self.loaded();
+        match loaded.witness() {
+            Some(witness) if loaded.check_process().is_ok() => witness.holders(self.as_raw()),
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -48,7 +48,9 @@ impl Loaded {
         let entry_points =
             EntryPoints::resolve(&library).map_err(|missing| unusable(&library, path, missing))?;
         let process = initialising(entry_points.identity())?;
-        // SAFETY: flags must be 0, and cuInit may be called any number of times.
+        // SAFETY: flags must be 0, and cuInit may be called any number of times. A child of somebody else's
+        // cuInit that found no device cannot be told from a fresh process: driver 580 ends it here by
+        // SIGSEGV, as it would whoever called.
         let code = unsafe { (entry_points.init)(0) };
         initialised(code, path)?;
 
