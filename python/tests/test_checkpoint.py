@@ -125,9 +125,11 @@ def test_interrupted_in_a_lock() -> None:
 def test_interrupted_in_a_restore() -> None:
     with target(MACHINE, 0) as process:
         suspended = Process(process.pid).lock(timeout=10).checkpoint()
-        Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        timer = Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
         with pytest.raises(KeyboardInterrupt):
+            timer.start()
             suspended.restore(room=TRUSTED)
+            time.sleep(10)
         assert suspended.state() == "running"
 
 
@@ -410,7 +412,7 @@ def test_a_forked_child_is_not_the_controller() -> None:
         locked.unlock()
 
 
-@on_a_machine(knobs="checkpoint_milliseconds=300")
+@on_a_machine(knobs="checkpoint_milliseconds=1000")
 def test_others_run_during_a_checkpoint() -> None:
     with target(MACHINE, 0) as process:
         found: List[Checkpointed] = []

@@ -15,6 +15,8 @@ TEARDOWN = 0.3
 #: Of a thread that had to wait for the driver, once or twice at most.
 ENOUGH = 5
 SLOW = f"release_microseconds={int(TEARDOWN * 1e6)}"
+#: Long enough for others to come to run on a busy machine.
+SLOWER = "release_microseconds=1000000"
 
 
 def work_during(begin: "threading.Thread") -> int:
@@ -28,7 +30,7 @@ def work_during(begin: "threading.Thread") -> int:
     return count
 
 
-@on_simulator(foreign="0:1", knobs=SLOW)
+@on_simulator(foreign="0:1", knobs=SLOWER)
 def test_others_run_during_a_teardown() -> None:
     guards: List[cpc.PrimaryContextGuard] = []
     assert work_during(threading.Thread(target=lambda: guards.append(cpc.retain_only(1)))) > ENOUGH
@@ -36,14 +38,14 @@ def test_others_run_during_a_teardown() -> None:
     assert work_during(threading.Thread(target=guards[0].release)) > ENOUGH
 
 
-@on_simulator(knobs=SLOW)
+@on_simulator(knobs=SLOWER)
 def test_others_run_while_garbage_is_released() -> None:
     guards = [cpc.retain_only(1)]
     assert work_during(threading.Thread(target=guards.clear)) > ENOUGH
     assert references(1) == 0
 
 
-@on_simulator(foreign="0:1", knobs=SLOW)
+@on_simulator(foreign="0:1", knobs=SLOWER)
 def test_others_run_during_a_run_without_a_guard() -> None:
     assert work_during(threading.Thread(target=cpc.release_strays)) > ENOUGH
     assert references(0) == 0

@@ -201,7 +201,7 @@ fn calls_of_a_locked_process_wait_until_it_is_unlocked() {
 
 #[test]
 fn a_lock_waits_for_calls_under_way_and_for_work() {
-    let machine = Machine::new("busy", |builder| builder.knob(Knob::RetainMicroseconds, 200_000));
+    let machine = Machine::new("busy", |builder| builder.knob(Knob::RetainMicroseconds, 2_000_000));
     let mut target = machine.process();
     assert_eq!(target.ask(b'i'), 0);
     target.order(b'r');
@@ -214,7 +214,7 @@ fn a_lock_waits_for_calls_under_way_and_for_work() {
     );
     assert_eq!(machine.state(target.pid()), (0, 0));
     assert_eq!(
-        step_with(machine.library, "Lock", target.pid(), &mut [5000, 0, 0, 0, 0, 0, 0, 0]),
+        step_with(machine.library, "Lock", target.pid(), &mut [60_000, 0, 0, 0, 0, 0, 0, 0]),
         0
     );
     assert_eq!(target.answer(), 0, "the call had ended");

@@ -5,7 +5,9 @@ mod driver;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use driver::{Library, POISONED, call_address, in_forked_child, out, signal_of_forked_child};
+use driver::{
+    Library, POISONED, WATCHDOG_SECONDS, call_address, in_forked_child, out, signal_of_forked_child,
+};
 use simulated_libcuda::{Knob, Simulator, entry_points};
 
 /// Checks in a child; the child's answer is 0, or the line of the first check that failed.
@@ -182,6 +184,8 @@ fn in_bare_clone(child: impl FnOnce() -> u32) -> u32 {
     let process = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
     assert_ne!(process, -1);
     if process == 0 {
+        // SAFETY: no preconditions; the signal ends the child.
+        unsafe { libc::alarm(WATCHDOG_SECONDS) };
         let answer = child() as i32;
         // SAFETY: runs nothing of the parent's.
         unsafe { libc::_exit(answer) }
@@ -189,7 +193,7 @@ fn in_bare_clone(child: impl FnOnce() -> u32) -> u32 {
     let mut status = 0;
     // SAFETY: our own child, and a place for its status.
     unsafe { libc::waitpid(process as i32, &raw mut status, 0) };
-    assert!(libc::WIFEXITED(status));
+    assert!(libc::WIFEXITED(status), "the child ended by signal {}", libc::WTERMSIG(status));
     libc::WEXITSTATUS(status) as u32
 }
 

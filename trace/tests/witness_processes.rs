@@ -133,6 +133,7 @@ fn a_process_that_is_killed_in_the_middle_of_a_call() {
     traced.client.args("init retain 0".split_whitespace());
     let mut child = traced.client.stdout(Stdio::null()).spawn().unwrap();
     while traced.arena_so_far().of("cuDevicePrimaryCtxRetain").is_empty() {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended before its call");
         std::thread::yield_now();
     }
     child.kill().unwrap();

@@ -189,7 +189,7 @@ pub fn call_address(address: *mut c_void, words: &[usize]) -> u32 {
 }
 
 /// Long enough for any machine under any load; a child that takes longer hangs.
-const WATCHDOG_SECONDS: u32 = 120;
+pub const WATCHDOG_SECONDS: u32 = 120;
 
 /// Runs a closure in a forked child and returns its answer. The child does nothing after it.
 pub fn in_forked_child(child: impl FnOnce() -> u32) -> u32 {

@@ -146,7 +146,7 @@ static void run(char **words) {
             }
         } else if (IS("detach")) { /* the child goes on, and nobody waits for it */
             if (fork()) {
-                usleep(200000);
+                usleep(2000000);
                 exit(0);
             }
         } else if (IS("exec")) { /* this program again, with the rest */
@@ -172,7 +172,10 @@ static void run(char **words) {
             signal(atoi(value), handler);
         } else if (IS("count")) {
             signal(atoi(value), counter);
-        } else if (IS("counted")) { /* after a while */
+        } else if (IS("counted")) { /* of one that comes, and of a second one soon after it */
+            for (int tenth = 0; tenth < 100 && !signals; tenth++) {
+                usleep(100000);
+            }
             for (int tenth = 0; tenth < 5; tenth++) {
                 usleep(100000);
             }

@@ -31,7 +31,7 @@ fn keys(value: &Value, found: &mut BTreeSet<String>) {
 fn every_field_of_every_event_is_in_the_readme() {
     let (_folder, driver) = installed_driver();
     let driver = driver.to_str().unwrap();
-    let words = format!("init retain:1 create:1 destroy release:1 open:{driver} sleep:300");
+    let words = format!("init retain:1 create:1 destroy release:1 open:{driver} sleep:2500");
     let mut trace = Trace::new(&["--only", "0"]);
     trace.env("LOCAL_RANK", "0");
     let python = std::process::Command::new("python3").arg("--version").output();

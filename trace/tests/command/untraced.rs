@@ -18,8 +18,9 @@ fn untraced(traced: &Traced) -> Vec<(String, String)> {
 fn a_driver_opened_by_its_path() {
     let (_folder, driver) = installed_driver();
     let driver = driver.to_str().unwrap();
-    let traced =
-        Trace::new(&["--forbid"]).client(&format!("driver:{driver} init retain:0 sleep:300")).run();
+    let traced = Trace::new(&["--forbid"])
+        .client(&format!("driver:{driver} init retain:0 sleep:2500"))
+        .run();
     traced.ended_with(0);
     assert_eq!(untraced(&traced), [(driver.to_owned(), "by_path".to_owned())]);
     traced.says(&format!("not traced: {driver} in process"));
@@ -33,7 +34,7 @@ fn a_driver_opened_by_its_path_by_a_process_that_has_run_for_a_while() {
     let driver = driver.to_str().unwrap();
     // By then it is looked at every two seconds, unless somebody opens the driver behind the witness.
     let trace = Trace::without_driver(&["--driver", driver]);
-    let traced = trace.client(&format!("sleep:3000 driver:{driver} init sleep:200")).run();
+    let traced = trace.client(&format!("sleep:25000 driver:{driver} init sleep:2500")).run();
     traced.ended_with(0);
     assert_eq!(untraced(&traced), [(driver.to_owned(), "by_path".to_owned())]);
 }
@@ -42,7 +43,7 @@ fn a_driver_opened_by_its_path_by_a_process_that_has_run_for_a_while() {
 fn a_driver_opened_by_its_path_beside_the_witness() {
     let (_folder, driver) = installed_driver();
     let driver = driver.to_str().unwrap();
-    let words = format!("init open:{driver} retain:0 sleep:300");
+    let words = format!("init open:{driver} retain:0 sleep:2500");
     let traced = Trace::new(&[]).client(&words).run();
     traced.ended_with(0);
     assert_eq!(untraced(&traced), [(driver.to_owned(), "by_path".to_owned())]);
@@ -53,7 +54,7 @@ fn a_driver_opened_by_its_path_beside_the_witness() {
 #[test]
 fn where_not_everything_is_traced_nobody_knows_that_there_are_no_strays() {
     let (_folder, driver) = installed_driver();
-    let words = format!("init open:{} retain:0 sleep:300", driver.display());
+    let words = format!("init open:{} retain:0 sleep:2500", driver.display());
     let traced = Trace::new(&["--only", "0"]).client(&words).run();
     traced
         .says("in 1 process, none of them seen to be stray, and not everything was traced (below)");
@@ -66,7 +67,7 @@ fn a_child_with_another_environment() {
     let (folder, driver) = installed_driver();
     let path = format!("LD_LIBRARY_PATH={}", folder.path().display());
     let client = CLIENT.to_str().unwrap();
-    let words = ["env", "-i", &path, client, "init", "retain:0", "sleep:300"];
+    let words = ["env", "-i", &path, client, "init", "retain:0", "sleep:2500"];
     let traced = Trace::new(&[]).program(&words).run();
     traced.ended_with(0);
     let driver = driver.to_str().unwrap().to_owned();
@@ -81,13 +82,13 @@ fn a_child_with_a_driver_s_folder_before_the_witness_s() {
     let expected = |reason: &str| [(driver.to_str().unwrap().to_owned(), reason.to_owned())];
     let client = CLIENT.display();
     let before = folder.path().display();
-    let script = format!("LD_LIBRARY_PATH={before}:$LD_LIBRARY_PATH {client} init sleep:300");
+    let script = format!("LD_LIBRARY_PATH={before}:$LD_LIBRARY_PATH {client} init sleep:2500");
     let traced = Trace::new(&[]).program(&["sh", "-c", &script]).run();
     traced.ended_with(0);
     assert_eq!(untraced(&traced), expected("environment_cleared"));
     // A folder without a driver changes nothing.
     let (before, driver) = (empty.path().display(), driver.display());
-    let words = format!("driver:{driver} init sleep:300");
+    let words = format!("driver:{driver} init sleep:2500");
     let script = format!("LD_LIBRARY_PATH={before}:$LD_LIBRARY_PATH {client} {words}");
     let traced = Trace::new(&[]).program(&["sh", "-c", &script]).run();
     traced.ended_with(0);
@@ -112,7 +113,7 @@ fn a_set_uid_program() {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
     let driver = driver.to_str().unwrap();
-    let words = [program.to_str().unwrap(), &format!("driver:{driver}"), "init", "sleep:300"];
+    let words = [program.to_str().unwrap(), &format!("driver:{driver}"), "init", "sleep:2500"];
     let traced = Trace::new(&[]).program(&words).run();
     traced.ended_with(0);
     if untraced(&traced) == [(driver.to_owned(), "by_path".to_owned())] {
@@ -137,7 +138,7 @@ fn a_child_of_another_user() {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let program = program.to_str().unwrap();
-    let words = [program, "user:65534", "launch", program, "init", "retain:0", "sleep:300"];
+    let words = [program, "user:65534", "launch", program, "init", "retain:0", "sleep:2500"];
     let mut trace = Trace::without_driver(&[]).program(&words);
     trace.env("LD_LIBRARY_PATH", driver_folder.path());
     let traced = trace.run();
@@ -146,7 +147,7 @@ fn a_child_of_another_user() {
     assert_eq!(untraced(&traced), [(driver.clone(), "other_user".to_owned())]);
     traced.says("it runs as another user, who may not enter the command's folder");
     // One that has the witness before it becomes another user is traced.
-    let words = [program, "init", "user:65534", "retain:0", "sleep:300"];
+    let words = [program, "init", "user:65534", "retain:0", "sleep:2500"];
     let mut trace = Trace::without_driver(&[]).program(&words);
     trace.env("LD_LIBRARY_PATH", driver_folder.path());
     let traced = trace.run();
@@ -157,7 +158,7 @@ fn a_child_of_another_user() {
 
 #[test]
 fn a_process_that_is_traced_is_not_said_to_be_untraced() {
-    let traced = Trace::new(&[]).client("init retain:0 sleep:300").run();
+    let traced = Trace::new(&[]).client("init retain:0 sleep:2500").run();
     traced.ended_with(0);
     assert!(untraced(&traced).is_empty());
     assert!(!traced.stderr.contains("not traced"), "{}", traced.stderr);
@@ -165,7 +166,7 @@ fn a_process_that_is_traced_is_not_said_to_be_untraced() {
 
 #[test]
 fn a_process_that_goes_on_is_told_and_is_left_alone() {
-    let traced = Trace::new(&[]).client("detach init retain:0 sleep:2000 print:done").run();
+    let traced = Trace::new(&[]).client("detach init retain:0 sleep:6000 print:done").run();
     // The test reads to the end of the child's output, too.
     assert_eq!(traced.stdout, "done\n");
     let living = traced.end()["still_running"].as_array().unwrap().clone();
@@ -198,7 +199,7 @@ fn folders_whose_names_are_not_utf_8() {
     assert_eq!(traced.end()["event"], "end");
     // And beside it.
     let open = OsString::from_vec([b"open:", driver.as_os_str().as_bytes()].concat());
-    let words = [program.as_os_str(), "init".as_ref(), &open, "sleep:300".as_ref()];
+    let words = [program.as_os_str(), "init".as_ref(), &open, "sleep:2500".as_ref()];
     let traced = Trace::new(&[]).program(&words).run();
     traced.ended_with(0);
     assert_eq!(untraced(&traced), [(shown(&driver), "by_path".to_owned())]);
