@@ -6,12 +6,16 @@ mod support;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
-use cuda_primary_context::{Device, PrimaryContext, PrimaryContextGuard, TRACING_TARGET};
+use cuda_primary_context::{
+    Device, Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StaleRelease, TRACING_TARGET,
+};
 use simulated_libcuda::Fault;
-use support::machine;
+use support::{machine, releases_up_to};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
+
+const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
 /// Keeps every event as a line, and uses the crate while it is told of it.
 struct Listener {
@@ -66,7 +70,7 @@ fn every_device_of_a_release_is_told_of() {
     machine.stray(&[1, 0, 0, 1, 2, 1]);
     let held = PrimaryContext::retain(machine.device(3)).unwrap();
     machine.simulator.set_current(Some(0));
-    let fault = Fault::of("cuDevicePrimaryCtxRelease_v2", 1).device(5).code(999).refused().once();
+    let fault = Fault::of(RELEASE, 1).device(5).code(999).refused().once();
     machine.simulator.inject(fault);
     let told = events(machine.device(0), || {
         drop(PrimaryContextGuard::retain_only(machine.device(1)).unwrap());
@@ -86,18 +90,141 @@ fn every_device_of_a_release_is_told_of() {
     drop(held);
 }
 
+/// Others' references beside the green context's are released first, so that `releases` is not 0.
+#[test]
+fn green_context_that_holds_a_device_is_told_of() {
+    let machine = machine(2);
+    machine.stray(&[2, 0]);
+    machine.simulator.add_green_context(0);
+    let told = events(machine.device(0), || {
+        let policy = releases_up_to(9);
+        drop(PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap());
+    });
+    let expected = [
+        "INFO message=primary context held by a green context device=0 \
+         outcome=\"held_by_green_context\" releases=2",
+        "DEBUG message=nothing to release device=1 outcome=\"kept\"",
+    ];
+    assert_eq!(told, expected);
+}
+
+/// A policy that allows no release leaves others' contexts as they are; that is no mere `debug`.
+#[test]
+fn active_context_of_others_is_told_of_without_a_release() {
+    let machine = machine(2);
+    machine.stray(&[1, 0]);
+    let told = events(machine.device(0), || {
+        let policy = releases_up_to(0);
+        drop(PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap());
+    });
+    let expected = [
+        "INFO message=primary context still held by others device=0 outcome=\"still_active\" \
+         releases=0",
+        "DEBUG message=nothing to release device=1 outcome=\"kept\"",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn state_that_the_driver_does_not_tell_is_absent() {
+    let machine = machine(2);
+    machine.stray(&[1, 0]);
+    let fault = Fault::of("cuDevicePrimaryCtxGetState", 1).device(0).code(999).refused().once();
+    machine.simulator.inject(fault);
+    let told = events(machine.device(0), || {
+        drop(PrimaryContextGuard::retain_only(machine.device(1)).unwrap());
+    });
+    let expected = [
+        "WARN message=primary context not released device=0 outcome=\"failed\" code=999 \
+         releases=0 error=cuDevicePrimaryCtxGetState on device 0 answered CUDA_ERROR_UNKNOWN (999)",
+        "DEBUG message=nothing to release device=1 outcome=\"kept\"",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn context_that_was_not_restored_is_told_of_with_its_error() {
+    let machine = machine(3);
+    machine.stray(&[0, 0, 2]);
+    machine.simulator.set_current(Some(2));
+    // The first call takes the thread off the context, the second is to bring it back.
+    let fault = Fault::of("cuCtxSetCurrent", 2).code(999).refused().once();
+    machine.simulator.inject(fault);
+    let told = events(machine.device(0), || {
+        drop(PrimaryContextGuard::retain_only(machine.device(1)).unwrap());
+    });
+    let expected = [
+        "DEBUG message=nothing to release device=0 outcome=\"already_inactive\"",
+        "DEBUG message=nothing to release device=1 outcome=\"kept\"",
+        "INFO message=primary context still held by others device=2 outcome=\"still_active\" \
+         releases=1",
+        "WARN message=the thread's current context was not restored from=2 \
+         error=cuCtxSetCurrent on device 2 answered CUDA_ERROR_UNKNOWN (999)",
+    ];
+    assert_eq!(told, expected);
+}
+
+/// No device is kept to which the thread could be moved.
+#[test]
+fn run_tells_where_the_thread_was_and_not_where_it_is() {
+    let machine = machine(2);
+    machine.stray(&[0, 1]);
+    machine.simulator.set_current(Some(1));
+    let told = events(machine.device(0), || {
+        StaleRelease::new().run(machine.driver).unwrap();
+    });
+    let expected = [
+        "DEBUG message=nothing to release device=0 outcome=\"already_inactive\"",
+        "INFO message=stale primary context released device=1 outcome=\"released\" releases=1",
+        "INFO message=the thread's current context was switched from=1",
+    ];
+    assert_eq!(told, expected);
+}
+
+/// The warning about a handle of device 1.
+fn not_released(code_and_name: &str) -> String {
+    let message = "a dropped handle could not release its reference";
+    format!("WARN message={message} device=1 {code_and_name}")
+}
+
 #[test]
 fn drop_tells_what_it_could_not_do() {
-    let machine = machine(1);
-    for code in [4, 201, 719] {
-        let context = PrimaryContext::retain(machine.device(0)).unwrap();
-        let fault = Fault::of("cuDevicePrimaryCtxRelease_v2", 1).code(code).refused().once();
-        machine.simulator.inject(fault);
-        let told = events(machine.device(0), || drop(context));
-        assert_eq!(told.len(), 1);
-        assert!(told[0].starts_with("WARN message=a dropped handle could not"), "{told:?}");
-        assert!(told[0].contains(&format!("device=0 code={code}")), "{told:?}");
+    for (code, code_and_name) in [
+        (4, "code=4 name=\"CUDA_ERROR_DEINITIALIZED\""),
+        (201, "code=201 name=\"CUDA_ERROR_INVALID_CONTEXT\""),
+        (719, "code=719 name=\"CUDA_ERROR_LAUNCH_FAILED\""),
+        // A number that no header knows has no name.
+        (777_777, "code=777777"),
+    ] {
+        let fault = Fault::of(RELEASE, 1).code(code).once();
+        // The second one's reference is gone although the call failed; that is told of, too.
+        for fault in [fault.clone().refused(), fault.done_then_reported()] {
+            let machine = machine(2);
+            let context = PrimaryContext::retain(machine.device(1)).unwrap();
+            machine.simulator.inject(fault);
+            let told = events(machine.device(1), || drop(context));
+            assert_eq!(told, [not_released(code_and_name)]);
+        }
     }
+    let machine = machine(1);
     let context = PrimaryContext::retain(machine.device(0)).unwrap();
     assert!(events(machine.device(0), || drop(context)).is_empty(), "a release that worked");
+}
+
+#[test]
+fn release_error_that_is_given_up_on_is_told_of() {
+    let warning = || vec![not_released("code=719 name=\"CUDA_ERROR_LAUNCH_FAILED\"")];
+    let actions: [(fn(ReleaseError), _); 3] = [
+        (drop, warning()),
+        (|error| drop(Error::from(error)), warning()),
+        // The handle releases again, and that works.
+        (|error| drop(error.into_parts()), vec![]),
+    ];
+    for (action, expected) in actions {
+        let machine = machine(2);
+        let context = PrimaryContext::retain(machine.device(1)).unwrap();
+        machine.simulator.inject(Fault::of(RELEASE, 1).code(719).refused().once());
+        let told = events(machine.device(1), || action(context.release().unwrap_err()));
+        assert_eq!(told, expected);
+    }
 }

@@ -6,12 +6,13 @@ use crate::error::Error;
 /// The target of every event that the feature `tracing` sends.
 ///
 /// For each device of a report one event with the fields `device` (the ordinal) and `outcome`
-/// ([`Outcome::kind`](crate::Outcome::kind)): at `info` with `releases` where references were released or a green context
-/// holds the device; at `warn` with `code`, `releases`, `active` and `error` where a call failed; at
-/// `debug` otherwise, with `handles` where handles of this crate hold it. Then one where the calling
-/// thread's current context is another: `info` with `from` and `to`, or `warn` with `from` and `error`.
-/// And a `warn` with `device`, `code` and `name` for a handle that was dropped, or given up on with its
-/// [`ReleaseError`](crate::ReleaseError), and could not release.
+/// ([`Outcome::kind`](crate::Outcome::kind)): at `info` with `releases` where references were released or
+/// others still hold the device, a green context among them; at `warn` with `code`, `releases`, `active`
+/// (if the driver told) and `error` where a call failed; at `debug` otherwise, with `handles` where handles
+/// of this crate hold it. Then one where the calling thread's current context is another: `info` with
+/// `from` and `to` (if a device is kept), or `warn` with `from` and `error`. And a `warn` with `device`,
+/// `code` and `name` (if the code is a known one) for a handle whose release failed when it was dropped, or
+/// that was given up on with its [`ReleaseError`](crate::ReleaseError).
 pub const TRACING_TARGET: &str = "cuda_primary_context";
 
 /// A reference that could not be given back when a handle was dropped or given up on, or that was gone.
