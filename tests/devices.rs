@@ -7,7 +7,8 @@ mod support;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
-use cuda_primary_context::{Device, Uuid};
+use cuda_primary_context::{Device, PrimaryContextGuard, Uuid};
+use serde_json::{json, to_value};
 use simulated_libcuda::{Fault, Knob, Simulator};
 use support::{machine, machine_from};
 
@@ -79,6 +80,28 @@ fn ids_of_gpus_and_of_mig_instances_are_told_apart() {
     let uuid = machine(1).device(0).uuid().unwrap();
     let instance: Uuid = uuid.to_string().replace("GPU-", "MIG-").parse().unwrap();
     assert!(!uuid.is_mig() && instance.is_mig());
+}
+
+#[test]
+fn mig_instance_has_an_id_of_its_own() {
+    let machine = machine(2);
+    let gpus = [0, 1].map(|gpu| machine.simulator.machine_uuid(gpu));
+    machine.simulator.set_knob(Knob::MigInstances, 1);
+    for (device, gpu) in machine.driver.devices().zip(gpus) {
+        let uuid = device.uuid().unwrap();
+        assert!(uuid.is_mig() && uuid.to_string().starts_with("MIG-"), "{uuid}");
+        assert_ne!(uuid.as_bytes(), &gpu);
+        assert_eq!(machine.driver.device_by_uuid(uuid), Ok(device));
+        assert_eq!(machine.driver.device_by_uuid(uuid.to_string().parse().unwrap()), Ok(device));
+        let of_a_gpu: Uuid = uuid.to_string().replace("MIG-", "GPU-").parse().unwrap();
+        let error = machine.driver.device_by_uuid(of_a_gpu).unwrap_err();
+        assert_eq!(error.kind(), "unknown_device", "{error}");
+        let guard = PrimaryContextGuard::retain_only(device).unwrap();
+        let report = to_value(guard.report()).unwrap();
+        let line = &report["devices"][device.ordinal() as usize];
+        assert_eq!(line["uuid"], json!(uuid.to_string()), "{report}");
+        assert!(guard.report().to_string().contains(&uuid.to_string()), "{report}");
+    }
 }
 
 /// Before CUDA 11.4 there is one function for the id, and no telling a MIG instance apart.

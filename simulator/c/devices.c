@@ -109,6 +109,16 @@ CUresult device_get_uuid(CUuuid *uuid, CUdevice handle)
     return CUDA_SUCCESS;
 }
 
+/* As documented, the two differ for a MIG instance, and for nothing else. */
+CUresult device_get_uuid_v2(CUuuid *uuid, CUdevice handle)
+{
+    CUresult result = device_get_uuid(uuid, handle);
+
+    if (result == CUDA_SUCCESS && knob(mig_instances))
+        uuid->bytes[0] ^= 0x55;
+    return result;
+}
+
 int pci_bus_of(uint32_t physical)
 {
     return (int)(physical % 255) + 1;

@@ -41,7 +41,7 @@ ENTRY_POINT(cuDeviceGetName, cuDeviceGetName, 2000, INITIALIZED, ordinal_of_devi
 ENTRY_POINT(cuDeviceGetUuid, cuDeviceGetUuid, 9020, INITIALIZED, ordinal_of_device(device),
             device_get_uuid, (CUuuid *uuid, CUdevice device), (uuid, device))
 ENTRY_POINT(cuDeviceGetUuid_v2, cuDeviceGetUuid, 11040, INITIALIZED, ordinal_of_device(device),
-            device_get_uuid, (CUuuid *uuid, CUdevice device), (uuid, device))
+            device_get_uuid_v2, (CUuuid *uuid, CUdevice device), (uuid, device))
 ENTRY_POINT(cuDeviceGetPCIBusId, cuDeviceGetPCIBusId, 4010, INITIALIZED, ordinal_of_device(device),
             device_get_pci_bus_id, (char *id, int length, CUdevice device), (id, length, device))
 ENTRY_POINT(cuDeviceGetByPCIBusId, cuDeviceGetByPCIBusId, 4010, INITIALIZED, NO_DEVICE,

@@ -93,6 +93,10 @@ knobs! {
     /// The length of each device's name, in bytes, for those who have less room: 0 by default, for
     /// `Simulated CUDA Device`.
     DeviceNameBytes = "device_name_bytes",
+    /// Whether each device is an instance of a GPU that MIG divides: 0 (default) or 1. Then
+    /// `cuDeviceGetUuid_v2` names the instance and `cuDeviceGetUuid` the GPU, as documented; nothing else
+    /// tells.
+    MigInstances = "mig_instances",
     /// The memory of each device, in bytes: 80 GiB by default.
     DeviceBytes = "device_bytes",
     /// The memory that one context takes, in bytes: 524 MiB by default, measured. Experiment E6.

@@ -115,7 +115,7 @@ fn handles_of(driver: Driver, devices: u32) -> Vec<i32> {
     (0..devices).map(handle).collect()
 }
 
-/// What `cuDeviceGetUuid` gives for each device; the simulated driver knows no MIG instances.
+/// What `cuDeviceGetUuid` gives for each device; the simulated devices are no MIG instances.
 pub fn uuids_of(driver: Driver) -> Vec<[u8; 16]> {
     let get_uuid = driver.function(functions::cuDeviceGetUuid_v9020).unwrap();
     let uuid = |handle: i32| {
