@@ -16,7 +16,7 @@ use faults::campaign::{
 use faults::condition::{CONDITIONS, Condition, PLAIN};
 use faults::extent::{Tally, all};
 use faults::injection::{CODES, Injection, Kind};
-use faults::operations::{CALL_NOTHING, Given, operations, uuid};
+use faults::operations::{Body, CALL_NOTHING, Given, device_by_uuid, operations, uuid};
 use faults::patterns::{
     ordinary, patterns, representative_patterns, scenes_of_many, with_currents, with_every_current,
     with_every_two,
@@ -102,23 +102,26 @@ fn operations_of_a_few_steps() {
 
 #[test]
 fn uuid_is_asked_for_once_a_device() {
-    let mut tally = Tally::new("uuid, by both generations");
+    let mut tally = Tally::new("uuid and device_by_uuid, by both generations");
     let both: &[&str] = &["cuDeviceGetUuid", "cuDeviceGetUuid_v2"];
+    let operations: [(&str, Body); 2] = [("uuid", uuid), ("device_by_uuid", device_by_uuid)];
     for (version, calls) in [(13000, both), (11030, &both[..1])] {
-        let builder = Simulator::builder().driver_version(version);
-        // One device for the clean run, and one for each trial: what is asked is kept.
-        let devices = 1 + (every_kind().len() * (calls.len() + 1)) as u32;
-        let mut stage = Stage::from_builder(builder, devices, DeadContext::Named);
-        let conditions = vec![Condition::Inactive; devices as usize];
-        let stack = Vec::new();
-        let scene = Scene { kept: None, conditions, stack, policy: Policy::plain() };
-        stage.set(&scene);
-        let mut ordinals = 0..devices;
-        let one_each = |fault: Option<Injection>| {
-            let ordinal = ordinals.next().expect("a device for each trial");
-            operation_trial::trial(&stage, &scene, uuid, ordinal, fault.as_slice())
-        };
-        at_each_of(&mut tally, &version, &every_kind(), calls, one_each);
+        for (name, operation) in operations {
+            let builder = Simulator::builder().driver_version(version);
+            // One device for the clean run, and one for each trial: what is asked is kept.
+            let devices = 1 + (every_kind().len() * (calls.len() + 1)) as u32;
+            let mut stage = Stage::from_builder(builder, devices, DeadContext::Named);
+            let conditions = vec![Condition::Inactive; devices as usize];
+            let stack = Vec::new();
+            let scene = Scene { kept: None, conditions, stack, policy: Policy::plain() };
+            stage.set(&scene);
+            let mut ordinals = 0..devices;
+            let one_each = |fault: Option<Injection>| {
+                let ordinal = ordinals.next().expect("a device for each trial");
+                operation_trial::trial(&stage, &scene, operation, ordinal, fault.as_slice())
+            };
+            at_each_of(&mut tally, &(name, version), &every_kind(), calls, one_each);
+        }
     }
     tally.finish();
 }

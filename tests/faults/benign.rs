@@ -1,12 +1,25 @@
 //! Every answer that the documentation declares to be no failure, and every one that is told under
 //! another name. Nothing else may be kept from the caller.
 
+use cuda_primary_context::Error;
+
 use super::log::{DESTROYED, Entry, GET_API_VERSION, GET_DEVICE, INVALID_CONTEXT, NOT_PERMITTED};
-use super::log::{GET_STATE, RELEASE, RETAIN};
+use super::log::{GET_BY_ADDRESS, GET_STATE, RELEASE, RETAIN};
 
 /// Answers of `cuInit` that have errors of their own, by `Error::kind`.
 pub const OF_INIT: [(u32, &str); 3] =
     [(3, "forked_after_init"), (34, "stub_library"), (100, "no_device")];
+
+/// Answers about a PCI address that are told as a device that is not known.
+const OF_NO_DEVICE: [u32; 2] = [1, 101];
+
+/// Whether this error is how the failure of this call is told.
+pub fn tells(error: &Error, failed: &Entry) -> bool {
+    match failed.is(GET_BY_ADDRESS) && OF_NO_DEVICE.contains(&failed.code) {
+        true => error.kind() == "unknown_device",
+        false => *error == failed.error(),
+    }
+}
 
 /// Answers to a last release that say that there was nothing to give back: they are not counted.
 const NOTHING_TO_GIVE_BACK: [u32; 3] = [3, 4, INVALID_CONTEXT];

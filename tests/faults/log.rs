@@ -11,6 +11,7 @@ pub const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 pub const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
 pub const SET_FLAGS: &str = "cuDevicePrimaryCtxSetFlags_v2";
 pub const RESET: &str = "cuDevicePrimaryCtxReset_v2";
+pub const GET_BY_ADDRESS: &str = "cuDeviceGetByPCIBusId";
 pub const GET_CURRENT: &str = "cuCtxGetCurrent";
 pub const GET_DEVICE: &str = "cuCtxGetDevice";
 pub const GET_API_VERSION: &str = "cuCtxGetApiVersion";

@@ -10,7 +10,7 @@ use super::scene::Scene;
 use crate::support::Machine;
 
 #[allow(unused_imports, reason = "each test binary uses its part")]
-pub use questions::{CALL_NOTHING, uuid};
+pub use questions::{CALL_NOTHING, device_by_uuid, uuid};
 
 /// An operation on the device of this ordinal.
 pub type Body = fn(&mut Recorder<'_>, ordinal: u32);

@@ -1,15 +1,17 @@
 //! Operations that ask and set, and make no handle.
 
+use std::str::FromStr;
+
 use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute};
-use cuda_primary_context::{Error, Planned, StaleRelease};
+use cuda_primary_context::{Error, Planned, StaleRelease, Uuid};
 
 use super::{Operation, machine};
-use crate::faults::log::{GET_STATE, RESET, SET_FLAGS};
+use crate::faults::log::{GET_BY_ADDRESS, GET_STATE, RESET, SET_FLAGS};
 use crate::faults::recorder::Recorder;
 use crate::faults::stage::Stage;
 use crate::support::Machine;
 
-pub const OPERATIONS: [Operation; 10] = [
+pub const OPERATIONS: [Operation; 11] = [
     Operation {
         name: "state",
         calls: |_| vec![GET_STATE],
@@ -99,6 +101,17 @@ pub const OPERATIONS: [Operation; 10] = [
         },
     },
     Operation {
+        name: "device_by_pci_bus_id",
+        calls: |_| vec![GET_BY_ADDRESS],
+        body: |recorder, ordinal| {
+            let Machine { driver, .. } = machine(recorder);
+            let address = format!("0000:{:02X}:00.0", ordinal + 1);
+            if let Some(device) = recorder.ask(|| driver.device_by_pci_bus_id(&address)) {
+                recorder.truth(device.ordinal() == ordinal, "it is the device at that address");
+            }
+        },
+    },
+    Operation {
         name: "attribute",
         calls: |_| vec!["cuDeviceGetAttribute"],
         body: |recorder, ordinal| {
@@ -169,6 +182,27 @@ pub fn uuid(recorder: &mut Recorder<'_>, ordinal: u32) {
         let known = recorder.stage.uuids[ordinal as usize];
         recorder.truth(*uuid.as_bytes() == known && !uuid.is_mig(), "it is the device's");
     }
+}
+
+/// Finds the device by its id: those before it have been asked for theirs.
+pub fn device_by_uuid(recorder: &mut Recorder<'_>, ordinal: u32) {
+    let driver = machine(recorder).driver;
+    let known = Uuid::from_str(&gpu_id(recorder.stage.uuids[ordinal as usize])).expect("it is one");
+    if let Some(device) = recorder.ask(|| driver.device_by_uuid(known)) {
+        recorder.truth(device.ordinal() == ordinal, "it is the device of that id");
+    }
+}
+
+/// As NVIDIA's tools write it.
+fn gpu_id(bytes: [u8; 16]) -> String {
+    let mut text = String::from("GPU");
+    for (index, byte) in bytes.iter().enumerate() {
+        if [0, 4, 6, 8, 10].contains(&index) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
 }
 
 /// Something that is asked of a stage of three devices.

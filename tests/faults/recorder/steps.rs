@@ -4,7 +4,7 @@ use cuda_primary_context::Error;
 
 use super::{Recorder, Step, Telling};
 use crate::faults::benign::{
-    counts_as_unreleased, is_code_of_nothing_to_give_back, is_known_to_be_inactive,
+    counts_as_unreleased, is_code_of_nothing_to_give_back, is_known_to_be_inactive, tells,
 };
 use crate::faults::complaint::{Complaints, Rule};
 use crate::faults::log::{
@@ -66,7 +66,7 @@ fn told(step: &Step, entries: &[Entry], complaints: &mut Complaints) {
     let errors = failed.iter().map(|entry| entry.error());
     let holds = match &step.told {
         Telling::One(None) => failed.is_empty(),
-        Telling::One(Some(error)) => errors.eq([error.clone()]),
+        Telling::One(Some(error)) => matches!(*failed, [one] if tells(error, one)),
         Telling::Each(told) => errors.eq(told.iter().cloned()),
         Telling::Released { device, error, came_back } => {
             let active = step.active[*device as usize];
