@@ -66,7 +66,7 @@ impl PrimaryContextGuard {
     /// its owner was not done with it, safe code of that owner can then misbehave inside the driver. With
     /// PyTorch 2.11 (driver 580, H200), after all of its references had been released by somebody else
     /// while it went on: existing tensors, streams and events and a new stream gave exceptions, **a new
-    /// tensor gave a wrong result without an error**, and 3 of 28 processes died (SIGSEGV) when the objects
+    /// tensor gave a wrong result without an error**, and 3 of 26 processes died (SIGSEGV) when the objects
     /// that existed before were freed. Where a context of cudarc 0.19's was released so and then retained
     /// again, its safe code died (SIGSEGV) in each of nine uses, at once or when the old objects were
     /// dropped. While another reference kept the context alive, everything went on working.

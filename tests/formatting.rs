@@ -84,6 +84,8 @@ fn report_reads_as_a_table() {
     ];
     assert_eq!(report, expected);
     assert_eq!(format!("{:?}", guard.report()), guard.report().to_string());
+    let change = guard.report().current_context();
+    assert_eq!(format!("{change:?}"), change.to_string());
     let line = guard.report().devices().nth(1).unwrap();
     assert_eq!(line.to_string(), format!("device 1: kept (cuDevicePrimaryCtxRetain: {ok})"));
     assert_eq!(format!("{line:?}"), line.to_string());

@@ -42,7 +42,8 @@ pub enum Outcome {
     /// A driver call failed.
     #[non_exhaustive]
     Failed {
-        /// The first call that failed.
+        /// The first call that failed; after a release that took a green context's reference, the retain that
+        /// did not undo it.
         error: Error,
         /// How many references were released; they stay released.
         releases: u32,
@@ -120,7 +121,7 @@ pub(super) fn failed(releases: u32, active: Option<bool>) -> String {
 }
 
 /// What became of the calling thread's current context.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CurrentContextChange {
     /// It is what it was.
@@ -170,6 +171,13 @@ impl CurrentContextChange {
             Self::NotRestored { error, .. } => Some(error),
             _ => None,
         }
+    }
+}
+
+/// As its [`Display`](fmt::Display).
+impl fmt::Debug for CurrentContextChange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
     }
 }
 

@@ -21,6 +21,9 @@ pub fn run_again(test: &str, body: impl FnOnce()) -> Option<Output> {
     run_prepared(test, |_| {}, body)
 }
 
+/// Longer than any such test takes, under a memory checker as well.
+const WATCHDOG_SECONDS: u32 = 600;
+
 /// Says which test runs in this process, where it is one of a test's own.
 const MARK: &str = "TEST_IN_OWN_PROCESS";
 /// Says which process made this one.
@@ -39,6 +42,8 @@ fn run_prepared(
     body: impl FnOnce(),
 ) -> Option<Output> {
     if env::var_os(MARK).is_some_and(|running| running == test) {
+        // SAFETY: no preconditions; the signal ends this process, where something waits for ever.
+        unsafe { libc::alarm(WATCHDOG_SECONDS) };
         body();
         return None;
     }
