@@ -24,7 +24,9 @@
 //! them, and [`StaleRelease::plan`] says what would be released.
 //!
 //! Such a context counts as *stale* where it is active in this process, on a device that is not kept, and
-//! no live handle of this crate is on it: a claim about this crate's handles alone.
+//! no live handle of this crate is on it: a claim about this crate's handles alone. *Kept* is a device on
+//! which nothing is released: the guard's, which is retained, and those that [`StaleRelease::keep`] names,
+//! which are left alone and are not retained.
 //!
 //! They do not come from `fork`. A child forked after `cuInit` gets `CUDA_ERROR_NOT_INITIALIZED` from
 //! every call that touches a device, so that nothing can be released there: it gets [`Error::ForkedAfterInit`] from

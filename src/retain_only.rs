@@ -58,7 +58,7 @@ impl PrimaryContextGuard {
     ///    made current again. The [report](Report::current_context) says which. Other threads cannot be
     ///    looked into, nor what lies beneath the current context on this one: stop using the other
     ///    devices there first.
-    /// 6. A failing call ends that device ([`Outcome::Failed`]), and keeps nothing from the next.
+    /// 6. A failing call ends that device ([`Outcome::Failed`]), and the walk goes on with the next.
     ///
     /// # Soundness
     /// This is a safe function, and it can pull a context from under other code of the process. It hands

@@ -53,11 +53,6 @@ void simulated_cuda_clear_calls(void)
     unlock_driver();
 }
 
-uint32_t simulated_cuda_log_to_file(const char *path)
-{
-    UNDER_LOCK(uint32_t, log_calls_to_file(path));
-}
-
 const char *simulated_cuda_function_name(uint32_t index)
 {
     return entry_point_name(index);

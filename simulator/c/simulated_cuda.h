@@ -184,8 +184,6 @@ SIMULATED_CUDA_CONTROL void simulated_cuda_record_calls(uint32_t on);
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_calls(struct simulated_cuda_call *out,
                                                      uint64_t capacity);
 SIMULATED_CUDA_CONTROL void simulated_cuda_clear_calls(void);
-/* Lines of JSON at the end of a file. 0 leaves the reason in errno. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_log_to_file(const char *path);
 
 /* NULL past the last one. */
 SIMULATED_CUDA_CONTROL const char *simulated_cuda_function_name(uint32_t index);

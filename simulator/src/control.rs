@@ -143,7 +143,6 @@ controls! {
     record_calls: fn(u32);
     calls: fn(*mut RawCall, u64) -> u64;
     clear_calls: fn();
-    log_to_file: fn(*const c_char) -> u32;
     count: fn(u32) -> u64;
     counters: fn(*mut Counters);
     stack: fn(*mut RawStackEntry, u32) -> u32;

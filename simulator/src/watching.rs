@@ -1,9 +1,6 @@
 //! Faults in the calls of clients, and what can be seen of the calls.
 
 use std::ffi::CString;
-use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use crate::call::{Call, UNKNOWN_FUNCTION};
 use crate::control::{Counters, RawCall};
@@ -73,20 +70,6 @@ impl Simulator {
     pub fn clear_calls(&self) {
         // SAFETY: no arguments.
         unsafe { (self.controls.clear_calls)() }
-    }
-
-    /// Writes every call from now on as a line of JSON at the end of a file.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be opened.
-    pub fn log_calls_to(&self, file: &Path) -> io::Result<()> {
-        let name = CString::new(file.as_os_str().as_bytes())?;
-        // SAFETY: a C string that outlives the call.
-        match unsafe { (self.controls.log_to_file)(name.as_ptr()) } {
-            0 => Err(io::Error::last_os_error()),
-            _ => Ok(()),
-        }
     }
 
     /// How often an exported function was called, whatever it answered.
