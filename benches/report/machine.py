@@ -41,7 +41,7 @@ def versions(peers_python, built):
     return {
         "compiler": said("rustc", "--version"),
         "cuda-primary-context": dict(of_crates)["cuda-primary-context"],
-        "commit": said("git", "-C", str(lock.parent), "describe", "--always", "--dirty"),
+        "commit": built.commit or said("git", "-C", str(lock.parent), "describe", "--always", "--dirty"),
         "cudarc": dict(of_crates)["cudarc"],
         "cuda-bindings": dict(of_crates)["cuda-bindings"] if built.has_nvidias_crate() else None,
         "python": platform.python_version(),

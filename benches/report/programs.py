@@ -26,8 +26,8 @@ ALIGNED = "-C llvm-args=-align-all-nofallthru-blocks=5"
 
 
 class Programs:
-    def __init__(self, driver_calls, peers):
-        self.driver_calls, self.peers = str(driver_calls), str(peers)
+    def __init__(self, driver_calls, peers, commit=None):
+        self.driver_calls, self.peers, self.commit = str(driver_calls), str(peers), commit
         self.folder = tempfile.TemporaryDirectory(prefix="simulated-driver-")
         self.names = self.run("names", driver="real").splitlines()
 
@@ -61,7 +61,9 @@ class Programs:
 def build(prebuilt, toolkit):
     if prebuilt:
         folder = prebuilt.resolve()
-        return Programs(folder / "driver_calls", folder / "peers")
+        version = folder / "version"
+        commit = version.read_text().strip() if version.exists() else "unknown"
+        return Programs(folder / "driver_calls", folder / "peers", commit)
     bench = ["bench", "--no-default-features", "--bench", "driver_calls", "--no-run"]
     (driver_calls,) = cargo(*bench, "--manifest-path", str(ROOT / "Cargo.toml"))
     peers = ["build", "--release", "--manifest-path", str(ROOT / "benches/peers/Cargo.toml")]
