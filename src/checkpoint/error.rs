@@ -10,7 +10,7 @@ use crate::sys::CUresult;
 pub enum CheckpointError {
     /// The driver could not be loaded, or lacks the functions: they came with CUDA 12.8 (driver 570).
     #[error(transparent)]
-    Load(#[from] crate::Error),
+    Load(#[from] crate::error::Error),
 
     /// A driver call answered something other than `CUDA_SUCCESS`.
     #[error("{call} of process {pid} answered {code}{}", advice(call, *code))]
