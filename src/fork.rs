@@ -14,12 +14,12 @@
 //! Two kinds of children look like fresh processes, to the driver's callers and to this crate. Where other
 //! code's `cuInit` had found no device in the parent, driver 580 ends the child by SIGSEGV when it calls
 //! `cuInit`, as [`Driver::load`](crate::Driver::load) does; older drivers answer
-//! `CUDA_ERROR_NO_DEVICE` (to 535) or `CUDA_ERROR_OPERATING_SYSTEM` (550). Where other code's `cuInit` had been
-//! refused for its flags, the child can use the driver, and dies likewise of one release too many
-//! ([`driver_behaviour`](crate::driver_behaviour)). A `cuInit` by this crate in the parent is told in the
-//! child, whatever it answered.
+//! `CUDA_ERROR_NO_DEVICE` (to 535) or `CUDA_ERROR_OPERATING_SYSTEM` (550), as seen without a GPU. Where other
+//! code's `cuInit` had been refused for its flags, the child can use the driver, and dies likewise of one
+//! release too many ([`driver_behaviour`](crate::driver_behaviour)). A `cuInit` by this crate in the parent is
+//! told in the child, whatever it answered.
 //!
-//! All this was seen with driver 580 on an H200, where a child held 23 such files and the parent's
+//! All the rest was seen with driver 580 on an H200, where a child held 23 such files and the parent's
 //! 1.5 GiB after the parent's death.
 
 #[cfg(target_os = "linux")]
