@@ -34,7 +34,7 @@ fn a_driver_opened_by_its_path_by_a_process_that_has_run_for_a_while() {
     let driver = driver.to_str().unwrap();
     // By then it is looked at every two seconds, unless somebody opens the driver behind the witness.
     let trace = Trace::without_driver(&["--driver", driver]);
-    let traced = trace.client(&format!("sleep:25000 driver:{driver} init sleep:2500")).run();
+    let traced = trace.client(&format!("sleep:3000 driver:{driver} init sleep:2500")).run();
     traced.ended_with(0);
     assert_eq!(untraced(&traced), [(driver.to_owned(), "by_path".to_owned())]);
 }
