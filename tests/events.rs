@@ -10,7 +10,7 @@ use cuda_primary_context::{
     Device, Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StaleRelease, TRACING_TARGET,
 };
 use simulated_libcuda::Fault;
-use support::{machine, releases_up_to};
+use support::{Machine, machine, releases_up_to};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -90,16 +90,20 @@ fn every_device_of_a_release_is_told_of() {
     drop(held);
 }
 
+/// Those of a release that keeps device 1.
+fn events_of_release(machine: &Machine, policy: &StaleRelease) -> Vec<String> {
+    events(machine.device(0), || {
+        drop(PrimaryContextGuard::retain_only_with(machine.device(1), policy).unwrap());
+    })
+}
+
 /// Others' references beside the green context's are released first, so that `releases` is not 0.
 #[test]
 fn green_context_that_holds_a_device_is_told_of() {
     let machine = machine(2);
     machine.stray(&[2, 0]);
     machine.simulator.add_green_context(0);
-    let told = events(machine.device(0), || {
-        let policy = releases_up_to(9);
-        drop(PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap());
-    });
+    let told = events_of_release(&machine, &releases_up_to(9));
     let expected = [
         "INFO message=primary context held by a green context device=0 \
          outcome=\"held_by_green_context\" releases=2",
@@ -113,10 +117,7 @@ fn green_context_that_holds_a_device_is_told_of() {
 fn active_context_of_others_is_told_of_without_a_release() {
     let machine = machine(2);
     machine.stray(&[1, 0]);
-    let told = events(machine.device(0), || {
-        let policy = releases_up_to(0);
-        drop(PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap());
-    });
+    let told = events_of_release(&machine, &releases_up_to(0));
     let expected = [
         "INFO message=primary context still held by others device=0 outcome=\"still_active\" \
          releases=0",
@@ -131,9 +132,7 @@ fn state_that_the_driver_does_not_tell_is_absent() {
     machine.stray(&[1, 0]);
     let fault = Fault::of("cuDevicePrimaryCtxGetState", 1).device(0).code(999).refused().once();
     machine.simulator.inject(fault);
-    let told = events(machine.device(0), || {
-        drop(PrimaryContextGuard::retain_only(machine.device(1)).unwrap());
-    });
+    let told = events_of_release(&machine, &StaleRelease::new());
     let expected = [
         "WARN message=primary context not released device=0 outcome=\"failed\" code=999 \
          releases=0 error=cuDevicePrimaryCtxGetState on device 0 answered CUDA_ERROR_UNKNOWN (999)",
@@ -150,9 +149,7 @@ fn context_that_was_not_restored_is_told_of_with_its_error() {
     // The first call takes the thread off the context, the second is to bring it back.
     let fault = Fault::of("cuCtxSetCurrent", 2).code(999).refused().once();
     machine.simulator.inject(fault);
-    let told = events(machine.device(0), || {
-        drop(PrimaryContextGuard::retain_only(machine.device(1)).unwrap());
-    });
+    let told = events_of_release(&machine, &StaleRelease::new());
     let expected = [
         "DEBUG message=nothing to release device=0 outcome=\"already_inactive\"",
         "DEBUG message=nothing to release device=1 outcome=\"kept\"",

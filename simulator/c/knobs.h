@@ -28,7 +28,7 @@ KNOB(stale_object, 201)                   /* a stream or event whose context is 
 KNOB(duplicate_visible_device, 101)       /* cuInit with CUDA_VISIBLE_DEVICES=0,0; 0: the list ends there */
 KNOB(compute_mode, 0)                     /* attribute of all devices; 2 (prohibited) fails the first retain with 999 */
 KNOB(device_name_bytes, 0)                /* length of the name of each device; 0: as it is */
-KNOB(mig_instances, 0)                   /* 1: each device is an instance of a GPU that MIG divides */
+KNOB(mig_instances, 0)                    /* 1: each device is an instance of a GPU that MIG divides */
 KNOB(device_bytes, 85899345920)           /* memory of each device: 80 GiB */
 KNOB(context_bytes, 549453824)            /* memory that one context takes: 524 MiB */
 KNOB(retain_microseconds, 0)              /* duration of an activation */

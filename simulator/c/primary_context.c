@@ -106,9 +106,7 @@ CUresult release_for(struct device *device, uint32_t owner, CUresult answer_at_z
 static CUresult release_too_many_in_such_a_child(void)
 {
     driver.underflows++;
-    if (!knob(release_too_many_after_failed_init))
-        die_of_a_bad_address();
-    return answer_of_knob(release_too_many_after_failed_init);
+    return answer_or_die(answer_of_knob(release_too_many_after_failed_init));
 }
 
 CUresult primary_context_release(CUdevice handle)

@@ -29,9 +29,11 @@ void reset_driver(void)
     update_watched();
 }
 
-void die_of_a_bad_address(void)
+CUresult answer_or_die(CUresult answer)
 {
-    (void)*(volatile const char *)mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (answer == CUDA_SUCCESS)
+        (void)*(volatile const char *)mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return answer;
 }
 
 /*
@@ -131,11 +133,8 @@ CUresult initialize_process(unsigned int flags)
     }
     if (driver.complaint[0])
         return refuse_environment();
-    if (driver.init_failed && !process_page->init_failed) {
-        if (!knob(child_after_failed_init))
-            die_of_a_bad_address();
-        return answer_of_knob(child_after_failed_init);
-    }
+    if (driver.init_failed && !process_page->init_failed)
+        return answer_or_die(answer_of_knob(child_after_failed_init));
     result = enumerate_devices();
     if (result != CUDA_SUCCESS) {
         driver.init_failed = result == CUDA_ERROR_NO_DEVICE;

@@ -47,8 +47,9 @@ extern uint64_t knobs[KNOB_COUNT];
 #define knob(name) (knobs[KNOB_##name])
 #define answer_of_knob(name) ((CUresult)knob(name))
 
-/* As the real driver does in some children: by SIGSEGV, of a bad address. */
-void die_of_a_bad_address(void);
+/* The answer of a knob whose 0 stands for what the real driver does in some children: it dies of a bad
+   address (SIGSEGV). */
+CUresult answer_or_die(CUresult answer);
 
 const char *knob_name(unsigned int index);
 bool set_knob(const char *name, uint64_t value);

@@ -93,14 +93,7 @@ impl SharedMachine {
     }
 
     pub fn gpu(&self, number: u32) -> Uuid {
-        let mut text = String::from("GPU");
-        for (index, byte) in self.simulator.machine_uuid(number).iter().enumerate() {
-            if [0, 4, 6, 8, 10].contains(&index) {
-                text.push('-');
-            }
-            text += &format!("{byte:02x}");
-        }
-        text.parse().expect("an id")
+        super::gpu_id(self.simulator.machine_uuid(number))
     }
 }
 

@@ -1,15 +1,13 @@
 //! Operations that ask and set, and make no handle.
 
-use std::str::FromStr;
-
 use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute};
-use cuda_primary_context::{Error, Planned, StaleRelease, Uuid};
+use cuda_primary_context::{Error, Planned, StaleRelease};
 
 use super::{Operation, machine};
 use crate::faults::log::{GET_BY_ADDRESS, GET_STATE, RESET, SET_FLAGS};
 use crate::faults::recorder::Recorder;
 use crate::faults::stage::Stage;
-use crate::support::Machine;
+use crate::support::{Machine, gpu_id};
 
 pub const OPERATIONS: [Operation; 11] = [
     Operation {
@@ -187,22 +185,10 @@ pub fn uuid(recorder: &mut Recorder<'_>, ordinal: u32) {
 /// Finds the device by its id: those before it have been asked for theirs.
 pub fn device_by_uuid(recorder: &mut Recorder<'_>, ordinal: u32) {
     let driver = machine(recorder).driver;
-    let known = Uuid::from_str(&gpu_id(recorder.stage.uuids[ordinal as usize])).expect("it is one");
+    let known = gpu_id(recorder.stage.uuids[ordinal as usize]);
     if let Some(device) = recorder.ask(|| driver.device_by_uuid(known)) {
         recorder.truth(device.ordinal() == ordinal, "it is the device of that id");
     }
-}
-
-/// As NVIDIA's tools write it.
-fn gpu_id(bytes: [u8; 16]) -> String {
-    let mut text = String::from("GPU");
-    for (index, byte) in bytes.iter().enumerate() {
-        if [0, 4, 6, 8, 10].contains(&index) {
-            text.push('-');
-        }
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
 }
 
 /// Something that is asked of a stage of three devices.
