@@ -1,4 +1,4 @@
-//! `retain_only` and the guard's Drop, with none, one and all of the other devices stale.
+//! `retain_only` and the guard's Drop, with none, one and all of the other devices stray.
 
 use criterion::{BatchSize, BenchmarkId, Criterion};
 
@@ -19,25 +19,25 @@ pub fn release_path(criterion: &mut Criterion) {
         let others: Vec<u32> = (0..machine.devices()).filter(|&device| device != kept).collect();
         // Its context stays: what is measured is the count, not the making of a context.
         machine.stray(&[kept]);
-        bench(criterion, machine, "none_stale", &[]);
+        bench(criterion, machine, "no_stray", &[]);
         if others.len() > 1 {
-            bench(criterion, machine, "one_stale", &others[..1]);
+            bench(criterion, machine, "one_stray", &others[..1]);
         }
         if !others.is_empty() {
-            bench(criterion, machine, "all_stale", &others);
+            bench(criterion, machine, "all_stray", &others);
         }
         machine.clear(&[kept]);
     }
 }
 
-fn bench(criterion: &mut Criterion, machine: &Machine, name: &str, stale: &[u32]) {
+fn bench(criterion: &mut Criterion, machine: &Machine, name: &str, stray: &[u32]) {
     let twins = twins!(machine, machine.kept(), |layer, device| {
         let kept = layer.retain_only(device).expect("the device can be retained");
         layer.release(kept).is_ok()
     });
-    let before = || machine.stray(stale);
+    let before = || machine.stray(stray);
     twins.compare(machine, before);
-    assert_eq!(machine.active(), [machine.kept()], "what was stale is not released");
+    assert_eq!(machine.active(), [machine.kept()], "what was stray is not released");
 
     let Twins { safe, raw } = twins;
     let mut group = criterion.benchmark_group(format!("release_path/{name}"));
@@ -45,7 +45,7 @@ fn bench(criterion: &mut Criterion, machine: &Machine, name: &str, stale: &[u32]
     macro_rules! bench {
         ($variant:ident) => {
             let id = BenchmarkId::new(stringify!($variant), devices);
-            group.bench_function(id, |bencher| match stale {
+            group.bench_function(id, |bencher| match stray {
                 [] => bencher.iter(&$variant),
                 // The contexts come back outside of the timing.
                 _ => bencher.iter_batched(before, |()| $variant(), BatchSize::PerIteration),

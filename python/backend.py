@@ -1,5 +1,5 @@
-"""Builds the wheel: maturin does, and the command cuda-context-trace, a program in Rust of the package in
-../trace, is put into it where that package is there.
+"""Builds the wheel: maturin does, and the command cuda-contexts, a program in Rust of the package in
+../command, is put into it where that package is there.
 
 With the setting glibc, such as `pip wheel python --config-settings glibc=2.28`, the wheel is for every Linux
 with that version or a newer one (manylinux_2_28); Zig links it then. Without it, it is for this machine.
@@ -18,7 +18,7 @@ from typing import Any, Dict
 import maturin
 
 HERE = Path(__file__).resolve().parent
-COMMAND = "cuda-context-trace"
+COMMAND = "cuda-contexts"
 # What lies in this folder is installed beside `python`.
 SCRIPTS = HERE / "data" / "scripts"
 LINKER = ["ziglang", "cargo-zigbuild"]
@@ -85,7 +85,7 @@ def _put_command(glibc: str | None) -> None:
     shutil.rmtree(SCRIPTS, ignore_errors=True)
     SCRIPTS.mkdir(parents=True)
     workspace = HERE.parent
-    if not (workspace / "trace" / "Cargo.toml").is_file():
+    if not (workspace / "command" / "Cargo.toml").is_file():
         return
     cargo = ["cargo", "zigbuild", "--target", f"{_target()}.{glibc}"] if glibc else ["cargo", "build"]
     cargo += ["--release", "--package", COMMAND, "--message-format", "json-render-diagnostics"]

@@ -1,5 +1,5 @@
 //! CUDA driver bindings, and a safe layer for one job: a process keeps one device's primary context
-//! and lets go of the stale ones that it holds on every other device.
+//! and lets go of the strays that it holds on every other device.
 //!
 //! ```no_run
 //! use cuda_primary_context::{Driver, PrimaryContextGuard};
@@ -21,11 +21,11 @@
 //! made before the device was chosen, a helper for pinned memory, a library that looks at every GPU
 //! when it is imported. Each costs several hundred MiB of memory on a GPU that is another worker's.
 //! [`PrimaryContextGuard::retain_only`] releases such contexts, [`Driver::primary_contexts`] lists
-//! them, and [`StaleRelease::plan`] says what would be released.
+//! them, and [`StrayRelease::plan`] says what would be released.
 //!
-//! Such a context counts as *stale* where it is active in this process, on a device that is not kept, and
+//! Such a context counts as *stray* where it is active in this process, on a device that is not kept, and
 //! no live handle of this crate is on it: a claim about this crate's handles alone. *Kept* is a device on
-//! which nothing is released: the guard's, which is retained, and those that [`StaleRelease::keep`] names,
+//! which nothing is released: the guard's, which is retained, and those that [`StrayRelease::keep`] names,
 //! which are left alone and are not retained.
 //!
 //! They do not come from `fork`. A child forked after `cuInit` gets `CUDA_ERROR_NOT_INITIALIZED` from
@@ -70,8 +70,8 @@
 //! | `cuDeviceGetName`, `cuDeviceGetUuid_v2`, `cuDeviceGetPCIBusId` | [`Device::name`], [`Device::uuid`], [`Device::pci_bus_id`] |
 //! | `cuDeviceGetAttribute` | [`Device::attribute`] |
 //! | `cuDevicePrimaryCtxRetain` | [`PrimaryContext::retain`], [`PrimaryContext::retain_if_active`] |
-//! | `cuDevicePrimaryCtxRelease_v2` | [`PrimaryContext::release`], its Drop, [`PrimaryContextGuard::retain_only`], [`StaleRelease::run`] |
-//! | `cuDevicePrimaryCtxGetState` | [`Device::primary_context_state`], [`Driver::primary_contexts`], [`StaleRelease::plan`] |
+//! | `cuDevicePrimaryCtxRelease_v2` | [`PrimaryContext::release`], its Drop, [`PrimaryContextGuard::retain_only`], [`StrayRelease::run`] |
+//! | `cuDevicePrimaryCtxGetState` | [`Device::primary_context_state`], [`Driver::primary_contexts`], [`StrayRelease::plan`] |
 //! | `cuDevicePrimaryCtxSetFlags_v2` | [`Device::set_primary_context_flags`] |
 //! | `cuDevicePrimaryCtxReset_v2` | [`Device::reset_primary_context`] (unsafe; `retain_only` never resets) |
 //! | `cuCtxPushCurrent_v2`, `cuCtxPopCurrent_v2` | [`PrimaryContext::make_current`], [`CurrentContext`] |
@@ -132,7 +132,7 @@ pub use primary_context::{
 };
 pub use retain_only::{
     Call, CurrentContextChange, DeviceReport, Outcome, Plan, Planned, PrimaryContextGuard, Report,
-    StaleRelease,
+    StrayRelease,
 };
 pub use sys::function::{Function, FunctionPointer};
 

@@ -43,7 +43,7 @@ pub use state::PrimaryContextState;
 /// # Threads
 /// A handle can be sent to and shared with any thread: what it owns belongs to the process, not to
 /// a thread. Retains and releases take no lock. Only a retain of a device of which
-/// [`retain_only`](crate::PrimaryContextGuard::retain_only) is releasing a stale context at this
+/// [`retain_only`](crate::PrimaryContextGuard::retain_only) is releasing a stray context at this
 /// moment waits until that is done.
 ///
 /// # Drop
@@ -72,7 +72,7 @@ impl PrimaryContext {
     /// # Errors
     /// [`Error::Driver`]: `CUDA_ERROR_OUT_OF_MEMORY`; `CUDA_ERROR_DEVICE_UNAVAILABLE` where another
     /// process has the device to itself; `CUDA_ERROR_UNKNOWN` where the compute mode forbids
-    /// contexts; `CUDA_ERROR_NOT_PERMITTED` under `cuda-context-trace --deny`, for a device that is not
+    /// contexts; `CUDA_ERROR_NOT_PERMITTED` under `cuda-contexts trace --deny`, for a device that is not
     /// meant. Nothing is held then, unless the driver retained and reported a failure all the
     /// same (an earlier asynchronous error): nobody can tell the two apart.
     /// [`Error::ForkedAfterInit`].
@@ -115,7 +115,7 @@ impl PrimaryContext {
     }
 
     /// Takes over one reference that somebody else retained, and would have released. Never waits: a
-    /// release of stale contexts that is at work on the device at this moment may still take that
+    /// release of stray contexts that is at work on the device at this moment may still take that
     /// very reference.
     ///
     /// # Safety

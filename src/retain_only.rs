@@ -1,4 +1,4 @@
-//! The headline: keep one device's primary context, release the stale ones on all others.
+//! The headline: keep one device's primary context, release the strays on all others.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ mod table;
 
 pub use outcome::{CurrentContextChange, Outcome};
 pub use plan::{Plan, Planned};
-pub use policy::StaleRelease;
+pub use policy::StrayRelease;
 pub use report::{Call, DeviceReport, Report};
 
 /// The primary context of the one device that this process keeps, and the report on the others.
@@ -34,7 +34,7 @@ pub struct PrimaryContextGuard {
 }
 
 impl PrimaryContextGuard {
-    /// Retains this device's primary context and releases the stale ones on all other devices:
+    /// Retains this device's primary context and releases the strays on all other devices:
     /// those that are active in this process and that no live handle of this crate holds.
     ///
     /// In this order:
@@ -73,9 +73,9 @@ impl PrimaryContextGuard {
     ///
     /// So call it at a worker's start, once the worker knows its device and before it, or any library in
     /// it, works on another one. Peer access counts as work on both devices: `cuMemcpyPeer` with a context
-    /// that was released died (SIGSEGV). Keep what others use with [`StaleRelease::keep`], or hold it with
+    /// that was released died (SIGSEGV). Keep what others use with [`StrayRelease::keep`], or hold it with
     /// [`PrimaryContext::retain_if_active`]. By default one reference is released on each device, so that a
-    /// context which more than one holder counts on survives; [`StaleRelease::releases_up_to`], which takes
+    /// context which more than one holder counts on survives; [`StrayRelease::releases_up_to`], which takes
     /// more, is `unsafe`.
     ///
     /// # Foreign references
@@ -108,19 +108,19 @@ impl PrimaryContextGuard {
     #[doc(alias = "cuDevicePrimaryCtxGetState")]
     #[inline]
     pub fn retain_only(device: Device) -> Result<Self, Error> {
-        static DEFAULT: StaleRelease = StaleRelease::new();
+        static DEFAULT: StrayRelease = StrayRelease::new();
         Self::retain_only_with(device, &DEFAULT)
     }
 
     /// [`retain_only`](Self::retain_only) under a policy: further devices to leave alone, more than
-    /// one release for each stale device. Its sections on soundness and on foreign references hold
+    /// one release for each stray device. Its sections on soundness and on foreign references hold
     /// here, too.
     ///
     /// # Errors
     /// As [`retain_only`](Self::retain_only), and [`Error::OtherDriver`] where the policy keeps a
     /// device of another driver.
     #[inline]
-    pub fn retain_only_with(device: Device, policy: &StaleRelease) -> Result<Self, Error> {
+    pub fn retain_only_with(device: Device, policy: &StrayRelease) -> Result<Self, Error> {
         policy.check(device.driver())?;
         let context = PrimaryContext::retain(device)?;
         let findings = sweep(device.driver(), Some(&context), policy);

@@ -1,4 +1,4 @@
-//! Heap allocations: none in `retain_only` where nothing is stale and at most three where something is,
+//! Heap allocations: none in `retain_only` where nothing is stray and at most three where something is,
 //! however many devices there are; one for a plan; none in Drop, in the audit, and in reading a report.
 
 #[path = "support/allocations.rs"]
@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 use allocations::ALLOCATIONS;
 use cuda_primary_context::{
-    CurrentContextChange, Outcome, PrimaryContext, PrimaryContextGuard, StaleRelease,
+    CurrentContextChange, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease,
 };
 use simulated_libcuda::Fault;
 use support::{Machine, machine, outcomes};
@@ -23,10 +23,10 @@ fn counted<T>(action: impl FnOnce() -> T) -> (T, usize) {
 
 const DEVICES: [u32; 8] = [1, 2, 3, 8, 15, 16, 17, 64];
 
-/// Which devices are stale: none, the first, every second, all.
+/// Which devices are stray: none, the first, every second, all.
 fn states(devices: u32) -> [Vec<u32>; 4] {
-    let references = |is_stale: &dyn Fn(u32) -> bool| {
-        (0..devices).map(|device| u32::from(is_stale(device))).collect()
+    let references = |is_stray: &dyn Fn(u32) -> bool| {
+        (0..devices).map(|device| u32::from(is_stray(device))).collect()
     };
     [
         references(&|_| false),
@@ -37,7 +37,7 @@ fn states(devices: u32) -> [Vec<u32>; 4] {
 }
 
 /// A machine of every size in every state, with the device to keep: the last one, which counts for
-/// nothing when it is asked whether something is stale.
+/// nothing when it is asked whether something is stray.
 fn for_every_state(check: impl Fn(&Machine, u32, bool)) {
     for devices in DEVICES {
         for references in states(devices) {
@@ -49,7 +49,7 @@ fn for_every_state(check: impl Fn(&Machine, u32, bool)) {
     }
 }
 
-/// What a stale device costs: the findings of the report, their lines and their calls.
+/// What a stray device costs: the findings of the report, their lines and their calls.
 const OF_A_REPORT: usize = 3;
 
 #[test]
@@ -59,20 +59,20 @@ fn the_count_counts() {
 }
 
 #[test]
-fn retain_only_allocates_nothing_where_nothing_is_stale() {
-    let stale = std::cell::Cell::new([0; 2]);
-    for_every_state(|machine, devices, is_stale| {
+fn retain_only_allocates_nothing_where_nothing_is_stray() {
+    let stray = std::cell::Cell::new([0; 2]);
+    for_every_state(|machine, devices, is_stray| {
         let kept = machine.device(devices - 1);
         let (guard, allocations) = counted(|| PrimaryContextGuard::retain_only(kept));
-        let expected = if is_stale { OF_A_REPORT } else { 0 };
-        assert_eq!(allocations, expected, "{devices} devices, stale: {is_stale}");
+        let expected = if is_stray { OF_A_REPORT } else { 0 };
+        assert_eq!(allocations, expected, "{devices} devices, stray: {is_stray}");
         let guard = guard.expect("the device can be retained");
         assert_eq!(guard.report().devices().len(), devices as usize);
-        let mut counts = stale.get();
-        counts[usize::from(is_stale)] += 1;
-        stale.set(counts);
+        let mut counts = stray.get();
+        counts[usize::from(is_stray)] += 1;
+        stray.set(counts);
     });
-    assert!(stale.get().iter().all(|count| *count > 0), "both were seen: {:?}", stale.get());
+    assert!(stray.get().iter().all(|count| *count > 0), "both were seen: {:?}", stray.get());
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn switching_or_restoring_the_current_context_allocates_no_more() {
 #[test]
 fn a_run_allocates_as_retain_only_does() {
     let machine = machine(8);
-    let policy = StaleRelease::new();
+    let policy = StrayRelease::new();
     assert_eq!(counted(|| policy.run(machine.driver).unwrap()).1, 0);
     machine.stray(&[1, 0, 2, 1, 0, 0, 0, 1]);
     let (report, allocations) = counted(|| policy.run(machine.driver).unwrap());
@@ -163,7 +163,7 @@ fn drop_that_is_undone_allocates_nothing() {
         let context = PrimaryContext::retain(machine.device(0)).unwrap();
         machine.simulator.add_green_context(0);
         // Somebody takes a reference that was not theirs: one is left for two holders.
-        machine.simulator.foreign_release(0);
+        machine.simulator.release_by_others(0);
         if undo_fails {
             let fault = Fault::of("cuDevicePrimaryCtxRetain", 1).code(2).refused().once();
             machine.simulator.inject(fault);
@@ -189,7 +189,7 @@ fn the_audit_allocates_nothing() {
 fn a_plan_allocates_once() {
     for_every_state(|machine, devices, _| {
         let kept = machine.device(devices - 1);
-        let policy = StaleRelease::new();
+        let policy = StrayRelease::new();
         let planned = || policy.plan(kept).map(|plan| plan.devices().count());
         assert_eq!(counted(planned), (Ok(devices as usize), 1));
     });

@@ -320,7 +320,7 @@ fn a_driver_that_does_not_start_is_told_with_call_and_code() {
 fn a_process_suspends_and_resumes_itself() {
     in_own_process("a_process_suspends_and_resumes_itself", || {
         let machine = support::machine(2);
-        machine.simulator.foreign_retain(0, 1);
+        machine.simulator.retain_by_others(0, 1);
         let own = std::process::id();
         let process = Process::open_with(machine.driver, own).unwrap();
         let locked = process.lock(LIMIT).unwrap();

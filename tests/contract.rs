@@ -33,7 +33,7 @@ mod contract {
     pub mod own_process;
     pub mod questions;
     pub mod safe_layer;
-    pub mod stale_release;
+    pub mod stray_release;
     pub mod symbols;
     pub mod tally;
 }
@@ -50,7 +50,7 @@ use contract::questions::{Answered, Questions, skipped};
 use contract::tally::Tally;
 use contract::{
     before_init, counting, dead_contexts, dead_or_alive, devices, end_of_process, flags_and_reset,
-    fork, green_contexts, safe_layer, stale_release, symbols,
+    fork, green_contexts, safe_layer, stray_release, symbols,
 };
 use support::skips::{say, skip};
 
@@ -152,11 +152,11 @@ checks! {
         retain_only_alone: 1,
         raw_functions: 1,
         current_scope: 1,
-        foreign_references: 2,
+        references_of_others: 2,
         current_context_is_left: 2,
         held_and_kept_devices: 2,
     }
-    stale_release {
+    stray_release {
         held_by_a_green_context: 1,
         references_and_a_green_context: 1,
         release_of_a_handle_beside_a_green_context: 1,

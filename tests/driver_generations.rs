@@ -105,7 +105,7 @@ fn complete(library: Library, version: i32, functions: &[Function]) -> String {
             (false, None) => failures
                 .push(format!("{} of CUDA {} is missing", function.symbol, function.introduced)),
             (true, Some(line)) => failures.push(format!(
-                "{} is there: the entry in line {line} of missing.txt is stale",
+                "{} is there: the entry in line {line} of missing.txt is stray",
                 function.symbol
             )),
         }

@@ -64,7 +64,7 @@ fn drops_beside_a_green_context(machine: &Machine) {
         let context = PrimaryContext::retain(machine.device(1)).unwrap();
         machine.simulator.add_green_context(1);
         // Somebody takes a reference that was not theirs.
-        machine.simulator.foreign_release(1);
+        machine.simulator.release_by_others(1);
         if code != 0 {
             machine.simulator.inject(Fault::of("cuDevicePrimaryCtxRetain", 1).code(code).refused());
         }
@@ -72,7 +72,7 @@ fn drops_beside_a_green_context(machine: &Machine) {
         assert_eq!(machine.simulator.faults_fired(), u64::from(code != 0));
         machine.simulator.clear_faults();
         // What the failed undo would have left is put right, as somebody else could.
-        machine.simulator.foreign_retain(1, u32::from(code != 0));
+        machine.simulator.retain_by_others(1, u32::from(code != 0));
         machine.simulator.remove_green_context(1);
         assert_eq!((machine.simulator.references(1), machine.simulator.is_active(1)), (0, false));
     }

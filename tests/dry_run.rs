@@ -3,7 +3,7 @@
 mod support;
 
 use cuda_primary_context::sys::CUresult;
-use cuda_primary_context::{Error, Planned, PrimaryContext, StaleRelease};
+use cuda_primary_context::{Error, Planned, PrimaryContext, StrayRelease};
 use simulated_libcuda::Fault;
 use support::{machine, releases_up_to};
 
@@ -52,7 +52,7 @@ fn dry_run_of_a_policy_without_releases_leaves_devices_active() {
 fn dry_run_of_a_run_keeps_what_the_policy_keeps() {
     let machine = machine(3);
     machine.stray(&[1, 1, 0]);
-    let policy = StaleRelease::new().keep([machine.device(1)]);
+    let policy = StrayRelease::new().keep([machine.device(1)]);
     let plan = policy.plan_run(machine.driver).unwrap();
     let planned: Vec<(u32, &Planned)> =
         plan.devices().map(|(device, planned)| (device.ordinal(), planned)).collect();

@@ -7,7 +7,7 @@ use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
 use cuda_primary_context::{
-    Device, Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StaleRelease, TRACING_TARGET,
+    Device, Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease, TRACING_TARGET,
 };
 use simulated_libcuda::Fault;
 use support::{Machine, machine, releases_up_to};
@@ -76,7 +76,7 @@ fn every_device_of_a_release_is_told_of() {
         drop(PrimaryContextGuard::retain_only(machine.device(1)).unwrap());
     });
     let expected = [
-        "INFO message=stale primary context released device=0 outcome=\"released\" releases=1",
+        "INFO message=stray primary context released device=0 outcome=\"released\" releases=1",
         "DEBUG message=nothing to release device=1 outcome=\"kept\"",
         "DEBUG message=nothing to release device=2 outcome=\"already_inactive\"",
         "DEBUG message=primary context held by live handles device=3 outcome=\"held_here\" handles=1",
@@ -91,7 +91,7 @@ fn every_device_of_a_release_is_told_of() {
 }
 
 /// Those of a release that keeps device 1.
-fn events_of_release(machine: &Machine, policy: &StaleRelease) -> Vec<String> {
+fn events_of_release(machine: &Machine, policy: &StrayRelease) -> Vec<String> {
     events(machine.device(0), || {
         drop(PrimaryContextGuard::retain_only_with(machine.device(1), policy).unwrap());
     })
@@ -132,7 +132,7 @@ fn state_that_the_driver_does_not_tell_is_absent() {
     machine.stray(&[1, 0]);
     let fault = Fault::of("cuDevicePrimaryCtxGetState", 1).device(0).code(999).refused().once();
     machine.simulator.inject(fault);
-    let told = events_of_release(&machine, &StaleRelease::new());
+    let told = events_of_release(&machine, &StrayRelease::new());
     let expected = [
         "WARN message=primary context not released device=0 outcome=\"failed\" code=999 \
          releases=0 error=cuDevicePrimaryCtxGetState on device 0 answered CUDA_ERROR_UNKNOWN (999)",
@@ -149,7 +149,7 @@ fn context_that_was_not_restored_is_told_of_with_its_error() {
     // The first call takes the thread off the context, the second is to bring it back.
     let fault = Fault::of("cuCtxSetCurrent", 2).code(999).refused().once();
     machine.simulator.inject(fault);
-    let told = events_of_release(&machine, &StaleRelease::new());
+    let told = events_of_release(&machine, &StrayRelease::new());
     let expected = [
         "DEBUG message=nothing to release device=0 outcome=\"already_inactive\"",
         "DEBUG message=nothing to release device=1 outcome=\"kept\"",
@@ -168,11 +168,11 @@ fn run_tells_where_the_thread_was_and_not_where_it_is() {
     machine.stray(&[0, 1]);
     machine.simulator.set_current(Some(1));
     let told = events(machine.device(0), || {
-        StaleRelease::new().run(machine.driver).unwrap();
+        StrayRelease::new().run(machine.driver).unwrap();
     });
     let expected = [
         "DEBUG message=nothing to release device=0 outcome=\"already_inactive\"",
-        "INFO message=stale primary context released device=1 outcome=\"released\" releases=1",
+        "INFO message=stray primary context released device=1 outcome=\"released\" releases=1",
         "INFO message=the thread's current context was switched from=1",
     ];
     assert_eq!(told, expected);

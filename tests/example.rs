@@ -195,7 +195,7 @@ fn dry_run_calls_nothing_that_changes_anything() {
     let _ = fs::remove_file(&log);
     let output = library
         .command(&["--dry-run", "--json", "--stray", "none", "--keep", "3", "--releases", "2"])
-        .env("SIMULATED_CUDA_FOREIGN", "0:1,3:1")
+        .env("SIMULATED_CUDA_HELD_BY_OTHERS", "0:1,3:1")
         .env("SIMULATED_CUDA_LOG", &log)
         .output()
         .unwrap();

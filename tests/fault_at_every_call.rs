@@ -139,7 +139,7 @@ fn what_calls_nothing_cannot_fail() {
 }
 
 /// Every pattern of conditions of the other devices, with the thread on nothing, on the kept device
-/// and on a stale one.
+/// and on a stray one.
 fn every_pattern(
     devices: u32,
     kept: Option<u32>,

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{
-    Error, Outcome, PrimaryContext, PrimaryContextGuard, StaleRelease, fork,
+    Error, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease, fork,
 };
 use simulated_libcuda::{Knob, Simulator};
 use support::forked::is_forked;
@@ -164,7 +164,7 @@ fn works(machine: &Machine) {
         machine.stray(&[1, 0, 0]);
         std::thread::scope(|scope| {
             for _ in 0..2 {
-                scope.spawn(|| StaleRelease::new().run(machine.driver).unwrap().check().unwrap());
+                scope.spawn(|| StrayRelease::new().run(machine.driver).unwrap().check().unwrap());
             }
         });
         assert_eq!(machine.references(), [0, 0, 0]);

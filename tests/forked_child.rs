@@ -5,7 +5,7 @@ mod support;
 
 use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute, functions};
 use cuda_primary_context::{
-    Error, Plan, PrimaryContext, PrimaryContextGuard, ReleaseError, StaleRelease, fork,
+    Error, Plan, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease, fork,
 };
 use simulated_libcuda::{Fault, Knob, Simulator};
 use support::forked::is_forked;
@@ -110,7 +110,7 @@ fn every_operation_is_refused() {
                 is_forked(unsafe { PrimaryContext::adopt(new, context.as_raw()) }, parent);
                 is_forked(context.make_current(), parent);
                 // The release path.
-                let policies = [StaleRelease::new(), releases_up_to(3).keep([machine.device(1)])];
+                let policies = [StrayRelease::new(), releases_up_to(3).keep([machine.device(1)])];
                 is_forked(PrimaryContextGuard::retain_only(new), parent);
                 for policy in policies {
                     is_forked(PrimaryContextGuard::retain_only_with(new, &policy), parent);
@@ -254,7 +254,7 @@ fn inherited_plans_can_be_read() {
     in_own_process("inherited_plans_can_be_read", || {
         let machine = machine_that_works_in_children(2);
         machine.stray(&[1, 0]);
-        let make = || StaleRelease::new().plan(machine.device(1)).unwrap();
+        let make = || StrayRelease::new().plan(machine.device(1)).unwrap();
         in_children(&machine, make, |plan: Plan| {
             let kinds: Vec<&str> = plan.devices().map(|(_, planned)| planned.kind()).collect();
             assert_eq!((kinds, plan.kept()), (vec!["release", "keep"], Some(machine.device(1))));

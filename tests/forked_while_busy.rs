@@ -7,7 +7,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cuda_primary_context::{
-    Error, Outcome, PrimaryContext, PrimaryContextGuard, StaleRelease, fork,
+    Error, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease, fork,
 };
 use simulated_libcuda::{Knob, Simulator};
 use support::forked::is_forked;
@@ -28,7 +28,7 @@ fn machine_with_a_stray() -> Machine {
 fn while_device_0_is_swept(machine: &Machine, meanwhile: impl FnOnce()) {
     let teardown = Stopped::before(&machine.simulator, "cuDevicePrimaryCtxRelease_v2", 1);
     std::thread::scope(|scope| {
-        let sweep = scope.spawn(|| StaleRelease::new().run(machine.driver).unwrap());
+        let sweep = scope.spawn(|| StrayRelease::new().run(machine.driver).unwrap());
         teardown.has_begun();
         meanwhile();
         assert!(!sweep.is_finished(), "the release stands still");
@@ -61,14 +61,14 @@ fn child_of_a_sweep_waits_for_nobody() {
                         is_forked(PrimaryContext::retain(device), parent);
                         is_forked(PrimaryContext::retain_if_active(device), parent);
                         is_forked(PrimaryContextGuard::retain_only(device), parent);
-                        is_forked(StaleRelease::new().plan(device), parent);
+                        is_forked(StrayRelease::new().plan(device), parent);
                         is_forked(device.handles(), parent);
                         is_forked(device.primary_context_state(), parent);
                         // SAFETY: refused before it does anything.
                         let adopted = unsafe { PrimaryContext::adopt(device, context.as_raw()) };
                         is_forked(adopted, parent);
                     }
-                    is_forked(StaleRelease::new().run(machine.driver), parent);
+                    is_forked(StrayRelease::new().run(machine.driver), parent);
                     is_forked(context.make_current(), parent);
                     drop(copy_of(&context));
                     assert!(!copy_of(&context).leak().is_null());
@@ -108,7 +108,7 @@ fn children_of_busy_threads_wait_for_nobody() {
                 scope.spawn(|| {
                     while goes_on() {
                         drop(PrimaryContext::retain(machine.device(0)).unwrap());
-                        StaleRelease::new().run(machine.driver).unwrap();
+                        StrayRelease::new().run(machine.driver).unwrap();
                     }
                 });
             }
@@ -124,7 +124,7 @@ fn children_of_busy_threads_wait_for_nobody() {
                 let birth = births()[children % births().len()];
                 let status = in_child(birth, || {
                     is_forked(PrimaryContext::retain(machine.device(0)), parent);
-                    is_forked(StaleRelease::new().run(machine.driver), parent);
+                    is_forked(StrayRelease::new().run(machine.driver), parent);
                     is_forked(machine.device(0).handles(), parent);
                     i32::from(!fork::forked_after_init())
                 });
@@ -204,7 +204,7 @@ fn a_child_is_told_by_the_handler(test: &'static str, filter: fn() -> io::Result
             let status = in_child(Birth::Fork, || {
                 is_forked(PrimaryContext::retain(machine.device(0)), parent);
                 is_forked(machine.device(0).handles(), parent);
-                is_forked(StaleRelease::new().run(machine.driver), parent);
+                is_forked(StrayRelease::new().run(machine.driver), parent);
                 drop(copy_of(&context));
                 assert!(fork::forked_after_init());
                 assert_eq!(machine.simulator.total_calls(), before);
@@ -237,7 +237,7 @@ fn older_kernels_tell_the_child_of_a_bare_clone_by_the_process_id() {
                 is_forked(PrimaryContext::retain_if_active(device), parent);
                 assert_eq!(device.handles(), Ok(0), "what was refused is not counted");
                 let report =
-                    StaleRelease::new().keep([machine.device(1)]).run(machine.driver).unwrap();
+                    StrayRelease::new().keep([machine.device(1)]).run(machine.driver).unwrap();
                 let outcome = report.devices().next().unwrap().outcome().clone();
                 let Outcome::Failed { error, releases: 0, active: Some(true), .. } = outcome else {
                     panic!("{outcome}")

@@ -3,7 +3,7 @@
 mod support;
 
 use cuda_primary_context::sys::CUresult;
-use cuda_primary_context::{Outcome, PrimaryContext, PrimaryContextGuard, StaleRelease};
+use cuda_primary_context::{Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease};
 use simulated_libcuda::Fault;
 use support::{Machine, machine, outcomes, releases_up_to};
 
@@ -86,7 +86,7 @@ fn undo_that_fails_is_told_with_what_is_so() {
 fn context_without_a_reference_that_stays_active_is_a_failure() {
     let machine = machine(2);
     machine.simulator.add_green_context(0);
-    machine.simulator.foreign_release(0);
+    machine.simulator.release_by_others(0);
     machine.simulator.remove_green_context(0);
     assert_eq!(so_now(&machine), (true, 0));
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
@@ -105,7 +105,7 @@ fn handle_and_robbed_green_context() -> (Machine, PrimaryContext) {
     let machine = machine(2);
     let context = PrimaryContext::retain(machine.device(0)).unwrap();
     machine.simulator.add_green_context(0);
-    machine.simulator.foreign_release(0);
+    machine.simulator.release_by_others(0);
     assert_eq!(so_now(&machine), (true, 1));
     (machine, context)
 }
@@ -142,7 +142,7 @@ fn run_undoes_too_and_retains_nothing_else() {
     let machine = machine(2);
     machine.stray(&[0, 1]);
     machine.simulator.add_green_context(0);
-    let report = StaleRelease::new().run(machine.driver).unwrap();
+    let report = StrayRelease::new().run(machine.driver).unwrap();
     let outcomes: Vec<&Outcome> = report.devices().map(|line| line.outcome()).collect();
     let green = Outcome::HeldByGreenContext { releases: 0 };
     assert_eq!(outcomes, [&green, &Outcome::Released { releases: 1 }]);

@@ -1,4 +1,4 @@
-//! Who holds a context, as the witness of cuda-context-trace tells: in the audit and in reports.
+//! Who holds a context, as the witness of cuda-contexts tells: in the audit and in reports.
 
 mod support;
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cuda_primary_context::{
-    Device, Driver, Holder, Outcome, PrimaryContext, PrimaryContextGuard, StaleRelease,
+    Device, Driver, Holder, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease,
 };
 use serde_json::{json, to_value};
 use simulated_libcuda::Simulator;
@@ -54,7 +54,7 @@ impl Witnessed {
     /// Somebody retained the device, and the witness has counted it.
     fn add(&self, ordinal: u32, library: &str, [references, green, ordinary]: [u32; 3]) {
         for _ in 0..references {
-            self.simulator.foreign_retain(ordinal, 1);
+            self.simulator.retain_by_others(ordinal, 1);
         }
         let name = CString::new(library).unwrap();
         type Add = unsafe extern "C" fn(i32, u32, u32, u32, *const c_char);
@@ -94,7 +94,7 @@ fn told(holders: &[Holder]) -> Vec<(String, [u32; 4])> {
 #[test]
 fn without_a_witness_nobody_is_named() {
     let machine = machine(2);
-    machine.simulator.foreign_retain(0, 1);
+    machine.simulator.retain_by_others(0, 1);
     assert_eq!(machine.device(0).holders(), []);
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     assert!(guard.report().devices().all(|line| line.holders().is_empty()));
@@ -197,10 +197,10 @@ fn report_says_whose_references_it_took() {
 fn green_context_is_counted_among_what_was_taken() {
     let test = "green_context_is_counted_among_what_was_taken";
     Witnessed::run(test, 2, 1, |witnessed| {
-        witnessed.simulator.foreign_retain(0, 2);
+        witnessed.simulator.retain_by_others(0, 2);
         witnessed.add(0, "/lib/libgreen.so", [0, 2, 0]);
         witnessed.calls_at(1, c"take_green", "/lib/libgreen.so", 1);
-        let report = StaleRelease::new().run(witnessed.driver).unwrap();
+        let report = StrayRelease::new().run(witnessed.driver).unwrap();
         let line = report.devices().next().unwrap();
         assert_eq!(told(line.holders()), [("/lib/libgreen.so".to_owned(), [0, 2, 0, 1])]);
     });
@@ -214,7 +214,7 @@ fn nothing_was_taken_of_a_green_context_that_got_it_back() {
         witnessed.add(0, "/lib/libgreen.so", [0, 1, 0]);
         // The witness counts what was given back as this program's.
         witnessed.calls_at(1, c"take_green", "/lib/libgreen.so", 1);
-        let report = StaleRelease::new().run(witnessed.driver).unwrap();
+        let report = StrayRelease::new().run(witnessed.driver).unwrap();
         let line = report.devices().next().unwrap();
         assert_eq!(*line.outcome(), Outcome::HeldByGreenContext { releases: 0 });
         assert_eq!(told(line.holders()), [("/lib/libgreen.so".to_owned(), [0, 1, 0, 0])]);
@@ -227,7 +227,7 @@ fn what_others_released_meanwhile_was_not_taken() {
     Witnessed::run(test, 2, 1, |witnessed| {
         witnessed.add(0, "/lib/libcudart.so.13", [3, 0, 0]);
         witnessed.calls_at(1, c"take_references", "/lib/libcudart.so.13", 3);
-        let report = StaleRelease::new().run(witnessed.driver).unwrap();
+        let report = StrayRelease::new().run(witnessed.driver).unwrap();
         let line = report.devices().next().unwrap();
         assert_eq!(*line.outcome(), Outcome::StillActive { releases: 1 });
         assert_eq!(told(line.holders()), [("/lib/libcudart.so.13".to_owned(), [3, 0, 0, 1])]);
@@ -243,7 +243,7 @@ fn taken_where_these_lose(test: &str, losers: &[&'static str], taken: [u32; 2]) 
         for loser in losers {
             witnessed.calls_at(1, c"take_references", loser, 1);
         }
-        let report = StaleRelease::new().run(witnessed.driver).unwrap();
+        let report = StrayRelease::new().run(witnessed.driver).unwrap();
         let line = report.devices().next().unwrap();
         assert!(line.holders().iter().map(|holder| holder.taken).eq(taken), "{report}");
     });

@@ -48,7 +48,7 @@ use loom::thread;
 
 use crate::driver::ledger::NotSwept;
 use crate::primary_context::PrimaryContext;
-use crate::retain_only::{Outcome, PrimaryContextGuard, Report, StaleRelease};
+use crate::retain_only::{Outcome, PrimaryContextGuard, Report, StrayRelease};
 use crate::simulated::{Call, Machine, events, is_active, look, machine};
 
 /// Retains, uses and drops a handle on a device, which is alive meanwhile.
@@ -65,7 +65,7 @@ fn hold(machine: Machine, device: u32) {
 /// A sweep that may release this often, with its outcome on device 0.
 fn sweep(machine: Machine, releases: u32) -> (Outcome, u32) {
     // SAFETY: nothing uses an object of a simulated context.
-    let policy = unsafe { StaleRelease::new().releases_up_to(releases) };
+    let policy = unsafe { StrayRelease::new().releases_up_to(releases) };
     let (report, too_many) = machine.sweeping(|| policy.run(machine.driver).unwrap());
     (of_device_0(&report), too_many)
 }
@@ -93,7 +93,7 @@ fn no_sweep_releases_under_a_live_handle() {
 /// for everybody whoever is first.
 fn leaked_among_four(machine: Machine) -> usize {
     let raw = PrimaryContext::retain(machine.device(0)).unwrap().leak();
-    simulated::simulator(|simulator| simulator.foreign_retain(0, 2));
+    simulated::simulator(|simulator| simulator.retain_by_others(0, 2));
     raw.expose_provenance()
 }
 

@@ -3,7 +3,7 @@
 mod support;
 
 use cuda_primary_context::{
-    DeviceReport, Outcome, Planned, PrimaryContext, PrimaryContextGuard, StaleRelease,
+    DeviceReport, Outcome, Planned, PrimaryContext, PrimaryContextGuard, StrayRelease,
 };
 use support::{Machine, machine, releases_up_to};
 
@@ -46,7 +46,7 @@ fn scene(count: u32) -> (Machine, Vec<PrimaryContext>) {
 }
 
 /// The policy that keeps what the pattern says, named in two calls, the high ordinals first.
-fn policy(machine: &Machine, bound: u32) -> StaleRelease {
+fn policy(machine: &Machine, bound: u32) -> StrayRelease {
     let kept = machine.driver.devices().filter(|device| before(device.ordinal()).kept);
     let (low, high): (Vec<_>, Vec<_>) = kept.partition(|device| device.ordinal() < 40);
     releases_up_to(bound).keep(high).keep(low)

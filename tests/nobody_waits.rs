@@ -1,4 +1,4 @@
-//! Who waits for whom while a stale context is released: nobody who wants another device, or only asks;
+//! Who waits for whom while a stray context is released: nobody who wants another device, or only asks;
 //! who wants that very device waits until it is done, and then has a living context.
 //!
 //! The release stands still in the middle until the test has seen what it wants to see, so that nothing
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use cuda_primary_context::{
-    Outcome, Planned, PrimaryContext, PrimaryContextGuard, Report, StaleRelease, fork, sys,
+    Outcome, Planned, PrimaryContext, PrimaryContextGuard, Report, StrayRelease, fork, sys,
 };
 use simulated_libcuda::Knob;
 use support::stopped::Stopped;
@@ -30,7 +30,7 @@ fn of_device_0(report: &Report) -> Outcome {
 /// The guard holds device 1: a test in which others walk over the devices keeps it until they are done.
 fn while_device_0_is_swept(
     machine: &Machine,
-    policy: &StaleRelease,
+    policy: &StrayRelease,
     meanwhile: impl FnOnce(&AtomicBool) + Send,
 ) -> PrimaryContextGuard {
     let teardown = Stopped::before(&machine.simulator, RELEASE, 1);
@@ -56,7 +56,7 @@ fn other_devices_and_questions_do_not_wait() {
     let machine = machine(4);
     machine.stray(&[1, 0, 0, 0]);
     let held = PrimaryContext::retain(machine.device(2)).unwrap();
-    let guard = while_device_0_is_swept(&machine, &StaleRelease::new(), |_| {
+    let guard = while_device_0_is_swept(&machine, &StrayRelease::new(), |_| {
         let driver = machine.driver;
         // Retains, releases and scopes on another device.
         let other = machine.device(3);
@@ -83,13 +83,13 @@ fn other_devices_and_questions_do_not_wait() {
         assert_eq!(load(machine.simulator.path()), Ok(driver));
         driver.function(sys::functions::cuInit_v2000).unwrap();
         // Plans, with that device in them.
-        for plan in [StaleRelease::new().plan(other), StaleRelease::new().plan_run(driver)] {
+        for plan in [StrayRelease::new().plan(other), StrayRelease::new().plan_run(driver)] {
             let plan = plan.unwrap();
             let planned = plan.devices().next().unwrap().1;
             assert_eq!(planned, &Planned::Release { at_most: 1 });
         }
         // Sweeps that leave it alone.
-        let keeping = StaleRelease::new().keep([machine.device(0)]);
+        let keeping = StrayRelease::new().keep([machine.device(0)]);
         let guard = PrimaryContextGuard::retain_only_with(other, &keeping).unwrap();
         assert_eq!(outcomes(&guard)[0], Outcome::Kept { retained: false });
         guard.release().unwrap();
@@ -108,8 +108,8 @@ fn other_devices_and_questions_do_not_wait() {
 fn two_devices_are_released_at_once() {
     let machine = machine(4);
     machine.stray(&[1, 0, 0, 1]);
-    let guard = while_device_0_is_swept(&machine, &StaleRelease::new(), |_| {
-        let keeping = StaleRelease::new().keep([machine.device(0)]);
+    let guard = while_device_0_is_swept(&machine, &StrayRelease::new(), |_| {
+        let keeping = StrayRelease::new().keep([machine.device(0)]);
         let guard = PrimaryContextGuard::retain_only_with(machine.device(2), &keeping).unwrap();
         assert_eq!(outcomes(&guard)[3], Outcome::Released { releases: 1 });
         assert!(!machine.simulator.is_active(3));
@@ -168,7 +168,7 @@ fn a_retain_of_the_device_itself_waits_and_has_a_living_context() {
         before_the_watchdog_bites("the retain waits for a sweep that has ended", || {
             thread::scope(|scope| {
                 let waiting = std::sync::Mutex::new(None);
-                let guard = while_device_0_is_swept(&machine, &StaleRelease::new(), |ended| {
+                let guard = while_device_0_is_swept(&machine, &StrayRelease::new(), |ended| {
                     let device = machine.device(0);
                     *waiting.lock().unwrap() = Some(scope.spawn(move || retain(device).unwrap()));
                     until("the retain is counted", || device.handles() == Ok(1));
@@ -239,7 +239,7 @@ fn two_sweeps_of_one_device_are_one_after_the_other() {
         before_the_watchdog_bites("a sweep waits for one that has ended", || {
             thread::scope(|scope| {
                 let waiting = std::sync::Mutex::new(None);
-                let first = while_device_0_is_swept(&machine, &StaleRelease::new(), |_| {
+                let first = while_device_0_is_swept(&machine, &StrayRelease::new(), |_| {
                     *waiting.lock().unwrap() = Some(scope.spawn(|| {
                         let guard = PrimaryContextGuard::retain_only(machine.device(2)).unwrap();
                         of_device_0(guard.report())
@@ -281,7 +281,7 @@ fn teardowns_that_take_their_time_keep_no_other_device() {
             thread::scope(|scope| {
                 let releases = machine.simulator.count(RELEASE);
                 let sweep = scope.spawn(|| {
-                    StaleRelease::new().run(machine.driver).unwrap();
+                    StrayRelease::new().run(machine.driver).unwrap();
                     has_ended.store(true, Ordering::SeqCst);
                 });
                 until("the release has begun", || machine.simulator.count(RELEASE) > releases);

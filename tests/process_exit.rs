@@ -9,7 +9,7 @@ use std::thread;
 
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{
-    Outcome, PrimaryContext, PrimaryContextGuard, ReleaseError, StaleRelease,
+    Outcome, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease,
 };
 use simulated_libcuda::{Fault, Knob, Simulator};
 use support::processes::{births, in_child, run_again};
@@ -113,7 +113,7 @@ extern "C" fn release_again() {
 
 /// A sweep when the driver has ended: every device's question is refused.
 extern "C" fn sweep() {
-    let report = StaleRelease::new().run(MACHINE.get().unwrap().driver).unwrap();
+    let report = StrayRelease::new().run(MACHINE.get().unwrap().driver).unwrap();
     let is_refused = |outcome: &Outcome| match outcome {
         Outcome::Failed { error, releases: 0, active: None, .. } => {
             error.code() == Some(CUresult::CUDA_ERROR_DEINITIALIZED)

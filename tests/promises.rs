@@ -9,7 +9,7 @@ use std::thread;
 use allocations::ALLOCATIONS;
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{
-    CurrentContextChange, Outcome, PrimaryContext, PrimaryContextGuard, StaleRelease,
+    CurrentContextChange, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease,
 };
 use simulated_libcuda::{Fault, Simulator};
 use support::processes::{births, in_child, in_own_process};
@@ -249,7 +249,7 @@ fn promise_10_it_costs_what_the_driver_calls_cost_and_nobody_waits() {
     let teardown = Stopped::before(&machine.simulator, RELEASE, 1);
     before_the_watchdog_bites("nobody waits for a teardown", || {
         thread::scope(|scope| {
-            let sweep = scope.spawn(|| StaleRelease::new().run(machine.driver).unwrap());
+            let sweep = scope.spawn(|| StrayRelease::new().run(machine.driver).unwrap());
             teardown.has_begun();
             let context = PrimaryContext::retain(machine.device(1)).unwrap();
             let states = machine.driver.primary_contexts().map(|(_, state)| state.unwrap().active);

@@ -88,32 +88,32 @@ fn known_histories() {
         // A green context alone, which gets its reference back, and goes.
         vec![green(), keep_1(), remove()],
         // Somebody else took its reference: active for good, and every release is refused.
-        vec![green(), ForeignRelease { device: 0 }, keep_1(), remove(), up_to_3()],
+        vec![green(), OtherReleases { device: 0 }, keep_1(), remove(), up_to_3()],
         // Two of them, one of which loses its reference without the driver's saying so.
         vec![green(), green(), keep_1(), keep_1(), remove(), remove()],
         // A handle whose reference others took, while a green context lives and after it.
         vec![
             Retain { device: 0 },
             green(),
-            ForeignRelease { device: 0 },
+            OtherReleases { device: 0 },
             Release { handle: 0, give_up: false },
             remove(),
         ],
         vec![
             Retain { device: 0 },
             green(),
-            ForeignRelease { device: 0 },
-            ForeignRelease { device: 0 },
+            OtherReleases { device: 0 },
+            OtherReleases { device: 0 },
             Release { handle: 0, give_up: false },
             Release { handle: 0, give_up: true },
         ],
         // The thread on a context of cuCtxCreate that outlives the primary one, on a dead one, and
         // on both, one on the other.
-        vec![ForeignRetain { device: 0, references: 1 }, Create { device: 0 }, up_to_3()],
+        vec![OtherRetains { device: 0, references: 1 }, Create { device: 0 }, up_to_3()],
         vec![
             Create { device: 0 },
             SetCurrent { device: Some(0) },
-            ForeignRetain { device: 0, references: 2 },
+            OtherRetains { device: 0, references: 2 },
             keep_1(),
             keep_1(),
         ],
@@ -121,7 +121,7 @@ fn known_histories() {
             Create { device: 0 },
             Retain { device: 1 },
             Scope { handle: 0, leave: true, inside: vec![Destroy { context: 0 }] },
-            ForeignRetain { device: 0, references: 1 },
+            OtherRetains { device: 0, references: 1 },
             keep_1(),
         ],
         // Scopes out of their order.

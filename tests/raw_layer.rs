@@ -9,7 +9,7 @@ use std::ptr;
 use cuda_primary_context::sys::{self, CUresult, functions};
 use cuda_primary_context::{
     Driver, Error, Function, FunctionPointer, Outcome, PrimaryContext, PrimaryContextGuard,
-    StaleRelease,
+    StrayRelease,
 };
 use simulated_libcuda::{Fault, Simulator};
 use support::{Machine, load, machine, machine_from, outcomes};
@@ -244,7 +244,7 @@ fn whole_job(version: u32) {
     };
     let audit: Vec<bool> = driver.primary_contexts().map(active).collect();
     assert_eq!(audit, [true, false, true, true]);
-    assert_eq!(StaleRelease::new().plan(machine.device(1)).unwrap().devices().count(), 4);
+    assert_eq!(StrayRelease::new().plan(machine.device(1)).unwrap().devices().count(), 4);
     assert_eq!(machine.references(), [1, 0, 2, 2]);
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     let expected = [

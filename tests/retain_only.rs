@@ -4,7 +4,7 @@ mod support;
 
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{
-    Error, Outcome, PrimaryContext, PrimaryContextGuard, Report, StaleRelease,
+    Error, Outcome, PrimaryContext, PrimaryContextGuard, Report, StrayRelease,
 };
 use simulated_libcuda::Fault;
 use support::{machine, outcomes, releases_up_to};
@@ -130,7 +130,7 @@ fn guards_of_two_devices_never_release_each_other() {
 fn kept_devices_are_not_touched() {
     let machine = machine(3);
     machine.stray(&[1, 0, 1]);
-    let policy = StaleRelease::new().keep([machine.device(2)]);
+    let policy = StrayRelease::new().keep([machine.device(2)]);
     let calls = machine.calls_of(|| {
         let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
         assert_eq!(outcomes(&guard), [released(1), KEPT, LEFT_ALONE]);
@@ -142,7 +142,7 @@ fn kept_devices_are_not_touched() {
 #[test]
 fn policies_with_another_drivers_devices_are_refused() {
     let (one, other) = (machine(2), machine(2));
-    let policy = StaleRelease::new().keep([other.device(0)]);
+    let policy = StrayRelease::new().keep([other.device(0)]);
     let refused = PrimaryContextGuard::retain_only_with(one.device(1), &policy).unwrap_err();
     assert_eq!(refused, Error::OtherDriver { ordinal: 0 });
     assert_eq!(policy.plan(one.device(1)).unwrap_err(), Error::OtherDriver { ordinal: 0 });
@@ -277,7 +277,7 @@ fn run_without_a_device_to_keep_retains_nothing() {
     let machine = machine(4);
     machine.stray(&[1, 2, 1, 0]);
     let held = PrimaryContext::retain(machine.device(2)).unwrap();
-    let policy = StaleRelease::new().keep([machine.device(0)]);
+    let policy = StrayRelease::new().keep([machine.device(0)]);
     let plan = policy.plan_run(machine.driver).unwrap();
     assert_eq!((plan.kept(), plan.driver()), (None, machine.driver));
     let mut report = None;

@@ -2,7 +2,7 @@
 
 mod support;
 
-use cuda_primary_context::{PrimaryContext, PrimaryContextGuard, StaleRelease};
+use cuda_primary_context::{PrimaryContext, PrimaryContextGuard, StrayRelease};
 use serde_json::{Value, json, to_value};
 use simulated_libcuda::Fault;
 use support::{Machine, machine, releases_up_to};
@@ -102,7 +102,7 @@ fn context_that_was_not_restored_is_there_with_its_error() {
     machine.stray(&[2, 0, 0]);
     machine.simulator.set_current(Some(0));
     machine.simulator.inject(Fault::of("cuCtxSetCurrent", 2).code(777_777).refused().once());
-    let policy = StaleRelease::new().keep([machine.device(2)]);
+    let policy = StrayRelease::new().keep([machine.device(2)]);
     let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
     let report = to_value(guard.report()).unwrap();
     let error = failed("cuCtxSetCurrent", 0);
@@ -116,7 +116,7 @@ fn context_that_was_not_restored_is_there_with_its_error() {
 fn run_has_no_kept_device() {
     let machine = machine(1);
     machine.stray(&[1]);
-    let report = to_value(StaleRelease::new().run(machine.driver).unwrap()).unwrap();
+    let report = to_value(StrayRelease::new().run(machine.driver).unwrap()).unwrap();
     assert_eq!((&report["kept"], &report["driver"]), (&Value::Null, &driver(&machine)));
     assert_eq!(report["devices"][0]["outcome"], "released");
 }

@@ -5,7 +5,7 @@ mod support;
 use cuda_primary_context::sys::{CUcontext, CUresult, functions};
 use cuda_primary_context::{
     CurrentContextChange, Device, Outcome, PrimaryContext, PrimaryContextGuard, Report,
-    StaleRelease,
+    StrayRelease,
 };
 use simulated_libcuda::{Fault, Knob};
 use support::{Machine, machine, outcomes};
@@ -42,7 +42,7 @@ fn thread_elsewhere_is_left_alone() {
         machine.stray(&[1, 1, 1]);
         machine.simulator.set_current(current);
         let before = machine.simulator.stack();
-        let policy = StaleRelease::new().keep([machine.device(2)]);
+        let policy = StrayRelease::new().keep([machine.device(2)]);
         let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
         assert_eq!(*guard.report().current_context(), CurrentContextChange::Unchanged);
         assert!(!guard.report().current_context_switched());
@@ -68,7 +68,7 @@ fn thread_on_a_destroyed_context_is_left_alone_if_its_device_is_known() {
     machine.simulator.set_knob(Knob::GetDeviceOnDead, 0);
     machine.stray(&[1, 0, 1]);
     machine.simulator.set_current(Some(2));
-    machine.simulator.foreign_release(2);
+    machine.simulator.release_by_others(2);
     let before = machine.simulator.stack();
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     assert_eq!(outcomes(&guard), [released(1), KEPT, Outcome::AlreadyInactive]);
@@ -83,7 +83,7 @@ fn thread_on_a_destroyed_context_of_no_known_device_is_left_alone() {
         let machine = machine(3);
         machine.stray(&[1, 0, 1]);
         machine.simulator.set_current(Some(2));
-        machine.simulator.foreign_release(2);
+        machine.simulator.release_by_others(2);
         let before = machine.simulator.stack();
         machine.simulator.inject(Fault::of("cuCtxGetDevice", 1).code(code).refused().once());
         let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
@@ -182,7 +182,7 @@ fn current(machine: &Machine) -> CUcontext {
     context
 }
 
-/// An ordinary context on a stale device outlives the release of the primary one, and stays current.
+/// An ordinary context on a stray device outlives the release of the primary one, and stays current.
 #[test]
 fn living_ordinary_context_is_given_back() {
     let machine = machine(2);
@@ -214,7 +214,7 @@ fn run_pops_the_threads_context_and_pushes_it_if_it_lives() {
     for (references, lives) in [(2, true), (1, false)] {
         let machine = machine(3);
         machine.stray(&[references, 0, 1]);
-        let policy = StaleRelease::new().keep([machine.device(2)]);
+        let policy = StrayRelease::new().keep([machine.device(2)]);
         machine.simulator.set_current(Some(2));
         let beneath = machine.simulator.stack();
         let push = machine.driver.function(functions::cuCtxPushCurrent_v4000).unwrap();

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use cuda_primary_context::{
-    CurrentContextChange, Outcome, Planned, PrimaryContext, PrimaryContextGuard, StaleRelease,
+    CurrentContextChange, Outcome, Planned, PrimaryContext, PrimaryContextGuard, StrayRelease,
 };
 use simulated_libcuda::Knob;
 use support::watchdog::before_the_watchdog_bites;
@@ -166,7 +166,7 @@ fn no_sweep_takes_the_reference_of_a_live_handle() {
     let told = AtomicU64::new(0);
     on_every_thread(|number| match number % 4 {
         0 => (0..STRAYS).for_each(|_| {
-            machine.simulator.foreign_retain_as("stray", 0, 1);
+            machine.simulator.retain_by("stray", 0, 1);
             thread::yield_now();
         }),
         1 => machine.simulator.acting_as("sweeper", || {
@@ -209,7 +209,7 @@ fn no_sweep_takes_the_reference_of_a_live_handle() {
 }
 
 #[test]
-fn a_foreign_release_at_the_same_time_is_no_failure() {
+fn a_release_by_others_at_the_same_time_is_no_failure() {
     let machine = machine(2);
     for _ in 0..100 {
         machine.stray(&[1, 0]);
@@ -218,7 +218,7 @@ fn a_foreign_release_at_the_same_time_is_no_failure() {
             thread::scope(|scope| {
                 scope.spawn(|| {
                     together.wait();
-                    machine.simulator.foreign_release(0);
+                    machine.simulator.release_by_others(0);
                 });
                 together.wait();
                 let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
@@ -262,7 +262,7 @@ fn no_device_is_swept_while_the_callers_code_runs() {
             another_thread_can_work();
             state.unwrap();
         }
-        let plan = StaleRelease::new().plan(machine.device(0)).unwrap();
+        let plan = StrayRelease::new().plan(machine.device(0)).unwrap();
         for (_, planned) in plan.devices() {
             another_thread_can_work();
             assert!(!matches!(planned, Planned::Failed(_)));

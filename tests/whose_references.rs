@@ -1,4 +1,4 @@
-//! Whose references are released: the crate's own by its handles, one of others on each stale device, and
+//! Whose references are released: the crate's own by its handles, one of others on each stray device, and
 //! never one of a live handle.
 
 mod support;
@@ -7,17 +7,17 @@ use cuda_primary_context::{Driver, Outcome, PrimaryContext, PrimaryContextGuard}
 use support::{machine, outcomes, releases_up_to};
 
 #[test]
-fn stale_release_takes_somebody_elses_and_a_handle_its_own() {
+fn stray_release_takes_somebody_elses_and_a_handle_its_own() {
     let machine = machine(3);
-    machine.simulator.foreign_retain_as("libcublas", 0, 1);
-    machine.simulator.foreign_retain_as("libcudart", 0, 1);
+    machine.simulator.retain_by("libcublas", 0, 1);
+    machine.simulator.retain_by("libcudart", 0, 1);
     let held = PrimaryContext::retain(machine.device(2)).unwrap();
-    machine.simulator.foreign_retain_as("libcudart", 2, 1);
+    machine.simulator.retain_by("libcudart", 2, 1);
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     let taken = machine.simulator.taken();
     let taken: Vec<_> =
         taken.iter().map(|taken| (taken.device, taken.by.as_str(), taken.from.as_str())).collect();
-    assert_eq!(taken, [(0, "client", "libcublas")], "one, and on the stale device alone");
+    assert_eq!(taken, [(0, "client", "libcublas")], "one, and on the strays device alone");
     assert_eq!(machine.simulator.owners(0), [("libcudart".to_owned(), 1)]);
     drop((held, guard));
     assert_eq!(machine.simulator.owners(2), [("libcudart".to_owned(), 1)]);

@@ -7,9 +7,9 @@ from . import svg, targets
 OURS = "cuda-primary-context"
 WAITS = ["idle_p99_ns", "busy_p99_ns", "idle_longest_ns", "busy_longest_ns"]
 STATES = {
-    "none_stale": "none stale",
-    "one_stale": "one stale",
-    "all_stale": "all stale",
+    "no_stray": "none stray",
+    "one_stray": "one stray",
+    "all_stray": "all stray",
     "primary_context": "retain and release",
 }
 
@@ -99,7 +99,7 @@ def release_path(contenders, counts):
 
 
 def plots(folder, contenders, counts):
-    state = "none_stale"
+    state = "no_stray"
     names = list(contenders[str(counts[0])][state])
 
     def series(value):
@@ -109,7 +109,7 @@ def plots(folder, contenders, counts):
         }
 
     medians = series(lambda _, of: of["median_ns"])
-    title = "retain_only and Drop, none stale, simulated driver"
+    title = "retain_only and Drop, none stray, simulated driver"
     (folder / "devices.svg").write_text(
         svg.lines(title, "devices", "nanoseconds", medians)
     )
@@ -134,7 +134,7 @@ def waits(record):
     ]
     words = (
         f"A retain with its release on one thread, while `retain_only` on another, which takes "
-        f"{nanoseconds(numbers['retain_only_ns'])}, releases {numbers['stale']} contexts whose "
+        f"{nanoseconds(numbers['retain_only_ns'])}, releases {numbers['stray']} contexts whose "
         "teardown takes 54 ms each; idle is the same beside a thread that sleeps. The longest are "
         "the scheduler's."
     )

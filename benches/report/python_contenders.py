@@ -115,16 +115,16 @@ def measure(contender, rounds):
     kept = min(1, contender.count - 1)
     others = [ordinal for ordinal in range(contender.count) if ordinal != kept]
     contender.retain(kept)
-    states = {"none_stale": []}
+    states = {"no_stray": []}
     if len(others) > 1:
-        states["one_stale"] = others[:1]
+        states["one_stray"] = others[:1]
     if others:
-        states["all_stale"] = others
+        states["all_stray"] = others
     answer = {"devices": contender.count}
-    for state, stale in states.items():
+    for state, stray in states.items():
 
         def stray():
-            for ordinal in stale:
+            for ordinal in stray:
                 contender.retain(ordinal)
 
         def work():

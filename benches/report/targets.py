@@ -36,7 +36,7 @@ def checks(record):
             if str(devices) in contenders:
                 yield from over_twins(contenders[str(devices)], devices)
     if "8" in contenders:
-        yield from python(contenders["8"]["none_stale"])
+        yield from python(contenders["8"]["no_stray"])
     yield from waits(record.get("waits"))
     yield from instructions(record.get("instructions"))
     first_use = record.get("first_use")
@@ -50,21 +50,21 @@ def checks(record):
 
 
 def over_twins(numbers, devices):
-    if COUNTED not in numbers["none_stale"]:
+    if COUNTED not in numbers["no_stray"]:
         return  # a record from before there was this twin
     twin = "the raw loop with a count"
     if devices == 8:
         found = over(numbers["primary_context"], COUNTED)
         yield at_most(f"retain and release over {twin}", found, 1.2)
     aim = 1.1 if devices == 8 else 1.04
-    none_stale = numbers["none_stale"]
-    words = f"retain_only and Drop, {devices} devices, none stale, over"
-    yield at_most(f"{words} {twin}", over(none_stale, COUNTED), aim)
+    no_stray = numbers["no_stray"]
+    words = f"retain_only and Drop, {devices} devices, none stray, over"
+    yield at_most(f"{words} {twin}", over(no_stray, COUNTED), aim)
     if devices == 64:
-        yield at_most(f"{words} cudarc's loop", over(none_stale, "cudarc"), 1)
+        yield at_most(f"{words} cudarc's loop", over(no_stray, "cudarc"), 1)
     if devices <= 64:
-        found = numbers["all_stale"][OURS]["over_raw"]
-        words = f"retain_only and Drop, {devices} devices, all stale, over the raw loop"
+        found = numbers["all_stray"][OURS]["over_raw"]
+        words = f"retain_only and Drop, {devices} devices, all stray, over the raw loop"
         yield at_most(words, found, 1.2)
 
 
@@ -89,5 +89,5 @@ def waits(numbers):
 def instructions(counted):
     if not counted:
         return
-    few, many = (counted[f"retain_only/none_stale/{n}"]["added"] for n in (64, 1024))
+    few, many = (counted[f"retain_only/no_stray/{n}"]["added"] for n in (64, 1024))
     yield at_most("instructions that an inactive device adds", (many - few) / 960, 8, 1)

@@ -78,7 +78,7 @@ impl ChosenDriver {
         let devices = ordinals.iter().map(|&ordinal| self.driver.device(ordinal));
         for device in devices.collect::<Result<Vec<_>, _>>()? {
             match &self.simulator {
-                Some(simulator) => simulator.foreign_retain(device.ordinal(), 1),
+                Some(simulator) => simulator.retain_by_others(device.ordinal(), 1),
                 None => {
                     PrimaryContext::retain(device)?.leak();
                 }

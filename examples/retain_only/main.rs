@@ -1,4 +1,4 @@
-//! Keeps one device's primary context and releases the stale ones on all others, on any machine:
+//! Keeps one device's primary context and releases the strays on all others, on any machine:
 //! where there is no GPU, a simulated driver takes the place of the real one.
 //!
 //! `cargo run --example retain_only -- --help` lists the options.
@@ -12,7 +12,7 @@ use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use cuda_primary_context::{Error, Planned, PrimaryContextGuard, StaleRelease};
+use cuda_primary_context::{Error, Planned, PrimaryContextGuard, StrayRelease};
 
 use chosen_driver::ChosenDriver;
 use heading::heading;
@@ -33,7 +33,7 @@ fn retain_only(options: &Options) -> Result<(String, u8), Error> {
     let keep = keep.collect::<Result<Vec<_>, _>>()?;
     let strays = chosen.leave_strays(options.stray.as_deref())?;
 
-    let mut policy = StaleRelease::new().keep(keep);
+    let mut policy = StrayRelease::new().keep(keep);
     if options.releases != 1 {
         // SAFETY: whoever runs this program asked for it. It uses no context itself but the kept one.
         policy = unsafe { policy.releases_up_to(options.releases) };

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser};
 
 pub const HELP: &str = "\
-Keep one device's primary context and release the stale ones that this process
+Keep one device's primary context and release the strays that this process
 holds on all other devices.
 
 Usage: cargo run --example retain_only -- [OPTIONS]

@@ -65,7 +65,7 @@ class Context(Value):
 @dataclass(frozen=True)
 class Holder(Value):
     """A library, or the program itself, that holds something on a device, as the witness of
-    ``cuda-context-trace`` counted it."""
+    ``cuda-contexts`` counted it."""
 
     #: Where it was loaded from; empty for code that was made at run time.
     library: str
@@ -97,7 +97,7 @@ def contexts() -> tuple[Context, ...]:
 
 def holders(device: DeviceLike) -> tuple[Holder, ...]:
     """Who holds the device's context now, the longest holder first; empty where the program was not started
-    by ``cuda-context-trace``. Makes no driver call but those of a first load, and those that
+    by ``cuda-contexts``. Makes no driver call but those of a first load, and those that
     find a device by its unique id or PCI address."""
     return tuple(Holder(**told) for told in json.loads(_native.holders(_named(device))))
 

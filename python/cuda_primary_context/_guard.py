@@ -1,4 +1,4 @@
-"""The headline: keep one device's primary context, release the stale ones on all others."""
+"""The headline: keep one device's primary context, release the strays on all others."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class PrimaryContextGuard:
 
 
 def retain_only(device: DeviceLike, *, keep: Iterable[DeviceLike] = ()) -> PrimaryContextGuard:
-    """Retains this device's primary context, and releases the stale ones on all other devices but those
+    """Retains this device's primary context, and releases the strays on all other devices but those
     to keep: each once, where it is active in this process and no guard holds it.
 
     Call it at a worker's start. A context that other code of this process still uses is destroyed if its
@@ -74,7 +74,7 @@ def retain_only(device: DeviceLike, *, keep: Iterable[DeviceLike] = ()) -> Prima
 
 
 def release_strays(*, keep: Iterable[DeviceLike] = ()) -> Report:
-    """Releases the stray (stale) contexts on all devices but those to keep, and retains nothing. Otherwise
+    """Releases the stray contexts on all devices but those to keep, and retains nothing. Otherwise
     as :func:`retain_only`."""
     report = _report(*_native.release_strays(_all_named(keep)))
     _log(report)

@@ -36,7 +36,7 @@ class DeviceReport(Value):
     outcome: str
     #: Every driver call that was made for this device, in order.
     calls: tuple[Call, ...]
-    #: Who held the device before, where the program was started by ``cuda-context-trace``.
+    #: Who held the device before, where the program was started by ``cuda-contexts``.
     holders: tuple[Holder, ...]
     #: Of a kept device: whether the guard holds a reference on it, and does not merely leave it alone.
     retained: bool | None = None

@@ -36,7 +36,7 @@ pub fn contexts(py: Python<'_>) -> PyResult<String> {
     error::json(&answer(py, contexts)?)
 }
 
-/// Who holds a device's context, where the program was started by `cuda-context-trace`.
+/// Who holds a device's context, where the program was started by `cuda-contexts`.
 #[pyfunction]
 pub fn holders(py: Python<'_>, device: Named) -> PyResult<String> {
     let device = py.detach(|| device.find(Driver::load()?));

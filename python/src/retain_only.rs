@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cuda_primary_context::{
-    Driver, Error, PrimaryContext, PrimaryContextGuard, ReleaseError, Report, StaleRelease,
+    Driver, Error, PrimaryContext, PrimaryContextGuard, ReleaseError, Report, StrayRelease,
 };
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -101,12 +101,12 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// Retains a device and releases the stale contexts on all others but the kept ones.
+/// Retains a device and releases the strays on all others but the kept ones.
 #[pyfunction]
 pub fn retain_only(py: Python<'_>, device: Named, keep: Vec<Named>) -> PyResult<(Guard, Told)> {
     let guard = py.detach(|| {
         let driver = Driver::load()?;
-        let policy = StaleRelease::new().keep(find_all(driver, &keep)?);
+        let policy = StrayRelease::new().keep(find_all(driver, &keep)?);
         let guard = PrimaryContextGuard::retain_only_with(device.find(driver)?, &policy)?;
         Ok(guard)
     });
@@ -116,12 +116,12 @@ pub fn retain_only(py: Python<'_>, device: Named, keep: Vec<Named>) -> PyResult<
     Ok((guard, py.detach(|| tell(&report))?))
 }
 
-/// Releases the stale contexts on all devices but the kept ones, and retains nothing.
+/// Releases the stray contexts on all devices but the kept ones, and retains nothing.
 #[pyfunction]
 pub fn release_strays(py: Python<'_>, keep: Vec<Named>) -> PyResult<Told> {
     let report = py.detach(|| {
         let driver = Driver::load()?;
-        Ok(StaleRelease::new().keep(find_all(driver, &keep)?).run(driver)?)
+        Ok(StrayRelease::new().keep(find_all(driver, &keep)?).run(driver)?)
     });
     let report = report.map_err(|error: NotFound| error.exception(py))?;
     py.detach(|| tell(&report))
@@ -132,7 +132,7 @@ pub fn release_strays(py: Python<'_>, keep: Vec<Named>) -> PyResult<Told> {
 pub fn plan(py: Python<'_>, device: Option<Named>, keep: Vec<Named>) -> PyResult<(String, String)> {
     let plan = py.detach(|| {
         let driver = Driver::load()?;
-        let policy = StaleRelease::new().keep(find_all(driver, &keep)?);
+        let policy = StrayRelease::new().keep(find_all(driver, &keep)?);
         Ok(match device {
             Some(device) => policy.plan(device.find(driver)?)?,
             None => policy.plan_run(driver)?,

@@ -75,11 +75,11 @@ raise SystemExit(7)
 
 def test_the_trace_command_comes_with_the_wheel(tmp_path: Path) -> None:
     """It hands on the exit status, and says who made each context: by it, reports know who held what."""
-    trace = Path(sys.prefix, "bin", "cuda-context-trace")
+    trace = Path(sys.prefix, "bin", "cuda-contexts")
     if not trace.exists():
-        pytest.skip("this wheel was built where the package cuda-context-trace is not")
+        pytest.skip("this wheel was built where the package cuda-contexts is not")
     env = environment()
-    words = [str(trace), "--driver", f"{env['LD_LIBRARY_PATH']}/libcuda.so.1", "--", sys.executable]
+    words = [str(trace), "trace", "--driver", f"{env['LD_LIBRARY_PATH']}/libcuda.so.1", "--", sys.executable]
     process = subprocess.run(
         [*words, "-c", TRACED], env=env, cwd=HERE, text=True, capture_output=True, timeout=120
     )

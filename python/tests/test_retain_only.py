@@ -1,4 +1,4 @@
-"""The headline: one device is kept, stale contexts on others go, and everything is told."""
+"""The headline: one device is kept, stray contexts on others go, and everything is told."""
 
 import ctypes
 import gc

@@ -1,7 +1,7 @@
 /* The control calls for what others in the process do: their references and green contexts. */
 #include "control.h"
 
-static CUresult retain_foreign(uint32_t owner, int32_t device, uint32_t references)
+static CUresult retain_by_others(uint32_t owner, int32_t device, uint32_t references)
 {
     CUresult result = initialize_for_others();
 
@@ -10,17 +10,17 @@ static CUresult retain_foreign(uint32_t owner, int32_t device, uint32_t referenc
     return result == CUDA_SUCCESS ? retain_for_others(owner, device, references) : result;
 }
 
-uint32_t simulated_cuda_foreign_retain_as(uint32_t owner, int32_t device, uint32_t references)
+uint32_t simulated_cuda_retain_by(uint32_t owner, int32_t device, uint32_t references)
 {
-    UNDER_LOCK(uint32_t, (uint32_t)retain_foreign(owner, device, references));
+    UNDER_LOCK(uint32_t, (uint32_t)retain_by_others(owner, device, references));
 }
 
-uint32_t simulated_cuda_foreign_retain(int32_t device, uint32_t references)
+uint32_t simulated_cuda_retain_by_others(int32_t device, uint32_t references)
 {
-    return simulated_cuda_foreign_retain_as(OWNER_OTHER_LIBRARY, device, references);
+    return simulated_cuda_retain_by(OWNER_OTHER_LIBRARY, device, references);
 }
 
-static CUresult release_foreign(uint32_t owner, int32_t ordinal)
+static CUresult release_by_others(uint32_t owner, int32_t ordinal)
 {
     struct device *device = device_at(ordinal);
     CUresult refused = refusal_by_state(INITIALIZED);
@@ -33,14 +33,14 @@ static CUresult release_foreign(uint32_t owner, int32_t ordinal)
                   : CUDA_ERROR_INVALID_DEVICE;
 }
 
-uint32_t simulated_cuda_foreign_release_as(uint32_t owner, int32_t device)
+uint32_t simulated_cuda_release_by(uint32_t owner, int32_t device)
 {
-    UNDER_LOCK(uint32_t, (uint32_t)release_foreign(owner, device));
+    UNDER_LOCK(uint32_t, (uint32_t)release_by_others(owner, device));
 }
 
-uint32_t simulated_cuda_foreign_release(int32_t device)
+uint32_t simulated_cuda_release_by_others(int32_t device)
 {
-    return simulated_cuda_foreign_release_as(OWNER_OTHER_LIBRARY, device);
+    return simulated_cuda_release_by(OWNER_OTHER_LIBRARY, device);
 }
 
 static CUresult runtime_call(int32_t device)

@@ -74,7 +74,7 @@ static bool read_driver_version(char *text)
 }
 
 /* ORDINAL:REFERENCES */
-static bool read_foreign_entry(char *entry)
+static bool read_others_entry(char *entry)
 {
     char *ordinal_text = strsep(&entry, ":");
     uint64_t ordinal;
@@ -173,7 +173,7 @@ static const struct variable {
     { "SIMULATED_CUDA_DEVICES", read_devices, false, "a number from 0 to 4096" },
     { "SIMULATED_CUDA_DRIVER_VERSION", read_driver_version, false, "a number such as 13000" },
     { "SIMULATED_CUDA_STUB", read_stub, false, "0 or 1" },
-    { "SIMULATED_CUDA_FOREIGN", read_foreign_entry, true,
+    { "SIMULATED_CUDA_HELD_BY_OTHERS", read_others_entry, true,
       "ORDINAL:REFERENCES, as often as wanted, with commas between" },
     { "SIMULATED_CUDA_KNOBS", read_knob, true, "NAME=VALUE, as often as wanted, with commas between" },
     { "SIMULATED_CUDA_FAULT", read_fault, true,
@@ -231,7 +231,7 @@ static void refuse_unknown_variables(void)
         if (!strncmp(*setting, "SIMULATED_CUDA_", PREFIX) && !is_known(*setting))
             complain_of_environment(
                 "there is no environment variable %.*s; after SIMULATED_CUDA_ comes DEVICES, "
-                "DRIVER_VERSION, STUB, FOREIGN, KNOBS, FAULT, LOG, MACHINE or DEVICE_FILES",
+                "DRIVER_VERSION, STUB, HELD_BY_OTHERS, KNOBS, FAULT, LOG, MACHINE or DEVICE_FILES",
                 (int)strcspn(*setting, "="), *setting);
 }
 

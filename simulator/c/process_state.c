@@ -24,7 +24,7 @@ void reset_driver(void)
     clear_faults();
     stop_logging();
     forget_machine();
-    forget_foreign_references();
+    forget_references_of_others();
     forget_owners();
     update_watched();
 }
@@ -141,8 +141,8 @@ CUresult initialize_process(unsigned int flags)
         process_page->init_failed = driver.init_failed;
         return result;
     }
-    if (!foreign_references_are_possible(&missing)) {
-        complain_of_environment("the environment variable SIMULATED_CUDA_FOREIGN names device %d, and "
+    if (!references_of_others_are_possible(&missing)) {
+        complain_of_environment("the environment variable SIMULATED_CUDA_HELD_BY_OTHERS names device %d, and "
                                 "this process sees %u",
                                 missing, driver.device_count);
         return refuse_environment();
@@ -156,7 +156,7 @@ CUresult initialize_process(unsigned int flags)
     driver.state = IS_INITIALIZED;
     process_page->initialized = 1;
     atexit(deinitialize_at_exit);
-    apply_foreign_references();
+    apply_references_of_others();
     return CUDA_SUCCESS;
 }
 

@@ -230,9 +230,9 @@ void clear_recorded_calls(void);
 /* references of others ------------------------------------------------------------------------ */
 
 bool hold_at_start(int ordinal, uint32_t references);
-bool foreign_references_are_possible(int *missing);
-void apply_foreign_references(void);
-void forget_foreign_references(void);
+bool references_of_others_are_possible(int *missing);
+void apply_references_of_others(void);
+void forget_references_of_others(void);
 CUresult retain_for_others(uint32_t owner, int ordinal, uint32_t references);
 CUresult call_of_the_runtime(int ordinal);
 

@@ -119,8 +119,8 @@ SIMULATED_CUDA_CONTROL void simulated_cuda_deinitialize(void);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_is_initialized(void);
 
 /* References of other libraries; these three answer a CUresult. All but the releasing ones initialise. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_foreign_retain(int32_t device, uint32_t references);
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_foreign_release(int32_t device);
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_retain_by_others(int32_t device, uint32_t references);
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_release_by_others(int32_t device);
 /* A call of the CUDA runtime: it retains anew if the context that it knew is gone. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_runtime_call(int32_t device);
 
@@ -136,9 +136,9 @@ SIMULATED_CUDA_CONTROL const char *simulated_cuda_owner_name(uint32_t owner);
 /* The calling thread's driver calls count for this owner from now on. Answers the one before. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_act_as(uint32_t owner);
 /* These two answer a CUresult. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_foreign_retain_as(uint32_t owner, int32_t device,
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_retain_by(uint32_t owner, int32_t device,
                                                                  uint32_t references);
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_foreign_release_as(uint32_t owner, int32_t device);
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_release_by(uint32_t owner, int32_t device);
 /* Answers how many owners hold references to that device, copies at most that many. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_owners(int32_t device,
                                                       struct simulated_cuda_owner *out,

@@ -302,7 +302,7 @@ static void call_the_driver(struct input *input)
 static void come_between(void *unused)
 {
     (void)unused;
-    (void)simulated_cuda_foreign_retain(0, 1);
+    (void)simulated_cuda_retain_by_others(0, 1);
 }
 
 static void come_never(void *unused)
@@ -324,10 +324,10 @@ static void let_others_act(struct input *input)
         (void)simulated_cuda_remove_green_context(number(input));
         break;
     case 2:
-        (void)simulated_cuda_foreign_retain_as(owner % 40, number(input), (uint32_t)take(input, 1));
+        (void)simulated_cuda_retain_by(owner % 40, number(input), (uint32_t)take(input, 1));
         break;
     case 3:
-        (void)simulated_cuda_foreign_release_as(owner % 40, number(input));
+        (void)simulated_cuda_release_by(owner % 40, number(input));
         break;
     case 4:
         (void)simulated_cuda_act_as(owner % 40);
@@ -409,10 +409,10 @@ static void steer(struct input *input)
         simulated_cuda_deinitialize();
         break;
     case 2:
-        (void)simulated_cuda_foreign_retain(number(input), (uint32_t)take(input, 1));
+        (void)simulated_cuda_retain_by_others(number(input), (uint32_t)take(input, 1));
         break;
     case 3:
-        (void)simulated_cuda_foreign_release(number(input));
+        (void)simulated_cuda_release_by_others(number(input));
         break;
     case 4:
         (void)simulated_cuda_runtime_call(number(input));

@@ -26,7 +26,7 @@ use crate::private_directory::PrivateDirectory;
 /// use simulated_libcuda::{Fault, Simulator};
 ///
 /// let mut client = Simulator::builder().devices(4).command("python3");
-/// client.foreign_retain(2, 1); // another library left a context on device 2
+/// client.retain_by_others(2, 1); // another library left a context on device 2
 /// client.inject(Fault::of("cuDevicePrimaryCtxRetain", 1).code(2));
 /// client.args(["-c", "import ctypes; print(ctypes.CDLL('libcuda.so.1').cuInit(0))"]);
 /// # let output = match client.output() {
@@ -102,9 +102,9 @@ impl ClientCommand {
 
     /// From `cuInit` on, another library in the process holds this many references to a device's
     /// primary context.
-    pub fn foreign_retain(&mut self, device: u32, references: u32) -> &mut Self {
+    pub fn retain_by_others(&mut self, device: u32, references: u32) -> &mut Self {
         self.foreign.push(format!("{device}:{references}"));
-        self.command.env("SIMULATED_CUDA_FOREIGN", self.foreign.join(","));
+        self.command.env("SIMULATED_CUDA_HELD_BY_OTHERS", self.foreign.join(","));
         self
     }
 

@@ -120,14 +120,14 @@ controls! {
     initialize: fn() -> u32;
     deinitialize: fn();
     is_initialized: fn() -> u32;
-    foreign_retain: fn(i32, u32) -> u32;
-    foreign_release: fn(i32) -> u32;
+    retain_by_others: fn(i32, u32) -> u32;
+    release_by_others: fn(i32) -> u32;
     runtime_call: fn(i32) -> u32;
     owner_by_name: fn(*const c_char) -> i32;
     owner_name: fn(u32) -> *const c_char;
     act_as: fn(u32) -> u32;
-    foreign_retain_as: fn(u32, i32, u32) -> u32;
-    foreign_release_as: fn(u32, i32) -> u32;
+    retain_by: fn(u32, i32, u32) -> u32;
+    release_by: fn(u32, i32) -> u32;
     owners: fn(i32, *mut RawOwner, u32) -> u32;
     taken: fn(*mut RawTaken, u64) -> u64;
     add_green_context: fn(i32) -> u32;

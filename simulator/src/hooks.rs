@@ -50,7 +50,7 @@ impl Simulator {
     /// let other = std::sync::Arc::downgrade(&simulator);
     /// simulator.before_call("cuDevicePrimaryCtxRelease_v2", 1, move || {
     ///     // Between our question and our release, another library retains the device.
-    ///     other.upgrade().unwrap().foreign_retain(1, 1);
+    ///     other.upgrade().unwrap().retain_by_others(1, 1);
     /// });
     /// ```
     ///

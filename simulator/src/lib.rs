@@ -11,7 +11,7 @@
 //! use simulated_libcuda::{Fault, Simulator};
 //!
 //! let simulator = Simulator::start(4);
-//! simulator.foreign_retain(2, 1); // another library left a context on device 2
+//! simulator.retain_by_others(2, 1); // another library left a context on device 2
 //! simulator.inject(Fault::of("cuDevicePrimaryCtxRelease_v2", 1).code(700).refused());
 //!
 //! // Here the code under test loads `simulator.path()` and does its work.

@@ -8,10 +8,10 @@ use crate::simulator::{Simulator, ordinal, succeed};
 
 impl Simulator {
     /// Another library in this process retains a device's primary context this many times.
-    pub fn foreign_retain(&self, device: u32, references: u32) {
+    pub fn retain_by_others(&self, device: u32, references: u32) {
         // SAFETY: takes plain numbers.
-        let code = unsafe { (self.controls.foreign_retain)(ordinal(device), references) };
-        succeed(code, "foreign_retain");
+        let code = unsafe { (self.controls.retain_by_others)(ordinal(device), references) };
+        succeed(code, "retain_by_others");
     }
 
     /// The same, by an owner of this name.
@@ -19,20 +19,20 @@ impl Simulator {
     /// # Panics
     ///
     /// When there are 32 owners already, or the name is longer than 63 bytes.
-    pub fn foreign_retain_as(&self, owner: &str, device: u32, references: u32) {
+    pub fn retain_by(&self, owner: &str, device: u32, references: u32) {
         let owner = self.owner(owner);
         // SAFETY: takes plain numbers.
-        let code = unsafe { (self.controls.foreign_retain_as)(owner, ordinal(device), references) };
-        succeed(code, "foreign_retain_as");
+        let code = unsafe { (self.controls.retain_by)(owner, ordinal(device), references) };
+        succeed(code, "retain_by");
     }
 
     /// Another library in this process releases a device's primary context once. Like a release by
     /// anybody, one too many counts as an [underflow](Self::underflows) and does nothing else, and one
     /// that takes the last reference while a green context lives leaves the context active.
-    pub fn foreign_release(&self, device: u32) {
+    pub fn release_by_others(&self, device: u32) {
         // SAFETY: takes a plain number.
-        let code = unsafe { (self.controls.foreign_release)(ordinal(device)) };
-        assert!(matches!(code, 0 | 201 | 800), "foreign_release: the driver answers {code}");
+        let code = unsafe { (self.controls.release_by_others)(ordinal(device)) };
+        assert!(matches!(code, 0 | 201 | 800), "release_by_others: the driver answers {code}");
     }
 
     /// The same, by an owner of this name.
@@ -40,11 +40,11 @@ impl Simulator {
     /// # Panics
     ///
     /// When there are 32 owners already, or the name is longer than 63 bytes.
-    pub fn foreign_release_as(&self, owner: &str, device: u32) {
+    pub fn release_by(&self, owner: &str, device: u32) {
         let owner = self.owner(owner);
         // SAFETY: takes plain numbers.
-        let code = unsafe { (self.controls.foreign_release_as)(owner, ordinal(device)) };
-        assert!(matches!(code, 0 | 201 | 800), "foreign_release_as: the driver answers {code}");
+        let code = unsafe { (self.controls.release_by)(owner, ordinal(device)) };
+        assert!(matches!(code, 0 | 201 | 800), "release_by: the driver answers {code}");
     }
 
     /// The CUDA runtime of this process makes a call that needs a context on this device: it retains
@@ -85,7 +85,7 @@ impl Simulator {
     }
 
     /// Who holds how many references to a device's primary context. A name of
-    /// [`acting_as`](Self::acting_as) or [`foreign_retain_as`](Self::foreign_retain_as), or one of
+    /// [`acting_as`](Self::acting_as) or [`retain_by`](Self::retain_by), or one of
     /// `"client"`, `"other library"`, `"CUDA runtime"` and `"green context"`. The driver itself knows
     /// none of this: to it all references are one count.
     ///

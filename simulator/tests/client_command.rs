@@ -67,7 +67,7 @@ fn all_settings_reach_it() {
             .knob(Knob::ReleaseV1AtZero, 201)
             .knob(Knob::HandlesAreOrdinals, 1),
     );
-    client.foreign_retain(1, 2).foreign_retain(0, 1);
+    client.retain_by_others(1, 2).retain_by_others(0, 1);
     client.inject(Fault::of("cuDevicePrimaryCtxRelease_v2", 1).device(1).code(700));
     client.inject(Fault::of("cuDeviceGetCount", 2).code(1).done_then_reported().from_then_on());
     let told = answers(&mut client);

@@ -110,7 +110,7 @@ fn a_released_primary_stays_current_dead_and_comes_back_to_life() {
     assert_eq!(library.call("cuCtxSynchronize", &[]), 0);
     library.release(0);
     assert!(!simulator.stack()[0].alive);
-    assert_eq!(library.current(), (0, context), "the stale handle");
+    assert_eq!(library.current(), (0, context), "the stray handle");
     let mut number = POISONED;
     let mut handle = -7_i32;
     let mut id = u64::MAX;

@@ -45,7 +45,7 @@ fn before_init_everything_answers_3_and_touches_no_output() {
 #[test]
 fn after_the_end_everything_answers_4() {
     let (simulator, library) = started(2);
-    simulator.foreign_retain(0, 1);
+    simulator.retain_by_others(0, 1);
     simulator.deinitialize();
     for symbol in others().chain(["cuInit"]) {
         let words = if symbol == "cuInit" { [0; 5] } else { [POISON as usize; 5] };

@@ -111,7 +111,7 @@ fn variables_set_the_scene() {
     let (answers, _) = meets(&[
         ("SIMULATED_CUDA_DEVICES", "5"),
         ("SIMULATED_CUDA_DRIVER_VERSION", "11040"),
-        ("SIMULATED_CUDA_FOREIGN", "0:1,2:3"),
+        ("SIMULATED_CUDA_HELD_BY_OTHERS", "0:1,2:3"),
         ("SIMULATED_CUDA_KNOBS", "context_bytes=1,destroy_primary=0"),
         ("CUDA_VISIBLE_DEVICES", "4,3,2"),
     ]);
@@ -181,7 +181,7 @@ fn a_private_copy_ignores_the_variables() {
     let library = write_library(&directory.0, None, &[]).unwrap();
     let variables = [
         ("SIMULATED_CUDA_DEVICES", "nonsense"),
-        ("SIMULATED_CUDA_FOREIGN", "0:1"),
+        ("SIMULATED_CUDA_HELD_BY_OTHERS", "0:1"),
         ("SIMULATED_CUDA_FAULT", "any:1:999:refused:from_then_on"),
         ("SIMULATED_CUDA_STUB", "1"),
     ];
@@ -238,12 +238,12 @@ const WRONG: &[(&str, &str, bool, &str)] = &[
     ("DRIVER_VERSION", "13.0", false, "not a number"),
     ("DRIVER_VERSION", "99999999999", false, "too great a number"),
     ("STUB", "yes", false, "neither"),
-    ("FOREIGN", "", true, "no colon"),
-    ("FOREIGN", "0", true, "no colon"),
-    ("FOREIGN", "0:", true, "a number is missing"),
-    ("FOREIGN", ":1", true, "a number is missing"),
-    ("FOREIGN", "0:1:2", true, "not a number"),
-    ("FOREIGN", "9999:1", true, "too great a number"),
+    ("HELD_BY_OTHERS", "", true, "no colon"),
+    ("HELD_BY_OTHERS", "0", true, "no colon"),
+    ("HELD_BY_OTHERS", "0:", true, "a number is missing"),
+    ("HELD_BY_OTHERS", ":1", true, "a number is missing"),
+    ("HELD_BY_OTHERS", "0:1:2", true, "not a number"),
+    ("HELD_BY_OTHERS", "9999:1", true, "too great a number"),
     ("KNOBS", "", true, "no equals sign"),
     ("KNOBS", "nothing=1", true, "no knob of this name"),
     ("KNOBS", "context_bytes", true, "no equals sign"),
@@ -264,7 +264,7 @@ const WRONG: &[(&str, &str, bool, &str)] = &[
 fn a_variable_that_is_wrong_fails_init_with_the_entry_the_reason_and_what_is_accepted() {
     for &(name, entry, list, why) in WRONG {
         let right = match name {
-            "FOREIGN" => "0:1",
+            "HELD_BY_OTHERS" => "0:1",
             "KNOBS" => "context_bytes=1",
             _ => "cuCtxGetFlags:1:700:refused:once",
         };
@@ -281,19 +281,21 @@ fn a_variable_that_is_wrong_fails_init_with_the_entry_the_reason_and_what_is_acc
 }
 
 #[test]
-fn a_foreign_reference_to_a_device_that_is_not_there_fails_init() {
-    let variables = [("SIMULATED_CUDA_FOREIGN", "0:1,3:1"), ("SIMULATED_CUDA_DEVICES", "2")];
+fn a_reference_of_others_to_a_device_that_is_not_there_fails_init() {
+    let variables = [("SIMULATED_CUDA_HELD_BY_OTHERS", "0:1,3:1"), ("SIMULATED_CUDA_DEVICES", "2")];
     let (answers, errors) = meets(&variables);
     assert_eq!(answers["init"], "999");
-    assert!(errors.contains("SIMULATED_CUDA_FOREIGN names device 3, and this process sees 2"));
+    assert!(
+        errors.contains("SIMULATED_CUDA_HELD_BY_OTHERS names device 3, and this process sees 2")
+    );
 }
 
 #[test]
 fn a_misspelt_variable_fails_init_and_is_named() {
-    for name in ["SIMULATED_CUDA_FORIEGN", "SIMULATED_CUDA_", "SIMULATED_CUDA_DEVICES_"] {
+    for name in ["SIMULATED_CUDA_HELD_BY_OTHRES", "SIMULATED_CUDA_", "SIMULATED_CUDA_DEVICES_"] {
         let (answers, errors) = meets(&[(name, "1")]);
         assert_eq!(answers["init"], "999", "{name}");
         assert!(errors.contains(&format!("no environment variable {name};")), "{errors}");
-        assert!(errors.contains("FOREIGN") && errors.lines().count() == 1, "{errors}");
+        assert!(errors.contains("HELD_BY_OTHERS") && errors.lines().count() == 1, "{errors}");
     }
 }

@@ -72,7 +72,7 @@ fn a_done_and_reported_call_acts_and_fills_its_outputs() {
 #[test]
 fn only_the_named_generation_is_hit() {
     let (simulator, library) = started(3);
-    simulator.foreign_retain(0, 3);
+    simulator.retain_by_others(0, 3);
     simulator.inject(Fault::of("cuDevicePrimaryCtxRelease_v2", 1).code(700).from_then_on());
     assert_eq!(library.call("cuDevicePrimaryCtxRelease", &[library.device(0)]), 0);
     assert_eq!(library.release(0), 700);
@@ -126,8 +126,8 @@ fn the_count_begins_when_the_fault_is_armed() {
 fn the_tests_hand_is_never_hit() {
     let (simulator, library) = started(3);
     simulator.inject(Fault::at_call(1).code(999).refused().from_then_on());
-    simulator.foreign_retain(0, 2);
-    simulator.foreign_release(0);
+    simulator.retain_by_others(0, 2);
+    simulator.release_by_others(0);
     simulator.set_current(Some(0));
     assert_eq!((simulator.references(0), simulator.faults_fired()), (1, 0));
     assert_eq!(library.count(), (999, POISONED));
@@ -136,7 +136,7 @@ fn the_tests_hand_is_never_hit() {
 #[test]
 fn an_injected_success_hides_the_call() {
     let (simulator, library) = started(3);
-    simulator.foreign_retain(0, 1);
+    simulator.retain_by_others(0, 1);
     simulator.inject(Fault::of("cuDevicePrimaryCtxRelease_v2", 1).code(0).refused());
     assert_eq!(library.release(0), 0);
     assert!(simulator.is_active(0));

@@ -66,9 +66,9 @@ fn its_calls_are_ordinary_calls() {
 fn a_race_that_must_happen() {
     let simulator = Arc::new(Simulator::start(2));
     let library = Library::of(&simulator);
-    simulator.foreign_retain(1, 1);
+    simulator.retain_by_others(1, 1);
     let others = Arc::downgrade(&simulator);
-    simulator.before_call(RELEASE, 1, move || others.upgrade().unwrap().foreign_release(1));
+    simulator.before_call(RELEASE, 1, move || others.upgrade().unwrap().release_by_others(1));
     assert_eq!(library.state(1), (0, 0, 1), "the client asks");
     assert_eq!(library.release(1), 201, "and is too late");
 }

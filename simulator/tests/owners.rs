@@ -23,10 +23,10 @@ fn every_reference_has_an_owner() {
     let (simulator, library) = started(2);
     library.retain(1);
     library.retain(1);
-    simulator.foreign_retain(1, 3);
+    simulator.retain_by_others(1, 3);
     simulator.runtime_call(1);
     simulator.add_green_context(1);
-    simulator.foreign_retain_as("PyTorch", 1, 4);
+    simulator.retain_by("PyTorch", 1, 4);
     simulator.acting_as("CuPy", || library.retain(1));
     let expected = named(&[
         ("client", 2),
@@ -45,10 +45,10 @@ fn every_reference_has_an_owner() {
 fn a_release_takes_its_owners_reference_or_the_oldest_of_all() {
     let (simulator, library) = started(1);
     for owner in ["A", "B", "A"] {
-        simulator.foreign_retain_as(owner, 0, 1);
+        simulator.retain_by(owner, 0, 1);
     }
     library.retain(0);
-    simulator.foreign_retain_as("B", 0, 1);
+    simulator.retain_by("B", 0, 1);
     assert_eq!(library.release(0), 0);
     assert_eq!(owners(&simulator, 0), named(&[("A", 2), ("B", 2)]));
     assert_eq!(taken(&simulator), []);
@@ -91,13 +91,13 @@ fn a_thread_acts_as_another_for_as_long_as_it_says() {
 #[test]
 fn others_release_their_own() {
     let (simulator, library) = started(1);
-    simulator.foreign_retain(0, 1);
-    simulator.foreign_retain_as("A", 0, 2);
+    simulator.retain_by_others(0, 1);
+    simulator.retain_by("A", 0, 2);
     library.retain(0);
-    simulator.foreign_release(0);
-    simulator.foreign_release_as("A", 0);
+    simulator.release_by_others(0);
+    simulator.release_by("A", 0);
     assert_eq!(owners(&simulator, 0), named(&[("client", 1), ("A", 1)]));
-    simulator.foreign_release(0);
+    simulator.release_by_others(0);
     let expected = (0, "other library".to_owned(), "A".to_owned());
     assert_eq!(taken(&simulator), [expected]);
     assert_eq!(owners(&simulator, 0), named(&[("client", 1)]));
@@ -106,7 +106,7 @@ fn others_release_their_own() {
 #[test]
 fn the_first_generations_reset_takes_a_reference_of_its_owner() {
     let (simulator, library) = started(1);
-    simulator.foreign_retain(0, 1);
+    simulator.retain_by_others(0, 1);
     library.retain(0);
     let reset = |library: Library| library.call("cuDevicePrimaryCtxReset", &[library.device(0)]);
     assert_eq!(reset(library), 0);
@@ -123,7 +123,7 @@ fn many_turns_between_many_owners_lose_no_reference() {
     let names: Vec<String> = (0..28).map(|index| format!("owner {index}")).collect();
     for _ in 0..50 {
         for name in &names {
-            simulator.foreign_retain_as(name, 0, 1);
+            simulator.retain_by(name, 0, 1);
         }
     }
     assert_eq!(
@@ -151,6 +151,6 @@ fn a_device_that_is_not_there_has_no_owners() {
 fn there_are_32_owners_at_most() {
     let simulator = Simulator::start(1);
     for index in 0..29 {
-        simulator.foreign_retain_as(&format!("owner {index}"), 0, 1);
+        simulator.retain_by(&format!("owner {index}"), 0, 1);
     }
 }

@@ -193,14 +193,14 @@ fn a_retain_without_room_or_permission_leaves_nothing_behind() {
 #[test]
 fn references_of_others_are_plain_references() {
     let simulator = Simulator::start(3);
-    simulator.foreign_retain(2, 2);
+    simulator.retain_by_others(2, 2);
     assert!(simulator.is_initialized(), "a foreign library has initialised the driver");
     let library = Library::of(&simulator);
     assert_eq!(library.state(2), (0, 0, 1));
     assert_eq!(library.release(2), 0);
     assert_eq!(library.release(2), 0, "nothing says whose reference it was");
     assert!(!simulator.is_active(2));
-    simulator.foreign_release(2);
+    simulator.release_by_others(2);
     assert_eq!(simulator.underflows(), 1);
     assert_eq!(simulator.total_calls(), 3, "the test's hand is not counted");
 }

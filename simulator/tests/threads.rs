@@ -45,7 +45,7 @@ fn of_releases_that_race_exactly_as_many_succeed_as_there_are_references() {
     let simulator = Simulator::builder().knob(Knob::ReleaseMicroseconds, 100).start();
     let library = Library::of(&simulator);
     for _ in 0..20 {
-        simulator.foreign_retain(0, 5);
+        simulator.retain_by_others(0, 5);
         let succeeded = AtomicU32::new(0);
         thread::scope(|scope| {
             for _ in 0..THREADS {
@@ -120,7 +120,7 @@ fn a_delay_keeps_others_out_only_if_the_knob_says_so() {
 fn a_teardown_takes_its_time_only_at_the_last_release() {
     let simulator = Simulator::builder().knob(Knob::ReleaseMicroseconds, 2_000_000).start();
     let library = Library::of(&simulator);
-    simulator.foreign_retain(0, 2);
+    simulator.retain_by_others(0, 2);
     let times = [0, 1].map(|_| {
         let start = Instant::now();
         library.release(0);

@@ -1,7 +1,7 @@
-//! Who holds a device's context, where the witness of `cuda-context-trace` stands before the driver.
+//! Who holds a device's context, where the witness of `cuda-contexts` stands before the driver.
 //!
 //! The driver does not tell. The witness counts, and exports two functions of its own beside the
-//! driver's (`cuda_context_trace.h` in its package).
+//! driver's (`cuda_contexts.h` in its package).
 
 use std::ffi::{CStr, c_char, c_void};
 use std::fmt::{self, Display, Formatter};
@@ -14,7 +14,7 @@ use crate::driver::library::Library;
 use crate::sys;
 
 /// A library, or the program itself, that holds something on a device, as the witness of
-/// `cuda-context-trace` counted it.
+/// `cuda-contexts` counted it.
 ///
 /// Displayed as the name of its file and its references: `libcudart.so.13 1`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Display for Holder {
 
 impl Device {
     /// Who holds the device's context now, the longest holder first, as the witness of
-    /// `cuda-context-trace` counted; empty where the program was not started by that command, and in a
+    /// `cuda-contexts` counted; empty where the program was not started by that command, and in a
     /// [forked child](crate::fork), which holds nothing.
     ///
     /// Makes no driver call. What other threads do meanwhile may be in it or not.
@@ -71,7 +71,7 @@ impl Device {
     }
 }
 
-/// `struct cuda_context_trace_holder`.
+/// `struct cuda_contexts_holder`.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct RawHolder {
@@ -82,10 +82,10 @@ struct RawHolder {
     library: [c_char; 240],
 }
 
-/// `cuda_context_trace_version`.
+/// `cuda_contexts_version`.
 type AskVersion = unsafe extern "C" fn() -> u32;
 
-/// `cuda_context_trace_holders`.
+/// `cuda_contexts_holders`.
 type AskHolders = unsafe extern "C" fn(sys::CUdevice, *mut RawHolder, u32) -> u32;
 
 /// The interface of the witness that this crate knows.
@@ -103,14 +103,14 @@ pub(crate) struct Witness {
 impl Witness {
     /// The witness, if the library is one with the interface that this crate knows.
     pub(crate) fn find(library: &Library) -> Option<Self> {
-        let version = library.symbol(c"cuda_context_trace_version")?;
+        let version = library.symbol(c"cuda_contexts_version")?;
         // SAFETY: only the witness has a function of this name, with this signature in every version.
         let version = unsafe { mem::transmute::<NonNull<c_void>, AskVersion>(version) };
         // SAFETY: it may be called at any time.
         if unsafe { version() } != INTERFACE {
             return None;
         }
-        let holders = library.symbol(c"cuda_context_trace_holders")?;
+        let holders = library.symbol(c"cuda_contexts_holders")?;
         // SAFETY: in this version of the interface the function has this signature.
         let holders = unsafe { mem::transmute::<NonNull<c_void>, AskHolders>(holders) };
         Some(Self { holders })

@@ -155,7 +155,7 @@ impl Loaded {
         &self.library
     }
 
-    /// The witness of `cuda-context-trace`, where it stands before this driver.
+    /// The witness of `cuda-contexts`, where it stands before this driver.
     pub(crate) fn witness(&self) -> Option<Witness> {
         self.witness
     }

@@ -16,7 +16,7 @@ pub(super) fn advice(call: &str, code: CUresult) -> String {
              the device nodes /dev/nvidia* are there; dmesg may tell more",
         ),
         ("cuDevicePrimaryCtxRetain", CUresult::CUDA_ERROR_NOT_PERMITTED) => {
-            Some("cuda-context-trace --deny answers this for a device that is not meant")
+            Some("cuda-contexts trace --deny answers this for a device that is not meant")
         }
         // What there is to be said of it concerns releases.
         (call, CUresult::CUDA_ERROR_INVALID_CONTEXT) if call != "cuDevicePrimaryCtxRelease_v2" => {
@@ -187,7 +187,7 @@ mod tests {
         let told = text(retain, CUresult::CUDA_ERROR_NOT_PERMITTED);
         assert!(
             told.ends_with(
-                "; cuda-context-trace --deny answers this for a device that is not meant"
+                "; cuda-contexts trace --deny answers this for a device that is not meant"
             )
         );
         assert!(!told.contains("green context"), "{told}");

@@ -17,7 +17,7 @@ pub(super) fn released(report: &Report) {
         let (device, outcome) = (line.ordinal(), line.outcome().kind());
         match line.outcome() {
             Outcome::Released { releases } => {
-                info!(target: TRACING_TARGET, device, outcome, releases, "stale primary context released");
+                info!(target: TRACING_TARGET, device, outcome, releases, "stray primary context released");
             }
             Outcome::StillActive { releases } => {
                 info!(target: TRACING_TARGET, device, outcome, releases, "primary context still held by others");

@@ -6,9 +6,9 @@ use crate::driver::Driver;
 use crate::driver::calls::Callee;
 use crate::driver::device::Device;
 use crate::error::Error;
-use crate::retain_only::policy::StaleRelease;
+use crate::retain_only::policy::StrayRelease;
 
-/// A dry run, made by [`StaleRelease::plan`] and [`StaleRelease::plan_run`].
+/// A dry run, made by [`StrayRelease::plan`] and [`StrayRelease::plan_run`].
 ///
 /// Displayed as a table, which asks for each device's [`uuid`](Device::uuid).
 #[derive(Clone)]
@@ -60,7 +60,7 @@ impl Planned {
         }
     }
 
-    fn of(device: Device, policy: &StaleRelease) -> Self {
+    fn of(device: Device, policy: &StrayRelease) -> Self {
         let (code, _, active) = device.0.get_state();
         if let Err(error) = device.0.check(code, Callee::GetState.name()) {
             return Self::Failed(error);
@@ -94,7 +94,7 @@ impl Plan {
     pub(super) fn make(
         driver: Driver,
         kept: Option<Device>,
-        policy: &StaleRelease,
+        policy: &StrayRelease,
     ) -> Result<Self, Error> {
         driver.loaded().check_process()?;
         let planned = driver.devices().map(|device| match kept == Some(device) {

@@ -12,14 +12,14 @@ use crate::retain_only::sweep::sweep;
 /// [`run`](Self::run) that retains nothing.
 ///
 /// The default is that of [`retain_only`](crate::PrimaryContextGuard::retain_only): no further
-/// device is kept, and each stale device is released once.
+/// device is kept, and each stray device is released once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StaleRelease {
+pub struct StrayRelease {
     kept: Vec<Device>,
     releases: u32,
 }
 
-impl StaleRelease {
+impl StrayRelease {
     /// The default policy.
     #[must_use]
     pub const fn new() -> Self {
@@ -49,7 +49,7 @@ impl StaleRelease {
         self
     }
 
-    /// Releases the stale contexts on every device that the policy does not keep, and retains nothing.
+    /// Releases the stray contexts on every device that the policy does not keep, and retains nothing.
     /// Otherwise as [`retain_only_with`](crate::PrimaryContextGuard::retain_only_with), whose sections
     /// on soundness and on foreign references hold here, too.
     ///
@@ -113,7 +113,7 @@ impl StaleRelease {
     }
 }
 
-impl Default for StaleRelease {
+impl Default for StrayRelease {
     fn default() -> Self {
         Self::new()
     }

@@ -94,7 +94,7 @@ impl Findings {
     pub(super) fn with_room_for(devices: usize) -> Self {
         Self {
             lines: Vec::with_capacity(devices),
-            // A stale device has three calls as a rule, the thread's questions and moves come once.
+            // A stray device has three calls as a rule, the thread's questions and moves come once.
             calls: Vec::with_capacity(3 * devices + 6),
             holders: Vec::new(),
             current_context: CurrentContextChange::Unchanged,
@@ -262,7 +262,7 @@ impl<'a> DeviceReport<'a> {
     }
 
     /// Who held the device's context before the run dealt with it, and how many of whose references it
-    /// released; as the witness of `cuda-context-trace` counted. Empty where the program was not started
+    /// released; as the witness of `cuda-contexts` counted. Empty where the program was not started
     /// by that command, and for a device that was inactive or kept.
     #[must_use]
     pub fn holders(&self) -> &'a [Holder] {

@@ -1,4 +1,4 @@
-//! One walk over the devices that are not kept, releasing the stale ones.
+//! One walk over the devices that are not kept, releasing the strays.
 
 use crate::driver::Driver;
 use crate::driver::calls::Callee;
@@ -10,7 +10,7 @@ use crate::primary_context::PrimaryContext;
 use crate::primary_context::reference;
 use crate::primary_context::thread_context::ThreadContext;
 use crate::retain_only::outcome::Outcome;
-use crate::retain_only::policy::StaleRelease;
+use crate::retain_only::policy::StrayRelease;
 use crate::retain_only::report::Findings;
 use crate::sys::CUresult;
 
@@ -22,7 +22,7 @@ use crate::sys::CUresult;
 pub(super) fn sweep(
     driver: Driver,
     kept: Option<&PrimaryContext>,
-    policy: &StaleRelease,
+    policy: &StrayRelease,
 ) -> Option<Box<Findings>> {
     let loaded = driver.loaded();
     if policy.keeps_any() {
@@ -50,7 +50,7 @@ fn sweep_from(
     asked: Option<CUresult>,
     driver: Driver,
     kept: Option<&PrimaryContext>,
-    policy: &StaleRelease,
+    policy: &StrayRelease,
 ) -> Box<Findings> {
     let findings = Findings::with_room_for(driver.devices().len() - place);
     let mut sweep = Sweep { driver, kept, policy, findings, thread: None };
@@ -63,7 +63,7 @@ pub(super) struct Sweep<'a> {
     pub(super) driver: Driver,
     /// What the guard retains, if there is one.
     pub(super) kept: Option<&'a PrimaryContext>,
-    policy: &'a StaleRelease,
+    policy: &'a StrayRelease,
     pub(super) findings: Findings,
     /// What the calling thread has current; asked before the first release.
     pub(super) thread: Option<ThreadContext>,
@@ -140,7 +140,7 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Releases what is stale on one device, unless handles of this crate hold it.
+    /// Releases what is stray on one device, unless handles of this crate hold it.
     fn sweep(&mut self, device: Device) -> Result<Outcome, Failure> {
         let swept = match device.0.handles.sweep(|| self.may_wait()) {
             Ok(swept) => swept,

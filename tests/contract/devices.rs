@@ -141,7 +141,7 @@ pub fn looking_creates_nothing(machine: &Machine, questions: &Questions) {
         .filter(|(_, state)| state.as_ref().is_ok_and(|state| state.active));
     questions.ask("active after the audits", 0, active.count());
     let kept = driver.device(0).expect("there is a device");
-    let plan = cuda_primary_context::StaleRelease::new().plan(kept).expect("a plan");
+    let plan = cuda_primary_context::StrayRelease::new().plan(kept).expect("a plan");
     questions.ask("lines of the plan", driver.device_count(), plan.devices().count());
     questions.ask("state after the plan", "0/0", library.state(kept.as_raw()));
     questions.holds("nothing is current", library.current().is_null());

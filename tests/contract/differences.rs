@@ -117,7 +117,7 @@ pub fn compare(check: &str, seen: Vec<Answered>, mut entries: OfCheck<'_>) -> (u
             (None, false) => failures
                 .push(format!("{check}: {question}: {answer}, where {expected} was expected")),
             (Some(entry), true) => failures.push(format!(
-                "{check}: {question}: {answer} as expected: the entry in {} is stale",
+                "{check}: {question}: {answer} as expected: the entry in {} is stray",
                 entry.line
             )),
         }

@@ -3,7 +3,7 @@
 use std::process::ExitStatus;
 
 use cuda_primary_context::sys::CUctx_flags;
-use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard, StaleRelease};
+use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard, StrayRelease};
 
 use super::super::support::processes::{Birth, in_child};
 use super::before_init::{answered, hide_devices, refused};
@@ -133,7 +133,7 @@ pub fn handles_in_a_child(machine: &Machine, questions: &Questions) {
         refused("retain", PrimaryContext::retain(device).err());
         refused("retain if active", PrimaryContext::retain_if_active(device).err());
         refused("retain only", PrimaryContextGuard::retain_only(device).err());
-        refused("plan", StaleRelease::new().plan(device).err());
+        refused("plan", StrayRelease::new().plan(device).err());
         refused("state", device.primary_context_state().err());
         refused("flags", device.set_primary_context_flags(CUctx_flags(0)).err());
         refused("name", device.name().err());

@@ -4,7 +4,7 @@ use std::ptr;
 
 use cuda_primary_context::sys::{self, CUresult};
 use cuda_primary_context::{
-    Device, Driver, Error, Outcome, PrimaryContext, PrimaryContextGuard, Report, StaleRelease,
+    Device, Driver, Error, Outcome, PrimaryContext, PrimaryContextGuard, Report, StrayRelease,
 };
 
 use super::machine::Machine;
@@ -184,34 +184,34 @@ pub fn current_scope(machine: &Machine, questions: &Questions) {
     questions.holds("nothing is current", library.current().is_null());
 }
 
-pub fn foreign_references(machine: &Machine, questions: &Questions) {
+pub fn references_of_others(machine: &Machine, questions: &Questions) {
     let driver = machine.driver();
     let library = machine.load();
-    let (kept, stale) = (device(driver, 0), device(driver, 1));
-    library.retain(stale.as_raw());
-    let plan = StaleRelease::new().plan(kept).expect("a plan");
+    let (kept, stray) = (device(driver, 0), device(driver, 1));
+    library.retain(stray.as_raw());
+    let plan = StrayRelease::new().plan(kept).expect("a plan");
     questions.ask("lines of the plan", driver.device_count(), plan.devices().count());
-    questions.holds("a plan releases nothing", active(stale));
+    questions.holds("a plan releases nothing", active(stray));
     let guard = PrimaryContextGuard::retain_only(kept).expect("the device can be kept");
     questions.ask(
         "one reference",
         expected(driver, &["kept", "released(1)"]),
         outcomes(guard.report()),
     );
-    questions.holds("it is inactive", !active(stale));
-    questions.ask("its owner's release", 201, library.release(stale.as_raw()));
+    questions.holds("it is inactive", !active(stray));
+    questions.ask("its owner's release", 201, library.release(stray.as_raw()));
 
-    library.retain(stale.as_raw());
-    library.retain(stale.as_raw());
+    library.retain(stray.as_raw());
+    library.retain(stray.as_raw());
     let guard = PrimaryContextGuard::retain_only(kept).expect("the device can be kept");
     questions.ask(
         "two references",
         expected(driver, &["kept", "still_active(1)"]),
         outcomes(guard.report()),
     );
-    library.retain(stale.as_raw());
+    library.retain(stray.as_raw());
     // SAFETY: the references are the suite's own, and nobody uses the context.
-    let policy = unsafe { StaleRelease::new().releases_up_to(5) };
+    let policy = unsafe { StrayRelease::new().releases_up_to(5) };
     let guard =
         PrimaryContextGuard::retain_only_with(kept, &policy).expect("the device can be kept");
     questions.ask(
@@ -219,20 +219,20 @@ pub fn foreign_references(machine: &Machine, questions: &Questions) {
         expected(driver, &["kept", "released(2)"]),
         outcomes(guard.report()),
     );
-    questions.ask("one more", 201, library.release(stale.as_raw()));
+    questions.ask("one more", 201, library.release(stray.as_raw()));
 }
 
 pub fn current_context_is_left(machine: &Machine, questions: &Questions) {
     let driver = machine.driver();
     let library = machine.load();
-    let (kept, stale) = (device(driver, 0), device(driver, 1));
-    let (_, raw) = library.retain(stale.as_raw());
+    let (kept, stray) = (device(driver, 0), device(driver, 1));
+    let (_, raw) = library.retain(stray.as_raw());
     library.set_current(raw);
     let guard = PrimaryContextGuard::retain_only(kept).expect("the device can be kept");
     questions.ask("current context", "switched from 1", change(guard.report()));
     questions.holds("the kept one is current", library.current() == guard.context().as_raw());
     library.set_current(ptr::null_mut());
-    library.retain(stale.as_raw());
+    library.retain(stray.as_raw());
     let guard = PrimaryContextGuard::retain_only(kept).expect("the device can be kept");
     questions.holds("nothing was current", library.current().is_null());
     questions.ask("outcomes", expected(driver, &["kept", "released(1)"]), outcomes(guard.report()));
@@ -245,7 +245,7 @@ pub fn held_and_kept_devices(machine: &Machine, questions: &Questions) {
     let guard = PrimaryContextGuard::retain_only(kept).expect("the device can be kept");
     questions.ask("held", expected(driver, &["kept", "held_here(1)"]), outcomes(guard.report()));
     let raw = context.leak();
-    let policy = StaleRelease::new().keep([other]);
+    let policy = StrayRelease::new().keep([other]);
     let guard =
         PrimaryContextGuard::retain_only_with(kept, &policy).expect("the device can be kept");
     questions.ask("kept", expected(driver, &["kept", "kept"]), outcomes(guard.report()));

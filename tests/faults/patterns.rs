@@ -59,7 +59,7 @@ pub fn ordinary(device: u32) -> Context {
     Context { device, primary: false }
 }
 
-/// These conditions with the thread on nothing, on the kept device, and on the first stale one: on
+/// These conditions with the thread on nothing, on the kept device, and on the first stray one: on
 /// its primary context and on one of `cuCtxCreate`.
 pub fn with_currents(conditions: &[Condition], kept: Option<u32>, policy: &Policy) -> Vec<Scene> {
     let scene = |stack: Vec<Context>| {
@@ -71,10 +71,10 @@ pub fn with_currents(conditions: &[Condition], kept: Option<u32>, policy: &Polic
         Scene { kept, conditions, stack, policy: policy.clone() }
     };
     let nowhere = scene(Vec::new());
-    let stale = (0..nowhere.devices()).find(|&device| nowhere.is_stale(device));
+    let stray = (0..nowhere.devices()).find(|&device| nowhere.is_stray(device));
     let on_kept = kept.map(|kept| scene(vec![primary(kept)]));
     let on_stale =
-        stale.map(|device| [primary(device), ordinary(device)].map(|on| scene(vec![on])));
+        stray.map(|device| [primary(device), ordinary(device)].map(|on| scene(vec![on])));
     on_kept.into_iter().chain(on_stale.into_iter().flatten()).chain([nowhere]).collect()
 }
 

@@ -1,6 +1,6 @@
 //! What `retain_only` finds: the state of every device, the thread's contexts, the policy.
 
-use cuda_primary_context::{Driver, StaleRelease};
+use cuda_primary_context::{Driver, StrayRelease};
 
 use super::condition::Condition;
 use super::truth::Context;
@@ -27,8 +27,8 @@ impl Policy {
     }
 
     /// Each kept device is named by a call of its own.
-    pub fn stale_release(&self, driver: Driver) -> StaleRelease {
-        let mut policy = StaleRelease::new();
+    pub fn stray_release(&self, driver: Driver) -> StrayRelease {
+        let mut policy = StrayRelease::new();
         for &ordinal in &self.keep {
             policy = policy.keep([driver.device(ordinal).expect("a device")]);
         }
@@ -64,7 +64,7 @@ impl Scene {
     }
 
     /// Whether it is released, if the policy allows any release.
-    pub fn is_stale(&self, device: u32) -> bool {
+    pub fn is_stray(&self, device: u32) -> bool {
         let condition = self.condition(device);
         self.is_other(device) && condition.active() && condition.handles(device) == 0
     }
@@ -76,7 +76,7 @@ impl Scene {
         let mut thread_is_known = false;
         for device in (0..self.devices()).filter(|&device| self.is_other(device)) {
             calls += 1;
-            if !self.is_stale(device) || self.policy.releases == 0 {
+            if !self.is_stray(device) || self.policy.releases == 0 {
                 continue;
             }
             if !thread_is_known {
@@ -101,7 +101,7 @@ impl Scene {
         calls
     }
 
-    /// The calls that release a stale device, and whether its context survives them.
+    /// The calls that release a stray device, and whether its context survives them.
     fn clean_releases(&self, device: u32) -> (usize, bool) {
         let condition = self.condition(device);
         let references = condition.references(device);

@@ -136,15 +136,15 @@ impl Stage {
             self.greens.borrow_mut()[device as usize] = wanted.greens;
         }
         if orphaned {
-            simulator.foreign_release(device);
+            simulator.release_by_others(device);
             simulator.remove_green_context(device);
         }
         let references = simulator.references(device);
         for _ in wanted.references..references {
-            simulator.foreign_release(device);
+            simulator.release_by_others(device);
         }
         if references < wanted.references {
-            simulator.foreign_retain(device, wanted.references - references);
+            simulator.retain_by_others(device, wanted.references - references);
         }
         assert_eq!(self.primary(device), wanted, "device {device} of a scene");
     }

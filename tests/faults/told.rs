@@ -1,7 +1,7 @@
-//! What a release of stale contexts tells, in words that an implementation other than the crate's can
+//! What a release of stray contexts tells, in words that an implementation other than the crate's can
 //! use as well.
 
-use cuda_primary_context::{Device, Driver, Error, PrimaryContextGuard, Report, StaleRelease};
+use cuda_primary_context::{Device, Driver, Error, PrimaryContextGuard, Report, StrayRelease};
 
 use super::outcome::{Change, What};
 
@@ -51,15 +51,15 @@ pub trait Sweeper {
     /// Holds the kept device until it is dropped.
     type Guard;
 
-    /// Retains this device, and releases the stale contexts on others.
+    /// Retains this device, and releases the strays on others.
     fn retain_only(
         &self,
         device: Device,
-        policy: &StaleRelease,
+        policy: &StrayRelease,
     ) -> Result<(Self::Guard, Told), Error>;
 
-    /// Releases stale contexts, and retains nothing.
-    fn run(&self, driver: Driver, policy: &StaleRelease) -> Result<Told, Error>;
+    /// Releases stray contexts, and retains nothing.
+    fn run(&self, driver: Driver, policy: &StrayRelease) -> Result<Told, Error>;
 }
 
 /// This crate's.
@@ -71,14 +71,14 @@ impl Sweeper for Crate {
     fn retain_only(
         &self,
         device: Device,
-        policy: &StaleRelease,
+        policy: &StrayRelease,
     ) -> Result<(Self::Guard, Told), Error> {
         let guard = PrimaryContextGuard::retain_only_with(device, policy)?;
         let told = Told::from(guard.report());
         Ok((guard, told))
     }
 
-    fn run(&self, driver: Driver, policy: &StaleRelease) -> Result<Told, Error> {
+    fn run(&self, driver: Driver, policy: &StrayRelease) -> Result<Told, Error> {
         policy.run(driver).map(|report| Told::from(&report))
     }
 }

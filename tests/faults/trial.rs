@@ -89,7 +89,7 @@ fn observe<I: Sweeper>(
 ) -> Seen {
     let simulator = &stage.machine.simulator;
     let driver = stage.machine.driver;
-    let policy = scene.policy.stale_release(driver);
+    let policy = scene.policy.stray_release(driver);
     let kept = scene.kept.map(|ordinal| stage.machine.device(ordinal));
     let before = stage.view();
     simulator.clear_calls();

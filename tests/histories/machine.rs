@@ -75,14 +75,14 @@ impl World {
     pub(super) fn others(&mut self, operation: &Operation) {
         let simulator = &self.others.machine.simulator;
         match *operation {
-            Operation::ForeignRetain { device, references } => {
+            Operation::OtherRetains { device, references } => {
                 let device = self.device(device);
-                simulator.foreign_retain(device as u32, references);
+                simulator.retain_by_others(device as u32, references);
                 self.model.retain(device, references);
             }
-            Operation::ForeignRelease { device } => {
+            Operation::OtherReleases { device } => {
                 let device = self.device(device);
-                simulator.foreign_release(device as u32);
+                simulator.release_by_others(device as u32);
                 self.model.release(device);
             }
             Operation::AddGreen { device } => {

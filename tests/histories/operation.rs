@@ -1,6 +1,6 @@
 //! What may happen next.
 
-use cuda_primary_context::{Driver, StaleRelease};
+use cuda_primary_context::{Driver, StrayRelease};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -58,12 +58,12 @@ pub enum Operation {
         between: Vec<Operation>,
     },
     /// By somebody else in the process.
-    ForeignRetain {
+    OtherRetains {
         device: usize,
         references: u32,
     },
     /// As above; with nothing of their own left, they take what is not theirs.
-    ForeignRelease {
+    OtherReleases {
         device: usize,
     },
     AddGreen {
@@ -96,10 +96,10 @@ impl Policy {
         self.keep >> device & 1 == 1
     }
 
-    pub fn stale_release(&self, driver: Driver) -> StaleRelease {
+    pub fn stray_release(&self, driver: Driver) -> StrayRelease {
         let kept = driver.devices().filter(|device| self.keeps(device.ordinal() as usize));
         // SAFETY: nothing uses a simulated context.
-        unsafe { StaleRelease::new().keep(kept).releases_up_to(self.releases) }
+        unsafe { StrayRelease::new().keep(kept).releases_up_to(self.releases) }
     }
 }
 
@@ -129,8 +129,8 @@ fn step() -> impl Strategy<Value = Operation> + Clone {
         1 => Just(Operation::Audit),
         2 => maybe().prop_map(|device| Operation::SetCurrent { device }),
         5 => (device(), 1..4_u32)
-            .prop_map(|(device, references)| Operation::ForeignRetain { device, references }),
-        3 => device().prop_map(|device| Operation::ForeignRelease { device }),
+            .prop_map(|(device, references)| Operation::OtherRetains { device, references }),
+        3 => device().prop_map(|device| Operation::OtherReleases { device }),
         2 => device().prop_map(|device| Operation::AddGreen { device }),
         1 => device().prop_map(|device| Operation::RemoveGreen { device }),
         2 => device().prop_map(|device| Operation::Create { device }),

@@ -116,15 +116,15 @@ impl World {
             Operation::Adopt { leaked } => self.adopt(leaked)?,
             Operation::RetainOnly { device, ref policy } => {
                 let device = self.device(device);
-                let stale = policy.stale_release(self.others.machine.driver);
-                let guard = PrimaryContextGuard::retain_only_with(self.real(device), &stale)
+                let stray = policy.stray_release(self.others.machine.driver);
+                let guard = PrimaryContextGuard::retain_only_with(self.real(device), &stray)
                     .map_err(unexpected)?;
                 self.swept(guard.report(), Some(device), policy)?;
                 self.handles.push(Handle::Guard(guard));
             }
             Operation::Run { ref policy } => {
                 let driver = self.others.machine.driver;
-                let report = policy.stale_release(driver).run(driver).map_err(unexpected)?;
+                let report = policy.stray_release(driver).run(driver).map_err(unexpected)?;
                 self.swept(&report, None, policy)?;
             }
             Operation::Plan { device, ref policy } => self.plan(device, policy)?,
@@ -182,10 +182,10 @@ impl World {
     fn plan(&mut self, device: Option<usize>, policy: &Policy) -> Result<(), Disagreement> {
         let device = device.map(|device| self.device(device));
         let driver = self.others.machine.driver;
-        let stale = policy.stale_release(driver);
+        let stray = policy.stray_release(driver);
         let plan = match device {
-            Some(device) => stale.plan(self.real(device)),
-            None => stale.plan_run(driver),
+            Some(device) => stray.plan(self.real(device)),
+            None => stray.plan_run(driver),
         };
         let plan = plan.map_err(unexpected)?;
         let planned: Vec<Planned> = plan.devices().map(|(_, planned)| planned.clone()).collect();

@@ -1,5 +1,5 @@
 /*
- * What the witness of cuda-context-trace exports, with holders that the test names. It is linked to the
+ * What the witness of cuda-contexts exports, with holders that the test names. It is linked to the
  * simulated driver, as the witness is to the real one.
  */
 #include <stdint.h>
@@ -44,12 +44,12 @@ void take_green(const char *library, uint32_t references)
             held[index].holder.green -= references;
 }
 
-uint32_t cuda_context_trace_version(void)
+uint32_t cuda_contexts_version(void)
 {
     return INTERFACE;
 }
 
-uint32_t cuda_context_trace_holders(int32_t device, struct holder *holders, uint32_t capacity)
+uint32_t cuda_contexts_holders(int32_t device, struct holder *holders, uint32_t capacity)
 {
     uint32_t found = 0;
 

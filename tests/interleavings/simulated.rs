@@ -126,7 +126,7 @@ pub fn machine(strays: u32) -> Machine {
     let loaded = simulator(|simulator| {
         simulator.initialize();
         assert_eq!(references(), [0; DEVICES as usize], "the model before gave all back");
-        simulator.foreign_retain(0, strays);
+        simulator.retain_by_others(0, strays);
         // SAFETY: it is the simulator's library.
         let library = unsafe { Library::open_named(simulator.path()) };
         let library = library.expect("the simulator loads");
@@ -183,7 +183,7 @@ impl Machine {
         assert_eq!(self.driver.unreleased(), 0);
         assert_eq!(references(), [left, 0]);
         assert_eq!([0, 1].map(is_active), [left > 0, false]);
-        simulator(|simulator| (0..left).for_each(|_| simulator.foreign_release(0)));
+        simulator(|simulator| (0..left).for_each(|_| simulator.release_by_others(0)));
     }
 }
 

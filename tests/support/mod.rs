@@ -13,7 +13,7 @@ pub mod watchdog;
 use std::path::Path;
 
 use cuda_primary_context::{
-    Device, Driver, Error, Outcome, PrimaryContextGuard, StaleRelease, Uuid,
+    Device, Driver, Error, Outcome, PrimaryContextGuard, StrayRelease, Uuid,
 };
 use simulated_libcuda::{Builder, Simulator};
 
@@ -66,7 +66,7 @@ impl Machine {
     /// Leaves references of somebody else on these devices.
     pub fn stray(&self, references: &[u32]) {
         for (device, references) in (0..).zip(references) {
-            self.simulator.foreign_retain(device, *references);
+            self.simulator.retain_by_others(device, *references);
         }
     }
 
@@ -76,15 +76,15 @@ impl Machine {
         let simulator = &self.simulator;
         for _ in 0..greens {
             if simulator.references(device) == 0 {
-                simulator.foreign_retain(device, 1);
+                simulator.retain_by_others(device, 1);
             }
             simulator.remove_green_context(device);
         }
         if simulator.is_active(device) && simulator.references(device) == 0 {
-            simulator.foreign_retain(device, 1);
+            simulator.retain_by_others(device, 1);
         }
         while simulator.references(device) > 0 {
-            simulator.foreign_release(device);
+            simulator.release_by_others(device);
         }
     }
 
@@ -106,9 +106,9 @@ impl Machine {
 }
 
 /// The policy with this bound.
-pub fn releases_up_to(releases: u32) -> StaleRelease {
+pub fn releases_up_to(releases: u32) -> StrayRelease {
     // SAFETY: nothing uses an object of a simulated context that a test releases.
-    unsafe { StaleRelease::new().releases_up_to(releases) }
+    unsafe { StrayRelease::new().releases_up_to(releases) }
 }
 
 /// The outcomes of a guard's report, in the order of the ordinals.

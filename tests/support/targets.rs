@@ -67,7 +67,7 @@ impl SharedMachine {
         let mut child = Child::start(move |order| match order {
             b's' => {
                 simulator.initialize();
-                simulator.foreign_retain(0, 1);
+                simulator.retain_by_others(0, 1);
                 // SAFETY: the simulator is a CUDA driver as far as the crate calls it.
                 let load = || unsafe { cuda_primary_context::Driver::load_from(simulator.path()) };
                 let driver = alone(load);

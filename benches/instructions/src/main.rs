@@ -9,7 +9,7 @@ mod support;
 
 use std::hint::black_box;
 
-use cuda_primary_context::StaleRelease;
+use cuda_primary_context::StrayRelease;
 use support::machine::{Machine, machine};
 use support::twins::Twins;
 
@@ -67,18 +67,18 @@ fn release_path(devices: u32) {
     let kept = machine.kept();
     let others: Vec<u32> = (0..devices).filter(|&device| device != kept).collect();
     machine.stray(&[kept]);
-    retain_only(&machine, "none_stale", &[]);
+    retain_only(&machine, "no_stray", &[]);
     if !others.is_empty() {
-        retain_only(&machine, "all_stale", &others);
+        retain_only(&machine, "all_stray", &others);
     }
 }
 
-fn retain_only(machine: &Machine, name: &str, stale: &[u32]) {
+fn retain_only(machine: &Machine, name: &str, stray: &[u32]) {
     let twins = twins!(machine, machine.kept(), |layer, device| {
         let kept = layer.retain_only(device).expect("the device can be retained");
         layer.release(kept).is_ok()
     });
-    let before = || machine.stray(stale);
+    let before = || machine.stray(stray);
     twins.compare(machine, before);
     let name = format!("retain_only/{name}/{}", machine.devices());
     count(&name, before, twins);
@@ -124,7 +124,7 @@ fn plan(devices: u32) {
     let device = machine.safe.device(machine.kept());
     let twins = Twins {
         safe: || {
-            let plan = StaleRelease::new().plan(device).expect("the process is the first");
+            let plan = StrayRelease::new().plan(device).expect("the process is the first");
             plan.devices().count()
         },
         raw: || machine.raw.audit().expect("every device answers").0 as usize,

@@ -3,7 +3,7 @@
 //! `peers simulator DIRECTORY`   writes the simulated driver there, for LD_LIBRARY_PATH
 //! `peers measure ROUNDS`        times of all contenders, as one JSON object
 //! `peers first-use CONTENDER`   nanoseconds from nothing to the first answer about a device
-//! `peers calls CONTENDER`       the release path once, all others stale; for SIMULATED_CUDA_LOG
+//! `peers calls CONTENDER`       the release path once, all others stray; for SIMULATED_CUDA_LOG
 //! `peers waits ROUNDS`          how long retains wait while other devices are released, as JSON
 //! `peers memory`                what a release gives back, as one JSON object
 //! `peers names`                 the contenders

@@ -24,25 +24,25 @@ pub fn measure(plain: &Plain, contenders: &[Box<dyn Contender>], rounds: usize) 
     // The kept device's context stays: what is measured is the count, not the making of a context.
     plain.stray(&[kept(devices)]);
     let mut answer = Map::from_iter([("devices".to_owned(), json!(devices))]);
-    let mut states = vec![("none_stale", &[][..])];
+    let mut states = vec![("no_stray", &[][..])];
     if others.len() > 1 {
-        states.push(("one_stale", &others[..1]));
+        states.push(("one_stray", &others[..1]));
     }
     if !others.is_empty() {
-        states.push(("all_stale", &others[..]));
+        states.push(("all_stray", &others[..]));
     }
-    for (state, stale) in states {
+    for (state, stray) in states {
         let works = contenders.iter().map(|contender| {
             let work: Work = Box::new(|| contender.release_path());
             (contender.name(), work)
         });
         let checked = |work: &Work| {
-            plain.stray(stale);
+            plain.stray(stray);
             work();
-            assert_eq!(plain.active(), [kept(devices)], "what was stale is not released");
+            assert_eq!(plain.active(), [kept(devices)], "what was stray is not released");
         };
         let works: Vec<_> = works.inspect(|(_, work)| checked(work)).collect();
-        answer.insert(state.to_owned(), in_turn(&works, rounds, || plain.stray(stale), stale));
+        answer.insert(state.to_owned(), in_turn(&works, rounds, || plain.stray(stray), stray));
     }
     let works: Vec<(_, Work)> = contenders
         .iter()
@@ -57,8 +57,8 @@ pub fn measure(plain: &Plain, contenders: &[Box<dyn Contender>], rounds: usize) 
 }
 
 /// Nanoseconds by contender: the least, the median, and the median of its ratio to the first.
-fn in_turn(works: &[(&str, Work)], rounds: usize, before: impl Fn(), stale: &[usize]) -> Value {
-    let sample = |work: &Work, times: u32| match stale {
+fn in_turn(works: &[(&str, Work)], rounds: usize, before: impl Fn(), stray: &[usize]) -> Value {
+    let sample = |work: &Work, times: u32| match stray {
         [] => together(work, times),
         // The contexts come back outside of the timing.
         _ => apart(work, &before, times),

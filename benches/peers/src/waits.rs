@@ -1,4 +1,4 @@
-//! How long a retain with its release takes while another thread releases stale contexts: on the kept
+//! How long a retain with its release takes while another thread releases stray contexts: on the kept
 //! device, and on one that a handle holds. For the simulated driver with the knob
 //! `release_microseconds`, so that each teardown takes its time.
 
@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use crate::contender::{Calls, kept};
 use crate::plain::Plain;
 
-/// How many devices are stale; one is kept, and one is held by a handle.
-const STALE: usize = 7;
-const DEVICES: usize = STALE + 2;
+/// How many devices are stray; one is kept, and one is held by a handle.
+const STRAY: usize = 7;
+const DEVICES: usize = STRAY + 2;
 
 /// How often each time in nanoseconds was seen; the last place is for all that is longer.
 struct Histogram {
@@ -52,14 +52,14 @@ impl Histogram {
     }
 }
 
-/// On either device, with nobody else at work and while the stale contexts are released: the medians of
+/// On either device, with nobody else at work and while the stray contexts are released: the medians of
 /// the rounds.
 pub fn measure(plain: &Plain, rounds: usize) -> Value {
     let driver = Driver::load().expect("the driver works");
     let ordinals = 0..plain.devices().len();
     assert_eq!(ordinals.len(), DEVICES, "the simulated driver is told to have as many");
     let (kept, held) = (kept(DEVICES), DEVICES - 1);
-    let stale: Vec<usize> = ordinals.filter(|&device| device != kept && device != held).collect();
+    let stray: Vec<usize> = ordinals.filter(|&device| device != kept && device != held).collect();
     let device = |ordinal| driver.device(ordinal as u32).expect("the device is there");
     let (kept, held) = (device(kept), device(held));
     // Their contexts stay: what is measured is the count.
@@ -68,20 +68,20 @@ pub fn measure(plain: &Plain, rounds: usize) -> Value {
 
     let (mut releases, mut idle, mut busy) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        plain.stray(&stale);
+        plain.stray(&stray);
         let mut took = Duration::ZERO;
         busy.push(meanwhile([kept, held], || {
             let began = Instant::now();
             drop(PrimaryContextGuard::retain_only(kept).expect("the device can be retained"));
             took = began.elapsed();
         }));
-        assert_eq!(plain.active().len(), 2, "what was stale is not released");
+        assert_eq!(plain.active().len(), 2, "what was stray is not released");
         // As long, beside a thread that sleeps as the driver does in a teardown.
         idle.push(meanwhile([kept, held], || thread::sleep(took)));
         releases.push(took.as_nanos() as usize);
     }
     json!({
-        "stale": STALE,
+        "stray": STRAY,
         "retain_only_ns": median(releases),
         "kept": of_device(&idle, &busy, 0),
         "held": of_device(&idle, &busy, 1),

@@ -157,7 +157,7 @@ def identity(run):
 
 @cell("E4", "old-stack-entry-works-again")
 def old_stack_entry(run):
-    """Nothing but a new retain: is the stale stack entry valid again, what is left of memory?"""
+    """Nothing but a new retain: is the strays stack entry valid again, what is left of memory?"""
     dead = Dead(run)
     broken = run.driver.cuMemAlloc_v2(MIB)
     run.retain(dead.device)

@@ -42,7 +42,7 @@ def parse(arguments):
     parser.add_argument("--several", action="store_true",
                         help="what takes two devices or more, in place of the rest")
     parser.add_argument("--programs", default="",
-                        help="folder with the built Rust programs: several_gpus, cuda-context-trace")
+                        help="folder with the built Rust programs: several_gpus, cuda-contexts")
     parser.add_argument("--seconds", type=float, default=0,
                         help="begin no cell after so many seconds (default: no limit)")
     parser.add_argument("--jobs", type=int, default=3,

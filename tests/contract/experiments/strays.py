@@ -162,10 +162,10 @@ cell("E7", "hold-torch", hidden=True)(functools.partial(hold, worker=TorchWorker
 
 
 def traced(run, worker):
-    """Who made the strays, by the command cuda-context-trace."""
-    trace = run.program("cuda-context-trace")
+    """Who made the strays, by the command cuda-contexts."""
+    trace = run.program("cuda-contexts")
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
-        how, lines = run.start([trace, "--json", file.name, "--only", "1", *run.command_for(f"E7/{worker}")], 150)
+        how, lines = run.start([trace, "trace", "--json", file.name, "--only", "1", *run.command_for(f"E7/{worker}")], 150)
         events = [json.loads(line) for line in file.read().decode().splitlines()]
     run.note(events=events[:200])
     named = [line.strip() for line in lines if "strays.py" in line]

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use cuda_primary_context::sys::CUresult;
-use cuda_primary_context::{Device, Driver, Error, PrimaryContext, StaleRelease};
+use cuda_primary_context::{Device, Driver, Error, PrimaryContext, StrayRelease};
 
 use super::Flaw;
 use super::raw::Raw;
@@ -123,7 +123,7 @@ impl Flawed {
 impl Sweeper for Flawed {
     type Guard = Guard;
 
-    fn retain_only(&self, device: Device, _: &StaleRelease) -> Result<(Guard, Told), Error> {
+    fn retain_only(&self, device: Device, _: &StrayRelease) -> Result<(Guard, Told), Error> {
         if let Some(error) = &*self.remembered.borrow() {
             return Err(error.clone());
         }
@@ -147,7 +147,7 @@ impl Sweeper for Flawed {
         Ok((guard, told))
     }
 
-    fn run(&self, driver: Driver, _: &StaleRelease) -> Result<Told, Error> {
+    fn run(&self, driver: Driver, _: &StrayRelease) -> Result<Told, Error> {
         Ok(self.sweep(driver, None))
     }
 }

@@ -1,6 +1,6 @@
 //! Operations that make handles and scopes, and end them.
 
-use cuda_primary_context::{PrimaryContext, PrimaryContextGuard, StaleRelease};
+use cuda_primary_context::{PrimaryContext, PrimaryContextGuard, StrayRelease};
 
 use super::{Given, Operation, machine};
 use crate::faults::log::{GET_STATE, POP, PUSH, RELEASE, RETAIN};
@@ -128,7 +128,7 @@ pub const OPERATIONS: [Operation; 12] = [
             let device = machine(recorder).device(ordinal);
             // What it does to other devices has trials of its own.
             // SAFETY: nothing is released.
-            let policy = unsafe { StaleRelease::new().releases_up_to(0) };
+            let policy = unsafe { StrayRelease::new().releases_up_to(0) };
             let answer = PrimaryContextGuard::retain_only_with(device, &policy);
             recorder.alive(i32::from(answer.is_ok()));
             recorder.ask_each(|| match &answer {

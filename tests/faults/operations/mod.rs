@@ -1,4 +1,4 @@
-//! The public operations, but for loading and releasing stale contexts under their many conditions.
+//! The public operations, but for loading and releasing stray contexts under their many conditions.
 //! Each is a few steps, and each ends with every handle given back.
 
 mod contexts;

@@ -1,7 +1,7 @@
 //! Operations that ask and set, and make no handle.
 
 use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute};
-use cuda_primary_context::{Error, Planned, StaleRelease};
+use cuda_primary_context::{Error, Planned, StrayRelease};
 
 use super::{Operation, machine};
 use crate::faults::log::{GET_BY_ADDRESS, GET_STATE, RESET, SET_FLAGS};
@@ -136,7 +136,7 @@ fn plan(recorder: &mut Recorder<'_>, kept: Option<u32>) {
     let device = kept.map(|ordinal| machine(recorder).device(ordinal));
     let mut planned = Vec::new();
     recorder.ask_each(|| {
-        let policy = StaleRelease::new();
+        let policy = StrayRelease::new();
         let plan = match device {
             Some(device) => policy.plan(device),
             None => policy.plan_run(*driver),

@@ -139,13 +139,13 @@ impl<'a> Recorder<'a> {
 
     /// Somebody else retains the device.
     pub fn others_retain(&mut self, device: u32) {
-        self.stage.machine.simulator.foreign_retain(device, 1);
+        self.stage.machine.simulator.retain_by_others(device, 1);
         self.note(Telling::Others { device, retained: true });
     }
 
     /// Somebody else releases the device, whose reference that may be.
     pub fn others_release(&mut self, device: u32) {
-        self.stage.machine.simulator.foreign_release(device);
+        self.stage.machine.simulator.release_by_others(device);
         self.note(Telling::Others { device, retained: false });
     }
 

@@ -13,7 +13,7 @@ use std::error::Error;
 use std::hint::black_box;
 use std::time::Instant;
 
-use cuda_primary_context::{Driver, PrimaryContext, PrimaryContextGuard, StaleRelease, sys};
+use cuda_primary_context::{Driver, PrimaryContext, PrimaryContextGuard, StrayRelease, sys};
 use cudarc::driver::{CudaContext, DriverError};
 
 type Anything = Result<(), Box<dyn Error>>;
@@ -31,7 +31,7 @@ fn strays() -> Anything {
     let left = helper.join().expect("the helper ends")?;
 
     let driver = Driver::load()?;
-    println!("before:\n{}", StaleRelease::new().plan(driver.device(1)?)?);
+    println!("before:\n{}", StrayRelease::new().plan(driver.device(1)?)?);
     let began = Instant::now();
     let guard = PrimaryContextGuard::retain_only(driver.device(1)?)?;
     println!("retain_only took {:?}", began.elapsed());
@@ -90,7 +90,7 @@ fn costs() -> Anything {
         drop(black_box(PrimaryContextGuard::retain_only(kept)));
     });
     println!(
-        "{} devices, none stale: retain, GetState of the others, release: raw {raw:.0} ns, retain_only and Drop \
+        "{} devices, none stray: retain, GetState of the others, release: raw {raw:.0} ns, retain_only and Drop \
          {by_the_crate:.0} ns ({:.2})",
         devices.len(),
         by_the_crate / raw
@@ -106,7 +106,7 @@ fn former_life(used: &str) -> Anything {
     stream.synchronize()?;
 
     let driver = Driver::load()?;
-    let report = StaleRelease::new().run(driver)?;
+    let report = StrayRelease::new().run(driver)?;
     println!("{report}");
     let device = driver.device(0)?;
     println!("released: {:?}", device.primary_context_state()?);

@@ -1,0 +1,80 @@
+//! Compiles the witness, and writes the list of what it wraps for the Rust side.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn main() {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    println!("cargo:rerun-if-changed=witness");
+    write_wrapped(&out);
+
+    // At run time the driver stands under this name. Here it only has to have it.
+    let driver = out.join("libcuda-real.so");
+    let empty = out.join("empty.c");
+    fs::write(&empty, "typedef int nothing;\n").expect("a writable OUT_DIR");
+    succeed(
+        compiler()
+            .args(["-shared", "-fPIC", "-nostdlib", "-Wl,-soname,libcuda-real.so"])
+            .arg(&empty)
+            .arg("-o")
+            .arg(&driver)
+            .output(),
+        "a C compiler for Linux that makes shared libraries is needed",
+    );
+
+    let witness = out.join("libcuda-witness.so");
+    succeed(compile(&sources(), &witness, &out), "the witness does not compile");
+    println!("cargo:rustc-env=CUDA_CONTEXTS_WITNESS={}", witness.display());
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut sources: Vec<PathBuf> = fs::read_dir("witness")
+        .expect("the folder witness holds its sources")
+        .map(|entry| entry.expect("a readable entry of the folder witness").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .collect();
+    sources.sort();
+    sources
+}
+
+fn compiler() -> Command {
+    cc::Build::new().pic(true).debug(false).warnings(false).opt_level(2).get_compiler().to_command()
+}
+
+/// `-Bsymbolic`: nothing inside refers to the exported functions by name, so that those that a
+/// driver lacks can be hidden. `--no-as-needed`: nothing inside uses the driver by name, either.
+/// `-z nodelete`: drivers may stay when they are closed, and then who opens libcuda.so.1 again would get
+/// the driver, whose own name that is. `-z now`: no call waits for the loader. The unwinding tables are what the witness unwinds its own
+/// frames by.
+fn compile(sources: &[PathBuf], library: &Path, out: &Path) -> std::io::Result<Output> {
+    let mut command = compiler();
+    command.args(["-std=c11", "-D_DEFAULT_SOURCE", "-shared", "-fPIC", "-fvisibility=hidden"]);
+    command.args(["-Wall", "-Wextra", "-fasynchronous-unwind-tables"]);
+    command.args(["-Wl,-soname,libcuda.so.1", "-Wl,-Bsymbolic", "-Wl,-z,defs", "-Wl,-z,now"]);
+    command.arg("-Wl,-z,nodelete");
+    command.args(["-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN"]);
+    command.args(sources).arg("-o").arg(library).arg("-L").arg(out);
+    command.args(["-Wl,--no-as-needed", "-l:libcuda-real.so", "-Wl,--as-needed", "-ldl"]);
+    command.output()
+}
+
+fn succeed(output: std::io::Result<Output>, complaint: &str) {
+    let output = output.unwrap_or_else(|error| panic!("{complaint}: {error}"));
+    assert!(output.status.success(), "{complaint}:\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The table of wrapped functions lives in a C header; the preprocessor turns it into a Rust slice.
+fn write_wrapped(out: &Path) {
+    let template = out.join("wrapped.c");
+    let text = "#include \"events.h\"\nWRAPPED_BEGIN\n&[\n\
+                #define FUNCTION(name) #name,\nTRACE_FUNCTIONS(FUNCTION)\n]\n";
+    fs::write(&template, text).expect("a writable OUT_DIR");
+    let output = compiler().args(["-E", "-P", "-I", "witness"]).arg(&template).output();
+    let table = output.as_ref().map(|output| output.stdout.clone()).unwrap_or_default();
+    succeed(output, "the table of wrapped functions cannot be read");
+    let table = String::from_utf8(table).expect("a table in ASCII");
+    let table = table.split_once("WRAPPED_BEGIN").expect("the marker above").1;
+    fs::write(out.join("wrapped.rs"), table).expect("a writable OUT_DIR");
+}

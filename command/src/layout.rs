@@ -1,0 +1,165 @@
+//! The private folder in which the traced program finds the witness in the driver's place.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use memmap2::MmapOptions;
+use tempfile::TempDir;
+
+use crate::file_error::with_path;
+use crate::witness;
+
+/// The file name by which every program looks for the driver.
+pub const DRIVER_NAME: &str = "libcuda.so.1";
+
+/// The file name by which the witness looks for the driver.
+pub const REAL_NAME: &str = "libcuda-real.so";
+
+const EVENTS_NAME: &str = "events";
+
+/// By this name, which belongs to development files, few programs look for it.
+pub const DEVELOPMENT_NAME: &str = "libcuda.so";
+
+/// The folder. It goes with its owner.
+#[derive(Debug)]
+pub struct Layout {
+    folder: TempDir,
+    driver: PathBuf,
+}
+
+impl Layout {
+    /// Makes it, with this driver behind the witness.
+    ///
+    /// # Errors
+    ///
+    /// When there is no folder from which programs can be run.
+    pub fn create(driver: &Path) -> io::Result<Self> {
+        // One that is none would fail in every folder.
+        witness::check(driver).map_err(|error| with_path(error, driver))?;
+        Self::in_a_runnable_folder(|_| Ok(driver.to_owned()))
+    }
+
+    /// Makes it, with the simulated driver behind the witness.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub fn create_simulated() -> io::Result<Self> {
+        Self::in_a_runnable_folder(|folder| {
+            let place = folder.join("simulated");
+            fs::create_dir(&place)?;
+            simulated_libcuda::write_library(&place, None, &[])
+        })
+    }
+
+    /// Where files may be executed, which on some machines they may not in `/tmp`.
+    fn in_a_runnable_folder(driver: impl Fn(&Path) -> io::Result<PathBuf>) -> io::Result<Self> {
+        let places = [env::temp_dir()]
+            .into_iter()
+            .chain(["/tmp", "/dev/shm", "/var/tmp"].map(PathBuf::from))
+            .chain(env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from));
+        let mut failure = None;
+        for place in places {
+            match Self::create_in(&place, &driver) {
+                Ok(layout) => return Ok(layout),
+                // The first is the one that the user chose.
+                Err(error) => {
+                    failure.get_or_insert(with_path(error, &place));
+                }
+            }
+        }
+        Err(failure.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
+    }
+
+    fn create_in(place: &Path, driver: impl Fn(&Path) -> io::Result<PathBuf>) -> io::Result<Self> {
+        // Another user's process shall pass over the witness, which could not write its events.
+        let folder = tempfile::Builder::new()
+            .prefix("cuda-contexts-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(place)?;
+        let driver = driver(folder.path())?;
+        witness::lay_out(folder.path(), &driver)?;
+        let library = File::open(folder.path().join(DRIVER_NAME))?;
+        // SAFETY: nothing is read through the map, and nobody else knows the file.
+        unsafe { MmapOptions::new().map_exec(&library) }?;
+        Ok(Self { folder, driver })
+    }
+
+    /// Lets programs find the witness by the name of the development files, too. To be done where
+    /// they would find a driver by it without the command.
+    ///
+    /// # Errors
+    ///
+    /// When the link cannot be made.
+    pub fn add_development_name(&self) -> io::Result<()> {
+        symlink(DRIVER_NAME, self.folder().join(DEVELOPMENT_NAME))
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The driver behind the witness.
+    #[must_use]
+    pub fn driver(&self) -> &Path {
+        &self.driver
+    }
+
+    /// The file of the events.
+    #[must_use]
+    pub fn events(&self) -> PathBuf {
+        self.folder().join(EVENTS_NAME)
+    }
+
+    /// The folder before whatever was searched already.
+    ///
+    /// # Errors
+    ///
+    /// When the folder's own name has a colon.
+    pub fn library_path(&self, before: Option<&OsStr>) -> io::Result<OsString> {
+        let others =
+            before.filter(|value| !value.is_empty()).into_iter().flat_map(env::split_paths);
+        env::join_paths([self.folder().to_owned()].into_iter().chain(others))
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::{DEVELOPMENT_NAME, DRIVER_NAME, Layout, REAL_NAME};
+
+    #[test]
+    fn the_folder_has_the_witness_and_the_driver_and_goes_with_its_owner() {
+        let layout = Layout::create_simulated().unwrap();
+        let folder = layout.folder().to_owned();
+        assert!(folder.join(DRIVER_NAME).is_file());
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(folder.join(REAL_NAME).canonicalize().unwrap(), layout.driver());
+        assert!(!folder.join(DEVELOPMENT_NAME).exists());
+        layout.add_development_name().unwrap();
+        assert!(folder.join(DEVELOPMENT_NAME).is_file());
+        drop(layout);
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn the_folder_is_searched_before_the_others_and_an_empty_path_adds_none() {
+        let layout = Layout::create_simulated().unwrap();
+        let folder = layout.folder().to_str().unwrap();
+        let path = |before: Option<&str>| {
+            layout.library_path(before.map(OsStr::new)).unwrap().into_string().unwrap()
+        };
+        assert_eq!(path(None), folder);
+        assert_eq!(path(Some("")), folder);
+        assert_eq!(path(Some("/a:/b")), format!("{folder}:/a:/b"));
+    }
+}

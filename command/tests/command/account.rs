@@ -1,0 +1,172 @@
+//! Who made a context, who holds it, who took whose, and what is left.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::traced::{CLIENT, Trace, Traced};
+
+/// The account of the one device that was touched.
+fn device(traced: &Traced) -> &Value {
+    let devices = traced.end()["devices"].as_array().unwrap();
+    let [device] = &**devices else { panic!("{devices:?}") };
+    device
+}
+
+#[test]
+fn the_client_s_program_is_the_holder() {
+    let traced = Trace::new(&[]).client("init retain:1 retain:1 release:1").run();
+    traced.ended_with(0);
+    let holders = &device(&traced)["holders"];
+    let expected = json!([
+        {"library": "command-client", "references": 1, "retained": 2, "released": 1}
+    ]);
+    assert_eq!(*holders, expected);
+    traced.says("primary context made by command-client");
+    traced.says("command-client retained it twice, and released it once at");
+    traced.says("held at the end: command-client 1");
+}
+
+#[test]
+fn the_end_of_a_context_is_told() {
+    let traced = Trace::new(&[]).client("init retain:1 release:1 create:1 destroy").run();
+    traced.ended_with(0);
+    let account = device(&traced);
+    assert_eq!((&account["created"], &account["ended"]), (&json!(2), &json!(2)));
+    traced.says("primary context ended by command-client");
+    traced.says("ordinary context made by command-client");
+    traced.says("ordinary context ended by command-client");
+    traced.says("held at the end: nothing");
+}
+
+#[test]
+fn a_reset_ends_what_others_hold() {
+    let traced = Trace::new(&[]).client("init retain:1 retain:1 reset:1").run();
+    traced.ended_with(0);
+    assert_eq!(device(&traced)["ended"], 1);
+    traced.says("(cuDevicePrimaryCtxReset_v2)");
+    traced.says("held at the end: command-client 2");
+}
+
+#[test]
+fn an_ordinary_context_that_is_left_is_its_maker_s() {
+    let traced = Trace::new(&[]).client("init create:1").run();
+    traced.ended_with(0);
+    let expected = json!([{"library": "command-client", "kind": "ordinary"}]);
+    assert_eq!(device(&traced)["contexts"], expected);
+    traced.says("held at the end: command-client 1 (ordinary context)");
+}
+
+#[test]
+fn refused_calls_are_told_with_their_codes_by_name() {
+    let traced = Trace::new(&[]).client("init retain:1 release:1 release:1").run();
+    traced.ended_with(0);
+    let [_, refused] = &*traced.calls("cuDevicePrimaryCtxRelease_v2") else { panic!("two calls") };
+    assert_eq!(refused["answer"], 201);
+    assert_eq!(refused["answer_name"], "CUDA_ERROR_INVALID_CONTEXT");
+    traced.says("refused with CUDA_ERROR_INVALID_CONTEXT (201)");
+}
+
+#[test]
+fn a_refused_initialisation_is_told() {
+    let mut trace = Trace::new(&[]);
+    trace.env("SIMULATED_CUDA_FAULT", "cuInit:1:100:refused:from_then_on");
+    let traced = trace.client("init").run();
+    traced.ended_with(0);
+    assert_eq!(traced.stdout, "init answers 100\n");
+    traced.says("cuInit of command-client refused with CUDA_ERROR_NO_DEVICE (100)");
+    traced.says("no CUDA context was made");
+}
+
+#[test]
+fn many_initialisations_are_not_told_as_refused() {
+    let traced = Trace::new(&[]).client(&"init ".repeat(20)).run();
+    traced.ended_with(0);
+    assert!(!traced.stderr.contains("refused"), "{}", traced.stderr);
+}
+
+#[test]
+fn children_by_fork_exec_and_spawn_are_processes_of_their_own() {
+    for words in ["fork init retain:1", "exec init retain:1", "init spawn init retain:1"] {
+        let traced = Trace::new(&[]).client(words).run();
+        traced.ended_with(0);
+        assert_eq!(device(&traced)["created"], 1, "{words}");
+        let process = traced.calls("cuDevicePrimaryCtxRetain")[0]["pid"].clone();
+        let known = traced.events("process").into_iter().any(|line| line["pid"] == process);
+        assert!(known, "{words}");
+    }
+}
+
+#[test]
+fn a_child_forked_after_the_initialisation_gets_3_and_is_said_to_be_forked() {
+    let traced = Trace::new(&[]).client("init retain:1 fork retain:1").run();
+    traced.ended_with(0);
+    assert!(traced.stdout.contains("retain answers 3"), "{}", traced.stdout);
+    let forked: Vec<_> =
+        traced.events("process").iter().map(|line| line["forked"].as_bool().unwrap()).collect();
+    assert_eq!(forked, [false, true]);
+    traced.says(", forked)");
+}
+
+#[test]
+fn a_program_that_replaces_itself_is_there_twice() {
+    let traced = Trace::new(&[]).client("init retain:1 exec init retain:2").run();
+    traced.ended_with(0);
+    let processes = traced.events("process");
+    assert_eq!(processes.len(), 2);
+    assert_eq!(processes[0]["pid"], processes[1]["pid"]);
+    assert_eq!(traced.end()["devices"].as_array().unwrap().len(), 2);
+    traced.says("replaced by another program (exec)");
+}
+
+#[test]
+fn a_process_that_is_killed_has_told_everything_before() {
+    let traced = Trace::new(&[]).client("init retain:1 raise:9").run();
+    assert_eq!(device(&traced)["holders"][0]["references"], 1);
+    assert_eq!(traced.end()["signal"], 9);
+    assert_eq!(traced.end()["status"], Value::Null);
+    traced.says("ended without its exit handlers");
+}
+
+#[test]
+fn many_threads_and_processes_lose_nothing() {
+    let many = "retain:1 release:1 ".repeat(200);
+    let traced =
+        Trace::new(&["--stack", "all"]).client(&format!("init {many} spawn init {many}")).run();
+    traced.ended_with(0);
+    assert_eq!(traced.calls("cuDevicePrimaryCtxRetain").len(), 400);
+    assert_eq!(traced.end()["lost"], 0);
+    traced.says("and made 192 more times, the last at");
+}
+
+#[test]
+fn a_program_without_cuda_has_no_witness_and_a_short_report() {
+    let traced = Trace::new(&["--forbid"]).program(&["true"]).run();
+    traced.ended_with(0);
+    assert_eq!(traced.stderr, "cuda-contexts: no CUDA context was made\n");
+    let kinds: Vec<_> = traced.lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["trace", "end"]);
+}
+
+#[test]
+fn a_program_that_only_loads_the_driver_is_counted() {
+    let traced = Trace::new(&[]).client("load").run();
+    traced.ended_with(0);
+    traced.says("1 more process loaded the driver and did not initialise it");
+}
+
+#[test]
+fn calls_that_come_faster_than_they_are_read_are_all_counted() {
+    // Without --json, which takes longer than all the rest.
+    let output = Command::new(env!("CARGO_BIN_EXE_cuda-contexts"))
+        .args(["trace", "--driver", "simulated", "--"])
+        .arg(CLIENT.as_path())
+        .args(["init", "retain:0", "cost:40000"])
+        .output()
+        .unwrap();
+    let report = String::from_utf8(output.stderr).unwrap();
+    assert!(report.contains("retained it 40001 times"), "{report}");
+    assert!(report.contains("released it 40000 times"), "{report}");
+    assert!(report.contains("held at the end: command-client 1"), "{report}");
+    assert!(!report.contains("found no room"), "{report}");
+}

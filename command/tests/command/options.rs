@@ -1,0 +1,161 @@
+//! Options, and what goes wrong before the program runs.
+
+use std::process::Command;
+
+use crate::traced::{CLIENT, Trace, installed_driver};
+
+fn command(words: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_cuda-contexts")).args(words).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn help_and_version_are_answers() {
+    let (code, help, errors) = command(&["--help"]);
+    assert_eq!((code, &*errors), (Some(0), ""));
+    assert!(help.contains("--forbid"));
+    let (code, version, _) = command(&["--version"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(version, format!("cuda-contexts {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn what_is_wrong_with_the_options_is_said_with_status_125() {
+    for (words, needle) in [
+        (&[][..], "no command"),
+        (&["--only", "second", "true"], "local-rank"),
+        (&["--stack", "some", "true"], "all, first, none"),
+        (&["--colour", "true"], "--colour"),
+        (&["--driver", "/etc/passwd", "true"], "/etc/passwd"),
+        (&["--driver", "/nowhere/libcuda.so.1", "true"], "/nowhere/libcuda.so.1"),
+        (&["--driver", "simulated", "--json", "/nowhere/events", "true"], "/nowhere/events"),
+    ] {
+        let (code, output, errors) = command(&[&["trace"], words].concat());
+        assert_eq!((code, &*output), (Some(125), ""), "{words:?}: {errors}");
+        assert!(errors.contains(needle), "{words:?}: {errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+}
+
+#[test]
+fn a_library_that_is_no_driver_is_refused() {
+    let (code, _, errors) = command(&["trace", "--driver", CLIENT.to_str().unwrap(), "true"]);
+    assert_eq!(code, Some(125));
+    assert!(errors.contains("none of the CUDA driver's functions"), "{errors}");
+}
+
+#[test]
+fn a_program_that_cannot_be_run_gives_127_or_126() {
+    let traced = Trace::new(&[]).program(&["no-such-program-anywhere"]).run();
+    traced.ended_with(127);
+    traced.says("no-such-program-anywhere cannot be run");
+    Trace::new(&[]).program(&["/etc/passwd"]).run().ended_with(126);
+}
+
+#[test]
+fn without_a_driver_that_is_said_once_and_the_program_runs_all_the_same() {
+    if cuda_contexts::driver_search::find("libcuda.so.1", None).is_some() {
+        println!("skipped: this machine has a driver");
+        return;
+    }
+    let mut trace = Trace::without_driver(&["--forbid"]);
+    trace.env("LD_LIBRARY_PATH", "/opt/mine");
+    let traced =
+        trace.program(&["sh", "-c", "echo $LD_LIBRARY_PATH $CUDA_CONTEXTS_ARENA; exit 4"]).run();
+    traced.ended_with(4);
+    assert_eq!(traced.stdout, "/opt/mine\n");
+    assert_eq!(traced.stderr.lines().count(), 1, "{}", traced.stderr);
+    traced.says("no driver");
+    assert_eq!(traced.end()["status"], 4);
+}
+
+#[test]
+fn the_driver_is_the_one_that_the_loader_would_find_or_the_one_that_is_named() {
+    let (folder, driver) = installed_driver();
+    let mut found = Trace::without_driver(&[]);
+    found.env("LD_LIBRARY_PATH", folder.path());
+    let mut named = Trace::without_driver(&[]);
+    named.arg("--driver").arg(&driver);
+    for trace in [found, named] {
+        let traced = trace.client("init retain:1").run();
+        traced.ended_with(0);
+        assert_eq!(traced.lines[0]["driver"], driver.to_str().unwrap());
+        assert_eq!(traced.calls("cuDevicePrimaryCtxRetain").len(), 1);
+    }
+}
+
+#[test]
+fn one_trace_inside_another_sees_everything() {
+    let inner = env!("CARGO_BIN_EXE_cuda-contexts");
+    let client = CLIENT.to_str().unwrap();
+    let traced = Trace::new(&[]).program(&[inner, "trace", "--", client, "init", "retain:1"]).run();
+    traced.ended_with(0);
+    traced.says("primary context made by command-client");
+}
+
+#[test]
+fn live_prints_events_as_they_happen() {
+    let traced = Trace::new(&["--live"]).client("init retain:1 release:1 release:1").run();
+    traced.ended_with(0);
+    for text in [
+        "loaded the driver",
+        "cuInit of command-client",
+        "primary context made",
+        "primary context ended",
+        "CUDA_ERROR_INVALID_CONTEXT (201)",
+        " exit\n",
+    ] {
+        traced.says(text);
+    }
+    let first = traced.stderr.lines().next().unwrap();
+    assert!(first.starts_with("cuda-contexts: "), "{first}");
+}
+
+#[test]
+fn stacks_are_of_all_calls_of_the_first_ones_or_of_none() {
+    let frames = |stack: &str| -> Vec<usize> {
+        let traced = Trace::new(&["--stack", stack]).client("init retain:1 retain:1").run();
+        traced.ended_with(0);
+        let retains = traced.calls("cuDevicePrimaryCtxRetain");
+        retains.iter().map(|call| call["native"].as_array().unwrap().len()).collect()
+    };
+    let more = |count: usize| count > 1;
+    assert_eq!(frames("all").into_iter().map(more).collect::<Vec<_>>(), [true, true]);
+    assert_eq!(frames("first").into_iter().map(more).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(frames("none"), [1, 1]);
+}
+
+#[test]
+fn colours_are_for_terminals_alone() {
+    let plain = Trace::new(&["--only", "0"]).client("init retain:1").run();
+    assert!(!plain.stderr.contains('\x1b'), "{}", plain.stderr);
+    let mut forced = Trace::new(&["--only", "0"]);
+    forced.env("CLICOLOR_FORCE", "1");
+    let forced = forced.client("init retain:1").run();
+    forced.says("\x1b[1m\x1b[31mSTRAY");
+    let mut refused = Trace::new(&["--only", "0"]);
+    refused.env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1");
+    let refused = refused.client("init retain:1").run();
+    assert!(!refused.stderr.contains('\x1b'), "{}", refused.stderr);
+}
+
+#[test]
+fn a_failure_of_tracing_names_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("libcuda.so.1");
+    std::fs::copy("/proc/self/exe", &other).unwrap();
+    let (text, missing) = (folder.path().join("text"), folder.path().join("missing"));
+    std::fs::write(&text, "text").unwrap();
+    for (driver, complaint) in [
+        (&missing, "No such file or directory"),
+        (&text, "that is no shared library for this machine"),
+        (&other, "it exports none of the CUDA driver's functions"),
+    ] {
+        let mut trace = Trace::without_driver(&[]);
+        trace.arg("--driver").arg(driver);
+        let traced = trace.program(&["true"]).run();
+        traced.ended_with(125);
+        traced.says(&format!("cuda-contexts: {}: {complaint}", driver.display()));
+    }
+}

@@ -1,0 +1,225 @@
+//! The program is run as without the command: its streams, its signals, its exit status.
+
+use std::io::{Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::traced::{CLIENT, Trace, Traced};
+
+/// Starts it, and waits until the program says that it is ready.
+fn start(trace: &mut Trace) -> Child {
+    let mut child =
+        trace.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
+    child
+}
+
+fn send(child: &Child, signal: libc::c_int) {
+    // SAFETY: the child was not waited for.
+    unsafe { libc::kill(child.id() as libc::pid_t, signal) };
+}
+
+/// How a program ends that is sent a signal through the command.
+fn sent(words: &str, signal: libc::c_int) -> Traced {
+    let mut trace = Trace::new(&[]).client(words);
+    let as_a_rule = move || {
+        // SAFETY: no handler is set, which may be done between fork and exec.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        Ok(())
+    };
+    // One that is ignored here, as SIGHUP is under nohup, would be in the program.
+    // SAFETY: the closure calls only what may be called between fork and exec.
+    unsafe { trace.pre_exec(as_a_rule) };
+    let child = start(&mut trace);
+    send(&child, signal);
+    let output = child.wait_with_output().unwrap();
+    trace.ended(output)
+}
+
+#[test]
+fn the_exit_status_is_the_program_s() {
+    for words in ["exit:0", "exit:7", "init exit:7", "init retain:0 exit:255", "_exit:9"] {
+        let code = words.rsplit(':').next().unwrap().parse().unwrap();
+        Trace::new(&[]).client(words).run().ended_with(code);
+    }
+}
+
+#[test]
+fn a_program_that_dies_of_a_signal_takes_the_command_with_it() {
+    for signal in [libc::SIGKILL, libc::SIGTERM, libc::SIGSEGV, libc::SIGPIPE, libc::SIGUSR1] {
+        let traced = Trace::new(&[]).client(&format!("init retain:0 raise:{signal}")).run();
+        assert_eq!(traced.status.signal(), Some(signal));
+        assert!(traced.left.is_empty(), "{:?}", traced.left);
+        traced.says("held at the end");
+    }
+}
+
+#[test]
+fn signals_to_the_command_are_the_program_s() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR2] {
+        let caught = sent(&format!("catch:{signal} init print:ready wait"), signal);
+        caught.ended_with(40 + signal);
+        let died = sent("init print:ready wait", signal);
+        assert_eq!(died.status.signal(), Some(signal));
+        assert!(died.left.is_empty(), "{:?}", died.left);
+        died.says("Process ");
+    }
+}
+
+#[test]
+fn signals_that_end_few_programs_are_handed_on_as_well() {
+    let others = [libc::SIGUSR1, libc::SIGALRM, libc::SIGCONT, libc::SIGWINCH];
+    for signal in others.into_iter().chain([libc::SIGXCPU, libc::SIGPROF, libc::SIGVTALRM]) {
+        let caught = sent(&format!("catch:{signal} init print:ready sleep:5000"), signal);
+        caught.ended_with(40 + signal);
+    }
+}
+
+#[test]
+fn an_alarm_that_was_set_before_the_command_is_the_program_s() {
+    let client = CLIENT.to_str().unwrap();
+    let command = [env!("CARGO_BIN_EXE_cuda-contexts"), "trace", "--driver", "simulated", "--"];
+    let alarm = format!("catch:{}", libc::SIGALRM);
+    let output = Command::new(client)
+        .args(["alarm:5", "launch"])
+        .args(command)
+        .args([client, &alarm, "init", "sleep:60000"])
+        .output()
+        .unwrap();
+    let report = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(40 + libc::SIGALRM), "{report}");
+}
+
+#[test]
+fn a_key_on_the_terminal_is_one_signal_and_no_second_one_from_the_command() {
+    let python = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/command/terminal.py");
+    let command = [env!("CARGO_BIN_EXE_cuda-contexts"), "trace", "--driver", "simulated", "--"];
+    let words = [CLIENT.to_str().unwrap(), "init", "count:2", "print:ready", "counted", "exit:6"];
+    let output = Command::new("python3").arg(python).args(command).args(words).output();
+    let Ok(output) = output else {
+        println!("skipped: there is no Python here");
+        return;
+    };
+    let written = String::from_utf8(output.stdout).unwrap();
+    assert!(written.contains("1 signals"), "{written}");
+    assert_eq!(output.status.code(), Some(6), "{written}");
+    // It is a terminal.
+    assert!(written.contains("\x1b["), "{written}");
+}
+
+#[test]
+fn the_program_s_streams_are_its_own() {
+    let mut trace = Trace::new(&[]).client("init retain:0 echo print:behind");
+    let mut child =
+        trace.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"\x00one\ntwo").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.stdout, b"\x00one\ntwobehind\n");
+    trace.ended(output).ended_with(0);
+}
+
+#[test]
+fn nothing_is_printed_into_the_program() {
+    let words = "init retain:1 release:1 release:1 retain:1 fork retain:1";
+    let mut alone = simulated_libcuda::Simulator::builder().devices(3).command(&*CLIENT);
+    let alone = alone.args(words.split_whitespace()).output().unwrap();
+    let traced = Trace::new(&[]).client(words).run();
+    assert_eq!(traced.stdout, String::from_utf8(alone.stdout).unwrap());
+    assert_eq!(traced.status.code(), alone.status.code());
+}
+
+#[test]
+fn signals_that_are_blocked_or_ignored_stay_so_and_no_others() {
+    // As nohup starts its program, and a program that has a mask of its own.
+    for unusual in ["", "ignore:1 ignore:13 ignore:17 block:10 block:2"] {
+        let client = CLIENT.to_str().unwrap();
+        let says = [client, "status:SigBlk", "status:SigIgn"];
+        let command = [env!("CARGO_BIN_EXE_cuda-contexts"), "trace", "--driver", "simulated", "--"];
+        let launch = |words: &[&str]| {
+            let mut launcher = Command::new(client);
+            launcher.args(unusual.split_whitespace()).arg("launch").args(words);
+            String::from_utf8(launcher.stdin(Stdio::null()).output().unwrap().stdout).unwrap()
+        };
+        let alone = launch(&says);
+        assert!(alone.contains("SigIgn"), "{alone}");
+        assert_eq!(launch(&[&command[..], &says].concat()), alone, "{unusual}");
+    }
+}
+
+#[test]
+fn descriptors_of_the_command_are_not_inherited() {
+    let list = "ls /proc/self/fd | wc -l";
+    let alone = Command::new("sh").args(["-c", list]).stdin(Stdio::null()).output().unwrap();
+    let traced = Trace::new(&["--live"]).program(&["sh", "-c", list]).run();
+    assert_eq!(traced.stdout.as_bytes(), alone.stdout);
+}
+
+#[test]
+fn closed_streams_stay_closed_and_no_file_takes_their_place() {
+    let list = "for fd in 0 1 2; do test -e /proc/$$/fd/$fd && echo $fd >>OPEN; done; exit 5";
+    for closed in ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"] {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |name: &str| {
+            let path = folder.path().join(name);
+            let script = list.replace("OPEN", path.to_str().unwrap());
+            (path, script)
+        };
+        let launch = |words: &[&str]| {
+            let script = format!("exec \"$@\" {closed}");
+            let words = [&["-c", &script, "sh"][..], words].concat();
+            Command::new("sh").args(words).status().unwrap().code()
+        };
+        let (alone, script) = open("alone");
+        assert_eq!(launch(&["sh", "-c", &script]), Some(5), "{closed}");
+        let (traced, script) = open("traced");
+        let events = folder.path().join("events.jsonl");
+        let (command, events_path) =
+            (env!("CARGO_BIN_EXE_cuda-contexts"), events.to_str().unwrap());
+        let script = format!("{} init retain:0; {script}", CLIENT.display());
+        let options = ["trace", "--live", "--driver", "simulated", "--json", events_path];
+        let code = launch(&[&[command][..], &options, &["sh", "-c", &script]].concat());
+        assert_eq!(code, Some(5), "{closed}");
+        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(read(traced), read(alone), "{closed}");
+        let events = read(events);
+        let kinds: Vec<String> = events
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).expect(line))
+            .map(|line| line["event"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(kinds.last().map(String::as_str), Some("end"), "{closed}: {events}");
+        assert!(kinds.iter().any(|kind| kind == "call"), "{closed}: {events}");
+    }
+}
+
+#[test]
+fn a_reader_that_is_gone_changes_nothing() {
+    let mut trace = Trace::new(&["--live"]).client("init print:ready sleep:100 retain:0 exit:5");
+    let mut child = start(&mut trace);
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(5));
+}
+
+#[test]
+fn the_parent_of_an_orphan_is_the_same_as_without_the_command() {
+    // The subshell outlives its parent, and says who its parent is then.
+    let script = "(sleep 0.3; sed -n 's/^PPid:\\t//p' /proc/$BASHPID/status) & exit 0";
+    let words = ["bash", "-c", script];
+    let alone = Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).output();
+    let Ok(alone) = alone else {
+        println!("skipped: there is no bash here");
+        return;
+    };
+    let traced = Trace::new(&[]).program(&words).run();
+    traced.ended_with(0);
+    assert_eq!(traced.stdout, String::from_utf8(alone.stdout).unwrap());
+}
+
+#[test]
+fn a_program_that_has_ended_is_noticed_at_once() {
+    let started = std::time::Instant::now();
+    // Where nothing is traced, the command looks once a minute.
+    Trace::without_driver(&[]).program(&["true"]).run().ended_with(0);
+    assert!(started.elapsed() < Duration::from_secs(30));
+}

@@ -1,0 +1,149 @@
+//! Running the command on the client and on other programs.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output, Stdio};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The compiled client.
+pub static CLIENT: LazyLock<PathBuf> = LazyLock::new(|| {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/command/client.c");
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("command-client");
+    let beside = program.with_extension(std::process::id().to_string());
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let output = Command::new(compiler)
+        .args(["-std=c11", "-g", "-O0", "-Wall", "-o"])
+        .args([&beside, &source])
+        .args(["-ldl", "-lpthread"])
+        .output()
+        .expect("a C compiler, as the build has one");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::rename(&beside, &program).unwrap();
+    program
+});
+
+/// The command with its options, on the simulated driver with three devices, which keeps what it
+/// makes in a folder of the test's own.
+pub struct Trace {
+    command: Command,
+    folder: TempDir,
+}
+
+/// How it ended.
+pub struct Traced {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+    pub lines: Vec<Value>,
+    /// What was left of the command's own files.
+    pub left: Vec<PathBuf>,
+}
+
+impl Trace {
+    pub fn new(options: &[&str]) -> Self {
+        let mut trace = Self::without_driver(options);
+        trace.args(["--driver", "simulated"]);
+        trace
+    }
+
+    /// On the driver that the loader finds.
+    pub fn without_driver(options: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::create_dir(folder.path().join("temporary")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cuda-contexts"));
+        command.env("TMPDIR", folder.path().join("temporary"));
+        command.env("SIMULATED_CUDA_DEVICES", "3");
+        for variable in
+            ["LD_LIBRARY_PATH", "LOCAL_RANK", "RANK", "CUDA_VISIBLE_DEVICES", "NO_COLOR"]
+        {
+            command.env_remove(variable);
+        }
+        command
+            .stdin(Stdio::null())
+            .args(["trace", "--json"])
+            .arg(folder.path().join("events.jsonl"));
+        command.args(options);
+        Self { command, folder }
+    }
+
+    /// The client with these words.
+    pub fn client(mut self, words: &str) -> Self {
+        self.command.arg("--").arg(CLIENT.as_path()).args(words.split_whitespace());
+        self
+    }
+
+    pub fn program(mut self, words: &[&(impl AsRef<OsStr> + ?Sized)]) -> Self {
+        self.command.arg("--").args(words);
+        self
+    }
+
+    pub fn run(mut self) -> Traced {
+        let output = self.command.output().unwrap();
+        self.ended(output)
+    }
+
+    pub fn ended(self, output: Output) -> Traced {
+        let text = fs::read_to_string(self.folder.path().join("events.jsonl")).unwrap_or_default();
+        let left = fs::read_dir(self.folder.path().join("temporary")).unwrap();
+        Traced {
+            status: output.status,
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            lines: text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
+            left: left.map(|entry| entry.unwrap().path()).collect(),
+        }
+    }
+}
+
+impl Deref for Trace {
+    type Target = Command;
+
+    fn deref(&self) -> &Command {
+        &self.command
+    }
+}
+
+impl DerefMut for Trace {
+    fn deref_mut(&mut self) -> &mut Command {
+        &mut self.command
+    }
+}
+
+impl Traced {
+    /// The lines of one kind.
+    pub fn events(&self, kind: &str) -> Vec<&Value> {
+        self.lines.iter().filter(|line| line["event"] == kind).collect()
+    }
+
+    /// The calls of one function.
+    pub fn calls(&self, function: &str) -> Vec<&Value> {
+        self.events("call").into_iter().filter(|line| line["function"] == function).collect()
+    }
+
+    pub fn end(&self) -> &Value {
+        self.lines.last().expect("the last line")
+    }
+
+    #[track_caller]
+    pub fn says(&self, text: &str) {
+        assert!(self.stderr.contains(text), "no {text:?} in:\n{}", self.stderr);
+    }
+
+    #[track_caller]
+    pub fn ended_with(&self, code: i32) {
+        assert_eq!(self.status.code(), Some(code), "{}\n{}", self.stdout, self.stderr);
+        assert!(self.left.is_empty(), "{:?}", self.left);
+    }
+}
+
+/// A copy of the simulated driver, as a driver that somebody installed.
+pub fn installed_driver() -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let path = simulated_libcuda::write_library(folder.path(), None, &[]).unwrap();
+    (folder, path)
+}

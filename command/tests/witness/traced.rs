@@ -1,0 +1,134 @@
+//! Programs on the simulated driver, with the witness before it and without.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::env;
+use std::ffi::OsStr;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+
+use simulated_libcuda::{Builder, Call, ClientCommand, Simulator};
+use tempfile::TempDir;
+
+use crate::arena::{self, Arena, Settings};
+
+/// Flags for the C compiler, such as those of a sanitizer that the witness is compiled with, too.
+const FLAGS: &str = "CUDA_CONTEXTS_TEST_CFLAGS";
+
+/// A folder for what the tests compile, for as long as they run.
+static PROGRAMS: LazyLock<TempDir> = LazyLock::new(|| TempDir::new().unwrap());
+
+/// `client.c`, which opens the driver.
+pub static CLIENT: LazyLock<PathBuf> = LazyLock::new(|| compile("client", &[]));
+
+/// The same, linked with the driver.
+pub static LINKED: LazyLock<PathBuf> = LazyLock::new(|| {
+    let simulator = Simulator::builder().command("true");
+    let driver = simulator.path().to_str().unwrap().to_owned();
+    compile("linked", &["-DLINKED", &driver])
+});
+
+/// `late.c`, a library.
+pub static LATE: LazyLock<PathBuf> =
+    LazyLock::new(|| compile_source("late.c", "late.so", &["-shared", "-fPIC"]));
+
+/// `symbols.c`, which says what is reached.
+pub static SYMBOLS: LazyLock<PathBuf> =
+    LazyLock::new(|| compile_source("symbols.c", "symbols", &[]));
+
+fn compile(name: &str, arguments: &[&str]) -> PathBuf {
+    compile_source("client.c", name, arguments)
+}
+
+fn compile_source(source: &str, name: &str, arguments: &[&str]) -> PathBuf {
+    let program = PROGRAMS.path().join(name);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/witness").join(source);
+    let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let more = env::var(FLAGS).unwrap_or_default();
+    let status = Command::new(compiler)
+        .args(["-O1", "-g", "-Wall"])
+        .args(more.split_whitespace())
+        .arg("-o")
+        .arg(&program)
+        .arg(source)
+        .args(arguments)
+        .args(["-ldl", "-lpthread"])
+        .status();
+    assert!(status.expect("the C compiler that built the witness").success());
+    program
+}
+
+pub struct Traced {
+    pub client: ClientCommand,
+    pub directory: TempDir,
+}
+
+impl Traced {
+    /// A program whose driver is behind the witness.
+    pub fn new(builder: Builder, program: impl AsRef<OsStr>, settings: &Settings) -> Self {
+        let mut client = builder.command(program);
+        let directory = TempDir::new().unwrap();
+        cuda_contexts::witness::lay_out(directory.path(), client.path()).unwrap();
+        arena::create(&directory.path().join("arena"), settings);
+        client.env("LD_LIBRARY_PATH", directory.path());
+        client.env("CUDA_CONTEXTS_ARENA", directory.path().join("arena"));
+        for rank in [
+            "LOCAL_RANK",
+            "OMPI_COMM_WORLD_LOCAL_RANK",
+            "SLURM_LOCALID",
+            "RANK",
+            "MPI_LOCALRANKID",
+            "MV2_COMM_WORLD_LOCAL_RANK",
+        ] {
+            client.env_remove(rank);
+        }
+        Self { client, directory }
+    }
+
+    pub fn arena(&self) -> Arena {
+        Arena::read(&self.directory.path().join("arena"))
+    }
+
+    /// While processes still write to it.
+    pub fn arena_so_far(&self) -> Arena {
+        Arena::read_so_far(&self.directory.path().join("arena"))
+    }
+
+    /// What it printed, where it ended well and said nothing on standard error.
+    pub fn run(&mut self) -> String {
+        success(&self.client.output().unwrap())
+    }
+}
+
+fn success(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{:?} {errors}", output.status);
+    assert_eq!(errors, "");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The client's words, one call each, on a driver with this many devices behind the witness.
+pub fn trace(devices: u32, words: &str) -> (String, Arena) {
+    trace_with(Simulator::builder().devices(devices), words, &Settings::default())
+}
+
+pub fn trace_with(builder: Builder, words: &str, settings: &Settings) -> (String, Arena) {
+    let mut traced = Traced::new(builder, &*CLIENT, settings);
+    traced.client.args(words.split_whitespace());
+    let said = traced.run();
+    (said, traced.arena())
+}
+
+/// What the client says, and what the driver is asked, without the witness.
+pub fn untraced(builder: Builder, words: &str) -> (String, Vec<Call>) {
+    let mut client = builder.command(&*CLIENT);
+    client.args(words.split_whitespace());
+    let said = success(&client.output().unwrap());
+    (said, client.calls().unwrap())
+}
+
+/// The signal that ended a program.
+pub fn signal_of(output: &Output) -> Option<i32> {
+    output.status.signal()
+}

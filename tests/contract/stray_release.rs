@@ -1,0 +1,223 @@
+//! Releases of the crate beside green contexts, and the calling thread's current context.
+//!
+//! On one device nothing is kept: [`StrayRelease::run`] releases what is stray on it.
+
+use std::mem::MaybeUninit;
+use std::ptr;
+
+use cuda_primary_context::sys::{self, CUcontext, CUgreenCtx, CUresult};
+use cuda_primary_context::{
+    Device, Driver, Error, PrimaryContext, PrimaryContextGuard, Report, StrayRelease,
+};
+
+use super::library::call;
+use super::machine::Machine;
+use super::questions::Questions;
+use super::safe_layer::{active, call_and_code, calls, change, device, expected, outcomes};
+
+/// A green context over all multiprocessors of a device, through the crate's raw layer. Where the
+/// driver has none, the check is skipped.
+struct Green {
+    driver: Driver,
+    handle: CUgreenCtx,
+}
+
+impl Green {
+    fn create(device: Device, questions: &Questions) -> Option<Self> {
+        let driver = device.driver();
+        let create = match driver.function(sys::functions::cuGreenCtxCreate_v12040) {
+            Ok(create) => create,
+            Err(Error::DriverTooOld { .. }) => {
+                questions.skip("they need green contexts: the driver lacks cuGreenCtxCreate");
+                return None;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let functions = (
+            driver.function(sys::functions::cuDeviceGetDevResource_v12040).expect("it is there"),
+            driver.function(sys::functions::cuDevResourceGenerateDesc_v12040).expect("it is there"),
+        );
+        let (get_resource, describe) = functions;
+        let multiprocessors = sys::CUdevResourceType::CU_DEV_RESOURCE_TYPE_SM;
+        let (mut resource, mut description) = (MaybeUninit::zeroed(), ptr::null_mut());
+        let mut handle = ptr::null_mut();
+        let raw = device.as_raw();
+        // SAFETY: the device is the driver's, the place is ours.
+        let got = unsafe { get_resource(raw, resource.as_mut_ptr(), multiprocessors) };
+        // SAFETY: the driver wrote the resource, the place is ours.
+        let described = unsafe { describe(&mut description, resource.as_mut_ptr(), 1) };
+        // SAFETY: the driver gave the description of this device, the place is ours.
+        let created = unsafe { create(&mut handle, description, raw, 1) };
+        let answers = [got, described, created];
+        assert_eq!(answers, [CUresult::CUDA_SUCCESS; 3], "a green context can be made");
+        Some(Self { driver, handle })
+    }
+
+    fn destroy(self) -> u32 {
+        let destroy = self.driver.function(sys::functions::cuGreenCtxDestroy_v12040);
+        // SAFETY: the green context was made above, and nobody uses it.
+        unsafe { destroy.expect("it is there")(self.handle) }.0
+    }
+}
+
+fn run(driver: Driver) -> Report {
+    StrayRelease::new().run(driver).expect("this is no fork")
+}
+
+/// The reference of the green context is given back at once, and goes with it.
+pub fn held_by_a_green_context(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let device = device(driver, 0);
+    let library = machine.load();
+    let Some(green) = Green::create(device, questions) else { return };
+    for attempt in ["first run", "second run"] {
+        let report = run(driver);
+        let questions = questions.of(attempt);
+        let words = expected(driver, &["held_by_green_context(0)"]);
+        questions.ask("outcomes", words, outcomes(&report));
+        let made = calls(&report, device);
+        let released = "cuDevicePrimaryCtxRelease_v2 800, cuDevicePrimaryCtxRetain 0";
+        questions.holds("a retain follows the release", made.contains(released));
+        questions.holds("that is no failure", report.check().is_ok());
+        questions.ask("current context", "unchanged", change(&report));
+        questions.ask("state", "1/0", library.state(device.as_raw()));
+    }
+    questions.ask("cuGreenCtxDestroy", 0, green.destroy());
+    questions.ask("state after that", "0/0", library.state(device.as_raw()));
+    questions.ask("a run after that", expected(driver, &["already_inactive"]), {
+        outcomes(&run(driver))
+    });
+}
+
+pub fn references_and_a_green_context(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let device = device(driver, 0);
+    let library = machine.load();
+    library.retain(device.as_raw());
+    let Some(green) = Green::create(device, questions) else { return };
+    questions.ask("one release", expected(driver, &["still_active(1)"]), outcomes(&run(driver)));
+    library.retain(device.as_raw());
+    // SAFETY: the references are the suite's own, and nobody uses the context.
+    let policy = unsafe { StrayRelease::new().releases_up_to(5) };
+    let report = policy.run(driver).expect("this is no fork");
+    let words = expected(driver, &["held_by_green_context(1)"]);
+    questions.ask("up to five releases", words, outcomes(&report));
+    questions.ask("state", "1/0", library.state(device.as_raw()));
+    questions.ask("cuGreenCtxDestroy", 0, green.destroy());
+    questions.ask("state after that", "0/0", library.state(device.as_raw()));
+}
+
+/// A handle and a green context on device 0, and one of their two references taken by somebody else.
+fn robbed(machine: &Machine, questions: &Questions) -> Option<(PrimaryContext, Green)> {
+    let device = device(machine.driver(), 0);
+    let context = PrimaryContext::retain(device).expect("the device can be retained");
+    let green = Green::create(device, questions)?;
+    questions.ask("taken", 0, machine.load().release(device.as_raw()));
+    questions.holds("active with one reference", active(device));
+    Some((context, green))
+}
+
+/// The driver answers 800 to the last release; the reference stays with the green context.
+pub fn release_of_a_handle_beside_a_green_context(machine: &Machine, questions: &Questions) {
+    let Some((context, green)) = robbed(machine, questions) else { return };
+    let device = context.device();
+    questions.holds("the release succeeds", context.release().is_ok());
+    questions.holds("active while the green context lives", active(device));
+    questions.ask("handles", "Ok(0)", format!("{:?}", device.handles()));
+    questions.ask("unreleased", 0, device.driver().unreleased());
+    questions.ask("cuGreenCtxDestroy", 0, green.destroy());
+    questions.holds("inactive after that", !active(device));
+}
+
+pub fn drop_of_a_handle_beside_a_green_context(machine: &Machine, questions: &Questions) {
+    let Some((context, green)) = robbed(machine, questions) else { return };
+    let device = context.device();
+    drop(context);
+    questions.holds("active while the green context lives", active(device));
+    questions.ask("handles", "Ok(0)", format!("{:?}", device.handles()));
+    questions.ask("unreleased", 0, device.driver().unreleased());
+    questions.ask("cuGreenCtxDestroy", 0, green.destroy());
+    questions.holds("inactive after that", !active(device));
+}
+
+/// Both references were taken, and the context is active all the same: 201 hands the handle back.
+pub fn refused_release_of_an_active_context(machine: &Machine, questions: &Questions) {
+    let Some((context, green)) = robbed(machine, questions) else { return };
+    let (device, library) = (context.device(), machine.load());
+    questions.ask("taken, the last one", 800, library.release(device.as_raw()));
+    let refusal = context.release().expect_err("there is no reference");
+    questions.ask("release", "cuDevicePrimaryCtxRelease_v2 201", call_and_code(refusal.error()));
+    questions.holds("the handle is handed back", refusal.handle().is_some());
+    questions.holds("active", active(device));
+    questions.ask("handles", "Ok(1)", format!("{:?}", device.handles()));
+    let (_, handle) = refusal.into_parts();
+    questions.ask("retain", 0, library.retain(device.as_raw()).0);
+    let context = handle.expect("it was handed back");
+    questions.ask("cuGreenCtxDestroy", 0, green.destroy());
+    questions.holds("inactive after that", !active(device));
+    drop(context);
+    questions.ask("handles after the drop", "Ok(0)", format!("{:?}", device.handles()));
+}
+
+/// A context of `cuCtxCreate` on the strays device lives on, and is what the thread had before.
+pub fn ordinary_context_is_current_again(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let device = device(driver, 0);
+    let library = machine.load();
+    let mut ordinary: CUcontext = ptr::null_mut();
+    library.retain(device.as_raw());
+    questions.ask("cuCtxCreate_v2", 0, {
+        call!(library, cuCtxCreate_v3020(&mut ordinary, 0, device.as_raw()))
+    });
+    let report = run(driver);
+    questions.ask("outcomes", expected(driver, &["released(1)"]), outcomes(&report));
+    questions.ask("state", "0/0", library.state(device.as_raw()));
+    questions.ask("current context", "unchanged", change(&report));
+    questions.holds("it is current", library.current() == ordinary);
+    questions.ask("cuCtxSynchronize", 0, call!(library, cuCtxSynchronize_v2000()));
+    questions.ask("cuCtxDestroy_v2", 0, call!(library, cuCtxDestroy_v4000(ordinary)));
+    questions.holds("nothing lay beneath it", library.current().is_null());
+}
+
+/// Nothing is left on a dead context.
+pub fn destroyed_context_is_popped(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let device = device(driver, 0);
+    let library = machine.load();
+    let (_, context) = library.retain(device.as_raw());
+    library.set_current(context);
+    let report = run(driver);
+    questions.ask("outcomes", expected(driver, &["released(1)"]), outcomes(&report));
+    questions.ask("current context", "switched from 0", change(&report));
+    questions.holds("nothing is current", library.current().is_null());
+    questions.ask("state", "0/0", library.state(device.as_raw()));
+}
+
+pub fn living_context_is_current_again(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let device = device(driver, 0);
+    let library = machine.load();
+    library.retain(device.as_raw());
+    let (_, context) = library.retain(device.as_raw());
+    library.set_current(context);
+    let report = run(driver);
+    questions.ask("outcomes", expected(driver, &["still_active(1)"]), outcomes(&report));
+    questions.ask("current context", "unchanged", change(&report));
+    questions.holds("it is current", library.current() == context);
+    questions.ask("cuCtxSynchronize", 0, call!(library, cuCtxSynchronize_v2000()));
+    questions.ask("the last release", 0, library.release(device.as_raw()));
+    questions.ask("state", "0/0", library.state(device.as_raw()));
+}
+
+pub fn retain_only_beside_a_green_context(machine: &Machine, questions: &Questions) {
+    let driver = machine.driver();
+    let (kept, other) = (device(driver, 0), device(driver, 1));
+    let Some(green) = Green::create(other, questions) else { return };
+    let guard = PrimaryContextGuard::retain_only(kept).expect("the device can be kept");
+    let words = expected(driver, &["kept", "held_by_green_context(0)"]);
+    questions.ask("outcomes", words, outcomes(guard.report()));
+    questions.holds("active while the green context lives", active(other));
+    questions.ask("cuGreenCtxDestroy", 0, green.destroy());
+    questions.holds("inactive after that", !active(other));
+    questions.holds("the kept one is active", active(kept));
+}
