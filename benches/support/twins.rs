@@ -14,7 +14,7 @@ pub struct Twins<Safe, Raw> {
 #[macro_export]
 macro_rules! twins {
     ($machine:expr, $ordinal:expr, |$layer:ident, $device:ident| $body:expr) => {
-        $crate::support::twins::Twins {
+        $crate::twins::Twins {
             safe: {
                 let $layer = &$machine.safe;
                 let $device = $layer.device($ordinal);

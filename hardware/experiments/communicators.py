@@ -28,23 +28,22 @@ def rank(run):
     own, what = int(os.environ["RANK"]), os.environ["CONTRACT_RELEASE"]
     torch.cuda.set_device(own)
     distributed.init_process_group("nccl")
-    run.on_thread("helper", lambda: [torch.ones(1, device=f"cuda:{other}")
+    run.on_thread(lambda: [torch.ones(1, device=f"cuda:{other}")
                                      for other in range(torch.cuda.device_count()) if other != own])
     before = collective(torch, distributed, own)
     devices = run.devices()
     answers = [f"sum right {before}", run.states(devices)]
     for ordinal, device in enumerate(devices):
         if what == "strays" and ordinal != own or what == "own" and ordinal == own == 1:
-            done, last, state = run.release_until_inactive(device, 8)
+            done, last, state = run.release_until_inactive(device)
             answers.append(f"{ordinal}: {done} releases, last {last} -> {state}")
     if what == "strays":
         distributed.barrier()
-    run.about_to_call("all_reduce")
+    run.about_to("all_reduce")
     try:
         answers.append(f"sum right again {collective(torch, distributed, own)}")
     except BaseException as error:
         answers.append(f"all_reduce raised {type(error).__name__}: {str(error).strip().splitlines()[0][:160]}")
-    run.about_to_call("")
     print(f"rank {own}: {'; '.join(answers)}", flush=True)
     os._exit(0)
 
@@ -62,7 +61,7 @@ def ranks(run, release):
                    "MASTER_PORT": str(free_port()), "CONTRACT_RELEASE": release}
     started = [subprocess.Popen(run.command_for("E16/rank"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True,
-                                env={**environment, "RANK": str(number), "CONTRACT_PROCESS": f"rank {number}"})
+                                env={**environment, "RANK": str(number)})
                for number in range(count)]
     told, end = [], time.monotonic() + LIMIT
     for number, process in enumerate(started):
@@ -74,7 +73,6 @@ def ranks(run, release):
             output, _ = process.communicate()
             how = "hung, was killed"
         lines = output.splitlines()
-        run.note(rank=number, ended=how, lines=lines[-20:])
         words = [line for line in lines if line.startswith(f"rank {number}: ")]
         told.append(f"{words[-1] if words else f'rank {number} said nothing'}; {how}")
     return " | ".join(told)

@@ -11,7 +11,7 @@ SIZE = 1 << 20
 def pair(run):
     """Two devices with a context and memory each; device 1's sees that of device 0."""
     owner, user = run.devices()[:2]
-    if not run.driver.raw("cuCtxEnablePeerAccess"):
+    if not run.driver.address("cuCtxEnablePeerAccess"):
         raise Skip("the driver has no cuCtxEnablePeerAccess")
     can = run.driver.cuDeviceCanAccessPeer(user, owner)
     if not can["can"]:
@@ -64,7 +64,7 @@ def one_side(run, released):
 
 
 def peer_copy(run, released):
-    """cuMemcpyPeer, which is told both contexts, one of them dead. A process may die of it: a cell of its own."""
+    """cuMemcpyPeer, which gets both contexts, one of them dead. The process may crash."""
     _, contexts, memory, _, answers = released_pair(run, released)
     answers.append(f"peer copy {run.driver.cuMemcpyPeer(memory[1], contexts[1], memory[0], contexts[0], SIZE)}")
     answers.append(f"synchronize {run.driver.cuCtxSynchronize()}")
