@@ -97,7 +97,7 @@ class Run:
 
     def program(self, name):
         path = os.path.join(self.programs, name)
-        if not os.path.exists(path):
+        if not self.programs or not os.path.exists(path):
             raise Skip(f"there is no program {name} (hardware/make builds it)")
         return path
 

@@ -5,7 +5,6 @@ import functools
 import os
 
 from .cells import Skip, cell
-from .loops import Loops
 from .nvml import witness
 
 LIVE_BYTES = 512 << 20
@@ -43,16 +42,6 @@ def milliseconds(run):
         call("release, not last", "cuDevicePrimaryCtxRelease_v2", device)
         call("last release", "cuDevicePrimaryCtxRelease_v2", device)
     return "; ".join(f"{step} {' '.join(values)}" for step, values in took.items())
-
-
-@cell("E6", "nanoseconds")
-def nanoseconds(run):
-    """A call in a loop in C, best of five batches."""
-    loops, device = Loops(run), run.device()
-    inactive = loops.state(device)
-    run.retain(device)
-    return (f"GetState, inactive {inactive}, active {loops.state(device)}; "
-            f"retain and release of an active context {loops.pair(device)}")
 
 
 class Used:

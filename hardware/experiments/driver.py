@@ -84,11 +84,6 @@ class Driver:
     def __init__(self, path, about_to):
         self.library, self.about_to = ctypes.CDLL(path), about_to
 
-    def address(self, name):
-        """For loops in C; None if the driver has no such function."""
-        function = getattr(self.library, name, None)
-        return function and ctypes.c_void_p(ctypes.cast(function, ctypes.c_void_p).value)
-
     def __getattr__(self, name):
         if name not in SIGNATURES:
             raise AttributeError(name)

@@ -11,7 +11,7 @@ SIZE = 1 << 20
 def pair(run):
     """Two devices with a context and memory each; device 1's sees that of device 0."""
     owner, user = run.devices()[:2]
-    if not run.driver.address("cuCtxEnablePeerAccess"):
+    if not hasattr(run.driver.library, "cuCtxEnablePeerAccess"):
         raise Skip("the driver has no cuCtxEnablePeerAccess")
     can = run.driver.cuDeviceCanAccessPeer(user, owner)
     if not can["can"]:

@@ -5,7 +5,6 @@ import importlib
 import importlib.util
 import itertools
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,21 +24,12 @@ def parse(arguments):
     parser = argparse.ArgumentParser(prog="python3 -m experiments", description=__doc__)
     parser.add_argument("--library", default="libcuda.so.1", help="the driver library to load")
     parser.add_argument("--only", default="", help="experiments, or experiment/cell names: E1,E3/count-torch")
-    parser.add_argument("--programs", default="", help="folder with several_gpus, cuda-contexts and helpers.so")
+    parser.add_argument("--programs", default="", help="folder with several_gpus and cuda-contexts")
     parser.add_argument("--seconds", type=float, default=0, help="begins no cell after so many seconds")
     parser.add_argument("--list", action="store_true", help="prints the names of the cells")
     parser.add_argument("--cell", help=argparse.SUPPRESS)
     parser.add_argument("--crumb", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
-
-
-def build_helpers(folder):
-    """Compiles the loops in C if there is a compiler."""
-    compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
-    if compiler:
-        command = [compiler, "-O2", "-shared", "-fPIC", os.path.join(HERE, "helpers.c"), "-o",
-                   os.path.join(folder, "helpers.so")]
-        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def reason_to_skip(cell, options):
@@ -106,11 +96,7 @@ def main(arguments=None):
         options.library = os.path.abspath(options.library)
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
-        if options.programs:
-            options.programs = os.path.abspath(options.programs)
-        else:
-            options.programs = folder
-            build_helpers(folder)
+        options.programs = options.programs and os.path.abspath(options.programs)
         for alone, group in itertools.groupby(cells, lambda cell: cell.experiment in ALONE):
             group = list(group)
             with ThreadPoolExecutor(1 if alone else 3) as pool:
