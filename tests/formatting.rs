@@ -146,8 +146,8 @@ fn audit_says_how_many_devices_are_left() {
 fn outcomes_and_plans_read_as_words() {
     let error = Error::NoSuchDevice { ordinal: 7, count: 2 };
     for (outcome, kind, text) in [
-        (Outcome::Kept { retained: true }, "kept", "kept".to_owned()),
-        (Outcome::Kept { retained: false }, "kept", "left alone (policy)".to_owned()),
+        (Outcome::Kept, "kept", "kept".to_owned()),
+        (Outcome::LeftAlone, "kept", "left alone (policy)".to_owned()),
         (Outcome::AlreadyInactive, "already_inactive", "already inactive".to_owned()),
         (Outcome::Released { releases: 1 }, "released", "released".to_owned()),
         (Outcome::Released { releases: 2 }, "released", "released (2 times)".to_owned()),
@@ -168,8 +168,8 @@ fn outcomes_and_plans_read_as_words() {
         assert_eq!((outcome.kind(), outcome.to_string()), (kind, text));
     }
     for (planned, kind, text) in [
-        (Planned::Keep { retain: true }, "keep", "keep".to_owned()),
-        (Planned::Keep { retain: false }, "keep", "leave alone (policy)".to_owned()),
+        (Planned::Keep, "keep", "keep".to_owned()),
+        (Planned::LeaveAlone, "keep", "leave alone (policy)".to_owned()),
         (Planned::AlreadyInactive, "already_inactive", "already inactive".to_owned()),
         (Planned::Release { at_most: 1 }, "release", "release".to_owned()),
         (Planned::Release { at_most: 4 }, "release", "release (up to 4 times)".to_owned()),

@@ -22,7 +22,7 @@ fn load_error(builder: Builder) -> Error {
 fn driver_knows_its_devices_and_version() {
     let machine = machine_from(builder(3).driver_version(12020));
     assert_eq!(machine.driver.device_count(), 3);
-    assert_eq!(machine.driver.version(), 12020);
+    assert_eq!(machine.driver.version().raw(), 12020);
     let ordinals: Vec<u32> = machine.driver.devices().map(|device| device.ordinal()).collect();
     assert_eq!(ordinals, [0, 1, 2]);
     assert_eq!(machine.driver.path(), machine.simulator.path());
@@ -135,7 +135,10 @@ fn driver_too_old_names_the_function_and_both_versions() {
     let Error::DriverTooOld { symbol, driver, introduced, .. } = &error else {
         panic!("{error:?}")
     };
-    assert_eq!((&**symbol, *driver, *introduced), ("cuDevicePrimaryCtxRelease_v2", 10010, 11000));
+    assert_eq!(
+        (&**symbol, driver.raw(), introduced.raw()),
+        ("cuDevicePrimaryCtxRelease_v2", 10010, 11000)
+    );
     let text = error.to_string();
     assert!(text.contains("10.1") && text.contains("11.0"), "{text}");
 }

@@ -187,10 +187,10 @@ fn retain_if_active_creates_nothing() {
 #[test]
 fn leaked_reference_is_somebody_elses() {
     let machine = machine(2);
-    let raw = PrimaryContext::retain(machine.device(0)).unwrap().leak();
+    let raw = PrimaryContext::retain(machine.device(0)).unwrap().into_raw();
     assert_eq!((machine.references()[0], machine.device(0).handles()), (1, Ok(0)));
     // SAFETY: the reference was just given away, and nobody else has it.
-    let adopted = unsafe { PrimaryContext::adopt(machine.device(0), raw) }.unwrap();
+    let adopted = unsafe { PrimaryContext::from_raw(machine.device(0), raw) }.unwrap();
     assert_eq!(machine.device(0).handles(), Ok(1));
     assert_eq!(adopted.as_raw(), raw);
     drop(adopted);
@@ -200,7 +200,7 @@ fn leaked_reference_is_somebody_elses() {
 #[test]
 fn leaked_reference_counts_as_stale() {
     let machine = machine(2);
-    let _ = PrimaryContext::retain(machine.device(0)).unwrap().leak();
+    let _ = PrimaryContext::retain(machine.device(0)).unwrap().into_raw();
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     assert_eq!(outcomes(&guard)[0].kind(), "released");
 }

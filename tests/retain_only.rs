@@ -13,8 +13,8 @@ const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
 const GET_CURRENT: &str = "cuCtxGetCurrent";
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
-const KEPT: Outcome = Outcome::Kept { retained: true };
-const LEFT_ALONE: Outcome = Outcome::Kept { retained: false };
+const KEPT: Outcome = Outcome::Kept;
+const LEFT_ALONE: Outcome = Outcome::LeftAlone;
 
 fn released(releases: u32) -> Outcome {
     Outcome::Released { releases }
