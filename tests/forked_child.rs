@@ -98,6 +98,8 @@ fn every_operation_is_refused() {
                 is_forked(new.uuid(), parent);
                 is_forked(machine.device(1).uuid(), parent);
                 is_forked(new.attribute(CUdevice_attribute(1)), parent);
+                is_forked(new.compute_capability(), parent);
+                is_forked(new.total_memory(), parent);
                 is_forked(new.handles(), parent);
                 is_forked(new.primary_context_state(), parent);
                 is_forked(new.set_primary_context_flags(CUctx_flags(0)), parent);
@@ -109,6 +111,7 @@ fn every_operation_is_refused() {
                 // SAFETY: refused before it does anything.
                 is_forked(unsafe { PrimaryContext::from_raw(new, context.as_raw()) }, parent);
                 is_forked(context.make_current(), parent);
+                is_forked(context.bind_to_thread(), parent);
                 // The release path.
                 let policies = [StrayRelease::new(), releases_up_to(3).keep([machine.device(1)])];
                 is_forked(PrimaryContextGuard::retain_only(new), parent);
@@ -175,11 +178,12 @@ fn inherited_contexts_and_guards_do_nothing() {
             assert!(!leaked.into_raw().is_null());
 
             let [dropped, released, taken, split] = guards;
-            // A report of the parent's can be read, and displays what is known.
+            // A report of the parent's can be read: it holds all that it displays.
             assert_eq!(dropped.report().devices().len(), 3);
-            assert!(dropped.report().to_string().contains("unknown"), "{dropped:?}");
+            assert!(dropped.report().to_string().contains("GPU-"), "{dropped:?}");
             assert_eq!(dropped.device(), dropped.context().device());
             is_forked(dropped.context().make_current(), parent);
+            is_forked(dropped.report().look_again(), parent);
             drop(dropped);
             is_refused_with_the_handle(released.release(), parent);
             drop(taken.into_context());

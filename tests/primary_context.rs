@@ -206,6 +206,23 @@ fn leaked_reference_counts_as_stale() {
 }
 
 #[test]
+fn context_is_bound_to_a_thread_until_another_is() {
+    let machine = machine(2);
+    let contexts = [0, 1].map(|ordinal| PrimaryContext::retain(machine.device(ordinal)).unwrap());
+    for context in &contexts {
+        let calls = machine.calls_of(|| context.bind_to_thread().unwrap());
+        assert_eq!(calls, [format!("cuCtxSetCurrent@{}", context.device().ordinal())]);
+        let stack = machine.simulator.stack();
+        assert_eq!((stack.len(), stack[0].device), (1, context.device().ordinal()));
+    }
+    machine.simulator.inject(Fault::of("cuCtxSetCurrent", 1).code(719).refused().once());
+    let error = contexts[0].bind_to_thread().unwrap_err();
+    assert_eq!((error.call(), error.device()), (Some("cuCtxSetCurrent"), Some(0)));
+    drop(contexts);
+    assert_eq!(machine.references(), [0, 0]);
+}
+
+#[test]
 fn scope_makes_current_and_restores() {
     let machine = machine(2);
     machine.stray(&[1, 0]);

@@ -241,6 +241,7 @@ impl Report {
     /// # Errors
     /// [`Error::Driver`] if a state cannot be read, [`Error::ForkedAfterInit`].
     pub fn look_again(&self) -> Result<Vec<Device>, Error> {
+        self.driver.loaded().check_process()?;
         let mut active = Vec::new();
         for line in self.devices() {
             let was_released = matches!(line.outcome(), Outcome::Released { .. });
