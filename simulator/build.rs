@@ -109,9 +109,14 @@ fn succeed(output: Output, complaint: &str) {
 /// The table of entry points lives in a C header; the preprocessor turns it into a Rust slice.
 fn write_entry_points(out: &Path) {
     let template = out.join("entry_points.c");
-    let definition = "#define ENTRY_POINT(symbol, base, since, ...) (#symbol, since),";
-    fs::write(&template, format!("{definition}\n&[\n#include \"entry_points.h\"\n]\n"))
-        .expect("a writable OUT_DIR");
+    let table = "\
+#define ENTRY_POINT(symbol, since, ...) (#symbol, since, true),
+#define REFUSED(symbol, since) (#symbol, since, false),
+&[
+#include \"entry_points.h\"
+]
+";
+    fs::write(&template, table).expect("a writable OUT_DIR");
     let output =
         compiler().args(["-E", "-P", "-I", "c"]).arg(&template).output().expect("a C compiler");
     let table = String::from_utf8(output.stdout.clone()).expect("a table in ASCII");

@@ -100,7 +100,7 @@ enum { MOST_PARAMETERS = 6, ROOM = 256, REMEMBERED = 16, MOST_CALLS = 200 };
         CUresult (*)(CUevent, CUstream, unsigned int): "esu",                                        \
         CUresult (*)(float *, CUevent, CUevent): "oee")
 
-#define ENTRY_POINT(symbol, base, since, needs, device, implementation, parameters, arguments) \
+#define ENTRY_POINT(symbol, since, needs, device, implementation, parameters, arguments) \
     extern CUresult CUDAAPI symbol parameters;
 #include "../c/entry_points.h"
 
