@@ -12,7 +12,8 @@
  * cuGetProcAddress knows a function by its symbol without _v2, _v3, … and without _ptsz or _ptds, which end
  * the names of functions for the default stream of each thread.
  *
- * The functions that are not modelled come last. They are ENTRY_POINTs too, unless REFUSED is defined.
+ * The functions that are not modelled come last, from refused_functions.txt by way of build.rs. They are
+ * ENTRY_POINTs too, unless REFUSED is defined.
  */
 
 ENTRY_POINT(cuInit, 2000, ALWAYS, NO_DEVICE,
@@ -47,8 +48,6 @@ ENTRY_POINT(cuDeviceGetPCIBusId, 4010, INITIALIZED, ordinal_of_device(device),
             device_get_pci_bus_id, (char *id, int length, CUdevice device), (id, length, device))
 ENTRY_POINT(cuDeviceGetByPCIBusId, 4010, INITIALIZED, NO_DEVICE,
             device_get_by_pci_bus_id, (CUdevice *device, const char *id), (device, id))
-ENTRY_POINT(cuDeviceTotalMem, 2000, INITIALIZED, ordinal_of_device(device),
-            device_total_memory_v1, (unsigned int *bytes, CUdevice device), (bytes, device))
 ENTRY_POINT(cuDeviceTotalMem_v2, 3020, INITIALIZED, ordinal_of_device(device),
             device_total_memory, (size_t *bytes, CUdevice device), (bytes, device))
 ENTRY_POINT(cuDeviceGetAttribute, 2000, INITIALIZED,
@@ -167,21 +166,12 @@ ENTRY_POINT(cuCtxGetStreamPriorityRange, 5050, INITIALIZED,
             (int *least, int *greatest), (least, greatest))
 
 /* memory */
-ENTRY_POINT(cuMemGetInfo, 2000, INITIALIZED, ordinal_of_current_context(),
-            memory_get_info_v1, (unsigned int *free_bytes, unsigned int *total_bytes),
-            (free_bytes, total_bytes))
 ENTRY_POINT(cuMemGetInfo_v2, 3020, INITIALIZED, ordinal_of_current_context(),
             memory_get_info, (size_t *free_bytes, size_t *total_bytes), (free_bytes, total_bytes))
-ENTRY_POINT(cuMemAlloc, 2000, INITIALIZED, ordinal_of_current_context(),
-            memory_allocate_v1, (CUdeviceptr_v1 *address, unsigned int bytes), (address, bytes))
 ENTRY_POINT(cuMemAlloc_v2, 3020, INITIALIZED, ordinal_of_current_context(),
             memory_allocate, (CUdeviceptr *address, size_t bytes), (address, bytes))
-ENTRY_POINT(cuMemFree, 2000, INITIALIZED, ordinal_of_current_context(),
-            memory_free_v1, (CUdeviceptr_v1 address), (address))
 ENTRY_POINT(cuMemFree_v2, 3020, INITIALIZED, ordinal_of_current_context(),
             memory_free, (CUdeviceptr address), (address))
-ENTRY_POINT(cuMemAllocHost, 2000, INITIALIZED, ordinal_of_current_context(),
-            memory_allocate_host_v1, (void **address, unsigned int bytes), (address, bytes))
 ENTRY_POINT(cuMemAllocHost_v2, 3020, INITIALIZED, ordinal_of_current_context(),
             memory_allocate_host, (void **address, size_t bytes), (address, bytes))
 ENTRY_POINT(cuMemFreeHost, 2000, INITIALIZED, ordinal_of_current_context(),
