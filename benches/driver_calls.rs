@@ -3,7 +3,7 @@
 //! On the simulated driver, which is almost free, the difference is the layer's; with
 //! `CUDA_PRIMARY_CONTEXT_BENCH_DRIVER=real` (or a library's path) the same programs say what the
 //! driver costs. Where both variants make the same driver calls, a benchmark checks first that they do,
-//! answer the same and leave the same behind.
+//! return the same and leave the same behind.
 
 // `criterion_group!` makes a public function without documentation.
 #![allow(missing_docs)]

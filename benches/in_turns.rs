@@ -171,8 +171,15 @@ impl Pair<'_> {
         let ratios = safe.iter().zip(&raw).map(|(safe, raw)| safe / raw).collect();
         let (raw, safe, ratio) = (median(raw), median(safe), median(ratios));
         let target = self.target.map_or(String::new(), |target| format!("{target:.2}"));
-        println!("{:52}{:>12}{:>12}{ratio:>8.2}{target:>8}", self.name, shown(raw), shown(safe));
-        self.target.is_none_or(|target| ratio <= target)
+        let met = self.target.is_none_or(|target| ratio <= target);
+        let verdict = if met { "" } else { "  OVER" };
+        println!(
+            "{:52}{:>12}{:>12}{ratio:>8.2}{target:>8}{verdict}",
+            self.name,
+            shown(raw),
+            shown(safe),
+        );
+        met
     }
 
     /// Nanoseconds for one operation, without what restores the state.

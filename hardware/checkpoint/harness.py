@@ -79,7 +79,7 @@ class Session:
     def left(self):
         return self.end - time.monotonic()
 
-    def tell(self, line):
+    def show(self, line):
         print(line, flush=True)
 
     def rows(self, rows):
@@ -87,15 +87,15 @@ class Session:
         failed = 0
         for name, row, needs in rows:
             if self.left() < needs:
-                self.tell(f"skipped: {name}: it needs {needs} s, and {max(self.left(), 0):.0f} s are left")
+                self.show(f"skipped: {name}: it needs {needs} s, and {max(self.left(), 0):.0f} s are left")
                 continue
             try:
                 row(self)
             except Missing as missing:
-                self.tell(f"skipped: {name}: {missing}")
+                self.show(f"skipped: {name}: {missing}")
             except Exception as error:
                 failed += 1
-                self.tell(f"{name:32} failed: {error!r}")
+                self.show(f"{name:32} failed: {error!r}")
         return failed
 
     def run(self, *arguments, limit=60):

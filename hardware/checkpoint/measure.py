@@ -41,7 +41,7 @@ def cycle_row(session, name, kind, number):
         run = session.run("--cycle", "--pid", target.pid, "--force")
         check = target.check()
         state = processes(run["report"])[0].get("state")
-        session.tell(
+        session.show(
             f"{name:32} codes {codes(run['report'])}, exit {run['status']}, then {state}, "
             f"works {check.get('ok')}; {describe(run['report'])}"
         )
@@ -49,20 +49,20 @@ def cycle_row(session, name, kind, number):
 
 def oneself(session):
     run = session.run("--cycle", "--self", "--force")
-    session.tell(f"{'oneself':32} codes {codes(run['report'])}, exit {run['status']}; {describe(run['report'])}")
+    session.show(f"{'oneself':32} codes {codes(run['report'])}, exit {run['status']}; {describe(run['report'])}")
 
 
 def forked_child_as_target(session):
     with Target("forked") as target:
         tree = session.run("--state", "--tree", target.pid)["report"]
         children = [member["pid"] for member in tree.get("tree", []) if member["pid"] != target.pid]
-        answers = []
+        results = []
         for child in children:
             run = session.run("--cycle", "--pid", child, "--force")
-            answers.append((codes(run["report"]), driver.state(child)))
+            results.append((codes(run["report"]), driver.state(child)))
         held = [len(member["device_files"] or []) for member in tree.get("tree", [])]
         found = [process.get("pid") == target.pid for process in processes(tree)]
-        session.tell(f"{'a forked child itself':32} {answers}; tree: device files {held}, with CUDA only the parent {found == [True]}")
+        session.show(f"{'a forked child itself':32} {results}; tree: device files {held}, with CUDA only the parent {found == [True]}")
 
 
 def raw_orders(session):
@@ -82,7 +82,7 @@ def raw_orders(session):
         again = session.run("--suspend", "--pid", target.pid)
         resumed = session.run("--resume", "--pid", target.pid, "--force")
         check = target.check()
-        session.tell(
+        session.show(
             f"{'out of order, raw':32} {sorted(set(lines))} of {len(lines)}; suspended twice "
             f"{codes(again['report'])}; resumed by a second controller {codes(resumed['report'])}, works {check.get('ok')}"
         )
@@ -93,7 +93,7 @@ def nobody(session):
     process.wait()
     run = session.run("--state", "--pid", process.pid)
     raw = [driver.step(step, process.pid) for step in ("Lock", "Checkpoint", "Restore", "Unlock")]
-    session.tell(f"{'no such process':32} exit {run['status']}, {run['report'].get('error', {}).get('kind')}; raw {raw}")
+    session.show(f"{'no such process':32} exit {run['status']}, {run['report'].get('error', {}).get('kind')}; raw {raw}")
 
 
 def busy(session):
@@ -103,7 +103,7 @@ def busy(session):
         state = driver.state(target.pid)
         check = target.check()
         run = session.run("--cycle", "--pid", target.pid, "--force")
-        session.tell(
+        session.show(
             f"{'busy for 6 s':32} 1 ms {codes(short['report'])}, 2 s {codes(longer['report'])} after "
             f"{longer['seconds']:.2f} s, state {state['state']}; works {check.get('ok')}, then {codes(run['report'])}"
         )
@@ -132,7 +132,7 @@ def maps(session, ids):
             report = run["report"]
             kind = (report.get("error") or {}).get("kind")
             results.append((name, codes(report), kind, driver.state(pid)["state"]))
-        session.tell(f"{'maps':32} {results}, works {target.check().get('ok')}")
+        session.show(f"{'maps':32} {results}, works {target.check().get('ok')}")
 
 
 def no_room(session, gpu):
@@ -151,7 +151,7 @@ def no_room(session, gpu):
         again = session.run("--resume", "--pid", target.pid, "--force")
         unlock = driver.step("Unlock", target.pid)
         error = looked["report"].get("error") or {}
-        session.tell(
+        session.show(
             f"{'no room':32} looked at by NVML: {error.get('kind')} with no call, {state['state']}; trusted: "
             f"{codes(trusted['report'])}, {after['state']}; with room again {codes(again['report'])}, unlock {unlock}"
         )
@@ -163,7 +163,7 @@ def group(session):
         two = session.run("--cycle", *pids, "--force")
         three = session.run("--cycle", *pids, "--pid", third.pid, "--force")
         works = [target.check().get("ok") for target in (first, second, third)]
-        session.tell(f"{'two processes together':32} {codes(two['report'])}; with one that cannot {codes(three['report'])}; work {works}")
+        session.show(f"{'two processes together':32} {codes(two['report'])}; with one that cannot {codes(three['report'])}; work {works}")
 
 
 def killed_controller(session):
@@ -181,7 +181,7 @@ def killed_controller(session):
         began = seen[0][0]
         seen = [(round(at - began, 1), state) for at, state in seen]
         resumed = session.run("--resume", "--pid", target.pid, "--force")
-        session.tell(
+        session.show(
             f"{'controller killed in a checkpoint':32} states {seen}; resumed {codes(resumed['report'])}, "
             f"works {target.check().get('ok')}"
         )
@@ -212,8 +212,8 @@ def one_more_context(session):
         costs = {name: [b[at] - a[at] for a, b in whole] for at, name in enumerate(names)}
         alone = {name: [a[at] for a, _ in whole] for at, name in enumerate(names)}
         for title, values in (("one context", alone), ("one more context costs", costs)):
-            told = ", ".join(f"{name} {spread(values[name])}" for name in names)
-            session.tell(f"{title:32} median (least to most) of {len(whole)}: {told}; works {works}")
+            shown = ", ".join(f"{name} {spread(values[name])}" for name in names)
+            session.show(f"{title:32} median (least to most) of {len(whole)}: {shown}; works {works}")
 
 
 def main():

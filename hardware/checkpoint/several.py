@@ -21,7 +21,7 @@ def cycles(session, kind):
             run = session.run("--cycle", "--pid", target.pid, "--force")
             check = target.check()
             state = processes(run["report"])[0].get("state")
-            session.tell(
+            session.show(
                 f"{kind:32} no map: codes {codes(run['report'])}, exit {run['status']}, then {state}, "
                 f"works {check.get('ok')}; {describe(run['report'])}"
             )
@@ -33,17 +33,17 @@ def maps(session, kind, gpus):
     with Target(kind, program=PROGRAM) as target:
         session.run("--suspend", "--pid", target.pid)
         whole = session.run("--resume", "--pid", target.pid, "--force", *everything)
-        works, answers = [target.check().get("ok")], []
+        works, results = [target.check().get("ok")], []
         for number, gpu in enumerate(gpus):
             if driver.state(target.pid)["state"] == "running":
                 session.run("--suspend", "--pid", target.pid)
             code = driver.restore(target.pid, [other for other in gpus if other != gpu])
             after = driver.state(target.pid)
-            answers.append(f"without GPU {number} {code} {after['state']}")
+            results.append(f"without GPU {number} {code} {after['state']}")
             last = session.run("--resume", "--pid", target.pid, "--force")
             works.append(target.check().get("ok"))
-        session.tell(
-            f"{kind:32} maps: all GPUs {codes(whole['report'])}, {', '.join(answers)}, then without a map "
+        session.show(
+            f"{kind:32} maps: all GPUs {codes(whole['report'])}, {', '.join(results)}, then without a map "
             f"{codes(last['report'])}; works {works}"
         )
 
@@ -86,7 +86,7 @@ def ranks(session, kind, transport):
         else:
             # The other rank first, in case that one needs the memory of the other.
             again = [driver.step("Restore", target.pid) for target in (*reversed(targets), targets[1])]
-        session.tell(
+        session.show(
             f"{row:32} two ranks: suspended {codes(suspended['report'])}, resumed {codes(resumed['report'])}, then "
             f"{[state['state'] for state in states]}, works {works}, restored in another order {again}; "
             f"{describe(suspended['report'])}"

@@ -184,7 +184,7 @@ KINDS = {
 
 
 def serve(kinds):
-    """Stands as the kind that the command line names, and answers."""
+    """Stands as the kind that the command line names, and results."""
     try:
         check = kinds[sys.argv[1]](float(sys.argv[2]) if len(sys.argv) > 2 else 0)
     except (ImportError, NotImplementedError) as missing:
@@ -195,10 +195,10 @@ def serve(kinds):
         if line.strip() != "check":
             break
         try:
-            answer = check()
+            result = check()
         except Exception as error:
-            answer = {"ok": False, "error": repr(error)}
-        print(json.dumps(answer if isinstance(answer, dict) else {"ok": bool(answer)}), flush=True)
+            result = {"ok": False, "error": repr(error)}
+        print(json.dumps(result if isinstance(result, dict) else {"ok": bool(result)}), flush=True)
     os._exit(0)
 
 

@@ -29,22 +29,22 @@ def rank(run):
     torch.cuda.set_device(own)
     distributed.init_process_group("nccl")
     run.on_thread(lambda: [torch.ones(1, device=f"cuda:{other}")
-                                     for other in range(torch.cuda.device_count()) if other != own])
+                           for other in range(torch.cuda.device_count()) if other != own])
     before = collective(torch, distributed, own)
     devices = run.devices()
-    answers = [f"sum right {before}", run.states(devices)]
+    results = [f"sum right {before}", run.states(devices)]
     for ordinal, device in enumerate(devices):
         if what == "strays" and ordinal != own or what == "own" and ordinal == own == 1:
             done, last, state = run.release_until_inactive(device)
-            answers.append(f"{ordinal}: {done} releases, last {last} -> {state}")
+            results.append(f"{ordinal}: {done} releases, last {last} -> {state}")
     if what == "strays":
         distributed.barrier()
     run.about_to("all_reduce")
     try:
-        answers.append(f"sum right again {collective(torch, distributed, own)}")
+        results.append(f"sum right again {collective(torch, distributed, own)}")
     except BaseException as error:
-        answers.append(f"all_reduce raised {type(error).__name__}: {str(error).strip().splitlines()[0][:160]}")
-    print(f"rank {own}: {'; '.join(answers)}", flush=True)
+        results.append(f"all_reduce raised {type(error).__name__}: {str(error).strip().splitlines()[0][:160]}")
+    print(f"rank {own}: {'; '.join(results)}", flush=True)
     os._exit(0)
 
 
@@ -63,7 +63,7 @@ def ranks(run, release):
                                 stderr=subprocess.STDOUT, text=True,
                                 env={**environment, "RANK": str(number)})
                for number in range(count)]
-    told, end = [], time.monotonic() + LIMIT
+    said, end = [], time.monotonic() + LIMIT
     for number, process in enumerate(started):
         try:
             output, _ = process.communicate(timeout=max(1, end - time.monotonic()))
@@ -74,8 +74,8 @@ def ranks(run, release):
             how = "hung, was killed"
         lines = output.splitlines()
         words = [line for line in lines if line.startswith(f"rank {number}: ")]
-        told.append(f"{words[-1] if words else f'rank {number} said nothing'}; {how}")
-    return " | ".join(told)
+        said.append(f"{words[-1] if words else f'rank {number} said nothing'}; {how}")
+    return " | ".join(said)
 
 
 for what_goes in ("nothing", "strays", "own"):

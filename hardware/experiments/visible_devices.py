@@ -37,13 +37,13 @@ def order(run):
     """Each way to name devices: which of the machine's it gives, by their place in its own order."""
     run.devices()
     machine = [uuid for uuid, _ in see(run)["seen"]]
-    count, told = len(machine), []
+    count, lines = len(machine), []
 
     def compare(name, expected, **variables):
-        answer = see(run, **variables)
-        places = [machine.index(uuid) if uuid in machine else uuid for uuid, _ in answer["seen"]]
+        result = see(run, **variables)
+        places = [machine.index(uuid) if uuid in machine else uuid for uuid, _ in result["seen"]]
         verdict = "" if expected is None else " as expected" if places == expected else f" NOT {expected}"
-        told.append(f"{name} {answer['init']} {places}{verdict}, later {answer['later']}")
+        lines.append(f"{name} {result['init']} {places}{verdict}, later {result['later']}")
 
     backwards = list(reversed(range(count)))
     compare("reversed", backwards, CUDA_VISIBLE_DEVICES=",".join(map(str, backwards)))
@@ -54,8 +54,8 @@ def order(run):
     compare("empty", [], CUDA_VISIBLE_DEVICES="")
     compare("none", [], CUDA_VISIBLE_DEVICES="-1")
     for name in ("FASTEST_FIRST", "PCI_BUS_ID"):
-        answer = see(run, CUDA_DEVICE_ORDER=name)
-        places = [machine.index(uuid) for uuid, _ in answer["seen"]]
-        sorted_by_bus = [bus for _, bus in answer["seen"]] == sorted(bus for _, bus in answer["seen"])
-        told.append(f"{name} {places}, in the order of the bus: {sorted_by_bus}")
-    return f"{count} devices; " + "; ".join(told)
+        result = see(run, CUDA_DEVICE_ORDER=name)
+        places = [machine.index(uuid) for uuid, _ in result["seen"]]
+        sorted_by_bus = [bus for _, bus in result["seen"]] == sorted(bus for _, bus in result["seen"])
+        lines.append(f"{name} {places}, in the order of the bus: {sorted_by_bus}")
+    return f"{count} devices; " + "; ".join(lines)
