@@ -1,6 +1,8 @@
 /* The control calls of simulated_cuda.h: each takes the driver's lock and does its one thing. */
 #include "control.h"
-#include "simulated.h"
+#include "devices.h"
+#include "implementations.h"
+#include "process.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,16 +69,6 @@ uint32_t simulated_cuda_set_knob(const char *name, uint64_t value)
     UNDER_LOCK(uint32_t, set_knob(name, value));
 }
 
-uint32_t simulated_cuda_knob(uint32_t index, uint64_t *value)
-{
-    if (index >= KNOB_COUNT)
-        return false;
-    lock_driver();
-    *value = knobs[index];
-    unlock_driver();
-    return true;
-}
-
 /* cuInit by somebody else in the process. */
 CUresult initialize_for_others(void)
 {
@@ -120,7 +112,6 @@ static bool describe_device(int32_t ordinal, struct simulated_cuda_device *out)
         .flags = device->primary.alive ? device->primary.flags : device->flags,
         .context_bytes = device->context_bytes,
         .ordinary_bytes = device->ordinary_bytes,
-        .pool_bytes = device->pool_bytes,
     };
     return true;
 }
@@ -128,21 +119,6 @@ static bool describe_device(int32_t ordinal, struct simulated_cuda_device *out)
 uint32_t simulated_cuda_device(int32_t ordinal, struct simulated_cuda_device *out)
 {
     UNDER_LOCK(uint32_t, describe_device(ordinal, out));
-}
-
-static bool set_pool_bytes(int32_t ordinal, uint64_t bytes)
-{
-    struct device *device = device_at(ordinal);
-
-    if (!device || bytes > free_bytes_of(device) + device->pool_bytes)
-        return false;
-    device->pool_bytes = (size_t)bytes;
-    return true;
-}
-
-uint32_t simulated_cuda_set_pool_bytes(int32_t ordinal, uint64_t bytes)
-{
-    UNDER_LOCK(uint32_t, set_pool_bytes(ordinal, bytes));
 }
 
 uint32_t simulated_cuda_stack(struct simulated_cuda_stack_entry *out, uint32_t capacity)

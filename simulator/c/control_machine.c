@@ -1,6 +1,6 @@
 /* The control calls for the machine that processes share. */
 #include "control.h"
-#include "machine.h"
+#include "devices.h"
 
 uint32_t simulated_cuda_set_machine(const char *path)
 {

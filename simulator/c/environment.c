@@ -3,7 +3,10 @@
  * remembered, and cuInit then says which variable and which entry it was, why, and what is accepted,
  * and answers 999.
  */
-#include "simulated.h"
+#include "machine.h"
+#include "primary_contexts.h"
+#include "process.h"
+#include "watched_calls.h"
 
 #include <errno.h>
 #include <limits.h>

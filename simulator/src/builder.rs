@@ -111,9 +111,12 @@ impl Builder {
     /// # Panics
     ///
     /// When [`try_start`](Self::try_start) fails.
+    #[track_caller]
     pub fn start(self) -> Simulator {
-        self.try_start()
-            .unwrap_or_else(|error| panic!("the simulated driver does not start: {error}"))
+        match self.try_start() {
+            Ok(simulator) => simulator,
+            Err(error) => panic!("the simulated driver does not start: {error}"),
+        }
     }
 
     /// Writes the private copy and loads it.
@@ -139,9 +142,12 @@ impl Builder {
     ///
     /// When [`try_command`](Self::try_command) fails.
     #[must_use]
+    #[track_caller]
     pub fn command(self, program: impl AsRef<OsStr>) -> ClientCommand {
-        self.try_command(program)
-            .unwrap_or_else(|error| panic!("no command on a simulated driver: {error}"))
+        match self.try_command(program) {
+            Ok(command) => command,
+            Err(error) => panic!("no command on a simulated driver: {error}"),
+        }
     }
 
     /// The same.

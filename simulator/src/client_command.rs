@@ -113,6 +113,7 @@ impl ClientCommand {
     /// # Panics
     ///
     /// When the fault names a function that the simulated driver does not export, or call number 0.
+    #[track_caller]
     pub fn inject(&mut self, fault: Fault) -> &mut Self {
         fault.check();
         self.faults.push(fault.as_setting());

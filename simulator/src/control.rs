@@ -17,7 +17,6 @@ pub(crate) struct DeviceState {
     pub flags: u32,
     pub context_bytes: u64,
     pub ordinary_bytes: u64,
-    pub pool_bytes: u64,
 }
 
 #[repr(C)]
@@ -34,7 +33,6 @@ pub(crate) struct Counters {
     pub total_calls: u64,
     pub faults_fired: u64,
     pub underflows: u64,
-    pub would_be_crashes: u64,
 }
 
 #[repr(C)]
@@ -122,7 +120,6 @@ controls! {
     is_initialized: fn() -> u32;
     retain_by_others: fn(i32, u32) -> u32;
     release_by_others: fn(i32) -> u32;
-    runtime_call: fn(i32) -> u32;
     owner_by_name: fn(*const c_char) -> i32;
     owner_name: fn(u32) -> *const c_char;
     act_as: fn(u32) -> u32;
@@ -134,11 +131,9 @@ controls! {
     remove_green_context: fn(i32) -> u32;
     device_handle: fn(i32) -> i32;
     device: fn(i32, *mut DeviceState) -> u32;
-    set_pool_bytes: fn(i32, u64) -> u32;
     inject: fn(*const c_char, u64, i32, u32, u32, u32) -> u32;
     clear_faults: fn();
     add_hook: fn(*const c_char, u64, u32, Hook, Hook, *mut c_void) -> u32;
-    waiting_hooks: fn() -> u64;
     clear_hooks: fn();
     record_calls: fn(u32);
     calls: fn(*mut RawCall, u64) -> u64;

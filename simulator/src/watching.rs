@@ -14,6 +14,7 @@ impl Simulator {
     /// # Panics
     ///
     /// When the fault names a function that the simulated driver does not export, or call number 0.
+    #[track_caller]
     pub fn inject(&self, fault: Fault) {
         fault.check();
         let function =
@@ -78,6 +79,7 @@ impl Simulator {
     ///
     /// When the simulated driver exports no such function.
     #[must_use]
+    #[track_caller]
     pub fn count(&self, function: &str) -> u64 {
         let index = library::index_of(function);
         // SAFETY: takes a plain number.
@@ -88,13 +90,6 @@ impl Simulator {
     #[must_use]
     pub fn total_calls(&self) -> u64 {
         self.counters().total_calls
-    }
-
-    /// How often a stream or an event was used after its context had gone: a real driver has crashed
-    /// on that.
-    #[must_use]
-    pub fn would_be_crashes(&self) -> u64 {
-        self.counters().would_be_crashes
     }
 
     /// How many releases found no reference left, by anybody and through either generation.
