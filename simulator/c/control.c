@@ -12,21 +12,26 @@ uint32_t simulated_cuda_version(void)
     return 1;
 }
 
-/* Whatever the environment said is forgotten. */
-static bool configure(uint32_t devices, int32_t driver_version, uint32_t stub)
+static bool forget_settings(void)
 {
-    if (driver.state != NEVER_INITIALIZED || devices > MAXIMUM_DEVICES)
+    if (driver.state != NEVER_INITIALIZED)
         return false;
     reset_driver();
-    driver.physical_devices = devices;
-    driver.version = driver_version;
-    driver.stub = stub != 0;
     return true;
 }
 
-uint32_t simulated_cuda_configure(uint32_t devices, int32_t driver_version, uint32_t stub)
+uint32_t simulated_cuda_forget_settings(void)
 {
-    UNDER_LOCK(uint32_t, configure(devices, driver_version, stub));
+    UNDER_LOCK(uint32_t, forget_settings());
+}
+
+const char *simulated_cuda_set(const char *setting)
+{
+    lock_driver();
+    driver.complaint[0] = '\0';
+    read_setting(setting);
+    unlock_driver();
+    return driver.complaint[0] ? driver.complaint : NULL;
 }
 
 static bool set_visible_devices(const char *list)
@@ -46,27 +51,9 @@ uint32_t simulated_cuda_set_visible_devices(const char *list)
     UNDER_LOCK(uint32_t, set_visible_devices(list));
 }
 
-static bool set_device_files(const char *directory)
-{
-    if (strlen(directory) >= sizeof driver.device_files)
-        return false;
-    strcpy(driver.device_files, directory);
-    return true;
-}
-
-uint32_t simulated_cuda_set_device_files(const char *directory)
-{
-    UNDER_LOCK(uint32_t, set_device_files(directory));
-}
-
 const char *simulated_cuda_knob_name(uint32_t index)
 {
     return knob_name(index);
-}
-
-uint32_t simulated_cuda_set_knob(const char *name, uint64_t value)
-{
-    UNDER_LOCK(uint32_t, set_knob(name, value));
 }
 
 /* cuInit by somebody else in the process. */

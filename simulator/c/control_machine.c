@@ -2,11 +2,6 @@
 #include "control.h"
 #include "devices.h"
 
-uint32_t simulated_cuda_set_machine(const char *path)
-{
-    UNDER_LOCK(uint32_t, driver.state == NEVER_INITIALIZED && join_machine(path));
-}
-
 static CUresult describe(int32_t pid, struct simulated_cuda_target *out)
 {
     struct target *target;

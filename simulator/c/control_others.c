@@ -18,11 +18,6 @@ uint32_t simulated_cuda_retain_by(uint32_t owner, int32_t device, uint32_t refer
     UNDER_LOCK(uint32_t, (uint32_t)retain_by_others(owner, device, references));
 }
 
-uint32_t simulated_cuda_retain_by_others(int32_t device, uint32_t references)
-{
-    return simulated_cuda_retain_by(OWNER_OTHER_LIBRARY, device, references);
-}
-
 static CUresult release_by_others(uint32_t owner, int32_t ordinal)
 {
     struct device *device = device_at(ordinal);
@@ -39,11 +34,6 @@ static CUresult release_by_others(uint32_t owner, int32_t ordinal)
 uint32_t simulated_cuda_release_by(uint32_t owner, int32_t device)
 {
     UNDER_LOCK(uint32_t, (uint32_t)release_by_others(owner, device));
-}
-
-uint32_t simulated_cuda_release_by_others(int32_t device)
-{
-    return simulated_cuda_release_by(OWNER_OTHER_LIBRARY, device);
 }
 
 static CUresult add_green(int32_t ordinal)

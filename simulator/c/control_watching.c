@@ -2,14 +2,6 @@
 #include "control.h"
 #include "watched_calls.h"
 
-uint32_t simulated_cuda_inject(const char *function, uint64_t nth, int32_t device,
-                                       uint32_t code, uint32_t done_then_reported,
-                                       uint32_t from_then_on)
-{
-    UNDER_LOCK(uint32_t, inject_fault(function, nth, device, code, done_then_reported != 0,
-                                      from_then_on != 0));
-}
-
 void simulated_cuda_clear_faults(void)
 {
     lock_driver();

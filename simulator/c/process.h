@@ -16,6 +16,8 @@ void reset_driver(void);
 
 /* environment.c */
 void read_environment(void);
+/* NAME=VALUE, as in the environment. */
+void read_setting(const char *setting);
 void complain_of_environment(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* get_proc_address.c */

@@ -73,16 +73,15 @@ struct simulated_cuda_call {
 /* The version of this interface. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_version(void);
 
-/* Before cuInit: forgets the environment and every earlier setting, and starts from these. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_configure(uint32_t devices, int32_t driver_version,
-                                                         uint32_t stub);
+/* Before cuInit: forgets the environment and every earlier setting. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_forget_settings(void);
+/*
+ * NAME=VALUE, as in the environment. All but SIMULATED_CUDA_KNOBS, _FAULT and _LOG are for the time before
+ * cuInit. Returns NULL, or what is wrong with it, which stays until the next call.
+ */
+SIMULATED_CUDA_CONTROL const char *simulated_cuda_set(const char *setting);
 /* Instead of CUDA_VISIBLE_DEVICES; NULL shows every device. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_visible_devices(const char *list);
-/* Where to open files as the real driver opens /dev/nvidia*; empty for nowhere. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_device_files(const char *directory);
-
-/* Before cuInit: the machine's file, which is made where there is none. 0 leaves the reason in errno. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_machine(const char *path);
 
 /*
  * Processes of the machine, by their ids. These answer a CUresult: 304 for no such process, 3 for one that
@@ -105,17 +104,12 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_machine_uuid(uint32_t gpu, uint8_
 
 /* NULL past the last one. */
 SIMULATED_CUDA_CONTROL const char *simulated_cuda_knob_name(uint32_t index);
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_knob(const char *name, uint64_t value);
 
 /* As another library in the process would: answers cuInit's CUresult. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_initialize(void);
 /* As process exit does: every later call answers 4. */
 SIMULATED_CUDA_CONTROL void simulated_cuda_deinitialize(void);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_is_initialized(void);
-
-/* References of other libraries; these two answer a CUresult. All but the releasing ones initialise. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_retain_by_others(int32_t device, uint32_t references);
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_release_by_others(int32_t device);
 
 /*
  * Owners: 0 is the client, which every driver call counts for unless its thread acts as another; the
@@ -128,7 +122,7 @@ SIMULATED_CUDA_CONTROL int32_t simulated_cuda_owner_by_name(const char *name);
 SIMULATED_CUDA_CONTROL const char *simulated_cuda_owner_name(uint32_t owner);
 /* The calling thread's driver calls count for this owner from now on. Answers the one before. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_act_as(uint32_t owner);
-/* These two answer a CUresult. */
+/* These two answer a CUresult; the first initialises the driver. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_retain_by(uint32_t owner, int32_t device,
                                                                  uint32_t references);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_release_by(uint32_t owner, int32_t device);
@@ -150,11 +144,6 @@ SIMULATED_CUDA_CONTROL int32_t simulated_cuda_device_handle(int32_t device);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_device(int32_t device,
                                                       struct simulated_cuda_device *out);
 
-/* The nth matching call from now on; a NULL function and a negative device match all. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_inject(const char *function, uint64_t nth,
-                                                      int32_t device, uint32_t code,
-                                                      uint32_t done_then_reported,
-                                                      uint32_t from_then_on);
 SIMULATED_CUDA_CONTROL void simulated_cuda_clear_faults(void);
 
 /*

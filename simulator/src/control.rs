@@ -1,6 +1,6 @@
 //! The control calls of one loaded copy. Their C prototypes are in `c/simulated_cuda.h`.
 
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::ffi::{CStr, CString, OsStr, c_char, c_void};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -103,10 +103,9 @@ macro_rules! controls {
 }
 
 controls! {
-    configure: fn(u32, i32, u32) -> u32;
+    forget_settings: fn() -> u32;
+    set: fn(*const c_char) -> *const c_char;
     set_visible_devices: fn(*const c_char) -> u32;
-    set_device_files: fn(*const c_char) -> u32;
-    set_machine: fn(*const c_char) -> u32;
     target: fn(i32, *mut RawTarget) -> u32;
     target_bytes: fn(i32, u32, *mut u64) -> u32;
     set_target_busy: fn(i32, u32) -> u32;
@@ -114,12 +113,9 @@ controls! {
     set_target_state: fn(i32, u32) -> u32;
     machine_free: fn(u32) -> u64;
     machine_uuid: fn(u32, *mut u8) -> u32;
-    set_knob: fn(*const c_char, u64) -> u32;
     initialize: fn() -> u32;
     deinitialize: fn();
     is_initialized: fn() -> u32;
-    retain_by_others: fn(i32, u32) -> u32;
-    release_by_others: fn(i32) -> u32;
     owner_by_name: fn(*const c_char) -> i32;
     owner_name: fn(u32) -> *const c_char;
     act_as: fn(u32) -> u32;
@@ -131,7 +127,6 @@ controls! {
     remove_green_context: fn(i32) -> u32;
     device_handle: fn(i32) -> i32;
     device: fn(i32, *mut DeviceState) -> u32;
-    inject: fn(*const c_char, u64, i32, u32, u32, u32) -> u32;
     clear_faults: fn();
     add_hook: fn(*const c_char, u64, u32, Hook, Hook, *mut c_void) -> u32;
     clear_hooks: fn();
@@ -154,6 +149,19 @@ impl Controls {
             return Err(loader_error());
         }
         Self::find(library)
+    }
+
+    /// Sets what an environment variable of this name would set.
+    pub(crate) fn set(&self, name: &str, value: &OsStr) -> io::Result<()> {
+        let setting = CString::new([name.as_bytes(), b"=", value.as_bytes()].concat())?;
+        // SAFETY: a C string that outlives the call.
+        let complaint = unsafe { (self.set)(setting.as_ptr()) };
+        if complaint.is_null() {
+            return Ok(());
+        }
+        // SAFETY: not null, so a C string that stays until the next call.
+        let complaint = unsafe { CStr::from_ptr(complaint) }.to_string_lossy().into_owned();
+        Err(io::Error::new(io::ErrorKind::InvalidInput, complaint))
     }
 }
 

@@ -6,13 +6,14 @@ use crate::call::Taken;
 use crate::control::{RawOwner, RawTaken};
 use crate::simulator::{Simulator, ordinal, succeed};
 
+/// The owner that has no name of its own.
+const OTHER_LIBRARY: &str = "other library";
+
 impl Simulator {
     /// Another library in this process retains a device's primary context this many times.
     #[track_caller]
     pub fn retain_by_others(&self, device: u32, references: u32) {
-        // SAFETY: takes plain numbers.
-        let code = unsafe { (self.controls.retain_by_others)(ordinal(device), references) };
-        succeed(code, "retain_by_others");
+        self.retain_by(OTHER_LIBRARY, device, references);
     }
 
     /// The same, by an owner of this name.
@@ -33,9 +34,7 @@ impl Simulator {
     /// that takes the last reference while a green context lives leaves the context active.
     #[track_caller]
     pub fn release_by_others(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        let code = unsafe { (self.controls.release_by_others)(ordinal(device)) };
-        assert!(matches!(code, 0 | 201 | 800), "release_by_others: the driver answers {code}");
+        self.release_by(OTHER_LIBRARY, device);
     }
 
     /// The same, by an owner of this name.

@@ -1,6 +1,5 @@
 //! A running instance.
 
-use std::ffi::CString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -123,10 +122,9 @@ impl Simulator {
     /// Sets a knob, from the next call on.
     #[track_caller]
     pub fn set_knob(&self, knob: Knob, value: u64) {
-        let name = CString::new(knob.name()).expect("no zero byte");
-        // SAFETY: a C string that outlives the call.
-        let known = unsafe { (self.controls.set_knob)(name.as_ptr(), value) };
-        assert!(known != 0, "the library lacks the knob {knob:?}");
+        let setting = format!("{}={value}", knob.name());
+        let set = self.controls.set("SIMULATED_CUDA_KNOBS", setting.as_ref());
+        assert!(set.is_ok(), "the knob {setting}: {set:?}");
     }
 
     /// The calling thread's stack of current contexts, the bottom first.

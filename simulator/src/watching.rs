@@ -1,12 +1,10 @@
 //! Faults in the calls of clients, and what can be seen of the calls.
 
-use std::ffi::CString;
-
 use crate::call::{Call, UNKNOWN_FUNCTION};
 use crate::control::{Counters, RawCall};
 use crate::fault::Fault;
 use crate::library;
-use crate::simulator::{Simulator, ordinal};
+use crate::simulator::Simulator;
 
 impl Simulator {
     /// Arms a fault, beside those already armed. The first armed that is due decides a call's answer.
@@ -17,20 +15,9 @@ impl Simulator {
     #[track_caller]
     pub fn inject(&self, fault: Fault) {
         fault.check();
-        let function =
-            fault.function.as_deref().map(|name| CString::new(name).expect("no zero byte"));
-        // SAFETY: null or a C string that outlives the call; plain numbers.
-        let armed = unsafe {
-            (self.controls.inject)(
-                function.as_deref().map_or(std::ptr::null(), |name| name.as_ptr()),
-                fault.nth,
-                fault.device.map_or(-1, ordinal),
-                fault.code,
-                fault.done_then_reported.into(),
-                fault.from_then_on.into(),
-            )
-        };
-        assert!(armed != 0, "out of memory");
+        let setting = fault.as_setting();
+        let armed = self.controls.set("SIMULATED_CUDA_FAULT", setting.as_ref());
+        assert!(armed.is_ok(), "the fault {setting}: {armed:?}");
     }
 
     /// Disarms every fault and forgets how many fired.
