@@ -1,13 +1,11 @@
 //! What can go wrong before there is a driver: each its own error, with the fix in its text.
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::{load, machine, machine_from};
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{Attempt, Error, PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::{Builder, Fault, Simulator};
-use support::{load, machine, machine_from};
 
 fn builder(devices: u32) -> Builder {
     Simulator::builder().devices(devices).visible_devices(None)

@@ -6,16 +6,14 @@
 //! machine then works is not tested here; nor is `nvcuda.dll`.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::processes::{self, in_prepared_process};
+use crate::support::skips;
 use cuda_primary_context::{Driver, Error, PrimaryContextGuard};
 use simulated_libcuda::write_library;
-use support::processes::{self, in_prepared_process};
-use support::skips;
 
 const NAME: &str = "libcuda.so.1";
 const OF_WSL: &str = "/usr/lib/wsl/lib/libcuda.so.1";
@@ -61,7 +59,7 @@ impl Search {
             }
             fs::create_dir_all(self.of_wsl().parent().unwrap()).unwrap();
             let audit = self.audit();
-            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/library_search/searched.c");
+            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulated/searched.c");
             let mut compile = Command::new(&self.compiler);
             compile.args(["-shared", "-fPIC", "-Wall", "-Werror", "-o"]).arg(&audit).arg(source);
             let output = compile.output().expect("the compiler runs");
@@ -84,7 +82,7 @@ impl Search {
 
 #[test]
 fn the_drivers_name_is_the_first() {
-    let Some(search) = Search::new("the_drivers_name_is_the_first") else { return };
+    let Some(search) = Search::new("library_search::the_drivers_name_is_the_first") else { return };
     let prepare = |_: &mut Command| {
         let [first, second] = search.path();
         // A toolkit's stub lies earlier on the path under the name that is for linking.
@@ -105,7 +103,9 @@ fn the_drivers_name_is_the_first() {
 
 #[test]
 fn the_library_of_wsl_is_the_second() {
-    let Some(search) = Search::new("the_library_of_wsl_is_the_second") else { return };
+    let Some(search) = Search::new("library_search::the_library_of_wsl_is_the_second") else {
+        return;
+    };
     let prepare = |_: &mut Command| {
         write_library(search.of_wsl().parent().unwrap(), None, &[]).unwrap();
     };
@@ -122,7 +122,9 @@ fn the_library_of_wsl_is_the_second() {
 
 #[test]
 fn without_a_driver_both_names_are_told() {
-    let Some(search) = Search::new("without_a_driver_both_names_are_told") else { return };
+    let Some(search) = Search::new("library_search::without_a_driver_both_names_are_told") else {
+        return;
+    };
     let prepare = |_: &mut Command| {
         let [first, _] = search.path();
         let stub = write_library(&first, None, &[]).unwrap();
@@ -150,7 +152,7 @@ fn without_a_driver_both_names_are_told() {
 /// A file that the loader refuses to open is as good as none.
 #[test]
 fn a_file_that_does_not_open_leads_to_the_second() {
-    let test = "a_file_that_does_not_open_leads_to_the_second";
+    let test = "library_search::a_file_that_does_not_open_leads_to_the_second";
     let Some(search) = Search::new(test) else { return };
     let prepare = |_: &mut Command| {
         fs::write(search.path()[0].join(NAME), "no library").unwrap();
@@ -179,7 +181,7 @@ fn ends_the_search(test: &'static str, kind: &str, prepare: impl FnOnce(&Search,
 
 #[test]
 fn a_stub_ends_the_search() {
-    ends_the_search("a_stub_ends_the_search", "stub_library", |search, command| {
+    ends_the_search("library_search::a_stub_ends_the_search", "stub_library", |search, command| {
         write_library(&search.path()[0], None, &[]).unwrap();
         command.env("SIMULATED_CUDA_STUB", "1");
     });
@@ -187,30 +189,42 @@ fn a_stub_ends_the_search() {
 
 #[test]
 fn a_driver_without_a_device_ends_the_search() {
-    ends_the_search("a_driver_without_a_device_ends_the_search", "no_device", |search, command| {
-        write_library(&search.path()[0], None, &[]).unwrap();
-        command.env("CUDA_VISIBLE_DEVICES", "");
-    });
+    ends_the_search(
+        "library_search::a_driver_without_a_device_ends_the_search",
+        "no_device",
+        |search, command| {
+            write_library(&search.path()[0], None, &[]).unwrap();
+            command.env("CUDA_VISIBLE_DEVICES", "");
+        },
+    );
 }
 
 #[test]
 fn a_failed_cuinit_ends_the_search() {
-    ends_the_search("a_failed_cuinit_ends_the_search", "driver", |search, command| {
-        write_library(&search.path()[0], None, &[]).unwrap();
-        command.env("SIMULATED_CUDA_FAULT", "cuInit:1:999:refused:from_then_on");
-    });
+    ends_the_search(
+        "library_search::a_failed_cuinit_ends_the_search",
+        "driver",
+        |search, command| {
+            write_library(&search.path()[0], None, &[]).unwrap();
+            command.env("SIMULATED_CUDA_FAULT", "cuInit:1:999:refused:from_then_on");
+        },
+    );
 }
 
 #[test]
 fn a_driver_that_is_too_old_ends_the_search() {
-    ends_the_search("a_driver_that_is_too_old_ends_the_search", "driver_too_old", |search, _| {
-        write_library(&search.path()[0], Some(10_010), &[]).unwrap();
-    });
+    ends_the_search(
+        "library_search::a_driver_that_is_too_old_ends_the_search",
+        "driver_too_old",
+        |search, _| {
+            write_library(&search.path()[0], Some(10_010), &[]).unwrap();
+        },
+    );
 }
 
 #[test]
 fn a_library_that_is_no_driver_ends_the_search() {
-    let test = "a_library_that_is_no_driver_ends_the_search";
+    let test = "library_search::a_library_that_is_no_driver_ends_the_search";
     ends_the_search(test, "not_a_driver", |search, _| {
         fs::copy(search.audit(), search.path()[0].join(NAME)).unwrap();
     });

@@ -2,15 +2,13 @@
 
 #![allow(clippy::mutable_key_type, reason = "a device is hashed by its address alone")]
 
-mod support;
-
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
+use crate::support::{machine, machine_from};
 use cuda_primary_context::{Device, PrimaryContextGuard, Uuid};
 use serde_json::{json, to_value};
 use simulated_libcuda::{Fault, Knob, Simulator};
-use support::{machine, machine_from};
 
 #[test]
 fn every_name_of_a_device_leads_to_it() {
@@ -46,7 +44,8 @@ fn a_name_that_is_too_long_is_cut() {
 #[test]
 fn what_is_no_device_is_told_by_its_name() {
     let machine = machine(2);
-    let other = support::machine_from(Simulator::builder().devices(4).visible_devices(Some("3")));
+    let other =
+        crate::support::machine_from(Simulator::builder().devices(4).visible_devices(Some("3")));
     let elsewhere = other.device(0).uuid().unwrap();
     let error = machine.driver.device_by_uuid(elsewhere).unwrap_err();
     assert_eq!((error.kind(), error.code()), ("unknown_device", None));
@@ -142,7 +141,7 @@ fn devices_of_two_drivers_are_different() {
 fn drivers_and_devices_are_hashed_by_what_they_are() {
     let (one, other) = (machine(1), machine(1));
     let hasher = RandomState::new();
-    let again = support::load(one.simulator.path()).unwrap();
+    let again = crate::support::load(one.simulator.path()).unwrap();
     assert_eq!(hasher.hash_one(one.driver), hasher.hash_one(again));
     assert_ne!(hasher.hash_one(one.driver), hasher.hash_one(other.driver));
     assert_ne!(hasher.hash_one(one.device(0)), hasher.hash_one(other.device(0)));

@@ -1,11 +1,9 @@
 //! One retain: how it is taken, given back, given away, and what a failure leaves.
 
-mod support;
-
+use crate::support::{Machine, machine, outcomes};
 use cuda_primary_context::sys::{CUcontext, CUctx_flags, CUresult, functions};
 use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::Fault;
-use support::{Machine, machine, outcomes};
 
 const RETAIN: &str = "cuDevicePrimaryCtxRetain";
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";

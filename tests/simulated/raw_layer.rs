@@ -1,18 +1,16 @@
 //! Functions that the safe layer does not use, called through the loaded driver; and the whole job
 //! on drivers of other CUDA versions than the header.
 
-mod support;
-
 use std::ffi::{CStr, c_void};
 use std::ptr;
 
+use crate::support::{Machine, load, machine, machine_from, outcomes};
 use cuda_primary_context::sys::{self, CUresult, functions};
 use cuda_primary_context::{
     Driver, Error, Function, FunctionPointer, Outcome, PrimaryContext, PrimaryContextGuard,
     StrayRelease,
 };
 use simulated_libcuda::{Fault, Simulator};
-use support::{Machine, load, machine, machine_from, outcomes};
 
 fn driver_of(version: u32) -> Machine {
     machine_from(Simulator::builder().devices(4).visible_devices(None).driver_version(version))

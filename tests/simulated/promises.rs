@@ -1,21 +1,17 @@
 //! The ten promises, each by its name and in one case; the other tests go through all the cases.
 
-#[path = "support/allocations.rs"]
-mod allocations;
-mod support;
-
 use std::thread;
 
-use allocations::ALLOCATIONS;
+use crate::allocator::ALLOCATIONS;
+use crate::support::processes::{births, in_child, in_own_process};
+use crate::support::stopped::Stopped;
+use crate::support::watchdog::before_the_watchdog_bites;
+use crate::support::{load, machine, outcomes, releases_up_to};
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{
     CurrentContextChange, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease,
 };
 use simulated_libcuda::{Fault, Simulator};
-use support::processes::{births, in_child, in_own_process};
-use support::stopped::Stopped;
-use support::watchdog::before_the_watchdog_bites;
-use support::{load, machine, outcomes, releases_up_to};
 
 const RETAIN: &str = "cuDevicePrimaryCtxRetain";
 const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
@@ -199,7 +195,7 @@ fn promise_8_unknown_codes_keep_their_number() {
 
 #[test]
 fn promise_9_each_failure_is_its_own_error() {
-    in_own_process("promise_9_each_failure_is_its_own_error", || {
+    in_own_process("promises::promise_9_each_failure_is_its_own_error", || {
         let builder = || Simulator::builder().devices(1).visible_devices(None);
         let simulators = [
             (builder().stub().start(), "stub_library", "LD_LIBRARY_PATH"),
@@ -230,7 +226,7 @@ fn promise_9_each_failure_is_its_own_error() {
 }
 
 /// No driver call more than a loop by hand makes (`.ci/instructions` counts what the layer adds), and
-/// nobody waits for the teardown of another device (`tests/nobody_waits.rs` has all the cases).
+/// nobody waits for the teardown of another device (`nobody_waits` has all the cases).
 #[test]
 fn promise_10_it_costs_what_the_driver_calls_cost_and_nobody_waits() {
     let machine = machine(3);

@@ -1,10 +1,8 @@
 //! Whose references are released: the crate's own by its handles, one of others on each stray device, and
 //! never one of a live handle.
 
-mod support;
-
+use crate::support::{machine, outcomes, releases_up_to};
 use cuda_primary_context::{Driver, Outcome, PrimaryContext, PrimaryContextGuard};
-use support::{machine, outcomes, releases_up_to};
 
 #[test]
 fn stray_release_takes_somebody_elses_and_a_handle_its_own() {

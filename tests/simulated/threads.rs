@@ -1,19 +1,17 @@
 //! Many threads on one driver: the counts are exact at the end, nobody waits for ever, and handles of
 //! different devices leave one another alone.
 
-mod support;
-
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
+use crate::support::watchdog::before_the_watchdog_bites;
+use crate::support::{Machine, machine, releases_up_to};
 use cuda_primary_context::{
     CurrentContextChange, Outcome, Planned, PrimaryContext, PrimaryContextGuard, StrayRelease,
 };
 use simulated_libcuda::Knob;
-use support::watchdog::before_the_watchdog_bites;
-use support::{Machine, machine, releases_up_to};
 
 const THREADS: u32 = 16;
 const ROUNDS: u32 = 200;

@@ -1,18 +1,14 @@
 //! Heap allocations: none in `retain_only` where nothing is stray and at most three where something is,
 //! however many devices there are; one for a plan; none in Drop, in the audit, and in reading a report.
 
-#[path = "support/allocations.rs"]
-mod allocations;
-mod support;
-
 use std::hint::black_box;
 
-use allocations::ALLOCATIONS;
+use crate::allocator::ALLOCATIONS;
+use crate::support::{Machine, machine, outcomes};
 use cuda_primary_context::{
     CurrentContextChange, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease,
 };
 use simulated_libcuda::Fault;
-use support::{Machine, machine, outcomes};
 
 /// What an action answers, and how often it allocated.
 fn counted<T>(action: impl FnOnce() -> T) -> (T, usize) {

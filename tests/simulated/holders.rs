@@ -1,18 +1,16 @@
 //! Who holds a context, as the witness of cuda-contexts tells: in the audit and in reports.
 
-mod support;
-
 use std::ffi::{CStr, CString, c_char};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::processes::{births, in_child, in_own_process};
+use crate::support::{load, machine, outcomes, skips};
 use cuda_primary_context::{
     Device, Driver, Holder, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease,
 };
 use serde_json::{json, to_value};
 use simulated_libcuda::Simulator;
-use support::processes::{births, in_child, in_own_process};
-use support::{load, machine, outcomes, skips};
 
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
@@ -40,7 +38,7 @@ impl Witnessed {
         command.arg(format!("-DINTERFACE={interface}")).arg("-o");
         command
             .arg(&library)
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/holders/witness.c"));
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simulated/witness.c"));
         let output = command.arg(simulator.path()).output().expect("the compiler runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let driver = load(&library).unwrap();
@@ -103,7 +101,7 @@ fn without_a_witness_nobody_is_named() {
 
 #[test]
 fn child_of_a_fork_holds_nothing() {
-    let test = "child_of_a_fork_holds_nothing";
+    let test = "holders::child_of_a_fork_holds_nothing";
     Witnessed::run(test, 1, 1, |witnessed| {
         witnessed.add(0, "/lib/libcudart.so.13", [1, 0, 0]);
         for &birth in births() {
@@ -116,7 +114,7 @@ fn child_of_a_fork_holds_nothing() {
 
 #[test]
 fn device_names_all_of_its_holders() {
-    Witnessed::run("device_names_all_of_its_holders", 2, 1, |witnessed| {
+    Witnessed::run("holders::device_names_all_of_its_holders", 2, 1, |witnessed| {
         witnessed.add(1, "/lib/libcudart.so.13", [1, 2, 3]);
         assert_eq!(witnessed.device(0).holders(), []);
         let holders = witnessed.device(1).holders();
@@ -133,7 +131,7 @@ fn device_names_all_of_its_holders() {
 
 #[test]
 fn another_interface_is_not_asked() {
-    Witnessed::run("another_interface_is_not_asked", 1, 2, |witnessed| {
+    Witnessed::run("holders::another_interface_is_not_asked", 1, 2, |witnessed| {
         witnessed.add(0, "/lib/libcudart.so.13", [1, 0, 0]);
         assert_eq!(witnessed.device(0).holders(), []);
     });
@@ -141,7 +139,7 @@ fn another_interface_is_not_asked() {
 
 #[test]
 fn report_says_whose_references_it_took() {
-    Witnessed::run("report_says_whose_references_it_took", 4, 1, |witnessed| {
+    Witnessed::run("holders::report_says_whose_references_it_took", 4, 1, |witnessed| {
         witnessed.add(0, "/lib/libcudart.so.13", [1, 0, 0]);
         witnessed.add(2, "/lib/libcublas.so.13", [1, 0, 0]);
         witnessed.add(2, "/lib/libtorch.so", [2, 0, 1]);
@@ -195,7 +193,7 @@ fn report_says_whose_references_it_took() {
 
 #[test]
 fn green_context_is_counted_among_what_was_taken() {
-    let test = "green_context_is_counted_among_what_was_taken";
+    let test = "holders::green_context_is_counted_among_what_was_taken";
     Witnessed::run(test, 2, 1, |witnessed| {
         witnessed.simulator.retain_by_others(0, 2);
         witnessed.add(0, "/lib/libgreen.so", [0, 2, 0]);
@@ -208,7 +206,7 @@ fn green_context_is_counted_among_what_was_taken() {
 
 #[test]
 fn nothing_was_taken_of_a_green_context_that_got_it_back() {
-    let test = "nothing_was_taken_of_a_green_context_that_got_it_back";
+    let test = "holders::nothing_was_taken_of_a_green_context_that_got_it_back";
     Witnessed::run(test, 2, 1, |witnessed| {
         witnessed.simulator.add_green_context(0);
         witnessed.add(0, "/lib/libgreen.so", [0, 1, 0]);
@@ -223,7 +221,7 @@ fn nothing_was_taken_of_a_green_context_that_got_it_back() {
 
 #[test]
 fn what_others_released_meanwhile_was_not_taken() {
-    let test = "what_others_released_meanwhile_was_not_taken";
+    let test = "holders::what_others_released_meanwhile_was_not_taken";
     Witnessed::run(test, 2, 1, |witnessed| {
         witnessed.add(0, "/lib/libcudart.so.13", [3, 0, 0]);
         witnessed.calls_at(1, c"take_references", "/lib/libcudart.so.13", 3);
@@ -252,12 +250,12 @@ fn taken_where_these_lose(test: &str, losers: &[&'static str], taken: [u32; 2]) 
 #[test]
 fn each_librarys_loss_is_its_own() {
     let losers = ["/lib/libcublas.so.13"];
-    taken_where_these_lose("each_librarys_loss_is_its_own", &losers, [1, 0]);
+    taken_where_these_lose("holders::each_librarys_loss_is_its_own", &losers, [1, 0]);
 }
 
 /// While the run released one reference, another thread released one, of another library's.
 #[test]
 fn no_more_was_taken_than_was_released() {
     let losers = ["/lib/libcublas.so.13", "/lib/libtorch.so"];
-    taken_where_these_lose("no_more_was_taken_than_was_released", &losers, [1, 0]);
+    taken_where_these_lose("holders::no_more_was_taken_than_was_released", &losers, [1, 0]);
 }

@@ -1,16 +1,14 @@
 //! What a child sees that was forked from a process with a driver, by `fork` and by a bare `clone`: every
 //! operation is refused, or does nothing, as it is documented; and the driver is not called.
 
-mod support;
-
+use crate::support::forked::is_forked;
+use crate::support::processes::{births, in_child, in_own_process};
+use crate::support::{Machine, load, machine, machine_from, releases_up_to};
 use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute, functions};
 use cuda_primary_context::{
     Error, Plan, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease, fork,
 };
 use simulated_libcuda::{Fault, Knob, Simulator};
-use support::forked::is_forked;
-use support::processes::{births, in_child, in_own_process};
-use support::{Machine, load, machine, machine_from, releases_up_to};
 
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
@@ -50,7 +48,7 @@ fn in_children<T>(machine: &Machine, make: impl Fn() -> T, body: impl Fn(T) + Co
 /// A call that the child makes shows in the count.
 #[test]
 fn the_count_counts_in_a_child() {
-    in_own_process("the_count_counts_in_a_child", || {
+    in_own_process("forked_child::the_count_counts_in_a_child", || {
         let machine = machine_that_works_in_children(1);
         let get_version = machine.driver.function(functions::cuDriverGetVersion_v2020).unwrap();
         in_children_with_calls(
@@ -69,7 +67,7 @@ fn the_count_counts_in_a_child() {
 
 #[test]
 fn every_operation_is_refused() {
-    in_own_process("every_operation_is_refused", || {
+    in_own_process("forked_child::every_operation_is_refused", || {
         let machine = machine_that_works_in_children(3);
         let (driver, parent) = (machine.driver, std::process::id());
         machine.stray(&[0, 0, 1]);
@@ -131,7 +129,7 @@ fn every_operation_is_refused() {
 /// What is known without the driver is so in a child, too.
 #[test]
 fn what_calls_nothing_answers_as_in_the_parent() {
-    in_own_process("what_calls_nothing_answers_as_in_the_parent", || {
+    in_own_process("forked_child::what_calls_nothing_answers_as_in_the_parent", || {
         let machine = machine_that_works_in_children(2);
         let (driver, path) = (machine.driver, machine.simulator.path());
         assert!(!fork::forked_after_init());
@@ -157,7 +155,7 @@ fn what_calls_nothing_answers_as_in_the_parent() {
 
 #[test]
 fn inherited_contexts_and_guards_do_nothing() {
-    in_own_process("inherited_contexts_and_guards_do_nothing", || {
+    in_own_process("forked_child::inherited_contexts_and_guards_do_nothing", || {
         let machine = machine_that_works_in_children(3);
         let parent = std::process::id();
         machine.stray(&[0, 0, 1]);
@@ -207,7 +205,7 @@ fn is_refused_with_the_handle(answer: Result<(), ReleaseError>, parent: u32) {
 
 #[test]
 fn inherited_scopes_do_nothing() {
-    in_own_process("inherited_scopes_do_nothing", || {
+    in_own_process("forked_child::inherited_scopes_do_nothing", || {
         let machine = machine_that_works_in_children(1);
         let parent = std::process::id();
         let context = PrimaryContext::retain(machine.device(0)).unwrap();
@@ -225,7 +223,7 @@ fn inherited_scopes_do_nothing() {
 /// An error of the parent's, with the handle whose reference is the parent's to give back.
 #[test]
 fn inherited_errors_do_nothing() {
-    in_own_process("inherited_errors_do_nothing", || {
+    in_own_process("forked_child::inherited_errors_do_nothing", || {
         let machine = machine_that_works_in_children(1);
         let parent = std::process::id();
         let failed = || {
@@ -251,7 +249,7 @@ fn inherited_errors_do_nothing() {
 
 #[test]
 fn inherited_plans_can_be_read() {
-    in_own_process("inherited_plans_can_be_read", || {
+    in_own_process("forked_child::inherited_plans_can_be_read", || {
         let machine = machine_that_works_in_children(2);
         machine.stray(&[1, 0]);
         let make = || StrayRelease::new().plan(machine.device(1)).unwrap();
@@ -265,7 +263,7 @@ fn inherited_plans_can_be_read() {
 
 #[test]
 fn grandchild_is_refused_too() {
-    in_own_process("grandchild_is_refused_too", || {
+    in_own_process("forked_child::grandchild_is_refused_too", || {
         let machine = machine_that_works_in_children(2);
         let parent = std::process::id();
         in_children(

@@ -1,43 +1,44 @@
 //! Children of processes that had not come so far with CUDA, or not by this crate: the library loaded
 //! only, CUDA initialised by others, a `cuInit` that failed; and children that begin anew.
 
-mod support;
-
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::forked::is_forked;
+use crate::support::processes::{births, in_child, in_own_process};
+use crate::support::{Machine, load, machine, outcomes, releases_up_to};
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{
     Error, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease, fork,
 };
 use simulated_libcuda::{Knob, Simulator};
-use support::forked::is_forked;
-use support::processes::{births, in_child, in_own_process};
-use support::{Machine, load, machine, outcomes, releases_up_to};
 
 #[test]
 fn child_of_a_parent_that_only_loaded_the_library_works() {
-    in_own_process("child_of_a_parent_that_only_loaded_the_library_works", || {
-        for &birth in births() {
-            // Loads the library, as importing a Python package does, and calls nothing.
-            let simulator = Simulator::builder().devices(2).visible_devices(None).start();
-            assert!(!simulator.is_initialized());
-            let status = in_child(birth, || {
-                let driver = load(simulator.path()).unwrap();
-                let device = driver.device(1).unwrap();
-                PrimaryContextGuard::retain_only(device).unwrap().release().unwrap();
-                i32::from(fork::forked_after_init())
-            });
-            assert!(status.success(), "{birth:?}: {status}");
-        }
-    });
+    in_own_process(
+        "forked_before_init::child_of_a_parent_that_only_loaded_the_library_works",
+        || {
+            for &birth in births() {
+                // Loads the library, as importing a Python package does, and calls nothing.
+                let simulator = Simulator::builder().devices(2).visible_devices(None).start();
+                assert!(!simulator.is_initialized());
+                let status = in_child(birth, || {
+                    let driver = load(simulator.path()).unwrap();
+                    let device = driver.device(1).unwrap();
+                    PrimaryContextGuard::retain_only(device).unwrap().release().unwrap();
+                    i32::from(fork::forked_after_init())
+                });
+                assert!(status.success(), "{birth:?}: {status}");
+            }
+        },
+    );
 }
 
 #[test]
 fn cuda_initialised_by_others_in_the_parent_is_told_by_the_drivers_answer() {
     in_own_process(
-        "cuda_initialised_by_others_in_the_parent_is_told_by_the_drivers_answer",
+        "forked_before_init::cuda_initialised_by_others_in_the_parent_is_told_by_the_drivers_answer",
         || {
             let simulator = Simulator::builder().devices(2).visible_devices(None).start();
             simulator.initialize();
@@ -58,23 +59,26 @@ fn cuda_initialised_by_others_in_the_parent_is_told_by_the_drivers_answer() {
 
 #[test]
 fn child_of_a_process_whose_cuinit_failed_does_not_call_it() {
-    in_own_process("child_of_a_process_whose_cuinit_failed_does_not_call_it", || {
-        let simulator = Simulator::builder().devices(2).visible_devices(Some("")).start();
-        let parent = std::process::id();
-        let load = || load(simulator.path());
-        assert_eq!(load().unwrap_err().kind(), "no_device");
-        let calls = simulator.total_calls();
-        for &birth in births() {
-            let status = in_child(birth, || {
-                is_forked(load(), parent);
-                assert_eq!(simulator.total_calls(), calls);
-                i32::from(!fork::forked_after_init())
-            });
-            assert!(status.success(), "{birth:?}: {status}");
-        }
-        assert_eq!(load().unwrap_err().kind(), "no_device", "in the parent it is tried anew");
-        assert!(!fork::forked_after_init());
-    });
+    in_own_process(
+        "forked_before_init::child_of_a_process_whose_cuinit_failed_does_not_call_it",
+        || {
+            let simulator = Simulator::builder().devices(2).visible_devices(Some("")).start();
+            let parent = std::process::id();
+            let load = || load(simulator.path());
+            assert_eq!(load().unwrap_err().kind(), "no_device");
+            let calls = simulator.total_calls();
+            for &birth in births() {
+                let status = in_child(birth, || {
+                    is_forked(load(), parent);
+                    assert_eq!(simulator.total_calls(), calls);
+                    i32::from(!fork::forked_after_init())
+                });
+                assert!(status.success(), "{birth:?}: {status}");
+            }
+            assert_eq!(load().unwrap_err().kind(), "no_device", "in the parent it is tried anew");
+            assert!(!fork::forked_after_init());
+        },
+    );
 }
 
 /// `cuInit` as other code in the process calls it.
@@ -93,7 +97,7 @@ fn init_by_others(simulator: &Simulator, flags: u32) -> CUresult {
 
 #[test]
 fn child_of_others_who_found_no_device_gets_what_the_driver_does() {
-    let test = "child_of_others_who_found_no_device_gets_what_the_driver_does";
+    let test = "forked_before_init::child_of_others_who_found_no_device_gets_what_the_driver_does";
     in_own_process(test, || {
         // Up to driver 535, and from 550 on.
         for (code, kind, fix) in [
@@ -128,7 +132,7 @@ fn child_of_others_who_found_no_device_gets_what_the_driver_does() {
 /// first, and again where it had to wait for another sweep.
 #[test]
 fn child_of_others_whose_cuinit_was_refused_works() {
-    in_own_process("child_of_others_whose_cuinit_was_refused_works", || {
+    in_own_process("forked_before_init::child_of_others_whose_cuinit_was_refused_works", || {
         for &birth in births() {
             let simulator = Simulator::builder().devices(3).visible_devices(None).start();
             let refused = init_by_others(&simulator, 1);
@@ -177,14 +181,15 @@ const LIBRARY_OF_THE_PARENT: &str = "FORKED_CHILD_LIBRARY";
 
 #[test]
 fn child_may_exec_and_load_anew() {
-    in_own_process("child_may_exec_and_load_anew", || {
+    in_own_process("forked_before_init::child_may_exec_and_load_anew", || {
         if let Some(library) = std::env::var_os(LIBRARY_OF_THE_PARENT) {
             return loads_anew(Path::new(&library));
         }
         let machine = machine(2);
         let _context = PrimaryContext::retain(machine.device(0)).unwrap();
         let (program, library) = (std::env::current_exe().unwrap(), machine.simulator.path());
-        let same_test = ["--exact", "child_may_exec_and_load_anew", "--test-threads=1"];
+        let same_test =
+            ["--exact", "forked_before_init::child_may_exec_and_load_anew", "--test-threads=1"];
         for &birth in births() {
             let status = in_child(birth, || {
                 let error = Command::new(&program)
@@ -211,7 +216,7 @@ fn loads_anew(library: &Path) {
 
 #[test]
 fn child_may_use_another_driver() {
-    in_own_process("child_may_use_another_driver", || {
+    in_own_process("forked_before_init::child_may_use_another_driver", || {
         let machine = machine(1);
         let other = Simulator::builder().devices(2).visible_devices(None).start();
         let parent = std::process::id();

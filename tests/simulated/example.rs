@@ -1,15 +1,13 @@
 //! The example as its users meet it: arguments, environment, output and exit status.
 
-mod support;
-
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use crate::support::examples::example;
 use serde_json::{Value, json};
 use simulated_libcuda::Simulator;
-use support::examples::example;
 
 /// The example with these arguments, and nothing in its environment that it would heed.
 fn command(arguments: &[&str]) -> Command {

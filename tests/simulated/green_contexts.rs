@@ -1,11 +1,9 @@
 //! Green contexts of others: a release must not make their memory unreachable.
 
-mod support;
-
+use crate::support::{Machine, machine, outcomes, releases_up_to};
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease};
 use simulated_libcuda::Fault;
-use support::{Machine, machine, outcomes, releases_up_to};
 
 const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";

@@ -1,16 +1,12 @@
 //! Dropping a handle never panics, aborts, prints or allocates, whatever the driver answers. In a
 //! process of its own, whose allocator counts and whose output is kept.
 
-#[path = "support/allocations.rs"]
-mod allocations;
-mod support;
-
-use allocations::ALLOCATIONS;
+use crate::allocator::ALLOCATIONS;
+use crate::support::processes::{births, in_child, run_again};
+use crate::support::skips;
+use crate::support::{Machine, machine};
 use cuda_primary_context::{PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::Fault;
-use support::processes::{births, in_child, run_again};
-use support::skips;
-use support::{Machine, machine};
 
 /// Codes that Drop can meet: of a driver that is gone, forked, without the context, or broken.
 const CODES: [u32; 14] = [1, 2, 3, 4, 46, 100, 101, 201, 304, 700, 709, 719, 999, 777_777];
@@ -109,7 +105,7 @@ fn drops_in_children(machine: &Machine) {
 
 #[test]
 fn drop_never_panics_aborts_prints_or_allocates() {
-    let test = "drop_never_panics_aborts_prints_or_allocates";
+    let test = "drop_is_silent::drop_never_panics_aborts_prints_or_allocates";
     let output = run_again(test, || {
         let machine = machine(2);
         let before = ALLOCATIONS.get();

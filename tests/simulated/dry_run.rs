@@ -1,11 +1,9 @@
 //! The dry run: what it says, and that it does nothing.
 
-mod support;
-
+use crate::support::{machine, releases_up_to};
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{Error, Planned, PrimaryContext, StrayRelease};
 use simulated_libcuda::Fault;
-use support::{machine, releases_up_to};
 
 const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
 

@@ -1,11 +1,9 @@
 //! The walk, the policy and the report on machines with many devices, every line compared with the truth.
 
-mod support;
-
+use crate::support::{Machine, machine, releases_up_to};
 use cuda_primary_context::{
     DeviceReport, Outcome, Planned, PrimaryContext, PrimaryContextGuard, StrayRelease,
 };
-use support::{Machine, machine, releases_up_to};
 
 /// What is so of a device before, by its ordinal: how many references others hold, whether this crate
 /// holds one, and whether the policy keeps it.

@@ -1,15 +1,13 @@
 //! The device files that a child inherits, as `fork::device_files` lists them. The simulated driver opens
 //! its own under `/dev`, in a process that has a `/dev` to itself.
 
-mod support;
-
 use std::path::PathBuf;
 
+use crate::support::namespaces::empty_folder_at;
+use crate::support::processes::{births, in_child, in_own_process};
+use crate::support::{load, skips};
 use cuda_primary_context::{PrimaryContext, fork};
 use simulated_libcuda::Simulator;
-use support::namespaces::empty_folder_at;
-use support::processes::{births, in_child, in_own_process};
-use support::{load, skips};
 
 fn listed() -> Vec<PathBuf> {
     fork::device_files().unwrap().into_iter().map(|file| file.path).collect()
@@ -17,7 +15,7 @@ fn listed() -> Vec<PathBuf> {
 
 #[test]
 fn inherited_device_files_are_listed() {
-    let test = "inherited_device_files_are_listed";
+    let test = "inherited_files::inherited_device_files_are_listed";
     in_own_process(test, || {
         if let Err(error) = empty_folder_at(c"/dev") {
             return skips::skip("namespaces", test, &format!("no /dev of its own: {error}"));

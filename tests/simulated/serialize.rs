@@ -1,11 +1,9 @@
 //! The feature `serde`: reports, plans, audits and errors as data.
 
-mod support;
-
+use crate::support::{Machine, machine, releases_up_to};
 use cuda_primary_context::{PrimaryContext, PrimaryContextGuard, StrayRelease};
 use serde_json::{Value, json, to_value};
 use simulated_libcuda::Fault;
-use support::{Machine, machine, releases_up_to};
 
 fn uuid(machine: &Machine, ordinal: u32) -> Value {
     machine.device(ordinal).uuid().unwrap().to_string().into()

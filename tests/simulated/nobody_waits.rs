@@ -4,18 +4,16 @@
 //! The release stands still in the middle until the test has seen what it wants to see, so that nothing
 //! here depends on times, but for the last test.
 
-mod support;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use crate::support::stopped::Stopped;
+use crate::support::watchdog::{before_the_watchdog_bites, until};
+use crate::support::{Machine, load, machine, outcomes, releases_up_to};
 use cuda_primary_context::{
     Outcome, Planned, PrimaryContext, PrimaryContextGuard, Report, StrayRelease, fork, sys,
 };
 use simulated_libcuda::Knob;
-use support::stopped::Stopped;
-use support::watchdog::{before_the_watchdog_bites, until};
-use support::{Machine, load, machine, outcomes, releases_up_to};
 
 const RETAIN: &str = "cuDevicePrimaryCtxRetain";
 const GET_STATE: &str = "cuDevicePrimaryCtxGetState";

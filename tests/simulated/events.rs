@@ -1,16 +1,14 @@
 //! The feature `tracing`: what is told of every release, skip and failure, and of what Drop could
 //! not do.
 
-mod support;
-
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
+use crate::support::{Machine, machine, releases_up_to};
 use cuda_primary_context::{
     Device, Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease, TRACING_TARGET,
 };
 use simulated_libcuda::Fault;
-use support::{Machine, machine, releases_up_to};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};

@@ -1,11 +1,9 @@
 //! What the types say of themselves: texts that people read in logs, word for word.
 
-mod support;
-
+use crate::support::{Machine, machine, releases_up_to};
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{Attempt, Error, Outcome, Planned, PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::Fault;
-use support::{Machine, machine, releases_up_to};
 
 /// The device as it is shown inside others.
 fn shown(machine: &Machine, ordinal: u32) -> String {

@@ -1,19 +1,17 @@
 //! Children that were forked while another thread was at work in the crate: nothing waits for a thread
 //! that the child does not have.
 
-mod support;
-
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::forked::is_forked;
+use crate::support::processes::{Birth, births, in_child, in_own_process};
+use crate::support::stopped::Stopped;
+use crate::support::{Machine, load, machine_from, outcomes, skips};
 use cuda_primary_context::{
     Error, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease, fork,
 };
 use simulated_libcuda::{Knob, Simulator};
-use support::forked::is_forked;
-use support::processes::{Birth, births, in_child, in_own_process};
-use support::stopped::Stopped;
-use support::{Machine, load, machine_from, outcomes, skips};
 
 /// Two devices and a stray context on the first; calls of a child would work.
 fn machine_with_a_stray() -> Machine {
@@ -48,7 +46,7 @@ fn copy_of(context: &PrimaryContext) -> PrimaryContext {
 
 #[test]
 fn child_of_a_sweep_waits_for_nobody() {
-    in_own_process("child_of_a_sweep_waits_for_nobody", || {
+    in_own_process("forked_while_busy::child_of_a_sweep_waits_for_nobody", || {
         let machine = machine_with_a_stray();
         let parent = std::process::id();
         let context = PrimaryContext::retain(machine.device(1)).unwrap();
@@ -97,7 +95,7 @@ impl Drop for Ending<'_> {
 /// crate's, and a child may find them taken.
 #[test]
 fn children_of_busy_threads_wait_for_nobody() {
-    in_own_process("children_of_busy_threads_wait_for_nobody", || {
+    in_own_process("forked_while_busy::children_of_busy_threads_wait_for_nobody", || {
         let machine = machine_with_a_stray();
         let parent = std::process::id();
         let (others, has_ended) = (30, AtomicBool::new(false));
@@ -181,14 +179,17 @@ fn checked(answer: libc::c_int) -> io::Result<()> {
 #[test]
 fn older_kernels_tell_a_child_by_the_handler() {
     a_child_is_told_by_the_handler(
-        "older_kernels_tell_a_child_by_the_handler",
+        "forked_while_busy::older_kernels_tell_a_child_by_the_handler",
         forbid_pages_that_a_fork_empties,
     );
 }
 
 #[test]
 fn advice_that_is_passed_over_is_not_believed() {
-    a_child_is_told_by_the_handler("advice_that_is_passed_over_is_not_believed", pass_over_advice);
+    a_child_is_told_by_the_handler(
+        "forked_while_busy::advice_that_is_passed_over_is_not_believed",
+        pass_over_advice,
+    );
 }
 
 fn a_child_is_told_by_the_handler(test: &'static str, filter: fn() -> io::Result<()>) {
@@ -220,7 +221,7 @@ fn a_child_is_told_by_the_handler(test: &'static str, filter: fn() -> io::Result
 /// No handler runs in the child of a bare clone: the driver's answer and the process id tell.
 #[test]
 fn older_kernels_tell_the_child_of_a_bare_clone_by_the_process_id() {
-    let test = "older_kernels_tell_the_child_of_a_bare_clone_by_the_process_id";
+    let test = "forked_while_busy::older_kernels_tell_the_child_of_a_bare_clone_by_the_process_id";
     in_own_process(test, || {
         if let Err(error) = forbid_pages_that_a_fork_empties() {
             return skips::skip("seccomp", test, &format!("no filter of system calls: {error}"));

@@ -1,17 +1,15 @@
 //! Two loads that lead to one driver are one driver, with one ledger: whatever the path, and through a
 //! library that merely links to it.
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::processes::{self, in_own_process, in_prepared_process};
+use crate::support::watchdog::before_the_watchdog_bites;
+use crate::support::{Machine, load, machine, outcomes, skips};
 use cuda_primary_context::{Driver, Outcome, PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::{Simulator, write_library};
-use support::processes::{self, in_own_process, in_prepared_process};
-use support::watchdog::before_the_watchdog_bites;
-use support::{Machine, load, machine, outcomes, skips};
 
 /// Another load is the same driver: equal, with the same devices and the same handles alive.
 fn is_the_same_driver(machine: &Machine, other: Driver) {
@@ -62,7 +60,7 @@ fn another_path_to_the_library_is_the_same_driver() {
 
 #[test]
 fn a_copy_of_the_library_is_another_driver() {
-    in_own_process("a_copy_of_the_library_is_another_driver", || {
+    in_own_process("one_driver::a_copy_of_the_library_is_another_driver", || {
         let machine = machine(2);
         let copy = folder(&machine.simulator).join("copy.so");
         fs::copy(machine.simulator.path(), &copy).unwrap();
@@ -132,18 +130,21 @@ fn through_another_library(test: &str, it_is_first: bool) {
 
 #[test]
 fn a_library_that_links_to_the_driver_is_the_driver() {
-    through_another_library("a_library_that_links_to_the_driver_is_the_driver", false);
+    through_another_library("one_driver::a_library_that_links_to_the_driver_is_the_driver", false);
 }
 
 #[test]
 fn a_library_that_links_to_the_driver_may_be_loaded_first() {
-    through_another_library("a_library_that_links_to_the_driver_may_be_loaded_first", true);
+    through_another_library(
+        "one_driver::a_library_that_links_to_the_driver_may_be_loaded_first",
+        true,
+    );
 }
 
 /// By its name, as `Driver::load` does it, and by its path.
 #[test]
 fn the_name_and_the_path_are_the_same_driver() {
-    let test = "the_name_and_the_path_are_the_same_driver";
+    let test = "one_driver::the_name_and_the_path_are_the_same_driver";
     let folder = processes::folder(test);
     let prepare = |command: &mut Command| {
         write_library(&folder, None, &[]).unwrap();

@@ -1,20 +1,18 @@
 //! Handles that are alive when the process ends: no noise, no crash, and the exit status is the
 //! program's own, whether the driver or the handle goes first. Each case in a process of its own.
 
-mod support;
-
 use std::cell::RefCell;
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 
+use crate::support::processes::{births, in_child, run_again};
+use crate::support::skips;
+use crate::support::{Machine, machine_from};
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{
     Outcome, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease,
 };
 use simulated_libcuda::{Fault, Knob, Simulator};
-use support::processes::{births, in_child, run_again};
-use support::skips;
-use support::{Machine, machine_from};
 
 const STATUS: i32 = 7;
 /// The last handler's own status, where it does not find what the test expects.
@@ -139,7 +137,7 @@ fn retain(machine: &Machine, ordinal: u32) -> PrimaryContext {
 
 #[test]
 fn handles_in_statics() {
-    exits_quietly("handles_in_statics", Some(traces(0, [2, 1])), || {
+    exits_quietly("process_exit::handles_in_statics", Some(traces(0, [2, 1])), || {
         let machine = machine();
         HANDLES.lock().unwrap().extend([retain(machine, 0), retain(machine, 0)]);
         let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
@@ -150,7 +148,7 @@ fn handles_in_statics() {
 /// Nothing drops a static: neither the error nor the handle in it.
 #[test]
 fn errors_in_statics() {
-    exits_quietly("errors_in_statics", Some(traces(1, [1, 0])), || {
+    exits_quietly("process_exit::errors_in_statics", Some(traces(1, [1, 0])), || {
         ERRORS.lock().unwrap().push(fail_to_release(machine(), 0));
     });
 }
@@ -159,7 +157,7 @@ fn errors_in_statics() {
 #[test]
 fn errors_of_which_one_outlives_the_driver() {
     let expected = Traces { unreleased: 2, ..traces(2, [1, 1]) };
-    exits_quietly("errors_of_which_one_outlives_the_driver", Some(expected), || {
+    exits_quietly("process_exit::errors_of_which_one_outlives_the_driver", Some(expected), || {
         at_exit(drop_errors);
         let machine = machine();
         drop(fail_to_release(machine, 0));
@@ -170,7 +168,7 @@ fn errors_of_which_one_outlives_the_driver() {
 /// What an error handed back is released by a handler, and the driver's end is in between.
 #[test]
 fn handles_of_errors_released_after_the_drivers_end() {
-    let test = "handles_of_errors_released_after_the_drivers_end";
+    let test = "process_exit::handles_of_errors_released_after_the_drivers_end";
     exits_quietly(test, Some(traces(2, [1, 0])), || {
         at_exit(release_again);
         ERRORS.lock().unwrap().push(fail_to_release(machine(), 0));
@@ -179,7 +177,7 @@ fn handles_of_errors_released_after_the_drivers_end() {
 
 #[test]
 fn a_sweep_after_the_drivers_end() {
-    exits_quietly("a_sweep_after_the_drivers_end", Some(traces(0, [1, 1])), || {
+    exits_quietly("process_exit::a_sweep_after_the_drivers_end", Some(traces(0, [1, 1])), || {
         at_exit(sweep);
         machine().stray(&[1, 1]);
     });
@@ -187,7 +185,7 @@ fn a_sweep_after_the_drivers_end() {
 
 #[test]
 fn handles_in_thread_locals() {
-    exits_quietly("handles_in_thread_locals", Some(traces(2, [0, 0])), || {
+    exits_quietly("process_exit::handles_in_thread_locals", Some(traces(2, [0, 0])), || {
         let machine = machine();
         OF_THREAD.with_borrow_mut(|handles| handles.extend([0, 1].map(|o| retain(machine, o))));
     });
@@ -196,7 +194,7 @@ fn handles_in_thread_locals() {
 #[test]
 fn handles_in_thread_locals_after_the_drivers_end() {
     let expected = Some(traces(2, [1, 1]));
-    exits_quietly("handles_in_thread_locals_after_the_drivers_end", expected, || {
+    exits_quietly("process_exit::handles_in_thread_locals_after_the_drivers_end", expected, || {
         let machine = machine();
         OF_THREAD.with_borrow_mut(|handles| handles.extend([0, 1].map(|o| retain(machine, o))));
         machine.simulator.deinitialize();
@@ -206,7 +204,7 @@ fn handles_in_thread_locals_after_the_drivers_end() {
 #[test]
 fn handles_in_thread_locals_of_other_threads() {
     let expected = Some(traces(1, [0, 1]));
-    exits_quietly("handles_in_thread_locals_of_other_threads", expected, || {
+    exits_quietly("process_exit::handles_in_thread_locals_of_other_threads", expected, || {
         let machine = machine();
         let keep = |ordinal| OF_THREAD.with_borrow_mut(|all| all.push(retain(machine, ordinal)));
         thread::spawn(move || keep(0)).join().unwrap();
@@ -224,7 +222,7 @@ fn handles_in_thread_locals_of_other_threads() {
 
 #[test]
 fn leaked_handles() {
-    exits_quietly("leaked_handles", Some(traces(0, [2, 1])), || {
+    exits_quietly("process_exit::leaked_handles", Some(traces(0, [2, 1])), || {
         let machine = machine();
         assert!(!retain(machine, 0).leak().is_null());
         std::mem::forget(retain(machine, 0));
@@ -236,7 +234,7 @@ fn leaked_handles() {
 /// after it, and is answered 4.
 #[test]
 fn handles_dropped_by_a_handler_that_runs_after_the_drivers() {
-    let test = "handles_dropped_by_a_handler_that_runs_after_the_drivers";
+    let test = "process_exit::handles_dropped_by_a_handler_that_runs_after_the_drivers";
     exits_quietly(test, Some(traces(2, [1, 1])), || {
         at_exit(drop_handles);
         let machine = machine();
@@ -246,7 +244,7 @@ fn handles_dropped_by_a_handler_that_runs_after_the_drivers() {
 
 #[test]
 fn handles_dropped_by_a_handler_that_runs_before_the_drivers() {
-    let test = "handles_dropped_by_a_handler_that_runs_before_the_drivers";
+    let test = "process_exit::handles_dropped_by_a_handler_that_runs_before_the_drivers";
     exits_quietly(test, Some(traces(2, [0, 0])), || {
         let machine = machine();
         at_exit(drop_handles);
@@ -256,7 +254,7 @@ fn handles_dropped_by_a_handler_that_runs_before_the_drivers() {
 
 #[test]
 fn handles_on_the_stack_of_a_thread_that_panics() {
-    let test = "handles_on_the_stack_of_a_thread_that_panics";
+    let test = "process_exit::handles_on_the_stack_of_a_thread_that_panics";
     exits_quietly(test, Some(traces(2, [0, 0])), || {
         let machine = machine();
         std::panic::set_hook(Box::new(|_| {}));
@@ -272,7 +270,7 @@ fn handles_on_the_stack_of_a_thread_that_panics() {
 /// A thread that goes on while the process ends meets the end of the driver in the middle.
 #[test]
 fn handles_made_and_dropped_by_a_thread_that_goes_on() {
-    exits_quietly("handles_made_and_dropped_by_a_thread_that_goes_on", None, || {
+    exits_quietly("process_exit::handles_made_and_dropped_by_a_thread_that_goes_on", None, || {
         let machine = machine();
         let (begun, has_begun) = std::sync::mpsc::channel();
         thread::spawn(move || {
@@ -293,7 +291,7 @@ fn handles_made_and_dropped_by_a_thread_that_goes_on() {
 /// parent's handles.
 #[test]
 fn handles_of_the_parent_in_a_child_that_exits() {
-    let test = "handles_of_the_parent_in_a_child_that_exits";
+    let test = "process_exit::handles_of_the_parent_in_a_child_that_exits";
     exits_quietly(test, Some(traces(0, [1, 1])), || {
         let machine = machine();
         HANDLES.lock().unwrap().push(retain(machine, 0));

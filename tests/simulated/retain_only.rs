@@ -1,13 +1,11 @@
 //! What `retain_only` does, case by case, on the simulator.
 
-mod support;
-
+use crate::support::{machine, outcomes, releases_up_to};
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{
     Error, Outcome, PrimaryContext, PrimaryContextGuard, Report, StrayRelease,
 };
 use simulated_libcuda::Fault;
-use support::{machine, outcomes, releases_up_to};
 
 const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
 const GET_CURRENT: &str = "cuCtxGetCurrent";

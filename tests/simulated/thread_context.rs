@@ -1,14 +1,12 @@
 //! What becomes of the calling thread's current context in a release, on the simulator.
 
-mod support;
-
+use crate::support::{Machine, machine, outcomes};
 use cuda_primary_context::sys::{CUcontext, CUresult, functions};
 use cuda_primary_context::{
     CurrentContextChange, Device, Outcome, PrimaryContext, PrimaryContextGuard, Report,
     StrayRelease,
 };
 use simulated_libcuda::{Fault, Knob};
-use support::{Machine, machine, outcomes};
 
 const KEPT: Outcome = Outcome::Kept { retained: true };
 
