@@ -161,16 +161,6 @@ fn thread_that_was_moved_all_the_same_is_put_back() {
     assert_eq!(machine.references(), [1, 1]);
 }
 
-/// Makes a context of `cuCtxCreate` on this device, which is current then.
-fn create_context(machine: &Machine, ordinal: u32) -> CUcontext {
-    let create = machine.driver.function(functions::cuCtxCreate_v3020).unwrap();
-    let mut context = std::ptr::null_mut();
-    // SAFETY: the out-parameter is a handle of ours, the device handle is the driver's own.
-    let code = unsafe { create(&mut context, 0, machine.device(ordinal).as_raw()) };
-    assert!(code.is_success(), "{code}");
-    context
-}
-
 fn current(machine: &Machine) -> CUcontext {
     let get_current = machine.driver.function(functions::cuCtxGetCurrent_v4000).unwrap();
     let mut context = std::ptr::null_mut();
@@ -185,7 +175,7 @@ fn current(machine: &Machine) -> CUcontext {
 fn living_ordinary_context_is_given_back() {
     let machine = machine(2);
     machine.stray(&[1, 0]);
-    let ordinary = create_context(&machine, 0);
+    let ordinary = machine.create_context(0);
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     assert_eq!(outcomes(&guard)[0], released(1));
     assert_eq!(*guard.report().current_context(), CurrentContextChange::Unchanged);

@@ -4,7 +4,7 @@ use cuda_primary_context::{Driver, StrayRelease};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// One step. Devices, handles, contexts and leaked references are chosen by a number, modulo as many
+/// One step. Devices, handles, contexts and references given away are chosen by a number, modulo as many
 /// as there are; where there is none, nothing happens.
 #[derive(Debug, Clone)]
 pub enum Operation {
@@ -22,11 +22,11 @@ pub enum Operation {
     Drop {
         handle: usize,
     },
-    Leak {
+    GiveAway {
         handle: usize,
     },
-    Adopt {
-        leaked: usize,
+    TakeOver {
+        reference: usize,
     },
     RetainOnly {
         device: usize,
@@ -89,7 +89,7 @@ pub struct Policy {
 }
 
 /// Machines have no more devices than this.
-pub const MOST_DEVICES: usize = 6;
+pub const MOST_DEVICES: usize = 4;
 
 impl Policy {
     pub fn keeps(&self, device: usize) -> bool {
@@ -120,8 +120,8 @@ fn step() -> impl Strategy<Value = Operation> + Clone {
         2 => (any(), proptest::bool::ANY)
             .prop_map(|(handle, give_up)| Operation::Release { handle, give_up }),
         3 => any().prop_map(|handle| Operation::Drop { handle }),
-        1 => any().prop_map(|handle| Operation::Leak { handle }),
-        1 => any().prop_map(|leaked| Operation::Adopt { leaked }),
+        1 => any().prop_map(|handle| Operation::GiveAway { handle }),
+        1 => any().prop_map(|reference| Operation::TakeOver { reference }),
         4 => (device(), policy())
             .prop_map(|(device, policy)| Operation::RetainOnly { device, policy }),
         2 => policy().prop_map(|policy| Operation::Run { policy }),
