@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! .ci/fetch-drivers DIR all
-//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=DIR cargo test --test driver_generations
+//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=DIR cargo test --test bindings driver_generations::
 //! ```
 //!
 //! On each: what the crate makes of it, whether every function is there that the driver's CUDA
@@ -10,26 +10,21 @@
 //! error names is the driver's. A generation that is not in the folder is skipped in words, and fails
 //! where `CUDA_PRIMARY_CONTEXT_REQUIRE` names it (`driver-535`).
 
-mod support;
-
-#[path = "abi/bindings.rs"]
-mod bindings;
-#[path = "driver_generations/library.rs"]
 mod library;
-#[path = "driver_generations/missing.rs"]
 mod missing;
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-use bindings::Function;
 use cuda_primary_context::Error;
 use cuda_primary_context::sys::CUresult;
 use library::{Library, LookUp};
 use missing::Missing;
-use support::load;
-use support::processes::run_again;
-use support::skips::{pass_on, say, skip};
+
+use crate::support::load;
+use crate::support::processes::run_again;
+use crate::support::skips::{pass_on, say, skip};
+use crate::text::{self, Function};
 
 const DRIVERS: &str = "CUDA_PRIMARY_CONTEXT_TEST_DRIVERS";
 
@@ -50,8 +45,7 @@ fn library_of(generation: u32) -> Option<PathBuf> {
 fn usable(generation: u32, test: &str) {
     let Some(path) = library_of(generation) else { return };
     in_own_process(test, || {
-        let text = bindings::text();
-        let functions = bindings::functions(&text);
+        let functions = text::functions(&text::read());
         let library = Library::open(&path);
         let version = library.version();
         let summary = [
@@ -152,7 +146,7 @@ fn error_names_agree(library: Library) -> String {
 #[test]
 fn driver_418_alone_lacks_a_library() {
     let Some(path) = library_of(418) else { return };
-    in_own_process("driver_418_alone_lacks_a_library", || {
+    in_own_process("driver_generations::driver_418_alone_lacks_a_library", || {
         let error = load(&path).expect_err("a dependency is missing");
         let Error::LibraryNotFound { tried } = &error else { panic!("{error:?}") };
         assert_eq!(tried.len(), 1);
@@ -171,7 +165,7 @@ fn driver_418_with_its_companion_is_too_old() {
         .map(|entry| entry.expect("an entry can be read").path())
         .find(|path| path.to_string_lossy().contains("libnvidia-fatbinaryloader.so"))
         .expect("the companion lies beside the library");
-    in_own_process("driver_418_with_its_companion_is_too_old", || {
+    in_own_process("driver_generations::driver_418_with_its_companion_is_too_old", || {
         // Loaded before, it is found by its name, as it would be on LD_LIBRARY_PATH.
         Library::open(&companion);
         let error = load(&path).expect_err("the driver is too old");
@@ -191,7 +185,7 @@ macro_rules! usable {
         $(
             #[test]
             fn $test() {
-                usable($generation, stringify!($test));
+                usable($generation, concat!("driver_generations::", stringify!($test)));
             }
         )*
     };

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use cuda_primary_context::sys::SOURCE;
 
 /// The file that was compiled as the raw layer.
-pub fn path() -> PathBuf {
+fn path() -> PathBuf {
     match SOURCE.starts_with("generated from cuda.h ") {
         true => PathBuf::from(concat!(env!("OUT_DIR"), "/bindings.rs")),
         false => PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/sys/bindings.rs")),
     }
 }
 
-pub fn text() -> String {
+pub fn read() -> String {
     let path = path();
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

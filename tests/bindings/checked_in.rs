@@ -3,15 +3,14 @@
 //! After a change to the generation, or to move on to a newer header (the folder with its cuda.h):
 //!
 //! ```text
-//! CUDA_HEADER_DIR=… UPDATE_BINDINGS=1 cargo test --test checked_in_bindings
+//! CUDA_HEADER_DIR=… UPDATE_BINDINGS=1 cargo test --test bindings checked_in
 //! ```
-
-#[path = "support/skips.rs"]
-mod skips;
 
 use std::path::Path;
 
 use cuda_primary_context::sys::{CUDA_VERSION, SOURCE};
+
+use crate::support::skips;
 
 const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sys/bindings.rs");
 
