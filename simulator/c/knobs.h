@@ -7,7 +7,7 @@
  * simulator/README.md says which is which, and which experiment it was. Where a value is an answer,
  * it is the CUresult itself.
  */
-KNOB(handles_are_ordinals, 0)             /* 1: a CUdevice is the ordinal itself; 0: another number */
+KNOB(handles_are_ordinals, 1)             /* 1: a CUdevice is the ordinal; 0: another number */
 KNOB(child_after_init, 3)                 /* 3: poisoned; 0: the child of an initialised parent works */
 KNOB(child_of_bare_clone, 0)              /* the same for clone without the C library's fork handlers */
 KNOB(child_after_failed_init, 0)          /* cuInit in the child of a parent that found no device: 0 dies, else the answer */

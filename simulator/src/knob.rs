@@ -27,8 +27,9 @@ macro_rules! knobs {
 }
 
 knobs! {
-    /// Whether a `CUdevice` is the device's ordinal: 0 by default, so that code that takes one for the
-    /// other fails with 101; 1 as measured.
+    /// Whether a `CUdevice` is the device's ordinal: 1 by default, as measured. With 0 it is another
+    /// number, so that code that takes one for the other fails with 101; a [`Builder`](crate::Builder)
+    /// sets that.
     HandlesAreOrdinals = "handles_are_ordinals",
     /// What every call answers in a child forked after `cuInit`: 3 (default, measured: poisoned), or 0
     /// for the drivers before 2016, where the child works. Experiment E1.

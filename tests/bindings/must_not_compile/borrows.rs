@@ -52,8 +52,8 @@ fn report(guard: PrimaryContextGuard) -> &'static Report {
 }
 
 /// Whose reference a context is, only the caller knows.
-fn adopt(device: Device, raw: sys::CUcontext) -> Result<PrimaryContext, Error> {
-    PrimaryContext::adopt(device, raw) //~ E0133
+fn take_over(device: Device, raw: sys::CUcontext) -> Result<PrimaryContext, Error> {
+    PrimaryContext::from_raw(device, raw) //~ E0133
 }
 
 /// Opening a library runs its code, and its functions are believed to be the driver's.

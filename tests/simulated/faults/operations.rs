@@ -1,12 +1,12 @@
 //! The operations that make handles and scopes and ask questions, on one device of each kind.
 
 use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute, CUresult, functions};
-use cuda_primary_context::{Driver, Error, Planned, PrimaryContext, ReleaseError, StrayRelease};
+use cuda_primary_context::{Error, Planned, PrimaryContext, ReleaseError, StrayRelease};
 use simulated_libcuda::{Builder, Knob, Simulator};
 
 use super::scene::{Current, KINDS, Scene, Stage};
 use super::trial::{Reported, run};
-use super::{CODES, Injection, Kind, at_every_call};
+use super::{CODES, Kind, at_every_call};
 use crate::support::{load, machine_from};
 
 /// An operation on the device of this ordinal, with its checks of what it gets.
@@ -69,12 +69,12 @@ const OPERATIONS: &[Operation] = &[
         }
         reported
     }),
-    ("retain, leak, adopt, drop", |stage, device| {
+    ("retain, into_raw, from_raw, drop", |stage, device| {
         let mut reported = Reported { dropped: true, ..Reported::default() };
         if let Some(context) = retain(stage, device, &mut reported) {
-            let raw = context.leak();
+            let raw = context.into_raw();
             // SAFETY: the reference was given away just now, and nobody else has it.
-            let again = unsafe { PrimaryContext::adopt(stage.machine.device(device), raw) };
+            let again = unsafe { PrimaryContext::from_raw(stage.machine.device(device), raw) };
             assert_eq!(again.expect("it calls nothing").as_raw(), raw);
         }
         reported
@@ -99,6 +99,19 @@ const OPERATIONS: &[Operation] = &[
             drop(reported.value(scope));
         }
         stage.clear_stack();
+        reported
+    }),
+    ("bind_to_thread, drop", |stage, device| {
+        let mut reported = Reported { dropped: true, ..Reported::default() };
+        if let Some(context) = retain(stage, device, &mut reported) {
+            let depth = stage.machine.simulator.stack().len();
+            if reported.value(context.bind_to_thread()).is_some() {
+                let stack = stage.machine.simulator.stack();
+                assert_eq!(stack.len(), depth.max(1), "it is in the place of another");
+                let top = stack.last().expect("something is current");
+                assert_eq!((top.device, top.is_primary), (device, true));
+            }
+        }
         reported
     }),
     ("state", |stage, device| {
@@ -142,13 +155,19 @@ const OPERATIONS: &[Operation] = &[
         ask(stage.machine.device(device).name(), |name| assert!(name.contains("Simulated")))
     }),
     // The simulated machine has one device on each bus, from 1 on.
-    ("pci_bus_id", |stage, device| {
-        ask(stage.machine.device(device).pci_bus_id(), |id| assert_eq!(id, address(device)))
-    }),
     ("device_by_pci_bus_id", |stage, device| {
         ask(stage.machine.driver.device_by_pci_bus_id(&address(device)), |found| {
             assert_eq!(found.ordinal(), device);
         })
+    }),
+    ("compute_capability, total_memory", |stage, device| {
+        let mut reported = Reported::default();
+        let device = stage.machine.device(device);
+        let [capability, memory] =
+            [device.compute_capability().map(drop), device.total_memory().map(drop)];
+        reported.value(capability);
+        reported.value(memory);
+        reported
     }),
     ("attribute", |stage, device| {
         let bus = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_PCI_BUS_ID;
@@ -170,7 +189,7 @@ fn plan(stage: &Stage, kept: Option<u32>) -> Reported {
     for (device, planned) in plan.expect("this process was not forked").devices() {
         let is_active = stage.machine.simulator.is_active(device.ordinal());
         let expected = match (is_active, device.handles().unwrap()) {
-            _ if kept == Some(device.ordinal()) => Planned::Keep { retain: true },
+            _ if kept == Some(device.ordinal()) => Planned::Keep,
             (false, _) => Planned::AlreadyInactive,
             (true, 0) => Planned::Release { at_most: 1 },
             (true, handles) => Planned::HeldHere { handles },
@@ -202,36 +221,24 @@ fn every_operation_on_every_kind_of_device() {
     println!("operations of a few steps: {trials} trials");
 }
 
-/// An answer that is kept is asked for on a driver of its own.
-fn on_a_new_driver(
-    builder: fn() -> Builder,
-    operation: impl Fn(Driver) -> Result<(), Error>,
-) -> usize {
-    let kinds: Vec<Kind> = Kind::of_turn(1).into_iter().filter(|kind| kind.code != 3).collect();
-    at_every_call(&kinds, |faults: &[Injection]| {
-        let machine = machine_from(builder().visible_devices(None).knob(Knob::SpoilOutputs, 1));
-        let simulator = &machine.simulator;
-        faults.iter().for_each(|fault| simulator.inject(fault.fault()));
-        let result = operation(machine.driver);
-        let hits = simulator.faults_fired() as usize;
-        simulator.clear_faults();
-        match result.err() {
-            None => assert_eq!(hits, 0, "{faults:?} is not reported"),
-            Some(error) => assert_eq!(error.code(), Some(CUresult(faults[0].kind.code))),
-        }
-        assert_eq!(operation(machine.driver), Ok(()), "a failure is not kept");
-        hits
-    })
-}
-
 #[test]
-fn ids_and_functions_that_are_looked_up() {
-    let uuid = |driver: Driver| driver.device(0)?.uuid().map(drop);
-    let function = |driver: Driver| driver.function(functions::cuCtxGetId_v12000).map(drop);
-    for operation in [uuid as fn(Driver) -> _, function] {
-        on_a_new_driver(Simulator::builder, operation);
-        let older = || Simulator::builder().without(&["cuGetProcAddress_v2", "cuDeviceGetUuid_v2"]);
-        on_a_new_driver(older, operation);
+fn functions_that_are_looked_up() {
+    let older = || Simulator::builder().without(&["cuGetProcAddress_v2"]);
+    for builder in [Simulator::builder as fn() -> Builder, older] {
+        let machine = machine_from(builder().visible_devices(None).knob(Knob::SpoilOutputs, 1));
+        let look_up = || machine.driver.function(functions::cuCtxGetId_v12000).map(drop);
+        at_every_call(&Kind::of_turn(1), |faults| {
+            faults.iter().for_each(|fault| machine.simulator.inject(fault.fault()));
+            let result = look_up();
+            let hits = machine.simulator.faults_fired() as usize;
+            machine.simulator.clear_faults();
+            match result.err() {
+                None => assert_eq!(hits, 0, "{faults:?} is not reported"),
+                Some(error) => assert_eq!(error.code(), Some(CUresult(faults[0].kind.code))),
+            }
+            assert_eq!(look_up(), Ok(()), "a failure is not kept");
+            hits
+        });
     }
 }
 
@@ -254,7 +261,9 @@ fn loading() {
         let calls = simulator.calls();
         let last = calls.last().expect("it calls the driver");
         match (&loaded, faults) {
-            (Ok(_), _) => assert_eq!((calls.len(), hits), (3 + 3, 0)),
+            // What identifies a device is asked for again when somebody wants to know it.
+            (Ok(_), []) => assert_eq!((calls.len(), hits), (3 + 3 + 3 * 3, 0)),
+            (Ok(_), faults) => assert!(faults[0].call > 6, "{faults:?} is not reported"),
             (Err(error), [fault]) => {
                 let kind = match (last.function, fault.kind.code) {
                     ("cuInit", 3) => "forked_after_init",
@@ -270,7 +279,7 @@ fn loading() {
             (Err(error), _) => panic!("{error}"),
         }
         let driver = load(simulator.path()).expect("a failure is not kept");
-        assert_eq!((driver.device_count(), driver.version()), (3, 13_000));
+        assert_eq!((driver.device_count(), driver.version().raw()), (3, 13_000));
         for device in driver.devices() {
             assert_eq!(device.as_raw(), simulator.device_handle(device.ordinal()));
         }

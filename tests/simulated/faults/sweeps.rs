@@ -87,7 +87,7 @@ impl Sweep<'_> {
         let says = match outcome {
             Outcome::Failed { active, .. } => *active,
             Outcome::AlreadyInactive | Outcome::Released { .. } => Some(false),
-            Outcome::Kept { .. } => None,
+            Outcome::Kept | Outcome::LeftAlone => None,
             _ => Some(true),
         };
         ensure(says.is_none_or(|says| says == is_active), || format!("{device} is not {outcome}"))?;

@@ -143,8 +143,8 @@ impl Model {
     /// What the policy makes of each device, as the counts are now.
     pub fn plan(&self, kept: Option<usize>, policy: &Policy) -> Vec<Planned> {
         let plan = |(index, device): (usize, &Device)| match *device {
-            _ if kept == Some(index) => Planned::Keep { retain: true },
-            _ if policy.keeps(index) => Planned::Keep { retain: false },
+            _ if kept == Some(index) => Planned::Keep,
+            _ if policy.keeps(index) => Planned::LeaveAlone,
             Device { active: false, .. } => Planned::AlreadyInactive,
             Device { handles, .. } if handles > 0 => Planned::HeldHere { handles },
             _ if policy.releases == 0 => Planned::LeaveActive,
@@ -162,7 +162,8 @@ impl Model {
         let mut switched = None;
         let plan = self.plan(kept, policy).into_iter().enumerate();
         let outcomes = plan.map(|(index, planned)| match planned {
-            Planned::Keep { .. } => ("kept", 0),
+            Planned::Keep => ("kept", 0),
+            Planned::LeaveAlone => ("left_alone", 0),
             Planned::AlreadyInactive => ("already_inactive", 0),
             Planned::HeldHere { handles } => ("held_here", handles),
             Planned::Release { at_most } => self.sweep_one(index, kept, at_most, &mut switched),

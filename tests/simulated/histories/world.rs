@@ -136,7 +136,7 @@ impl World {
             }
             Operation::GiveAway { handle } => {
                 if let Some((device, handle)) = self.take(handle) {
-                    self.given_away.push((device, handle.leak()));
+                    self.given_away.push((device, handle.into_raw()));
                     self.model.devices[device].handles -= 1;
                 }
             }
@@ -145,7 +145,7 @@ impl World {
                     let (device, raw) = self.given_away.swap_remove(index);
                     // SAFETY: the context is the device's, and this reference was given away and not taken
                     // yet. If somebody released it meanwhile, the handle's own release is refused.
-                    let context = unsafe { PrimaryContext::adopt(self.real(device), raw) };
+                    let context = unsafe { PrimaryContext::from_raw(self.real(device), raw) };
                     self.hold(device, context.map_err(unexpected)?);
                 }
             }
