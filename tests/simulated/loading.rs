@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::support::processes::in_own_process;
 use crate::support::{Machine, load, machine, machine_from};
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{Attempt, Error, PrimaryContext, PrimaryContextGuard};
@@ -192,6 +193,39 @@ fn failed_load_is_not_remembered() {
         assert_eq!((error.call(), error.code()), (Some(call), Some(CUresult::CUDA_ERROR_UNKNOWN)));
     }
     assert!(load(simulator.path()).is_ok());
+}
+
+/// The driver reads `CUDA_VISIBLE_DEVICES` when it is initialised, and an error names the value of that
+/// moment.
+#[test]
+fn second_load_in_another_environment() {
+    in_own_process("loading::second_load_in_another_environment", || {
+        let set = |value: &str| {
+            // SAFETY: this process has one thread.
+            unsafe { std::env::set_var("CUDA_VISIBLE_DEVICES", value) }
+        };
+        for value in ["", "9"] {
+            set(value);
+            let simulator = Simulator::builder().devices(3).start();
+            let Err(Error::NoDevice { visible_devices, .. }) = load(simulator.path()) else {
+                panic!("{value:?} shows no device");
+            };
+            assert_eq!(visible_devices.as_deref(), Some(value));
+        }
+        set("2,1");
+        let simulator = Simulator::builder().devices(3).start();
+        let driver = load(simulator.path()).unwrap();
+        let uuids = || driver.devices().map(|device| device.uuid().unwrap()).collect::<Vec<_>>();
+        let before = uuids();
+        set("0");
+        assert_eq!(load(simulator.path()), Ok(driver));
+        assert_eq!((driver.device_count(), uuids()), (2, before.clone()));
+        // Another driver reads it anew.
+        let other = Simulator::builder().devices(3).start();
+        let other = load(other.path()).unwrap();
+        assert_eq!(other.device_count(), 1);
+        assert!(!before.contains(&other.device(0).unwrap().uuid().unwrap()));
+    });
 }
 
 #[test]

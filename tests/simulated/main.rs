@@ -23,6 +23,7 @@ mod green_contexts;
 mod histories;
 mod holders;
 mod inherited_files;
+mod irregular;
 mod library_search;
 mod loading;
 mod many_devices;

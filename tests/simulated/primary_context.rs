@@ -98,6 +98,29 @@ fn failed_release_hands_the_handle_back() {
     assert_eq!(machine.simulator.count(RELEASE), 2, "once refused, once done");
 }
 
+/// The second failure hands the same handle back, and giving up counts one reference.
+#[test]
+fn second_failed_release_is_as_the_first() {
+    let machine = machine(1);
+    machine.stray(&[1]);
+    let context = PrimaryContext::retain(machine.device(0)).unwrap();
+    machine.simulator.inject(Fault::of(RELEASE, 1).code(719).refused().from_then_on());
+    let mut context = Some(context);
+    for attempt in 1..=3 {
+        let failed = context.take().expect("it is still owed").release().unwrap_err();
+        assert_eq!(failed.error().code(), Some(CUresult(719)));
+        assert_eq!(machine.simulator.count(RELEASE), attempt);
+        assert_eq!((machine.device(0).handles(), machine.driver.unreleased()), (Ok(1), 0));
+        context = failed.into_parts().1;
+    }
+    drop(context.unwrap().release());
+    assert_eq!((machine.device(0).handles(), machine.driver.unreleased()), (Ok(0), 1));
+    machine.simulator.clear_faults();
+    // A later handle owes its own reference alone.
+    PrimaryContext::retain(machine.device(0)).unwrap().release().unwrap();
+    assert_eq!((machine.references()[0], machine.driver.unreleased()), (2, 1));
+}
+
 /// As `?` does it in a function that answers an [`Error`].
 fn release(context: PrimaryContext) -> Result<(), Error> {
     Ok(context.release()?)

@@ -141,10 +141,20 @@ fn kept_devices_are_not_touched() {
 fn policies_with_another_drivers_devices_are_refused() {
     let (one, other) = (machine(2), machine(2));
     let policy = StrayRelease::new().keep([other.device(0)]);
-    let refused = PrimaryContextGuard::retain_only_with(one.device(1), &policy).unwrap_err();
-    assert_eq!(refused, Error::OtherDriver { ordinal: 0 });
-    assert_eq!(policy.plan(one.device(1)).unwrap_err(), Error::OtherDriver { ordinal: 0 });
-    assert_eq!(one.references(), [0, 0]);
+    one.stray(&[1, 0]);
+    let calls = one.calls_of(|| {
+        let refused = [
+            PrimaryContextGuard::retain_only_with(one.device(1), &policy).err(),
+            policy.run(one.driver).err(),
+            policy.plan(one.device(1)).err(),
+            policy.plan_run(one.driver).err(),
+        ];
+        assert_eq!(refused, [const { Some(Error::OtherDriver { ordinal: 0 }) }; 4]);
+    });
+    assert!(calls.is_empty(), "{calls:?}");
+    // Behind a device that belongs, too.
+    let both = StrayRelease::new().keep([one.device(0), other.device(1)]);
+    assert_eq!(both.run(one.driver).unwrap_err(), Error::OtherDriver { ordinal: 1 });
 }
 
 #[test]

@@ -18,7 +18,7 @@ use world::World;
 const REGRESSIONS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/random_histories.txt");
 
 /// Histories in `cargo test`.
-const CASES: u32 = 2000;
+const CASES: u32 = 1000;
 
 #[test]
 fn histories_agree_with_the_model() {
