@@ -49,12 +49,6 @@ fn for_every_state(check: impl Fn(&Machine, u32, bool)) {
 const OF_A_REPORT: usize = 3;
 
 #[test]
-fn the_count_counts() {
-    assert_eq!(counted(|| Box::new(1)).1, 1);
-    assert_eq!(counted(Vec::<u32>::new).1, 0);
-}
-
-#[test]
 fn retain_only_allocates_nothing_where_nothing_is_stray() {
     let stray = std::cell::Cell::new([0; 2]);
     for_every_state(|machine, devices, is_stray| {
@@ -69,17 +63,6 @@ fn retain_only_allocates_nothing_where_nothing_is_stray() {
         stray.set(counts);
     });
     assert!(stray.get().iter().all(|count| *count > 0), "both were seen: {:?}", stray.get());
-}
-
-#[test]
-fn devices_that_handles_hold_cost_as_much_as_stale_ones() {
-    let machine = machine(8);
-    let held = [0, 1].map(|ordinal| PrimaryContext::retain(machine.device(ordinal)).unwrap());
-    let (guard, allocations) =
-        counted(|| PrimaryContextGuard::retain_only(machine.device(7)).unwrap());
-    assert_eq!(outcomes(&guard)[0], Outcome::HeldHere { handles: 1 });
-    assert_eq!(allocations, OF_A_REPORT);
-    drop(held);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::support::{machine, machine_from};
-use cuda_primary_context::{Device, PrimaryContextGuard, Uuid};
+use cuda_primary_context::{PrimaryContextGuard, Uuid};
 use serde_json::{json, to_value};
 use simulated_libcuda::{Fault, Knob, Simulator};
 
@@ -82,13 +82,6 @@ fn failing_questions_are_errors_and_are_asked_again() {
 }
 
 #[test]
-fn ids_of_gpus_and_of_mig_instances_are_told_apart() {
-    let uuid = machine(1).device(0).uuid().unwrap();
-    let instance: Uuid = uuid.to_string().replace("GPU-", "MIG-").parse().unwrap();
-    assert!(!uuid.is_mig() && instance.is_mig());
-}
-
-#[test]
 fn mig_instance_has_an_id_of_its_own() {
     let machine = machine_from(
         Simulator::builder().devices(2).visible_devices(None).knob(Knob::MigInstances, 1),
@@ -120,29 +113,6 @@ fn old_driver_names_its_devices_too() {
     assert!(!uuid.is_mig());
     assert_eq!(machine.driver.device_by_uuid(uuid), Ok(machine.device(1)));
     assert_eq!(machine.simulator.count("cuDeviceGetUuid"), 2);
-}
-
-#[test]
-fn id_is_asked_once_and_is_the_devices_own() {
-    let machine = machine(33);
-    let ids: HashSet<Uuid> =
-        machine.driver.devices().map(|device| device.uuid().unwrap()).collect();
-    assert_eq!(ids.len(), 33);
-    let calls = machine.calls_of(|| {
-        for device in machine.driver.devices() {
-            device.uuid().unwrap();
-        }
-    });
-    assert!(calls.is_empty(), "{calls:?}");
-}
-
-#[test]
-fn devices_of_two_drivers_are_different() {
-    let (one, other) = (machine(2), machine(2));
-    assert_ne!(one.device(1), other.device(1));
-    assert_ne!(one.driver, other.driver);
-    let devices: HashSet<Device> = one.driver.devices().chain(other.driver.devices()).collect();
-    assert_eq!(devices.len(), 4);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
-use crate::support::{Machine, machine, releases_up_to};
+use crate::support::{Machine, machine};
 use cuda_primary_context::{
     Device, Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease, TRACING_TARGET,
 };
@@ -95,35 +95,6 @@ fn events_of_release(machine: &Machine, policy: &StrayRelease) -> Vec<String> {
     })
 }
 
-/// Others' references beside the green context's are released first, so that `releases` is not 0.
-#[test]
-fn green_context_that_holds_a_device_is_told_of() {
-    let machine = machine(2);
-    machine.stray(&[2, 0]);
-    machine.simulator.add_green_context(0);
-    let told = events_of_release(&machine, &releases_up_to(9));
-    let expected = [
-        "INFO message=primary context held by a green context device=0 \
-         outcome=\"held_by_green_context\" releases=2",
-        "DEBUG message=nothing to release device=1 outcome=\"kept\"",
-    ];
-    assert_eq!(told, expected);
-}
-
-/// A policy that allows no release leaves others' contexts as they are; that is no mere `debug`.
-#[test]
-fn active_context_of_others_is_told_of_without_a_release() {
-    let machine = machine(2);
-    machine.stray(&[1, 0]);
-    let told = events_of_release(&machine, &releases_up_to(0));
-    let expected = [
-        "INFO message=primary context still held by others device=0 outcome=\"still_active\" \
-         releases=0",
-        "DEBUG message=nothing to release device=1 outcome=\"kept\"",
-    ];
-    assert_eq!(told, expected);
-}
-
 #[test]
 fn state_that_the_driver_does_not_tell_is_absent() {
     let machine = machine(2);
@@ -135,26 +106,6 @@ fn state_that_the_driver_does_not_tell_is_absent() {
         "WARN message=primary context not released device=0 outcome=\"failed\" code=999 \
          releases=0 error=cuDevicePrimaryCtxGetState on device 0 answered CUDA_ERROR_UNKNOWN (999)",
         "DEBUG message=nothing to release device=1 outcome=\"kept\"",
-    ];
-    assert_eq!(told, expected);
-}
-
-#[test]
-fn context_that_was_not_restored_is_told_of_with_its_error() {
-    let machine = machine(3);
-    machine.stray(&[0, 0, 2]);
-    machine.simulator.set_current(Some(2));
-    // The first call takes the thread off the context, the second is to bring it back.
-    let fault = Fault::of("cuCtxSetCurrent", 2).code(999).refused().once();
-    machine.simulator.inject(fault);
-    let told = events_of_release(&machine, &StrayRelease::new());
-    let expected = [
-        "DEBUG message=nothing to release device=0 outcome=\"already_inactive\"",
-        "DEBUG message=nothing to release device=1 outcome=\"kept\"",
-        "INFO message=primary context still held by others device=2 outcome=\"still_active\" \
-         releases=1",
-        "WARN message=the thread's current context was not restored from=2 \
-         error=cuCtxSetCurrent on device 2 answered CUDA_ERROR_UNKNOWN (999)",
     ];
     assert_eq!(told, expected);
 }

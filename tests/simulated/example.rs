@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::support::examples::example;
-use serde_json::{Value, json};
+use serde_json::Value;
 use simulated_libcuda::Simulator;
 
 /// The example with these arguments, and nothing in its environment that it would heed.
@@ -93,12 +93,6 @@ fn calls(object: &Value, ordinal: usize) -> Vec<(&str, u64)> {
         .collect()
 }
 
-fn is_uuid(value: &Value) -> bool {
-    let text = value.as_str().unwrap();
-    let groups: Vec<usize> = text.split('-').skip(1).map(str::len).collect();
-    text.starts_with("GPU-") && groups == [8, 4, 4, 4, 12]
-}
-
 #[test]
 fn releases_0_and_2_and_keeps_1() {
     let output = simulate(&[]);
@@ -138,60 +132,6 @@ fn releases_0_and_2_and_keeps_1() {
 }
 
 #[test]
-fn json_has_these_keys_in_this_order() {
-    let report = object(&simulate(&["--json"]), 0);
-    let expected =
-        ["summary", "driver", "kept", "current_context_switched", "current_context", "devices"];
-    assert_eq!(keys(&report), expected);
-    assert_eq!(report["summary"], "kept 1; released 0, 2");
-    let unchanged = json!({ "change": "unchanged", "from": null, "error": null });
-    assert_eq!(report["current_context"], unchanged);
-    assert_eq!(keys(&report["driver"]), ["path", "version", "simulated"]);
-    assert!(Path::new(report["driver"]["path"].as_str().unwrap()).is_absolute());
-    assert!(report["driver"]["version"].as_i64().unwrap() >= 11000);
-    assert_eq!(report["driver"]["simulated"], true);
-    assert_eq!(keys(&report["kept"]), ["ordinal", "uuid", "pci_bus_id"]);
-    assert_eq!(report["kept"]["ordinal"], 1);
-    assert_eq!(report["kept"]["uuid"], report["devices"][1]["uuid"]);
-    assert_eq!(report["kept"]["pci_bus_id"].as_str().unwrap().split(':').count(), 3);
-    assert_eq!(report["current_context_switched"], false);
-
-    let outcomes = ["released", "kept", "released", "already_inactive"];
-    assert_eq!(column(&report, "outcome"), outcomes);
-    assert_eq!(column(&report, "ordinal"), [0, 1, 2, 3]);
-    assert!(column(&report, "uuid").into_iter().all(is_uuid));
-    for (device, outcome) in report["devices"].as_array().unwrap().iter().zip(outcomes) {
-        match outcome {
-            "released" => {
-                assert_eq!(
-                    keys(device),
-                    ["ordinal", "uuid", "outcome", "releases", "taken_before", "calls", "holders"]
-                );
-                assert_eq!(device["releases"], 1);
-            }
-            "kept" => {
-                assert_eq!(
-                    keys(device),
-                    ["ordinal", "uuid", "outcome", "taken_before", "calls", "holders"]
-                );
-            }
-            _ => assert_eq!(
-                keys(device),
-                ["ordinal", "uuid", "outcome", "taken_before", "calls", "holders"]
-            ),
-        }
-        for call in device["calls"].as_array().unwrap() {
-            assert_eq!(keys(call), ["call", "code", "name"]);
-            assert_eq!(call["name"], "CUDA_SUCCESS");
-        }
-    }
-    let released = [("GetState", 0), ("cuCtxGetCurrent", 0), ("Release_v2", 0), ("GetState", 0)];
-    assert_eq!(calls(&report, 0), released);
-    assert_eq!(calls(&report, 1), [("Retain", 0)]);
-    assert_eq!(calls(&report, 3), [("GetState", 0)]);
-}
-
-#[test]
 fn dry_run_calls_nothing_that_changes_anything() {
     let library = Library::new();
     let log = Path::new(env!("CARGO_TARGET_TMPDIR"))
@@ -227,68 +167,10 @@ fn dry_run_calls_nothing_that_changes_anything() {
 }
 
 #[test]
-fn dry_run_prints_a_plan() {
-    let output = simulate(&["--dry-run"]);
-    assert_eq!(status(&output), 0);
-    let table = text(&output.stdout);
-    let planned: Vec<&str> = table.lines().skip(4).map(|line| &line[50..]).collect();
-    let expected = ["planned (dry run)", "release", "keep", "release", "already inactive"];
-    assert_eq!(planned, expected, "{table}");
-    assert!(table.contains("\nkeep   device 1, "), "{table}");
-}
-
-#[test]
 fn keep_leaves_devices_alone() {
     let report = object(&simulate(&["--json", "--keep", "2,3"]), 0);
     assert_eq!(column(&report, "outcome"), ["released", "kept", "left_alone", "left_alone"]);
     assert_eq!(calls(&report, 2), []);
-}
-
-#[test]
-fn releases_as_many_references_as_allowed() {
-    let strays = ["--json", "--stray", "0,0"];
-    let report = object(&simulate(&strays), 0);
-    assert_eq!(report["devices"][0]["outcome"], "still_active");
-    assert_eq!(report["devices"][0]["releases"], 1);
-
-    let report = object(&simulate(&[&strays[..], &["--releases", "2"]].concat()), 0);
-    assert_eq!(report["devices"][0]["outcome"], "released");
-    assert_eq!(report["devices"][0]["releases"], 2);
-    assert_eq!(calls(&report, 0).len(), 6);
-
-    let report = object(&simulate(&[&strays[..], &["--releases=0"]].concat()), 0);
-    assert_eq!(report["devices"][0]["outcome"], "still_active");
-    assert_eq!(report["devices"][0]["releases"], 0);
-}
-
-#[test]
-fn strays_are_where_they_are_asked_for() {
-    let report = object(&simulate(&["--json", "--stray", "none"]), 0);
-    assert_eq!(
-        column(&report, "outcome"),
-        ["already_inactive", "kept", "already_inactive", "already_inactive"]
-    );
-    let report = object(&simulate(&["--json", "--stray", "3,1"]), 0);
-    assert_eq!(
-        column(&report, "outcome"),
-        ["already_inactive", "kept", "already_inactive", "released"]
-    );
-}
-
-#[test]
-fn default_strays_are_left_on_a_simulator_by_path_too() {
-    let report = object(&Library::new().command(&["--json"]).output().unwrap(), 0);
-    assert_eq!(report["driver"]["simulated"], true);
-    assert_eq!(column(&report, "outcome"), ["released", "kept", "released", "already_inactive"]);
-}
-
-#[test]
-fn as_many_devices_as_asked_for() {
-    let report = object(&simulate(&["--json", "--devices", "2"]), 0);
-    assert_eq!(column(&report, "outcome"), ["released", "kept"]);
-    let report = object(&simulate(&["--json", "--devices", "1"]), 0);
-    assert_eq!(column(&report, "outcome"), ["kept"]);
-    assert_eq!(object(&simulate(&["--json", "--devices", "0"]), 3)["error"]["kind"], "no_device");
 }
 
 #[test]
@@ -348,17 +230,6 @@ fn wrong_arguments_name_the_option_and_what_it_takes() {
 }
 
 #[test]
-fn wrong_rank_is_named() {
-    for rank in ["first", "-1", "1 ", "4294967296"] {
-        let output = command(&["--json"]).env("LOCAL_RANK", rank).output().unwrap();
-        let error = object(&output, 2)["error"].clone();
-        assert_eq!(error["kind"], "wrong_arguments");
-        assert!(error["message"].as_str().unwrap().contains("LOCAL_RANK"), "{error}");
-        assert!(text(&output.stderr).contains("LOCAL_RANK"), "{rank}");
-    }
-}
-
-#[test]
 fn wrong_arguments_are_an_object_too() {
     let output = run(&["--keep", "x", "--json"]);
     let error = object(&output, 2);
@@ -383,30 +254,6 @@ fn unusable(command: &mut Command) -> Value {
 }
 
 #[test]
-fn path_of_no_library() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let error = unusable(&mut command(&["--driver", path]));
-    assert_eq!(error["kind"], "library_not_found");
-    assert!(error["message"].as_str().unwrap().contains(path), "{error}");
-    let error = unusable(&mut command(&["--driver", "/nowhere/libcuda.so.1"]));
-    assert_eq!(error["kind"], "library_not_found");
-}
-
-#[test]
-fn library_that_is_no_driver() {
-    let error = unusable(&mut command(&["--driver", "libm.so.6"]));
-    assert_eq!(error["kind"], "not_a_driver");
-    assert!(error["message"].as_str().unwrap().contains("libm.so.6"), "{error}");
-}
-
-#[test]
-fn simulator_that_cannot_be_written() {
-    let error = unusable(command(&["--driver", "simulated"]).env("TMPDIR", "/nowhere"));
-    assert_eq!(error["kind"], "library_not_found");
-    assert!(error["message"].as_str().unwrap().contains("/nowhere"), "{error}");
-}
-
-#[test]
 fn ordinal_out_of_range() {
     for option in ["--device", "--keep", "--stray"] {
         let error = unusable(&mut command(&["--driver", "simulated", option, "4"]));
@@ -426,24 +273,6 @@ fn no_visible_device() {
     assert_eq!(error["code"], 100);
     assert_eq!(error["name"], "CUDA_ERROR_NO_DEVICE");
     assert!(error["message"].as_str().unwrap().contains("CUDA_VISIBLE_DEVICES=\"\""), "{error}");
-}
-
-#[test]
-fn device_that_cannot_be_retained() {
-    let library = Library::new();
-    let mut command = library.command(&["--stray", "none"]);
-    command.env("SIMULATED_CUDA_FAULT", "cuDevicePrimaryCtxRetain:1:2:refused:once:1");
-    let error = unusable(&mut command);
-    let message = error["message"].clone();
-    let expected = json!({
-        "kind": "driver",
-        "call": "cuDevicePrimaryCtxRetain",
-        "device": 1,
-        "code": 2,
-        "name": "CUDA_ERROR_OUT_OF_MEMORY",
-        "message": message,
-    });
-    assert_eq!(error, expected);
 }
 
 #[test]
@@ -479,36 +308,6 @@ fn one_failing_device_hides_nothing() {
         last.starts_with("device 0 failed: cuDevicePrimaryCtxRelease_v2 on device 0"),
         "{last}"
     );
-}
-
-#[test]
-fn code_that_no_header_knows_keeps_its_number() {
-    let library = Library::new();
-    let mut command = library.command(&["--json"]);
-    command.env("SIMULATED_CUDA_FAULT", "cuDevicePrimaryCtxGetState:1:12345:refused:once:3");
-    let report = object(&command.output().unwrap(), 1);
-    let call = &report["devices"][3]["calls"][0];
-    assert_eq!((&call["code"], &call["name"]), (&json!(12345), &Value::Null));
-}
-
-#[test]
-fn failing_state_fails_a_dry_run() {
-    let library = Library::new();
-    let mut command = library.command(&["--json", "--dry-run"]);
-    command.env("SIMULATED_CUDA_FAULT", "cuDevicePrimaryCtxGetState:1:999:refused:once:3");
-    let plan = object(&command.output().unwrap(), 1);
-    assert_eq!(column(&plan, "planned"), ["release", "keep", "release", "failed"]);
-    assert_eq!(keys(&plan["devices"][3]), ["ordinal", "uuid", "planned", "error"]);
-}
-
-#[test]
-fn identity_that_cannot_be_read_is_null() {
-    let library = Library::new();
-    let mut command = library.command(&["--json"]);
-    let fault = "cuDeviceGetPCIBusId:1:999:refused:from_then_on,cuDeviceGetUuid_v2:1:999:refused:from_then_on";
-    command.env("SIMULATED_CUDA_FAULT", fault);
-    let report = object(&command.output().unwrap(), 0);
-    assert_eq!(report["kept"], json!({ "ordinal": 1, "uuid": null, "pci_bus_id": null }));
 }
 
 #[test]

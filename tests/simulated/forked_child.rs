@@ -6,7 +6,7 @@ use crate::support::processes::{births, in_child, in_own_process};
 use crate::support::{Machine, load, machine, machine_from, releases_up_to};
 use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute, functions};
 use cuda_primary_context::{
-    Error, Plan, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease, fork,
+    Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease, fork,
 };
 use simulated_libcuda::{Fault, Knob, Simulator};
 
@@ -248,20 +248,6 @@ fn inherited_errors_do_nothing() {
         // The parent gave up on three in each round.
         assert_eq!(machine.driver.unreleased(), 3 * births().len() as u64);
         assert_eq!(machine.device(0).handles(), Ok(0));
-    });
-}
-
-#[test]
-fn inherited_plans_can_be_read() {
-    in_own_process("forked_child::inherited_plans_can_be_read", || {
-        let machine = machine_that_works_in_children(2);
-        machine.stray(&[1, 0]);
-        let make = || StrayRelease::new().plan(machine.device(1)).unwrap();
-        in_children(&machine, make, |plan: Plan| {
-            let kinds: Vec<&str> = plan.devices().map(|(_, planned)| planned.kind()).collect();
-            assert_eq!((kinds, plan.kept()), (vec!["release", "keep"], Some(machine.device(1))));
-            assert!(plan.to_string().contains("release"), "{plan}");
-        });
     });
 }
 

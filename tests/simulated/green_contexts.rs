@@ -1,8 +1,8 @@
 //! Green contexts of others: a release must not make their memory unreachable.
 
-use crate::support::{Machine, machine, outcomes, releases_up_to};
+use crate::support::{Machine, machine, outcomes};
 use cuda_primary_context::sys::CUresult;
-use cuda_primary_context::{Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease};
+use cuda_primary_context::{Outcome, PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::Fault;
 
 const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
@@ -40,31 +40,6 @@ fn release_of_a_green_contexts_reference_is_undone_at_once() {
 }
 
 #[test]
-fn reference_beside_a_green_context_is_released() {
-    let machine = machine(2);
-    machine.stray(&[1, 0]);
-    machine.simulator.add_green_context(0);
-    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    assert_eq!(outcomes(&guard)[0], Outcome::StillActive { releases: 1 });
-    let again = releases_up_to(4);
-    let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &again).unwrap();
-    assert_eq!(outcomes(&guard)[0], Outcome::HeldByGreenContext { releases: 0 });
-    machine.simulator.remove_green_context(0);
-    assert_eq!(so_now(&machine), (false, 0));
-}
-
-#[test]
-fn releases_before_the_green_contexts_are_told() {
-    let machine = machine(2);
-    machine.stray(&[2, 0]);
-    machine.simulator.add_green_context(0);
-    let policy = releases_up_to(9);
-    let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
-    assert_eq!(outcomes(&guard)[0], Outcome::HeldByGreenContext { releases: 2 });
-    assert_eq!(so_now(&machine), (true, 1));
-}
-
-#[test]
 fn undo_that_fails_is_told_with_what_is_so() {
     let machine = machine(2);
     machine.simulator.add_green_context(0);
@@ -76,26 +51,6 @@ fn undo_that_fails_is_told_with_what_is_so() {
     };
     assert_eq!((error.call(), error.code()), (Some(RETAIN), Some(CUresult(2))));
     assert_eq!(calls(&guard), [(GET_STATE, 0), (RELEASE, 800), (RETAIN, 2), (GET_STATE, 0)]);
-}
-
-/// After somebody's release of a green context's reference the context is active without any: a further
-/// release is refused, and that is a failure and no inactive device.
-#[test]
-fn context_without_a_reference_that_stays_active_is_a_failure() {
-    let machine = machine(2);
-    machine.simulator.add_green_context(0);
-    machine.simulator.release_by_others(0);
-    machine.simulator.remove_green_context(0);
-    assert_eq!(so_now(&machine), (true, 0));
-    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    let Outcome::Failed { error, releases: 0, active: Some(true), .. } = &outcomes(&guard)[0]
-    else {
-        panic!("{}", outcomes(&guard)[0]);
-    };
-    assert_eq!((error.call(), error.code()), (Some(RELEASE), Some(CUresult(201))));
-    // It can be repaired: one retain and its release.
-    drop(PrimaryContext::retain(machine.device(0)).unwrap());
-    assert_eq!(so_now(&machine), (false, 0));
 }
 
 /// A handle and a green context, and somebody took one of the two references.
@@ -133,16 +88,4 @@ fn handle_is_gone_where_the_undo_fails() {
     assert_eq!(failed.error().call(), Some(RETAIN));
     assert_eq!(so_now(&machine), (true, 0));
     assert_eq!(machine.device(0).handles(), Ok(0));
-}
-
-#[test]
-fn run_undoes_too_and_retains_nothing_else() {
-    let machine = machine(2);
-    machine.stray(&[0, 1]);
-    machine.simulator.add_green_context(0);
-    let report = StrayRelease::new().run(machine.driver).unwrap();
-    let outcomes: Vec<&Outcome> = report.devices().map(|line| line.outcome()).collect();
-    let green = Outcome::HeldByGreenContext { releases: 0 };
-    assert_eq!(outcomes, [&green, &Outcome::Released { releases: 1 }]);
-    assert_eq!(machine.simulator.count(RETAIN), 1);
 }

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use crate::support::processes::in_own_process;
-use crate::support::{Machine, load, machine, machine_from};
+use crate::support::{load, machine, machine_from};
 use cuda_primary_context::sys::CUresult;
-use cuda_primary_context::{Attempt, Error, PrimaryContext, PrimaryContextGuard};
-use simulated_libcuda::{Builder, Fault, Simulator};
+use cuda_primary_context::{Attempt, Error};
+use simulated_libcuda::{Builder, Simulator};
 
 fn builder(devices: u32) -> Builder {
     Simulator::builder().devices(devices).visible_devices(None)
@@ -28,26 +28,6 @@ fn driver_knows_its_devices_and_version() {
 }
 
 #[test]
-fn devices_and_count_are_read_once() {
-    let machine = machine(4);
-    let calls = machine.calls_of(|| {
-        for device in machine.driver.devices() {
-            assert_eq!(device.as_raw(), machine.device(device.ordinal()).as_raw());
-        }
-    });
-    assert!(calls.is_empty(), "{calls:?}");
-}
-
-#[test]
-fn two_simulators_are_two_drivers() {
-    let (one, other) = (machine(1), machine(1));
-    assert_ne!(one.driver, other.driver);
-    let context = PrimaryContext::retain(one.device(0)).unwrap();
-    assert_eq!((one.references(), other.references()), (vec![1], vec![0]));
-    drop(context);
-}
-
-#[test]
 fn device_is_identified_without_a_context() {
     let machine = machine(2);
     let (zero, one) = (machine.device(0), machine.device(1));
@@ -61,23 +41,6 @@ fn device_is_identified_without_a_context() {
     let error = zero.attribute(cuda_primary_context::sys::CUdevice_attribute(100_000)).unwrap_err();
     assert_eq!(error.code(), Some(CUresult::CUDA_ERROR_INVALID_VALUE));
     assert_eq!(machine.references(), [0, 0]);
-}
-
-#[test]
-fn uuid_is_asked_for_once_and_of_the_older_function_where_there_is_no_newer() {
-    let count = |machine: &Machine| {
-        ["cuDeviceGetUuid", "cuDeviceGetUuid_v2", "cuDeviceGetPCIBusId"]
-            .map(|function| machine.simulator.count(function))
-    };
-    let new = machine(1);
-    assert_eq!(count(&new), [1, 1, 1], "asked when the driver is loaded");
-    let calls = new.calls_of(|| {
-        assert_eq!(new.device(0).uuid(), new.device(0).uuid());
-        new.device(0).pci_bus_id().unwrap();
-    });
-    assert!(calls.is_empty(), "{calls:?}");
-    let old = machine_from(builder(1).without(&["cuDeviceGetUuid_v2"]));
-    assert_eq!(count(&old), [1, 0, 1]);
 }
 
 #[test]
@@ -159,14 +122,6 @@ fn function_that_the_version_should_have_is_another_error() {
 }
 
 #[test]
-fn stub_is_told_from_a_driver() {
-    let error = load_error(builder(1).stub());
-    assert_eq!(error.kind(), "stub_library");
-    assert_eq!(error.code(), Some(CUresult::CUDA_ERROR_STUB_LIBRARY));
-    assert!(error.to_string().contains("LD_LIBRARY_PATH"), "{error}");
-}
-
-#[test]
 fn no_device_says_what_may_hide_them() {
     let error = load_error(builder(0));
     assert_eq!(error.kind(), "no_device");
@@ -182,17 +137,6 @@ fn visible_devices_renumber() {
     assert_eq!(some.driver.device_count(), 2);
     assert_eq!(some.device(0).uuid(), all.device(2).uuid());
     assert_eq!(some.device(1).uuid(), all.device(0).uuid());
-}
-
-#[test]
-fn failed_load_is_not_remembered() {
-    let simulator = builder(2).start();
-    for call in ["cuInit", "cuDriverGetVersion", "cuDeviceGetCount", "cuDeviceGet"] {
-        simulator.inject(Fault::of(call, 1).code(999).refused().once());
-        let error = load(simulator.path()).unwrap_err();
-        assert_eq!((error.call(), error.code()), (Some(call), Some(CUresult::CUDA_ERROR_UNKNOWN)));
-    }
-    assert!(load(simulator.path()).is_ok());
 }
 
 /// The driver reads `CUDA_VISIBLE_DEVICES` when it is initialised, and an error names the value of that
@@ -226,17 +170,4 @@ fn second_load_in_another_environment() {
         assert_eq!(other.device_count(), 1);
         assert!(!before.contains(&other.device(0).unwrap().uuid().unwrap()));
     });
-}
-
-#[test]
-fn codes_nobody_knows_keep_their_number() {
-    let machine = machine(2);
-    machine.stray(&[1, 0]);
-    machine.simulator.inject(Fault::at_call(1).code(777_777).refused().from_then_on());
-    let error = PrimaryContextGuard::retain_only(machine.device(1)).unwrap_err();
-    assert_eq!(error.code(), Some(CUresult(777_777)));
-    assert!(error.to_string().contains("777777"), "{error}");
-    for (_, state) in machine.driver.primary_contexts() {
-        assert_eq!(state.unwrap_err().code(), Some(CUresult(777_777)));
-    }
 }

@@ -13,7 +13,6 @@ use crate::support::{Machine, load, machine, outcomes, releases_up_to};
 use cuda_primary_context::{
     Outcome, Planned, PrimaryContext, PrimaryContextGuard, Report, StrayRelease, fork, sys,
 };
-use simulated_libcuda::Knob;
 
 const RETAIN: &str = "cuDevicePrimaryCtxRetain";
 const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
@@ -98,22 +97,6 @@ fn other_devices_and_questions_do_not_wait() {
     });
     assert_eq!(of_device_0(guard.report()), Outcome::Released { releases: 1 });
     drop((guard, held));
-    assert_eq!(machine.references(), [0; 4]);
-}
-
-/// A sweep that releases the context of another device beside the one that stands still.
-#[test]
-fn two_devices_are_released_at_once() {
-    let machine = machine(4);
-    machine.stray(&[1, 0, 0, 1]);
-    let guard = while_device_0_is_swept(&machine, &StrayRelease::new(), |_| {
-        let keeping = StrayRelease::new().keep([machine.device(0)]);
-        let guard = PrimaryContextGuard::retain_only_with(machine.device(2), &keeping).unwrap();
-        assert_eq!(outcomes(&guard)[3], Outcome::Released { releases: 1 });
-        assert!(!machine.simulator.is_active(3));
-    });
-    assert_eq!(of_device_0(guard.report()), Outcome::Released { releases: 1 });
-    drop(guard);
     assert_eq!(machine.references(), [0; 4]);
 }
 
@@ -265,40 +248,4 @@ fn two_sweeps_of_one_device_are_one_after_the_other() {
         assert_eq!(machine.references(), [0; 3]);
         assert_eq!(machine.simulator.underflows(), 0, "no release of what is not there: {calls:?}");
     }
-}
-
-/// The same without the test's hand in it: durations, and threads as they come.
-#[test]
-fn teardowns_that_take_their_time_keep_no_other_device() {
-    let machine = machine(3);
-    machine.stray(&[1, 0, 0]);
-    let mut milliseconds = 300;
-    // Where the machine is so busy that the release ends first, it takes longer the next time.
-    while milliseconds < 60_000 {
-        machine.simulator.set_knob(Knob::ReleaseMicroseconds, milliseconds * 1000);
-        let was_free = before_the_watchdog_bites("a retain waits for another device", || {
-            let has_ended = AtomicBool::new(false);
-            thread::scope(|scope| {
-                let releases = machine.simulator.count(RELEASE);
-                let sweep = scope.spawn(|| {
-                    StrayRelease::new().run(machine.driver).unwrap();
-                    has_ended.store(true, Ordering::SeqCst);
-                });
-                until("the release has begun", || machine.simulator.count(RELEASE) > releases);
-                let context = PrimaryContext::retain(machine.device(2)).unwrap();
-                assert_eq!(machine.device(2).handles(), Ok(1));
-                let _reference_of_others = context.into_raw();
-                let was_free = !has_ended.load(Ordering::SeqCst);
-                sweep.join().unwrap();
-                was_free
-            })
-        });
-        if was_free {
-            assert!(!machine.simulator.is_active(0));
-            return;
-        }
-        machine.stray(&[1, 0, 0]);
-        milliseconds *= 4;
-    }
-    panic!("a retain of device 2 ended after the release of device 0, however long that took");
 }

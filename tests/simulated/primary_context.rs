@@ -1,26 +1,11 @@
 //! One retain: how it is taken, given back, given away, and what a failure leaves.
 
-use crate::support::{Machine, machine, outcomes};
+use crate::support::{Machine, machine};
+use cuda_primary_context::PrimaryContext;
 use cuda_primary_context::sys::{CUcontext, CUctx_flags, CUresult, functions};
-use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::Fault;
 
-const RETAIN: &str = "cuDevicePrimaryCtxRetain";
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
-
-#[test]
-fn handle_is_one_reference() {
-    let machine = machine(2);
-    let first = PrimaryContext::retain(machine.device(1)).unwrap();
-    let second = PrimaryContext::retain(machine.device(1)).unwrap();
-    assert_eq!(machine.references(), [0, 2]);
-    assert_eq!(machine.device(1).handles(), Ok(2));
-    drop(first);
-    assert_eq!(machine.references(), [0, 1]);
-    second.release().unwrap();
-    assert_eq!(machine.references(), [0, 0]);
-    assert_eq!(machine.device(1).handles(), Ok(0));
-}
 
 #[test]
 fn retain_makes_nothing_current_and_drop_takes_nothing_off() {
@@ -70,34 +55,6 @@ fn refused_flags_are_an_error() {
     assert_eq!(error.code(), Some(CUresult::CUDA_ERROR_INVALID_VALUE));
 }
 
-#[test]
-fn failed_retain_holds_nothing() {
-    let machine = machine(1);
-    machine.simulator.inject(Fault::of(RETAIN, 1).code(46).refused().once());
-    let error = PrimaryContext::retain(machine.device(0)).unwrap_err();
-    let code = CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE;
-    assert_eq!(error, Error::Driver { call: RETAIN, device: Some(0), code });
-    assert_eq!(machine.references(), [0]);
-    assert_eq!(machine.device(0).handles(), Ok(0));
-}
-
-#[test]
-fn failed_release_hands_the_handle_back() {
-    let machine = machine(1);
-    let context = PrimaryContext::retain(machine.device(0)).unwrap();
-    machine.simulator.inject(Fault::of(RELEASE, 1).code(999).refused().once());
-    let raw = context.as_raw();
-    let failed = context.release().unwrap_err();
-    assert_eq!(failed.error().code(), Some(CUresult::CUDA_ERROR_UNKNOWN));
-    assert_eq!(failed.handle().map(PrimaryContext::as_raw), Some(raw));
-    let context = failed.into_parts().1.expect("the reference is still there");
-    assert_eq!((context.device(), context.as_raw()), (machine.device(0), raw));
-    assert_eq!((machine.references()[0], machine.device(0).handles()), (1, Ok(1)));
-    context.release().unwrap();
-    assert_eq!((machine.references()[0], machine.device(0).handles()), (0, Ok(0)));
-    assert_eq!(machine.simulator.count(RELEASE), 2, "once refused, once done");
-}
-
 /// The second failure hands the same handle back, and giving up counts one reference.
 #[test]
 fn second_failed_release_is_as_the_first() {
@@ -119,30 +76,6 @@ fn second_failed_release_is_as_the_first() {
     // A later handle owes its own reference alone.
     PrimaryContext::retain(machine.device(0)).unwrap().release().unwrap();
     assert_eq!((machine.references()[0], machine.driver.unreleased()), (2, 1));
-}
-
-/// As `?` does it in a function that answers an [`Error`].
-fn release(context: PrimaryContext) -> Result<(), Error> {
-    Ok(context.release()?)
-}
-
-#[test]
-fn giving_up_on_a_failed_release_does_not_release_again() {
-    for give_up in [
-        |context: PrimaryContext| drop(context.release()),
-        |context| {
-            let error = release(context).unwrap_err();
-            assert_eq!(error.code(), Some(CUresult::CUDA_ERROR_UNKNOWN));
-        },
-    ] {
-        let machine = machine(1);
-        let context = PrimaryContext::retain(machine.device(0)).unwrap();
-        machine.simulator.inject(Fault::of(RELEASE, 1).code(999).refused().once());
-        give_up(context);
-        assert_eq!(machine.simulator.count(RELEASE), 1);
-        assert_eq!((machine.references()[0], machine.device(0).handles()), (1, Ok(0)));
-        assert_eq!(machine.driver.unreleased(), 1);
-    }
 }
 
 #[test]
@@ -194,18 +127,6 @@ fn drop_counts_what_it_could_not_give_back() {
 }
 
 #[test]
-fn retain_if_active_creates_nothing() {
-    let machine = machine(2);
-    machine.stray(&[1, 0]);
-    let found = PrimaryContext::retain_if_active(machine.device(0)).unwrap();
-    assert_eq!(machine.references(), [2, 0]);
-    assert!(PrimaryContext::retain_if_active(machine.device(1)).unwrap().is_none());
-    assert_eq!(machine.references(), [2, 0]);
-    drop(found.unwrap());
-    assert_eq!(machine.references(), [1, 0]);
-}
-
-#[test]
 fn leaked_reference_is_somebody_elses() {
     let machine = machine(2);
     let raw = PrimaryContext::retain(machine.device(0)).unwrap().into_raw();
@@ -216,14 +137,6 @@ fn leaked_reference_is_somebody_elses() {
     assert_eq!(adopted.as_raw(), raw);
     drop(adopted);
     assert_eq!(machine.references(), [0, 0]);
-}
-
-#[test]
-fn leaked_reference_counts_as_stale() {
-    let machine = machine(2);
-    let _ = PrimaryContext::retain(machine.device(0)).unwrap().into_raw();
-    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    assert_eq!(outcomes(&guard)[0].kind(), "released");
 }
 
 #[test]
@@ -243,36 +156,6 @@ fn context_is_bound_to_a_thread_until_another_is() {
     assert_eq!(machine.references(), [0, 0]);
 }
 
-#[test]
-fn scope_makes_current_and_restores() {
-    let machine = machine(2);
-    machine.stray(&[1, 0]);
-    machine.simulator.set_current(Some(0));
-    let before = machine.simulator.stack();
-    let context = PrimaryContext::retain(machine.device(1)).unwrap();
-    let scope = context.make_current().unwrap();
-    assert_eq!(machine.simulator.stack().len(), 2);
-    assert_eq!(scope.context().device(), machine.device(1));
-    drop(scope);
-    assert_eq!(machine.simulator.stack(), before);
-    context.make_current().unwrap().leave().unwrap();
-    assert_eq!(machine.simulator.stack(), before);
-}
-
-#[test]
-fn scope_that_cannot_be_entered_or_left_says_so() {
-    let machine = machine(1);
-    let context = PrimaryContext::retain(machine.device(0)).unwrap();
-    machine.simulator.inject(Fault::of("cuCtxPushCurrent_v2", 1).code(700).refused().once());
-    let error = context.make_current().unwrap_err();
-    assert_eq!((error.call(), error.code()), (Some("cuCtxPushCurrent_v2"), Some(CUresult(700))));
-    assert!(machine.simulator.stack().is_empty());
-    let scope = context.make_current().unwrap();
-    machine.simulator.inject(Fault::of("cuCtxPopCurrent_v2", 1).code(700).refused().once());
-    let error = scope.leave().unwrap_err();
-    assert_eq!((error.call(), error.code()), (Some("cuCtxPopCurrent_v2"), Some(CUresult(700))));
-}
-
 fn set_current(machine: &Machine, context: CUcontext) {
     let set_current = machine.driver.function(functions::cuCtxSetCurrent_v4000).unwrap();
     // SAFETY: the handle is that of a living context.
@@ -282,33 +165,6 @@ fn set_current(machine: &Machine, context: CUcontext) {
 /// The devices whose contexts are on the thread's stack, from the bottom.
 fn on_the_stack(machine: &Machine) -> Vec<u32> {
     machine.simulator.stack().iter().map(|entry| entry.device).collect()
-}
-
-#[test]
-fn scopes_dropped_out_of_order_leave_the_others_context_current() {
-    let machine = machine(2);
-    let (first, second) = (machine.device(0), machine.device(1));
-    let first = PrimaryContext::retain(first).unwrap();
-    let second = PrimaryContext::retain(second).unwrap();
-    let outer = first.make_current().unwrap();
-    let inner = second.make_current().unwrap();
-    let error = outer.leave().unwrap_err();
-    assert_eq!((error.kind(), error.device()), ("not_current", Some(0)));
-    assert_eq!(on_the_stack(&machine), [0, 1], "what was popped is back");
-    inner.leave().unwrap();
-    assert_eq!(on_the_stack(&machine), [0], "the outer scope's context stays");
-}
-
-#[test]
-fn forgotten_scope_stays_on_the_stack() {
-    let machine = machine(2);
-    let first = PrimaryContext::retain(machine.device(0)).unwrap();
-    let second = PrimaryContext::retain(machine.device(1)).unwrap();
-    let outer = first.make_current().unwrap();
-    std::mem::forget(second.make_current().unwrap());
-    let error = outer.leave().unwrap_err();
-    assert_eq!((error.kind(), error.device()), ("not_current", Some(0)));
-    assert_eq!(on_the_stack(&machine), [0, 1]);
 }
 
 #[test]
@@ -325,30 +181,4 @@ fn foreign_context_made_current_inside_a_scope_is_left_there() {
         }
         assert_eq!(on_the_stack(&machine), [1]);
     }
-}
-
-#[test]
-fn audit_sees_everybodys_contexts_and_creates_none() {
-    let machine = machine(3);
-    machine.stray(&[0, 0, 1]);
-    let mine = PrimaryContext::retain(machine.device(0)).unwrap();
-    machine
-        .simulator
-        .inject(Fault::of("cuDevicePrimaryCtxGetState", 1).device(1).code(999).refused().once());
-    let calls = machine.calls_of(|| {
-        let contexts = machine.driver.primary_contexts();
-        assert_eq!(contexts.len(), 3);
-        let states: Vec<_> = contexts
-            .map(|(device, state)| (device.ordinal(), state.map(|state| state.active)))
-            .collect();
-        let failure = Error::Driver {
-            call: "cuDevicePrimaryCtxGetState",
-            device: Some(1),
-            code: CUresult::CUDA_ERROR_UNKNOWN,
-        };
-        assert_eq!(states, [(0, Ok(true)), (1, Err(failure)), (2, Ok(true))]);
-    });
-    assert_eq!(calls.len(), 3);
-    assert_eq!(machine.references(), [1, 0, 1]);
-    drop(mine);
 }

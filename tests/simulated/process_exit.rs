@@ -1,47 +1,37 @@
-//! Handles that are alive when the process ends: no noise, no crash, and the exit status is the
-//! program's own, whether the driver or the handle goes first. Each case in a process of its own.
+//! Handles that are alive when the process ends: no noise, no crash, and the exit status is the program's
+//! own, whether the driver or the handle goes first. Each case in a process of its own.
 
 use std::cell::RefCell;
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 
-use crate::support::processes::{births, in_child, run_again};
-use crate::support::skips;
-use crate::support::{Machine, machine_from};
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{
     Outcome, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease,
 };
 use simulated_libcuda::{Fault, Knob, Simulator};
 
+use crate::support::processes::{births, in_child, run_again};
+use crate::support::skips;
+use crate::support::{Machine, machine_from};
+
 const STATUS: i32 = 7;
-/// The last handler's own status, where it does not find what the test expects.
+/// The last handler's own status, if it does not find what the test expects.
 const WRONG: i32 = 99;
 
 static MACHINE: OnceLock<Machine> = OnceLock::new();
 static HANDLES: Mutex<Vec<PrimaryContext>> = Mutex::new(Vec::new());
 static ERRORS: Mutex<Vec<ReleaseError>> = Mutex::new(Vec::new());
 static GUARD: OnceLock<PrimaryContextGuard> = OnceLock::new();
-/// Leaked, and still reachable, so that a leak detector has nothing to say.
-static LEAKED: OnceLock<&'static PrimaryContext> = OnceLock::new();
 static EXPECTED: Mutex<Option<Traces>> = Mutex::new(None);
 
 thread_local! {
     static OF_THREAD: RefCell<Vec<PrimaryContext>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What the process leaves behind in the driver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Traces {
-    releases: u64,
-    references: Vec<u32>,
-    underflows: u64,
-    unreleased: u64,
-}
-
-fn traces(releases: u64, references: [u32; 2]) -> Traces {
-    Traces { releases, references: references.into(), underflows: 0, unreleased: 0 }
-}
+/// What the process leaves in the driver: the calls of release, the references to both devices, and what
+/// could not be given back.
+type Traces = (u64, [u32; 2], u64);
 
 /// Runs `body` in a process of its own, which then exits.
 fn exits_quietly(test: &str, expected: Option<Traces>, body: impl FnOnce()) {
@@ -60,8 +50,8 @@ fn exits_quietly(test: &str, expected: Option<Traces>, body: impl FnOnce()) {
     assert_eq!(stderr, "");
 }
 
-/// The process's driver, loaded at the first call: it ends itself by an exit handler of its own, as
-/// NVIDIA's does. Handlers that were registered before run after it, and are answered 4.
+/// The process's driver, loaded at the first call: it ends itself by an exit handler of its own, as NVIDIA's
+/// does. Handlers that were registered before it run after it, and its calls return 4 then.
 fn machine() -> &'static Machine {
     MACHINE.get_or_init(|| {
         let builder = Simulator::builder().devices(2).visible_devices(None);
@@ -80,28 +70,23 @@ fn at_exit(handler: extern "C" fn()) {
 extern "C" fn look_back() {
     let Some(machine) = MACHINE.get() else { return };
     let Some(expected) = EXPECTED.lock().unwrap().take() else { return };
-    let found = Traces {
-        releases: machine.simulator.count("cuDevicePrimaryCtxRelease_v2"),
-        references: machine.references(),
-        underflows: machine.simulator.underflows(),
-        unreleased: machine.driver.unreleased(),
-    };
-    if found != expected {
+    let simulator = &machine.simulator;
+    let releases = simulator.count("cuDevicePrimaryCtxRelease_v2");
+    let references = [simulator.references(0), simulator.references(1)];
+    let found = (releases, references, machine.driver.unreleased());
+    if found != expected || simulator.underflows() > 0 {
         eprintln!("expected {expected:?}, found {found:?}");
         // SAFETY: ends the process at once.
         unsafe { libc::_exit(WRONG) }
     }
 }
 
-extern "C" fn drop_handles() {
+extern "C" fn drop_all() {
     HANDLES.lock().unwrap().clear();
-}
-
-extern "C" fn drop_errors() {
     ERRORS.lock().unwrap().clear();
 }
 
-/// Releases again what an error handed back. The answer is the driver's, whatever that is by now.
+/// Releases again what an error handed back, whatever the driver returns by now.
 extern "C" fn release_again() {
     for error in ERRORS.lock().unwrap().drain(..) {
         let (_, handle) = error.into_parts();
@@ -123,156 +108,105 @@ extern "C" fn sweep() {
     }
 }
 
+fn retain(ordinal: u32) -> PrimaryContext {
+    PrimaryContext::retain(machine().device(ordinal)).unwrap()
+}
+
 /// A release that the driver refuses, with the handle in the error.
-fn fail_to_release(machine: &Machine, ordinal: u32) -> ReleaseError {
-    let context = retain(machine, ordinal);
+fn fail_to_release(ordinal: u32) -> ReleaseError {
+    let context = retain(ordinal);
     let fault = Fault::of("cuDevicePrimaryCtxRelease_v2", 1).code(999).refused().once();
-    machine.simulator.inject(fault);
+    machine().simulator.inject(fault);
     context.release().unwrap_err()
 }
 
-fn retain(machine: &Machine, ordinal: u32) -> PrimaryContext {
-    PrimaryContext::retain(machine.device(ordinal)).unwrap()
+fn keep_in_a_static(ordinals: &[u32]) {
+    HANDLES.lock().unwrap().extend(ordinals.iter().map(|&ordinal| retain(ordinal)));
 }
 
-#[test]
-fn handles_in_statics() {
-    exits_quietly("process_exit::handles_in_statics", Some(traces(0, [2, 1])), || {
-        let machine = machine();
-        HANDLES.lock().unwrap().extend([retain(machine, 0), retain(machine, 0)]);
-        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-        assert!(GUARD.set(guard).is_ok());
-    });
+fn keep_in_the_thread(ordinal: u32) {
+    OF_THREAD.with_borrow_mut(|handles| handles.push(retain(ordinal)));
 }
 
-/// Nothing drops a static: neither the error nor the handle in it.
-#[test]
-fn errors_in_statics() {
-    exits_quietly("process_exit::errors_in_statics", Some(traces(1, [1, 0])), || {
-        ERRORS.lock().unwrap().push(fail_to_release(machine(), 0));
-    });
+macro_rules! cases {
+    ($($(#[$documentation:meta])* $test:ident: $expected:expr => $body:block)*) => {
+        $(
+            $(#[$documentation])*
+            #[test]
+            fn $test() {
+                let test = concat!("process_exit::", stringify!($test));
+                exits_quietly(test, $expected, || $body);
+            }
+        )*
+    };
 }
 
-/// Giving up calls nothing, before the driver's end or after it.
-#[test]
-fn errors_of_which_one_outlives_the_driver() {
-    let expected = Traces { unreleased: 2, ..traces(2, [1, 1]) };
-    exits_quietly("process_exit::errors_of_which_one_outlives_the_driver", Some(expected), || {
-        at_exit(drop_errors);
-        let machine = machine();
-        drop(fail_to_release(machine, 0));
-        ERRORS.lock().unwrap().push(fail_to_release(machine, 1));
-    });
-}
-
-/// What an error handed back is released by a handler, and the driver's end is in between.
-#[test]
-fn handles_of_errors_released_after_the_drivers_end() {
-    let test = "process_exit::handles_of_errors_released_after_the_drivers_end";
-    exits_quietly(test, Some(traces(2, [1, 0])), || {
+cases! {
+    /// Nothing drops a static: neither a handle, nor an error and the handle in it.
+    handles_in_statics: Some((1, [3, 1], 0)) => {
+        keep_in_a_static(&[0, 0]);
+        assert!(GUARD.set(PrimaryContextGuard::retain_only(machine().device(1)).unwrap()).is_ok());
+        ERRORS.lock().unwrap().push(fail_to_release(0));
+    }
+    /// Giving up calls nothing, before the driver's end or after it.
+    errors_of_which_one_outlives_the_driver: Some((2, [1, 1], 2)) => {
+        at_exit(drop_all);
+        drop(fail_to_release(0));
+        ERRORS.lock().unwrap().push(fail_to_release(1));
+    }
+    handles_of_errors_released_after_the_drivers_end: Some((2, [1, 0], 0)) => {
         at_exit(release_again);
-        ERRORS.lock().unwrap().push(fail_to_release(machine(), 0));
-    });
-}
-
-#[test]
-fn a_sweep_after_the_drivers_end() {
-    exits_quietly("process_exit::a_sweep_after_the_drivers_end", Some(traces(0, [1, 1])), || {
+        ERRORS.lock().unwrap().push(fail_to_release(0));
+    }
+    a_sweep_after_the_drivers_end: Some((0, [1, 1], 0)) => {
         at_exit(sweep);
         machine().stray(&[1, 1]);
-    });
-}
-
-#[test]
-fn handles_in_thread_locals() {
-    exits_quietly("process_exit::handles_in_thread_locals", Some(traces(2, [0, 0])), || {
-        let machine = machine();
-        OF_THREAD.with_borrow_mut(|handles| handles.extend([0, 1].map(|o| retain(machine, o))));
-    });
-}
-
-#[test]
-fn handles_in_thread_locals_after_the_drivers_end() {
-    let expected = Some(traces(2, [1, 1]));
-    exits_quietly("process_exit::handles_in_thread_locals_after_the_drivers_end", expected, || {
-        let machine = machine();
-        OF_THREAD.with_borrow_mut(|handles| handles.extend([0, 1].map(|o| retain(machine, o))));
-        machine.simulator.deinitialize();
-    });
-}
-
-#[test]
-fn handles_in_thread_locals_of_other_threads() {
-    let expected = Some(traces(1, [0, 1]));
-    exits_quietly("process_exit::handles_in_thread_locals_of_other_threads", expected, || {
-        let machine = machine();
-        let keep = |ordinal| OF_THREAD.with_borrow_mut(|all| all.push(retain(machine, ordinal)));
-        thread::spawn(move || keep(0)).join().unwrap();
+    }
+    handles_in_thread_locals: Some((2, [0, 0], 0)) => {
+        keep_in_the_thread(0);
+        keep_in_the_thread(1);
+    }
+    handles_in_thread_locals_after_the_drivers_end: Some((2, [1, 1], 0)) => {
+        keep_in_the_thread(0);
+        keep_in_the_thread(1);
+        machine().simulator.deinitialize();
+    }
+    handles_in_thread_locals_of_other_threads: Some((1, [0, 1], 0)) => {
+        thread::spawn(|| keep_in_the_thread(0)).join().unwrap();
         let (kept, is_kept) = std::sync::mpsc::channel();
         thread::spawn(move || {
-            keep(1);
+            keep_in_the_thread(1);
             kept.send(()).unwrap();
             loop {
                 thread::park();
             }
         });
         is_kept.recv().unwrap();
-    });
-}
-
-#[test]
-fn leaked_handles() {
-    exits_quietly("process_exit::leaked_handles", Some(traces(0, [2, 1])), || {
-        let machine = machine();
-        assert!(!retain(machine, 0).into_raw().is_null());
-        std::mem::forget(retain(machine, 0));
-        LEAKED.get_or_init(|| Box::leak(Box::new(retain(machine, 1))));
-    });
-}
-
-/// NVIDIA's driver ends itself by an exit handler of its own; one that was registered before it runs
-/// after it, and is answered 4.
-#[test]
-fn handles_dropped_by_a_handler_that_runs_after_the_drivers() {
-    let test = "process_exit::handles_dropped_by_a_handler_that_runs_after_the_drivers";
-    exits_quietly(test, Some(traces(2, [1, 1])), || {
-        at_exit(drop_handles);
-        let machine = machine();
-        HANDLES.lock().unwrap().extend([retain(machine, 0), retain(machine, 1)]);
-    });
-}
-
-#[test]
-fn handles_dropped_by_a_handler_that_runs_before_the_drivers() {
-    let test = "process_exit::handles_dropped_by_a_handler_that_runs_before_the_drivers";
-    exits_quietly(test, Some(traces(2, [0, 0])), || {
-        let machine = machine();
-        at_exit(drop_handles);
-        HANDLES.lock().unwrap().extend([retain(machine, 0), retain(machine, 1)]);
-    });
-}
-
-#[test]
-fn handles_on_the_stack_of_a_thread_that_panics() {
-    let test = "process_exit::handles_on_the_stack_of_a_thread_that_panics";
-    exits_quietly(test, Some(traces(2, [0, 0])), || {
-        let machine = machine();
+    }
+    /// A handler that was registered before the driver's runs after it.
+    handles_dropped_after_the_drivers_end: Some((2, [1, 1], 0)) => {
+        at_exit(drop_all);
+        keep_in_a_static(&[0, 1]);
+    }
+    handles_dropped_before_the_drivers_end: Some((2, [0, 0], 0)) => {
+        machine();
+        at_exit(drop_all);
+        keep_in_a_static(&[0, 1]);
+    }
+    handles_on_the_stack_of_a_thread_that_panics: Some((2, [0, 0], 0)) => {
+        machine();
         std::panic::set_hook(Box::new(|_| {}));
-        let panic = thread::spawn(move || {
-            let _context = retain(machine, 0);
-            let _guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+        let panic = thread::spawn(|| {
+            let _context = retain(0);
+            let _guard = PrimaryContextGuard::retain_only(machine().device(1)).unwrap();
             panic!("of the program's own making");
         });
         assert!(panic.join().is_err());
-    });
-}
-
-/// A thread that goes on while the process ends meets the end of the driver in the middle.
-#[test]
-fn handles_made_and_dropped_by_a_thread_that_goes_on() {
-    exits_quietly("process_exit::handles_made_and_dropped_by_a_thread_that_goes_on", None, || {
-        let machine = machine();
+    }
+    /// A thread that goes on while the process ends meets the end of the driver in the middle.
+    handles_made_and_dropped_by_a_thread_that_goes_on: None => {
         let (begun, has_begun) = std::sync::mpsc::channel();
+        let machine = machine();
         thread::spawn(move || {
             let mut begun = Some(begun);
             loop {
@@ -284,26 +218,25 @@ fn handles_made_and_dropped_by_a_thread_that_goes_on() {
             }
         });
         has_begun.recv().unwrap();
-    });
+    }
 }
 
-/// A child that ends by `exit` runs the handlers that its parent registered, with its copies of the
-/// parent's handles.
+/// A child that ends by `exit` runs the handlers that its parent registered, with its copies of the parent's
+/// handles.
 #[test]
 fn handles_of_the_parent_in_a_child_that_exits() {
     let test = "process_exit::handles_of_the_parent_in_a_child_that_exits";
-    exits_quietly(test, Some(traces(0, [1, 1])), || {
-        let machine = machine();
-        HANDLES.lock().unwrap().push(retain(machine, 0));
-        OF_THREAD.with_borrow_mut(|handles| handles.push(retain(machine, 1)));
+    exits_quietly(test, Some((0, [1, 1], 0)), || {
+        keep_in_a_static(&[0]);
+        keep_in_the_thread(1);
         for &birth in births() {
             let status = in_child(birth, || {
-                at_exit(drop_handles);
+                at_exit(drop_all);
                 std::process::exit(STATUS)
             });
             assert_eq!(status.code(), Some(STATUS), "{birth:?}: {status}");
         }
         // The parent's own are still there: the thread's go with the thread.
-        *EXPECTED.lock().unwrap() = Some(traces(1, [1, 0]));
+        *EXPECTED.lock().unwrap() = Some((1, [1, 0], 0));
     });
 }

@@ -2,9 +2,8 @@
 //! on drivers of other CUDA versions than the header.
 
 use std::ffi::{CStr, c_void};
-use std::ptr;
 
-use crate::support::{Machine, load, machine, machine_from, outcomes};
+use crate::support::{Machine, machine, machine_from, outcomes};
 use cuda_primary_context::sys::{self, CUresult, functions};
 use cuda_primary_context::{
     Driver, Error, Function, FunctionPointer, Outcome, PrimaryContext, PrimaryContextGuard,
@@ -59,26 +58,6 @@ fn memory_is_allocated_and_given_back() {
     let code = unsafe { free(memory) };
     assert_eq!(code, CUresult::CUDA_SUCCESS);
     assert_eq!(unused(), before);
-}
-
-#[test]
-fn stream_is_created_and_destroyed() {
-    let machine = machine(1);
-    let context = PrimaryContext::retain(machine.device(0)).unwrap();
-    let _current = context.make_current().unwrap();
-    let create = machine.driver.function(functions::cuStreamCreate_v2000).unwrap();
-    let synchronize = machine.driver.function(functions::cuStreamSynchronize_v2000).unwrap();
-    let destroy = machine.driver.function(functions::cuStreamDestroy_v4000).unwrap();
-    let mut stream: sys::CUstream = ptr::null_mut();
-    let flags = sys::CUstream_flags::CU_STREAM_NON_BLOCKING.0;
-    // SAFETY: the place is a handle of ours, and a context is current.
-    assert!(unsafe { create(&mut stream, flags) }.is_success());
-    // SAFETY: the stream was created above.
-    assert!(unsafe { synchronize(stream) }.is_success());
-    // SAFETY: as above, and nothing uses it.
-    assert!(unsafe { destroy(stream) }.is_success());
-    // SAFETY: the simulator takes any handle, and refuses this one.
-    assert!(!unsafe { destroy(stream) }.is_success());
 }
 
 /// A function of this constant is what the library exports under the constant's symbol, where the
@@ -179,31 +158,6 @@ fn versions_of_one_function_are_two_functions() {
 }
 
 #[test]
-fn a_flag_named_twice_is_there_once() {
-    let flag = sys::CUctx_flags::CU_CTX_MAP_HOST;
-    assert_eq!(flag | flag, flag);
-}
-
-#[test]
-fn functions_of_two_drivers_are_not_mixed_up() {
-    let (one, other) = (machine(1), machine(1));
-    let of_one = one.driver.function(functions::cuMemAlloc_v3020).unwrap();
-    let of_other = other.driver.function(functions::cuMemAlloc_v3020).unwrap();
-    assert_ne!(address(of_one), address(of_other));
-}
-
-#[test]
-fn threads_find_one_function() {
-    let driver = machine(1).driver;
-    let addresses: Vec<usize> = std::thread::scope(|scope| {
-        let look_up = || address(driver.function(functions::cuMemAlloc_v3020).unwrap()).addr();
-        let threads: Vec<_> = (0..8).map(|_| scope.spawn(look_up)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    assert!(addresses.iter().all(|address| *address == addresses[0]));
-}
-
-#[test]
 fn absent_function_is_named_with_both_versions() {
     let error = driver_of(11_040).driver.function(functions::cuCtxGetId_v12000).unwrap_err();
     assert_eq!(error.kind(), "driver_too_old");
@@ -214,16 +168,6 @@ fn absent_function_is_named_with_both_versions() {
     assert_eq!(error.kind(), "function_missing");
     let text = error.to_string();
     assert!(["cuMemcpy", "13.0", "4.0"].iter().all(|word| text.contains(word)), "{text}");
-}
-
-#[test]
-fn failed_look_up_is_made_anew() {
-    let machine = machine(1);
-    let look_up = || machine.driver.function(functions::cuMemAlloc_v3020);
-    machine.simulator.inject(Fault::of("cuGetProcAddress_v2", 1).code(999).refused().once());
-    let error = look_up().unwrap_err();
-    assert_eq!((error.call(), error.code()), (Some("cuGetProcAddress_v2"), Some(CUresult(999))));
-    assert!(look_up().is_ok());
 }
 
 /// The whole job on a driver of this version: look, plan, release, hold, report, and let go.
@@ -280,17 +224,4 @@ fn whole_job_runs_on_older_and_newer_drivers() {
     for version in [11_000, 11_040, 12_020, 12_080, 13_000, newer_than_the_header] {
         whole_job(version);
     }
-}
-
-#[test]
-fn driver_before_the_second_generation_is_too_old() {
-    let simulator = Simulator::builder().visible_devices(None).driver_version(10_020).start();
-    let error = load(simulator.path()).unwrap_err();
-    let Error::DriverTooOld { symbol, driver, introduced, .. } = &error else {
-        panic!("{error:?}")
-    };
-    assert_eq!(
-        (&**symbol, driver.raw(), introduced.raw()),
-        ("cuDevicePrimaryCtxRelease_v2", 10_020, 11_000)
-    );
 }

@@ -51,36 +51,6 @@ fn calls_nothing_else_on_other_devices() {
 }
 
 #[test]
-fn reports_every_call_of_every_device() {
-    let machine = machine(4);
-    machine.stray(&[2, 0, 1, 0]);
-    let policy = releases_up_to(2);
-    let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
-    let calls: Vec<Vec<&str>> = guard
-        .report()
-        .devices()
-        .map(|device| device.calls().map(|call| call.function).collect())
-        .collect();
-    let expected = [
-        vec![GET_STATE, GET_CURRENT, RELEASE, GET_STATE, RELEASE, GET_STATE],
-        vec!["cuDevicePrimaryCtxRetain"],
-        vec![GET_STATE, RELEASE, GET_STATE],
-        vec![GET_STATE],
-    ];
-    assert_eq!(calls, expected);
-}
-
-#[test]
-fn one_release_may_leave_a_device_active() {
-    let machine = machine(2);
-    machine.stray(&[3, 0]);
-    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    assert_eq!(outcomes(&guard)[0], Outcome::StillActive { releases: 1 });
-    assert_eq!(machine.references(), [2, 1]);
-    assert_eq!(guard.report().check(), Ok(()), "that is no failure");
-}
-
-#[test]
 fn releases_up_to_the_bound_and_no_further() {
     for (held, bound, left, expected) in [
         (3, 0, 3, Outcome::StillActive { releases: 0 }),
@@ -110,18 +80,6 @@ fn leaves_devices_with_live_handles_alone() {
     drop((mine, also_mine));
     let second = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     assert_eq!(outcomes(&second)[0], released(1), "a dropped handle holds nothing");
-}
-
-#[test]
-fn guards_of_two_devices_never_release_each_other() {
-    let machine = machine(2);
-    let first = PrimaryContextGuard::retain_only(machine.device(0)).unwrap();
-    let second = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    assert_eq!(outcomes(&second)[0], Outcome::HeldHere { handles: 1 });
-    assert_eq!(machine.references(), [1, 1]);
-    drop(first);
-    assert_eq!(machine.references(), [0, 1]);
-    drop(second);
 }
 
 #[test]
@@ -210,39 +168,6 @@ fn one_failing_device_hides_nothing() {
     }
 }
 
-/// A call may act and then report an earlier failure: the line says what is so now.
-#[test]
-fn state_after_a_failed_release_is_told() {
-    let machine = machine(3);
-    machine.stray(&[1, 0, 2]);
-    for device in [0, 2] {
-        let fault = Fault::of(RELEASE, 1).device(device).code(700).done_then_reported().once();
-        machine.simulator.inject(fault);
-    }
-    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    let error = |device| Error::Driver { call: RELEASE, device: Some(device), code: CUresult(700) };
-    assert_eq!(failure(&guard, 0), (error(0), 0, Some(false)));
-    assert_eq!(failure(&guard, 2), (error(2), 0, Some(true)));
-    let expected = [(GET_STATE, 0), (GET_CURRENT, 0), (RELEASE, 700), (GET_STATE, 0)];
-    assert_eq!(calls(guard.report(), 0), expected);
-}
-
-#[test]
-fn failure_after_releases_says_how_many() {
-    let machine = machine(2);
-    machine.stray(&[5, 0]);
-    machine.simulator.inject(Fault::of(RELEASE, 3).code(700).refused().once());
-    let policy = releases_up_to(4);
-    let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
-    let error = Error::Driver { call: RELEASE, device: Some(0), code: CUresult(700) };
-    assert_eq!(failure(&guard, 0), (error, 2, Some(true)));
-    assert_eq!(outcomes(&guard)[0].releases(), 2);
-    assert_eq!(machine.references()[0], 3);
-    let text = outcomes(&guard)[0].to_string();
-    let expected = format!("failed (2 released), active now: {}", failure(&guard, 0).0);
-    assert_eq!(text, expected);
-}
-
 /// 201 says that there was no reference to take; whether the context is gone, the state says.
 #[test]
 fn somebody_faster_is_no_failure() {
@@ -255,29 +180,6 @@ fn somebody_faster_is_no_failure() {
         calls(guard.report(), 0),
         [(GET_STATE, 0), (GET_CURRENT, 0), (RELEASE, 201), (GET_STATE, 0)]
     );
-}
-
-#[test]
-fn refused_release_of_an_active_context_is_a_failure() {
-    let machine = machine(2);
-    machine.stray(&[1, 0]);
-    machine.simulator.inject(Fault::of(RELEASE, 1).code(201).refused().once());
-    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    let error = Error::Driver { call: RELEASE, device: Some(0), code: CUresult(201) };
-    assert_eq!(failure(&guard, 0), (error.clone(), 0, Some(true)));
-    assert_eq!(guard.report().check(), Err(error));
-    assert!(machine.simulator.is_active(0));
-}
-
-/// Two references: the second release finds that somebody took the last one.
-#[test]
-fn somebody_faster_after_a_release_is_told_as_released() {
-    let machine = machine(2);
-    machine.stray(&[2, 0]);
-    machine.simulator.inject(Fault::of(RELEASE, 2).code(201).done_then_reported().once());
-    let policy = releases_up_to(3);
-    let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
-    assert_eq!(outcomes(&guard)[0], released(1));
 }
 
 #[test]

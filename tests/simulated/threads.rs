@@ -2,8 +2,7 @@
 //! different devices leave one another alone.
 
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use crate::support::watchdog::before_the_watchdog_bites;
@@ -126,32 +125,6 @@ fn guards_for_different_devices_never_release_each_other() {
     assert_eq!(machine.driver.unreleased(), 0);
 }
 
-#[test]
-fn stray_references_are_released_once_however_many_threads_try() {
-    let machine = machine(2);
-    let (released, still_active) = (AtomicU64::new(0), AtomicU64::new(0));
-    let strays = 10;
-    machine.stray(&[strays, 0]);
-    on_every_thread(|_| {
-        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-        let line = guard.report().devices().next().unwrap();
-        match line.outcome() {
-            Outcome::Released { releases } => {
-                released.fetch_add((*releases).into(), Ordering::Relaxed)
-            }
-            Outcome::StillActive { releases } => {
-                still_active.fetch_add((*releases).into(), Ordering::Relaxed)
-            }
-            Outcome::AlreadyInactive => 0,
-            outcome => panic!("{outcome:?}"),
-        };
-    });
-    assert_eq!(released.into_inner(), 1, "one thread took the last reference");
-    assert_eq!(still_active.into_inner(), u64::from(strays) - 1);
-    assert_eq!(machine.references(), [0, 0]);
-    assert_eq!(machine.device(0).handles(), Ok(0));
-}
-
 /// Holders, sweepers and somebody who leaves strays, all on one device. The simulated driver knows whose
 /// each reference is: no sweep ever takes a holder's.
 #[test]
@@ -269,31 +242,4 @@ fn no_device_is_swept_while_the_callers_code_runs() {
         guard.release().unwrap();
     });
     assert_eq!(machine.references(), [0, 0, 0]);
-}
-
-/// A handle made on one thread may be released on another, and shared meanwhile.
-#[test]
-fn handles_move_between_threads() {
-    let machine = machine(4);
-    before_the_watchdog_bites("handles on their way", || {
-        let (sender, receiver) = mpsc::channel::<PrimaryContext>();
-        let made_all = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                for round in 0..ROUNDS {
-                    let context = PrimaryContext::retain(machine.device(round % 4)).unwrap();
-                    sender.send(context).unwrap();
-                }
-                made_all.store(true, Ordering::Relaxed);
-                drop(sender);
-            });
-            for context in receiver {
-                assert!(context.device().primary_context_state().unwrap().active);
-                drop(context.make_current().unwrap());
-                context.release().unwrap();
-            }
-        });
-        assert!(made_all.into_inner());
-    });
-    assert_eq!(machine.references(), [0; 4]);
 }
