@@ -7,11 +7,9 @@ use std::process::Command;
 
 use crate::support::forked::is_forked;
 use crate::support::processes::{births, in_child, in_own_process};
-use crate::support::{Machine, load, machine, outcomes, releases_up_to};
+use crate::support::{load, machine};
 use cuda_primary_context::sys::CUresult;
-use cuda_primary_context::{
-    Error, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease, fork,
-};
+use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard, fork};
 use simulated_libcuda::{Knob, Simulator};
 
 #[test]
@@ -125,55 +123,6 @@ fn child_of_others_who_found_no_device_gets_what_the_driver_does() {
             assert_eq!(status.signal(), Some(libc::SIGSEGV), "{birth:?}: {status}");
         }
     });
-}
-
-/// A child of others whose `cuInit` was refused for its flags can use the driver, which dies there of one
-/// release too many. Nobody can ask whether this is such a child. The release path asks for the state
-/// first, and again where it had to wait for another sweep.
-#[test]
-fn child_of_others_whose_cuinit_was_refused_works() {
-    in_own_process("forked_before_init::child_of_others_whose_cuinit_was_refused_works", || {
-        for &birth in births() {
-            let simulator = Simulator::builder().devices(3).visible_devices(None).start();
-            let refused = init_by_others(&simulator, 1);
-            assert_eq!(refused, CUresult::CUDA_ERROR_INVALID_VALUE);
-            let status = in_child(birth, || {
-                let driver = load(simulator.path()).unwrap();
-                works(&Machine { simulator, driver });
-                i32::from(fork::forked_after_init())
-            });
-            assert!(status.success(), "{birth:?}: {status}");
-        }
-    });
-}
-
-/// The release path, up to the last reference and again when there is none.
-fn works(machine: &Machine) {
-    let context = PrimaryContext::retain(machine.device(0)).unwrap();
-    context.release().unwrap();
-    machine.stray(&[1, 0, 3]);
-    for expected in [
-        [Outcome::Released { releases: 1 }, Outcome::Released { releases: 3 }],
-        [Outcome::AlreadyInactive, Outcome::AlreadyInactive],
-    ] {
-        let policy = releases_up_to(9);
-        let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
-        let [first, _, third] = &outcomes(&guard)[..] else { panic!("{guard:?}") };
-        assert_eq!([first, third], [&expected[0], &expected[1]]);
-        guard.release().unwrap();
-    }
-    // Two sweeps of one device: the second waits, and finds nothing to release.
-    machine.simulator.set_knob(Knob::ReleaseMicroseconds, 20_000);
-    for _ in 0..5 {
-        machine.stray(&[1, 0, 0]);
-        std::thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| StrayRelease::new().run(machine.driver).unwrap().check().unwrap());
-            }
-        });
-        assert_eq!(machine.references(), [0, 0, 0]);
-    }
-    assert_eq!(machine.simulator.underflows(), 0);
 }
 
 /// Where the test of exec finds the library that it loads anew.
