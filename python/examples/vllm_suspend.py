@@ -5,11 +5,11 @@
 Needs Linux, a driver of CUDA 12.8 or newer, N GPUs, vLLM, and host memory for what the workers have on their
 GPUs. Without --model it makes a small random Llama, which needs no download.
 
-With more than one GPU, the workers must talk over sockets and without vLLM's custom all-reduce. Measured on two
-H200s with vLLM 0.26: over NCCL's P2P or shared memory, or with the custom all-reduce, the checkpoint
-succeeds and the restore returns CUDA_ERROR_INVALID_VALUE or CUDA_ERROR_NOT_SUPPORTED; the engine is lost. So
-this program sets NCCL_P2P_DISABLE=1 and NCCL_SHM_DISABLE=1 before vLLM starts, and refuses to suspend
-workers if it does not know that they run so. --unsafe-transport suspends them all the same.
+With more than one GPU, the workers must talk over sockets and without vLLM's custom all-reduce: what they share
+on the GPUs otherwise does not come back. Measured on two H200s with vLLM 0.26 and its default transports, the
+checkpoint succeeds, the restore returns CUDA_ERROR_INVALID_VALUE, and the engine is lost. So this program sets
+NCCL_P2P_DISABLE=1 and NCCL_SHM_DISABLE=1 before vLLM starts, disables the custom all-reduce, and refuses to
+suspend workers if it does not know that they run so. --unsafe-transport suspends them all the same.
 """
 
 from __future__ import annotations
