@@ -62,14 +62,21 @@ fn what_is_no_device_is_told_by_its_name() {
 
 #[test]
 fn failing_questions_are_errors_and_are_asked_again() {
-    let machine = machine(2);
-    let uuid = machine.device(1).uuid().unwrap();
     for function in ["cuDeviceGetUuid", "cuDeviceGetUuid_v2"] {
-        machine.simulator.inject(Fault::of(function, 1).code(999).refused().once());
-        let error = machine.driver.device_by_uuid(uuid).unwrap_err();
+        let simulator = Simulator::builder().devices(2).visible_devices(None).start();
+        let refuse = || {
+            simulator.inject(Fault::of(function, 1).device(0).code(999).refused().once());
+        };
+        refuse(); // when the driver is loaded
+        let driver = support::load(simulator.path()).unwrap();
+        let one = driver.device(1).unwrap();
+        let uuid = one.uuid().unwrap();
+        refuse(); // when it is asked again
+        let error = driver.device_by_uuid(uuid).unwrap_err();
         assert_eq!((error.call(), error.device()), (Some(function), Some(0)));
+        assert_eq!(driver.device_by_uuid(uuid), Ok(one));
     }
-    assert_eq!(machine.driver.device_by_uuid(uuid), Ok(machine.device(1)));
+    let machine = machine(2);
     machine.simulator.inject(Fault::of("cuDeviceGetByPCIBusId", 1).code(999).refused().once());
     let error = machine.driver.device_by_pci_bus_id("0000:00:00.0").unwrap_err();
     assert_eq!((error.kind(), error.call()), ("driver", Some("cuDeviceGetByPCIBusId")));
@@ -84,9 +91,10 @@ fn ids_of_gpus_and_of_mig_instances_are_told_apart() {
 
 #[test]
 fn mig_instance_has_an_id_of_its_own() {
-    let machine = machine(2);
+    let machine = machine_from(
+        Simulator::builder().devices(2).visible_devices(None).knob(Knob::MigInstances, 1),
+    );
     let gpus = [0, 1].map(|gpu| machine.simulator.machine_uuid(gpu));
-    machine.simulator.set_knob(Knob::MigInstances, 1);
     for (device, gpu) in machine.driver.devices().zip(gpus) {
         let uuid = device.uuid().unwrap();
         assert!(uuid.is_mig() && uuid.to_string().starts_with("MIG-"), "{uuid}");

@@ -179,7 +179,7 @@ fn driver_418_with_its_companion_is_too_old() {
             panic!("{error:?}")
         };
         let expected = ("cuDevicePrimaryCtxRelease_v2", 10_010, 11_000);
-        assert_eq!((&**symbol, *driver, *introduced), expected);
+        assert_eq!((&**symbol, driver.raw(), introduced.raw()), expected);
         let library = Library::open(&path);
         let summary = error_names_agree(library);
         report(418, library.version(), &format!("too old; {summary}"));

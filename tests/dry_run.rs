@@ -23,8 +23,8 @@ fn dry_run_says_what_would_be_done_and_does_nothing() {
         let failure = Error::Driver { call: GET_STATE, device: Some(5), code: CUresult(700) };
         let expected = [
             Planned::Release { at_most: 3 },
-            Planned::Keep { retain: true },
-            Planned::Keep { retain: false },
+            Planned::Keep,
+            Planned::LeaveAlone,
             Planned::AlreadyInactive,
             Planned::HeldHere { handles: 1 },
             Planned::Failed(failure),
@@ -43,7 +43,7 @@ fn dry_run_of_a_policy_without_releases_leaves_devices_active() {
     machine.stray(&[1, 0, 0]);
     let plan = releases_up_to(0).plan(machine.device(1)).unwrap();
     let planned: Vec<&Planned> = plan.devices().map(|(_, planned)| planned).collect();
-    let keep = Planned::Keep { retain: true };
+    let keep = Planned::Keep;
     assert_eq!(planned, [&Planned::LeaveActive, &keep, &Planned::AlreadyInactive]);
     assert_eq!(planned[0].to_string(), "leave active (no release allowed)");
 }
@@ -57,7 +57,7 @@ fn dry_run_of_a_run_keeps_what_the_policy_keeps() {
     let planned: Vec<(u32, &Planned)> =
         plan.devices().map(|(device, planned)| (device.ordinal(), planned)).collect();
     let release = Planned::Release { at_most: 1 };
-    let keep = Planned::Keep { retain: false };
+    let keep = Planned::LeaveAlone;
     assert_eq!(planned, [(0, &release), (1, &keep), (2, &Planned::AlreadyInactive)]);
     assert_eq!(machine.references(), [1, 1, 0]);
 }

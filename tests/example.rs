@@ -115,6 +115,8 @@ fn releases_0_and_2_and_keeps_1() {
     assert_eq!(lines.next(), Some("stray  contexts left first, on 0, 2 (see --stray)"));
     assert_eq!(lines.next(), Some(""));
 
+    assert_eq!(lines.next(), Some("kept 1; released 0, 2"));
+
     // The width of a UUID goes out of the comparison, and with it the UUID.
     let table: Vec<String> = lines
         .map(|line| {
@@ -140,8 +142,10 @@ fn releases_0_and_2_and_keeps_1() {
 #[test]
 fn json_has_these_keys_in_this_order() {
     let report = object(&simulate(&["--json"]), 0);
-    let expected = ["driver", "kept", "current_context_switched", "current_context", "devices"];
+    let expected =
+        ["summary", "driver", "kept", "current_context_switched", "current_context", "devices"];
     assert_eq!(keys(&report), expected);
+    assert_eq!(report["summary"], "kept 1; released 0, 2");
     let unchanged = json!({ "change": "unchanged", "from": null, "error": null });
     assert_eq!(report["current_context"], unchanged);
     assert_eq!(keys(&report["driver"]), ["path", "version", "simulated"]);
@@ -163,18 +167,20 @@ fn json_has_these_keys_in_this_order() {
             "released" => {
                 assert_eq!(
                     keys(device),
-                    ["ordinal", "uuid", "outcome", "releases", "calls", "holders"]
+                    ["ordinal", "uuid", "outcome", "releases", "taken_before", "calls", "holders"]
                 );
                 assert_eq!(device["releases"], 1);
             }
             "kept" => {
                 assert_eq!(
                     keys(device),
-                    ["ordinal", "uuid", "outcome", "retained", "calls", "holders"]
+                    ["ordinal", "uuid", "outcome", "taken_before", "calls", "holders"]
                 );
-                assert_eq!(device["retained"], true);
             }
-            _ => assert_eq!(keys(device), ["ordinal", "uuid", "outcome", "calls", "holders"]),
+            _ => assert_eq!(
+                keys(device),
+                ["ordinal", "uuid", "outcome", "taken_before", "calls", "holders"]
+            ),
         }
         for call in device["calls"].as_array().unwrap() {
             assert_eq!(keys(call), ["call", "code", "name"]);
@@ -207,11 +213,10 @@ fn dry_run_calls_nothing_that_changes_anything() {
     assert_eq!(plan["dry_run"], true);
     assert_eq!(plan["driver"]["simulated"], true);
     assert_eq!(keys(&plan["kept"]), ["ordinal", "uuid", "pci_bus_id"]);
-    assert_eq!(column(&plan, "planned"), ["release", "keep", "already_inactive", "keep"]);
+    assert_eq!(column(&plan, "planned"), ["release", "keep", "already_inactive", "leave_alone"]);
     assert_eq!(keys(&plan["devices"][0]), ["ordinal", "uuid", "planned", "at_most"]);
     assert_eq!(plan["devices"][0]["at_most"], 2);
-    assert_eq!(keys(&plan["devices"][1]), ["ordinal", "uuid", "planned", "retain"]);
-    assert_eq!(column(&plan, "retain"), [&json!(null), &json!(true), &json!(null), &json!(false)]);
+    assert_eq!(keys(&plan["devices"][1]), ["ordinal", "uuid", "planned"]);
 
     let calls: Vec<Value> = calls.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let harmless = ["cuInit", "cuDriverGet", "cuDeviceGet", "cuDevicePrimaryCtxGetState"];
@@ -237,7 +242,7 @@ fn dry_run_prints_a_plan() {
 #[test]
 fn keep_leaves_devices_alone() {
     let report = object(&simulate(&["--json", "--keep", "2,3"]), 0);
-    assert_eq!(column(&report, "outcome"), ["released", "kept", "kept", "kept"]);
+    assert_eq!(column(&report, "outcome"), ["released", "kept", "left_alone", "left_alone"]);
     assert_eq!(calls(&report, 2), []);
 }
 
@@ -452,7 +457,17 @@ fn one_failing_device_hides_nothing() {
     assert_eq!(column(&report, "outcome"), ["failed", "kept", "released", "already_inactive"]);
     assert_eq!(
         keys(&report["devices"][0]),
-        ["ordinal", "uuid", "outcome", "error", "releases", "active", "calls", "holders"]
+        [
+            "ordinal",
+            "uuid",
+            "outcome",
+            "error",
+            "releases",
+            "active",
+            "taken_before",
+            "calls",
+            "holders"
+        ]
     );
     assert_eq!(keys(&report["devices"][0]["error"]), ERROR_KEYS);
     assert_eq!(report["devices"][0]["error"]["name"], "CUDA_ERROR_UNKNOWN");
@@ -492,8 +507,7 @@ fn failing_state_fails_a_dry_run() {
 fn identity_that_cannot_be_read_is_null() {
     let library = Library::new();
     let mut command = library.command(&["--json"]);
-    let fault =
-        "cuDeviceGetPCIBusId:1:999:refused:once,cuDeviceGetUuid_v2:1:999:refused:from_then_on";
+    let fault = "cuDeviceGetPCIBusId:1:999:refused:from_then_on,cuDeviceGetUuid_v2:1:999:refused:from_then_on";
     command.env("SIMULATED_CUDA_FAULT", fault);
     let report = object(&command.output().unwrap(), 0);
     assert_eq!(report["kept"], json!({ "ordinal": 1, "uuid": null, "pci_bus_id": null }));

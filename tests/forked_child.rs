@@ -61,7 +61,7 @@ fn the_count_counts_in_a_child() {
                 let mut version = 0;
                 // SAFETY: the place is an int of ours.
                 let code = unsafe { get_version(&mut version) };
-                assert!(code.is_success() && version == machine.driver.version(), "{code}");
+                assert!(code.is_success() && version == machine.driver.version().raw(), "{code}");
             },
         );
     });
@@ -98,6 +98,8 @@ fn every_operation_is_refused() {
                 is_forked(new.uuid(), parent);
                 is_forked(machine.device(1).uuid(), parent);
                 is_forked(new.attribute(CUdevice_attribute(1)), parent);
+                is_forked(new.compute_capability(), parent);
+                is_forked(new.total_memory(), parent);
                 is_forked(new.handles(), parent);
                 is_forked(new.primary_context_state(), parent);
                 is_forked(new.set_primary_context_flags(CUctx_flags(0)), parent);
@@ -107,8 +109,9 @@ fn every_operation_is_refused() {
                 is_forked(PrimaryContext::retain(new), parent);
                 is_forked(PrimaryContext::retain_if_active(new), parent);
                 // SAFETY: refused before it does anything.
-                is_forked(unsafe { PrimaryContext::adopt(new, context.as_raw()) }, parent);
+                is_forked(unsafe { PrimaryContext::from_raw(new, context.as_raw()) }, parent);
                 is_forked(context.make_current(), parent);
+                is_forked(context.bind_to_thread(), parent);
                 // The release path.
                 let policies = [StrayRelease::new(), releases_up_to(3).keep([machine.device(1)])];
                 is_forked(PrimaryContextGuard::retain_only(new), parent);
@@ -142,7 +145,7 @@ fn what_calls_nothing_answers_as_in_the_parent() {
             |()| {
                 assert!(fork::forked_after_init());
                 assert!(fork::device_files().is_ok());
-                assert_eq!((driver.path(), driver.version()), (path, 13_000));
+                assert_eq!((driver.path(), driver.version().raw()), (path, 13_000));
                 assert_eq!((driver.device_count(), driver.devices().len()), (2, 2));
                 assert_eq!(driver.device_from_raw(raw), driver.device(1));
                 assert_eq!(driver.device(1).unwrap().as_raw(), raw);
@@ -172,14 +175,15 @@ fn inherited_contexts_and_guards_do_nothing() {
             assert_eq!(leaked.as_raw(), dropped.as_raw());
             drop(dropped);
             is_refused_with_the_handle(released.release(), parent);
-            assert!(!leaked.leak().is_null());
+            assert!(!leaked.into_raw().is_null());
 
             let [dropped, released, taken, split] = guards;
-            // A report of the parent's can be read, and displays what is known.
+            // A report of the parent's can be read: it holds all that it displays.
             assert_eq!(dropped.report().devices().len(), 3);
-            assert!(dropped.report().to_string().contains("unknown"), "{dropped:?}");
+            assert!(dropped.report().to_string().contains("GPU-"), "{dropped:?}");
             assert_eq!(dropped.device(), dropped.context().device());
             is_forked(dropped.context().make_current(), parent);
+            is_forked(dropped.report().look_again(), parent);
             drop(dropped);
             is_refused_with_the_handle(released.release(), parent);
             drop(taken.into_context());

@@ -65,13 +65,13 @@ fn child_of_a_sweep_waits_for_nobody() {
                         is_forked(device.handles(), parent);
                         is_forked(device.primary_context_state(), parent);
                         // SAFETY: refused before it does anything.
-                        let adopted = unsafe { PrimaryContext::adopt(device, context.as_raw()) };
+                        let adopted = unsafe { PrimaryContext::from_raw(device, context.as_raw()) };
                         is_forked(adopted, parent);
                     }
                     is_forked(StrayRelease::new().run(machine.driver), parent);
                     is_forked(context.make_current(), parent);
                     drop(copy_of(&context));
-                    assert!(!copy_of(&context).leak().is_null());
+                    assert!(!copy_of(&context).into_raw().is_null());
                     assert_eq!(machine.simulator.total_calls(), before);
                     0
                 });

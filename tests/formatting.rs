@@ -36,7 +36,7 @@ fn handles_show_their_device_and_driver() {
     let function = cuda_primary_context::sys::functions::cuMemGetInfo_v3020;
     assert_eq!(
         format!("{function:?}"),
-        "Function { symbol: \"cuMemGetInfo_v2\", introduced: 3020, .. }"
+        "Function { symbol: \"cuMemGetInfo_v2\", introduced: 3.2, .. }"
     );
 }
 
@@ -60,6 +60,7 @@ fn report_reads_as_a_table() {
     let report: Vec<String> = report.lines().map(squeezed).collect();
     let ok = "CUDA_SUCCESS (0)";
     let expected = [
+        "kept 1; released 0; left alone 3; failed 2".to_owned(),
         "device UUID outcome driver calls".to_owned(),
         format!("0 GPU-0 released cuDevicePrimaryCtxGetState: {ok}"),
         format!("cuCtxGetCurrent: {ok}"),
@@ -146,8 +147,8 @@ fn audit_says_how_many_devices_are_left() {
 fn outcomes_and_plans_read_as_words() {
     let error = Error::NoSuchDevice { ordinal: 7, count: 2 };
     for (outcome, kind, text) in [
-        (Outcome::Kept { retained: true }, "kept", "kept".to_owned()),
-        (Outcome::Kept { retained: false }, "kept", "left alone (policy)".to_owned()),
+        (Outcome::Kept, "kept", "kept".to_owned()),
+        (Outcome::LeftAlone, "left_alone", "left alone (policy)".to_owned()),
         (Outcome::AlreadyInactive, "already_inactive", "already inactive".to_owned()),
         (Outcome::Released { releases: 1 }, "released", "released".to_owned()),
         (Outcome::Released { releases: 2 }, "released", "released (2 times)".to_owned()),
@@ -168,8 +169,8 @@ fn outcomes_and_plans_read_as_words() {
         assert_eq!((outcome.kind(), outcome.to_string()), (kind, text));
     }
     for (planned, kind, text) in [
-        (Planned::Keep { retain: true }, "keep", "keep".to_owned()),
-        (Planned::Keep { retain: false }, "keep", "leave alone (policy)".to_owned()),
+        (Planned::Keep, "keep", "keep".to_owned()),
+        (Planned::LeaveAlone, "leave_alone", "leave alone (policy)".to_owned()),
         (Planned::AlreadyInactive, "already_inactive", "already inactive".to_owned()),
         (Planned::Release { at_most: 1 }, "release", "release".to_owned()),
         (Planned::Release { at_most: 4 }, "release", "release (up to 4 times)".to_owned()),

@@ -27,7 +27,7 @@ fn before(ordinal: u32) -> Before {
 
 fn expected(before: Before, bound: u32) -> Outcome {
     match before {
-        Before { kept: true, .. } => Outcome::Kept { retained: false },
+        Before { kept: true, .. } => Outcome::LeftAlone,
         Before { held: true, .. } => Outcome::HeldHere { handles: 1 },
         Before { others: 0, .. } => Outcome::AlreadyInactive,
         Before { others, .. } if others <= bound => Outcome::Released { releases: others },
@@ -68,7 +68,7 @@ fn every_line_is_what_is_so() {
                 assert_eq!(line.device(), machine.device(ordinal), "{at}");
                 assert_eq!(planned_device, machine.device(ordinal), "{at}");
                 let outcome = match ordinal == device {
-                    true => Outcome::Kept { retained: true },
+                    true => Outcome::Kept,
                     false => expected(before(ordinal), bound),
                 };
                 assert_eq!(*line.outcome(), outcome, "{at}");
@@ -86,7 +86,8 @@ fn every_line_is_what_is_so() {
 
 fn plan_of(outcome: &Outcome, bound: u32) -> Planned {
     match outcome {
-        Outcome::Kept { retained } => Planned::Keep { retain: *retained },
+        Outcome::Kept => Planned::Keep,
+        Outcome::LeftAlone => Planned::LeaveAlone,
         Outcome::HeldHere { handles } => Planned::HeldHere { handles: *handles },
         Outcome::AlreadyInactive => Planned::AlreadyInactive,
         _ => Planned::Release { at_most: bound },
@@ -100,8 +101,8 @@ fn calls_of_the_device(line: &DeviceReport<'_>) -> Vec<&'static str> {
 
 fn expected_calls(outcome: &Outcome) -> Vec<&'static str> {
     match outcome {
-        Outcome::Kept { retained: true } => vec!["Retain"],
-        Outcome::Kept { retained: false } => vec![],
+        Outcome::Kept => vec!["Retain"],
+        Outcome::LeftAlone => vec![],
         Outcome::AlreadyInactive | Outcome::HeldHere { .. } => vec!["GetState"],
         outcome => {
             let mut calls = vec!["GetState"];

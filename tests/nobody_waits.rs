@@ -67,9 +67,9 @@ fn other_devices_and_questions_do_not_wait() {
         held.make_current().unwrap().leave().unwrap();
         drop(held.make_current().unwrap());
         // Leaking, and taking over again.
-        let leaked = PrimaryContext::retain(other).unwrap().leak();
+        let leaked = PrimaryContext::retain(other).unwrap().into_raw();
         // SAFETY: the reference was leaked just now, and nobody else releases it.
-        drop(unsafe { PrimaryContext::adopt(other, leaked) }.unwrap());
+        drop(unsafe { PrimaryContext::from_raw(other, leaked) }.unwrap());
         // Questions, about the device itself, too.
         for (device, handles) in driver.devices().zip([0, 1, 1, 0]) {
             assert_eq!(device.handles(), Ok(handles), "device {}", device.ordinal());
@@ -91,10 +91,10 @@ fn other_devices_and_questions_do_not_wait() {
         // Sweeps that leave it alone.
         let keeping = StrayRelease::new().keep([machine.device(0)]);
         let guard = PrimaryContextGuard::retain_only_with(other, &keeping).unwrap();
-        assert_eq!(outcomes(&guard)[0], Outcome::Kept { retained: false });
+        assert_eq!(outcomes(&guard)[0], Outcome::LeftAlone);
         guard.release().unwrap();
         let report = keeping.run(driver).unwrap();
-        assert_eq!(of_device_0(&report), Outcome::Kept { retained: false });
+        assert_eq!(of_device_0(&report), Outcome::LeftAlone);
         let report = releases_up_to(0).run(driver).unwrap();
         assert_eq!(of_device_0(&report), Outcome::StillActive { releases: 0 });
     });
@@ -133,11 +133,11 @@ fn adopting_and_leaking_do_not_wait_for_the_device_itself() {
         let device = machine.device(0);
         let raw = std::ptr::with_exposed_provenance_mut(raw);
         // SAFETY: somebody retained these references above, and nobody else disposes of them.
-        let adopt = || unsafe { PrimaryContext::adopt(device, raw) }.unwrap();
+        let adopt = || unsafe { PrimaryContext::from_raw(device, raw) }.unwrap();
         adopted = vec![adopt(), adopt()];
         drop(adopt());
         assert_eq!(device.handles(), Ok(2));
-        let _reference_of_others = adopted.pop().unwrap().leak();
+        let _reference_of_others = adopted.pop().unwrap().into_raw();
         assert_eq!(device.handles(), Ok(1));
     });
     let outcome = of_device_0(guard.report());
@@ -212,7 +212,9 @@ fn a_waiting_retain_ends_a_sweep_of_several_releases() {
                 let guard = while_device_0_is_swept(&machine, &releases_up_to(9), |_| {
                     if waits {
                         let device = machine.device(0);
-                        scope.spawn(move || PrimaryContext::retain(device).unwrap().leak().addr());
+                        scope.spawn(move || {
+                            PrimaryContext::retain(device).unwrap().into_raw().addr()
+                        });
                         until("the retain is counted", || device.handles() == Ok(1));
                     }
                 });
@@ -287,7 +289,7 @@ fn teardowns_that_take_their_time_keep_no_other_device() {
                 until("the release has begun", || machine.simulator.count(RELEASE) > releases);
                 let context = PrimaryContext::retain(machine.device(2)).unwrap();
                 assert_eq!(machine.device(2).handles(), Ok(1));
-                let _reference_of_others = context.leak();
+                let _reference_of_others = context.into_raw();
                 let was_free = !has_ended.load(Ordering::SeqCst);
                 sweep.join().unwrap();
                 was_free

@@ -187,10 +187,10 @@ fn retain_if_active_creates_nothing() {
 #[test]
 fn leaked_reference_is_somebody_elses() {
     let machine = machine(2);
-    let raw = PrimaryContext::retain(machine.device(0)).unwrap().leak();
+    let raw = PrimaryContext::retain(machine.device(0)).unwrap().into_raw();
     assert_eq!((machine.references()[0], machine.device(0).handles()), (1, Ok(0)));
     // SAFETY: the reference was just given away, and nobody else has it.
-    let adopted = unsafe { PrimaryContext::adopt(machine.device(0), raw) }.unwrap();
+    let adopted = unsafe { PrimaryContext::from_raw(machine.device(0), raw) }.unwrap();
     assert_eq!(machine.device(0).handles(), Ok(1));
     assert_eq!(adopted.as_raw(), raw);
     drop(adopted);
@@ -200,9 +200,26 @@ fn leaked_reference_is_somebody_elses() {
 #[test]
 fn leaked_reference_counts_as_stale() {
     let machine = machine(2);
-    let _ = PrimaryContext::retain(machine.device(0)).unwrap().leak();
+    let _ = PrimaryContext::retain(machine.device(0)).unwrap().into_raw();
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     assert_eq!(outcomes(&guard)[0].kind(), "released");
+}
+
+#[test]
+fn context_is_bound_to_a_thread_until_another_is() {
+    let machine = machine(2);
+    let contexts = [0, 1].map(|ordinal| PrimaryContext::retain(machine.device(ordinal)).unwrap());
+    for context in &contexts {
+        let calls = machine.calls_of(|| context.bind_to_thread().unwrap());
+        assert_eq!(calls, [format!("cuCtxSetCurrent@{}", context.device().ordinal())]);
+        let stack = machine.simulator.stack();
+        assert_eq!((stack.len(), stack[0].device), (1, context.device().ordinal()));
+    }
+    machine.simulator.inject(Fault::of("cuCtxSetCurrent", 1).code(719).refused().once());
+    let error = contexts[0].bind_to_thread().unwrap_err();
+    assert_eq!((error.call(), error.device()), (Some("cuCtxSetCurrent"), Some(0)));
+    drop(contexts);
+    assert_eq!(machine.references(), [0, 0]);
 }
 
 #[test]

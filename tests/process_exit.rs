@@ -226,7 +226,7 @@ fn handles_in_thread_locals_of_other_threads() {
 fn leaked_handles() {
     exits_quietly("leaked_handles", Some(traces(0, [2, 1])), || {
         let machine = machine();
-        assert!(!retain(machine, 0).leak().is_null());
+        assert!(!retain(machine, 0).into_raw().is_null());
         std::mem::forget(retain(machine, 0));
         LEAKED.get_or_init(|| Box::leak(Box::new(retain(machine, 1))));
     });

@@ -86,9 +86,9 @@ fn promise_3_what_you_keep_or_hold_is_never_released() {
     assert_eq!(machine.references(), [0, 1, 2, 7]);
     let expected = [
         Outcome::Released { releases: 1 },
-        Outcome::Kept { retained: true },
+        Outcome::Kept,
         Outcome::HeldHere { handles: 1 },
-        Outcome::Kept { retained: false },
+        Outcome::LeftAlone,
     ];
     assert_eq!(outcomes(&guard), expected);
     // Nor by a run that retains nothing itself.

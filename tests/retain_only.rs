@@ -13,15 +13,15 @@ const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
 const GET_CURRENT: &str = "cuCtxGetCurrent";
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
-const KEPT: Outcome = Outcome::Kept { retained: true };
-const LEFT_ALONE: Outcome = Outcome::Kept { retained: false };
+const KEPT: Outcome = Outcome::Kept;
+const LEFT_ALONE: Outcome = Outcome::LeftAlone;
 
 fn released(releases: u32) -> Outcome {
     Outcome::Released { releases }
 }
 
 #[test]
-fn releases_the_stale_and_keeps_the_one() {
+fn releases_the_strays_and_keeps_the_one() {
     let machine = machine(4);
     machine.stray(&[1, 0, 1, 0]);
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
@@ -319,4 +319,58 @@ fn guard_comes_apart_into_context_and_report() {
     assert_eq!(machine.references(), [0, 1]);
     drop(context);
     assert_eq!(machine.references(), [0, 0]);
+}
+
+#[test]
+fn a_second_run_says_what_earlier_runs_took() {
+    let machine = machine(4);
+    machine.stray(&[2, 0, 1, 1]);
+    let policy = StrayRelease::new().keep([machine.device(3)]);
+    let taken = |report: &Report| -> Vec<u32> {
+        report.devices().map(|line| line.taken_before()).collect()
+    };
+    let first = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
+    assert_eq!(taken(first.report()), [0, 0, 0, 0]);
+    assert!(!first.report().to_string().contains("earlier runs"), "{first:?}");
+    // Device 0 has one more; device 2 was released, and is inactive.
+    let second = policy.run(machine.driver).unwrap();
+    assert_eq!(taken(&second), [1, 0, 0, 0]);
+    let text = second.to_string();
+    let sentence = "device 0: earlier runs of this process released 1 reference here";
+    assert!(text.contains(sentence), "{text}");
+    assert!(second.devices().next().unwrap().to_string().contains("; earlier runs released 1 ("));
+    machine.stray(&[1, 0, 1, 0]);
+    assert_eq!(taken(&policy.run(machine.driver).unwrap()), [2, 0, 1, 0]);
+    assert_eq!(taken(first.report()), [0, 0, 0, 0], "what was so when the report was made");
+}
+
+#[test]
+fn looking_again_finds_what_came_back_and_releases_nothing() {
+    let machine = machine(4);
+    machine.stray(&[1, 0, 2, 1]);
+    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+    assert_eq!(guard.report().summary(), "kept 1; released 0, 3; still active 2");
+    let report = guard.report();
+    assert_eq!(report.look_again(), Ok(vec![]), "device 2 was active all the time");
+    // A thread that still uses device 0 retains it again.
+    machine.simulator.runtime_call(0);
+    let calls = machine.calls_of(|| assert_eq!(report.look_again(), Ok(vec![machine.device(0)])));
+    assert_eq!(calls, [format!("{GET_STATE}@0"), format!("{GET_STATE}@3")]);
+    assert_eq!(machine.references(), [1, 1, 1, 0]);
+    machine.simulator.inject(Fault::of(GET_STATE, 1).device(3).code(999).refused().once());
+    assert_eq!(report.look_again().unwrap_err().device(), Some(3));
+}
+
+#[test]
+fn displaying_a_report_calls_nothing() {
+    let machine = machine(3);
+    machine.stray(&[1, 0, 0]);
+    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+    let plan = StrayRelease::new().plan(machine.device(1)).unwrap();
+    let calls = machine.calls_of(|| {
+        let text = format!("{}{plan}{:?}", guard.report(), guard.report().devices().next());
+        assert!(text.contains("GPU-"), "{text}");
+        serde_json::to_string(&(guard.report(), &plan)).unwrap();
+    });
+    assert!(calls.is_empty(), "{calls:?}");
 }

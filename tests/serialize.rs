@@ -74,22 +74,23 @@ fn report_has_every_device_with_its_calls() {
         done(GET_STATE),
     ];
     let expected = json!({
+        "summary": "kept 1; released 0; still active 2; held here 4; failed 3",
         "driver": driver(&machine),
         "kept": kept(&machine),
         "current_context_switched": true,
         "current_context": { "change": "switched", "from": 0, "error": null },
         "devices": [
-            { "ordinal": 0, "uuid": uuid(&machine, 0), "outcome": "released", "releases": 1,
-              "calls": first, "holders": [] },
-            { "ordinal": 1, "uuid": uuid(&machine, 1), "outcome": "kept", "retained": true,
-              "calls": [done("cuDevicePrimaryCtxRetain")], "holders": [] },
-            { "ordinal": 2, "uuid": uuid(&machine, 2), "outcome": "still_active", "releases": 1,
-              "calls": second, "holders": [] },
+            { "ordinal": 0, "uuid": uuid(&machine, 0), "outcome": "released", "releases": 1, "taken_before": 0,
+              "calls": first, "holders": null },
+            { "ordinal": 1, "uuid": uuid(&machine, 1), "outcome": "kept", "taken_before": 0,
+              "calls": [done("cuDevicePrimaryCtxRetain")], "holders": null },
+            { "ordinal": 2, "uuid": uuid(&machine, 2), "outcome": "still_active", "releases": 1, "taken_before": 0,
+              "calls": second, "holders": null },
             { "ordinal": 3, "uuid": uuid(&machine, 3), "outcome": "failed",
-              "error": failed(RELEASE, 3), "releases": 0, "active": true,
-              "calls": [done(GET_STATE), call(RELEASE, 777_777, None), done(GET_STATE)], "holders": [] },
-            { "ordinal": 4, "uuid": uuid(&machine, 4), "outcome": "held_here", "handles": 1,
-              "calls": [done(GET_STATE)], "holders": [] },
+              "error": failed(RELEASE, 3), "releases": 0, "active": true, "taken_before": 0,
+              "calls": [done(GET_STATE), call(RELEASE, 777_777, None), done(GET_STATE)], "holders": null },
+            { "ordinal": 4, "uuid": uuid(&machine, 4), "outcome": "held_here", "handles": 1, "taken_before": 0,
+              "calls": [done(GET_STATE)], "holders": null },
         ],
     });
     assert_eq!(to_value(guard.report()).unwrap(), expected);
@@ -108,7 +109,7 @@ fn context_that_was_not_restored_is_there_with_its_error() {
     let error = failed("cuCtxSetCurrent", 0);
     let expected = json!({ "change": "not_restored", "from": 0, "error": error });
     assert_eq!(report["current_context"], expected);
-    assert_eq!(report["devices"][2]["retained"], json!(false));
+    assert_eq!(report["devices"][2]["outcome"], json!("left_alone"));
     assert_eq!(report["devices"][2]["calls"], json!([]));
 }
 
@@ -132,7 +133,7 @@ fn plan_says_what_it_is() {
         "kept": kept(&machine),
         "devices": [
             { "ordinal": 0, "uuid": uuid(&machine, 0), "planned": "release", "at_most": 2 },
-            { "ordinal": 1, "uuid": uuid(&machine, 1), "planned": "keep", "retain": true },
+            { "ordinal": 1, "uuid": uuid(&machine, 1), "planned": "keep" },
             { "ordinal": 2, "uuid": uuid(&machine, 2), "planned": "already_inactive" },
         ],
     });

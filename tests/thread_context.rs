@@ -10,7 +10,7 @@ use cuda_primary_context::{
 use simulated_libcuda::{Fault, Knob};
 use support::{Machine, machine, outcomes};
 
-const KEPT: Outcome = Outcome::Kept { retained: true };
+const KEPT: Outcome = Outcome::Kept;
 
 fn released(releases: u32) -> Outcome {
     Outcome::Released { releases }

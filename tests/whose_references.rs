@@ -39,7 +39,7 @@ fn adopted_reference_ends_the_releases() {
         let code = unsafe { retain.unwrap()(&mut raw, device.as_raw()) };
         assert!(code.is_success());
         // SAFETY: the reference was retained just now, and nobody else will release it.
-        sender.send(unsafe { PrimaryContext::adopt(device, raw) }.unwrap()).unwrap();
+        sender.send(unsafe { PrimaryContext::from_raw(device, raw) }.unwrap()).unwrap();
     });
     let policy = releases_up_to(4);
     let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();

@@ -7,7 +7,7 @@
  * simulator/README.md says which is which, and which experiment it was. Where a value is an answer,
  * it is the CUresult itself.
  */
-KNOB(handles_are_ordinals, 0)             /* 1: a CUdevice is the ordinal itself; 0: another number */
+KNOB(handles_are_ordinals, 1)             /* 1: a CUdevice is the ordinal; 0: another number */
 KNOB(child_after_init, 3)                 /* 3: poisoned; 0: the child of an initialised parent works */
 KNOB(child_of_bare_clone, 0)              /* the same for clone without the C library's fork handlers */
 KNOB(child_after_failed_init, 0)          /* cuInit in the child of a parent that found no device: 0 dies, else the answer */
@@ -39,6 +39,7 @@ KNOB(checkpoint_managed_memory, 801)      /* checkpoint of a process with manage
 KNOB(restore_after_loss, 304)             /* restore of a process that a restore without room destroyed */
 KNOB(restore_without_room_destroys, 1)    /* 0: it may be restored when there is room */
 KNOB(restore_map_names_every_gpu, 1)      /* 0: a map needs only the GPUs that the process used */
+KNOB(checkpoint_ids_inside, 0)            /* 1: a process is known by the id that it has in its own PID namespace */
 KNOB(checkpoint_milliseconds, 0)          /* duration for any process */
 KNOB(checkpoint_context_milliseconds, 0)  /* more for each context */
 KNOB(checkpoint_gibibyte_milliseconds, 0) /* more for each GiB on its devices */

@@ -7,6 +7,7 @@
 
 #include "cuda_types.h"
 #include "driver_lock.h"
+#include "entry_point_indices.h"
 #include "references.h"
 
 #include <stdbool.h>
@@ -25,15 +26,8 @@ enum { MAXIMUM_DEVICES = 4096, NO_DEVICE = -1, STORED_TEXT = 4096 };
 
 enum needs { ALWAYS, INITIALIZED };
 
-/* An entry point's index in every per-function table. */
-enum entry_point {
-#define ENTRY_POINT(symbol, ...) ENTRY_##symbol,
-#include "entry_points.h"
-    ENTRY_POINT_COUNT
-};
-
 /* Every implementation's prototype, from the one table. */
-#define ENTRY_POINT(symbol, base, since, needs, device, implementation, parameters, arguments) \
+#define ENTRY_POINT(symbol, since, needs, device, implementation, parameters, arguments) \
     CUresult implementation parameters;
 #include "entry_points.h"
 
@@ -200,6 +194,7 @@ struct call {
     struct hook *after;
 };
 
+int refused_call(enum entry_point entry);
 const char *entry_point_name(uint32_t entry);
 int entry_point_index(const char *name);
 void update_watched(void);

@@ -13,6 +13,9 @@ use crate::private_directory::PrivateDirectory;
 use crate::simulator::Simulator;
 
 /// Settings of a [`Simulator`]. Made by [`Simulator::builder`].
+///
+/// A `CUdevice` of the driver that it starts is not the device's ordinal, so that a test finds code that
+/// takes one for the other. [`Knob::HandlesAreOrdinals`] makes them the same, as NVIDIA's driver does.
 #[derive(Clone, Debug)]
 #[must_use = "nothing runs until start"]
 pub struct Builder {
@@ -40,7 +43,7 @@ impl Builder {
             driver_version: 13000,
             stub: false,
             visible_devices: Visible::AsTheProcessSays,
-            knobs: Vec::new(),
+            knobs: vec![(Knob::HandlesAreOrdinals, 0)],
             without: Vec::new(),
             device_files: None,
             machine: None,

@@ -27,8 +27,9 @@ macro_rules! knobs {
 }
 
 knobs! {
-    /// Whether a `CUdevice` is the device's ordinal: 0 by default, so that code that takes one for the
-    /// other fails with 101; 1 as measured.
+    /// Whether a `CUdevice` is the device's ordinal: 1 by default, as measured. With 0 it is another
+    /// number, so that code that takes one for the other fails with 101; a [`Builder`](crate::Builder)
+    /// sets that.
     HandlesAreOrdinals = "handles_are_ordinals",
     /// What every call answers in a child forked after `cuInit`: 3 (default, measured: poisoned), or 0
     /// for the drivers before 2016, where the child works. Experiment E1.
@@ -125,6 +126,10 @@ knobs! {
     /// Whether a restore's map must name every GPU of the machine: 1 (default, measured) or 0, and those
     /// that the process used are enough.
     RestoreMapNamesEveryGpu = "restore_map_names_every_gpu",
+    /// By which id the checkpoint functions find a process that has a PID namespace of its own, as in a
+    /// container: 0 (default, a guess: CRIU's CUDA plugin works so) by the id that the caller sees, or 1 by
+    /// the id that the process sees itself.
+    CheckpointIdsInside = "checkpoint_ids_inside",
     /// How long the checkpoint of any process takes, in milliseconds: 0 by default; 14 to 28 measured.
     CheckpointMilliseconds = "checkpoint_milliseconds",
     /// How much longer for each context: 0 by default; about 350 (140 to 463) measured.

@@ -64,7 +64,7 @@ impl Simulator {
     }
 
     /// The `CUdevice` of a device, as `cuDeviceGet` gives it: not the ordinal, unless
-    /// [`Knob::HandlesAreOrdinals`] is set.
+    /// [`Knob::HandlesAreOrdinals`] is 1.
     #[must_use]
     pub fn device_handle(&self, device: u32) -> i32 {
         // SAFETY: takes a plain number.

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use driver::{
-    Library, POISONED, WATCHDOG_SECONDS, call_address, in_forked_child, out, signal_of_forked_child,
+    Library, POISONED, WATCHDOG_SECONDS, call_address, functions_of_13_0, in_forked_child, out,
+    signal_of_forked_child,
 };
-use simulated_libcuda::{Knob, Simulator, entry_points};
+use simulated_libcuda::{Knob, Simulator};
 
 /// Checks in a child; the child's answer is 0, or the line of the first check that failed.
 macro_rules! checks {
@@ -45,7 +46,7 @@ fn a_child_forked_after_init_gets_3_from_everything_and_no_output() {
     let (_, context) = library.retain(0);
     library.set_current(context);
     let answer = in_forked_child(|| {
-        for entry in entry_points() {
+        for entry in functions_of_13_0() {
             let symbol = entry.symbol;
             // These answer always, and what those for controllers answer here was not measured.
             let always = symbol.starts_with("cuGet") || symbol == "cuDriverGetVersion";

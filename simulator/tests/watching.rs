@@ -5,8 +5,8 @@ mod driver;
 use std::collections::HashSet;
 use std::ffi::CStr;
 
-use driver::{Library, call_address, in_forked_child};
-use simulated_libcuda::{Fault, Knob, Simulator, entry_points};
+use driver::{Library, call_address, functions_of_13_0, in_forked_child};
+use simulated_libcuda::{Fault, Knob, Simulator};
 
 #[test]
 fn recorded_calls_say_what_was_called_and_answered() {
@@ -88,12 +88,12 @@ fn every_function_is_counted_under_its_own_name() {
     let simulator = Simulator::start(1);
     let library = Library::of(&simulator);
     simulator.record_calls(true);
-    for entry in entry_points() {
+    for entry in functions_of_13_0() {
         library.call(entry.symbol, &[0; 5]);
         assert_eq!(simulator.count(entry.symbol), 1, "{}", entry.symbol);
     }
-    assert_eq!(simulator.total_calls(), entry_points().len() as u64);
-    for (entry, call) in entry_points().zip(simulator.calls()) {
+    assert_eq!(simulator.total_calls(), functions_of_13_0().count() as u64);
+    for (entry, call) in functions_of_13_0().zip(simulator.calls()) {
         assert_eq!(entry.symbol, call.function);
     }
 }

@@ -70,8 +70,8 @@ impl<'a> Walk<'a> {
             let retained = self.scene.kept == Some(ordinal);
             let (outcome, calls) = match self.scene.is_other(ordinal) {
                 true => (self.device(ordinal)?, std::mem::take(&mut self.calls)),
-                false if retained => (What::Kept { retained }, retain.clone()),
-                false => (What::Kept { retained }, Vec::new()),
+                false if retained => (What::Kept, retain.clone()),
+                false => (What::LeftAlone, Vec::new()),
             };
             lines.push(Line { ordinal, outcome, calls });
         }

@@ -12,7 +12,7 @@ use super::recorder::Recorder;
 pub const OPERATIONS: [(&str, Rule, Body); 12] = [
     ("keeps a reference", Rule::Balance, |recorder, ordinal| {
         if let Some(context) = retain(recorder, ordinal) {
-            let _ = context.leak();
+            let _ = context.into_raw();
             recorder.alive(-1);
         }
     }),
@@ -35,9 +35,9 @@ pub const OPERATIONS: [(&str, Rule, Body); 12] = [
             recorder.drop(context);
             let device = recorder.stage.machine.device(ordinal);
             // SAFETY: there is no such reference, and that is the flaw; it is given away again.
-            let adopted = unsafe { PrimaryContext::adopt(device, raw) }.unwrap();
+            let adopted = unsafe { PrimaryContext::from_raw(device, raw) }.unwrap();
             recorder.ask_each(Vec::new);
-            let _ = adopted.leak();
+            let _ = adopted.into_raw();
         }
     }),
     ("releases again when it gives up", Rule::ReleasedOnce, |recorder, ordinal| {
@@ -57,7 +57,7 @@ pub const OPERATIONS: [(&str, Rule, Body); 12] = [
                 let error = failure.error().clone();
                 let handle = failure.into_parts().1;
                 recorder.alive(-i32::from(handle.is_some()));
-                let _ = handle.map(PrimaryContext::leak);
+                let _ = handle.map(PrimaryContext::into_raw);
                 recorder.given_up_already(error);
             }
         }

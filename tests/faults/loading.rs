@@ -86,7 +86,7 @@ fn enumerated(driver: Driver, devices: u32, simulator: &Simulator, complaints: &
     let handles: Vec<i32> = driver.devices().map(|device| device.as_raw()).collect();
     let holds = ordinals.iter().copied().eq(0..devices)
         && driver.device_count() == devices
-        && driver.version() == 13000;
+        && driver.version().raw() == 13000;
     complaints.unless(holds, Rule::Truth, || format!("{driver:?} with {ordinals:?}"));
     complaints.unless(simulator.total_calls() == before, Rule::AsDesigned, || "it called".into());
     complaints.unless(handles == handles_of(driver, devices), Rule::Truth, || {

@@ -5,7 +5,8 @@ use cuda_primary_context::{CurrentContextChange, Error, Outcome};
 /// As [`Outcome`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
-    Kept { retained: bool },
+    Kept,
+    LeftAlone,
     AlreadyInactive,
     Released { releases: u32 },
     StillActive { releases: u32 },
@@ -17,7 +18,8 @@ pub enum What {
 impl From<&Outcome> for What {
     fn from(outcome: &Outcome) -> Self {
         match outcome {
-            &Outcome::Kept { retained } => Self::Kept { retained },
+            Outcome::Kept => Self::Kept,
+            Outcome::LeftAlone => Self::LeftAlone,
             Outcome::AlreadyInactive => Self::AlreadyInactive,
             &Outcome::Released { releases } => Self::Released { releases },
             &Outcome::StillActive { releases } => Self::StillActive { releases },
@@ -46,14 +48,15 @@ impl What {
             | Self::StillActive { releases }
             | Self::HeldByGreenContext { releases }
             | Self::Failed { releases, .. } => releases,
-            Self::Kept { .. } | Self::AlreadyInactive | Self::HeldHere { .. } => 0,
+            Self::Kept | Self::LeftAlone | Self::AlreadyInactive | Self::HeldHere { .. } => 0,
         }
     }
 
     /// Whether it says that the context is active.
     pub fn active(&self) -> Option<bool> {
         match *self {
-            Self::Kept { retained } => retained.then_some(true),
+            Self::Kept => Some(true),
+            Self::LeftAlone => None,
             Self::AlreadyInactive | Self::Released { .. } => Some(false),
             Self::StillActive { .. } | Self::HeldHere { .. } | Self::HeldByGreenContext { .. } => {
                 Some(true)

@@ -11,8 +11,8 @@ impl Model {
     /// What the policy makes of each device, as the counts are now.
     pub fn plan(&self, kept: Option<usize>, policy: &Policy) -> Vec<Planned> {
         let plan = |(index, device): (usize, &Device)| match *device {
-            _ if kept == Some(index) => Planned::Keep { retain: true },
-            _ if policy.keeps(index) => Planned::Keep { retain: false },
+            _ if kept == Some(index) => Planned::Keep,
+            _ if policy.keeps(index) => Planned::LeaveAlone,
             Device { active: false, .. } => Planned::AlreadyInactive,
             Device { handles, .. } if handles > 0 && self.mistake != Mistake::ForgetsHandles => {
                 Planned::HeldHere { handles }
@@ -32,7 +32,8 @@ impl Model {
         let mut change = Change::Unchanged;
         let plan = self.plan(kept, policy);
         let outcomes = plan.into_iter().enumerate().map(|(index, planned)| match planned {
-            Planned::Keep { retain } => What::Kept { retained: retain },
+            Planned::Keep => What::Kept,
+            Planned::LeaveAlone => What::LeftAlone,
             Planned::AlreadyInactive => What::AlreadyInactive,
             Planned::HeldHere { handles } => What::HeldHere { handles },
             Planned::LeaveActive => What::StillActive { releases: 0 },

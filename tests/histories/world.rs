@@ -109,7 +109,7 @@ impl World {
             }
             Operation::Leak { handle } => {
                 if let Some((device, handle)) = self.take(handle) {
-                    self.leaked.push((device, handle.into_context().leak()));
+                    self.leaked.push((device, handle.into_context().into_raw()));
                     self.model.leak(device);
                 }
             }
@@ -226,7 +226,7 @@ impl World {
         // SAFETY: the context is the device's, and this reference was given away and not taken yet.
         // Somebody may have released it meanwhile: then the handle's own release is refused.
         let context =
-            unsafe { PrimaryContext::adopt(self.real(device), raw) }.map_err(unexpected)?;
+            unsafe { PrimaryContext::from_raw(self.real(device), raw) }.map_err(unexpected)?;
         self.hold(device, Handle::Plain(context));
         Ok(())
     }

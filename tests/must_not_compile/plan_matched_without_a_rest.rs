@@ -3,8 +3,9 @@ use cuda_primary_context::{CurrentContextChange, Planned};
 
 fn is_kept(planned: &Planned) -> bool {
     match planned { //~ E0004
-        Planned::Keep { .. } => true,
-        Planned::AlreadyInactive
+        Planned::Keep => true,
+        Planned::LeaveAlone
+        | Planned::AlreadyInactive
         | Planned::Release { .. }
         | Planned::LeaveActive
         | Planned::HeldHere { .. }

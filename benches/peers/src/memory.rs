@@ -17,7 +17,7 @@ pub fn memory() -> Value {
         .devices()
         .filter(|&device| device != kept)
         // Somebody else's: the crate does not know them any more.
-        .map(|device| PrimaryContext::retain(device).expect("it can be retained").leak())
+        .map(|device| PrimaryContext::retain(device).expect("it can be retained").into_raw())
         .collect();
     let guard = PrimaryContext::retain(kept).expect("it can be retained");
     let with_contexts = used();

@@ -34,10 +34,10 @@ impl Drop for Guard {
         let device = context.device();
         match self.flaw {
             Flaw::NeverReleases => {
-                let _ = context.leak();
+                let _ = context.into_raw();
             }
             Flaw::SwallowsInDrop => {
-                let _ = context.leak();
+                let _ = context.into_raw();
                 if self.raw.release(device) != 0 {
                     let _ = self.raw.state(device);
                 }
@@ -105,9 +105,10 @@ impl Flawed {
             let outcome = match () {
                 () if retained => {
                     walk.calls.push((RETAIN, 0));
-                    What::Kept { retained }
+                    What::Kept
                 }
-                () if keeps => What::Kept { retained: self.has(Flaw::ConfusesKept) },
+                () if keeps && self.has(Flaw::ConfusesKept) => What::Kept,
+                () if keeps => What::LeftAlone,
                 () if failed && self.has(Flaw::StopsAtTheFirstFailure) => What::AlreadyInactive,
                 () => self.device(device, &mut walk),
             };
@@ -132,7 +133,7 @@ impl Sweeper for Flawed {
             return Err(self.error(RETAIN, device.ordinal(), code));
         }
         // SAFETY: the reference was just made, and belongs to nobody else.
-        let context = unsafe { PrimaryContext::adopt(device, raw) }?;
+        let context = unsafe { PrimaryContext::from_raw(device, raw) }?;
         let raw = Rc::clone(&self.raw);
         let mut guard = Guard { context: Some(context), flaw: self.flaw, raw };
 
@@ -141,7 +142,7 @@ impl Sweeper for Flawed {
             *self.remembered.borrow_mut() = Some(error.clone());
         }
         if let (Err(error), Flaw::LeaksOnFailure) = (&told.result, self.flaw) {
-            let _ = guard.context.take().map(PrimaryContext::leak);
+            let _ = guard.context.take().map(PrimaryContext::into_raw);
             return Err(error.clone());
         }
         Ok((guard, told))

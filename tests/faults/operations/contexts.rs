@@ -80,10 +80,10 @@ pub const OPERATIONS: [Operation; 12] = [
         body: |recorder, ordinal| {
             let device = machine(recorder).device(ordinal);
             if let Some(context) = retain(recorder, ordinal) {
-                let raw = context.leak();
+                let raw = context.into_raw();
                 recorder.alive(-1);
                 // SAFETY: the reference was just given away, and nobody else has it.
-                let adopted = recorder.retain(|| unsafe { PrimaryContext::adopt(device, raw) });
+                let adopted = recorder.retain(|| unsafe { PrimaryContext::from_raw(device, raw) });
                 let adopted = adopted.expect("adopting calls nothing");
                 recorder.truth(adopted.as_raw() == raw, "it is that context");
                 recorder.drop(adopted);

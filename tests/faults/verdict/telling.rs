@@ -155,7 +155,8 @@ pub fn states(
         });
         complaints.unless(asked, Rule::Truth, || format!("not asked after a failure: {line:?}"));
         let kept = match line.outcome {
-            What::Kept { retained } => retained == (scene.kept == Some(device)),
+            What::Kept => scene.kept == Some(device),
+            What::LeftAlone => scene.kept != Some(device) && !scene.is_other(device),
             _ => scene.is_other(device),
         };
         complaints.unless(kept, Rule::Truth, || format!("{line:?} in {scene:?}"));

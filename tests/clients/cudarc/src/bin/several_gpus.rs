@@ -1,5 +1,5 @@
 //! What only real GPUs answer, from Rust and beside cudarc, on the driver that the dynamic loader finds; the
-//! experiments E7, E23 and E25 run it (tests/contract/experiments).
+//! experiments E7, E23 and E25 run it (hardware/experiments).
 //!
 //! - `several_gpus strays`: a worker of device 1 whose helper thread touched every other device.
 //! - `several_gpus costs`: what it costs to look at all devices, raw and by the crate.
