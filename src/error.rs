@@ -3,8 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::driver::version::CudaVersion;
-use crate::sys::CUresult;
+use crate::sys::{CUresult, CudaVersion};
 
 #[cfg(feature = "serde")]
 mod serialize;

@@ -63,8 +63,8 @@ pub(super) fn parent(process: Option<u32>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::version::CudaVersion;
     use crate::error::Error;
+    use crate::sys::CudaVersion;
 
     /// An error's kind, C function, device and code.
     type Told = (&'static str, Option<&'static str>, Option<u32>, Option<u32>);
