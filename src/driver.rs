@@ -146,11 +146,12 @@ impl Driver {
     /// # Errors
     /// [`Error::UnknownDevice`], and those of [`Device::uuid`].
     pub fn device_by_uuid(self, uuid: Uuid) -> Result<Device, Error> {
-        for device in self.devices() {
-            if device.uuid()? == uuid {
-                return Ok(device);
-            }
+        self.check_process()?;
+        if let Some(found) = self.devices().find(|device| device.known_uuid() == Some(uuid)) {
+            return Ok(found);
         }
+        // It may be a device whose id could not be read.
+        self.devices().try_for_each(|device| device.uuid().map(drop))?;
         Err(self.unknown_device(uuid.to_string()))
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn after_failure(device: Device, release: Call) -> GivenBack {
     }
 }
 
-/// Retains once after a release that returned 800, if the context is still active and the driver has green
+/// Retains once after a release that returned 800, unless the context is inactive or the driver has no green
 /// contexts. Returns the result of that retain.
 ///
 /// A green context holds one ordinary reference. If a release takes the last one while a green context is
@@ -54,7 +54,7 @@ pub(crate) fn undo_for_green_context(
 ) -> Option<Call> {
     let introduced = functions::cuGreenCtxCreate_v12040.introduced();
     let took_it = release.code == CUresult::CUDA_ERROR_NOT_PERMITTED
-        && active == Some(true)
+        && active != Some(false)
         && device.driver().version() >= introduced;
     took_it.then(|| device.call_retain().0)
 }
