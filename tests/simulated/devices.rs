@@ -49,14 +49,14 @@ fn what_is_no_device_is_told_by_its_name() {
     let elsewhere = other.device(0).uuid().unwrap();
     let error = machine.driver.device_by_uuid(elsewhere).unwrap_err();
     assert_eq!((error.kind(), error.code()), ("unknown_device", None));
-    let expected = format!("there is no device {elsewhere} among the 2 that the driver shows");
+    let expected = format!("No device {elsewhere}: it is not among the 2 that this process sees");
     assert!(error.to_string().starts_with(&expected), "{error}");
     for address in ["0000:ff:1f.0", "x", "", "a\0b"] {
         let error = machine.driver.device_by_pci_bus_id(address).unwrap_err();
         assert_eq!(error.kind(), "unknown_device", "{address:?}");
     }
     let error = machine.driver.device_from_raw(-7).unwrap_err();
-    assert!(error.to_string().contains("no device with the handle -7 among"), "{error}");
+    assert!(error.to_string().starts_with("No device with the handle -7: it is not among the 2"), "{error}");
 }
 
 #[test]
