@@ -141,7 +141,7 @@ static bool read_fault(char *entry)
         return refuse("calls are counted from 1");
     return inject_fault(strcmp(function, "any") ? function : NULL, nth, entry ? (int)device : -1,
                         (uint32_t)code, done, lasting)
-           || refuse("out of memory");
+           || refuse("more than 1024 faults");
 }
 
 static bool read_log(char *text)

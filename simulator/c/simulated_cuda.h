@@ -63,7 +63,7 @@ struct simulated_cuda_target {
 };
 
 struct simulated_cuda_call {
-    uint32_t function; /* an index for simulated_cuda_function_name */
+    uint32_t function; /* its place in entry_points.h */
     int32_t device;    /* -1: none */
     uint32_t code;
     int32_t pid;
@@ -101,9 +101,6 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_target_state(int32_t pid, uin
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_machine_free(uint32_t gpu);
 /* The 16 bytes of a GPU's unique id. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_machine_uuid(uint32_t gpu, uint8_t *bytes);
-
-/* NULL past the last one. */
-SIMULATED_CUDA_CONTROL const char *simulated_cuda_knob_name(uint32_t index);
 
 /* As another library in the process would: answers cuInit's CUresult. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_initialize(void);
@@ -163,9 +160,7 @@ SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_calls(struct simulated_cuda_call 
                                                      uint64_t capacity);
 SIMULATED_CUDA_CONTROL void simulated_cuda_clear_calls(void);
 
-/* NULL past the last one. */
-SIMULATED_CUDA_CONTROL const char *simulated_cuda_function_name(uint32_t index);
-/* Calls of that function so far, whatever they answered. */
+/* Calls of the function of that place in entry_points.h so far, whatever they answered. */
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_count(uint32_t index);
 SIMULATED_CUDA_CONTROL void simulated_cuda_counters(struct simulated_cuda_counters *out);
 

@@ -41,25 +41,6 @@ fn client() {
     println!("get_id={}", library.proc_address_v2("cuCtxGetId", 13000).2);
 }
 
-/// Asks in exit handlers from before the library was loaded, and from after `cuInit`.
-#[test]
-fn client_with_exit_handlers() {
-    extern "C" fn early() {
-        println!("\nearly={}", clients_library().unwrap().count().0);
-    }
-    extern "C" fn late() {
-        println!("\nlate={}", clients_library().unwrap().count().0);
-    }
-    if env::var_os(LIBRARY).is_none() {
-        return;
-    }
-    // SAFETY: the handler takes and returns nothing.
-    assert_eq!(unsafe { libc::atexit(early) }, 0);
-    assert_eq!(clients_library().unwrap().init(), 0);
-    // SAFETY: as above.
-    assert_eq!(unsafe { libc::atexit(late) }, 0);
-}
-
 fn run(test: &str, library: &Path, variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(LIBRARY, library);
@@ -159,17 +140,6 @@ fn the_log_has_a_line_of_json_for_every_call() {
 }
 
 #[test]
-fn at_exit_the_driver_ends_between_the_handlers_from_after_and_before_init() {
-    let directory = Directory::new("exit");
-    let library = write_library(&directory.0, None, &[]).unwrap();
-    for (knobs, early) in [("deinitialize_at_exit=0", "0"), ("deinitialize_at_exit=1", "4")] {
-        let output = run("client_with_exit_handlers", &library, &[("SIMULATED_CUDA_KNOBS", knobs)]);
-        let answers = lines(&output);
-        assert_eq!((&*answers["late"], &*answers["early"]), ("0", early), "{output:?}");
-    }
-}
-
-#[test]
 fn a_private_copy_ignores_the_variables() {
     if env::var_os(LIBRARY).is_some() {
         let simulator = Simulator::start(2);
@@ -187,38 +157,6 @@ fn a_private_copy_ignores_the_variables() {
     ];
     let output = run("a_private_copy_ignores_the_variables", &library, &variables);
     assert_eq!(lines(&output)["private"], "0 2 0", "{output:?}");
-}
-
-#[test]
-fn device_files_are_opened_and_inherited() {
-    let directory = Directory::new("files");
-    let simulator = Simulator::builder()
-        .devices(3)
-        .visible_devices(Some("2,0"))
-        .device_files(&directory.0)
-        .start();
-    let open = || {
-        let mut names: Vec<_> = fs::read_dir("/proc/self/fd")
-            .unwrap()
-            .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
-            .filter(|target| target.starts_with(&directory.0))
-            .map(|target| target.file_name().unwrap().to_str().unwrap().to_owned())
-            .collect();
-        names.sort();
-        names
-    };
-    let library = Library::of(&simulator);
-    assert_eq!(open(), [""; 0]);
-    library.init();
-    assert_eq!(open(), ["nvidiactl"]);
-    library.retain(0);
-    assert_eq!(open(), ["nvidia2", "nvidiactl"], "named by the physical device");
-    library.release(0);
-    assert_eq!(open(), ["nvidia2", "nvidiactl"], "open until the end");
-    let inherited = driver::in_forked_child(|| u32::try_from(open().len()).unwrap());
-    assert_eq!(inherited, 2);
-    simulator.deinitialize();
-    assert_eq!(open(), [""; 0]);
 }
 
 #[test]
