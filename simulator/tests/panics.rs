@@ -8,7 +8,8 @@ use simulated_libcuda::{Fault, Simulator};
 #[test]
 fn what_panics_does_so_at_the_line_of_its_caller() {
     let simulator = Simulator::start(1);
-    let panics: [(u32, fn(&Simulator)); 5] = [
+    type Action = fn(&Simulator);
+    let panics: [(u32, Action); 5] = [
         (line!(), |simulator| simulator.retain_by_others(7, 1)),
         (line!(), |simulator| _ = simulator.references(7)),
         (line!(), |simulator| _ = simulator.count("cuNothing")),
