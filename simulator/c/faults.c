@@ -1,4 +1,4 @@
-/* Injected faults: this call, of this function, for this device, answers with this code. */
+/* Injected faults: this call, of this function, for this device, returns this code. */
 #include "watched_calls.h"
 
 enum { ANY_FUNCTION = -1, ANY_DEVICE = -1, MAXIMUM_FAULTS = 1024 };
@@ -7,7 +7,7 @@ struct fault {
     int entry;
     int device;
     uint32_t code;
-    bool done_then_reported; /* the call acts before it answers with the code */
+    bool done_then_reported; /* the call acts before it returns the code */
     bool from_then_on;
     uint64_t nth;  /* among the matching calls since the fault was armed, from 1 */
     uint64_t seen;
@@ -48,7 +48,7 @@ static bool concerns(const struct fault *fault, const struct call *call)
            && (fault->device == ANY_DEVICE || fault->device == call->device);
 }
 
-/* Every armed fault counts the call; the first that is due decides its answer. */
+/* Every armed fault counts the call; the first that is due decides what it returns. */
 void apply_faults(struct call *call)
 {
     for (size_t index = 0; index < fault_count; index++) {

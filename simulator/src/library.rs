@@ -69,7 +69,7 @@ pub(crate) fn index_of(function: &str) -> usize {
 }
 
 /// Writes `libcuda.so.1` and the link `libcuda.so` to it into a directory, without the functions named and without those newer than
-/// the driver version given, which the copy answers with and needs no variable for. Returns the path of
+/// the driver version given, which `cuDriverGetVersion` of the copy then returns. Returns the path of
 /// the library. Programs that use a library of that path keep the one that they have.
 ///
 /// # Errors

@@ -32,6 +32,7 @@ fn client() {
     println!("\nversion={version}");
     println!("init={}", library.init());
     println!("count={}", library.count().1);
+    println!("handle={}", library.handle(1));
     for device in 0..3 {
         let (code, flags, active) = library.state(device);
         println!("state{device}={code} {flags} {active}");
@@ -80,6 +81,7 @@ fn without_variables_there_is_one_device() {
     let (answers, errors) = meets(&[]);
     assert_eq!(answers["version"], "13000");
     assert_eq!((&*answers["init"], &*answers["count"]), ("0", "1"));
+    assert_eq!(answers["handle"], "1", "the ordinal");
     assert_eq!(answers["state0"], "0 0 0");
     assert!(answers["state1"].starts_with("101 "));
     assert_eq!((&*answers["retain"], &*answers["release"]), ("0", "0 201"));

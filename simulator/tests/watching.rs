@@ -132,7 +132,7 @@ fn a_device_that_is_not_there_cannot_be_looked_at() {
 }
 
 #[test]
-#[should_panic(expected = "retain_by: the simulated driver answers 100")]
+#[should_panic(expected = "retain_by: the simulated driver returns 100")]
 fn nobody_can_retain_without_a_device() {
     Simulator::start(0).retain_by_others(0, 1);
 }
