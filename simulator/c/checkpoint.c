@@ -93,6 +93,7 @@ static CUresult lock_within(int pid, uint32_t milliseconds)
 
         if (result != CUDA_SUCCESS)
             return result;
+        target->lock_milliseconds = milliseconds;
         result = try_to_lock(target);
         end_with_target();
         if (result != CUDA_ERROR_NOT_READY

@@ -23,6 +23,7 @@ KNOB(checkpoint_managed_memory, 801)      /* checkpoint of a process with manage
 KNOB(restore_after_loss, 304)             /* restore of a process that a restore without room destroyed */
 KNOB(restore_without_room_destroys, 1)    /* 0: it may be restored when there is room */
 KNOB(restore_map_names_every_gpu, 1)      /* 0: a map needs only the GPUs that the process used */
+KNOB(checkpoint_ids_inside, 0)            /* 1: a process is known by the id that it has in its own PID namespace */
 KNOB(checkpoint_milliseconds, 0)          /* duration for any process */
 KNOB(checkpoint_context_milliseconds, 0)  /* more for each context */
 KNOB(checkpoint_gibibyte_milliseconds, 0) /* more for each GiB on its devices */

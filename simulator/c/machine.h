@@ -25,10 +25,12 @@ struct share {
 struct target {
     _Atomic int32_t pid; /* 0: nobody; stored last */
     uint64_t started;    /* in the kernel's ticks: a process id is given out again */
+    uint64_t pid_namespace; /* the id is that of the process itself, in this namespace */
     _Atomic uint32_t standing;
     _Atomic uint32_t calls; /* under way */
     uint32_t busy;
     uint32_t managed_memory;
+    uint32_t lock_milliseconds; /* the limit that the last lock received */
     uint32_t contexts;
     uint32_t share_count;
     struct share shares[MAXIMUM_DEVICES];

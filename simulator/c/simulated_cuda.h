@@ -59,7 +59,8 @@ struct simulated_cuda_target {
     uint32_t managed_memory;
     uint32_t contexts;
     uint32_t calls; /* under way */
-    uint64_t bytes; /* on all devices */
+    uint32_t lock_milliseconds; /* the limit that the last lock received */
+    uint64_t bytes;             /* on all devices */
 };
 
 struct simulated_cuda_call {

@@ -20,6 +20,8 @@ pub struct Target {
     /// Its driver calls under way, those that stand still in a hook included. Counted where the
     /// [machine](crate::Builder::machine) has a file.
     pub calls: u32,
+    /// The time limit in milliseconds that the last lock received; 0 is without a limit.
+    pub lock_milliseconds: u32,
     /// Bytes on all devices, or those that it had there when it was checkpointed.
     pub bytes: u64,
 }
@@ -43,6 +45,7 @@ impl Simulator {
             has_managed_memory: raw.managed_memory != 0,
             contexts: raw.contexts,
             calls: raw.calls,
+            lock_milliseconds: raw.lock_milliseconds,
             bytes: raw.bytes,
         })
     }

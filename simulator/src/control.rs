@@ -44,6 +44,7 @@ pub(crate) struct RawTarget {
     pub managed_memory: u32,
     pub contexts: u32,
     pub calls: u32,
+    pub lock_milliseconds: u32,
     pub bytes: u64,
 }
 

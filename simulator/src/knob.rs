@@ -76,6 +76,10 @@ knobs! {
     /// Whether a restore's map must name every GPU of the machine: 1 (default, measured) or 0, and those
     /// that the process used are enough.
     RestoreMapNamesEveryGpu = "restore_map_names_every_gpu",
+    /// By which id the checkpoint functions find a process that has a PID namespace of its own, as in a
+    /// container: 0 (default, a guess: CRIU's CUDA plugin works so) by the id that the caller sees, or 1 by
+    /// the id that the process sees itself.
+    CheckpointIdsInside = "checkpoint_ids_inside",
     /// How long the checkpoint of any process takes, in milliseconds: 0 by default; 14 to 28 measured.
     CheckpointMilliseconds = "checkpoint_milliseconds",
     /// How much longer for each context: 0 by default; about 350 (140 to 463) measured.
