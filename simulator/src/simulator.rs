@@ -1,7 +1,6 @@
 //! A running instance.
 
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::builder::Builder;
@@ -41,15 +40,6 @@ impl Simulator {
     #[track_caller]
     pub fn start(devices: u32) -> Self {
         Self::builder().devices(devices).start()
-    }
-
-    /// Starts a driver with this many devices.
-    ///
-    /// # Errors
-    ///
-    /// When the library cannot be written or loaded.
-    pub fn try_start(devices: u32) -> io::Result<Self> {
-        Self::builder().devices(devices).try_start()
     }
 
     /// Settings, to start from.
