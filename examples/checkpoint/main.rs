@@ -180,7 +180,7 @@ fn take_up(report: &mut Report, processes: Vec<Process>) -> Suspended {
             _ => {}
         }
     }
-    Suspended::of(checkpointed)
+    checkpointed.into_iter().collect()
 }
 
 fn map(options: &Options) -> Result<GpuMap, Failure> {
