@@ -1,7 +1,7 @@
 //! NVIDIA's own libraries of seven driver generations, which load on a machine without a GPU.
 //!
 //! ```text
-//! .ci/fetch-drivers DIR all
+//! .ci/fetch drivers DIR
 //! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=DIR cargo test --test driver_generations
 //! ```
 //!

@@ -2,7 +2,7 @@
 //! of its own stack.
 //!
 //! ```text
-//! .ci/fetch-pythons DIR
+//! .ci/fetch pythons DIR
 //! CUDA_PRIMARY_CONTEXT_TEST_PYTHONS=DIR cargo test -p cuda-contexts --test witness_python
 //! ```
 //!

@@ -3,7 +3,7 @@
 //! NVIDIA's own:
 //!
 //! ```text
-//! .ci/fetch-drivers DIR all
+//! .ci/fetch drivers DIR
 //! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=DIR cargo test -p cuda-contexts --test witness_symbols
 //! ```
 
