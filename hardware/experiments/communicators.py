@@ -8,7 +8,7 @@ import time
 
 from .cells import cell, ended
 
-LIMIT = 60
+LIMIT = 40
 
 
 def collective(torch, distributed, rank):

@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .cells import REGISTRY, ended, kill_session, run_cell
 
-EXPERIMENTS = ("fork", "streams", "inherited_files", "costs", "release_under_work", "libraries", "strays",
-               "peers", "communicators", "visible_devices", "teardown", "several_costs", "former_life")
+# Those for several GPUs come first: with one GPU they are skipped at once.
+EXPERIMENTS = ("strays", "peers", "communicators", "visible_devices", "teardown", "several_costs", "former_life",
+               "fork", "streams", "inherited_files", "costs", "release_under_work", "libraries")
 # Cells of these experiments measure time or memory: nothing else runs meanwhile.
 ALONE = {"E6", "E7", "E8", "E13", "E16", "E22", "E23", "E24"}
 HERE = os.path.dirname(os.path.abspath(__file__))
