@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! .ci/fetch drivers
-//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=target/ci/drivers cargo test -p cuda-contexts --test witness_symbols
+//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=$PWD/target/ci/drivers cargo test -p cuda-contexts --test witness_symbols
 //! ```
 
 #[path = "witness/arena.rs"]

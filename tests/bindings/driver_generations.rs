@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! .ci/fetch drivers
-//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=target/ci/drivers cargo test --test bindings driver_generations::
+//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=$PWD/target/ci/drivers cargo test --test bindings driver_generations::
 //! ```
 //!
 //! On each: what the crate makes of it, whether every function is there that the driver's CUDA
