@@ -1,11 +1,11 @@
 //! Events as lines of JSON, for programs. The README has the schema.
 
+mod background;
 mod end;
 mod schema;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitStatus;
@@ -14,9 +14,11 @@ use std::time::Duration;
 use crate::model::Model;
 use crate::options::Options;
 use crate::record::Record;
+use crate::report::Surroundings;
 use crate::symbols::Symbols;
 use crate::untraced::Untraced;
 
+pub use background::Background;
 use end::End;
 use schema::{Line, Trace};
 
@@ -27,14 +29,15 @@ pub const SCHEMA: u32 = 1;
 #[derive(Debug)]
 pub struct JsonLines<To: Write>(BufWriter<To>);
 
-impl JsonLines<File> {
-    /// Makes the file, or empties it.
+impl JsonLines<Background> {
+    /// Waits until the file has taken everything.
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
-    pub fn create(path: &Path) -> io::Result<Self> {
-        File::create(path).map(Self::new)
+    /// When the file took not everything.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.0.get_mut().finish()
     }
 }
 
@@ -53,7 +56,7 @@ impl<To: Write> JsonLines<To> {
         self.line(&Line::Trace(Trace::new(options, driver)))
     }
 
-    /// What a record tells, which the model has taken in already.
+    /// The event of a record, which the model has taken in already.
     ///
     /// # Errors
     ///
@@ -89,10 +92,9 @@ impl<To: Write> JsonLines<To> {
         time: Duration,
         status: ExitStatus,
         model: &Model,
-        lost: u64,
-        living: &[(u32, String)],
+        about: &Surroundings,
     ) -> io::Result<()> {
-        self.line(&Line::End(End::new(time, status, model, lost, living)))
+        self.line(&Line::End(End::new(time, status, model, about)))
     }
 
     /// Lets others see the lines.

@@ -1,6 +1,7 @@
 //! Running the program so that it finds what it would find without the command: its streams, its
 //! signals, its exit status.
 
+mod limits;
 mod signals;
 mod streams;
 
@@ -9,6 +10,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
+pub use limits::Limits;
 pub use signals::Signals;
 pub use streams::occupy_closed;
 
@@ -25,10 +27,11 @@ impl Program {
     /// # Errors
     ///
     /// When it cannot be run.
-    pub fn start(mut command: Command, signals: Signals) -> io::Result<Self> {
+    pub fn start(mut command: Command, signals: Signals, limits: Limits) -> io::Result<Self> {
         let inherited = signals.inherited();
+        let restore = move || inherited.restore().and_then(|()| limits.restore());
         // SAFETY: the closure calls only what may be called between fork and exec.
-        unsafe { command.pre_exec(move || inherited.restore()) };
+        unsafe { command.pre_exec(restore) };
         Ok(Self { child: command.spawn()?, signals })
     }
 
@@ -53,6 +56,12 @@ impl Program {
             }
             meanwhile();
         }
+    }
+
+    /// Lets signals to this process end it, after the program has ended. Those that came before were
+    /// the program's.
+    pub fn stop_holding_signals(&self) {
+        self.signals.stop_holding();
     }
 
     fn send(&self, signal: libc::c_int) {

@@ -52,6 +52,7 @@ pub struct Watch {
     witness: PathBuf,
     driver: PathBuf,
     opens: Option<Opens>,
+    was_opened: bool,
     next_search: Instant,
     seen: HashMap<Process, Seen>,
 }
@@ -72,6 +73,7 @@ impl Watch {
             program,
             witness: folder.join(DRIVER_NAME),
             opens: Opens::of(&driver),
+            was_opened: false,
             driver,
             next_search: Instant::now(),
             seen: HashMap::new(),
@@ -83,6 +85,7 @@ impl Watch {
         self.search();
         let now = Instant::now();
         if self.opens.as_mut().is_some_and(Opens::any) {
+            self.was_opened = true;
             self.seen.values_mut().for_each(|seen| seen.look_again(now));
         }
         self.seen.retain(|process, seen| seen.due > now || process.lives());
@@ -126,6 +129,18 @@ impl Watch {
     pub fn add(&mut self, pid: u32, start: u64) {
         let now = Instant::now();
         self.seen.entry(Process { pid, start }).or_insert_with(|| Seen::at(now));
+    }
+
+    /// Whether anybody opened the driver's file while the program ran.
+    #[must_use]
+    pub fn driver_was_opened(&self) -> bool {
+        self.was_opened
+    }
+
+    /// The program's process.
+    #[must_use]
+    pub fn program(&self) -> u32 {
+        self.program
     }
 
     /// Those that still run, without the program itself.

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::{self, Model};
+use crate::model::{self, Kind, Model};
+use crate::record::Holding;
+use crate::report::Surroundings;
+use crate::verdict::{Judge, Verdict};
 
 #[derive(Debug, Serialize)]
 pub struct End<'trace> {
@@ -15,17 +18,20 @@ pub struct End<'trace> {
     signal: Option<i32>,
     lost: u64,
     strays: usize,
+    verdict: &'static str,
+    reasons: &'trace [String],
     still_running: Vec<u32>,
     devices: Vec<DeviceEnd<'trace>>,
 }
 
 #[derive(Debug, Serialize)]
 struct DeviceEnd<'trace> {
+    process: u32,
     pid: u32,
     handle: i32,
     device: Option<u32>,
     uuid: Option<String>,
-    meant: Option<bool>,
+    allowed: Option<bool>,
     stray: bool,
     created: u64,
     ended: u64,
@@ -54,6 +60,7 @@ struct TakenEnd<'trace> {
 struct ContextEnd<'trace> {
     library: &'trace str,
     kind: &'static str,
+    count: u64,
 }
 
 impl<'trace> End<'trace> {
@@ -61,30 +68,42 @@ impl<'trace> End<'trace> {
         time: Duration,
         status: ExitStatus,
         model: &'trace Model,
-        lost: u64,
-        living: &[(u32, String)],
+        about: &'trace Surroundings,
     ) -> Self {
+        let judge = Judge::new(model, about);
         let devices = model.processes().iter().flat_map(|process| {
-            process.devices().map(|device| DeviceEnd::new(process.pid, device))
+            process.devices().map(|device| DeviceEnd::new(process, device, &judge))
         });
+        let (verdict, reasons) = match &about.verdict {
+            Verdict::Passed => ("passed", &[][..]),
+            Verdict::Stray => ("stray", &[][..]),
+            Verdict::NotJudged(reasons) => ("not_judged", &reasons[..]),
+        };
         Self {
             time: time.as_secs_f64(),
             status: status.code(),
             signal: status.signal(),
-            lost,
-            strays: model.strays().count(),
-            still_running: living.iter().map(|(pid, _)| *pid).collect(),
+            lost: about.lost,
+            strays: judge.strays(model).len(),
+            verdict,
+            reasons,
+            still_running: about.living.iter().map(|(pid, _)| *pid).collect(),
             devices: devices.collect(),
         }
     }
 }
 
 impl<'trace> DeviceEnd<'trace> {
-    fn new(pid: u32, device: &'trace model::Device) -> Self {
-        let holders = device.holders.iter().map(|holder| HolderEnd {
+    fn new(
+        process: &'trace model::Process,
+        device: &'trace model::Device,
+        judge: &Judge<'_>,
+    ) -> Self {
+        let references = |holder: &&model::Holder| holder.holding == Holding::Reference;
+        let holders = device.holders.iter().filter(references).map(|holder| HolderEnd {
             library: &holder.library,
-            references: holder.references.try_into().unwrap_or(0),
-            retained: holder.retained,
+            references: holder.count(),
+            retained: holder.acquired,
             released: holder.released,
         });
         let taken = device.takings.iter().map(|taking| TakenEnd {
@@ -92,17 +111,20 @@ impl<'trace> DeviceEnd<'trace> {
             from: &taking.from,
             count: taking.count,
         });
-        let contexts = device
-            .contexts
-            .iter()
-            .map(|context| ContextEnd { library: &context.library, kind: context.kind.name() });
+        let others = device.held().filter(|holder| !references(holder));
+        let contexts = others.map(|holder| ContextEnd {
+            library: &holder.library,
+            kind: Kind::held(holder.holding).name(),
+            count: holder.count(),
+        });
         Self {
-            pid,
+            process: process.number,
+            pid: process.pid,
             handle: device.about.handle,
             device: device.about.ordinal,
             uuid: device.uuid(),
-            meant: device.about.meant,
-            stray: device.is_stray(),
+            allowed: judge.allows(process, device),
+            stray: judge.is_stray(process, device),
             created: device.creations.total(),
             ended: device.endings.total(),
             refused: device.refusals.total(),

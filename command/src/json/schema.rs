@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::end::End;
 use crate::model::{self, Kind, Model, Modules};
-use crate::options::Options;
+use crate::options::{Forbid, Options};
 use crate::record::{Call, Event, Record};
 use crate::stack::{self, NativeLine};
 use crate::symbols::Symbols;
@@ -24,10 +24,12 @@ pub enum Line<'trace> {
     Call(Box<CallLine<'trace>>),
     Exit {
         time: f64,
+        process: u32,
         pid: u32,
     },
     Bypass {
         time: f64,
+        process: u32,
         pid: u32,
         library: Cow<'trace, str>,
     },
@@ -46,8 +48,9 @@ pub struct Trace<'trace> {
     command: Vec<String>,
     driver: Option<Cow<'trace, str>>,
     only: Option<String>,
-    forbid: bool,
+    forbid: Option<&'static str>,
     deny: bool,
+    allow_untraced: bool,
     stack: &'static str,
 }
 
@@ -59,8 +62,9 @@ impl<'trace> Trace<'trace> {
             command: options.command.iter().map(|word| word.to_string_lossy().into()).collect(),
             driver: driver.map(Path::to_string_lossy),
             only: options.only.as_ref().map(ToString::to_string),
-            forbid: options.forbid,
+            forbid: options.forbid.map(Forbid::name),
             deny: options.deny,
+            allow_untraced: options.allow_untraced,
             stack: options.stack.name(),
         }
     }
@@ -69,9 +73,10 @@ impl<'trace> Trace<'trace> {
 #[derive(Debug, Serialize)]
 pub struct Process<'trace> {
     time: f64,
+    process: u32,
     pid: u32,
     parent: u32,
-    forked: bool,
+    forked_from: Option<u32>,
     command: &'trace [String],
     executable: Cow<'trace, str>,
     python: Option<String>,
@@ -88,24 +93,28 @@ struct Rank<'trace> {
 #[derive(Debug, Serialize)]
 pub struct Device {
     time: f64,
+    process: u32,
     pid: u32,
     handle: i32,
     device: Option<u32>,
     uuid: Option<String>,
-    meant: Option<bool>,
+    count: Option<u32>,
+    allowed: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
 pub struct CallLine<'trace> {
     time: f64,
+    process: u32,
     pid: u32,
     tid: u32,
+    thread: Option<&'trace str>,
     function: &'static str,
     /// Where it is about one: its handle, and its ordinal if that is known.
     handle: Option<i32>,
     device: Option<u32>,
-    answer: Option<u32>,
-    answer_name: Option<&'static str>,
+    result: Option<u32>,
+    result_name: Option<&'static str>,
     seconds: f64,
     context: Option<String>,
     kind: Option<&'static str>,
@@ -118,7 +127,7 @@ pub struct CallLine<'trace> {
     library_path: Option<Cow<'trace, str>>,
     reference_of: Option<String>,
     uncounted: bool,
-    references: i32,
+    references: u32,
     python: &'trace [crate::record::PythonLine],
     python_complete: bool,
     native: Vec<Native>,
@@ -145,16 +154,17 @@ impl From<NativeLine> for Native {
 impl<'trace> Line<'trace> {
     /// `None` for what is no event of its own.
     pub fn of(record: &'trace Record, model: &'trace Model, symbols: &mut Symbols) -> Option<Self> {
-        let Record { pid, tid, .. } = *record;
+        let Record { process: number, pid, tid, .. } = *record;
         let time = record.time.as_secs_f64();
-        let process = model.process(pid)?;
+        let process = model.process(number)?;
         Some(match &record.event {
             Event::Module(_) => return None,
             Event::Process(about) => Self::Process(Process {
                 time,
+                process: number,
                 pid,
                 parent: about.parent,
-                forked: about.forked,
+                forked_from: about.forked_from,
                 command: &about.arguments,
                 executable: about.executable.to_string_lossy(),
                 python: about.python.map(|(major, minor)| format!("{major}.{minor}")),
@@ -163,24 +173,29 @@ impl<'trace> Line<'trace> {
             }),
             Event::Device(about) => Self::Device(Device {
                 time,
+                process: number,
                 pid,
                 handle: about.handle,
                 device: about.ordinal,
                 uuid: process.device_of(about.handle).and_then(model::Device::uuid),
-                meant: about.meant,
+                count: about.count,
+                allowed: about.allowed,
             }),
             Event::Call(call) => {
                 let device = call.device.and_then(|handle| process.device_of(handle));
                 let stack = stack::native(call, model.modules(), symbols);
                 Self::Call(Box::new(CallLine {
                     time,
+                    process: number,
                     pid,
                     tid,
                     ..CallLine::of(call, device, model.modules(), stack)
                 }))
             }
-            Event::Exit => Self::Exit { time, pid },
-            Event::Bypass(path) => Self::Bypass { time, pid, library: path.to_string_lossy() },
+            Event::Exit(_) => Self::Exit { time, process: number, pid },
+            Event::Bypass(path) => {
+                Self::Bypass { time, process: number, pid, library: path.to_string_lossy() }
+            }
         })
     }
 }
@@ -193,29 +208,31 @@ impl<'trace> CallLine<'trace> {
         native: Vec<NativeLine>,
     ) -> Self {
         let makes_or_ends = call.created || call.ended;
-        let is_stray = |device: &model::Device| device.about.meant == Some(false);
+        let is_stray = |device: &model::Device| device.about.allowed == Some(false);
         Self {
             time: 0.0,
+            process: 0,
             pid: 0,
             tid: 0,
+            thread: call.thread.as_deref(),
             function: call.function.0,
             handle: call.device,
             device: device.and_then(|device| device.about.ordinal),
-            answer: call.answer,
-            answer_name: call.answer.and_then(|answer| CUresult(answer).name()),
+            result: call.result,
+            result_name: call.result.and_then(|result| CUresult(result).name()),
             seconds: call.took.as_secs_f64(),
             context: (call.context != 0).then(|| format!("{:#x}", call.context)),
             kind: makes_or_ends.then(|| Kind::of(call).name()),
             created: call.created,
             ended: call.ended,
             denied: call.denied,
-            stray: (call.created || call.denied) && device.is_some_and(is_stray),
+            stray: call.created && device.is_some_and(is_stray),
             after_exit: call.after_exit,
             library: modules.name(call.caller()),
             library_path: modules.path(call.caller()).map(Path::to_string_lossy),
-            reference_of: (call.taken_from != 0).then(|| modules.name(call.taken_from)),
+            reference_of: call.taken_from().map(|module| modules.name(module)),
             uncounted: call.uncounted,
-            references: call.device_references,
+            references: call.references,
             python: &call.python,
             python_complete: !call.python_failed,
             native: native.into_iter().map(Native::from).collect(),

@@ -26,6 +26,7 @@ const HANDED_ON: [libc::c_int; 12] = [
 pub struct Inherited {
     mask: libc::sigset_t,
     pipe: libc::sighandler_t,
+    file_size: libc::sighandler_t,
     child: libc::sighandler_t,
 }
 
@@ -49,10 +50,21 @@ impl Signals {
         let mask = unsafe { mask.assume_init() };
         // SAFETY: no handler is installed.
         let pipe = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+        // A file of the command's own that grows beyond a limit is an error of the write, too.
+        // SAFETY: no handler is installed.
+        let file_size = unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
         // An ignored SIGCHLD would reap the program before it is waited for.
         // SAFETY: no handler is installed.
         let child = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
-        Self { inherited: Inherited { mask, pipe, child }, held }
+        Self { inherited: Inherited { mask, pipe, file_size, child }, held }
+    }
+
+    pub(super) fn stop_holding(&self) {
+        let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the set and the time are of this frame; nothing is asked about the signal.
+        while unsafe { libc::sigtimedwait(&self.held, ptr::null_mut(), &none) } > 0 {}
+        // SAFETY: the mask is initialised; the old one is not asked for.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.inherited.mask, ptr::null_mut()) };
     }
 
     pub(super) fn inherited(&self) -> Inherited {
@@ -88,7 +100,12 @@ impl std::fmt::Debug for Signals {
 impl Inherited {
     /// Gives this process what it was started with. May be called between fork and exec.
     pub(super) fn restore(&self) -> io::Result<()> {
-        for (signal, disposition) in [(libc::SIGPIPE, self.pipe), (libc::SIGCHLD, self.child)] {
+        let changed = [
+            (libc::SIGPIPE, self.pipe),
+            (libc::SIGXFSZ, self.file_size),
+            (libc::SIGCHLD, self.child),
+        ];
+        for (signal, disposition) in changed {
             // SAFETY: the disposition is one that this process had; no handler of ours is among them.
             unsafe { libc::signal(signal, disposition) };
         }
