@@ -60,7 +60,7 @@ fn compile(sources: &[PathBuf], library: &Path, out: &Path) -> std::io::Result<O
     command.arg("-Wl,-z,nodelete");
     command.args(["-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN"]);
     command.args(sources).arg("-o").arg(library).arg("-L").arg(out);
-    command.args(["-Wl,--no-as-needed", "-l:libcuda-real.so", "-Wl,--as-needed", "-ldl"]);
+    command.args(["-Wl,--no-as-needed", "-l:libcuda-real.so", "-Wl,--as-needed"]);
     command.output()
 }
 

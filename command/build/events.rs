@@ -16,7 +16,9 @@ pub fn to_rust(header: &str) -> String {
             ["enum", "trace_function"] => {} // it is made of the macro
             ["enum", _] => constants(body, &mut rust),
             ["struct", name] => structure(name, body, &mut rust),
-            ref other => panic!("events.h has a declaration that is no enum and no struct: {other:?}"),
+            ref other => {
+                panic!("events.h has a declaration that is no enum and no struct: {other:?}")
+            }
         }
         rest = behind;
     }
@@ -41,9 +43,9 @@ fn without_macros(text: &str) -> (String, String) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
             ["#define", name, ..] if name.starts_with("TRACE_FUNCTIONS(") => {
-                let names = words[2..].iter().map(|word| {
-                    word.trim_start_matches("FUNCTION(").trim_end_matches(')')
-                });
+                let names = words[2..]
+                    .iter()
+                    .map(|word| word.trim_start_matches("FUNCTION(").trim_end_matches(')'));
                 list("FUNCTIONS", names.map(|name| format!("\"{name}\"")), &mut rust);
             }
             ["#define", "TRACE_LOCAL_RANKS", ..] => {
@@ -51,7 +53,8 @@ fn without_macros(text: &str) -> (String, String) {
                 list("LOCAL_RANKS", names, &mut rust);
             }
             ["#define", name, value] if name.starts_with("TRACE_") => {
-                writeln!(rust, "pub const {}: &str = {value};", &name[6..]).expect("a string grows");
+                writeln!(rust, "pub const {}: &str = {value};", &name[6..])
+                    .expect("a string grows");
             }
             [word, ..] if word.starts_with('#') => {}
             _ => declarations.extend([line, "\n"]),

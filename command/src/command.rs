@@ -92,11 +92,13 @@ fn trace(options: &Options, signals: Signals) -> Result<Outcome, Failure> {
         say(format_args!("there is no driver (libcuda.so.1) on this machine: nothing is traced"));
         return run_alone(options, signals, json);
     };
+    let only = options.only.as_ref().map(ToString::to_string).unwrap_or_default();
     let settings = Settings {
         stack: options.stack,
         deny: options.deny,
         forbid: options.forbid,
-        only: options.only.as_ref(),
+        only: &only,
+        ..Settings::default()
     };
     let events = layout.events();
     let arena = Arena::create(&events, settings).map_err(|error| with_path(error, &events))?;
@@ -194,7 +196,7 @@ impl<'options> Tracing<'options> {
             }
             self.model.add(&record);
             if let Event::Process(about) = &record.event {
-                self.watch.add(record.pid, about.start);
+                self.watch.add(about.host_pid.unwrap_or(record.pid), about.start);
             }
             if self.options.live {
                 // Nobody may be reading.

@@ -20,14 +20,14 @@ pub fn write(
     symbols: &mut Symbols,
 ) -> io::Result<()> {
     let stamp = Styled::faint(format!("cuda-contexts: {} {}", seconds(record.time), record.pid));
-    let process = model.process(record.pid);
+    let process = model.process(record.process);
     match &record.event {
         Event::Module(_) | Event::Device(_) => Ok(()),
         Event::Process(_) => {
             let command = process.map(|process| process.command()).unwrap_or_default();
             writeln!(to, "{stamp} loaded the driver: {command}")
         }
-        Event::Exit => writeln!(to, "{stamp} exit"),
+        Event::Exit(_) => writeln!(to, "{stamp} exit"),
         Event::Bypass(path) => {
             let text = format!("not traced: {} is loaded, too", path.display());
             writeln!(to, "{stamp} {}", Styled::warning(text))
@@ -53,7 +53,7 @@ fn text(call: &Call, by: &str, device: Option<&Device>) -> String {
     let function = call.function.0;
     let on = device.map(|device| format!(", {}", device.name())).unwrap_or_default();
     let kind = Kind::of(call).name();
-    let what = match call.answer {
+    let what = match call.result {
         None => ": has not returned".to_owned(),
         Some(0) if call.created => format!(": {kind} context made"),
         Some(0) if call.ended => format!(": {kind} context ended"),

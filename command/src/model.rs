@@ -9,9 +9,10 @@ mod process;
 mod tests;
 
 use std::collections::HashMap;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-use crate::record::{Event, Record};
+use crate::record::{Event, Module, Record};
 
 pub use context::Kind;
 pub use device::{Device, Holder, Taking};
@@ -29,13 +30,21 @@ pub struct Model {
 
 /// Libraries and programs by the number by which frames name them.
 #[derive(Debug, Default)]
-pub struct Modules(HashMap<u32, PathBuf>);
+pub struct Modules(HashMap<u32, Module>);
 
 impl Modules {
     /// The file, if the code was in one.
     #[must_use]
     pub fn path(&self, module: u32) -> Option<&Path> {
-        self.0.get(&module).map(PathBuf::as_path)
+        self.0.get(&module).map(|module| &*module.path)
+    }
+
+    /// Where its file can be read: by its path, if it was not opened when it was loaded.
+    #[must_use]
+    pub fn readable(&self, module: u32) -> Option<PathBuf> {
+        let module = self.0.get(&module)?;
+        let opened = module.file.as_ref().map(|file| file.0.as_raw_fd());
+        Some(opened.map_or(module.path.clone(), |file| format!("/proc/self/fd/{file}").into()))
     }
 
     /// The name by which people know it.
@@ -53,7 +62,7 @@ impl Model {
     /// Takes a record into account.
     pub fn add(&mut self, record: &Record) {
         if let Event::Module(module) = &record.event {
-            self.modules.0.insert(module.id, module.path.clone());
+            self.modules.0.insert(module.id, module.clone());
             return;
         }
         if let Event::Process(about) = &record.event {

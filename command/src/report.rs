@@ -96,7 +96,7 @@ fn headline(to: &mut dyn Write, model: &Model, about: &Surroundings) -> io::Resu
     } else {
         let (users, processes) = plural(users as u64, "process", "processes");
         let unknown =
-            |device: &Device| device.about.meant.is_none() && device.creations.total() > 0;
+            |device: &Device| device.about.allowed.is_none() && device.creations.total() > 0;
         let mut devices = model.processes().iter().flat_map(Process::devices);
         let judgement = match about.judged() {
             false => "",
@@ -127,12 +127,12 @@ fn title(process: &Process) -> String {
 }
 
 fn write_process(page: &mut Page<'_>, process: &Process, about: &Surroundings) -> io::Result<()> {
-    let forked = if process.about.forked { ", forked" } else { "" };
+    let forked = if process.about.forked_from.is_some() { ", forked" } else { "" };
     let title = title(process);
     let title = Styled::heading(format!("P{}", &title[1..]));
     let parent = Styled::faint(format!("(started by {}{forked})", process.about.parent));
     writeln!(page.to, "\n{title} {parent}")?;
-    let unranked = about.only == Some(Meant::LocalRank) && process.about.meant_ordinal.is_none();
+    let unranked = about.only == Some(Meant::LocalRank) && process.about.local_rank.is_none();
     if unranked {
         let text =
             "no launcher's variable said its rank when it loaded the driver: no device is judged";
@@ -145,7 +145,7 @@ fn write_process(page: &mut Page<'_>, process: &Process, about: &Surroundings) -
             writeln!(page.to, "  {} {}", name, Styled::stray("is a stray, see above"))?;
             continue;
         }
-        let meant = match device.about.meant {
+        let meant = match device.about.allowed {
             Some(true) => ", which is meant",
             None if about.judged() => ", of which it is not known whether it is meant",
             _ => "",
@@ -177,7 +177,8 @@ fn write_process(page: &mut Page<'_>, process: &Process, about: &Surroundings) -
 fn write_limits(to: &mut dyn Write, model: &Model, about: &Surroundings) -> io::Result<()> {
     for Untraced { pid, command, library, reason } in &about.untraced {
         // Where the witness itself has seen it, it is told there.
-        if model.process(*pid).is_some_and(|process| process.bypasses.contains(library)) {
+        let mut seen = model.processes().iter().filter(|process| process.about.host_pid == Some(*pid));
+        if seen.any(|process| process.bypasses.contains(library)) {
             continue;
         }
         let text = format!("not traced: {} in process {pid}: {command}", library.display());

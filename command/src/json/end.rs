@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::{self, Model};
+use crate::model::{self, Kind, Model};
+use crate::record::Holding;
 
 #[derive(Debug, Serialize)]
 pub struct End<'trace> {
@@ -81,10 +82,14 @@ impl<'trace> End<'trace> {
 
 impl<'trace> DeviceEnd<'trace> {
     fn new(pid: u32, device: &'trace model::Device) -> Self {
-        let holders = device.holders.iter().map(|holder| HolderEnd {
+        let of = |reference: bool| {
+            let is_one = move |holding| (holding == Holding::Reference) == reference;
+            device.holders.iter().filter(move |holder| is_one(holder.holding))
+        };
+        let holders = of(true).map(|holder| HolderEnd {
             library: &holder.library,
-            references: holder.references.try_into().unwrap_or(0),
-            retained: holder.retained,
+            references: holder.count(),
+            retained: holder.acquired,
             released: holder.released,
         });
         let taken = device.takings.iter().map(|taking| TakenEnd {
@@ -92,16 +97,16 @@ impl<'trace> DeviceEnd<'trace> {
             from: &taking.from,
             count: taking.count,
         });
-        let contexts = device
-            .contexts
-            .iter()
-            .map(|context| ContextEnd { library: &context.library, kind: context.kind.name() });
+        let contexts = of(false).flat_map(|holder| {
+            let kind = Kind::held(holder.holding).name();
+            (0..holder.count()).map(move |_| ContextEnd { library: &holder.library, kind })
+        });
         Self {
             pid,
             handle: device.about.handle,
             device: device.about.ordinal,
             uuid: device.uuid(),
-            meant: device.about.meant,
+            meant: device.about.allowed,
             stray: device.is_stray(),
             created: device.creations.total(),
             ended: device.endings.total(),

@@ -118,7 +118,7 @@ pub struct CallLine<'trace> {
     library_path: Option<Cow<'trace, str>>,
     reference_of: Option<String>,
     uncounted: bool,
-    references: i32,
+    references: u32,
     python: &'trace [crate::record::PythonLine],
     python_complete: bool,
     native: Vec<Native>,
@@ -147,14 +147,14 @@ impl<'trace> Line<'trace> {
     pub fn of(record: &'trace Record, model: &'trace Model, symbols: &mut Symbols) -> Option<Self> {
         let Record { pid, tid, .. } = *record;
         let time = record.time.as_secs_f64();
-        let process = model.process(pid)?;
+        let process = model.process(record.process)?;
         Some(match &record.event {
             Event::Module(_) => return None,
             Event::Process(about) => Self::Process(Process {
                 time,
                 pid,
                 parent: about.parent,
-                forked: about.forked,
+                forked: about.forked_from.is_some(),
                 command: &about.arguments,
                 executable: about.executable.to_string_lossy(),
                 python: about.python.map(|(major, minor)| format!("{major}.{minor}")),
@@ -167,7 +167,7 @@ impl<'trace> Line<'trace> {
                 handle: about.handle,
                 device: about.ordinal,
                 uuid: process.device_of(about.handle).and_then(model::Device::uuid),
-                meant: about.meant,
+                meant: about.allowed,
             }),
             Event::Call(call) => {
                 let device = call.device.and_then(|handle| process.device_of(handle));
@@ -179,7 +179,7 @@ impl<'trace> Line<'trace> {
                     ..CallLine::of(call, device, model.modules(), stack)
                 }))
             }
-            Event::Exit => Self::Exit { time, pid },
+            Event::Exit(_) => Self::Exit { time, pid },
             Event::Bypass(path) => Self::Bypass { time, pid, library: path.to_string_lossy() },
         })
     }
@@ -193,7 +193,7 @@ impl<'trace> CallLine<'trace> {
         native: Vec<NativeLine>,
     ) -> Self {
         let makes_or_ends = call.created || call.ended;
-        let is_stray = |device: &model::Device| device.about.meant == Some(false);
+        let is_stray = |device: &model::Device| device.about.allowed == Some(false);
         Self {
             time: 0.0,
             pid: 0,
@@ -201,8 +201,8 @@ impl<'trace> CallLine<'trace> {
             function: call.function.0,
             handle: call.device,
             device: device.and_then(|device| device.about.ordinal),
-            answer: call.answer,
-            answer_name: call.answer.and_then(|answer| CUresult(answer).name()),
+            answer: call.result,
+            answer_name: call.result.and_then(|answer| CUresult(answer).name()),
             seconds: call.took.as_secs_f64(),
             context: (call.context != 0).then(|| format!("{:#x}", call.context)),
             kind: makes_or_ends.then(|| Kind::of(call).name()),
@@ -213,9 +213,9 @@ impl<'trace> CallLine<'trace> {
             after_exit: call.after_exit,
             library: modules.name(call.caller()),
             library_path: modules.path(call.caller()).map(Path::to_string_lossy),
-            reference_of: (call.taken_from != 0).then(|| modules.name(call.taken_from)),
+            reference_of: call.taken_from().map(|from| modules.name(from)),
             uncounted: call.uncounted,
-            references: call.device_references,
+            references: call.references,
             python: &call.python,
             python_complete: !call.python_failed,
             native: native.into_iter().map(Native::from).collect(),

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use cuda_primary_context::sys::CUresult;
 
 use crate::model::{Device, Holder, Inits, Kind, Modules, Note, Notes};
-use crate::record::Call;
+use crate::record::{Call, Holding};
 use crate::stack::{self, Line};
 use crate::symbols::Symbols;
 
@@ -50,7 +50,7 @@ impl Page<'_> {
     /// What happened on a device.
     pub fn device(&mut self, device: &Device) -> io::Result<()> {
         self.creations(&device.creations)?;
-        for holder in &device.holders {
+        for holder in device.holders.iter().filter(|each| each.holding == Holding::Reference) {
             self.holder(holder, device)?;
         }
         for taking in &device.takings {
@@ -129,10 +129,10 @@ impl Page<'_> {
         // The call that made the context stands above, with its stack.
         let creations = device.creations.first().iter();
         let made_it = creations.into_iter().any(|note| note.time == holder.first.time);
-        if made_it && holder.retained == 1 && holder.released == 0 {
+        if made_it && holder.acquired == 1 && holder.released == 0 {
             return Ok(());
         }
-        let (library, retained) = (&holder.library, times(holder.retained));
+        let (library, retained) = (&holder.library, times(holder.acquired));
         write!(self.to, "    {library} retained it {retained}")?;
         if !made_it {
             write!(self.to, ", first at {}", seconds(holder.first.time))?;
@@ -168,7 +168,7 @@ impl Page<'_> {
     fn refusals(&mut self, notes: &Notes) -> io::Result<()> {
         let mut groups: BTreeMap<_, Vec<&Note>> = BTreeMap::new();
         for note in notes.first() {
-            let Some(answer) = note.call.answer.filter(|&answer| answer != 0) else { continue };
+            let Some(answer) = note.call.result.filter(|&answer| answer != 0) else { continue };
             let by = self.modules.name(note.call.caller());
             groups.entry((note.call.function.0, answer, by)).or_default().push(note);
         }
@@ -191,7 +191,7 @@ impl Page<'_> {
         for note in notes.first() {
             let by = self.modules.name(note.call.caller());
             let (function, time) = (note.call.function.0, seconds(note.time));
-            let answer = note.call.answer.map_or_else(|| "has not returned".to_owned(), code);
+            let answer = note.call.result.map_or_else(|| "has not returned".to_owned(), code);
             writeln!(self.to, "  {function} of {by} at {time}: {answer}")?;
         }
         Ok(())
@@ -201,14 +201,13 @@ impl Page<'_> {
         if device.creations.total() == 0 && device.holders.is_empty() {
             return Ok(());
         }
-        let mut left: Vec<String> =
-            device.held().map(|(library, count)| format!("{library} {count}")).collect();
-        left.extend(
-            device
-                .contexts
-                .iter()
-                .map(|context| format!("{} 1 ({} context)", context.library, context.kind.name())),
-        );
+        let left: Vec<String> = device
+            .held()
+            .map(|holder| match Kind::held(holder.holding) {
+                Kind::Primary => format!("{} {}", holder.library, holder.count()),
+                kind => format!("{} {} ({} context)", holder.library, holder.count(), kind.name()),
+            })
+            .collect();
         let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
         writeln!(self.to, "    held at the end: {}", Styled::heading(left))
     }
