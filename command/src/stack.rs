@@ -34,8 +34,8 @@ pub fn native(call: &Call, modules: &Modules, symbols: &mut Symbols) -> Vec<Nati
         let library = modules.path(frame.module).map(Path::to_owned);
         // The address is that of the instruction behind the call, which may be another line's.
         let address = frame.address;
-        let places = match &library {
-            Some(library) => symbols.places(library, address.saturating_sub(1)),
+        let places = match modules.readable(frame.module) {
+            Some(file) => symbols.places(&file, address.saturating_sub(1)),
             None => vec![Place::default()],
         };
         lines.extend(places.into_iter().map(|place| NativeLine {

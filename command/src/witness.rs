@@ -13,7 +13,7 @@ use memmap2::Mmap;
 static LIBRARY: &[u8] = include_bytes!(env!("CUDA_CONTEXTS_WITNESS"));
 
 /// Every function that it wraps.
-pub const WRAPPED: &[&str] = include!(concat!(env!("OUT_DIR"), "/wrapped.rs"));
+pub const WRAPPED: &[&str] = &crate::arena::layout::FUNCTIONS;
 
 /// What a witness exports and a driver does not.
 const OWN_SYMBOL: &str = "cuda_contexts_version";
