@@ -49,13 +49,15 @@ fn ask(loader: &Path, program: &Path, name: &str) -> Option<PathBuf> {
     listed(&output.stdout, name)
 }
 
-/// The path in a line such as `libcuda.so.1 => /lib/libcuda.so.1 (0x00007f1728af8000)`.
+/// The path in a line such as `libcuda.so.1 => /lib/libcuda.so.1 (0x00007f1728af8000)`. A library in the
+/// current folder has no arrow.
 fn listed(list: &[u8], name: &str) -> Option<PathBuf> {
     let arrow = [name.as_bytes(), b" => "].concat();
     let path = list.split(|&byte| byte == b'\n').find_map(|line| {
-        let path = line.trim_ascii_start().strip_prefix(&*arrow)?;
-        let end = path.windows(4).rposition(|part| part == b" (0x")?;
-        Some(&path[..end])
+        let line = line.trim_ascii_start();
+        let end = line.windows(4).rposition(|part| part == b" (0x")?;
+        let line = &line[..end];
+        line.strip_prefix(&*arrow).or((line == name.as_bytes()).then_some(line))
     })?;
     Some(PathBuf::from(OsStr::from_bytes(path)))
 }
@@ -149,6 +151,8 @@ mod tests {
         let expected = PathBuf::from("/opt/a b (0x1)/libcuda.so.1");
         assert_eq!(listed(list, "libcuda.so.1"), Some(expected));
         assert_eq!(listed(list, "libcuda.so"), None);
+        let here = b"\tlibcuda.so.1 (0x00007f1728af8000)\n";
+        assert_eq!(listed(here, "libcuda.so.1"), Some(PathBuf::from("libcuda.so.1")));
         assert_eq!(listed(b"\tlibcuda.so.1 => not found\n", "libcuda.so.1"), None);
         assert_eq!(listed(b"", "libcuda.so.1"), None);
     }

@@ -30,14 +30,14 @@ pub const SCHEMA: u32 = 1;
 pub struct JsonLines<To: Write>(BufWriter<To>);
 
 impl JsonLines<Background> {
-    /// Waits until the file has taken everything.
+    /// Waits until the file has taken everything, or for so long.
     ///
     /// # Errors
     ///
-    /// When the file took not everything.
-    pub fn finish(&mut self) -> io::Result<()> {
+    /// When the file did not take everything.
+    pub fn finish(&mut self, longest: Option<Duration>) -> io::Result<()> {
         self.flush()?;
-        self.0.get_mut().finish()
+        self.0.get_mut().finish(longest)
     }
 }
 

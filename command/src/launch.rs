@@ -19,7 +19,12 @@ pub use streams::occupy_closed;
 pub struct Program {
     child: Child,
     signals: Signals,
+    interrupted: bool,
 }
+
+/// By these, people end programs.
+const INTERRUPTIONS: [libc::c_int; 4] =
+    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
 impl Program {
     /// Starts it.
@@ -32,7 +37,7 @@ impl Program {
         let restore = move || inherited.restore().and_then(|()| limits.restore());
         // SAFETY: the closure calls only what may be called between fork and exec.
         unsafe { command.pre_exec(restore) };
-        Ok(Self { child: command.spawn()?, signals })
+        Ok(Self { child: command.spawn()?, signals, interrupted: false })
     }
 
     /// Its process id.
@@ -51,17 +56,27 @@ impl Program {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }
-            if let Some(signal) = self.signals.next(pause) {
-                self.send(signal);
+            if let Some(received) = self.signals.next(pause) {
+                self.interrupted |= INTERRUPTIONS.contains(&received.signal);
+                if received.hand_on {
+                    self.send(received.signal);
+                }
             }
             meanwhile();
         }
     }
 
+    /// Whether somebody wanted the program to end: they do not want to wait for the command.
+    #[must_use]
+    pub fn was_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
     /// Lets signals to this process end it, after the program has ended. Those that came before were
     /// the program's.
-    pub fn stop_holding_signals(&self) {
-        self.signals.stop_holding();
+    pub fn stop_holding_signals(&mut self) {
+        let last = self.signals.stop_holding();
+        self.interrupted |= last.iter().any(|signal| INTERRUPTIONS.contains(signal));
     }
 
     fn send(&self, signal: libc::c_int) {

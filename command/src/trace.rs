@@ -107,7 +107,7 @@ fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
     tracing.look_at_the_rest();
     drop(layout);
     program.stop_holding_signals();
-    Ok((status, tracing.end(status)))
+    Ok((status, tracing.end(status, program.was_interrupted())))
 }
 
 /// The folder with the witness; `None` if the program finds no driver.
@@ -153,7 +153,7 @@ fn run_alone(
         let text = format!("{text} The program was not started: pass --allow-untraced to run it.");
         return Err(Failure::Tracing(io::Error::other(text)));
     }
-    say(format_args!("{text}"));
+    let text = format!("cuda-contexts: {text}");
     let started = Instant::now();
     files.json(|lines| lines.begin(options, None));
     let mut program = Program::start(command(options), signals, limits).map_err(Failure::Start)?;
@@ -161,6 +161,6 @@ fn run_alone(
     program.stop_holding_signals();
     let about = Surroundings::default();
     files.json(|lines| lines.end(started.elapsed(), status, &Model::default(), &about));
-    files.finish(text.as_bytes());
+    files.finish(format!("{text}\n").as_bytes(), program.was_interrupted());
     Ok((status, Verdict::Passed))
 }

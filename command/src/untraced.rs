@@ -125,7 +125,16 @@ impl Watch {
         self.next_search = Instant::now() + (now.elapsed() * SHARE).max(FIRST_PAUSE);
     }
 
-    /// Takes note of a process that the witness told of: its parent may have ended.
+    /// Finds processes whose parent has ended: the witness's folder is in their environment.
+    pub fn find_orphans(&mut self) {
+        let now = Instant::now();
+        let folder = self.witness.parent().map_or(&[][..], |folder| folder.as_os_str().as_bytes());
+        for process in process_tree::with_environment(folder) {
+            self.seen.entry(process).or_insert_with(|| Seen::at(now));
+        }
+    }
+
+    /// Takes note of a process that has the witness: its parent may have ended.
     pub fn add(&mut self, pid: u32, start: u64) {
         let now = Instant::now();
         self.seen.entry(Process { pid, start }).or_insert_with(|| Seen::at(now));

@@ -35,7 +35,8 @@ impl<'trace> Judge<'trace> {
             Some(Only::Devices(names)) => &names[..],
             _ => &[],
         };
-        let missing = names.iter().filter(|name| !exists(name, model)).collect();
+        let missing = names.iter().enumerate().filter(|(index, name)| !exists(*index, name, model));
+        let missing = missing.map(|(_, name)| name).collect();
         let none_is_allowed = about.forbid.is_some() || about.deny;
         Self { only: about.only.as_ref(), none_is_allowed, missing }
     }
@@ -108,12 +109,12 @@ fn devices(model: &Model) -> impl Iterator<Item = (&Process, &Device)> {
 }
 
 /// Whether a process has this device, as far as processes used devices.
-fn exists(name: &DeviceName, model: &Model) -> bool {
+fn exists(index: usize, name: &DeviceName, model: &Model) -> bool {
     let mut devices = devices(model).map(|(_, device)| device).peekable();
     devices.peek().is_none()
         || devices.any(|device| match name {
             DeviceName::Ordinal(ordinal) => device.about.count.is_some_and(|count| *ordinal < count),
-            DeviceName::Uuid(_) => device.about.allowed.is_some(),
+            DeviceName::Uuid(_) => device.about.named >> index & 1 == 1,
         })
 }
 

@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::thread;
+use std::time::Duration;
 
 /// A file that is written in the background. What is written waits in memory until the file takes it.
 #[derive(Debug)]
 pub struct Background {
     sender: Option<Sender<Vec<u8>>>,
-    thread: Option<JoinHandle<io::Result<()>>>,
+    result: Receiver<io::Result<()>>,
 }
 
 impl Background {
@@ -19,25 +20,26 @@ impl Background {
     ///
     /// When no thread can be started.
     pub fn new(file: File) -> io::Result<Self> {
-        let (sender, receiver) = channel();
-        let thread = thread::Builder::new()
-            .name("json".to_owned())
-            .spawn(move || write_all(file, &receiver))?;
-        Ok(Self { sender: Some(sender), thread: Some(thread) })
+        let ((sender, receiver), (done, result)) = (channel(), channel());
+        thread::Builder::new().name("json".to_owned()).spawn(move || {
+            // Nobody waits for it any longer if this cannot be sent.
+            let _ = done.send(write_all(file, &receiver));
+        })?;
+        Ok(Self { sender: Some(sender), result })
     }
 
-    /// Waits until the file has taken everything.
+    /// Waits until the file has taken everything, or for so long.
     ///
     /// # Errors
     ///
-    /// When the file took not everything.
-    pub fn finish(&mut self) -> io::Result<()> {
+    /// When the file did not take everything.
+    pub fn finish(&mut self, longest: Option<Duration>) -> io::Result<()> {
         self.sender = None;
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(result)) => result,
-            Some(Err(_)) => Err(io::Error::other("the writing thread panicked")),
-            None => Ok(()),
-        }
+        let result = match longest {
+            Some(longest) => self.result.recv_timeout(longest).ok(),
+            None => self.result.recv().ok(),
+        };
+        result.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -49,7 +51,7 @@ impl Write for Background {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let sent = self.sender.as_ref().is_some_and(|sender| sender.send(bytes.to_vec()).is_ok());
         if !sent {
-            self.finish()?;
+            self.finish(None)?;
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         Ok(bytes.len())

@@ -74,6 +74,7 @@ fn events() -> Vec<Event> {
             handle: 100,
             ordinal: Some(0),
             count: Some(2),
+            named: 0,
             uuid: Some([7; 16]),
             allowed: Some(false),
         }),

@@ -59,21 +59,24 @@ impl Signals {
         Self { inherited: Inherited { mask, pipe, file_size, child }, held }
     }
 
-    pub(super) fn stop_holding(&self) {
+    /// Returns the signals that came last.
+    pub(super) fn stop_holding(&self) -> Vec<libc::c_int> {
         let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: the set and the time are of this frame; nothing is asked about the signal.
-        while unsafe { libc::sigtimedwait(&self.held, ptr::null_mut(), &none) } > 0 {}
+        let next = || unsafe { libc::sigtimedwait(&self.held, ptr::null_mut(), &none) };
+        let last = std::iter::repeat_with(next).take_while(|&signal| signal > 0).collect();
         // SAFETY: the mask is initialised; the old one is not asked for.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.inherited.mask, ptr::null_mut()) };
+        last
     }
 
     pub(super) fn inherited(&self) -> Inherited {
         self.inherited
     }
 
-    /// Waits for a signal that the program has not had itself; `None` after the pause, or where
-    /// there is another reason to look around.
-    pub(super) fn next(&self, pause: Duration) -> Option<libc::c_int> {
+    /// Waits for a signal that is meant for the program; `None` after the pause, or if there is another
+    /// reason to look around.
+    pub(super) fn next(&self, pause: Duration) -> Option<Received> {
         let pause = libc::timespec {
             tv_sec: pause.as_secs() as libc::time_t,
             tv_nsec: i64::from(pause.subsec_nanos()),
@@ -87,8 +90,16 @@ impl Signals {
         // process's own use of processors is not about the program. An alarm that was set before
         // this process was executed is meant for the program, which has inherited none.
         let own = about.si_code == libc::SI_KERNEL && signal != libc::SIGALRM;
-        (signal > 0 && signal != libc::SIGCHLD && !own).then_some(signal)
+        let is_for_program = signal > 0 && signal != libc::SIGCHLD;
+        is_for_program.then_some(Received { signal, hand_on: !own })
     }
+}
+
+/// A signal that came to the command.
+pub(super) struct Received {
+    pub signal: libc::c_int,
+    /// Whether the program did not get it itself.
+    pub hand_on: bool,
 }
 
 impl std::fmt::Debug for Signals {

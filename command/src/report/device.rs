@@ -60,6 +60,10 @@ impl Page<'_> {
             let function = format!(" ({})", note.call.function.0);
             lines.push(at(in_thread(line().text(text), process, note), note).text(function));
             lines.extend(self.stack(&note.call));
+            if note.call.visible_changed {
+                let text = "CUDA_VISIBLE_DEVICES was changed after cuInit: the driver uses the former value";
+                lines.push(line().warning(text));
+            }
         }
         lines.extend(and_more("created", creations));
         lines

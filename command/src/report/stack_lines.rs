@@ -48,12 +48,13 @@ pub fn stack_lines(
     shown
 }
 
-/// A text for each line. Neighbouring lines of a library without names are one.
+/// A text for each line. Equal neighbours are one line, and so are those of a library without names.
 fn texts(lines: &[stack::Line], folder: &str) -> Vec<Shown> {
     let same = |a: &stack::Line, b: &stack::Line| match (a, b) {
         (stack::Line::Native(a), stack::Line::Native(b)) => {
             is_nameless(a) && is_nameless(b) && a.library == b.library && a.library.is_some()
         }
+        (stack::Line::Python(a), stack::Line::Python(b)) => a == b,
         _ => false,
     };
     lines.chunk_by(same).map(|lines| text(lines, folder)).collect()
@@ -61,7 +62,13 @@ fn texts(lines: &[stack::Line], folder: &str) -> Vec<Shown> {
 
 fn text(lines: &[stack::Line], folder: &str) -> Shown {
     let (text, is_user_s) = match &lines[0] {
-        stack::Line::Python(line) => (lines[0].to_string(), !is_installed(&line.file)),
+        stack::Line::Python(line) => {
+            let often = match lines.len() {
+                1 => String::new(),
+                count => format!(" ({count} times)"),
+            };
+            (format!("{}{often}", lines[0]), !is_installed(&line.file))
+        }
         stack::Line::Native(line) => {
             let path = line.place.file.as_deref().map(str::to_owned);
             let library = line.library.as_deref().map(|path| path.to_string_lossy().into_owned());

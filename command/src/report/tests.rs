@@ -73,7 +73,7 @@ impl Run {
         let uuid = Some([ordinal as u8; 16]);
         let handle = ordinal as i32;
         let (ordinal, count) = (Some(ordinal), Some(4));
-        self.add(Event::Device(Device { handle, ordinal, count, uuid, allowed }))
+        self.add(Event::Device(Device { handle, ordinal, count, named: 0, uuid, allowed }))
     }
 
     pub fn call(

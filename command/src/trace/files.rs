@@ -2,11 +2,16 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::command::say;
 use crate::file_error::with_path;
 use crate::json::{Background, JsonLines};
 use crate::options::Options;
+
+/// How long an interrupted command goes on writing.
+const LAST_WRITE: Duration = Duration::from_secs(2);
 
 /// The files as they were opened.
 pub struct Opened {
@@ -17,9 +22,8 @@ pub struct Opened {
 impl Opened {
     /// Creates them, or empties them. A FIFO waits until somebody reads it.
     pub fn open(options: &Options) -> io::Result<Self> {
-        let create = |path: &std::path::PathBuf| {
-            File::create(path).map_err(|error| with_path(error, path))
-        };
+        let create =
+            |path: &PathBuf| File::create(path).map_err(|error| with_path(error, path));
         let json = options.json.as_ref().map(create).transpose()?;
         let output = options.output.as_ref().map(create).transpose()?;
         Ok(Self { json, output })
@@ -47,10 +51,10 @@ impl Files {
         }
     }
 
-    /// Writes the report where it belongs. To be called when signals are no longer held: a reader may
-    /// be slow.
-    pub fn finish(mut self, report: &[u8]) {
-        self.json(JsonLines::finish);
+    /// Writes the report where it belongs. Call this when signals are no longer held: a reader may be
+    /// slow. If the user has interrupted the program, the file of `--json` has little time left.
+    pub fn finish(mut self, report: &[u8], interrupted: bool) {
+        self.json(|lines| lines.finish(interrupted.then_some(LAST_WRITE)));
         let Some(file) = self.output else {
             // A reader that has gone is ignored.
             let _ = anstream::stderr().write_all(report);

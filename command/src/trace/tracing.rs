@@ -70,6 +70,7 @@ impl<'options> Tracing<'options> {
 
     /// Reads what is left when the program has ended.
     pub fn look_at_the_rest(&mut self) {
+        self.watch.find_orphans();
         let ended = Instant::now();
         while self.options.is_gate() && !self.watch.living().is_empty() && ended.elapsed() < GRACE {
             std::thread::sleep(super::PAUSE);
@@ -79,7 +80,7 @@ impl<'options> Tracing<'options> {
     }
 
     /// Reports, and judges.
-    pub fn end(mut self, status: ExitStatus) -> Verdict {
+    pub fn end(mut self, status: ExitStatus, interrupted: bool) -> Verdict {
         let time = self.arena.elapsed();
         let mut about = Surroundings {
             status: Some(status),
@@ -99,7 +100,7 @@ impl<'options> Tracing<'options> {
         files.json(|lines| lines.end(time, status, model, &about));
         let mut text = Vec::new();
         report::write(&mut text, model, &mut self.symbols, &about).expect("memory takes it");
-        self.files.finish(&text);
+        self.files.finish(&text, interrupted);
         about.verdict
     }
 }

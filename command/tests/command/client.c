@@ -210,7 +210,23 @@ static void run(char **words) {
     }
 }
 
+/* As setproctitle does: the rest of the arguments becomes zeros. */
+static char **set_title(int count, char **words) {
+    char **copy = calloc((size_t)count + 1, sizeof *copy);
+    char *end = words[count - 1] + strlen(words[count - 1]);
+
+    for (int word = 0; word < count; word++) {
+        copy[word] = strdup(words[word]);
+    }
+    memset(words[0], 0, (size_t)(end - words[0]));
+    strcpy(words[0], "worker");
+    return copy;
+}
+
 int main(int count, char **words) {
+    if (count > 1 && !strcmp(words[1], "title")) {
+        words = set_title(count, words) + 1;
+    }
     run(words + (count > 0));
     return 0;
 }

@@ -68,7 +68,7 @@ fn with_a_driver_that_was_opened_too_shortly_to_see_by_whom() {
     let driver = driver.to_str().unwrap();
     let run = |options: &[&str]| {
         let trace = Trace::without_driver(&[&["--driver", driver, "--forbid"], options].concat());
-        trace.program(&["cat", driver]).run()
+        trace.program(&["sh", "-c", &format!(": <{driver}")]).run()
     };
     run(&[]).ended_with(125);
     run(&["--allow-untraced"]).ended_with(0);
