@@ -24,6 +24,6 @@ pub mod record;
 pub mod report;
 pub mod stack;
 pub mod symbols;
-mod unwind;
 pub mod untraced;
+mod unwind;
 pub mod witness;

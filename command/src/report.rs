@@ -177,7 +177,8 @@ fn write_process(page: &mut Page<'_>, process: &Process, about: &Surroundings) -
 fn write_limits(to: &mut dyn Write, model: &Model, about: &Surroundings) -> io::Result<()> {
     for Untraced { pid, command, library, reason } in &about.untraced {
         // Where the witness itself has seen it, it is told there.
-        let mut seen = model.processes().iter().filter(|process| process.about.host_pid == Some(*pid));
+        let mut seen =
+            model.processes().iter().filter(|process| process.about.host_pid == Some(*pid));
         if seen.any(|process| process.bypasses.contains(library)) {
             continue;
         }
