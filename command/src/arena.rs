@@ -81,6 +81,8 @@ pub struct Arena {
     cursor: u64,
     /// Since when nothing was to be read at the cursor.
     waiting: Option<Instant>,
+    /// Whether what lies before the cursor was no record.
+    skipping: bool,
     damaged: bool,
     /// Calls that have begun.
     begun: Vec<u64>,
@@ -112,7 +114,11 @@ impl Arena {
         let capacity = settings.capacity.unwrap_or_else(allowed_capacity);
         let ahead = AHEAD.min(capacity);
         if settings.only.len() > LONGEST_ONLY || capacity <= u64::from(layout::HEADER_BYTES) {
-            let text = if capacity < CAPACITY { "the limit of file sizes is too low" } else { "--only is too long" };
+            let text = if capacity < CAPACITY {
+                "the limit of file sizes is too low"
+            } else {
+                "--only is too long"
+            };
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let file = SharedFile::create(path, capacity, ahead)?;
@@ -141,6 +147,7 @@ impl Arena {
             start: now(),
             cursor: layout::HEADER_BYTES.into(),
             waiting: None,
+            skipping: false,
             damaged: false,
             begun: Vec::new(),
             python: HashMap::new(),
@@ -252,7 +259,7 @@ impl Arena {
             let Some(rest) = heads.get(at..).filter(|rest| rest.len() >= 8) else { return true };
             let head = head(rest, limit - self.cursor);
             let complete = head.as_ref().is_some_and(|head| head.state != layout::RESERVED);
-            if !complete && !last && !self.patience_is_over() {
+            if !complete && !last && !self.skipping && !self.patience_is_over() {
                 return false;
             }
             self.waiting = None;
@@ -261,12 +268,14 @@ impl Arena {
                     let end = at + head.length as usize;
                     let Some(body) = bodies.get(at..end) else { return true };
                     self.read_record(&head, body, found);
+                    self.skipping = false;
                     self.cursor += head.length;
                 }
                 // Its writer died over it.
                 Some(head) => self.cursor += head.length,
                 None => {
                     self.damaged |= rest[..8] != [0; 8];
+                    self.skipping = true;
                     self.cursor += self.to_next_record(rest, limit - self.cursor);
                 }
             }
@@ -280,13 +289,19 @@ impl Arena {
 
     /// How far it is to the next record from one whose writer died before it said how long it is.
     fn to_next_record(&self, rest: &[u8], limit: u64) -> u64 {
-        let candidates = (8..rest.len() as u64).step_by(8);
-        let is_record = |&place: &u64| {
-            let rest = &rest[place as usize..];
+        let rest = &rest[..rest.len() & !7];
+        let mut words = rest.chunks_exact(8).enumerate().skip(1);
+        let is_record = |(index, word): &(usize, &[u8])| {
+            // Most of what is skipped is zeros.
+            if u32::from(word[7]) != layout::RECORD_MAGIC {
+                return false;
+            }
+            let rest = &rest[index * 8..];
             let record: layout::Record = layout::read(rest);
-            self.processes.contains_key(&record.process) && head(rest, limit - place).is_some()
+            self.processes.contains_key(&record.process)
+                && head(rest, limit - *index as u64 * 8).is_some()
         };
-        candidates.into_iter().find(is_record).unwrap_or(rest.len() as u64 & !7)
+        words.find(is_record).map_or(rest.len(), |(index, _)| index * 8) as u64
     }
 
     fn read_record(&mut self, head: &Head, bytes: &[u8], found: &mut Found) {
@@ -366,11 +381,8 @@ impl Arena {
 /// The head of the record that begins with these bytes, if it is one and has room.
 fn head(bytes: &[u8], room: u64) -> Option<Head> {
     let record: layout::Record = layout::read(&bytes[..8]);
-    let head = Head {
-        length: record.length.into(),
-        kind: record.kind.into(),
-        state: record.state.into(),
-    };
+    let head =
+        Head { length: record.length.into(), kind: record.kind.into(), state: record.state.into() };
     let shortest = if head.kind == layout::SKIP { 8 } else { HEAD };
     let is_record = u32::from(record.magic) == layout::RECORD_MAGIC
         && (layout::PROCESS..=layout::SKIP).contains(&head.kind)
@@ -393,6 +405,6 @@ fn allowed_capacity() -> u64 {
 fn now() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the time is of this frame.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

@@ -26,7 +26,7 @@ pub mod report;
 pub mod stack;
 pub mod symbols;
 pub mod trace;
-mod unwind;
 pub mod untraced;
+mod unwind;
 pub mod verdict;
 pub mod witness;

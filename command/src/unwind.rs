@@ -78,7 +78,12 @@ impl std::fmt::Debug for Unwinder {
 
 impl Unwinder {
     /// Adds a module of a process, and opens its file while it is there.
-    pub fn add(&mut self, raw: &layout::Module, path: &Path, host_pid: Option<u32>) -> Option<ModuleFile> {
+    pub fn add(
+        &mut self,
+        raw: &layout::Module,
+        path: &Path,
+        host_pid: Option<u32>,
+    ) -> Option<ModuleFile> {
         let (identity, files) = ((raw.device, raw.inode), self.files.len());
         let opened = self.files.entry(identity).or_insert_with(|| {
             let file = open(raw, path, host_pid);
@@ -105,7 +110,9 @@ impl Unwinder {
         // The place of an instruction that is not behind a call: the first one, and an interrupted one.
         let mut exact = true;
         while frames.len() < MOST_FRAMES {
-            let Some((id, module)) = self.module_at(stack, registers.pc().wrapping_sub(u64::from(!exact))) else {
+            let Some((id, module)) =
+                self.module_at(stack, registers.pc().wrapping_sub(u64::from(!exact)))
+            else {
                 frames.push(Address { module: 0, address: registers.pc() });
                 break;
             };
@@ -128,7 +135,12 @@ impl Unwinder {
 }
 
 /// The registers of the caller, and whether a signal interrupted it.
-fn caller(stack: &Stack, registers: &Registers, module: &Mapped, exact: bool) -> Option<(Registers, bool)> {
+fn caller(
+    stack: &Stack,
+    registers: &Registers,
+    module: &Mapped,
+    exact: bool,
+) -> Option<(Registers, bool)> {
     if module.is_vdso {
         return Some((registers.before_signal(|address| stack.word(address))?, true));
     }
@@ -142,7 +154,9 @@ fn open(raw: &layout::Module, path: &Path, host_pid: Option<u32>) -> Option<File
         return None;
     }
     let inside = host_pid.map(|pid| format!("/proc/{pid}/root{}", path.display()).into());
-    let mapped = host_pid.map(|pid| format!("/proc/{pid}/map_files/{:x}-{:x}", raw.start, first_end(pid, raw.start)).into());
+    let mapped = host_pid.map(|pid| {
+        format!("/proc/{pid}/map_files/{:x}-{:x}", raw.start, first_end(pid, raw.start)).into()
+    });
     let is_it = |file: &File| {
         file.metadata().is_ok_and(|about| {
             about.is_file() && (about.dev(), about.ino()) == (raw.device, raw.inode)

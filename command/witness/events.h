@@ -112,7 +112,7 @@ struct trace_record {
     uint8_t magic;    /* TRACE_RECORD_MAGIC */
     uint32_t process; /* the arena's number of the process, which no other process has */
     uint32_t tid;     /* as the process sees it */
-    uint64_t time;    /* CLOCK_MONOTONIC, ns */
+    uint64_t time;    /* CLOCK_MONOTONIC_COARSE, ns: exact to some ms */
 };
 
 /*
@@ -228,7 +228,7 @@ struct trace_call {
     int32_t result;     /* CUresult */
     int32_t references; /* to the device's primary context afterwards, those of green contexts, too */
     uint64_t context;   /* the handle made or destroyed */
-    uint64_t ended;     /* CLOCK_MONOTONIC, ns */
+    uint64_t ended;     /* the same clock */
     struct trace_change reference; /* whose reference was taken or came */
     struct trace_change other;     /* whose ordinary or green context was made or ended */
 };

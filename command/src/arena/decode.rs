@@ -60,14 +60,20 @@ pub fn stack(bytes: &[u8]) -> Stack {
     let raw: layout::Stack = layout::read(bytes);
     let mut behind = Behind::of::<layout::Stack>(bytes);
     let numbers = |bytes: &[u8]| -> Vec<u64> {
-        bytes.chunks_exact(8).map(|chunk| u64::from_ne_bytes(chunk.try_into().expect("8 bytes"))).collect()
+        bytes
+            .chunks_exact(8)
+            .map(|chunk| u64::from_ne_bytes(chunk.try_into().expect("8 bytes")))
+            .collect()
     };
     let word_count = raw.word_count.min(layout::STACK_BYTES / 8);
     let kept = numbers(behind.take(word_count.div_ceil(64) * 8));
     let count: u32 = kept.iter().map(|bits| bits.count_ones()).sum();
     let mut words = numbers(behind.take(count * 8)).into_iter();
-    let is_kept = |index: u32| kept.get(index as usize / 64).is_some_and(|bits| bits >> (index % 64) & 1 != 0);
-    let words = (0..word_count).map(|index| is_kept(index).then(|| words.next()).flatten()).collect();
+    let is_kept = |index: u32| {
+        kept.get(index as usize / 64).is_some_and(|bits| bits >> (index % 64) & 1 != 0)
+    };
+    let words =
+        (0..word_count).map(|index| is_kept(index).then(|| words.next()).flatten()).collect();
     let modules = behind.take(raw.module_count.saturating_mul(4));
     let modules = modules.chunks_exact(4);
     Stack {
@@ -104,7 +110,8 @@ pub fn other(kind: u32, bytes: &[u8]) -> Option<Event> {
         }
         layout::EXIT => {
             let raw: layout::Exit = layout::read(bytes);
-            let threads = Behind::of::<layout::Exit>(bytes).0.chunks_exact(size_of::<layout::Thread>());
+            let threads =
+                Behind::of::<layout::Exit>(bytes).0.chunks_exact(size_of::<layout::Thread>());
             Event::Exit(threads.take(raw.thread_count as usize).map(thread).collect())
         }
         layout::BYPASS => {

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use addr2line::gimli::{
     BaseAddresses, CfaRule, EhFrame, EhFrameHdr, EndianSlice, EvaluationResult, Expression,
-    FrameDescriptionEntry, LittleEndian, Location, Register, RegisterRule, UnwindContext, UnwindExpression,
-    UnwindSection, Value,
+    FrameDescriptionEntry, LittleEndian, Location, Register, RegisterRule, UnwindContext,
+    UnwindExpression, UnwindSection, Value,
 };
 use memmap2::Mmap;
 use object::{Object, ObjectSection};
@@ -73,7 +73,8 @@ impl Tables {
         }
         let entry = self.entry(&frames, address)?;
         let mut context = UnwindContext::new();
-        let row = entry.unwind_info_for_address(&frames, &self.bases, &mut context, address).ok()?;
+        let row =
+            entry.unwind_info_for_address(&frames, &self.bases, &mut context, address).ok()?;
         let frame = Frame { frames, registers, word };
         let cfa = match row.cfa() {
             CfaRule::RegisterAndOffset { register, offset } => {
@@ -95,7 +96,9 @@ impl Tables {
             // Only a function that calls none keeps it in the register.
             RegisterRule::Undefined | RegisterRule::SameValue => {
                 let in_register = exact && usize::from(return_register.0) == RETURN;
-                registers.get(return_register.0).filter(|_| in_register && cfg!(target_arch = "aarch64"))?
+                registers
+                    .get(return_register.0)
+                    .filter(|_| in_register && cfg!(target_arch = "aarch64"))?
             }
             rule => frame.value(&rule, cfa)?,
         };
@@ -116,7 +119,9 @@ impl Tables {
         });
         found.or_else(|| {
             let is_short = self.frames.len() <= LONGEST_WITHOUT_INDEX;
-            is_short.then(|| frames.fde_for_address(&self.bases, address, EhFrame::cie_from_offset).ok())?
+            is_short.then(|| {
+                frames.fde_for_address(&self.bases, address, EhFrame::cie_from_offset).ok()
+            })?
         })
     }
 }
@@ -145,8 +150,11 @@ impl Frame<'_> {
 
     fn evaluate(&self, expression: &UnwindExpression<usize>, cfa: Option<u64>) -> Option<u64> {
         let Expression(bytes) = expression.get(&self.frames).ok()?;
-        let encoding =
-            addr2line::gimli::Encoding { address_size: 8, format: addr2line::gimli::Format::Dwarf32, version: 4 };
+        let encoding = addr2line::gimli::Encoding {
+            address_size: 8,
+            format: addr2line::gimli::Format::Dwarf32,
+            version: 4,
+        };
         let mut evaluation = Expression(bytes).evaluation(encoding);
         evaluation.set_max_iterations(MOST_OPERATIONS);
         if let Some(cfa) = cfa {
