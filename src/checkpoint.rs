@@ -63,6 +63,7 @@
 mod calls;
 mod error;
 mod group;
+mod identity;
 mod map;
 mod member;
 #[cfg(feature = "nvml")]
@@ -75,15 +76,17 @@ mod serialize;
 mod stat;
 mod state;
 mod step_error;
+mod suspended;
 mod target;
 mod tree;
 
 pub use error::CheckpointError;
-pub use group::{GroupError, Resumed, Suspended, suspend};
+pub use group::{Steps, recover, suspend};
 pub use map::{GpuMap, GpuPair, machine_gpus};
 pub use process::{Checkpointed, Locked, Process};
 pub use report::{ProcessReport, Step, StepReport};
 pub use room::{DeviceRoom, Room};
 pub use state::State;
 pub use step_error::{Found, StepError};
+pub use suspended::{GroupError, Resumed, Suspended};
 pub use tree::{TreeProcess, tree};

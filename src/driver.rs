@@ -13,6 +13,7 @@ use crate::driver::entry_points::EntryPoints;
 use crate::driver::library::Library;
 use crate::driver::loaded::Loaded;
 use crate::driver::uuid::Uuid;
+use crate::driver::version::CudaVersion;
 use crate::error::Error;
 use crate::sys::{self, CUresult};
 
@@ -30,6 +31,7 @@ pub(crate) mod process;
 #[cfg(feature = "serde")]
 mod serialize;
 pub(crate) mod uuid;
+pub(crate) mod version;
 
 /// What the list of drivers is made of.
 mod atomic {
@@ -60,7 +62,8 @@ impl Driver {
     /// Opens `libcuda.so.1`, or where that is missing the library of the Windows Subsystem for
     /// Linux; on Windows itself `nvcuda.dll` in the system's folder. The first that opens is the one:
     /// where its `cuInit` fails, no other is tried. Calls `cuInit`, `cuDriverGetVersion`,
-    /// `cuDeviceGetCount` and `cuDeviceGet`; creates no context. The driver reads `CUDA_VISIBLE_DEVICES`
+    /// `cuDeviceGetCount`, and for each device `cuDeviceGet`, `cuDeviceGetUuid`
+    /// and `cuDeviceGetPCIBusId`; creates no context. The driver reads `CUDA_VISIBLE_DEVICES`
     /// at that moment. A driver that was loaded before is found again without a call; a failed load is
     /// tried anew.
     ///
@@ -99,11 +102,11 @@ impl Driver {
         self.loaded.path()
     }
 
-    /// The newest CUDA version that the driver supports: 1000 × major + 10 × minor. Read once, at
-    /// load, with `cuDriverGetVersion`.
+    /// The newest CUDA version that the driver supports, read once when it is loaded
+    /// (`cuDriverGetVersion`).
     #[doc(alias = "cuDriverGetVersion")]
     #[must_use]
-    pub fn version(self) -> i32 {
+    pub fn version(self) -> CudaVersion {
         self.loaded.version()
     }
 

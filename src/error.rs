@@ -1,17 +1,19 @@
 //! Everything that can go wrong, each with its own name.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::driver::version::CudaVersion;
 use crate::sys::CUresult;
 
 #[cfg(feature = "serde")]
 mod serialize;
 mod text;
 
-use text::{advice, attempts, dotted, on, origin, parent, visibility};
+use text::{advice, attempts, on, origin, parent, visibility};
 
 /// What went wrong, with the C function, the device and the number where a driver call failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A driver call answered something other than `CUDA_SUCCESS`.
@@ -34,7 +36,6 @@ pub enum Error {
 
     /// The library loads and is no CUDA driver.
     #[error("{} is no CUDA driver: it has no {missing}", .library.display())]
-    #[non_exhaustive]
     NotADriver {
         /// The library.
         library: Box<Path>,
@@ -44,40 +45,37 @@ pub enum Error {
 
     /// The driver lacks a function because it is older than the function.
     #[error("the CUDA driver {} has no {symbol}: it is for CUDA {}, and the function came with \
-             CUDA {}; install a newer driver", .library.display(), dotted(*driver), dotted(*introduced))]
-    #[non_exhaustive]
+             CUDA {}; install a newer driver", .library.display(), driver, introduced)]
     DriverTooOld {
         /// The library.
         library: Box<Path>,
         /// The C function.
         symbol: Box<str>,
-        /// The driver's CUDA version, as `cuDriverGetVersion` gives it: 1000 × major + 10 × minor.
-        driver: i32,
-        /// The CUDA version that introduced the function, likewise.
-        introduced: i32,
+        /// The newest CUDA version that the driver supports.
+        driver: CudaVersion,
+        /// The CUDA version that introduced the function.
+        introduced: CudaVersion,
     },
 
     /// The driver lacks a function that its version should have: a tool's stand-in for libcuda, or
     /// a function of another platform.
     #[error("the CUDA driver {} has no {symbol}, which came with CUDA {}, although it says that it \
              is for CUDA {}; a profiler's or a shim's library may stand in for the driver",
-             .library.display(), dotted(*introduced), dotted(*driver))]
-    #[non_exhaustive]
+             .library.display(), introduced, driver)]
     FunctionMissing {
         /// The library.
         library: Box<Path>,
         /// The C function.
         symbol: Box<str>,
-        /// The driver's CUDA version, as `cuDriverGetVersion` gives it: 1000 × major + 10 × minor.
-        driver: i32,
-        /// The CUDA version that introduced the function, likewise.
-        introduced: i32,
+        /// The newest CUDA version that the driver supports.
+        driver: CudaVersion,
+        /// The CUDA version that introduced the function.
+        introduced: CudaVersion,
     },
 
     /// The library is the toolkit's stub, which is for linking alone (code 34 from `cuInit`).
     #[error("{}: {}", .library.display(),
             CUresult::CUDA_ERROR_STUB_LIBRARY.remedy().unwrap_or_default())]
-    #[non_exhaustive]
     StubLibrary {
         /// The library.
         library: Box<Path>,
@@ -87,7 +85,6 @@ pub enum Error {
     #[error("the CUDA driver {} shows this process no device{}; {}", .library.display(),
             visibility(.visible_devices.as_deref()),
             CUresult::CUDA_ERROR_NO_DEVICE.remedy().unwrap_or_default())]
-    #[non_exhaustive]
     NoDevice {
         /// The library.
         library: Box<Path>,
@@ -100,7 +97,6 @@ pub enum Error {
     #[error("this process was forked after CUDA was initialised{}; the driver refuses every call \
              here. Start workers with spawn or exec, or fork before CUDA is touched",
              parent(*initialised_in))]
-    #[non_exhaustive]
     ForkedAfterInit {
         /// The process that had initialised CUDA, where this crate did it there.
         initialised_in: Option<u32>,
@@ -123,7 +119,6 @@ pub enum Error {
         "there is no device {identity} among the {count} that the driver shows this process \
              (CUDA_VISIBLE_DEVICES hides others)"
     )]
-    #[non_exhaustive]
     UnknownDevice {
         /// The unique id, the PCI address or the handle asked for.
         identity: Box<str>,
@@ -138,7 +133,6 @@ pub enum Error {
              end in the reverse order of their beginning, and code inside leaves the current \
              context as it found it"
     )]
-    #[non_exhaustive]
     NotCurrent {
         /// The ordinal of the device.
         device: u32,
@@ -153,6 +147,14 @@ pub enum Error {
         /// The ordinal of the device that does not belong.
         ordinal: u32,
     },
+}
+
+/// The sentence of its [`Display`](fmt::Display), so that a `main` function which returns the error prints
+/// it. Match the variants, or call [`kind`](Error::kind), to tell errors apart.
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
 }
 
 /// A library name that was tried.

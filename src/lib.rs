@@ -125,6 +125,7 @@ pub use driver::Driver;
 pub use driver::device::Device;
 pub use driver::holders::Holder;
 pub use driver::uuid::{ParseUuidError, Uuid};
+pub use driver::version::CudaVersion;
 pub use error::{Attempt, Error};
 pub use primary_context::{
     CurrentContext, PrimaryContext, PrimaryContextState, PrimaryContexts, ReleaseError,

@@ -124,7 +124,7 @@ impl PrimaryContext {
     ///
     /// # Errors
     /// [`Error::ForkedAfterInit`]; the reference then stays as it was.
-    pub unsafe fn adopt(device: Device, raw: sys::CUcontext) -> Result<Self, Error> {
+    pub unsafe fn from_raw(device: Device, raw: sys::CUcontext) -> Result<Self, Error> {
         device.loaded().check_process()?;
         device.0.handles.add_at_once();
         Ok(Self { device, raw })
@@ -134,7 +134,7 @@ impl PrimaryContext {
     /// [`retain_only`](crate::PrimaryContextGuard::retain_only) on another device may release it.
     /// Whoever takes the handle releases it, or nobody does and the context lives as long as the
     /// process. Calls nothing and never waits.
-    pub fn leak(self) -> sys::CUcontext {
+    pub fn into_raw(self) -> sys::CUcontext {
         let this = ManuallyDrop::new(self);
         this.forget();
         this.raw
@@ -189,6 +189,26 @@ impl PrimaryContext {
     #[doc(alias = "cuCtxPushCurrent_v2")]
     pub fn make_current(&self) -> Result<CurrentContext<'_>, Error> {
         CurrentContext::push(self)
+    }
+
+    /// Makes the context current on the calling thread, in place of what is current there, and leaves it
+    /// so. Calls `cuCtxSetCurrent`.
+    ///
+    /// For a type that owns a context and is used on several threads: call this at the beginning of a
+    /// thread, or of each method. [`make_current`](Self::make_current) is for a scope that ends.
+    ///
+    /// Dropping the handle changes no thread's current context. If that was the last reference, the thread
+    /// is left on a context that is destroyed.
+    ///
+    /// # Errors
+    /// [`Error::Driver`], [`Error::ForkedAfterInit`].
+    #[doc(alias = "cuCtxSetCurrent")]
+    pub fn bind_to_thread(&self) -> Result<(), Error> {
+        let loaded = self.device.loaded();
+        loaded.check_process()?;
+        // SAFETY: the handle is the driver's own, and its context lives as long as this reference.
+        let code = unsafe { loaded.set_current(self.raw) };
+        self.device.0.check(code, Callee::SetCurrent.name())
     }
 
     /// The device.

@@ -102,6 +102,7 @@ impl PrimaryContextGuard {
     /// [`Error::ForkedAfterInit`], and whatever retaining the device can answer
     /// ([`PrimaryContext::retain`]). Failures on other devices are in the report;
     /// [`Report::check`] makes an error of them.
+    #[doc(alias = "stale")]
     #[doc(alias = "cuDevicePrimaryCtxRelease")]
     #[doc(alias = "cuDevicePrimaryCtxRelease_v2")]
     #[doc(alias = "cuDevicePrimaryCtxRetain")]

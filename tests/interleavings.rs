@@ -92,7 +92,7 @@ fn no_sweep_releases_under_a_live_handle() {
 /// A reference that was leaked before the model begins, beside one stray and two more, so that there is one
 /// for everybody whoever is first.
 fn leaked_among_four(machine: Machine) -> usize {
-    let raw = PrimaryContext::retain(machine.device(0)).unwrap().leak();
+    let raw = PrimaryContext::retain(machine.device(0)).unwrap().into_raw();
     simulated::simulator(|simulator| simulator.retain_by_others(0, 2));
     raw.expose_provenance()
 }
@@ -101,7 +101,7 @@ fn leaked_among_four(machine: Machine) -> usize {
 fn take_over(machine: Machine, raw: usize, leaks: bool) {
     let raw = std::ptr::with_exposed_provenance_mut(raw);
     // SAFETY: what is taken over was leaked before, and there are more references than releases.
-    let context = unsafe { PrimaryContext::adopt(machine.device(0), raw) }.unwrap();
+    let context = unsafe { PrimaryContext::from_raw(machine.device(0), raw) }.unwrap();
     // From the next call on, others can know of it.
     look();
     machine.live(0, 1);
@@ -110,7 +110,7 @@ fn take_over(machine: Machine, raw: usize, leaks: bool) {
     assert!(is_active(0));
     machine.live(0, -1);
     match leaks {
-        true => assert!(!context.leak().is_null()),
+        true => assert!(!context.into_raw().is_null()),
         false => drop(context),
     }
 }

@@ -80,7 +80,7 @@ impl ChosenDriver {
             match &self.simulator {
                 Some(simulator) => simulator.retain_by_others(device.ordinal(), 1),
                 None => {
-                    PrimaryContext::retain(device)?.leak();
+                    PrimaryContext::retain(device)?.into_raw();
                 }
             }
         }

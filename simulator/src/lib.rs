@@ -23,7 +23,8 @@
 //! parallel. The copy stays mapped until the process ends; only its directory is removed on drop.
 //!
 //! What the vendor leaves undocumented is a [`Knob`] whose default is what was measured, or a guess
-//! where nothing was; each says which. There are no modules and no kernels: those symbols are absent.
+//! where nothing was; each says which. There are no modules and no kernels: those functions
+//! return 801 (`CUDA_ERROR_NOT_SUPPORTED`).
 //!
 //! A client that loads the driver by its name, in a process of its own, is a [`ClientCommand`].
 
@@ -49,6 +50,7 @@ pub use builder::Builder;
 pub use call::{Call, DeviceMemory, StackEntry, Taken};
 pub use checkpoint::Target;
 pub use client_command::ClientCommand;
+pub use elf::hide_symbols;
 pub use fault::Fault;
 pub use knob::Knob;
 pub use library::{EntryPoint, entry_points, write_library};

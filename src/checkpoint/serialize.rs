@@ -3,11 +3,11 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::checkpoint::error::CheckpointError;
-use crate::checkpoint::group::{GroupError, Resumed, Suspended};
 use crate::checkpoint::report::{ProcessReport, Step, StepReport};
 use crate::checkpoint::room::{DeviceRoom, Room};
 use crate::checkpoint::state::State;
 use crate::checkpoint::step_error::StepError;
+use crate::checkpoint::suspended::{GroupError, Resumed, Suspended};
 use crate::checkpoint::tree::TreeProcess;
 use crate::fork::DeviceFile;
 use crate::sys::CUresult;

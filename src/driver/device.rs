@@ -52,21 +52,27 @@ impl Device {
         self.text("cuDeviceGetName", self.loaded().functions().device_get_name)
     }
 
-    /// The PCI address as `domain:bus:device.function`, such as `0000:3B:00.0`. Calls
-    /// `cuDeviceGetPCIBusId`; needs no context and creates none.
+    /// The PCI address as `domain:bus:device.function`, such as `0000:3B:00.0`. Read
+    /// once, when the driver is loaded, with `cuDeviceGetPCIBusId`; needs no context and creates none.
     ///
     /// # Errors
     /// [`Error::Driver`], [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDeviceGetPCIBusId")]
     pub fn pci_bus_id(self) -> Result<String, Error> {
-        self.text("cuDeviceGetPCIBusId", self.loaded().functions().device_get_pci_bus_id)
+        self.loaded().check_process()?;
+        if let Some(address) = self.0.pci_bus_id.get() {
+            return Ok(address.to_string());
+        }
+        let function = self.loaded().functions().device_get_pci_bus_id;
+        let address = self.text("cuDeviceGetPCIBusId", function)?;
+        Ok(self.0.pci_bus_id.get_or_init(|| address.into()).to_string())
     }
 
     /// The device's unique id; that of the MIG instance where the driver can tell (CUDA 11.4).
     ///
-    /// Asked of the driver once, with `cuDeviceGetUuid_v2` where it has that and with
-    /// `cuDeviceGetUuid`: as documented the second names the GPU where the first names a MIG instance,
-    /// so that two answers mean an instance. Needs no context and creates none.
+    /// Read once, when the driver is loaded, with `cuDeviceGetUuid_v2` if the driver has it and with
+    /// `cuDeviceGetUuid`. As documented, the second returns the GPU's id where the first returns that of
+    /// a MIG instance, so two different ids mean an instance. Needs no context and creates none.
     ///
     /// # Errors
     /// [`Error::Driver`], [`Error::ForkedAfterInit`].
@@ -82,11 +88,19 @@ impl Device {
         let uuid = match functions.device_get_uuid_v2 {
             Some(get_uuid_v2) => {
                 let bytes = self.uuid_by(get_uuid_v2, "cuDeviceGetUuid_v2")?;
-                Uuid::new(bytes, bytes != of_the_gpu)
+                match bytes == of_the_gpu {
+                    true => Uuid::from_bytes(bytes),
+                    false => Uuid::mig_from_bytes(bytes),
+                }
             }
-            None => Uuid::new(of_the_gpu, false),
+            None => Uuid::from_bytes(of_the_gpu),
         };
         Ok(*self.0.uuid.get_or_init(|| uuid))
+    }
+
+    /// The unique id, if the driver has returned it. Makes no driver call.
+    pub(crate) fn known_uuid(self) -> Option<Uuid> {
+        self.0.uuid.get().copied()
     }
 
     fn uuid_by(
@@ -119,6 +133,37 @@ impl Device {
         };
         loaded.check(code, "cuDeviceGetAttribute", Some(self.0.ordinal))?;
         Ok(value)
+    }
+
+    /// The compute capability as `(major, minor)`: `(9, 0)` for an H200. Calls `cuDeviceGetAttribute`;
+    /// needs no context and creates none.
+    ///
+    /// # Errors
+    /// As [`attribute`](Self::attribute).
+    #[doc(alias = "cuDeviceGetAttribute")]
+    #[doc(alias = "cuDeviceComputeCapability")]
+    pub fn compute_capability(self) -> Result<(i32, i32), Error> {
+        use sys::CUdevice_attribute as Attribute;
+        let major = self.attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
+        let minor = self.attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+        Ok((major, minor))
+    }
+
+    /// The device's memory in bytes, used and free. Calls `cuDeviceTotalMem_v2`; needs no context and
+    /// creates none.
+    ///
+    /// # Errors
+    /// [`Error::Driver`], [`Error::ForkedAfterInit`].
+    #[doc(alias = "cuDeviceTotalMem")]
+    #[doc(alias = "cuDeviceTotalMem_v2")]
+    pub fn total_memory(self) -> Result<u64, Error> {
+        let loaded = self.loaded();
+        loaded.check_process()?;
+        let mut bytes = 0;
+        // SAFETY: the out-parameter is a size of ours, and the handle is the driver's own.
+        let code = unsafe { (loaded.functions().device_total_mem)(&mut bytes, self.as_raw()) };
+        loaded.check(code, "cuDeviceTotalMem_v2", Some(self.0.ordinal))?;
+        Ok(bytes as u64)
     }
 
     /// How many handles of this crate are alive on the device, each with one reference; one that is

@@ -7,14 +7,15 @@
 use std::ffi::CStr;
 
 use crate::driver::library::Library;
+use crate::driver::version::CudaVersion;
 use crate::sys;
 use crate::sys::function::FunctionPointer;
 
 /// A function that the library lacks.
 pub(crate) struct Missing {
     pub(crate) symbol: &'static CStr,
-    /// The CUDA version that introduced it: 1000 × major + 10 × minor.
-    pub(crate) introduced: i32,
+    /// The CUDA version that introduced it.
+    pub(crate) introduced: CudaVersion,
 }
 
 macro_rules! entry_points {
@@ -65,6 +66,7 @@ entry_points! {
         device_get_count: PFN_cuDeviceGetCount_v2000 = cuDeviceGetCount_v2000;
         device_get: PFN_cuDeviceGet_v2000 = cuDeviceGet_v2000;
         device_get_name: PFN_cuDeviceGetName_v2000 = cuDeviceGetName_v2000;
+        device_total_mem: PFN_cuDeviceTotalMem_v3020 = cuDeviceTotalMem_v3020;
         device_get_attribute: PFN_cuDeviceGetAttribute_v2000 = cuDeviceGetAttribute_v2000;
         device_get_pci_bus_id: PFN_cuDeviceGetPCIBusId_v4010 = cuDeviceGetPCIBusId_v4010;
         device_get_by_pci_bus_id: PFN_cuDeviceGetByPCIBusId_v4010 = cuDeviceGetByPCIBusId_v4010;
@@ -116,7 +118,7 @@ impl EntryPoints {
     }
 
     /// The CUDA version of a library that may lack functions; `None` where it is no driver.
-    pub(crate) fn version_of(library: &Library) -> Option<i32> {
+    pub(crate) fn version_of(library: &Library) -> Option<CudaVersion> {
         library.symbol(sys::functions::cuInit_v2000.symbol())?;
         let function = sys::functions::cuDriverGetVersion_v2020;
         let address = library.symbol(function.symbol())?;
@@ -125,6 +127,6 @@ impl EntryPoints {
         let mut version = 0;
         // SAFETY: the out-parameter is an int of ours, and the call needs no cuInit.
         let code = unsafe { driver_get_version(&mut version) };
-        code.is_success().then_some(version)
+        code.is_success().then_some(CudaVersion::from_raw(version))
     }
 }

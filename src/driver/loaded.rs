@@ -5,9 +5,10 @@ use std::ffi::{CStr, c_int};
 use std::path::Path;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use crate::driver::append_only::AppendOnly;
+use crate::driver::device::Device;
 use crate::driver::entry_points::EntryPoints;
 use crate::driver::holders::Witness;
 use crate::driver::ledger::Handles;
@@ -15,6 +16,7 @@ use crate::driver::library::Library;
 use crate::driver::missing::{lacks, unusable};
 use crate::driver::process::Process;
 use crate::driver::uuid::Uuid;
+use crate::driver::version::CudaVersion;
 use crate::error::Error;
 use crate::sys::{self, CUresult};
 
@@ -26,7 +28,7 @@ pub(crate) struct Loaded {
     /// The devices' handles side by side: a walk over many inactive devices then reads little memory.
     device_handles: Box<[sys::CUdevice]>,
     unreleased: AtomicU64,
-    version: i32,
+    version: CudaVersion,
     identity: usize,
     library: Library,
     witness: Option<Witness>,
@@ -40,6 +42,9 @@ pub(crate) struct DeviceRecord {
     pub(crate) ordinal: u32,
     pub(crate) handles: Handles,
     pub(crate) uuid: OnceLock<Uuid>,
+    pub(crate) pci_bus_id: OnceLock<Box<str>>,
+    /// How many references runs of this process released here. It only grows.
+    pub(crate) released: AtomicU32,
 }
 
 impl Loaded {
@@ -76,7 +81,14 @@ impl Loaded {
             Ok(handle)
         });
         let device_handles = device_handles.collect::<Result<Vec<_>, Error>>()?;
-        Ok(Self::keep(library, path, entry_points, version, process, device_handles))
+        let version = CudaVersion::from_raw(version);
+        let loaded = Self::keep(library, path, entry_points, version, process, device_handles);
+        // So that no report has to ask for them. A failure here is the caller's who asks again.
+        for device in loaded.devices().iter().map(Device) {
+            let _ = device.uuid();
+            let _ = device.pci_bus_id();
+        }
+        Ok(loaded)
     }
 
     /// Keeps what was read for the rest of the process.
@@ -84,7 +96,7 @@ impl Loaded {
         library: Library,
         path: &Path,
         entry_points: EntryPoints,
-        version: i32,
+        version: CudaVersion,
         process: Process,
         device_handles: Vec<sys::CUdevice>,
     ) -> &'static Self {
@@ -109,6 +121,8 @@ impl Loaded {
                     ordinal,
                     handles: Handles::none(),
                     uuid: OnceLock::new(),
+                    pci_bus_id: OnceLock::new(),
+                    released: AtomicU32::new(0),
                 });
             records.collect()
         });
@@ -141,7 +155,7 @@ impl Loaded {
         &self.path
     }
 
-    pub(crate) fn version(&self) -> i32 {
+    pub(crate) fn version(&self) -> CudaVersion {
         self.version
     }
 
@@ -161,7 +175,7 @@ impl Loaded {
     }
 
     /// The error for a function that this driver lacks.
-    pub(crate) fn lacks(&self, symbol: &CStr, introduced: i32) -> Error {
+    pub(crate) fn lacks(&self, symbol: &CStr, introduced: CudaVersion) -> Error {
         lacks(&self.path, symbol, self.version, introduced)
     }
 
@@ -227,6 +241,11 @@ impl DeviceRecord {
     #[inline]
     pub(crate) fn check(&self, code: CUresult, call: &'static str) -> Result<(), Error> {
         self.driver.check(code, call, Some(self.ordinal))
+    }
+
+    /// Counts references that a run released here; returns how many were counted before.
+    pub(crate) fn count_released(&self, references: u32) -> u32 {
+        self.released.fetch_add(references, Ordering::Relaxed)
     }
 
     /// Counts a handle in the ledger, before its retain.

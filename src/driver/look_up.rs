@@ -1,6 +1,6 @@
 //! Any function of the driver API, looked up in the loaded driver with the header's own type.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 
 use crate::driver::Driver;
@@ -92,7 +92,7 @@ fn get_proc_address<F: FunctionPointer>(
         true => sys::CUdriverProcAddress_flags::CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM,
         false => sys::CUdriverProcAddress_flags::CU_GET_PROC_ADDRESS_LEGACY_STREAM,
     };
-    let (name, version) = (function.name().as_ptr(), function.introduced() as c_int);
+    let (name, version) = (function.name().as_ptr(), function.introduced().raw());
     let flags = sys::cuuint64_t::from(flags.0);
     let mut address = ptr::null_mut();
     let functions = loaded.functions();

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::driver::entry_points::{EntryPoints, Missing};
 use crate::driver::library::Library;
+use crate::driver::version::CudaVersion;
 use crate::error::Error;
 
 /// Why a library that was to be loaded lacks a function: it is no driver, or lacks that one.
@@ -17,7 +18,12 @@ pub(crate) fn unusable(library: &Library, path: &Path, missing: Missing) -> Erro
 }
 
 /// Why a driver lacks a function: it is older, or its version should have it.
-pub(crate) fn lacks(path: &Path, symbol: &CStr, driver: i32, introduced: i32) -> Error {
+pub(crate) fn lacks(
+    path: &Path,
+    symbol: &CStr,
+    driver: CudaVersion,
+    introduced: CudaVersion,
+) -> Error {
     let (library, symbol) = (path.into(), text(symbol));
     match driver < introduced {
         true => Error::DriverTooOld { library, symbol, driver, introduced },

@@ -60,14 +60,10 @@ pub(super) fn parent(process: Option<u32>) -> String {
     process.map_or_else(String::new, |process| format!(" (in process {process})"))
 }
 
-/// `12.9` for 12090.
-pub(super) fn dotted(version: i32) -> String {
-    format!("{}.{}", version / 1000, version % 1000 / 10)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::version::CudaVersion;
     use crate::error::Error;
 
     /// An error's kind, C function, device and code.
@@ -87,14 +83,14 @@ mod tests {
             Error::DriverTooOld {
                 library: library.clone(),
                 symbol: "cuX".into(),
-                driver: 10010,
-                introduced: 11040,
+                driver: CudaVersion::from_raw(10010),
+                introduced: CudaVersion::from_raw(11040),
             },
             Error::FunctionMissing {
                 library: library.clone(),
                 symbol: "cuX".into(),
-                driver: 12090,
-                introduced: 11040,
+                driver: CudaVersion::from_raw(12090),
+                introduced: CudaVersion::from_raw(11040),
             },
             Error::StubLibrary { library: library.clone() },
             Error::NoDevice { library: library.clone(), visible_devices: Some("7".into()) },
@@ -165,13 +161,12 @@ mod tests {
         }
     }
 
-    /// A main function that answers this error prints its Debug.
+    /// A main function that returns this error prints its Debug.
     #[test]
-    fn debug_has_the_codes_name() {
-        let code = CUresult::CUDA_ERROR_INVALID_CONTEXT;
-        let error = Error::Driver { call: "cuInit", device: None, code };
-        let text = format!("{error:?}");
-        assert!(text.contains("code: CUDA_ERROR_INVALID_CONTEXT (201)"), "{text}");
+    fn debug_is_the_sentence() {
+        let error = Error::LibraryNotFound { tried: vec![Attempt::new("libcuda.so.1", "gone")] };
+        assert!(error.to_string().contains("install the driver"), "{error}");
+        assert_eq!(format!("{error:?}"), error.to_string());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::retain_only::policy::StrayRelease;
 
 /// A dry run, made by [`StrayRelease::plan`] and [`StrayRelease::plan_run`].
 ///
-/// Displayed as a table, which asks for each device's [`uuid`](Device::uuid).
+/// Displayed as a table. Displaying it makes no driver call.
 #[derive(Clone)]
 pub struct Plan {
     driver: Driver,
@@ -23,11 +23,10 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Planned {
-    /// Retain it, or leave it alone as the policy says.
-    Keep {
-        /// Whether it would be retained.
-        retain: bool,
-    },
+    /// Retain it: the device to keep.
+    Keep,
+    /// Nothing: the policy keeps it.
+    LeaveAlone,
     /// Nothing: there is no active context.
     AlreadyInactive,
     /// Release it, at most this many times.
@@ -51,7 +50,8 @@ impl Planned {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Keep { .. } => "keep",
+            Self::Keep => "keep",
+            Self::LeaveAlone => "leave_alone",
             Self::AlreadyInactive => "already_inactive",
             Self::Release { .. } => "release",
             Self::LeaveActive => "leave_active",
@@ -77,8 +77,8 @@ impl Planned {
 impl fmt::Display for Planned {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Keep { retain: true } => formatter.write_str("keep"),
-            Self::Keep { retain: false } => formatter.write_str("leave alone (policy)"),
+            Self::Keep => formatter.write_str("keep"),
+            Self::LeaveAlone => formatter.write_str("leave alone (policy)"),
             Self::AlreadyInactive => formatter.write_str("already inactive"),
             Self::Release { at_most: 1 } => formatter.write_str("release"),
             Self::Release { at_most } => write!(formatter, "release (up to {at_most} times)"),
@@ -98,8 +98,8 @@ impl Plan {
     ) -> Result<Self, Error> {
         driver.loaded().check_process()?;
         let planned = driver.devices().map(|device| match kept == Some(device) {
-            true => Planned::Keep { retain: true },
-            false if policy.keeps(device) => Planned::Keep { retain: false },
+            true => Planned::Keep,
+            false if policy.keeps(device) => Planned::LeaveAlone,
             false => Planned::of(device, policy),
         });
         Ok(Self { driver, kept, planned: planned.collect() })

@@ -13,6 +13,7 @@ use crate::retain_only::sweep::sweep;
 ///
 /// The default is that of [`retain_only`](crate::PrimaryContextGuard::retain_only): no further
 /// device is kept, and each stray device is released once.
+#[doc(alias = "stale")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StrayRelease {
     kept: Vec<Device>,

@@ -7,13 +7,15 @@ use crate::driver::holders::Holder;
 use crate::driver::uuid::Uuid;
 use crate::error::Error;
 use crate::retain_only::outcome::{CurrentContextChange, Outcome};
+use crate::retain_only::table::summary;
 use crate::sys::CUresult;
 
 /// What [`retain_only`](crate::PrimaryContextGuard::retain_only) did: one line for every device in
 /// the order of the ordinals, the driver calls that were made, and what became of the calling
 /// thread's current context.
 ///
-/// Displayed as a table, which asks for each device's [`uuid`](Device::uuid).
+/// Displayed as its [`summary`](Self::summary) and a table. Displaying or serialising it makes no driver
+/// call.
 #[derive(Clone)]
 pub struct Report {
     driver: Driver,
@@ -40,6 +42,7 @@ struct Line {
     ordinal: u32,
     calls_end: usize,
     outcome: Outcome,
+    taken_before: u32,
 }
 
 /// A [`Call`] as it is kept: a third of the size.
@@ -62,13 +65,13 @@ pub struct DeviceReport<'a> {
     device: Device,
     outcome: &'a Outcome,
     calls: &'a [Answer],
-    holders: &'a [Holder],
+    holders: Option<&'a [Holder]>,
+    taken_before: u32,
 }
 
 /// The kept device's line, and that of a device that was asked for its state and was inactive: their
 /// calls are always the same, so that they are not recorded one by one.
-static KEPT: (Outcome, [Answer; 1]) =
-    (Outcome::Kept { retained: true }, [(Callee::Retain, CUresult::CUDA_SUCCESS)]);
+static KEPT: (Outcome, [Answer; 1]) = (Outcome::Kept, [(Callee::Retain, CUresult::CUDA_SUCCESS)]);
 static INACTIVE: (Outcome, [Answer; 1]) =
     (Outcome::AlreadyInactive, [(Callee::GetState, CUresult::CUDA_SUCCESS)]);
 
@@ -111,7 +114,8 @@ impl Findings {
     #[inline]
     pub(super) fn add(&mut self, device: Device, outcome: Outcome) {
         let calls_end = self.calls.len();
-        self.lines.push(Line { ordinal: device.ordinal(), calls_end, outcome });
+        let taken_before = device.0.count_released(outcome.releases());
+        self.lines.push(Line { ordinal: device.ordinal(), calls_end, outcome, taken_before });
     }
 
     /// The thread's context of this device was destroyed. Where more than one is popped off a stack, it
@@ -161,12 +165,12 @@ impl Findings {
         }
     }
 
-    fn line(&self, device: Device) -> Option<(&Outcome, &[Answer])> {
+    fn line(&self, device: Device) -> Option<(&Outcome, &[Answer], u32)> {
         let by_ordinal = |line: &Line| line.ordinal;
         let place = self.lines.binary_search_by_key(&device.ordinal(), by_ordinal).ok()?;
         let line = &self.lines[place];
         let begin = self.lines[..place].last().map_or(0, |before| before.calls_end);
-        Some((&line.outcome, &self.calls[begin..line.calls_end]))
+        Some((&line.outcome, &self.calls[begin..line.calls_end], line.taken_before))
     }
 }
 
@@ -199,13 +203,15 @@ impl Report {
 
     fn line(&self, device: Device) -> DeviceReport<'_> {
         let found = self.findings.as_ref().and_then(|findings| findings.line(device));
-        let (outcome, calls) = match found {
+        let (outcome, calls, taken_before) = match found {
             Some(line) => line,
-            None if self.kept == Some(device) => (&KEPT.0, &KEPT.1[..]),
-            None => (&INACTIVE.0, &INACTIVE.1[..]),
+            None if self.kept == Some(device) => (&KEPT.0, &KEPT.1[..], 0),
+            None => (&INACTIVE.0, &INACTIVE.1[..], 0),
         };
-        let holders = self.findings.as_ref().map_or(&[][..], |findings| findings.holders(device));
-        DeviceReport { device, outcome, calls, holders }
+        let holders =
+            || self.findings.as_ref().map_or(&[][..], |findings| findings.holders(device));
+        let holders = self.driver.loaded().witness().map(|_| holders());
+        DeviceReport { device, outcome, calls, holders, taken_before }
     }
 
     /// What became of the calling thread's current context.
@@ -218,6 +224,32 @@ impl Report {
     #[must_use]
     pub fn current_context_switched(&self) -> bool {
         *self.current_context() != CurrentContextChange::Unchanged
+    }
+
+    /// The report in one line: `kept 1; released 0, 2; still active 3`. Inactive devices are not in it.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        summary(self)
+    }
+
+    /// The devices on which this run released the context, and on which it is active again now. Calls
+    /// `cuDevicePrimaryCtxGetState` for each released device, and releases nothing.
+    ///
+    /// A thread that still uses a released device can create its context again within milliseconds. Select
+    /// the right device in that thread; releasing again does not help.
+    ///
+    /// # Errors
+    /// [`Error::Driver`] if a state cannot be read, [`Error::ForkedAfterInit`].
+    pub fn look_again(&self) -> Result<Vec<Device>, Error> {
+        self.driver.loaded().check_process()?;
+        let mut active = Vec::new();
+        for line in self.devices() {
+            let was_released = matches!(line.outcome(), Outcome::Released { .. });
+            if was_released && line.device().primary_context_state()?.active {
+                active.push(line.device());
+            }
+        }
+        Ok(active)
     }
 
     /// The first failure of any kind as an error, for callers who want all or nothing.
@@ -247,12 +279,10 @@ impl<'a> DeviceReport<'a> {
         self.device.ordinal()
     }
 
-    /// The device's unique id, as [`Device::uuid`] gives it.
-    ///
-    /// # Errors
-    /// As [`Device::uuid`].
-    pub fn uuid(&self) -> Result<Uuid, Error> {
-        self.device.uuid()
+    /// The device's unique id; `None` if the driver did not return one.
+    #[must_use]
+    pub fn uuid(&self) -> Option<Uuid> {
+        self.device.known_uuid()
     }
 
     /// What became of the device.
@@ -261,12 +291,22 @@ impl<'a> DeviceReport<'a> {
         self.outcome
     }
 
-    /// Who held the device's context before the run dealt with it, and how many of whose references it
-    /// released; as the witness of `cuda-contexts` counted. Empty where the program was not started
-    /// by that command, and for a device that was inactive or kept.
+    /// The libraries that held the device's context before the run dealt with it, and how many references
+    /// of each it released, as `cuda-contexts trace` counts them. `None` if the program does not run
+    /// under that command. Empty if nobody held it, and for the kept device.
     #[must_use]
-    pub fn holders(&self) -> &'a [Holder] {
+    pub fn holders(&self) -> Option<&'a [Holder]> {
         self.holders
+    }
+
+    /// How many references earlier runs of this process released on this device. 0 if the device was
+    /// inactive when this run came to it.
+    ///
+    /// Not 0: the context was active again, or still. This run may have released a reference that its owner
+    /// still needs.
+    #[must_use]
+    pub fn taken_before(&self) -> u32 {
+        self.taken_before
     }
 
     /// Every driver call that was made for this device, with its answer, in order; those about the

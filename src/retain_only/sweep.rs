@@ -93,7 +93,7 @@ impl<'a> Sweep<'a> {
                 continue;
             }
             if keeps_more && self.policy.keeps(device) {
-                self.findings.add(device, Outcome::Kept { retained: false });
+                self.findings.add(device, Outcome::LeftAlone);
                 continue;
             }
             if let Some(code) = asked.take() {

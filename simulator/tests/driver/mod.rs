@@ -8,12 +8,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::ptr;
 
-use simulated_libcuda::Simulator;
+use simulated_libcuda::{EntryPoint, Simulator, entry_points};
 
 /// A handle that no driver gave out.
 pub const POISON: *mut c_void = 0x00de_adbe_ef00 as *mut c_void;
 /// A number that no driver answers.
 pub const POISONED: u32 = 0xdead_beef;
+
+/// The functions that a driver of CUDA 13.0 has, which is what a [`Simulator`] is by default.
+pub fn functions_of_13_0() -> impl Iterator<Item = EntryPoint> {
+    entry_points().filter(|entry| entry.since <= 13000)
+}
 
 /// The library that a simulator wrote, opened by its path like any client would.
 #[derive(Clone, Copy)]
