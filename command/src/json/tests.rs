@@ -16,7 +16,7 @@ fn lines(events: Vec<Event>) -> Vec<Value> {
     let mut json = JsonLines::new(&mut bytes);
     for (index, event) in events.into_iter().enumerate() {
         let time = Duration::from_millis(500 * index as u64);
-        let record = Record { pid: 4, tid: 5, time, event };
+        let record = Record { process: 40, pid: 4, tid: 5, time, event };
         model.add(&record);
         json.record(&record, &model, &mut symbols).unwrap();
     }
@@ -30,23 +30,29 @@ fn lines(events: Vec<Event>) -> Vec<Value> {
 #[test]
 fn each_event_is_a_line_with_the_fields_of_the_schema() {
     let lines = lines(vec![
-        Event::Module(Module { id: 1, path: "/lib/libcudart.so.13".into() }),
+        Event::Module(Module { id: 1, path: "/lib/libcudart.so.13".into(), file: None }),
         Event::Process(Process {
             arguments: vec!["python3".to_owned()],
             python: Some((3, 13)),
             variables: vec![("LOCAL_RANK".to_owned(), "2".to_owned())],
             ..Process::default()
         }),
-        Event::Device(Device { handle: 100, ordinal: Some(0), uuid: None, meant: Some(false) }),
+        Event::Device(Device {
+            handle: 100,
+            ordinal: Some(0),
+            uuid: None,
+            count: None,
+            allowed: Some(false),
+        }),
         Event::Call(Call {
             function: Function("cuDevicePrimaryCtxRetain"),
             device: Some(100),
             context: 0xff,
-            answer: Some(0),
+            result: Some(0),
             took: Duration::from_millis(250),
             created: true,
             uncounted: true,
-            device_references: 1,
+            references: 1,
             native: vec![Address { module: 1, address: 64 }],
             python: vec![PythonLine {
                 file: "stray.py".to_owned(),
@@ -55,7 +61,7 @@ fn each_event_is_a_line_with_the_fields_of_the_schema() {
             }],
             ..Call::default()
         }),
-        Event::Exit,
+        Event::Exit(Vec::new()),
     ]);
     let kinds: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["process", "device", "call", "exit", "end"]);

@@ -2,18 +2,18 @@ use std::time::Duration;
 
 use super::Page;
 use crate::model::Model;
-use crate::record::{Address, Call, Event, Function, Module, Record};
+use crate::record::{Address, Call, Change, Event, Function, Holding, Module, Record};
 use crate::symbols::Symbols;
 
 fn record(event: Event) -> Record {
-    Record { pid: 40, tid: 7, time: Duration::from_secs(1), event }
+    Record { process: 40, pid: 40, tid: 7, time: Duration::from_secs(1), event }
 }
 
 fn call(function: &'static str, answer: u32, change: impl FnOnce(&mut Call)) -> Record {
     let mut call = Call {
         function: Function(function),
         device: Some(100),
-        answer: Some(answer),
+        result: Some(answer),
         native: vec![Address { module: 1, address: 16 }],
         ..Call::default()
     };
@@ -21,10 +21,18 @@ fn call(function: &'static str, answer: u32, change: impl FnOnce(&mut Call)) -> 
     record(Event::Call(call))
 }
 
+fn taken(module: u32) -> Option<Change> {
+    Some(Change { module, holding: Holding::GreenReference, count: 0, number: 2 })
+}
+
 /// What is told of the one device.
 fn told(records: impl IntoIterator<Item = Record>) -> String {
     let mut model = Model::default();
-    model.add(&record(Event::Module(Module { id: 1, path: "/lib/libcudart.so.13".into() })));
+    model.add(&record(Event::Module(Module {
+        id: 1,
+        path: "/lib/libcudart.so.13".into(),
+        file: None,
+    })));
     records.into_iter().for_each(|record| model.add(&record));
     let (mut text, mut symbols) = (Vec::new(), Symbols::default());
     let mut page = Page {
@@ -42,7 +50,7 @@ fn told(records: impl IntoIterator<Item = Record>) -> String {
 fn a_release_that_takes_a_green_context_s_reference_is_told_as_that() {
     let text = told([
         call("cuGreenCtxCreate", 0, |call| (call.created, call.context) = (true, 0x20)),
-        call("cuDevicePrimaryCtxRelease_v2", 800, |call| call.taken_from = 1),
+        call("cuDevicePrimaryCtxRelease_v2", 800, |call| call.reference = taken(1)),
     ]);
     let expected = "cuDevicePrimaryCtxRelease_v2 of libcudart.so.13 answered \
                     CUDA_ERROR_NOT_PERMITTED (800), and took the reference of a green context";
