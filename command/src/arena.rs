@@ -75,6 +75,8 @@ impl Default for Settings<'_> {
 pub struct Arena {
     file: SharedFile,
     capacity: u64,
+    /// The part that has room on the disk. Nothing is read beyond it, whatever the header says.
+    allocated: u64,
     /// When the command started, by the clock of the records.
     start: u64,
     /// What lies before it has been read.
@@ -144,6 +146,7 @@ impl Arena {
         Ok(Self {
             file,
             capacity,
+            allocated: ahead,
             start: now(),
             cursor: layout::HEADER_BYTES.into(),
             waiting: None,
@@ -215,7 +218,7 @@ impl Arena {
     pub fn make_room(&mut self) {
         self.damaged |= self.file.restore_length();
         let (available, position) = (self.available(), self.position());
-        if position > self.capacity || available > self.capacity || position < self.cursor {
+        if position > self.allocated || available != self.allocated || position < self.cursor {
             self.damaged = true;
             return;
         }
@@ -225,12 +228,13 @@ impl Arena {
         if wanted >= available + AHEAD / 4 && self.file.allocate(available, wanted).is_ok() {
             let place = std::mem::offset_of!(layout::Arena, available) as u64;
             self.damaged |= self.file.set_word(place, wanted).is_err();
+            self.allocated = wanted;
         }
     }
 
     /// Reads on as far as everything is written.
     fn advance(&mut self, last: bool, found: &mut Found) {
-        let limit = self.position().min(self.available()).min(self.capacity);
+        let limit = self.position().min(self.allocated);
         while self.cursor + 8 <= limit {
             let length = (limit - self.cursor).min(PIECE);
             // What the heads say is complete was written before the second copy is made.

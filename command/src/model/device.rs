@@ -142,7 +142,9 @@ impl Device {
         if is_new && call.result == Some(0) && call.reference.is_none() && !call.uncounted {
             self.unseen_releases.add(note());
         }
-        if let Some(from) = call.taken_from().filter(|_| releases) {
+        // The end of a green context takes what its maker or another has, as measured: no taking.
+        let ends_green = call.function.purpose() == Some(Purpose::GreenDestroy);
+        if let Some(from) = call.taken_from().filter(|_| !ends_green) {
             self.take(from, note(), modules);
         }
     }
