@@ -40,7 +40,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         Some("-h" | "--help" | "help") => print(&help()),
         Some("-V" | "--version") => print_version(),
         _ => {
-            let first = first.display();
+            let first = first.to_string_lossy();
             say(format_args!("Unknown verb {first}. cuda-contexts --help lists the verbs."));
             FAILED
         }

@@ -31,7 +31,11 @@ pub fn find(name: &str, program: &OsStr) -> Option<PathBuf> {
         .find_map(|program| Some((interpreter(&program)?, program)));
     let found = asked.and_then(|(loader, program)| ask(&loader, &program, name));
     let others = OTHER_FOLDERS.into_iter().map(|folder| Path::new(folder).join(name));
-    found.into_iter().chain(others).find(|path| is_library(path)).map(|path| behind_a_witness(&path))
+    found
+        .into_iter()
+        .chain(others)
+        .find(|path| is_library(path))
+        .map(|path| behind_a_witness(&path))
 }
 
 /// Asks the loader to list what it would load for the program, the named library among it. It searches
@@ -95,7 +99,8 @@ fn interpreter(program: &Path) -> Option<PathBuf> {
     if !is_for_this_machine(&head) {
         return None;
     }
-    let number = |bytes: &[u8], at: usize| bytes[at..].first_chunk().map(|n| u64::from_le_bytes(*n));
+    let number =
+        |bytes: &[u8], at: usize| bytes[at..].first_chunk().map(|n| u64::from_le_bytes(*n));
     let (start, count) = (number(&head, 32)?, u64::from(u16::from_le_bytes([head[56], head[57]])));
     (0..count).find_map(|index| {
         let mut segment = [0; 56];

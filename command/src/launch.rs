@@ -23,8 +23,7 @@ pub struct Program {
 }
 
 /// By these, people end programs.
-const INTERRUPTIONS: [libc::c_int; 4] =
-    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
+const INTERRUPTIONS: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
 impl Program {
     /// Starts it.

@@ -82,7 +82,8 @@ impl Layout {
         let place = std::path::absolute(place)?;
         // The loader splits LD_LIBRARY_PATH at the first two and replaces what follows the third.
         if place.as_os_str().as_bytes().iter().any(|byte| b":;$".contains(byte)) {
-            let text = "a folder in LD_LIBRARY_PATH cannot have a colon, a semicolon or a dollar sign";
+            let text =
+                "a folder in LD_LIBRARY_PATH cannot have a colon, a semicolon or a dollar sign";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         // Another user's process shall pass over the witness, which could not write its events.

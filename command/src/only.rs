@@ -28,7 +28,8 @@ const MAXIMUM_NAMES: usize = 64;
 /// A UUID without its prefix: an `x` for each hexadecimal digit.
 const UUID_PATTERN: &[u8] = b"xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
-const FORMS: &str = "expected ordinals or UUIDs separated by commas (0,1 or GPU-1a2b), one, or local-rank";
+const FORMS: &str =
+    "expected ordinals or UUIDs separated by commas (0,1 or GPU-1a2b), one, or local-rank";
 
 impl Only {
     /// Reads the argument.

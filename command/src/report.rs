@@ -65,7 +65,10 @@ impl Surroundings {
     }
 
     /// Drivers that are not traced, without those that the witness saw itself.
-    pub fn untraced_elsewhere<'a>(&'a self, model: &'a Model) -> impl Iterator<Item = &'a Untraced> {
+    pub fn untraced_elsewhere<'a>(
+        &'a self,
+        model: &'a Model,
+    ) -> impl Iterator<Item = &'a Untraced> {
         self.untraced.iter().filter(|untraced| {
             let mut processes = model.processes().iter();
             !processes.any(|process| {
@@ -103,7 +106,7 @@ pub fn write(
     let mut lines = headline::lines(model, about);
     let strays = Judge::new(model, about).strays(model);
     let strays: Vec<_> =
-        strays.into_iter().map(|(process, device)| page.stray(process, device)).collect();
+        strays.into_iter().map(|(process, device)| page.stray(process, device, about)).collect();
     lines.extend(fold::fold(strays).iter().flat_map(stray::lines));
     let active = model.processes().iter().filter(|process| process.did_anything());
     let processes: Vec<_> = active.map(|process| page.process(process, model, about)).collect();
@@ -137,7 +140,8 @@ fn rest(model: &Model, about: &Surroundings) -> Vec<Line> {
         lines.extend(paragraph(Line::default().warning(text)));
     }
     if about.damaged {
-        let text = "The program overwrote the trace's shared memory: records may be missing or wrong.";
+        let text =
+            "The program overwrote the trace's shared memory: records may be missing or wrong.";
         lines.extend(paragraph(Line::default().warning(text)));
     }
     for (pid, command) in &about.living {

@@ -113,7 +113,9 @@ fn exists(index: usize, name: &DeviceName, model: &Model) -> bool {
     let mut devices = devices(model).map(|(_, device)| device).peekable();
     devices.peek().is_none()
         || devices.any(|device| match name {
-            DeviceName::Ordinal(ordinal) => device.about.count.is_some_and(|count| *ordinal < count),
+            DeviceName::Ordinal(ordinal) => {
+                device.about.count.is_some_and(|count| *ordinal < count)
+            }
             DeviceName::Uuid(_) => device.about.named >> index & 1 == 1,
         })
 }

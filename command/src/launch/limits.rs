@@ -3,13 +3,8 @@
 use std::io;
 
 /// The limits that can end the command: of files, memory, time and descriptors.
-const LIFTED: [libc::__rlimit_resource_t; 5] = [
-    libc::RLIMIT_FSIZE,
-    libc::RLIMIT_AS,
-    libc::RLIMIT_DATA,
-    libc::RLIMIT_CPU,
-    libc::RLIMIT_NOFILE,
-];
+const LIFTED: [libc::__rlimit_resource_t; 5] =
+    [libc::RLIMIT_FSIZE, libc::RLIMIT_AS, libc::RLIMIT_DATA, libc::RLIMIT_CPU, libc::RLIMIT_NOFILE];
 
 /// The limits that this process was started with.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +15,8 @@ impl Limits {
     /// hard limit.
     #[must_use]
     pub fn lift() -> Self {
-        let unlimited = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+        let unlimited =
+            libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
         let before = LIFTED.map(|resource| {
             let mut limit = unlimited;
             // SAFETY: the limit is of this frame.

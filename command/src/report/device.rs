@@ -30,13 +30,17 @@ impl Page<'_> {
             let from = owner.map_or_else(|| taking.from.clone(), |owner| self.holder(owner));
             let count = counted(taking.count, "reference", "references");
             let text = format!("{by} released {count} of {from}");
-            lines.push(line().warning(text).varying(format!(", first at {}", seconds(taking.first.time))));
+            lines.push(
+                line().warning(text).varying(format!(", first at {}", seconds(taking.first.time))),
+            );
             lines.extend(self.stack(&taking.first.call));
         }
         if let Some(first) = device.unseen_releases.first().first() {
             let by = self.caller(&first.call);
             let count = counted(device.unseen_releases.total(), "reference", "references");
-            lines.push(line().text(format!("{by} released {count} that no library was seen to take")));
+            lines.push(
+                line().text(format!("{by} released {count} that no library was seen to take")),
+            );
             lines.extend(self.stack(&first.call));
         }
         lines.extend(self.taken_from_green(&device.taken_from_green));
@@ -91,7 +95,8 @@ impl Page<'_> {
         if created && holder.acquired == 1 && holder.released == 0 {
             return Vec::new();
         }
-        let mut line = line().text(format!("{} retained it {}", self.holder(holder), times(holder.acquired)));
+        let mut line =
+            line().text(format!("{} retained it {}", self.holder(holder), times(holder.acquired)));
         if !created {
             line = line.varying(format!(", first at {}", seconds(holder.first.time)));
         }
@@ -187,7 +192,9 @@ fn and_more(what: &str, notes: &Notes) -> Option<Line> {
     let last = notes.last().filter(|_| count > 0).map(seconds)?;
     Some(match count {
         1 => line().text(format!("and {what} once more")).varying(format!(", at {last}")),
-        _ => line().text(format!("and {what} {count} more times")).varying(format!(", last at {last}")),
+        _ => line()
+            .text(format!("and {what} {count} more times"))
+            .varying(format!(", last at {last}")),
     })
 }
 

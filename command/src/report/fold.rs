@@ -32,9 +32,8 @@ pub fn fold(blocks: impl IntoIterator<Item = Block>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for Block { who, place, title, body } in blocks {
         let key: Vec<String> = body.iter().map(Line::key).collect();
-        let same = |group: &&mut Group| {
-            group.place == place && group.title == title && group.key == key
-        };
+        let same =
+            |group: &&mut Group| group.place == place && group.title == title && group.key == key;
         match groups.iter_mut().find(same) {
             Some(group) => group.who.push(who),
             None => groups.push(Group { who: vec![who], place, title, body, key }),

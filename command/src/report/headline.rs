@@ -55,7 +55,9 @@ fn result(model: &Model, about: &Surroundings) -> Line {
     let incomplete = about.incomplete(model);
     if users.is_empty() {
         return match incomplete {
-            true => line.warning("No CUDA context was seen, but not everything was traced (see below)."),
+            true => {
+                line.warning("No CUDA context was seen, but not everything was traced (see below).")
+            }
             false => line.text("No CUDA context was created."),
         };
     }
@@ -71,7 +73,9 @@ fn result(model: &Model, about: &Surroundings) -> Line {
     } else if !judge.unknown(model).is_empty() {
         line.warning(format!("{contexts}: not all of them can be judged (see below)."))
     } else if incomplete {
-        line.warning(format!("{contexts}: no strays seen, but not everything was traced (see below)."))
+        line.warning(format!(
+            "{contexts}: no strays seen, but not everything was traced (see below)."
+        ))
     } else {
         line.text(format!("No strays. {contexts}."))
     }

@@ -101,7 +101,8 @@ fn select(lines: Vec<Shown>) -> Vec<Line> {
     let count = lines.len();
     let user_s = lines.iter().position(|line| line.is_user_s);
     let is_kept = |index: usize| {
-        let innermost = MOST - OUTERMOST - usize::from(user_s.is_some_and(|at| at >= MOST - OUTERMOST - 1));
+        let innermost =
+            MOST - OUTERMOST - usize::from(user_s.is_some_and(|at| at >= MOST - OUTERMOST - 1));
         count <= MOST || index < innermost || index >= count - OUTERMOST || Some(index) == user_s
     };
     let mut shown = Vec::new();
@@ -128,7 +129,8 @@ mod tests {
     use crate::symbols::Place;
 
     fn selected(count: usize, user_s: Option<usize>) -> Vec<String> {
-        let line = |index: usize| Shown { text: index.to_string(), is_user_s: Some(index) == user_s };
+        let line =
+            |index: usize| Shown { text: index.to_string(), is_user_s: Some(index) == user_s };
         let lines = select((0..count).map(line).collect());
         lines.iter().map(|line| line.key()).collect()
     }

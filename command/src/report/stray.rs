@@ -3,6 +3,7 @@
 use crate::model::{Device, Process};
 use crate::verdict::is_held;
 
+use super::Surroundings;
 use super::fold::{Block, Group};
 use super::line::{Line, list};
 use super::page::{Page, command, who};
@@ -12,9 +13,9 @@ const NAMED: usize = 16;
 
 impl Page<'_> {
     /// A stray as a block.
-    pub fn stray(&mut self, process: &Process, device: &Device) -> Block {
+    pub fn stray(&mut self, process: &Process, device: &Device, about: &Surroundings) -> Block {
         let mut body = self.device(process, device);
-        body.extend(next(process, device));
+        body.extend(next(process, device, about));
         let body = body.into_iter().map(|line| line.outdented(2)).collect();
         Block { who: who(process), place: device.name(), title: command(process), body }
     }
@@ -44,9 +45,12 @@ pub fn processes(who: &[String]) -> (String, Option<Line>) {
 }
 
 /// What is known of the thread, and what to do.
-fn next(process: &Process, device: &Device) -> Vec<Line> {
+fn next(process: &Process, device: &Device, about: &Surroundings) -> Vec<Line> {
     let Some(first) = device.creations.first().first() else { return Vec::new() };
     let line = |text: &str| Line::indented(4).heading("next: ").text(text);
+    if about.only.is_none() {
+        return vec![line("run this line later, after the process has selected its device")];
+    }
     if first.tid == process.pid {
         let text = if is_held(device) {
             "select the device before this line runs (cudaSetDevice), or release the stray \

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::Surroundings;
 use crate::model::Model;
 use crate::record::{
-    Address, Call, Change, Device, Event, Function, Holding, Module, Process, PythonLine, Record, Thread,
+    Address, Call, Change, Device, Event, Function, Holding, Module, Process, PythonLine, Record,
+    Thread,
 };
 use crate::symbols::Symbols;
 

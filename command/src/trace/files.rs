@@ -22,8 +22,7 @@ pub struct Opened {
 impl Opened {
     /// Creates them, or empties them. A FIFO waits until somebody reads it.
     pub fn open(options: &Options) -> io::Result<Self> {
-        let create =
-            |path: &PathBuf| File::create(path).map_err(|error| with_path(error, path));
+        let create = |path: &PathBuf| File::create(path).map_err(|error| with_path(error, path));
         let json = options.json.as_ref().map(create).transpose()?;
         let output = options.output.as_ref().map(create).transpose()?;
         Ok(Self { json, output })

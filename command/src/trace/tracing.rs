@@ -110,4 +110,3 @@ impl std::fmt::Debug for Tracing<'_> {
         formatter.debug_struct("Tracing").field("model", &self.model).finish_non_exhaustive()
     }
 }
-

@@ -73,7 +73,11 @@ fn a_refused_initialisation_is_recorded() {
 fn many_initialisations_are_not_refusals() {
     let traced = Trace::new(&[]).client(&"init ".repeat(20)).run();
     traced.ended_with(0);
-    assert!(!traced.stderr.contains("refused") && !traced.stderr.contains("returned"), "{}", traced.stderr);
+    assert!(
+        !traced.stderr.contains("refused") && !traced.stderr.contains("returned"),
+        "{}",
+        traced.stderr
+    );
 }
 
 #[test]

@@ -105,7 +105,8 @@ fn where_nixos_has_it() {
 #[test]
 fn the_simulated_driver_is_found_by_either_name() {
     for name in ["libcuda.so.1", "libcuda.so"] {
-        let traced = Trace::new(&["--forbid"]).client(&format!("driver:{name} init retain:0")).run();
+        let traced =
+            Trace::new(&["--forbid"]).client(&format!("driver:{name} init retain:0")).run();
         traced.ended_with(3);
     }
 }

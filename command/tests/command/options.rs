@@ -31,7 +31,9 @@ fn help_and_version_are_printed() {
 #[test]
 fn a_verb_is_required_and_must_exist() {
     let lists = "cuda-contexts --help lists the verbs.\n";
-    for (words, text) in [(&[][..], "A verb is missing."), (&["--only", "0"], "Unknown verb --only.")] {
+    for (words, text) in
+        [(&[][..], "A verb is missing."), (&["--only", "0"], "Unknown verb --only.")]
+    {
         let expected = format!("cuda-contexts: {text} {lists}");
         assert_eq!(command(words), (Some(125), String::new(), expected));
     }

@@ -226,7 +226,9 @@ fn a_program_that_has_ended_is_noticed_at_once() {
 #[test]
 fn limits_of_the_program_are_no_limits_of_the_command() {
     // Files of 1.5 MB, an address space of 400 MB.
-    for (limit, words) in [("-f 3000", "init retain:0 exit:5"), ("-v 400000", "init retain:0 exit:5")] {
+    for (limit, words) in
+        [("-f 3000", "init retain:0 exit:5"), ("-v 400000", "init retain:0 exit:5")]
+    {
         for root in [true, false] {
             let client = CLIENT.display();
             let command = env!("CARGO_BIN_EXE_cuda-contexts");
@@ -268,7 +270,12 @@ fn a_file_of_json_that_takes_nothing_can_be_interrupted() {
         let reader = is_open.then(|| open(&fifo));
         let mut command = Command::new(env!("CARGO_BIN_EXE_cuda-contexts"));
         command.args(["trace", "--driver", "simulated", "--stack", "all", "--json"]).arg(&fifo);
-        command.arg("--").arg(CLIENT.as_path()).args(["init", "retain:0", "cost:2000", "print:done"]);
+        command.arg("--").arg(CLIENT.as_path()).args([
+            "init",
+            "retain:0",
+            "cost:2000",
+            "print:done",
+        ]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().unwrap();
         if is_open {

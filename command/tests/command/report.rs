@@ -57,8 +57,12 @@ fn a_thread_is_said_to_live_or_to_have_ended() {
                   thread.start(); thread.join(0.5)\n";
     let traced = report(&["--only", "1"], &thread.replace("PAUSE", "60"));
     traced.ended_with(0);
-    traced.says("  the thread still lives: if it uses the device again, a released context comes back\n");
-    traced.says("  next: call cudaSetDevice in that thread, or start the program with cuda-contexts run; ");
+    traced.says(
+        "  the thread still lives: if it uses the device again, a released context comes back\n",
+    );
+    traced.says(
+        "  next: call cudaSetDevice in that thread, or start the program with cuda-contexts run; ",
+    );
     let traced = report(&["--only", "1"], &thread.replace("PAUSE", "0"));
     traced.ended_with(0);
     traced.says("  the thread has ended\n");

@@ -65,7 +65,8 @@ fn every_line_of_a_device() {
         run.call("cuCtxCreate_v4", 0, 0, |call| {
             (call.device, call.created, call.context) = (Some(2), true, context);
             let holding = Holding::OrdinaryContext;
-            call.other = Some(Change { module: 0, holding, count: context as u32, number: context as u32 });
+            call.other =
+                Some(Change { module: 0, holding, count: context as u32, number: context as u32 });
         });
     }
     run.call("cuCtxDestroy_v2", 0, 0, |call| {
@@ -75,7 +76,8 @@ fn every_line_of_a_device() {
     });
     run.call("cuGreenCtxCreate", 0, CUBLAS, |call| {
         (call.device, call.created, call.context) = (Some(2), true, 99);
-        call.other = Some(Change { module: CUBLAS, holding: Holding::GreenContext, count: 1, number: 1 });
+        call.other =
+            Some(Change { module: CUBLAS, holding: Holding::GreenContext, count: 1, number: 1 });
     });
     run.call("cuDevicePrimaryCtxRelease_v2", 800, CUDART, |call| call.device = Some(2));
     for _ in 0..2 {
@@ -106,6 +108,24 @@ fn strays_that_were_released_and_a_stray_of_the_main_thread() {
     run.process(1, |process| process.local_rank = Some(1)).device(0, Some(false));
     run.thread(150).retain(0, CUDART, 1, true).release(0, CUDART, CUDART, 0);
     run.reports(include_str!("golden/all_released.txt"));
+}
+
+#[test]
+fn a_context_where_none_is_allowed() {
+    let mut run = Run::new();
+    run.about.forbid = Some(Forbid::Made);
+    run.process(1, |_| {}).device(0, Some(false)).retain(0, CUDART, 1, true);
+    run.reports(include_str!("golden/none_allowed.txt"));
+}
+
+#[test]
+fn visible_devices_that_were_changed_too_late() {
+    let mut run = Run::new();
+    run.process(1, |_| {}).init(CUDART).device(0, None);
+    run.call("cuCtxCreate_v4", 0, CUDART, |call| {
+        (call.device, call.created, call.visible_changed) = (Some(0), true, true);
+    });
+    run.reports(include_str!("golden/visible_devices.txt"));
 }
 
 #[test]
