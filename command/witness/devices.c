@@ -121,7 +121,7 @@ static enum trace_allowed compare(const struct answers *answers, const char *ite
         return has_this_uuid(answers, item) ? TRACE_ALLOWED_YES : TRACE_ALLOWED_NO;
     }
     ordinal = strtol(item, &end, 10);
-    if (*end || end == item || answers->ordinal < 0)
+    if (*end || end == item || ordinal > INT32_MAX || answers->ordinal < 0)
         return TRACE_ALLOWED_UNKNOWN;
     return answers->ordinal == ordinal ? TRACE_ALLOWED_YES : TRACE_ALLOWED_NO;
 }
