@@ -154,7 +154,7 @@ fn a_set_of_devices() {
     let settings = Settings { only: "0,2", ..Settings::default() };
     assert_eq!(allowed(&settings, &[]), [YES, NO, YES]);
     let settings = Settings { only: "0,4294967297", ..Settings::default() };
-    assert_eq!(allowed(&settings, &[]), [YES, NO, NO]);
+    assert_eq!(allowed(&settings, &[]), [YES, UNKNOWN, UNKNOWN]);
 }
 
 /// Each process may hold contexts on one device, whichever it comes to first.

@@ -70,8 +70,6 @@ static bool is_kept(struct scan *scan, uint64_t word)
 {
     uintptr_t address = strip(word);
 
-    if (address >= scan->first && address - scan->first < WITHIN_MAIN_STACK)
-        return true;
     if (address < PAGE || address >> 47)
         return false;
     for (uint32_t index = 0; index < scan->module_count; index++) {
@@ -82,13 +80,14 @@ static bool is_kept(struct scan *scan, uint64_t word)
             return true;
         }
     }
-    return in_new_module(scan, address);
+    /* What is copied may reach beyond the stack, into a module that lies there. */
+    return in_new_module(scan, address) || (address >= scan->first && address < scan->end);
 }
 
-/* Up to where the stack can be read. The main thread's needs no question to the kernel. */
+/* Up to where it can be read. The main thread's needs no question to the kernel. */
 static uintptr_t end_of_stack(uintptr_t first)
 {
-    uintptr_t top = getauxval(AT_EXECFN) & ~(uintptr_t)(PAGE - 1), end = first + TRACE_STACK_BYTES;
+    uintptr_t top = getauxval(AT_EXECFN) & ~(uintptr_t)7, end = first + TRACE_STACK_BYTES;
     struct readable readable = { .next = 0 };
     uintptr_t page = (first & ~(uintptr_t)(PAGE - 1)) + PAGE;
 
