@@ -12,30 +12,22 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde::{Serialize, Serializer};
-
 use crate::layout::DRIVER_NAME;
 use opens::Opens;
 use process_tree::{Process, descendants};
 pub use reason::Reason;
 
 /// A process with a driver that is not traced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Untraced {
     /// The process.
     pub pid: u32,
     /// Its command line.
     pub command: String,
     /// The driver that it has loaded.
-    #[serde(serialize_with = "lossy")]
     pub library: PathBuf,
     /// Why the witness was passed by.
     pub reason: Reason,
-}
-
-/// A path need not be UTF-8, JSON must.
-fn lossy<To: Serializer>(path: &Path, to: To) -> Result<To::Ok, To::Error> {
-    to.collect_str(&path.display())
 }
 
 /// How often a process is looked at: soon after it was seen first, then less and less.
