@@ -2,7 +2,7 @@
 
 use crate::model::{Device, Model, Process};
 use crate::only::{DeviceName, Only};
-use crate::options::{Forbid, Options};
+use crate::options::Forbid;
 use crate::report::{Surroundings, counted};
 
 /// The outcome of `--forbid` and `--deny`.
@@ -123,14 +123,14 @@ fn exists(index: usize, name: &DeviceName, model: &Model) -> bool {
 impl Verdict {
     /// Judges a run that has ended.
     #[must_use]
-    pub fn of(model: &Model, about: &Surroundings, options: &Options) -> Self {
-        if !options.is_gate() {
+    pub fn of(model: &Model, about: &Surroundings, allow_untraced: bool) -> Self {
+        if about.forbid.is_none() && !about.deny {
             return Self::Passed;
         }
         let judge = Judge::new(model, about);
         let strays = judge.strays(model);
         let denied = devices(model).any(|(_, device)| device.denied > 0);
-        let forbidden = match options.forbid {
+        let forbidden = match about.forbid {
             Some(Forbid::Made) => !strays.is_empty() || denied,
             Some(Forbid::Held) => {
                 strays.iter().any(|(process, device)| judge.is_held_stray(process, device))
@@ -141,7 +141,7 @@ impl Verdict {
             return Self::Stray;
         }
         let reasons = reasons(model, about, &judge);
-        if reasons.is_empty() || options.allow_untraced {
+        if reasons.is_empty() || allow_untraced {
             return Self::Passed;
         }
         Self::NotJudged(reasons)

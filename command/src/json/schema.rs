@@ -67,7 +67,8 @@ pub fn event(record: &Record, model: &Model, symbols: &mut Symbols) -> Option<Va
 }
 
 fn process_line(about: &record::Process, process: &Process) -> Value {
-    let rank = process.rank().map(|(variable, value)| json!({ "variable": variable, "value": value }));
+    let rank =
+        process.rank().map(|(variable, value)| json!({ "variable": variable, "value": value }));
     json!({
         "event": "process",
         "parent": about.parent,

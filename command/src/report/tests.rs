@@ -13,6 +13,7 @@ use crate::record::{
     Thread,
 };
 use crate::symbols::Symbols;
+use crate::verdict::Verdict;
 
 /// Modules by their numbers.
 const CUDART: u32 = 1;
@@ -117,6 +118,12 @@ impl Run {
     pub fn exit(&mut self, living: &[(u32, &str)]) -> &mut Self {
         let thread = |&(tid, name): &(u32, &str)| Thread { tid, name: name.to_owned() };
         self.add(Event::Exit(living.iter().map(thread).collect()))
+    }
+
+    /// With the verdict of these records.
+    pub fn judged(&mut self) -> &mut Self {
+        self.about.verdict = Verdict::of(&self.model, &self.about, false);
+        self
     }
 
     /// Compares the whole report.

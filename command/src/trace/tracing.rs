@@ -95,7 +95,7 @@ impl<'options> Tracing<'options> {
             deny: self.options.deny,
             verdict: Verdict::Passed,
         };
-        about.verdict = Verdict::of(&self.model, &about, self.options);
+        about.verdict = Verdict::of(&self.model, &about, self.options.allow_untraced);
         let (model, files) = (&self.model, &mut self.files);
         files.json(|lines| lines.end(time, status, model, &about));
         let mut text = Vec::new();

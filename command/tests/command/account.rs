@@ -26,30 +26,6 @@ fn the_client_s_program_is_the_holder() {
 }
 
 #[test]
-fn the_end_of_a_context_is_counted() {
-    let traced = Trace::new(&[]).client("init retain:1 release:1 create:1 destroy").run();
-    traced.ended_with(0);
-    let account = device(&traced);
-    assert_eq!((&account["created"], &account["ended"]), (&json!(2), &json!(2)));
-}
-
-#[test]
-fn a_reset_ends_what_others_hold() {
-    let traced = Trace::new(&[]).client("init retain:1 retain:1 reset:1").run();
-    traced.ended_with(0);
-    assert_eq!(device(&traced)["ended"], 1);
-    assert_eq!(device(&traced)["holders"][0]["references"], 2);
-}
-
-#[test]
-fn an_ordinary_context_that_is_left_is_its_maker_s() {
-    let traced = Trace::new(&[]).client("init create:1").run();
-    traced.ended_with(0);
-    let expected = json!([{"library": "command-client", "kind": "ordinary", "count": 1}]);
-    assert_eq!(device(&traced)["contexts"], expected);
-}
-
-#[test]
 fn refused_calls_have_their_codes_by_name() {
     let traced = Trace::new(&[]).client("init retain:1 release:1 release:1").run();
     traced.ended_with(0);

@@ -247,11 +247,11 @@ fn limits_of_the_program_are_no_limits_of_the_command() {
     }
     // And they are the program's.
     let shown = "ulimit -f; ulimit -v; ulimit -n";
-    let script = format!("ulimit -f 1000; ulimit -v 900000; ulimit -n 100; exec \"$@\"");
+    let script = "ulimit -f 1000; ulimit -v 900000; ulimit -n 100; exec \"$@\"";
     let launch = |words: &[&str]| {
         let mut shell = Command::new("sh");
         let words = [words, &["sh", "-c", shown]].concat();
-        limit::output(shell.args(["-c", &script, "sh"]).args(words)).stdout
+        limit::output(shell.args(["-c", script, "sh"]).args(words)).stdout
     };
     let command = env!("CARGO_BIN_EXE_cuda-contexts");
     assert_eq!(launch(&[command, "trace", "--driver", "simulated", "--"]), launch(&[]));

@@ -6,7 +6,6 @@ use crate::only::Only;
 use crate::options::Forbid;
 use crate::record::{Change, Event, Holding};
 use crate::untraced::{Reason, Untraced};
-use crate::verdict::Verdict;
 
 #[test]
 fn nothing() {
@@ -39,7 +38,6 @@ fn ranks_with_the_same_stacks_are_one_block() {
     let mut run = Run::new();
     run.about.only = Some(Only::LocalRank);
     run.about.forbid = Some(Forbid::Made);
-    run.about.verdict = Verdict::Stray;
     for rank in 0..8 {
         run.process(rank + 1, |process| {
             process.variables = vec![("LOCAL_RANK".to_owned(), rank.to_string())];
@@ -51,7 +49,7 @@ fn ranks_with_the_same_stacks_are_one_block() {
         }
         run.exit(&[]);
     }
-    run.reports(include_str!("golden/ranks.txt"));
+    run.judged().reports(include_str!("golden/ranks.txt"));
 }
 
 #[test]
@@ -96,7 +94,7 @@ fn every_line_of_a_device() {
 #[test]
 fn strays_that_were_released_and_a_stray_of_the_main_thread() {
     let mut run = Run::new();
-    run.about.only = Some(Only::Devices(vec![crate::only::DeviceName::Ordinal(1)]));
+    run.about.only = Some(Only::parse("1").unwrap());
     run.process(1, |_| {}).init(CUDART).device(0, Some(false)).device(2, Some(false));
     run.retain(0, CUDART, 1, true).retain(2, CUDART, 1, true).release(2, CUDART, CUDART, 0);
     run.process(2, |_| {}).init(CUDART).device(1, Some(true)).retain(1, CUDART, 1, true);
@@ -144,7 +142,7 @@ fn one_device_for_each_process() {
 #[test]
 fn refused_contexts() {
     let mut run = Run::new();
-    run.about.only = Some(Only::Devices(vec![crate::only::DeviceName::Ordinal(1)]));
+    run.about.only = Some(Only::parse("1").unwrap());
     run.about.deny = true;
     run.process(1, |_| {}).init(CUDART).device(0, Some(false));
     run.call("cuDevicePrimaryCtxRetain", 800, CUDART, |call| {
@@ -176,12 +174,24 @@ fn a_program_that_was_killed_and_replaced_itself_before() {
 #[test]
 fn a_run_that_cannot_be_judged() {
     let mut run = Run::new();
-    run.about.only = Some(Only::LocalRank);
+    run.about.only = Some(Only::parse("0,7,GPU-ab").unwrap());
     run.about.forbid = Some(Forbid::Made);
+    run.process(1, |_| {}).device(0, Some(true)).retain(0, CUDART, 1, true);
+    run.call("cuCtxCreate_v4", 0, CUDART, |call| call.created = true);
+    run.call("cuCtxCreate_v4", 0, CUDART, |call| (call.device, call.uncounted) = (Some(0), true));
+    run.add(Event::Bypass("/opt/libcuda.so.1".into()));
+    let (library, command) = ("/x/libcuda.so.1".into(), "sleep 9".to_owned());
+    run.about.untraced = vec![Untraced { pid: 7, command, library, reason: Reason::ByPath }];
+    run.about.living = vec![(9, "sleep 9".to_owned())];
+    (run.about.lost, run.about.damaged, run.about.opened_untraced) = (2, true, true);
+    run.judged().reports(include_str!("golden/not_judged.txt"));
+    let mut run = Run::new();
+    run.about.only = Some(Only::LocalRank);
+    run.about.deny = true;
     run.process(1, |_| {}).device(0, None).retain(0, CUDART, 1, true);
-    let reasons = ["Process 101 is one reason.", "Process 102 is another."];
-    run.about.verdict = Verdict::NotJudged(reasons.map(str::to_owned).into());
-    run.reports(include_str!("golden/not_judged.txt"));
+    run.process(2, |process| process.local_rank = Some(1)).device(0, None);
+    run.retain(0, CUDART, 1, true);
+    run.judged().reports(include_str!("golden/no_rank.txt"));
 }
 
 #[test]
