@@ -114,9 +114,11 @@ fn the_simulated_driver_is_found_by_either_name() {
 #[test]
 fn the_other_name_is_there_only_if_it_is_there_without_the_command() {
     let (folder, driver) = installed_driver();
-    for there in [false, true] {
+    for there in [true, false] {
+        let name = folder.path().join("libcuda.so");
+        fs::remove_file(&name).unwrap();
         if there {
-            fs::copy(&driver, folder.path().join("libcuda.so")).unwrap();
+            fs::copy(&driver, &name).unwrap();
         }
         let mut trace = Trace::without_driver(&["--forbid"]);
         trace.env("LD_LIBRARY_PATH", folder.path());

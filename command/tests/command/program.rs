@@ -167,7 +167,8 @@ fn closed_streams_stay_closed_and_no_file_takes_their_place() {
         let launch = |words: &[&str]| {
             let script = format!("exec \"$@\" {closed}");
             let words = [&["-c", &script, "sh"][..], words].concat();
-            limit::wait(&mut Command::new("sh").args(words).spawn().unwrap()).code()
+            let mut shell = Command::new("sh");
+            limit::wait(&mut shell.args(words).stderr(Stdio::null()).spawn().unwrap()).code()
         };
         let (alone, script) = open("alone");
         assert_eq!(launch(&["sh", "-c", &script]), Some(5), "{closed}");
