@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::JsonLines;
 use crate::model::Model;
-use crate::record::{Address, Call, Device, Event, Function, Module, Process, PythonLine, Record};
+use crate::record::{
+    Address, Call, Change, Device, Event, Function, Holding, Module, Process, PythonLine, Record,
+};
 use crate::symbols::Symbols;
 
 fn lines(events: Vec<Event>) -> Vec<Value> {
@@ -59,6 +61,7 @@ fn each_event_is_a_line_with_the_fields_of_the_schema() {
                 function: "helper".to_owned(),
                 line: Some(3),
             }],
+            reference: Some(Change { module: 1, holding: Holding::Reference, count: 1, number: 1 }),
             ..Call::default()
         }),
         Event::Exit(Vec::new()),
