@@ -6,12 +6,13 @@
 mod registers;
 mod tables;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use crate::arena::layout;
 use crate::record::{Address, ModuleFile};
@@ -117,9 +118,8 @@ impl Unwinder {
                 break;
             };
             frames.push(Address { module: id, address: registers.pc().wrapping_sub(module.bias) });
-            // A damaged table may make gimli panic.
-            let step = catch_unwind(AssertUnwindSafe(|| caller(stack, &registers, module, exact)));
-            let Ok(Some((caller, interrupted))) = step else { break };
+            let step = without_panics(|| caller(stack, &registers, module, exact));
+            let Some((caller, interrupted)) = step.flatten() else { break };
             if caller.pc() == 0 || caller == registers {
                 break;
             }
@@ -132,6 +132,28 @@ impl Unwinder {
         let modules = stack.modules.iter().filter_map(|id| Some((*id, self.modules.get(id)?)));
         modules.into_iter().find(|(_, module)| (module.start..module.end).contains(&address))
     }
+}
+
+thread_local! {
+    static IS_QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What a function returns, or `None` if it panics, as readers of damaged files may. It says nothing
+/// then.
+pub fn without_panics<Value>(read: impl FnOnce() -> Value) -> Option<Value> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !IS_QUIET.get() {
+                before(panic);
+            }
+        }));
+    });
+    IS_QUIET.set(true);
+    let value = catch_unwind(AssertUnwindSafe(read));
+    IS_QUIET.set(false);
+    value.ok()
 }
 
 /// The registers of the caller, and whether a signal interrupted it.
@@ -174,5 +196,7 @@ fn first_end(pid: u32, start: u64) -> u64 {
     line.and_then(|end| u64::from_str_radix(end, 16).ok()).unwrap_or(0)
 }
 
+#[cfg(test)]
+pub use tests::Random;
 #[cfg(test)]
 mod tests;

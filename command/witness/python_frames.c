@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { UNUSED_FRAMES = 256, TAG_BITS = 3 };
+enum { UNUSED_FRAMES = 256, TAG_BITS = 3, OWNED_BY_C = 3 };
 
 static void note_line(uint64_t call, uint32_t index, int32_t line, const char *file,
                       size_t file_length, const char *function, size_t function_length)
@@ -91,6 +91,20 @@ static bool note_frame(struct walk *walk, uint64_t call, uint32_t index, uintptr
     return true;
 }
 
+/* Between calls from C stand frames that run no code of anybody. */
+static bool is_unused(struct walk *walk, uintptr_t frame, uintptr_t code)
+{
+    uintptr_t type;
+    char owner = 0;
+
+    if (walk->offsets.owner
+        && !read_memory(&walk->readable, frame + walk->offsets.owner, &owner, sizeof owner))
+        return true;
+    return owner == OWNED_BY_C || !code
+        || !read_pointer(&walk->readable, code + walk->offsets.ob_type, &type)
+        || type != walk->code_type;
+}
+
 static bool find_first_frame(struct walk *walk, uintptr_t holder, uintptr_t *frame)
 {
     const struct python_offsets *offsets = &walk->offsets;
@@ -103,7 +117,7 @@ static bool find_first_frame(struct walk *walk, uintptr_t holder, uintptr_t *fra
 
 bool walk_python_frames(uint64_t call, const struct python *python, uintptr_t thread_state)
 {
-    struct walk walk = { .code_type = python->code_type };
+    struct walk walk = { .readable.lasting = true, .code_type = python->code_type };
     uintptr_t frame;
     uint32_t index = 0;
 
@@ -111,14 +125,12 @@ bool walk_python_frames(uint64_t call, const struct python *python, uintptr_t th
         || !find_first_frame(&walk, thread_state, &frame))
         return false;
     for (int unused = 0; frame && unused < UNUSED_FRAMES;) {
-        uintptr_t code, type;
+        uintptr_t code;
 
         if (!read_pointer(&walk.readable, frame + walk.offsets.executable, &code))
             return false;
         code &= ~(uintptr_t)TAG_BITS;
-        /* Between calls from C stand frames that run no code of anybody. */
-        if (!code || !read_pointer(&walk.readable, code + walk.offsets.ob_type, &type)
-            || type != walk.code_type)
+        if (is_unused(&walk, frame, code))
             unused++;
         else if (index < TRACE_MAXIMUM_PYTHON_LINES && note_frame(&walk, call, index, frame, code))
             index++;

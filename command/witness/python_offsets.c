@@ -65,7 +65,7 @@ static const struct python_offsets python_3_11 = {
 };
 static const struct python_offsets python_3_12 = {
     .frame_holder = 56, .current_frame = 0,
-    .previous = 8, .executable = 0, .instr_ptr = 56,
+    .previous = 8, .executable = 0, .instr_ptr = 56, .owner = 70,
     .filename = 112, .name = 120, .linetable = 136, .firstlineno = 68, .code = 192,
     .ob_type = 8, .bytes_length = 16, .bytes_content = 32,
     .text = { .state = 32, .length = 16, .header = 40, .more_header = 16, .kind_shift = 2 },

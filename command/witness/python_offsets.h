@@ -10,6 +10,7 @@ struct python_offsets {
     uint64_t current_frame;
     uint64_t previous, executable, instr_ptr, tlbc_index;
     uint64_t filename, name, linetable, firstlineno, code, co_tlbc;
+    uint64_t owner; /* of a byte that is OWNED_BY_C in frames without code of anybody; 0: none has it */
     uint64_t ob_type;
     uint64_t bytes_length, bytes_content;
     struct python_text_layout text;

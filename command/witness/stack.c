@@ -88,7 +88,7 @@ static bool is_kept(struct scan *scan, uint64_t word)
 static uintptr_t end_of_stack(uintptr_t first)
 {
     uintptr_t top = getauxval(AT_EXECFN) & ~(uintptr_t)7, end = first + TRACE_STACK_BYTES;
-    struct readable readable = { .next = 0 };
+    struct readable readable = { .lasting = false };
     uintptr_t page = (first & ~(uintptr_t)(PAGE - 1)) + PAGE;
 
     if (first < top && top - first < WITHIN_MAIN_STACK)

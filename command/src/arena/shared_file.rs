@@ -9,6 +9,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+/// How much is written at once. More than most programs need.
+const WRITTEN: u64 = 4 << 20;
+
 /// The file.
 #[derive(Debug)]
 pub struct SharedFile {
@@ -23,6 +26,8 @@ impl SharedFile {
         file.set_len(capacity)?;
         let shared = Self { file, capacity };
         shared.allocate(0, allocated)?;
+        // Some file systems take milliseconds over the first write to a page that was only allocated.
+        shared.write(0, &vec![0; allocated.min(WRITTEN) as usize])?;
         Ok(shared)
     }
 
