@@ -8,7 +8,7 @@ use std::thread;
 use crate::support::watchdog::before_the_watchdog_bites;
 use crate::support::{Machine, machine, releases_up_to};
 use cuda_primary_context::{
-    CurrentContextChange, Outcome, Planned, PrimaryContext, PrimaryContextGuard, StrayRelease,
+    CurrentContextChange, Outcome, Planned, PrimaryContext, PrimaryContextGuard,
 };
 use simulated_libcuda::Knob;
 
