@@ -10,7 +10,6 @@ const GET_CURRENT: &str = "cuCtxGetCurrent";
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
 const KEPT: Outcome = Outcome::Kept;
-const LEFT_ALONE: Outcome = Outcome::LeftAlone;
 
 fn released(releases: u32) -> Outcome {
     Outcome::Released { releases }
