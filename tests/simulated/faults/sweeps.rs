@@ -139,11 +139,16 @@ impl Sweep<'_> {
                 lives && places(before) == places(&after)
             }
             CurrentContextChange::Switched { from, .. } => {
-                let was_on = before.iter().any(|entry| entry.device == from.ordinal());
+                let was_on = top.is_some_and(|top| top.device == from.ordinal());
                 let is_gone = !self.stage.machine.simulator.is_active(from.ordinal());
                 let on_kept = after.last().map(|top| (top.device, top.alive));
                 let is_replaced = self.scene.kept.is_none_or(|kept| on_kept == Some((kept, true)));
-                was_on && is_gone && is_replaced
+                // What lay beneath it is left in its turn.
+                let is_left_dead = after.last().is_some_and(|now| {
+                    let was_alive = before.get(after.len() - 1).is_some_and(|entry| entry.alive);
+                    was_alive && !now.alive
+                });
+                was_on && is_gone && is_replaced && !is_left_dead
             }
             CurrentContextChange::NotRestored { error, .. } => {
                 self.entries.iter().any(|entry| entry.failed() && entry.is_reported_by(error))
