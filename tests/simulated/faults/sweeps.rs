@@ -159,8 +159,8 @@ impl Sweep<'_> {
     }
 }
 
-/// Three devices of every kind, the thread on each, with several policies; every so many-th of them.
-fn scenes(kept: Option<u32>, step: usize) -> Vec<Scene> {
+/// Three devices of every kind, the thread on each, with several policies.
+fn scenes(kept: Option<u32>) -> Vec<Scene> {
     let stacks = [
         vec![],
         vec![Current::Primary(0)],
@@ -180,7 +180,7 @@ fn scenes(kept: Option<u32>, step: usize) -> Vec<Scene> {
             }
         }
     }
-    scenes.into_iter().step_by(if all() { 1 } else { step }).collect()
+    scenes
 }
 
 #[test]
@@ -188,7 +188,12 @@ fn every_call_of_retain_only_and_run() {
     let stage = Stage::new(3);
     for (name, kept) in [("retain_only", Some(1)), ("run", None)] {
         let mut trials = 0;
-        for (turn, scene) in scenes(kept, 7).iter().enumerate() {
+        for (turn, scene) in scenes(kept).iter().enumerate() {
+            // Without a fault, each of them; with faults, every so many-th is enough as a rule.
+            assert_eq!(sweep(&stage, scene, &[]), 0);
+            if !all() && turn % 7 != 0 {
+                continue;
+            }
             trials += at_every_call(&Kind::of_turn(turn), |faults| sweep(&stage, scene, faults));
         }
         println!("{name}: {trials} trials");
@@ -201,7 +206,7 @@ fn every_call_of_retain_only_and_run() {
 fn every_pair_of_calls_of_retain_only() {
     let stage = Stage::new(3);
     let mut trials = 0;
-    for (turn, scene) in scenes(Some(1), 41).iter().enumerate() {
+    for (turn, scene) in scenes(Some(1)).iter().step_by(if all() { 1 } else { 41 }).enumerate() {
         let code = |turn: usize| CODES[turn % CODES.len()];
         for (first_done, second_done) in
             [(false, false), (false, true), (true, false), (true, true)]
