@@ -1,29 +1,17 @@
 //! Controllers and processes that are killed at every step.
 
-mod support;
-
 use std::time::Duration;
 
-use cuda_primary_context::checkpoint::{Found, GpuMap, Process, Room, StepError};
+use cuda_primary_context::checkpoint::{Found, GpuMap, Room, recover, suspend};
 use simulated_libcuda::Knob;
-use support::targets::{Child, SharedMachine, kill_and_wait};
-use support::watchdog::before_the_watchdog_bites;
 
-const LIMIT: Duration = Duration::from_secs(5);
-const CALLS: [&str; 4] = [
-    "cuCheckpointProcessLock",
-    "cuCheckpointProcessCheckpoint",
-    "cuCheckpointProcessRestore",
-    "cuCheckpointProcessUnlock",
-];
+use crate::support::targets::{Child, SharedMachine, kill_and_wait};
+use crate::support::watchdog::before_the_watchdog_bites;
+use crate::{CALLS, bring_back, cycle, open_all, states, targets};
+use crate::LIMIT;
+
 /// The state before the first call, and after each.
 const STATES: [u32; 5] = [0, 1, 2, 1, 0];
-
-fn cycle(process: Process) -> Result<(), StepError> {
-    let checkpointed = process.lock(LIMIT)?.checkpoint()?;
-    checkpointed.restore(&GpuMap::same(), &Room::Trusted)?.unlock()?;
-    Ok(())
-}
 
 #[test]
 fn another_controller_takes_up_what_a_killed_one_left() {
@@ -47,23 +35,7 @@ fn another_controller_takes_up_what_a_killed_one_left() {
             assert_eq!(controller.wait(), libc::SIGKILL);
             let left = STATES[index + usize::from(after)];
             assert_eq!(machine.state(pid), left, "{call} {after}");
-            let found = machine.open(pid).unwrap().take_up();
-            let locked = match found {
-                Found::Running(process) => {
-                    assert_eq!(left, 0);
-                    process.lock(LIMIT).unwrap()
-                }
-                Found::Locked(locked) => {
-                    assert_eq!(left, 1);
-                    locked
-                }
-                Found::Checkpointed(process) => {
-                    assert_eq!(left, 2);
-                    process.restore(&GpuMap::same(), &Room::Trusted).unwrap()
-                }
-                other => panic!("{other:?}"),
-            };
-            locked.unlock().unwrap();
+            bring_back(machine, pid);
             assert_eq!(target.ask(b'q'), 1, "{call} {after}: it goes on");
         }
     }
@@ -133,7 +105,7 @@ fn a_process_that_dies_at_any_step_has_ended_and_nothing_hangs() {
                         assert_eq!(machine.simulator.total_calls(), calls);
                     }
                 }
-                assert_eq!(machine.open(pid).unwrap_err().kind(), "ended");
+                assert_eq!(machine.open(pid).unwrap_err().kind(), "no_such_process");
             }
         }
     });
@@ -160,7 +132,8 @@ fn a_process_that_dies_while_a_step_takes_its_time_has_ended() {
                 });
                 std::thread::sleep(Duration::from_micros(500 + 263 * round));
                 target.kill();
-                assert_eq!(controller.join().unwrap().kind(), "ended");
+                // By the time of the next open, it never was.
+                assert!(matches!(controller.join().unwrap().kind(), "ended" | "no_such_process"));
             });
         }
     });
@@ -181,5 +154,69 @@ fn a_busy_process_that_dies_ends_the_wait_for_it() {
             target.kill();
             assert_eq!(lock.join().unwrap().unwrap_err().error().kind(), "ended");
         });
+    });
+}
+
+/// Every call of a group of three, before and after it acts.
+fn moments() -> impl Iterator<Item = (&'static str, u64, bool)> {
+    CALLS.into_iter().flat_map(|call| {
+        (1..=3).flat_map(move |number| [false, true].map(|after| (call, number, after)))
+    })
+}
+
+fn at(machine: &SharedMachine, moment: (&str, u64, bool), action: impl FnOnce() + Send + 'static) {
+    match moment {
+        (call, number, false) => machine.simulator.before_call(call, number, action),
+        (call, number, true) => machine.simulator.after_call(call, number, action),
+    }
+}
+
+#[test]
+fn promise_12_a_controller_that_dies_leaves_no_process_that_cannot_be_brought_back() {
+    for moment in moments() {
+        let machine = SharedMachine::new();
+        let (mut targets, pids) = targets::<3>(&machine);
+        let mut controller = Child::start(|_| {
+            // SAFETY: ends this process, in the middle of its call.
+            at(&machine, moment, || assert_eq!(unsafe { libc::raise(libc::SIGKILL) }, 0));
+            let suspended = suspend(open_all(&machine, &pids), LIMIT).expect("it is killed");
+            let _ = suspended.resume(&GpuMap::same(), &Room::Trusted);
+            0
+        });
+        controller.order(b' ');
+        assert_eq!(controller.wait(), libc::SIGKILL, "{moment:?}");
+        let recovered = recover(open_all(&machine, &pids), &GpuMap::same(), &Room::Trusted);
+        assert_eq!(recovered.expect("all live").into_processes().len(), 3, "{moment:?}");
+        assert_eq!(states(&machine, pids), [0; 3], "{moment:?}");
+        assert!(targets.iter_mut().all(|target| target.ask(b'q') == 1), "{moment:?}");
+    }
+}
+
+#[test]
+fn a_member_that_dies_at_any_step_leaves_the_others_as_reported() {
+    before_the_watchdog_bites("a member that dies", || {
+        for moment in moments() {
+            let machine = SharedMachine::new();
+            let (mut targets, pids) = targets::<3>(&machine);
+            let dead = pids[1];
+            at(&machine, moment, move || kill_and_wait(dead));
+            let result = suspend(open_all(&machine, &pids), LIMIT)
+                .and_then(|group| group.resume(&GpuMap::same(), &Room::Trusted));
+            targets[1].is_killed_by_others();
+            let others = [pids[0], pids[2]];
+            match result {
+                Ok(_) => assert_eq!(states(&machine, others), [0; 2], "{moment:?}"),
+                Err(error) => {
+                    assert_eq!(error.error().kind(), "ended", "{moment:?}: {error:?}");
+                    assert_eq!(error.pid(), Some(dead));
+                    assert_eq!(error.found()[1].state(), None);
+                    drop(error);
+                    let left = states(&machine, others);
+                    assert!(left == [0; 2] || left == [2; 2], "{moment:?}: {left:?}");
+                }
+            }
+            recover(open_all(&machine, &others), &GpuMap::same(), &Room::Trusted).unwrap();
+            assert_eq!(states(&machine, others), [0; 2], "{moment:?}");
+        }
     });
 }

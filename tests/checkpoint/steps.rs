@@ -1,23 +1,19 @@
 //! Suspending and resuming one process, step by step.
 
-mod support;
-
 use std::time::Duration;
 
 use cuda_primary_context::checkpoint::{
-    CheckpointError, DeviceRoom, Found, GpuMap, GpuPair, Process, Room, State, StepError,
+    CheckpointError, DeviceRoom, Found, GpuMap, GpuPair, Process, Room, State,
 };
-use cuda_primary_context::{Error, sys::CUresult};
-use simulated_libcuda::{Fault, Knob, Simulator};
-use support::processes::in_own_process;
-use support::targets::{Child, SharedMachine, alone};
+use cuda_primary_context::sys::CUresult;
+use simulated_libcuda::Knob;
 
-const LIMIT: Duration = Duration::from_secs(5);
+use crate::support::processes::in_own_process;
+use crate::support::targets::{SharedMachine, alone};
+use crate::support::{load, machine};
+use crate::{LIMIT, code};
+
 const SHORT: Duration = Duration::from_millis(20);
-
-fn code(error: &StepError) -> u32 {
-    error.error().code().expect("a driver call failed").0
-}
 
 #[test]
 fn a_cycle_calls_each_function_once_and_never_cuinit() {
@@ -145,7 +141,7 @@ fn failing_steps_hand_back_what_the_process_still_is() {
     let (_, Found::Checkpointed(lost)) = error.into_parts() else { panic!("checkpointed") };
     let error = lost.restore(&GpuMap::same(), &Room::Trusted).unwrap_err();
     assert_eq!((code(&error), error.found().state()), (304, Some(State::Checkpointed)));
-    assert!(error.error().to_string().contains("lost in a restore"), "{error:?}");
+    assert!(error.error().to_string().contains("lost in a restore without room"), "{error:?}");
 }
 
 #[test]
@@ -208,68 +204,11 @@ fn a_lock_of_another_controller_is_left_alone() {
 }
 
 #[test]
-fn processes_without_cuda_and_dead_ones_are_told_apart() {
-    let machine = SharedMachine::new();
-    let bare = Child::start(|_| 0);
-    let process = machine.open(bare.pid()).unwrap();
-    let error = process.state().unwrap_err();
-    assert_eq!(error.code(), Some(CUresult::CUDA_ERROR_NOT_INITIALIZED));
-    assert!(error.to_string().contains("has not initialised CUDA"), "{error}");
-    let error = process.lock(LIMIT).unwrap_err();
-    assert_eq!((code(&error), error.found().state()), (3, None));
-
-    let mut target = machine.target();
-    let pid = target.pid();
-    let (process, locked) =
-        (machine.open(pid).unwrap(), machine.open(pid).unwrap().lock(LIMIT).unwrap());
-    target.kill();
-    let calls = machine.simulator.total_calls();
-    let ended =
-        |error: &CheckpointError| assert_eq!((error.kind(), error.pid()), ("ended", Some(pid)));
-    ended(&process.state().unwrap_err());
-    let error = locked.checkpoint().unwrap_err();
-    assert_eq!(error.found().state(), None);
-    ended(error.error());
-    drop(error);
-    ended(&machine.open(pid).unwrap_err());
-    assert_eq!(machine.simulator.total_calls(), calls, "no driver call for a dead process");
-    for nobody in [0, u32::MAX] {
-        assert_eq!(machine.open(nobody).unwrap_err().kind(), "ended");
-    }
-}
-
-#[test]
-fn a_forked_child_of_the_controller_can_do_nothing_with_its_handles() {
-    let machine = SharedMachine::new();
-    let target = machine.target();
-    let other = machine.target();
-    let locked = machine.open(target.pid()).unwrap().lock(LIMIT).unwrap();
-    let process = machine.open(other.pid()).unwrap();
-    let mut handles = Some((locked, process));
-    let simulator = &machine.simulator;
-    let mut child = Child::start(|_| {
-        let calls = simulator.total_calls();
-        let (locked, process) = handles.take().unwrap();
-        let pid = process.pid();
-        let error = process.state().unwrap_err();
-        assert_eq!((error.kind(), error.pid()), ("forked_controller", Some(pid)));
-        assert_eq!(process.lock(LIMIT).unwrap_err().error(), &error);
-        drop(locked);
-        assert_eq!(simulator.total_calls(), calls);
-        1
-    });
-    assert_eq!(child.ask(b' '), 1);
-    assert_eq!(machine.state(target.pid()), 1, "the controller's lock holds");
-    drop(handles);
-    assert_eq!(machine.state(target.pid()), 0);
-}
-
-#[test]
 fn a_driver_that_is_there_serves_too() {
     let machine = SharedMachine::new();
     let target = machine.target();
     let simulator = machine.another();
-    let driver = alone(|| support::load(simulator.path())).unwrap();
+    let driver = alone(|| load(simulator.path())).unwrap();
     let process = Process::open_with(driver, target.pid()).unwrap();
     let locked = process.lock_without_limit().unwrap();
     assert_eq!(machine.state(target.pid()), 1);
@@ -278,49 +217,9 @@ fn a_driver_that_is_there_serves_too() {
 }
 
 #[test]
-fn older_drivers_and_no_drivers_are_errors_of_their_own() {
-    let own = std::process::id();
-    let open = |path: &std::path::Path| {
-        // SAFETY: the simulator is a CUDA driver as far as the crate calls it, and nothing else loads.
-        alone(|| unsafe { Process::open_from(path, own) }).unwrap_err()
-    };
-    let older = alone(|| Simulator::builder().driver_version(12070).visible_devices(None).start());
-    let error = open(older.path());
-    assert!(
-        matches!(
-            &error,
-            CheckpointError::Load(Error::DriverTooOld { driver, introduced, .. })
-                if (driver.raw(), introduced.raw()) == (12070, 12080)
-        ),
-        "{error:?}"
-    );
-    assert_eq!((error.kind(), error.pid(), error.code()), ("driver_too_old", None, None));
-    assert_eq!(older.count("cuInit"), 0);
-    let partial = alone(|| {
-        Simulator::builder().visible_devices(None).without(&["cuCheckpointProcessRestore"]).start()
-    });
-    assert_eq!(open(partial.path()).kind(), "function_missing");
-    assert_eq!(open("no/such/libcuda.so.1".as_ref()).kind(), "library_not_found");
-    let driver = alone(|| support::load(older.path())).unwrap();
-    assert_eq!(Process::open_with(driver, own).unwrap_err().kind(), "driver_too_old");
-    let stub = alone(|| Simulator::builder().visible_devices(None).stub().start());
-    // SAFETY: as above.
-    let process = alone(|| unsafe { Process::open_from(stub.path(), own) }).unwrap();
-    assert_eq!(process.state().unwrap_err().code(), Some(CUresult::CUDA_ERROR_STUB_LIBRARY));
-}
-
-#[test]
-fn a_driver_that_does_not_start_is_told_with_call_and_code() {
-    let simulator = alone(|| Simulator::builder().visible_devices(None).start());
-    simulator.inject(Fault::of("cuInit", 1).code(999).refused().once());
-    let error = CheckpointError::from(alone(|| support::load(simulator.path())).unwrap_err());
-    assert_eq!((error.call(), error.code()), (Some("cuInit"), Some(CUresult(999))));
-}
-
-#[test]
 fn a_process_suspends_and_resumes_itself() {
-    in_own_process("a_process_suspends_and_resumes_itself", || {
-        let machine = support::machine(2);
+    in_own_process("steps::a_process_suspends_and_resumes_itself", || {
+        let machine = machine(2);
         machine.simulator.retain_by_others(0, 1);
         let own = std::process::id();
         let process = Process::open_with(machine.driver, own).unwrap();
@@ -335,16 +234,26 @@ fn a_process_suspends_and_resumes_itself() {
     });
 }
 
+/// As the driver receives them: 0 would be without a limit.
 #[test]
 fn limits_are_rounded_up_to_milliseconds() {
     let machine = SharedMachine::new();
     let target = machine.target();
-    machine.simulator.set_busy(target.pid(), true);
-    // 0 would be without a limit.
-    for limit in [Duration::ZERO, Duration::from_nanos(1), Duration::from_micros(999)] {
-        let error = machine.open(target.pid()).unwrap().lock(limit).unwrap_err();
-        assert_eq!(code(&error), 600);
+    let beyond = Duration::from_millis(u64::from(u32::MAX) + 2);
+    for (limit, received) in [
+        (Duration::ZERO, 1),
+        (Duration::from_nanos(1), 1),
+        (Duration::from_millis(1), 1),
+        (Duration::from_micros(1001), 2),
+        (Duration::from_millis(2500), 2500),
+        (Duration::from_millis(u32::MAX.into()), u32::MAX),
+        (beyond, u32::MAX),
+        (Duration::MAX, u32::MAX),
+    ] {
+        drop(machine.open(target.pid()).unwrap().lock(limit).unwrap());
+        let target = machine.simulator.target(target.pid()).unwrap();
+        assert_eq!(target.lock_milliseconds, received, "{limit:?}");
     }
-    machine.simulator.set_busy(target.pid(), false);
-    drop(machine.open(target.pid()).unwrap().lock(Duration::MAX).unwrap());
+    drop(machine.open(target.pid()).unwrap().lock_without_limit().unwrap());
+    assert_eq!(machine.simulator.target(target.pid()).unwrap().lock_milliseconds, 0);
 }

@@ -1,43 +1,16 @@
 //! A fault at every driver call of suspending and resuming: what is handed back is what the process is,
 //! as the simulator has it.
 
-mod support;
-
-use std::time::Duration;
-
-use cuda_primary_context::checkpoint::{Found, GpuMap, Process, Room, State, StepError, suspend};
+use cuda_primary_context::checkpoint::{Found, GpuMap, Room, State, Steps};
 use simulated_libcuda::Fault;
-use support::targets::SharedMachine;
 
-const LIMIT: Duration = Duration::from_secs(5);
+use crate::support::targets::SharedMachine;
+use crate::{LIMIT, bring_back, cycle, open_all, states, targets};
+
 /// 777,777 is in no header.
 const CODES: [u32; 12] = [1, 2, 3, 4, 34, 201, 304, 401, 600, 801, 999, 777_777];
 
-/// A whole cycle; the first step that failed.
-fn cycle(process: Process) -> Result<(), StepError> {
-    let locked = process.lock(LIMIT)?;
-    let checkpointed = locked.checkpoint()?;
-    let locked = checkpointed.restore(&GpuMap::same(), &Room::Trusted)?;
-    locked.unlock()?;
-    Ok(())
-}
-
-/// Brings the process back to where it runs, whatever state it is in.
-fn bring_back(machine: &SharedMachine, pid: u32) {
-    match machine.open(pid).unwrap().take_up() {
-        Found::Running(_) => {}
-        Found::Locked(locked) => {
-            locked.unlock().unwrap();
-        }
-        Found::Checkpointed(process) => {
-            process.restore(&GpuMap::same(), &Room::Trusted).unwrap().unlock().unwrap();
-        }
-        other => panic!("{other:?}"),
-    }
-    assert_eq!(machine.state(pid), 0);
-}
-
-/// What must be handed back after a step that answered this code and left the process in this state.
+/// What must be handed back after a step that returned this code and left the process in this state.
 fn check_found(found: &Found, state: u32, locks: bool, code: u32, all_fail: bool, trial: &str) {
     let by_others = locks && matches!(code, 401 | 600);
     let right = match (found, state) {
@@ -98,14 +71,12 @@ fn every_fault_is_reported_with_what_the_process_is() {
     assert_eq!(target.ask(b'q'), 1, "it goes on");
 }
 
-/// Two processes suspended and resumed as a group, with a fault at every call: the report tells what each
+/// Two processes suspended and resumed as a group, with a fault at every call: the report says what each
 /// is, and whoever does not undo by hand finds them running, or suspended, together.
 #[test]
 fn a_group_is_undone_whatever_fails() {
     let machine = SharedMachine::new();
-    let targets = [machine.target(), machine.target(), machine.target()];
-    let pids = [0, 1, 2].map(|index: usize| targets[index].pid());
-    let states = || pids.map(|pid| machine.state(pid));
+    let (_targets, pids) = targets::<3>(&machine);
     for position in 1.. {
         let mut hit = false;
         for code in CODES {
@@ -114,8 +85,10 @@ fn a_group_is_undone_whatever_fails() {
                 let fault = Fault::at_call(position).code(code);
                 let fault = if done { fault.done_then_reported() } else { fault.refused() };
                 machine.simulator.inject(fault);
-                let processes = pids.map(|pid| machine.open(pid).unwrap());
-                let result = suspend(processes, LIMIT)
+                // One after the other and at once.
+                let steps = if code % 2 == 0 { Steps::new() } else { Steps::new().at_once(1) };
+                let result = steps
+                    .suspend(open_all(&machine, &pids), LIMIT)
                     .and_then(|group| group.resume(&GpuMap::same(), &Room::Trusted));
                 let fired = machine.simulator.faults_fired() > 0;
                 hit |= fired;
@@ -135,7 +108,7 @@ fn a_group_is_undone_whatever_fails() {
                         assert_eq!(told, Some(state), "{trial}");
                     }
                     drop(error);
-                    let after = states();
+                    let after = states(&machine, pids);
                     let by_others = matches!(code, 401 | 600);
                     // A step that was made and reported as not made: the lock counts as another's.
                     let together = after == [0; 3] || after == [2; 3];

@@ -1,18 +1,17 @@
 //! What NVML is asked: without it, and with a library of that name that a C compiler makes.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use cuda_primary_context::checkpoint::nvml::{DeviceMemory, NvmlError, free, memory_of, room};
 use cuda_primary_context::checkpoint::{DeviceRoom, GpuMap, GpuPair, Room};
-use support::processes::{self, in_prepared_process};
-use support::skips;
 
-/// Two GPUs: process 41 has 1000 bytes on the first and 300 on the second, 42 an amount that is not told;
-/// 5000 and 200 bytes are free.
+use crate::support::processes::{self, in_prepared_process};
+use crate::support::skips;
+
+/// Two GPUs: process 41 has 1000 bytes on the first and 300 on the second, where it is listed twice, as
+/// with two instances of a divided GPU; 42 has an amount that is not told; 5000 and 200 bytes are free.
 const LIBRARY: &str = r#"
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,12 +45,16 @@ int nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, struct memory *memory)
 }
 int nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t device, unsigned int *count, struct process *out)
 {
-    struct process all[] = { { 41, number(device) ? 300 : 1000, ~0u, ~0u }, { 42, ~0ull, ~0u, ~0u } };
+    struct process first[] = { { 41, 1000, ~0u, ~0u }, { 42, ~0ull, ~0u, ~0u } };
+    struct process second[] = { { 41, 200, 1, 0 }, { 40, 7, 1, 0 }, { 41, 100, 2, 0 } };
     unsigned int room = *count;
-    *count = 2;
-    if (room < 2 || !out)
+    *count = number(device) ? 3 : 2;
+    if (room < *count || !out)
         return 7;
-    memcpy(out, all, sizeof all);
+    if (number(device))
+        memcpy(out, second, sizeof second);
+    else
+        memcpy(out, first, sizeof first);
     return 0;
 }
 "#;
@@ -99,7 +102,7 @@ fn without_the_library_there_is_an_error_that_says_so() {
 
 #[test]
 fn memory_is_told_by_device_and_process() {
-    with_library("memory_is_told_by_device_and_process", &[], || {
+    with_library("nvml::memory_is_told_by_device_and_process", &[], || {
         assert_eq!(memory_of(41), Ok(vec![memory(1, 1000), memory(2, 300)]));
         assert_eq!(free(), Ok(vec![memory(1, 5000), memory(2, 200)]));
         let error = memory_of(43).unwrap_err();
@@ -112,7 +115,7 @@ fn memory_is_told_by_device_and_process() {
 
 #[test]
 fn rooms_are_summed_where_the_map_brings_them() {
-    with_library("rooms_are_summed_where_the_map_brings_them", &[], || {
+    with_library("nvml::rooms_are_summed_where_the_map_brings_them", &[], || {
         let needed = [memory(1, 1000), memory(2, 300), memory(1, 50)];
         let at = |gpu, needed, free| DeviceRoom { device: memory(gpu, 0).device, needed, free };
         let same = room(needed, &GpuMap::same()).unwrap();
@@ -123,6 +126,10 @@ fn rooms_are_summed_where_the_map_brings_them() {
         let swapped = GpuMap::new([pair(1, 2), pair(2, 1)], &[gpu(1), gpu(2)]).unwrap();
         let looked = room(needed, &swapped).unwrap();
         assert_eq!(looked, Room::Looked(vec![at(2, 1050, 200), at(1, 300, 5000)]));
+        // Each of two processes would find room, and both together do not.
+        let together = room([memory(1, 3000), memory(1, 3000)], &GpuMap::same()).unwrap();
+        assert_eq!(together.check().unwrap_err().kind(), "no_room");
+        room([memory(1, 3000)], &GpuMap::same()).unwrap().check().unwrap();
         let error = room([memory(7, 1)], &GpuMap::same()).unwrap_err();
         assert_eq!(error.kind(), "nvml_no_such_device");
         assert_eq!(serde_json::json!(&error)["kind"], "nvml_no_such_device");
@@ -131,7 +138,7 @@ fn rooms_are_summed_where_the_map_brings_them() {
 
 #[test]
 fn calls_that_fail_are_named() {
-    with_library("calls_that_fail_are_named", &[("FAKE_NVML_INIT", "9")], || {
+    with_library("nvml::calls_that_fail_are_named", &[("FAKE_NVML_INIT", "9")], || {
         let error = free().unwrap_err();
         assert!(matches!(error, NvmlError::Call { call: "nvmlInit_v2", .. }), "{error:?}");
     });

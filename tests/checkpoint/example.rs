@@ -1,17 +1,16 @@
 //! The example that suspends and resumes processes, as its users meet it, on a simulated machine.
 
-mod support;
-
 use std::process::{Command, Output};
-use std::time::Duration;
 
-use cuda_primary_context::checkpoint::Found;
 use serde_json::Value;
 use simulated_libcuda::Knob;
-use support::examples::example;
-use support::targets::{Child, SharedMachine};
 
-/// The example on the machine's driver, with nothing else in its environment that it would heed.
+use crate::support::examples::example;
+use crate::support::skips;
+use crate::support::targets::{Child, SharedMachine};
+use crate::{LIMIT, targets};
+
+/// The example on the machine's driver, with nothing else in its environment that it reads.
 fn command(machine: &SharedMachine, arguments: &[&str]) -> Command {
     let mut command = Command::new(example("checkpoint"));
     command.args(["--driver", machine.simulator.path().to_str().unwrap()]).args(arguments);
@@ -55,9 +54,10 @@ fn steps(process: &Value) -> Vec<&str> {
 #[test]
 fn a_cycle_of_two_processes() {
     let machine = SharedMachine::new();
-    let mut targets = [machine.target(), machine.target()];
-    let pids = [pid(&targets[0]), pid(&targets[1])];
-    let arguments = ["--cycle", "--pid", &pids[0], "--pid", &pids[1], "--force", "--json"];
+    let (mut targets, pids) = targets::<2>(&machine);
+    let pids = pids.map(|pid| pid.to_string());
+    let arguments =
+        ["--cycle", "--pid", &pids[0], "--pid", &pids[1], "--at-once", "1", "--force", "--json"];
     let report = object(&run(&machine, &arguments), 0);
     assert_eq!((&report["action"], &report["error"]), (&"cycle".into(), &Value::Null));
     for (process, target) in report["processes"].as_array().unwrap().iter().zip(&targets) {
@@ -77,7 +77,13 @@ fn a_cycle_of_two_processes() {
     let line = text(&output.stdout);
     assert!(line.starts_with(&format!("process  {}  running  lock 0.", pids[0])), "{line}");
     assert!(line.contains("MiB more in the host while suspended"), "{line}");
-    assert_eq!(text(&output.stderr), "", "no progress where nobody sees it");
+    // A line for every step, and no bar if nobody sees it.
+    let lines: Vec<&str> = text(&output.stderr).lines().collect();
+    for (line, step) in lines.iter().zip(["lock", "checkpoint", "restore", "unlock"]) {
+        let seconds = line.strip_prefix(&format!("process {}: {step}, ", pids[0])).expect(line);
+        seconds.strip_suffix(" s").expect(line).parse::<f64>().expect(line);
+    }
+    assert_eq!(lines.len(), 4);
 }
 
 #[test]
@@ -103,25 +109,18 @@ fn suspended_by_one_run_and_resumed_by_another() {
     assert_eq!((machine.state(target.pid()), target.ask(b'q')), (0, 1));
     let report = object(&run(&machine, &["--resume", "--pid", &pid, "--force", "--json"]), 0);
     assert_eq!(steps(&report["processes"][0]), [] as [&str; 0], "it runs already");
-}
-
-#[test]
-fn what_a_dead_controller_left_locked_is_unlocked() {
-    let machine = SharedMachine::new();
-    let target = machine.target();
-    let found = machine.open(target.pid()).unwrap().lock(Duration::from_secs(5)).unwrap();
-    std::mem::forget(found);
-    let report =
-        object(&run(&machine, &["--resume", "--pid", &pid(&target), "--force", "--json"]), 0);
+    // What a dead controller left locked is unlocked.
+    std::mem::forget(machine.open(target.pid()).unwrap().lock(LIMIT).unwrap());
+    let report = object(&run(&machine, &["--resume", "--pid", &pid, "--force", "--json"]), 0);
     assert_eq!(report["processes"][0]["state"], "running");
 }
 
 #[test]
-fn a_failure_is_told_and_undone() {
+fn a_failure_is_reported_and_undone() {
     let machine = SharedMachine::new();
-    let mut targets = [machine.target(), machine.target()];
-    machine.simulator.set_managed_memory(targets[1].pid(), true);
-    let pids = [pid(&targets[0]), pid(&targets[1])];
+    let (mut targets, pids) = targets::<2>(&machine);
+    machine.simulator.set_managed_memory(pids[1], true);
+    let pids = pids.map(|pid| pid.to_string());
     let arguments = ["--cycle", "--pid", &pids[0], "--pid", &pids[1], "--force", "--json"];
     let report = object(&run(&machine, &arguments), 1);
     assert_eq!(
@@ -194,7 +193,7 @@ fn a_process_suspends_itself() {
 fn without_nvml_there_is_no_cycle_unless_forced() {
     if cuda_primary_context::checkpoint::nvml::free().is_ok() {
         let what = "without_nvml_there_is_no_cycle_unless_forced";
-        support::skips::skip("no-nvml", what, "it is here");
+        skips::skip("no-nvml", what, "it is here");
         return;
     }
     let machine = SharedMachine::new();
@@ -202,7 +201,13 @@ fn without_nvml_there_is_no_cycle_unless_forced() {
     let error = object(&run(&machine, &["--cycle", "--pid", &pid(&target), "--json"]), 3);
     assert_eq!(error["error"]["kind"], "nvml_not_found");
     assert!(error["error"]["message"].as_str().unwrap().contains("--force"), "{error}");
-    assert_eq!(machine.simulator.target(target.pid()).unwrap().state, 0, "nothing was done");
+    assert_eq!(machine.state(target.pid()), 0, "nothing was done");
+    // A suspension is done, and says what that means for the resumption.
+    let output = run(&machine, &["--suspend", "--pid", &pid(&target)]);
+    let errors = text(&output.stderr);
+    assert!(errors.contains("Room for the restore cannot be checked"), "{errors}");
+    let resume = format!("resume   --resume --pid {} --force\n", target.pid());
+    assert!(text(&output.stdout).contains(&resume), "{output:?}");
 }
 
 #[test]
@@ -222,10 +227,12 @@ fn processes_and_drivers_that_are_not_there() {
     assert!(text(&output.stderr).starts_with("checkpoint: "));
     let bare = object(&run(&machine, &["--state", "--pid", &own, "--json"]), 1);
     assert_eq!(bare["processes"][0]["error"]["code"], 3);
+    let bare = run(&machine, &["--state", "--pid", &own]);
+    assert_eq!(text(&bare.stdout), format!("process  {own}  does not use CUDA\n"));
 }
 
 #[test]
-fn arguments_that_make_no_sense_are_told() {
+fn arguments_that_make_no_sense_are_refused() {
     let machine = SharedMachine::new();
     for (arguments, reason) in [
         (&["--pid", "1"][..], "one action is needed"),
@@ -252,7 +259,7 @@ fn arguments_that_make_no_sense_are_told() {
     assert!(text(&help.stdout).contains("Exit status: 0 all is well"));
 }
 
-/// Where standard error is a terminal, a line shows how far it is; `script` has one.
+/// If standard error is a terminal, a bar shows how far it is; `script` has one.
 #[test]
 fn a_terminal_shows_the_progress() {
     let machine = SharedMachine::new();
@@ -272,15 +279,15 @@ fn a_terminal_shows_the_progress() {
         };
     }
     let Ok(output) = script.output() else {
-        support::skips::skip("script", "a_terminal_shows_the_progress", "no program script");
+        skips::skip("script", "a_terminal_shows_the_progress", "no program script");
         return;
     };
     let shown = text(&output.stdout);
-    for words in ["\rsuspending: 0 of 1 checkpointed, ", "\rresuming: 0 of 1 running, "] {
-        let (_, seconds) = shown.split_once(words).unwrap_or_else(|| panic!("{shown:?}"));
+    for bar in ["\rsuspending [##########..........] ", "\rresuming [....................] "] {
+        let (_, seconds) = shown.split_once(bar).unwrap_or_else(|| panic!("{shown:?}"));
         let (seconds, _) = seconds.split_once(" s").unwrap_or_else(|| panic!("{shown:?}"));
         assert!(seconds.parse::<f64>().is_ok_and(|seconds| seconds > 0.0), "{shown:?}");
     }
-    assert!(matches!(machine.open(target.pid()).unwrap().take_up(), Found::Running(_)));
+    assert_eq!(machine.state(target.pid()), 0);
     assert_eq!(target.ask(b'q'), 1);
 }

@@ -1,14 +1,13 @@
 //! Random histories of two controllers and one process, beside a model that only knows the states.
 
-mod support;
-
-use std::time::Duration;
-
 use cuda_primary_context::checkpoint::{
-    Checkpointed, Found, GpuMap, Locked, Process, Room, State, StepError,
+    Checkpointed, Found, GpuMap, Locked, Process, Room, State, StepError, suspend,
 };
 use proptest::prelude::*;
-use support::targets::SharedMachine;
+
+use crate::support::targets::SharedMachine;
+use crate::support::watchdog::before_the_watchdog_bites;
+use crate::{LIMIT, open_all, states, targets};
 
 #[derive(Debug, Clone, Copy)]
 enum Action {
@@ -61,7 +60,7 @@ fn settle<T>(
     let next = model(*state, action);
     match result {
         Ok(held) => {
-            *state = next.unwrap_or_else(|| panic!("{action:?} in state {state} answered 0"));
+            *state = next.unwrap_or_else(|| panic!("{action:?} in state {state} returned 0"));
             hold(held)
         }
         Err(error) => {
@@ -81,7 +80,6 @@ fn settle<T>(
 
 fn act(machine: &SharedMachine, pid: u32, held: Held, action: Action, state: &mut u32) -> Held {
     let open = || machine.open(pid).expect("the process lives");
-    let limit = Duration::from_secs(5);
     match (action, held) {
         (Action::Drop, Held::Locked(locked)) => {
             drop(locked);
@@ -108,9 +106,9 @@ fn act(machine: &SharedMachine, pid: u32, held: Held, action: Action, state: &mu
             Held::of(found)
         }
         (Action::Lock, Held::Opened(process)) => {
-            settle(process.lock(limit), Held::Locked, state, action)
+            settle(process.lock(LIMIT), Held::Locked, state, action)
         }
-        (Action::Lock, Held::Nothing) => settle(open().lock(limit), Held::Locked, state, action),
+        (Action::Lock, Held::Nothing) => settle(open().lock(LIMIT), Held::Locked, state, action),
         (Action::Checkpoint, Held::Locked(locked)) => {
             settle(locked.checkpoint(), Held::Checkpointed, state, action)
         }
@@ -168,14 +166,14 @@ fn two_controllers_at_once_never_leave_the_process_between_states() {
     let mut target = machine.target();
     let pid = target.pid();
     let machine = &machine;
-    support::watchdog::before_the_watchdog_bites("two controllers at once", || {
+    before_the_watchdog_bites("two controllers at once", || {
         std::thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(move || {
                     let mut cycles = 0;
                     while cycles < 100 {
                         // Whoever is second finds it locked or checkpointed by the first, and leaves it.
-                        let Ok(locked) = machine.open(pid).unwrap().lock(Duration::from_secs(5))
+                        let Ok(locked) = machine.open(pid).unwrap().lock(LIMIT)
                         else {
                             std::thread::yield_now();
                             continue;
@@ -192,4 +190,35 @@ fn two_controllers_at_once_never_leave_the_process_between_states() {
         });
     });
     assert_eq!((machine.state(pid), target.ask(b'q')), (0, 1));
+}
+
+/// Each with the processes in another order, so that each finds one that the other has locked.
+#[test]
+fn two_controllers_of_one_group_at_once_never_leave_it_between_states() {
+    let machine = SharedMachine::new();
+    let (mut targets, pids) = targets::<2>(&machine);
+    before_the_watchdog_bites("two controllers of a group", || {
+        std::thread::scope(|scope| {
+            for order in [[0, 1], [1, 0]] {
+                let (machine, pids) = (&machine, order.map(|index: usize| pids[index]));
+                scope.spawn(move || {
+                    let mut cycles = 0;
+                    while cycles < 30 {
+                        match suspend(open_all(machine, &pids), LIMIT) {
+                            Ok(group) => {
+                                group.resume(&GpuMap::same(), &Room::Trusted).expect("only ours");
+                                cycles += 1;
+                            }
+                            Err(error) => {
+                                assert_eq!(error.error().code().map(|code| code.0), Some(401));
+                                std::thread::yield_now();
+                            }
+                        }
+                    }
+                });
+            }
+        });
+    });
+    assert_eq!(states(&machine, pids), [0; 2]);
+    assert!(targets.iter_mut().all(|target| target.ask(b'q') == 1));
 }
