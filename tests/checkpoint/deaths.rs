@@ -5,10 +5,10 @@ use std::time::Duration;
 use cuda_primary_context::checkpoint::{Found, GpuMap, Room, recover, suspend};
 use simulated_libcuda::Knob;
 
+use crate::LIMIT;
 use crate::support::targets::{Child, SharedMachine, kill_and_wait};
 use crate::support::watchdog::before_the_watchdog_bites;
 use crate::{CALLS, bring_back, cycle, open_all, states, targets};
-use crate::LIMIT;
 
 /// The state before the first call, and after each.
 const STATES: [u32; 5] = [0, 1, 2, 1, 0];
