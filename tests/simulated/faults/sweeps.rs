@@ -98,7 +98,7 @@ impl Sweep<'_> {
             0 => true,
             // It took a green context's reference, and could not give it back.
             800 => {
-                calls.get(**index + 1).is_some_and(|next| next.is(RETAIN, device) && next.failed())
+                calls.get(**index + 2).is_some_and(|undo| undo.is(RETAIN, device) && undo.failed())
             }
             _ => false,
         };
@@ -107,7 +107,8 @@ impl Sweep<'_> {
             format!("{taken} were released: {outcome}")
         })?;
         let undoes = |index: usize| {
-            index > 0 && calls[index - 1].is(RELEASE, device) && calls[index - 1].code == 800
+            // After the state, which says that the context is active.
+            index > 1 && calls[index - 2].is(RELEASE, device) && calls[index - 2].code == 800
         };
         let is_created =
             (0..calls.len()).any(|index| calls[index].function == RETAIN && !undoes(index));
