@@ -103,18 +103,6 @@ static CUresult lock_within(int pid, uint32_t milliseconds)
     }
 }
 
-uint64_t duration_of_step(const struct target *target, uint64_t process, uint64_t context,
-                          uint64_t gibibyte)
-{
-    const double in_gibibyte = 1024.0 * 1024.0 * 1024.0;
-    uint64_t bytes = 0;
-
-    for (uint32_t share = 0; share < target->share_count; share++)
-        bytes += target->shares[share].bytes;
-    return (process + target->contexts * context) * MICROSECONDS
-           + (uint64_t)((double)bytes / in_gibibyte * (double)(gibibyte * MICROSECONDS));
-}
-
 static CUresult may_checkpoint(const struct target *target)
 {
     if (state_of(target) != LOCKED)

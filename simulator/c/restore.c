@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { ID_BYTES = 16 };
+enum { ID_BYTES = 16, MICROSECONDS = 1000 /* in a millisecond */ };
 
 static uint32_t times_named(const struct gpu_map *map, int side, uint32_t physical, uint32_t *at)
 {
@@ -97,6 +97,18 @@ static CUresult may_restore(struct target *target, const struct gpu_map *map)
     if (knob(restore_without_room_destroys))
         atomic_fetch_or(&target->standing, LOST);
     return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+uint64_t duration_of_step(const struct target *target, uint64_t process, uint64_t context,
+                          uint64_t gibibyte)
+{
+    const double in_gibibyte = 1024.0 * 1024.0 * 1024.0;
+    uint64_t bytes = 0;
+
+    for (uint32_t share = 0; share < target->share_count; share++)
+        bytes += target->shares[share].bytes;
+    return (process + target->contexts * context) * MICROSECONDS
+           + (uint64_t)((double)bytes / in_gibibyte * (double)(gibibyte * MICROSECONDS));
 }
 
 CUresult restore_process(int pid, const struct gpu_map *map)
