@@ -107,7 +107,7 @@ static CUresult may_checkpoint(const struct target *target)
 {
     if (state_of(target) != LOCKED)
         return CUDA_ERROR_ILLEGAL_STATE;
-    return target->managed_memory ? answer_of_knob(checkpoint_managed_memory) : CUDA_SUCCESS;
+    return target->managed_memory ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
 }
 
 /* Looks, takes its time, looks again: the target may have died, and another controller have been
@@ -121,8 +121,7 @@ static CUresult checkpoint(int pid)
     if (result != CUDA_SUCCESS)
         return result;
     result = may_checkpoint(target);
-    time = duration_of_step(target, knob(checkpoint_milliseconds), knob(checkpoint_context_milliseconds),
-                    knob(checkpoint_gibibyte_milliseconds));
+    time = knob(checkpoint_milliseconds) * MICROSECONDS;
     end_with_target();
     if (result != CUDA_SUCCESS)
         return result;
