@@ -263,7 +263,7 @@ fn looking_again_finds_what_came_back_and_releases_nothing() {
     let report = guard.report();
     assert_eq!(report.look_again(), Ok(vec![]), "device 2 was active all the time");
     // A thread that still uses device 0 retains it again.
-    machine.simulator.runtime_call(0);
+    machine.simulator.retain_by_others(0, 1);
     let calls = machine.calls_of(|| assert_eq!(report.look_again(), Ok(vec![machine.device(0)])));
     assert_eq!(calls, [format!("{GET_STATE}@0"), format!("{GET_STATE}@3")]);
     assert_eq!(machine.references(), [1, 1, 1, 0]);
