@@ -96,6 +96,8 @@ pub struct Device {
     pub ordinal: Option<u32>,
     /// How many devices the process sees.
     pub count: Option<u32>,
+    /// The lowest bit is set if the process sees the first device that `--only` names, and so on.
+    pub named: u64,
     /// Its UUID.
     pub uuid: Option<[u8; 16]>,
     /// Whether `--only` allows it. `None`: this cannot be judged.
@@ -206,6 +208,8 @@ pub struct Call {
     pub python_failed: bool,
     /// The witness had no room to count this one.
     pub uncounted: bool,
+    /// The call created a context, and `CUDA_VISIBLE_DEVICES` had been changed since `cuInit`.
+    pub visible_changed: bool,
     /// The references to the device's primary context afterwards.
     pub references: u32,
     /// Whose reference came or was taken.

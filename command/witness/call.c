@@ -106,8 +106,11 @@ void end_call(struct call *call, CUresult result)
     struct trace_call *record = call->record;
     int error = errno;
 
-    if (call->flags & TRACE_CREATED)
+    if (call->flags & TRACE_CREATED) {
         note_creator();
+        if (has_visible_changed())
+            call->flags |= TRACE_VISIBLE_CHANGED;
+    }
     if (record) {
         record->device = call->device;
         record->flags = call->flags;

@@ -61,7 +61,72 @@ struct answers {
     int count;
     int ordinal;
     CUuuid uuid;
+    uint64_t named;   /* the devices of `only` that this process sees */
+    bool one_of_them; /* this device is one of `only` */
 };
+
+static bool has_uuid(const CUuuid *uuid)
+{
+    static const CUuuid none;
+
+    return memcmp(uuid, &none, sizeof none) != 0;
+}
+
+static bool is_uuid(const char *name)
+{
+    return strncmp(name, "GPU-", 4) == 0 || strncmp(name, "MIG-", 4) == 0;
+}
+
+/* Whether it is this UUID, or the beginning of it. */
+static bool has_this_uuid(const CUuuid *uuid, const char *name, size_t length)
+{
+    static const char digits[] = "0123456789abcdef";
+    char text[UUID_TEXT];
+    size_t at = 4;
+
+    for (int byte = 0; byte < 16; byte++) {
+        if (byte == 4 || byte == 6 || byte == 8 || byte == 10)
+            text[at++] = '-';
+        text[at++] = digits[(unsigned char)uuid->bytes[byte] >> 4];
+        text[at++] = digits[(unsigned char)uuid->bytes[byte] & 15];
+    }
+    return length <= at && strncasecmp(text + 4, name + 4, length - 4) == 0;
+}
+
+static bool has_this_name(const CUuuid *uuid, int ordinal, const char *name, size_t length)
+{
+    char *end;
+
+    if (is_uuid(name))
+        return has_uuid(uuid) && has_this_uuid(uuid, name, length);
+    return length && strtol(name, &end, 10) == ordinal && end == name + length;
+}
+
+/* Which of the list's devices this one is: the lowest bit is the first of the list. */
+static uint64_t names_of(const CUuuid *uuid, int ordinal)
+{
+    const char *name = (const char *)arena_settings()->only;
+    uint64_t names = 0;
+
+    for (uint64_t bit = 1; bit; bit <<= 1) {
+        size_t length = strcspn(name, ",");
+
+        if (has_this_name(uuid, ordinal, name, length))
+            names |= bit;
+        if (!name[length])
+            break;
+        name += length + 1;
+    }
+    return names;
+}
+
+/* Whether it must be found out which UUIDs this process sees at all. */
+static bool names_uuids(void)
+{
+    const char *only = (const char *)arena_settings()->only;
+
+    return strstr(only, "GPU-") || strstr(only, "MIG-");
+}
 
 static struct answers ask_driver(CUdevice device)
 {
@@ -75,55 +140,24 @@ static struct answers ask_driver(CUdevice device)
         get_uuid = (CUresult (*)(CUuuid *, CUdevice))real_question("cuDeviceGetUuid");
     if (!get_count || !get || get_count(&answers.count) != CUDA_SUCCESS)
         return answers;
-    for (int ordinal = 0; ordinal < answers.count && answers.ordinal < 0; ordinal++) {
+    for (int ordinal = 0; ordinal < answers.count; ordinal++) {
+        CUuuid uuid = { { 0 } };
         CUdevice handle;
 
-        if (get(&handle, ordinal) == CUDA_SUCCESS && handle == device)
-            answers.ordinal = ordinal;
+        if (!names_uuids() && answers.ordinal >= 0)
+            break;
+        if (get(&handle, ordinal) != CUDA_SUCCESS || (!names_uuids() && handle != device))
+            continue;
+        if (get_uuid && get_uuid(&uuid, handle) != CUDA_SUCCESS)
+            memset(&uuid, 0, sizeof uuid);
+        answers.named |= names_of(&uuid, ordinal);
+        if (handle != device)
+            continue;
+        answers.ordinal = ordinal;
+        answers.uuid = uuid;
+        answers.one_of_them = names_of(&uuid, ordinal);
     }
-    if (answers.ordinal >= 0 && get_uuid && get_uuid(&answers.uuid, device) != CUDA_SUCCESS)
-        memset(&answers.uuid, 0, sizeof answers.uuid);
     return answers;
-}
-
-static bool has_uuid(const struct answers *answers)
-{
-    static const CUuuid none;
-
-    return memcmp(&answers->uuid, &none, sizeof none) != 0;
-}
-
-/* GPU-… or MIG-…, or the beginning of one. */
-static bool has_this_uuid(const struct answers *answers, const char *only)
-{
-    static const char digits[] = "0123456789abcdef";
-    char text[UUID_TEXT];
-    size_t at = 4, length = strlen(only);
-
-    for (int byte = 0; byte < 16; byte++) {
-        if (byte == 4 || byte == 6 || byte == 8 || byte == 10)
-            text[at++] = '-';
-        text[at++] = digits[(unsigned char)answers->uuid.bytes[byte] >> 4];
-        text[at++] = digits[(unsigned char)answers->uuid.bytes[byte] & 15];
-    }
-    return length <= at && strncasecmp(text + 4, only + 4, length - 4) == 0;
-}
-
-/* One ordinal or UUID of the list. */
-static enum trace_allowed compare(const struct answers *answers, const char *item)
-{
-    char *end;
-    long ordinal;
-
-    if (strncmp(item, "GPU-", 4) == 0 || strncmp(item, "MIG-", 4) == 0) {
-        if (!has_uuid(answers))
-            return TRACE_ALLOWED_UNKNOWN;
-        return has_this_uuid(answers, item) ? TRACE_ALLOWED_YES : TRACE_ALLOWED_NO;
-    }
-    ordinal = strtol(item, &end, 10);
-    if (*end || end == item || ordinal > INT32_MAX || answers->ordinal < 0)
-        return TRACE_ALLOWED_UNKNOWN;
-    return answers->ordinal == ordinal ? TRACE_ALLOWED_YES : TRACE_ALLOWED_NO;
 }
 
 static enum trace_allowed compare_with_rank(const struct answers *answers)
@@ -138,26 +172,20 @@ static enum trace_allowed compare_with_rank(const struct answers *answers)
 
 static enum trace_allowed decide(const struct answers *answers)
 {
-    const struct trace_arena *settings = arena_settings();
-    char only[TRACE_ONLY_BYTES], *rest = only, *item;
-    enum trace_allowed allowed = TRACE_ALLOWED_NO;
+    const char *only = (const char *)arena_settings()->only;
 
-    memcpy(only, settings->only, sizeof only);
     if (!*only)
-        return settings->forbid ? TRACE_ALLOWED_NO : TRACE_ALLOWED_UNKNOWN;
+        return arena_settings()->forbid ? TRACE_ALLOWED_NO : TRACE_ALLOWED_UNKNOWN;
     if (strcmp(only, "one") == 0) /* which one is known when the process has several */
         return TRACE_ALLOWED_UNKNOWN;
     if (strcmp(only, "local-rank") == 0)
         return compare_with_rank(answers);
-    while ((item = strsep(&rest, ","))) {
-        enum trace_allowed found = compare(answers, item);
-
-        if (found == TRACE_ALLOWED_YES)
-            return found;
-        if (found == TRACE_ALLOWED_UNKNOWN)
-            allowed = found;
-    }
-    return allowed;
+    if (answers->one_of_them)
+        return TRACE_ALLOWED_YES;
+    /* A driver without UUIDs, or one that may not be asked. */
+    if (answers->ordinal < 0 || (names_uuids() && !has_uuid(&answers->uuid)))
+        return TRACE_ALLOWED_UNKNOWN;
+    return TRACE_ALLOWED_NO;
 }
 
 static void note_device(CUdevice device, const struct answers *answers, enum trace_allowed allowed)
@@ -171,6 +199,7 @@ static void note_device(CUdevice device, const struct answers *answers, enum tra
     record->count = answers->count > 0 ? answers->count : -1;
     memcpy(record->uuid, answers->uuid.bytes, sizeof record->uuid);
     record->allowed = allowed;
+    record->named = answers->named;
     publish_record(record, TRACE_WRITTEN);
 }
 

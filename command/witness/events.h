@@ -55,7 +55,7 @@ enum trace_limits {
     TRACE_MAXIMUM_PYTHON_LINES = 64,
     TRACE_STACK_BYTES = 32768,
     TRACE_REGISTERS = 14,
-    TRACE_ONLY_BYTES = 128,
+    TRACE_ONLY_BYTES = 1024,
 };
 
 /* Where launchers say which of a machine's workers a process is. The first that is set and not empty counts. */
@@ -86,7 +86,7 @@ struct trace_arena {
     uint8_t ask;           /* 1: the witness may ask the driver for ordinals and UUIDs, once each
                               (cuDeviceGetCount, cuDeviceGet, cuDeviceGetUuid) */
     uint8_t forbid;        /* 1: without `only` no device is allowed (--forbid, --deny) */
-    uint8_t only[128];     /* --only as given, ended by 0: ordinals and UUIDs with commas between them,
+    uint8_t only[1024];    /* --only as given, ended by 0: ordinals and UUIDs with commas between them,
                               `local-rank`, `one`; empty: none */
 };
 
@@ -157,6 +157,7 @@ struct trace_device {
     int32_t ordinal;  /* -1: the witness may not ask, or the driver refused; so is `count` */
     int32_t count;    /* how many devices this process sees */
     uint32_t allowed; /* enum trace_allowed */
+    uint64_t named;   /* the lowest bit is set if this process sees the first device of `only`, and so on */
     uint8_t uuid[16]; /* zeros: unknown */
 };
 
@@ -189,6 +190,7 @@ enum trace_call_flags {
     TRACE_AFTER_EXIT = 32,   /* after this process's TRACE_EXIT, from a destructor */
     TRACE_PYTHON_FAILED = 64, /* Python has a frame here that could not be read */
     TRACE_TABLE_FULL = 128,  /* no room to count this one: counts of this process are too low */
+    TRACE_VISIBLE_CHANGED = 256, /* made a context; CUDA_VISIBLE_DEVICES is not what it was at cuInit */
 };
 
 enum trace_holding {

@@ -197,9 +197,29 @@ void enter_process(void)
     note_process();
 }
 
+/* A number for a value that is compared with itself later; 0: not set. */
+static uint64_t visible_devices(void)
+{
+    const char *value = getenv("CUDA_VISIBLE_DEVICES");
+    uint64_t hash = value ? 14695981039346656037u : 0;
+
+    for (; value && *value; value++)
+        hash = (hash ^ (unsigned char)*value) * 1099511628211u;
+    return hash;
+}
+
+static _Atomic uint64_t visible_at_init;
+
 void note_successful_init(void)
 {
-    atomic_store(&initialized, true);
+    if (atomic_exchange(&initialized, true))
+        return;
+    atomic_store(&visible_at_init, visible_devices());
+}
+
+bool has_visible_changed(void)
+{
+    return visible_devices() != atomic_load(&visible_at_init);
 }
 
 bool is_initialized(void)

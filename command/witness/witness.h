@@ -29,6 +29,9 @@ void enter_process(void); /* before anything else in a call: both, and the proce
 uint32_t process_number(void);
 void note_successful_init(void);
 bool is_initialized(void);
+
+/* Whether CUDA_VISIBLE_DEVICES was changed since the driver read it. */
+bool has_visible_changed(void);
 bool has_exited(void);
 bool is_forked_child(void); /* another thread of the parent may have had the loader's lock */
 int32_t local_rank(void);   /* -1: no launcher set one */

@@ -99,6 +99,7 @@ pub fn other(kind: u32, bytes: &[u8]) -> Option<Event> {
                 handle: raw.handle,
                 ordinal: u32::try_from(raw.ordinal).ok(),
                 count: u32::try_from(raw.count).ok(),
+                named: raw.named,
                 uuid: (raw.uuid != [0; 16]).then_some(raw.uuid),
                 allowed: match raw.allowed {
                     layout::ALLOWED_YES => Some(true),
@@ -145,9 +146,22 @@ fn process(bytes: &[u8]) -> Process {
             .filter_map(|entry| entry.split_once('='))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
-        arguments: behind.words(raw.arguments_length),
+        arguments: without_padding(behind.words(raw.arguments_length)),
         executable: behind.path(raw.executable_length),
     }
+}
+
+/// A program that sets a title overwrites its arguments, and fills up what is left with zeros or spaces.
+fn without_padding(mut arguments: Vec<String>) -> Vec<String> {
+    let used = arguments.iter().rposition(|word| !word.is_empty()).map_or(0, |last| last + 1);
+    // One empty argument may be what the program was started with.
+    if arguments.len() - used > 1 {
+        arguments.truncate(used);
+    }
+    if let [title] = &mut arguments[..] {
+        title.truncate(title.trim_end().len());
+    }
+    arguments
 }
 
 /// A call, and when it ended. One that did not end has no result, and nothing else that is written
@@ -177,6 +191,7 @@ pub fn call(
         after_exit: has(layout::AFTER_EXIT),
         python_failed: has(layout::PYTHON_FAILED),
         uncounted: has(layout::TABLE_FULL),
+        visible_changed: has(layout::VISIBLE_CHANGED),
         references: if ended { raw.references.try_into().unwrap_or(0) } else { 0 },
         reference: change(&raw.reference).filter(|_| ended),
         other: change(&raw.other).filter(|_| ended),

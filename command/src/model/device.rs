@@ -96,7 +96,14 @@ fn file_of(module: u32, modules: &Modules) -> File {
 impl Device {
     pub(super) fn new(handle: i32) -> Self {
         Self {
-            about: record::Device { handle, ordinal: None, count: None, uuid: None, allowed: None },
+            about: record::Device {
+                handle,
+                ordinal: None,
+                count: None,
+                named: 0,
+                uuid: None,
+                allowed: None,
+            },
             creations: Notes::default(),
             endings: Notes::default(),
             refusals: Notes::default(),

@@ -51,7 +51,8 @@ impl Story {
 
     fn device(&mut self, handle: i32, allowed: Option<bool>) {
         let (ordinal, count) = (Some(0), Some(1));
-        let about = record::Device { handle, ordinal, count, uuid: Some([0xab; 16]), allowed };
+        let uuid = Some([0xab; 16]);
+        let about = record::Device { handle, ordinal, count, named: 0, uuid, allowed };
         self.add(Event::Device(about));
     }
 
