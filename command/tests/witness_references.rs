@@ -5,8 +5,72 @@ mod arena;
 #[path = "witness/traced.rs"]
 mod traced;
 
-use arena::{CREATED, ENDED_CONTEXT, HAS_STACK, TOOK_FROM_OTHERS, name};
-use traced::trace;
+use cuda_contexts::record::Holding;
+use traced::{compile_source, trace};
+
+/// The same library under several names.
+fn libraries<const COUNT: usize>(names: [&str; COUNT]) -> [String; COUNT] {
+    names.map(|name| {
+        let library = compile_source("library.c", name, &["-shared", "-fPIC"]);
+        library.to_str().unwrap().to_owned()
+    })
+}
+
+/// The owner first, then who has held one longest, whichever of three that is.
+#[test]
+fn a_release_is_charged_to_its_owner_or_else_to_the_longest_holder() {
+    let [a, b, c] = libraries(["a.so", "b.so", "c.so"]);
+    let words = format!(
+        "init by {a} retain 0 by {b} retain 0 retain 0 by {c} retain 0 \
+         by {b} release 0 by client release 0 by {a} retain 0 \
+         by client release 0 release 0 release 0 release 0"
+    );
+    let (_, arena) = trace(1, &words);
+    let releases = arena.of("cuDevicePrimaryCtxRelease_v2");
+    let charged: Vec<_> = releases.iter().map(|call| (call.taken_from(), call.left())).collect();
+    assert_eq!(
+        charged,
+        [
+            (Some("b.so"), Some(1)), // its own, though a.so has held longer
+            (Some("a.so"), Some(0)), // which then comes back as the youngest
+            (Some("b.so"), Some(0)),
+            (Some("c.so"), Some(0)),
+            (Some("a.so"), Some(0)),
+            (None, None),
+        ]
+    );
+    let others: Vec<_> = releases.iter().map(|call| call.took_from_others()).collect();
+    assert_eq!(others, [false, true, true, true, true, false]);
+}
+
+#[test]
+fn a_context_that_another_library_destroys_was_its_maker_s() {
+    let [a] = libraries(["a.so"]);
+    let words = format!(
+        "init by {a} retain 0 by client green 0 create 0 by {a} green-destroy destroy release 0"
+    );
+    let (_, arena) = trace(1, &words);
+    let destroyed = arena.of("cuGreenCtxDestroy")[0];
+    assert_eq!((destroyed.library(), destroyed.taken_from()), ("a.so", Some("client")));
+    assert_eq!(destroyed.reference.unwrap().holding, Holding::GreenReference);
+    let left = |holding| Some((holding, 0));
+    assert_eq!(destroyed.contexts(), left(Holding::GreenContext));
+    assert_eq!(arena.of("cuCtxDestroy_v2")[0].contexts(), left(Holding::OrdinaryContext));
+    let release = arena.of("cuDevicePrimaryCtxRelease_v2")[0];
+    assert_eq!(
+        (release.taken_from(), release.left(), release.ended),
+        (Some("a.so"), Some(0), true)
+    );
+}
+
+#[test]
+fn every_context_of_many_is_found_after_others_were_destroyed() {
+    let (said, arena) = trace(1, "init many 150 0 many 150 0");
+    assert_eq!(said, "init 0\nmany 0\nmany 0\n");
+    let destroyed = arena.of("cuCtxDestroy_v2");
+    assert!(destroyed.iter().all(|call| call.contexts().is_some()));
+    assert_eq!(destroyed.last().unwrap().contexts(), Some((Holding::OrdinaryContext, 0)));
+}
 
 /// As measured: a release that answers 800 has taken the reference.
 #[test]
@@ -18,29 +82,27 @@ fn green_contexts_hold_a_reference() {
         "init 0\ngreen 0\nrelease 800\ngreen-destroy 0\nrelease 201\nretain 0\nrelease 0\n"
     );
     let created = arena.of("cuGreenCtxCreate")[0];
-    assert!(created.has(CREATED));
-    assert_eq!((created.device_references, created.device_green), (1, 1));
+    assert!(created.created);
+    let contexts = |count| Some((Holding::GreenContext, count));
+    assert_eq!((created.references, created.contexts()), (1, contexts(1)));
     let releases = arena.of("cuDevicePrimaryCtxRelease_v2");
-    assert_eq!((releases[0].answer, releases[0].device_references), (800, 0));
-    assert_eq!(name(&releases[0].taken_from), "client");
-    assert!(!releases[0].has(ENDED_CONTEXT), "the context stays");
+    assert_eq!((releases[0].result, releases[0].references), (Some(800), 0));
+    assert_eq!(releases[0].taken_from(), Some("client"));
+    assert_eq!(releases[0].reference.unwrap().holding, Holding::GreenReference);
+    assert!(!releases[0].ended, "the context stays");
     let destroyed = arena.of("cuGreenCtxDestroy")[0];
-    assert_eq!(
-        (destroyed.taken_from.as_str(), destroyed.device_green),
-        ("", 0),
-        "none to give back"
-    );
+    assert_eq!((destroyed.taken_from(), destroyed.contexts()), (None, contexts(0)));
     let retained = arena.of("cuDevicePrimaryCtxRetain")[0];
-    assert!(!retained.has(CREATED), "it was still there");
-    assert!(releases[2].has(ENDED_CONTEXT));
+    assert!(!retained.created, "it was still there");
+    assert!(releases[2].ended);
 }
 
 #[test]
 fn a_retain_undoes_what_a_release_took_from_a_green_context() {
     let (_, arena) = trace(1, "init green 0 release 0 retain 0 green-destroy release 0");
     let destroyed = arena.of("cuGreenCtxDestroy")[0];
-    assert_eq!((name(&destroyed.taken_from), destroyed.device_references), ("client", 0));
-    assert_eq!(arena.of("cuDevicePrimaryCtxRelease_v2")[1].answer, 201);
+    assert_eq!((destroyed.taken_from(), destroyed.references), (Some("client"), 0));
+    assert_eq!(arena.of("cuDevicePrimaryCtxRelease_v2")[1].result, Some(201));
 }
 
 /// As measured: every reference stays to be released, but for one that the old function takes.
@@ -55,13 +117,13 @@ fn a_reset_ends_the_context_and_leaves_the_references() {
         );
         assert!(said.contains(&format!("{word} 0\nstate 0\n")), "{said}");
         let reset = arena.of(function)[0];
-        assert!(reset.has(ENDED_CONTEXT) && reset.has(HAS_STACK), "{word}");
-        assert_eq!((reset.library_references, reset.device_references), (left, left), "{word}");
-        assert_eq!(name(&reset.taken_from), if left == 2 { "" } else { "client" });
-        assert!(arena.of("cuDevicePrimaryCtxRetain")[2].has(CREATED), "{word}");
+        assert!(reset.ended && reset.has_stack(), "{word}");
+        assert_eq!(reset.references, left, "{word}");
+        assert_eq!(reset.taken_from(), (left == 1).then_some("client"));
+        assert!(arena.of("cuDevicePrimaryCtxRetain")[2].created, "{word}");
         let last = arena.of("cuDevicePrimaryCtxRelease_v2")[1];
-        assert_eq!((last.answer, last.device_references), (0, left - 1), "{word}");
-        assert_eq!(last.has(ENDED_CONTEXT), left == 1, "{word}");
+        assert_eq!((last.result, last.references), (Some(0), left - 1), "{word}");
+        assert_eq!(last.ended, left == 1, "{word}");
     }
 }
 
@@ -71,11 +133,8 @@ fn a_release_that_finds_nothing_takes_from_nobody() {
     let (said, arena) = trace(1, "init release1 0 retain 0 release1 0 release1 0");
     assert_eq!(said, "init 0\nrelease1 0\nretain 0\nrelease1 0\nrelease1 0\n");
     let releases = arena.of("cuDevicePrimaryCtxRelease");
-    assert!(releases.iter().all(|call| !call.has(TOOK_FROM_OTHERS)));
-    assert_eq!(
-        releases.iter().map(|call| call.has(ENDED_CONTEXT)).collect::<Vec<_>>(),
-        [false, true, false]
-    );
+    assert!(releases.iter().all(|call| !call.took_from_others()));
+    assert_eq!(releases.iter().map(|call| call.ended).collect::<Vec<_>>(), [false, true, false]);
 }
 
 /// Calls in any order: what the driver says of its context after each is what the witness has seen.
@@ -109,20 +168,16 @@ fn what_is_counted_is_what_the_driver_counts() {
     for (index, (answers, call)) in said.chunks(2).zip(&arena.calls[1..]).take(400).enumerate() {
         let case = format!("{index}: {answers:?} {call:?}");
         let [_, state] = *answers else { panic!("{case}") };
-        if matches!(call.function, "cuGreenCtxCreate" | "cuGreenCtxDestroy") {
+        if matches!(call.function.0, "cuGreenCtxCreate" | "cuGreenCtxDestroy") {
             // Of these the flags are about the green context.
-        } else if call.answer == 0 {
-            assert_eq!(call.has(CREATED), (active, state) == ("state 0", "state 1"), "{case}");
-            assert_eq!(
-                call.has(ENDED_CONTEXT),
-                (active, state) == ("state 1", "state 0"),
-                "{case}"
-            );
+        } else if call.result == Some(0) {
+            assert_eq!(call.created, (active, state) == ("state 0", "state 1"), "{case}");
+            assert_eq!(call.ended, (active, state) == ("state 1", "state 0"), "{case}");
         }
         active = state;
     }
     let released = said[800..].iter().filter(|line| **line != "release 201").count();
-    assert_eq!(arena.calls[400].device_references as usize, released);
+    assert_eq!(arena.calls[400].references as usize, released);
     assert!(released > 0, "the words are to leave some");
 }
 
@@ -130,6 +185,6 @@ fn what_is_counted_is_what_the_driver_counts() {
 fn the_first_retain_of_a_library_with_a_green_context_has_its_stack() {
     let (_, arena) = trace(1, "init green 0 retain 0 retain 0");
     let retains = arena.of("cuDevicePrimaryCtxRetain");
-    let stacks: Vec<_> = retains.iter().map(|call| call.has(HAS_STACK)).collect();
+    let stacks: Vec<_> = retains.iter().map(|call| call.has_stack()).collect();
     assert_eq!(stacks, [true, false]);
 }

@@ -86,7 +86,7 @@ def test_a_failed_load_is_tried_anew() -> None:
 
 def test_all_are_errors_of_this_package() -> None:
     classes: Dict[str, Any] = {name: each for name, each in vars(cpc).items() if name.endswith("Error")}
-    assert len(classes) == 17
+    assert len(classes) == 20
     for name, each in classes.items():
         assert issubclass(each, cpc.Error) and each.__doc__, name
         assert str(each("text")) == "text"

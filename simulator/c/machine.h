@@ -61,7 +61,7 @@ static inline void set_state(struct target *target, uint32_t state)
 }
 
 /*
- * These lock the machine where they answer CUDA_SUCCESS: 304 for no such process, 3 for one that has
+ * These lock the machine where they return CUDA_SUCCESS: 304 for no such process, 3 for one that has
  * not initialised CUDA, 2 where there is no machine for lack of memory.
  */
 CUresult begin_with_target(int pid, struct target **target);
@@ -88,10 +88,6 @@ void leave_call(void);
 uint64_t bytes_of_others(uint32_t physical);
 
 CUresult restore_process(int pid, const struct gpu_map *map);
-/* In microseconds, of a step that takes so many milliseconds for a process, a context and a GiB. */
-uint64_t duration_of_step(const struct target *target, uint64_t process, uint64_t context,
-                          uint64_t gibibyte);
-
 void publish_own_memory(void);
 void nap(long microseconds);
 
