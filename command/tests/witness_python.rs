@@ -2,8 +2,8 @@
 //! of its own stack.
 //!
 //! ```text
-//! .ci/fetch-pythons DIR
-//! CUDA_PRIMARY_CONTEXT_TEST_PYTHONS=DIR cargo test -p cuda-contexts --test witness_python
+//! .ci/fetch pythons
+//! CUDA_PRIMARY_CONTEXT_TEST_PYTHONS=$PWD/target/ci/pythons cargo test -p cuda-contexts --test witness_python
 //! ```
 //!
 //! An interpreter is DIR/3.13/python, else python3.13, else one of pyenv's. One that is not there is

@@ -3,8 +3,8 @@
 //! NVIDIA's own:
 //!
 //! ```text
-//! .ci/fetch-drivers DIR all
-//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=DIR cargo test -p cuda-contexts --test witness_symbols
+//! .ci/fetch drivers
+//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=$PWD/target/ci/drivers cargo test -p cuda-contexts --test witness_symbols
 //! ```
 
 #[path = "witness/arena.rs"]

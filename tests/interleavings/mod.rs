@@ -1,55 +1,18 @@
-//! The crate's own ledger, sweep and list of drivers in every order that threads can take, by loom:
-//! `RUSTFLAGS="--cfg loom" cargo test --release --test interleavings`. Without the flag there is nothing
-//! here.
+//! The ledger, a run and the list of drivers in every order that threads can take, by loom:
+//! `RUSTFLAGS="--cfg loom" cargo test --release --lib interleavings`.
 //!
-//! What runs are the files of src/, declared here once more, so that their `crate::sync` is the one below,
-//! of loom's types. The driver is a simulated one; loom lets threads go on at each of its calls.
-#![cfg(loom)]
-#![allow(clippy::duplicate_mod, reason = "the list of drivers is here with loom's types, too")]
+//! These are unit tests of the crate, in which `crate::sync` has loom's atomics. The driver is a simulated
+//! one; loom lets threads go on at each of its calls.
 
-#[path = "../src"]
-#[allow(dead_code, unused_imports, unreachable_pub, reason = "the tests here use a part of it")]
-mod product {
-    pub(crate) mod driver;
-    pub(crate) mod error;
-    pub(crate) mod fork;
-    pub(crate) mod primary_context;
-    pub(crate) mod retain_only;
-    pub(crate) mod sys;
-}
-use product::{driver, error, primary_context, retain_only, sys};
-
-/// In the place of src/sync.rs.
-mod sync {
-    pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
-
-    pub(crate) fn pause(_: u32) {
-        loom::thread::yield_now();
-    }
-}
-
-/// The list of drivers once more, with loom's links.
-#[path = "."]
-mod with_loom {
-    #[path = "../src/driver/append_only.rs"]
-    pub(crate) mod append_only;
-
-    mod atomic {
-        pub(crate) use loom::sync::atomic::{AtomicPtr, Ordering};
-    }
-}
-
-#[path = "interleavings/list_of_drivers.rs"]
 mod list_of_drivers;
-#[path = "interleavings/simulated.rs"]
 mod simulated;
 
 use loom::thread;
 
-use crate::driver::ledger::NotSwept;
-use crate::primary_context::PrimaryContext;
-use crate::retain_only::{Outcome, PrimaryContextGuard, Report, StrayRelease};
-use crate::simulated::{Call, Machine, events, is_active, look, machine};
+use crate::driver::ledger::NotExclusive;
+use crate::{Outcome, PrimaryContext, PrimaryContextGuard, Report, StrayRelease};
+
+use simulated::{Machine, Observed, events, is_active, look, machine, simulator};
 
 /// Retains, uses and drops a handle on a device, which is alive meanwhile.
 fn hold(machine: Machine, device: u32) {
@@ -62,11 +25,11 @@ fn hold(machine: Machine, device: u32) {
     drop(context);
 }
 
-/// A sweep that may release this often, with its outcome on device 0.
-fn sweep(machine: Machine, releases: u32) -> (Outcome, u32) {
+/// A run that may release this often, with its outcome on device 0.
+fn run(machine: Machine, releases: u32) -> (Outcome, u32) {
     // SAFETY: nothing uses an object of a simulated context.
     let policy = unsafe { StrayRelease::new().releases_up_to(releases) };
-    let (report, too_many) = machine.sweeping(|| policy.run(machine.driver).unwrap());
+    let (report, too_many) = machine.running(|| policy.run(machine.driver).unwrap());
     (of_device_0(&report), too_many)
 }
 
@@ -76,12 +39,12 @@ fn of_device_0(report: &Report) -> Outcome {
 }
 
 #[test]
-fn no_sweep_releases_under_a_live_handle() {
+fn no_run_releases_under_a_live_handle() {
     for (strays, releases) in [(0, 1), (1, 1), (2, 9)] {
         loom::model(move || {
             let machine = machine(strays);
             let holder = thread::spawn(move || hold(machine, 0));
-            let (outcome, too_many) = sweep(machine, releases);
+            let (outcome, too_many) = run(machine, releases);
             holder.join().unwrap();
             assert_eq!(too_many, 0, "{outcome}");
             machine.is_at_rest(strays - outcome.releases());
@@ -89,18 +52,18 @@ fn no_sweep_releases_under_a_live_handle() {
     }
 }
 
-/// A reference that was leaked before the model begins, beside one stray and two more, so that there is one
-/// for everybody whoever is first.
-fn leaked_among_four(machine: Machine) -> usize {
+/// A reference that was given away before the model begins, beside one stray and two more, so that there is
+/// one for everybody whoever is first.
+fn given_away_among_four(machine: Machine) -> usize {
     let raw = PrimaryContext::retain(machine.device(0)).unwrap().into_raw();
-    simulated::simulator(|simulator| simulator.retain_by_others(0, 2));
+    simulator(|simulator| simulator.retain_by_others(0, 2));
     raw.expose_provenance()
 }
 
-/// Takes over the leaked reference, uses it and drops or leaks it again.
-fn take_over(machine: Machine, raw: usize, leaks: bool) {
+/// Takes the reference over, uses it, and drops it or gives it away again.
+fn take_over(machine: Machine, raw: usize, gives_away: bool) {
     let raw = std::ptr::with_exposed_provenance_mut(raw);
-    // SAFETY: what is taken over was leaked before, and there are more references than releases.
+    // SAFETY: what is taken over was given away before, and there are more references than releases.
     let context = unsafe { PrimaryContext::from_raw(machine.device(0), raw) }.unwrap();
     // From the next call on, others can know of it.
     look();
@@ -109,7 +72,7 @@ fn take_over(machine: Machine, raw: usize, leaks: bool) {
     look();
     assert!(is_active(0));
     machine.live(0, -1);
-    match leaks {
+    match gives_away {
         true => assert!(!context.into_raw().is_null()),
         false => drop(context),
     }
@@ -118,16 +81,16 @@ fn take_over(machine: Machine, raw: usize, leaks: bool) {
 /// A handle that takes over a reference does not wait, so that the release at hand may take that very
 /// reference; there is no further one.
 #[test]
-fn a_sweep_ends_at_a_handle_that_takes_over() {
-    for leaks in [false, true] {
+fn a_run_ends_at_a_handle_that_takes_over() {
+    for gives_away in [false, true] {
         loom::model(move || {
             let machine = machine(1);
-            let raw = leaked_among_four(machine);
-            let holder = thread::spawn(move || take_over(machine, raw, leaks));
-            let (outcome, too_many) = sweep(machine, 2);
+            let raw = given_away_among_four(machine);
+            let holder = thread::spawn(move || take_over(machine, raw, gives_away));
+            let (outcome, too_many) = run(machine, 2);
             holder.join().unwrap();
             assert!(too_many <= 1, "only the release at hand: {outcome}");
-            machine.is_at_rest(4 - outcome.releases() - u32::from(!leaks));
+            machine.is_at_rest(4 - outcome.releases() - u32::from(!gives_away));
         });
     }
 }
@@ -140,10 +103,10 @@ fn one_who_waits_and_one_who_takes_over() {
     model.preemption_bound = Some(3);
     model.check(|| {
         let machine = machine(1);
-        let raw = leaked_among_four(machine);
+        let raw = given_away_among_four(machine);
         let waits = thread::spawn(move || hold(machine, 0));
         let takes_over = thread::spawn(move || take_over(machine, raw, false));
-        let (outcome, too_many) = sweep(machine, 2);
+        let (outcome, too_many) = run(machine, 2);
         waits.join().unwrap();
         takes_over.join().unwrap();
         assert!(too_many <= 1, "only the release at hand: {outcome}");
@@ -152,29 +115,30 @@ fn one_who_waits_and_one_who_takes_over() {
 }
 
 #[test]
-fn two_sweeps_of_one_device_are_one_after_the_other() {
+fn two_runs_on_one_device_are_one_after_the_other() {
     for (strays, releases) in [(1, 1), (2, 1), (3, 2)] {
         loom::model(move || {
             let machine = machine(strays);
-            let other = thread::spawn(move || sweep(machine, releases).0);
-            let outcomes = [sweep(machine, releases).0, other.join().unwrap()];
-            let told: u32 = outcomes.iter().map(Outcome::releases).sum();
-            assert_eq!(told, strays.min(2 * releases), "{outcomes:?}");
+            let other = thread::spawn(move || run(machine, releases).0);
+            let outcomes = [run(machine, releases).0, other.join().unwrap()];
+            let released: u32 = outcomes.iter().map(Outcome::releases).sum();
+            assert_eq!(released, strays.min(2 * releases), "{outcomes:?}");
             // Between a release and the question after it, no other thread releases.
             let events: Vec<_> = events().into_iter().filter(|event| event.device == 0).collect();
-            for (place, event) in events.iter().enumerate().filter(|(_, e)| e.call == Call::Release)
+            for (place, event) in
+                events.iter().enumerate().filter(|(_, e)| e.call == Observed::Release)
             {
                 let others = events[place + 1..].iter();
                 let meanwhile = others.take_while(|next| {
-                    (&next.thread, next.call) != (&event.thread, Call::GetState)
+                    (&next.thread, next.call) != (&event.thread, Observed::GetState)
                 });
                 assert_eq!(
-                    meanwhile.filter(|next| next.call == Call::Release).count(),
+                    meanwhile.filter(|next| next.call == Observed::Release).count(),
                     0,
                     "{events:?}"
                 );
             }
-            machine.is_at_rest(strays - told);
+            machine.is_at_rest(strays - released);
         });
     }
 }
@@ -188,7 +152,7 @@ fn guards_of_two_devices_leave_each_other_alone() {
             let keep = move |device: u32| {
                 let retain_only =
                     || PrimaryContextGuard::retain_only(machine.device(device)).unwrap();
-                let (guard, too_many) = machine.sweeping(retain_only);
+                let (guard, too_many) = machine.running(retain_only);
                 machine.live(device, 1);
                 assert_eq!(too_many, 0, "{guard:?}");
                 assert!(is_active(device));
@@ -209,35 +173,37 @@ fn guards_of_two_devices_leave_each_other_alone() {
     }
 }
 
-/// As in a forked child, which finds the device as a sweep of its parent left it, and whose parent's thread
-/// is not there.
+/// As in a forked child, which finds the device as a run of its parent left it, and whose parent's thread
+/// does not exist.
 #[test]
-fn who_may_not_wait_is_refused_and_not_counted() {
+fn a_caller_that_may_not_wait_is_refused_and_not_counted() {
     loom::model(|| {
         let machine = machine(1);
-        let handles = &machine.device(0).0.handles;
-        let sweeper = thread::spawn(move || sweep(machine, 1).0);
-        if handles.add(|| Err("forked")).is_ok() {
+        let ledger = machine.device(0).ledger();
+        let other = thread::spawn(move || run(machine, 1).0);
+        if ledger.add_handle(|| Err("forked")).is_ok() {
             look();
-            handles.remove();
+            ledger.remove_handle();
         }
-        match handles.sweep(|| Err("forked")) {
-            Ok(swept) => drop(swept),
-            Err(NotSwept::MayNotWait(reason)) => assert_eq!(reason, "forked"),
-            Err(NotSwept::Held(number)) => panic!("{number} handles are counted, and none lives"),
+        match ledger.begin_exclusive(|| Err("forked")) {
+            Ok(exclusive) => drop(exclusive),
+            Err(NotExclusive::MayNotWait(reason)) => assert_eq!(reason, "forked"),
+            Err(NotExclusive::Held(number)) => {
+                panic!("{number} handles are counted, none is alive")
+            }
         }
-        let outcome = sweeper.join().unwrap();
+        let outcome = other.join().unwrap();
         machine.is_at_rest(1 - outcome.releases());
     });
 }
 
-/// What a sweep is told of live handles is never none.
+/// A run that finds a device held counts at least one handle.
 #[test]
 fn a_device_that_is_held_is_held_by_somebody() {
     loom::model(|| {
         let machine = machine(1);
         let holder = thread::spawn(move || hold(machine, 0));
-        let (outcome, _) = sweep(machine, 1);
+        let (outcome, _) = run(machine, 1);
         assert_ne!(outcome, Outcome::HeldHere { handles: 0 });
         holder.join().unwrap();
         machine.is_at_rest(1 - outcome.releases());
