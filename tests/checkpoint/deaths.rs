@@ -8,7 +8,7 @@ use simulated_libcuda::Knob;
 use crate::LIMIT;
 use crate::support::targets::{Child, SharedMachine, kill_and_wait};
 use crate::support::watchdog::before_the_watchdog_bites;
-use crate::{CALLS, bring_back, cycle, open_all, states, targets};
+use crate::{CALLS, cycle, open_all, states, targets};
 
 #[test]
 fn a_controller_killed_while_a_step_takes_its_time_leaves_one_state_or_the_next() {
