@@ -1,22 +1,34 @@
-"""Keep one GPU's CUDA context in this process, let go of the others.
+"""Keep one GPU's CUDA context in this process and release the strays on the others.
 
 >>> import cuda_primary_context as cpc
 >>> guard = cpc.retain_only(1)  # doctest: +SKIP
->>> print(guard.report)  # doctest: +SKIP
+>>> print(guard.report.summary)  # doctest: +SKIP
+kept 1; released 0
 """
 
-from . import checkpoint
-from ._device import (
+from ._native import (
+    Call,
     Context,
+    CurrentContext,
     Device,
-    DeviceLike,
+    DeviceFile,
+    DeviceReport,
     Driver,
     Holder,
     NamedDevice,
+    Plan,
+    PlannedDevice,
+    PrimaryContextGuard,
+    Report,
     contexts,
+    device_files,
     devices,
     driver,
+    forked_after_init,
     holders,
+    plan,
+    release_strays,
+    retain_only,
     unreleased,
 )
 from .errors import (
@@ -41,10 +53,11 @@ from .errors import (
     StubLibraryError,
     UnknownDeviceError,
 )
-from ._fork import DeviceFile, device_files, forked_after_init
-from ._guard import PrimaryContextGuard, release_strays, retain_only
-from ._plan import Plan, PlannedDevice, plan
-from ._report import Call, CurrentContext, DeviceReport, Report
+
+TYPE_CHECKING = False  # typing's, without the time that importing it takes
+if TYPE_CHECKING:
+    from . import checkpoint
+    from ._native import DeviceLike
 
 __version__ = "0.2.0"
 
@@ -95,3 +108,16 @@ __all__ = [
     "retain_only",
     "unreleased",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Imports what few programs use when it is used: ``checkpoint``, and the type ``DeviceLike``."""
+    if name == "checkpoint":
+        import importlib
+
+        return importlib.import_module(".checkpoint", __name__)
+    if name == "DeviceLike":
+        from ._device_like import DeviceLike
+
+        return DeviceLike
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -212,7 +212,8 @@ pub fn suspend(
 ) -> PyResult<Suspended> {
     let (limit, observer) = (limit(timeout)?, Observer::new(on_step));
     let pids = process_ids(pids)?;
-    let processes = py.detach(|| pids.into_iter().map(Process::open).collect::<Result<Vec<_>, _>>());
+    let processes =
+        py.detach(|| pids.into_iter().map(Process::open).collect::<Result<Vec<_>, _>>());
     let processes = answer(py, processes)?;
     match observer.run(py, at_once, |steps| steps.suspend(processes, limit)) {
         Ok(suspended) => {
