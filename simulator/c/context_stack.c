@@ -1,5 +1,6 @@
 /* Each thread's stack of current contexts. */
-#include "simulated.h"
+#include "driver.h"
+#include "implementations.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -96,20 +97,17 @@ int ordinal_of_current_context(void)
     return context ? context->ordinal : NO_DEVICE;
 }
 
-/* May this handle become current? A destroyed ordinary context never; a dead primary as the knob says. */
-static CUresult acceptable(const struct context *context)
+/* A destroyed ordinary context cannot become current; a dead primary context can. */
+static bool is_acceptable(const struct context *context)
 {
-    if (!context || (!context->primary && !context->alive))
-        return CUDA_ERROR_INVALID_CONTEXT;
-    return context->alive ? CUDA_SUCCESS : answer_of_knob(set_current_on_dead);
+    return context && (context->primary || context->alive);
 }
 
 CUresult context_push_current(CUcontext handle)
 {
     struct context *context = find_context(handle);
-    CUresult result = acceptable(context);
 
-    return result == CUDA_SUCCESS ? push_context(context) : result;
+    return is_acceptable(context) ? push_context(context) : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 CUresult context_pop_current(CUcontext *handle)
@@ -126,14 +124,12 @@ CUresult context_pop_current(CUcontext *handle)
 CUresult context_set_current(CUcontext handle)
 {
     struct context *context = find_context(handle);
-    CUresult result;
 
     if (!handle) {
         pop_context();
         return CUDA_SUCCESS;
     }
-    result = acceptable(context);
-    return result == CUDA_SUCCESS ? replace_current_context(context) : result;
+    return is_acceptable(context) ? replace_current_context(context) : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 /* A dead context is handed out like a living one. */

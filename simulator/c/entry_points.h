@@ -196,7 +196,7 @@ ENTRY_POINT(cuCheckpointProcessUnlock, 12080, ALWAYS, NO_DEVICE,
 
 #ifndef REFUSED
 #define REFUSED(symbol, since) \
-    ENTRY_POINT(symbol, since, INITIALIZED, NO_DEVICE, refuse_unmodelled, (void), ())
+    ENTRY_POINT(symbol, since, INITIALIZED, NO_DEVICE, refused_call, (void), ())
 #endif
 #include "refused_functions.h"
 

@@ -3,7 +3,10 @@
  * remembered, and cuInit then says which variable and which entry it was, why, and what is accepted,
  * and answers 999.
  */
-#include "simulated.h"
+#include "machine.h"
+#include "primary_contexts.h"
+#include "process.h"
+#include "watched_calls.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -196,48 +199,40 @@ static void read_entry(const struct variable *variable, char *entry)
     free(whole);
 }
 
-static void read_variable(const struct variable *variable)
+static void read_value(const struct variable *variable, const char *value)
 {
-    const char *value = getenv(variable->name);
-    char *copy = value ? strdup(value) : NULL;
+    char *copy = strdup(value);
     char *rest = copy;
     char *entry;
 
-    if (!copy)
-        return;
-    if (!variable->list)
+    if (copy && !variable->list)
         read_entry(variable, copy);
-    else
-        while ((entry = strsep(&rest, ",")))
-            read_entry(variable, entry);
+    while (copy && variable->list && (entry = strsep(&rest, ",")))
+        read_entry(variable, entry);
     free(copy);
 }
 
-static bool is_known(const char *setting)
+void read_setting(const char *setting)
 {
     for (int index = 0; index < VARIABLE_COUNT; index++) {
-        size_t length = strlen(variables[index].name);
+        const struct variable *variable = &variables[index];
+        size_t length = strlen(variable->name);
 
-        if (!strncmp(setting, variables[index].name, length) && setting[length] == '=')
-            return true;
+        if (!strncmp(setting, variable->name, length) && setting[length] == '=') {
+            read_value(variable, setting + length + 1);
+            return;
+        }
     }
-    return false;
-}
-
-/* A name that is almost right would otherwise be ignored. */
-static void refuse_unknown_variables(void)
-{
-    for (char **setting = environ; setting && *setting; setting++)
-        if (!strncmp(*setting, "SIMULATED_CUDA_", PREFIX) && !is_known(*setting))
-            complain_of_environment(
-                "there is no environment variable %.*s; after SIMULATED_CUDA_ comes DEVICES, "
-                "DRIVER_VERSION, STUB, HELD_BY_OTHERS, KNOBS, FAULT, LOG, MACHINE or DEVICE_FILES",
-                (int)strcspn(*setting, "="), *setting);
+    /* A name that is almost right would otherwise be ignored. */
+    complain_of_environment(
+        "there is no environment variable %.*s; after SIMULATED_CUDA_ comes DEVICES, "
+        "DRIVER_VERSION, STUB, HELD_BY_OTHERS, KNOBS, FAULT, LOG, MACHINE or DEVICE_FILES",
+        (int)strcspn(setting, "="), setting);
 }
 
 void read_environment(void)
 {
-    for (int index = 0; index < VARIABLE_COUNT; index++)
-        read_variable(&variables[index]);
-    refuse_unknown_variables();
+    for (char **setting = environ; setting && *setting; setting++)
+        if (!strncmp(*setting, "SIMULATED_CUDA_", PREFIX))
+            read_setting(*setting);
 }

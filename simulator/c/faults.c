@@ -1,5 +1,5 @@
 /* Injected faults: this call, of this function, for this device, answers with this code. */
-#include "simulated.h"
+#include "watched_calls.h"
 
 #include <stdlib.h>
 
@@ -19,6 +19,13 @@ static struct fault *faults;
 static size_t fault_count;
 static size_t fault_capacity;
 static uint64_t fired;
+
+static void update_faults(size_t count)
+{
+    fault_count = count;
+    driver.has_faults = count > 0;
+    update_watched();
+}
 
 static bool make_room(void)
 {
@@ -43,13 +50,13 @@ bool inject_fault(const char *function, uint64_t nth, int device, uint32_t code,
 
     if ((function && entry < 0) || !nth || !make_room())
         return false;
-    faults[fault_count++] = (struct fault){ .entry = entry,
+    faults[fault_count] = (struct fault){ .entry = entry,
                                             .device = device < 0 ? ANY_DEVICE : device,
                                             .code = code,
                                             .done_then_reported = done_then_reported,
                                             .from_then_on = from_then_on,
                                             .nth = nth };
-    update_watched();
+    update_faults(fault_count + 1);
     return true;
 }
 
@@ -80,14 +87,8 @@ void apply_faults(struct call *call)
 
 void clear_faults(void)
 {
-    fault_count = 0;
+    update_faults(0);
     fired = 0;
-    update_watched();
-}
-
-bool faults_are_armed(void)
-{
-    return fault_count > 0;
 }
 
 uint64_t faults_fired(void)

@@ -1,5 +1,5 @@
 /* The named settings for what the vendor leaves undocumented. */
-#include "simulated.h"
+#include "knob.h"
 
 #include <string.h>
 

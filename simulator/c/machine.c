@@ -296,8 +296,7 @@ void publish_own_memory(void)
             own->shares[next] = (struct share){ .place = { next, next } };
             own->share_count = next + 1;
         }
-        own->shares[device->physical].bytes =
-            device->context_bytes + device->ordinary_bytes + device->pool_bytes;
+        own->shares[device->physical].bytes = device->context_bytes + device->ordinary_bytes;
     }
     own->contexts = living_contexts();
 }

@@ -9,7 +9,7 @@
 #ifndef SIMULATED_CUDA_MACHINE_H
 #define SIMULATED_CUDA_MACHINE_H
 
-#include "simulated.h"
+#include "driver.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -77,6 +77,15 @@ struct gpu_map {
     const unsigned char *ids;
     uint32_t count;
 };
+
+/* The machine's file, and this process's place. */
+bool join_machine(const char *path);
+void forget_machine(void);
+bool register_process(void);
+void unregister_process(void);
+void enter_call(void);
+void leave_call(void);
+uint64_t bytes_of_others(uint32_t physical);
 
 CUresult restore_process(int pid, const struct gpu_map *map);
 /* In microseconds, of a step that takes so many milliseconds for a process, a context and a GiB. */

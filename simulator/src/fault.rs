@@ -36,6 +36,7 @@ impl Fault {
     }
 
     /// Panics for a fault that cannot be.
+    #[track_caller]
     pub(crate) fn check(&self) {
         if let Some(function) = &self.function {
             library::index_of(function);

@@ -50,6 +50,7 @@ pub use builder::Builder;
 pub use call::{Call, DeviceMemory, StackEntry, Taken};
 pub use checkpoint::Target;
 pub use client_command::ClientCommand;
+pub use elf::hide_symbols;
 pub use fault::Fault;
 pub use knob::Knob;
 pub use library::{EntryPoint, entry_points, write_library};

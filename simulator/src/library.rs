@@ -66,8 +66,12 @@ pub(crate) fn find(function: &str) -> Result<usize, String> {
 /// # Panics
 ///
 /// When there is no such function.
+#[track_caller]
 pub(crate) fn index_of(function: &str) -> usize {
-    find(function).unwrap_or_else(|complaint| panic!("{complaint}"))
+    match find(function) {
+        Ok(index) => index,
+        Err(complaint) => panic!("{complaint}"),
+    }
 }
 
 /// How many letters to insert, remove or replace to make one of the other.

@@ -6,12 +6,14 @@ use crate::call::Taken;
 use crate::control::{RawOwner, RawTaken};
 use crate::simulator::{Simulator, ordinal, succeed};
 
+/// The owner that has no name of its own.
+const OTHER_LIBRARY: &str = "other library";
+
 impl Simulator {
     /// Another library in this process retains a device's primary context this many times.
+    #[track_caller]
     pub fn retain_by_others(&self, device: u32, references: u32) {
-        // SAFETY: takes plain numbers.
-        let code = unsafe { (self.controls.retain_by_others)(ordinal(device), references) };
-        succeed(code, "retain_by_others");
+        self.retain_by(OTHER_LIBRARY, device, references);
     }
 
     /// The same, by an owner of this name.
@@ -19,6 +21,7 @@ impl Simulator {
     /// # Panics
     ///
     /// When there are 32 owners already, or the name is longer than 63 bytes.
+    #[track_caller]
     pub fn retain_by(&self, owner: &str, device: u32, references: u32) {
         let owner = self.owner(owner);
         // SAFETY: takes plain numbers.
@@ -29,10 +32,9 @@ impl Simulator {
     /// Another library in this process releases a device's primary context once. Like a release by
     /// anybody, one too many counts as an [underflow](Self::underflows) and does nothing else, and one
     /// that takes the last reference while a green context lives leaves the context active.
+    #[track_caller]
     pub fn release_by_others(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        let code = unsafe { (self.controls.release_by_others)(ordinal(device)) };
-        assert!(matches!(code, 0 | 201 | 800), "release_by_others: the driver answers {code}");
+        self.release_by(OTHER_LIBRARY, device);
     }
 
     /// The same, by an owner of this name.
@@ -40,6 +42,7 @@ impl Simulator {
     /// # Panics
     ///
     /// When there are 32 owners already, or the name is longer than 63 bytes.
+    #[track_caller]
     pub fn release_by(&self, owner: &str, device: u32) {
         let owner = self.owner(owner);
         // SAFETY: takes plain numbers.
@@ -47,16 +50,10 @@ impl Simulator {
         assert!(matches!(code, 0 | 201 | 800), "release_by: the driver answers {code}");
     }
 
-    /// The CUDA runtime of this process makes a call that needs a context on this device: it retains
-    /// the primary context the first time, and again once the context that it knew is gone.
-    pub fn runtime_call(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        succeed(unsafe { (self.controls.runtime_call)(ordinal(device)) }, "runtime_call");
-    }
-
     /// Another library makes a green context on a device, which holds the primary context with one
     /// ordinary reference. As measured, while a green context lives the release that takes the last
     /// reference answers 800, takes it all the same and leaves the context active.
+    #[track_caller]
     pub fn add_green_context(&self, device: u32) {
         // SAFETY: takes a plain number.
         let code = unsafe { (self.controls.add_green_context)(ordinal(device)) };
@@ -65,6 +62,7 @@ impl Simulator {
 
     /// That library destroys one green context. It gives one reference back; as measured, where none
     /// is left it changes nothing, and the primary context stays active.
+    #[track_caller]
     pub fn remove_green_context(&self, device: u32) {
         // SAFETY: takes a plain number.
         let code = unsafe { (self.controls.remove_green_context)(ordinal(device)) };
@@ -77,6 +75,7 @@ impl Simulator {
     /// # Panics
     ///
     /// When there are 32 owners already, or the name is longer than 63 bytes.
+    #[track_caller]
     pub fn acting_as<T>(&self, owner: &str, action: impl FnOnce() -> T) -> T {
         // SAFETY: takes a plain number, of an owner that there is.
         let before = unsafe { (self.controls.act_as)(self.owner(owner)) };
@@ -86,13 +85,14 @@ impl Simulator {
 
     /// Who holds how many references to a device's primary context. A name of
     /// [`acting_as`](Self::acting_as) or [`retain_by`](Self::retain_by), or one of
-    /// `"client"`, `"other library"`, `"CUDA runtime"` and `"green context"`. The driver itself knows
+    /// `"client"`, `"other library"` and `"green context"`. The driver itself knows
     /// none of this: to it all references are one count.
     ///
     /// # Panics
     ///
     /// When there is no such device.
     #[must_use]
+    #[track_caller]
     pub fn owners(&self, device: u32) -> Vec<(String, u32)> {
         let _ = self.references(device); // panics where there is no such device
         let mut raw = [RawOwner::default(); 32];
@@ -105,7 +105,7 @@ impl Simulator {
     }
 
     /// Every release, oldest first, whose owner had no reference of its own on that device and which
-    /// so took somebody else's: the oldest. (Of more than 16,384 the first are kept.)
+    /// so took somebody else's. (Of more than 16,384 the first are kept.)
     #[must_use]
     pub fn taken(&self) -> Vec<Taken> {
         // SAFETY: with no room, nothing is written.
@@ -122,13 +122,13 @@ impl Simulator {
             .collect()
     }
 
+    #[track_caller]
     fn owner(&self, name: &str) -> u32 {
         let text = CString::new(name).expect("no zero byte in an owner's name");
         // SAFETY: a C string that outlives the call, which copies it.
         let owner = unsafe { (self.controls.owner_by_name)(text.as_ptr()) };
-        u32::try_from(owner).unwrap_or_else(|_| {
-            panic!("no owner {name:?}: 32 are the most, and 63 bytes the longest name")
-        })
+        assert!(owner >= 0, "no owner {name:?}: 32 are the most, and 63 bytes the longest name");
+        owner.unsigned_abs()
     }
 
     fn owner_name(&self, owner: u32) -> String {

@@ -1,12 +1,10 @@
 //! Faults in the calls of clients, and what can be seen of the calls.
 
-use std::ffi::CString;
-
 use crate::call::{Call, UNKNOWN_FUNCTION};
 use crate::control::{Counters, RawCall};
 use crate::fault::Fault;
 use crate::library;
-use crate::simulator::{Simulator, ordinal};
+use crate::simulator::Simulator;
 
 impl Simulator {
     /// Arms a fault, beside those already armed. The first armed that is due decides a call's answer.
@@ -14,22 +12,12 @@ impl Simulator {
     /// # Panics
     ///
     /// When the fault names a function that the simulated driver does not export, or call number 0.
+    #[track_caller]
     pub fn inject(&self, fault: Fault) {
         fault.check();
-        let function =
-            fault.function.as_deref().map(|name| CString::new(name).expect("no zero byte"));
-        // SAFETY: null or a C string that outlives the call; plain numbers.
-        let armed = unsafe {
-            (self.controls.inject)(
-                function.as_deref().map_or(std::ptr::null(), |name| name.as_ptr()),
-                fault.nth,
-                fault.device.map_or(-1, ordinal),
-                fault.code,
-                fault.done_then_reported.into(),
-                fault.from_then_on.into(),
-            )
-        };
-        assert!(armed != 0, "out of memory");
+        let setting = fault.as_setting();
+        let armed = self.controls.set("SIMULATED_CUDA_FAULT", setting.as_ref());
+        assert!(armed.is_ok(), "the fault {setting}: {armed:?}");
     }
 
     /// Disarms every fault and forgets how many fired.
@@ -78,6 +66,7 @@ impl Simulator {
     ///
     /// When the simulated driver exports no such function.
     #[must_use]
+    #[track_caller]
     pub fn count(&self, function: &str) -> u64 {
         let index = library::index_of(function);
         // SAFETY: takes a plain number.
@@ -88,13 +77,6 @@ impl Simulator {
     #[must_use]
     pub fn total_calls(&self) -> u64 {
         self.counters().total_calls
-    }
-
-    /// How often a stream or an event was used after its context had gone: a real driver has crashed
-    /// on that.
-    #[must_use]
-    pub fn would_be_crashes(&self) -> u64 {
-        self.counters().would_be_crashes
     }
 
     /// How many releases found no reference left, by anybody and through either generation.

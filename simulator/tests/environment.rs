@@ -112,7 +112,7 @@ fn variables_set_the_scene() {
         ("SIMULATED_CUDA_DEVICES", "5"),
         ("SIMULATED_CUDA_DRIVER_VERSION", "11040"),
         ("SIMULATED_CUDA_HELD_BY_OTHERS", "0:1,2:3"),
-        ("SIMULATED_CUDA_KNOBS", "context_bytes=1,destroy_primary=0"),
+        ("SIMULATED_CUDA_KNOBS", "context_bytes=1,get_device_on_dead=201"),
         ("CUDA_VISIBLE_DEVICES", "4,3,2"),
     ]);
     assert_eq!((&*answers["version"], &*answers["count"]), ("11040", "3"));

@@ -89,8 +89,7 @@ fn descriptor_of_hidden(pid: u32) -> Option<OwnedFd> {
 
 /// The descriptor becomes readable when the process ends.
 fn has_ended(descriptor: &OwnedFd) -> bool {
-    let mut wanted =
-        libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut wanted = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one entry of ours, and no wait.
     unsafe { libc::poll(&raw mut wanted, 1, 0) != 0 }
 }
