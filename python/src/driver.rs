@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use cuda_primary_context::{Driver as Loaded, Error};
+use cuda_primary_context::{Driver as Loaded, Error, fork};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use serde_json::{Value as Json, json};
@@ -16,8 +16,8 @@ pub fn load() -> Result<Loaded, Error> {
     static LOADED: OnceLock<Loaded> = OnceLock::new();
 
     match LOADED.get() {
-        Some(driver) => Ok(*driver),
-        None => Loaded::load().map(|driver| *LOADED.get_or_init(|| driver)),
+        Some(driver) if !fork::forked_after_init() => Ok(*driver),
+        _ => Loaded::load().map(|driver| *LOADED.get_or_init(|| driver)),
     }
 }
 

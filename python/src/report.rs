@@ -33,6 +33,10 @@ impl Value for Report {
         Self { made_here: None, fields: fields.into() }
     }
 
+    fn repr(&self, py: Python<'_>, class: &str) -> PyResult<String> {
+        Ok(format!("<{class} {}>", self.fields().get(py, "summary")?))
+    }
+
     fn fields(&self) -> &Fields {
         self.fields.get_or_init(|| {
             let Some(report) = &self.made_here else { return Fields::default() };

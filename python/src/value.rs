@@ -72,6 +72,13 @@ pub trait Value: PyClass + Into<PyClassInitializer<Self>> {
     fn new(fields: Fields) -> Self;
 
     fn fields(&self) -> &Fields;
+
+    fn repr(&self, py: Python<'_>, class: &str) -> PyResult<String> {
+        let shown = Self::FIELDS.iter().map(|name| {
+            Ok(format!("{name}={}", self.fields().get(py, name)?.repr()?))
+        });
+        Ok(format!("{class}({})", shown.collect::<PyResult<Vec<_>>>()?.join(", ")))
+    }
 }
 
 fn object_of<'py, T: Value>(py: Python<'py>, json: &Json) -> PyResult<Bound<'py, PyAny>> {
@@ -131,13 +138,6 @@ pub fn hash(value: &impl Value) -> PyResult<u64> {
     Ok(hasher.finish())
 }
 
-pub fn repr<T: Value>(py: Python<'_>, value: &T, class: &str) -> PyResult<String> {
-    let shown = T::FIELDS
-        .iter()
-        .map(|name| Ok(format!("{name}={}", value.fields().get(py, name)?.repr()?)));
-    Ok(format!("{class}({})", shown.collect::<PyResult<Vec<_>>>()?.join(", ")))
-}
-
 /// What `pickle` stores: enough to make an equal value where there is no driver.
 pub type Stored = (String, String, Vec<String>);
 
@@ -154,7 +154,7 @@ pub fn restored<T: Value>((json, text, lines): Stored) -> PyResult<T> {
 
 pub fn text<T: Value>(py: Python<'_>, value: &T, class: &str) -> PyResult<String> {
     match value.fields().text.as_str() {
-        "" => repr(py, value, class),
+        "" => value.repr(py, class),
         text => Ok(text.to_owned()),
     }
 }
@@ -195,7 +195,7 @@ macro_rules! methods {
             }
 
             fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-                $crate::value::repr(py, self, stringify!($class))
+                $crate::value::Value::repr(self, py, stringify!($class))
             }
 
             fn __str__(&self, py: Python<'_>) -> PyResult<String> {
