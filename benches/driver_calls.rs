@@ -9,6 +9,7 @@
 #![allow(missing_docs)]
 
 mod audit;
+mod checkpoint_group;
 mod drop_in_forked_child;
 mod errors;
 mod load;
@@ -31,7 +32,8 @@ fn short() -> Criterion {
 criterion_group! {
     name = benches;
     config = short();
-    targets = release_path::release_path, primary_context::primary_context, audit::audit,
+    // The first: it forks before there are threads.
+    targets = checkpoint_group::checkpoint_group, release_path::release_path, primary_context::primary_context, audit::audit,
         load::load, errors::errors, drop_in_forked_child::drop_in_forked_child
 }
 criterion_main!(benches);

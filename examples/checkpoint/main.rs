@@ -30,8 +30,7 @@ use report::{Host, Report};
 const WRONG_ARGUMENTS: u8 = 2;
 const NOTHING_TO_USE: u8 = 3;
 
-const WITH_FORCE: &str =
-    "With --force it is not checked; a process that finds no room is lost.";
+const WITH_FORCE: &str = "With --force it is not checked; a process that finds no room is lost.";
 
 /// Why nothing was done at all.
 pub(crate) enum Failure {
@@ -136,8 +135,7 @@ fn suspend_all(
     before: &Before,
 ) -> Option<Suspended> {
     let pids: Vec<u32> = processes.iter().map(Process::pid).collect();
-    let progress =
-        Progress::begin("suspending", pids.len(), before.of_processes(), options.json);
+    let progress = Progress::begin("suspending", pids.len(), before.of_processes(), options.json);
     let limit = options.limit.unwrap_or(Duration::MAX);
     let result = with_progress(options, progress, |steps| steps.suspend(processes, limit));
     report.host[1] = Some(Host::now(&pids));

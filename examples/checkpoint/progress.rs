@@ -42,8 +42,7 @@ impl Progress {
         }
         let on_terminal = io::stderr().is_terminal();
         let (began, all) = (Instant::now(), 2 * processes);
-        let shown =
-            Arc::new(Mutex::new(Shown { doing, bytes, done: 0, all, began, on_terminal }));
+        let shown = Arc::new(Mutex::new(Shown { doing, bytes, done: 0, all, began, on_terminal }));
         let bar = on_terminal.then(|| {
             let ((end, ended), shown) = (mpsc::channel(), shown.clone());
             let draw = move || {

@@ -16,6 +16,7 @@ import time
 
 sys.dont_write_bytecode = True
 import driver  # noqa: E402
+import namespaces  # noqa: E402
 import several  # noqa: E402
 from harness import Session, Target, codes, describe, host_mebibytes, milliseconds, processes  # noqa: E402
 
@@ -231,6 +232,9 @@ def main():
         ("forked child", forked_child_as_target, 5),
         ("out of order", raw_orders, 5),
         ("no such process", nobody, 2),
+        ("worker in a PID namespace", namespaces.pid_namespace, 10),
+        ("id of a thread", namespaces.thread, 10),
+        ("process of another user", namespaces.other_user, 10),
         ("busy", busy, 15),
         ("maps", lambda s: maps(s, ids), 5),
         ("group", group, 10),

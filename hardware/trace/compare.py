@@ -78,8 +78,8 @@ class Comparison:
         self.trace, self.ends = trace, time.monotonic() + seconds
         self.differ = 0
 
-    def compare(self, name, command, options=(), expected=None, same=lambda text: text):
-        """Runs it alone and through the trace; `same` picks what of the output is compared."""
+    def compare(self, name, command, options=(), expected=None, same=lambda output, errors: output):
+        """Runs it alone and through the trace; `same` picks what is compared."""
         try:
             if time.monotonic() > self.ends:
                 raise Missing("the time of this part is over")
@@ -105,12 +105,13 @@ class Comparison:
             seconds = f"alone {between - began:.1f} s, traced {time.monotonic() - between:.1f} s"
             lines = list(held(events))
         if alone[0] != 0 and expected is None:
-            raise Missing(f"it fails without the trace, too: {(alone[2] or alone[1])[-200:].strip()}")
+            last = (alone[2] or alone[1] or "no output").strip().splitlines()[-1][:200]
+            raise Missing(f"it fails without the trace, too: {last}")
         wanted = alone[0] if expected is None else expected
         problems = []
         if traced[0] != wanted:
             problems.append(f"status {traced[0]} and not {wanted}")
-        if expected is None and same(traced[1]) != same(alone[1]):
+        if expected is None and same(*traced[1:]) != same(*alone[1:]):
             problems.append(f"another output: {traced[1][:200]!r} and not {alone[1][:200]!r}")
         if "not traced" in traced[2]:
             problems.append("something was not traced")
@@ -119,9 +120,11 @@ class Comparison:
         return f"{'DIFFERS: ' + '; '.join(problems) if problems else 'the same'}, {seconds}", lines
 
 
-def verdicts(text):
+def verdicts(_, errors):
     """How many checks of the contract ran, differed and failed."""
-    return sorted(line for line in text.splitlines() if "contract" in line and "checks" in line)
+    found = sorted(line for line in errors.splitlines() if "contract" in line and "checks" in line)
+    assert found, "the contract printed no verdict"
+    return found
 
 
 def main():
@@ -137,7 +140,7 @@ def main():
     comparison.compare("client, fork after a retain", [client, "init", "retain:0", "fork", "retain:0"])
     # What the wrapped calls cost; only the first word of the output repeats.
     cost = [client, "init", "retain:0", "cost:20000"]
-    comparison.compare("client, costs", cost, ["--stack", "none"], same=lambda text: text.split()[:1])
+    comparison.compare("client, costs", cost, ["--stack", "none"], same=lambda output, _: output.split()[:1])
 
     # compute-sanitizer calls one release too many an error.
     calls = "init retain:0 create:0 destroy release:0"

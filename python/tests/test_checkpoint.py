@@ -410,10 +410,11 @@ def test_maps_name_every_gpu() -> None:
 @on_a_machine()
 def test_a_process_suspends_itself() -> None:
     touch(0)
+    uuid = str(cpc.devices()[0].uuid)
     with Process(os.getpid()).lock(timeout=10) as locked:
         with locked.checkpoint() as suspended:
             with pytest.raises(ValueError, match="must not ask NVML"):
-                suspended.restore(room={str(cpc.devices()[0].uuid): 1})
+                suspended.restore(room={uuid: 1})
     assert Process(os.getpid()).state() == "running"
 
 
@@ -657,3 +658,69 @@ def test_gpus_of_this_machine() -> None:
     else:
         with pytest.raises(FileNotFoundError):
             checkpoint.machine_gpus()
+
+
+def test_the_command_suspends_and_resumes(tmp_path: Path) -> None:
+    machine = tmp_path / "machine"
+    env = environment(machine=machine, knobs="checkpoint_milliseconds=200")
+
+    def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        return python("-m", "cuda_primary_context", *map(str, arguments), env=env)
+
+    with target(machine, 0) as first, target(machine, 0) as second:
+        done = command("suspend", first.pid, "--tree", second.pid)
+        assert done.returncode == 0, done.stderr
+        lines = done.stderr.splitlines()
+        # Without NVML the room cannot be checked.
+        assert "Room for the restore cannot be checked: libnvidia-ml.so.1" in lines.pop()
+        steps = [(line.split(": ")[0], line.split(": ")[1].split(",")[0]) for line in lines]
+        names = [f"process {each.pid}" for each in (first, second)]
+        assert steps[:2] == [(name, "lock") for name in names]
+        assert sorted(steps[2:]) == sorted((name, "checkpoint") for name in names)
+        assert all(line.endswith(" s") for line in lines)
+        module, _, arguments = done.stdout.strip().partition(" -m cuda_primary_context ")
+        assert module == "resume with: python" and arguments.endswith(" --force")
+        again = command("suspend", first.pid)
+        assert again.returncode == 1 and "already checkpointed. Resume it first" in again.stderr
+        unchecked = command("resume", first.pid)
+        assert unchecked.returncode == 3 and "--needs GPU=BYTES" in unchecked.stderr
+        resumed = command(*arguments.split())
+        assert (resumed.returncode, resumed.stdout.count(" is running\n")) == (0, 2), resumed.stderr
+    for wrong in (["suspend"], ["suspend", 0], ["suspend", 2**40], ["resume", "--needs", "x", 1]):
+        assert command(*wrong).returncode == 2, wrong
+
+
+def test_the_command_undoes_what_it_began_on_sigterm(tmp_path: Path) -> None:
+    machine = tmp_path / "machine"
+    env = environment(machine=machine, knobs="checkpoint_milliseconds=600")
+    with target(machine, 0) as process:
+        words = [sys.executable, "-m", "cuda_primary_context", "suspend", str(process.pid)]
+        command = subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True)
+        assert command.stderr is not None and ": lock, " in command.stderr.readline()
+        command.terminate()
+        command.communicate(timeout=60)
+        assert command.returncode == 128 + signal.SIGTERM
+        code = f"from cuda_primary_context.checkpoint import Process; print(Process({process.pid}).state())"
+        assert python("-c", code, env=env).stdout == "running\n"
+
+
+@pytest.mark.parametrize("inside", [0, 1])
+def test_a_process_in_a_pid_namespace_of_its_own(tmp_path: Path, inside: int) -> None:
+    """As in a container: whether the driver wants the id that is seen outside is a knob."""
+    machine = tmp_path / "machine"
+    unshared = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if subprocess.run([*unshared, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no PID namespace can be made here")
+    with target(machine, 0, prefix=unshared) as process:
+        found = checkpoint.tree(process.pid)
+        worker = next(each for each in found if each.parent == process.pid)
+        code = (
+            "import sys\n"
+            "from cuda_primary_context.checkpoint import Process\n"
+            f"with Process({worker.pid}).lock(timeout=10) as locked, locked.checkpoint(): pass"
+        )
+        knobs = f"checkpoint_ids_inside={inside}"
+        controller = python("-c", code, env=environment(machine=machine, knobs=knobs))
+        assert (controller.returncode == 0) == (inside == 0), controller.stderr
+        if inside:
+            assert "It is process 1 in a PID namespace of its own" in controller.stderr

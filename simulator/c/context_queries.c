@@ -1,24 +1,24 @@
-/* What a context answers about itself, living and dead. */
+/* What a context says about itself, living and dead. */
 #include "devices.h"
 #include "implementations.h"
 
-CUresult living_current_context(struct context **context, CUresult answer_on_dead)
+CUresult living_current_context(struct context **context, CUresult result_if_dead)
 {
     *context = current_context();
     if (!*context)
         return CUDA_ERROR_INVALID_CONTEXT;
-    return (*context)->alive ? CUDA_SUCCESS : answer_on_dead;
+    return (*context)->alive ? CUDA_SUCCESS : result_if_dead;
 }
 
 /* NULL means the current one. */
-static CUresult living_context(CUcontext handle, struct context **context, CUresult answer_on_dead)
+static CUresult living_context(CUcontext handle, struct context **context, CUresult result_if_dead)
 {
     if (!handle)
-        return living_current_context(context, answer_on_dead);
+        return living_current_context(context, result_if_dead);
     *context = find_context(handle);
     if (!*context)
         return CUDA_ERROR_INVALID_CONTEXT;
-    return (*context)->alive ? CUDA_SUCCESS : answer_on_dead;
+    return (*context)->alive ? CUDA_SUCCESS : result_if_dead;
 }
 
 static CUresult get_device(CUcontext handle, CUdevice *device)

@@ -51,11 +51,6 @@ uint32_t simulated_cuda_set_visible_devices(const char *list)
     UNDER_LOCK(uint32_t, set_visible_devices(list));
 }
 
-const char *simulated_cuda_knob_name(uint32_t index)
-{
-    return knob_name(index);
-}
-
 /* cuInit by somebody else in the process. */
 CUresult initialize_for_others(void)
 {

@@ -41,11 +41,6 @@ void simulated_cuda_clear_calls(void)
     unlock_driver();
 }
 
-const char *simulated_cuda_function_name(uint32_t index)
-{
-    return entry_point_name(index);
-}
-
 uint64_t simulated_cuda_count(uint32_t index)
 {
     if (index >= ENTRY_POINT_COUNT)

@@ -11,7 +11,7 @@ enum {
     ATTRIBUTE_COUNT = 162 /* one past the last of CUDA 13.5 */
 };
 
-/* By the numbers of CUdevice_attribute; those not named answer 0. */
+/* By the numbers of CUdevice_attribute; those not named are 0. */
 static const int values[ATTRIBUTE_COUNT] = {
     [1] = 1024,        /* threads in a block */
     [2] = 1024,        /* block dimensions */

@@ -5,7 +5,7 @@
  *
  *   symbol          the exported name
  *   since           the CUDA version that introduced it
- *   needs           ALWAYS: answers before cuInit and after the end; INITIALIZED: refused then
+ *   needs           ALWAYS: works before cuInit and after the end; INITIALIZED: refused then
  *   device          the ordinal that the call is about, for the log and for faults of one device
  *   implementation  the function in the model that does the work, under the driver's lock
  *

@@ -1,7 +1,7 @@
 /*
  * Settings for clients that are not Rust, read when the library loads. The first thing that is wrong is
  * remembered, and cuInit then says which variable and which entry it was, why, and what is accepted,
- * and answers 999.
+ * and returns 999.
  */
 #include "machine.h"
 #include "primary_contexts.h"
@@ -9,7 +9,6 @@
 #include "watched_calls.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,16 +62,6 @@ static bool read_devices(char *text)
     if (!parse_number(text, MAXIMUM_DEVICES, &number))
         return false;
     driver.physical_devices = (uint32_t)number;
-    return true;
-}
-
-static bool read_driver_version(char *text)
-{
-    uint64_t number;
-
-    if (!parse_number(text, INT_MAX, &number))
-        return false;
-    driver.version = (int)number;
     return true;
 }
 
@@ -141,7 +130,7 @@ static bool read_fault(char *entry)
         return refuse("calls are counted from 1");
     return inject_fault(strcmp(function, "any") ? function : NULL, nth, entry ? (int)device : -1,
                         (uint32_t)code, done, lasting)
-           || refuse("out of memory");
+           || refuse("more than 1024 faults");
 }
 
 static bool read_log(char *text)
@@ -174,7 +163,6 @@ static const struct variable {
     const char *accepted;
 } variables[] = {
     { "SIMULATED_CUDA_DEVICES", read_devices, false, "a number from 0 to 4096" },
-    { "SIMULATED_CUDA_DRIVER_VERSION", read_driver_version, false, "a number such as 13000" },
     { "SIMULATED_CUDA_STUB", read_stub, false, "0 or 1" },
     { "SIMULATED_CUDA_HELD_BY_OTHERS", read_others_entry, true,
       "ORDINAL:REFERENCES, as often as wanted, with commas between" },
@@ -226,7 +214,7 @@ void read_setting(const char *setting)
     /* A name that is almost right would otherwise be ignored. */
     complain_of_environment(
         "there is no environment variable %.*s; after SIMULATED_CUDA_ comes DEVICES, "
-        "DRIVER_VERSION, STUB, HELD_BY_OTHERS, KNOBS, FAULT, LOG, MACHINE or DEVICE_FILES",
+        "STUB, HELD_BY_OTHERS, KNOBS, FAULT, LOG, MACHINE or DEVICE_FILES",
         (int)strcspn(setting, "="), setting);
 }
 

@@ -19,7 +19,6 @@ extern uint64_t knobs[KNOB_COUNT];
 #define knob(name) (knobs[KNOB_##name])
 #define answer_of_knob(name) ((CUresult)knob(name))
 
-const char *knob_name(unsigned int index);
 bool set_knob(const char *name, uint64_t value);
 void reset_knobs(void);
 

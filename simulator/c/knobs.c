@@ -16,11 +16,6 @@ uint64_t knobs[KNOB_COUNT] = {
 #include "knobs.h"
 };
 
-const char *knob_name(unsigned int index)
-{
-    return index < KNOB_COUNT ? known[index].name : NULL;
-}
-
 bool set_knob(const char *name, uint64_t value)
 {
     for (unsigned int index = 0; name && index < KNOB_COUNT; index++) {

@@ -4,13 +4,13 @@
  *   KNOB(identifier, default)
  *
  * The defaults are what driver 580 did on an H200 or an H100 where that was measured, and a guess where not.
- * simulator/README.md says which is which, and which experiment it was. Where a value is an answer,
+ * simulator/README.md says which is which, and which experiment it was. Where a value is a result,
  * it is the CUresult itself.
  */
 KNOB(handles_are_ordinals, 1)             /* 1: a CUdevice is the ordinal; 0: another number */
 KNOB(child_after_init, 3)                 /* 3: poisoned; 0: the child of an initialised parent works */
 KNOB(child_of_bare_clone, 0)              /* the same for clone without the C library's fork handlers */
-KNOB(child_after_failed_init, 0)          /* cuInit in the child of a parent that found no device: 0 dies, else the answer */
+KNOB(child_after_failed_init, 0)          /* cuInit in the child of a parent that found no device: 0 dies, else the result */
 KNOB(get_device_on_dead, 0)               /* cuCtxGetDevice with a dead current context */
 KNOB(device_name_bytes, 0)                /* length of the name of each device; 0: as it is */
 KNOB(mig_instances, 0)                    /* 1: each device is an instance of a GPU that MIG divides */

@@ -61,7 +61,7 @@ static inline void set_state(struct target *target, uint32_t state)
 }
 
 /*
- * These lock the machine where they answer CUDA_SUCCESS: 304 for no such process, 3 for one that has
+ * These lock the machine where they return CUDA_SUCCESS: 304 for no such process, 3 for one that has
  * not initialised CUDA, 2 where there is no machine for lack of memory.
  */
 CUresult begin_with_target(int pid, struct target **target);

@@ -79,11 +79,11 @@ CUresult primary_context_retain(CUcontext *context, CUdevice handle)
 }
 
 /*
- * As measured: while a green context lives, the release that takes the last reference answers 800,
- * takes it all the same, and leaves the context active. With no reference left a release answers 201,
+ * As measured: while a green context lives, the release that takes the last reference returns 800,
+ * takes it all the same, and leaves the context active. With no reference left a release returns 201,
  * active or not.
  */
-CUresult release_for(struct device *device, uint32_t owner, CUresult answer_at_zero)
+CUresult release_for(struct device *device, uint32_t owner, CUresult result_at_zero)
 {
     struct context *primary = &device->primary;
 
@@ -91,7 +91,7 @@ CUresult release_for(struct device *device, uint32_t owner, CUresult answer_at_z
         take_time(knob(release_microseconds));
     if (device->references.count == 0) {
         driver.underflows++;
-        return answer_at_zero;
+        return result_at_zero;
     }
     take_reference(&device->references, owner, primary->ordinal);
     if (device->references.count || !primary->alive)
@@ -155,7 +155,7 @@ CUresult let_go_of_green_context(struct device *device)
     return CUDA_SUCCESS;
 }
 
-/* Deactivates, whoever holds references, and may take one of them. */
+/* Deactivates in spite of references, and may take one of them. */
 static CUresult reset(CUdevice handle, bool takes_a_reference)
 {
     struct device *device = find_device(handle);

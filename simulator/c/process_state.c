@@ -35,7 +35,7 @@ void reset_driver(void)
  * Initialised, but not in this process. The real driver learns of a fork through pthread_atfork, so
  * a bare clone goes on with its parent's state until it calls cuInit.
  */
-static CUresult answer_in_child(void)
+static CUresult result_in_child(void)
 {
     return process_page->refuses_child ? answer_of_knob(child_after_init)
                                        : answer_of_knob(child_of_bare_clone);
@@ -59,7 +59,7 @@ CUresult refusal_by_state(enum needs needs)
         return CUDA_ERROR_DEINITIALIZED;
     if (driver.state == NEVER_INITIALIZED)
         return CUDA_ERROR_NOT_INITIALIZED;
-    return process_page->initialized ? CUDA_SUCCESS : answer_in_child();
+    return process_page->initialized ? CUDA_SUCCESS : result_in_child();
 }
 
 static CUresult enumerate_devices(void)

@@ -3,8 +3,8 @@
  * that exports simulated_cuda_version is this simulator and no real driver.
  *
  * Any thread may call them, at any time. They are neither counted nor logged, and no fault hits them.
- * A function that answers uint32_t answers 1 for done and 0 for impossible, except where it is said
- * to answer a CUresult. Devices are ordinals, those after CUDA_VISIBLE_DEVICES, and never CUdevices.
+ * A function of type uint32_t returns 1 for done and 0 for impossible, unless it is said to return a
+ * CUresult. Devices are ordinals, those after CUDA_VISIBLE_DEVICES, and never CUdevices.
  */
 #ifndef SIMULATED_CUDA_H
 #define SIMULATED_CUDA_H
@@ -64,7 +64,7 @@ struct simulated_cuda_target {
 };
 
 struct simulated_cuda_call {
-    uint32_t function; /* an index for simulated_cuda_function_name */
+    uint32_t function; /* its place in entry_points.h */
     int32_t device;    /* -1: none */
     uint32_t code;
     int32_t pid;
@@ -85,7 +85,7 @@ SIMULATED_CUDA_CONTROL const char *simulated_cuda_set(const char *setting);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_visible_devices(const char *list);
 
 /*
- * Processes of the machine, by their ids. These answer a CUresult: 304 for no such process, 3 for one that
+ * Processes of the machine, by their ids. These return a CUresult: 304 for no such process, 3 for one that
  * has not initialised CUDA. GPUs are numbered as on the machine, before CUDA_VISIBLE_DEVICES.
  */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_target(int32_t pid, struct simulated_cuda_target *out);
@@ -103,12 +103,9 @@ SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_machine_free(uint32_t gpu);
 /* The 16 bytes of a GPU's unique id. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_machine_uuid(uint32_t gpu, uint8_t *bytes);
 
-/* NULL past the last one. */
-SIMULATED_CUDA_CONTROL const char *simulated_cuda_knob_name(uint32_t index);
-
-/* As another library in the process would: answers cuInit's CUresult. */
+/* As another library in the process would: returns cuInit's CUresult. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_initialize(void);
-/* As process exit does: every later call answers 4. */
+/* As process exit does: every later call returns 4. */
 SIMULATED_CUDA_CONTROL void simulated_cuda_deinitialize(void);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_is_initialized(void);
 
@@ -121,22 +118,22 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_is_initialized(void);
 SIMULATED_CUDA_CONTROL int32_t simulated_cuda_owner_by_name(const char *name);
 /* NULL past the last one. */
 SIMULATED_CUDA_CONTROL const char *simulated_cuda_owner_name(uint32_t owner);
-/* The calling thread's driver calls count for this owner from now on. Answers the one before. */
+/* The calling thread's driver calls count for this owner from now on. Returns the one before. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_act_as(uint32_t owner);
-/* These two answer a CUresult; the first initialises the driver. */
+/* These two return a CUresult; the first initialises the driver. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_retain_by(uint32_t owner, int32_t device,
                                                                  uint32_t references);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_release_by(uint32_t owner, int32_t device);
-/* Answers how many owners hold references to that device, copies at most that many. */
+/* Returns how many owners hold references to that device, copies at most that many. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_owners(int32_t device,
                                                       struct simulated_cuda_owner *out,
                                                       uint32_t capacity);
-/* Answers how many references were taken from others (the first 16384 are kept), copies the oldest. */
+/* Returns how many references were taken from others (the first 16384 are kept), copies the oldest. */
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_taken(struct simulated_cuda_taken *out,
                                                      uint64_t capacity);
 
 /* A green context of another library holds the primary context with a reference of its own.
- * These two answer a CUresult. */
+ * These two return a CUresult. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_add_green_context(int32_t device);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_remove_green_context(int32_t device);
 
@@ -159,18 +156,16 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_add_hook(const char *function, ui
 SIMULATED_CUDA_CONTROL void simulated_cuda_clear_hooks(void);
 
 SIMULATED_CUDA_CONTROL void simulated_cuda_record_calls(uint32_t on);
-/* Answers how many are recorded; copies the oldest, at most as many as there is room for. */
+/* Returns how many are recorded; copies the oldest, at most as many as there is room for. */
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_calls(struct simulated_cuda_call *out,
                                                      uint64_t capacity);
 SIMULATED_CUDA_CONTROL void simulated_cuda_clear_calls(void);
 
-/* NULL past the last one. */
-SIMULATED_CUDA_CONTROL const char *simulated_cuda_function_name(uint32_t index);
-/* Calls of that function so far, whatever they answered. */
+/* Calls of the function of that place in entry_points.h so far, whatever they returned. */
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_count(uint32_t index);
 SIMULATED_CUDA_CONTROL void simulated_cuda_counters(struct simulated_cuda_counters *out);
 
-/* The calling thread's stack from the bottom. Answers its depth, copies at most that many. */
+/* The calling thread's stack from the bottom. Returns its depth, copies at most that many. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_stack(struct simulated_cuda_stack_entry *out,
                                                      uint32_t capacity);
 /* Makes a primary context current without retaining it; -1 takes the current one away. A CUresult. */

@@ -49,13 +49,13 @@ impl Builder {
         }
     }
 
-    /// Devices on the machine, 1 by default and 4096 at most. With none, `cuInit` answers 100.
+    /// Devices on the machine, 1 by default and 4096 at most. With none, `cuInit` returns 100.
     pub fn devices(mut self, devices: u32) -> Self {
         self.devices = devices;
         self
     }
 
-    /// What `cuDriverGetVersion` answers, 13000 by default. Functions that came later are absent,
+    /// What `cuDriverGetVersion` returns, 13000 by default. Functions that came later are absent,
     /// from `dlsym` and from `cuGetProcAddress` alike.
     pub fn driver_version(mut self, version: u32) -> Self {
         self.driver_version = version;
@@ -82,7 +82,7 @@ impl Builder {
         self
     }
 
-    /// The stub that toolkits ship for the linker: every call answers 34.
+    /// The stub that toolkits ship for the linker: every call returns 34.
     pub fn stub(mut self) -> Self {
         self.stub = true;
         self
@@ -127,8 +127,7 @@ impl Builder {
     pub fn try_start(self) -> io::Result<Simulator> {
         let (directory, path) = self.write()?;
         let controls = Controls::load(&path)?;
-        // SAFETY: no arguments.
-        let forgotten = unsafe { (controls.forget_settings)() };
+        let forgotten = (controls.forget_settings)();
         assert!(forgotten != 0, "a library that was just loaded is initialised");
         for (name, value) in self.settings() {
             controls.set(name, &value)?;

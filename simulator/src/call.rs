@@ -1,4 +1,4 @@
-//! What the simulated driver tells about itself.
+//! What the simulated driver says about itself.
 
 use crate::library;
 

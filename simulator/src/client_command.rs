@@ -17,7 +17,7 @@ use crate::private_directory::PrivateDirectory;
 /// A [`Command`] whose process finds a copy of the simulated driver of its own, by the name
 /// `libcuda.so.1`. Made by [`Builder::command`](crate::Builder::command).
 ///
-/// In a process that has a [`Simulator`](crate::Simulator), whoever loads the driver by name gets the
+/// In a process that has a [`Simulator`](crate::Simulator), code that loads the driver by name gets the
 /// first copy there is. A client that loads by name, such as Python, is therefore best tested as a
 /// process.
 ///
@@ -48,7 +48,7 @@ use crate::private_directory::PrivateDirectory;
 pub struct ClientCommand {
     command: Command,
     path: PathBuf,
-    foreign: Vec<String>,
+    held: Vec<String>,
     faults: Vec<String>,
     directory: PrivateDirectory,
 }
@@ -74,14 +74,14 @@ impl ClientCommand {
             Some(list) => command.env("CUDA_VISIBLE_DEVICES", list),
             None => command.env_remove("CUDA_VISIBLE_DEVICES"),
         };
-        Ok(Self { command, path, foreign: Vec::new(), faults: Vec::new(), directory })
+        Ok(Self { command, path, held: Vec::new(), faults: Vec::new(), directory })
     }
 
     /// From `cuInit` on, another library in the process holds this many references to a device's
     /// primary context.
     pub fn retain_by_others(&mut self, device: u32, references: u32) -> &mut Self {
-        self.foreign.push(format!("{device}:{references}"));
-        self.command.env("SIMULATED_CUDA_HELD_BY_OTHERS", self.foreign.join(","));
+        self.held.push(format!("{device}:{references}"));
+        self.command.env("SIMULATED_CUDA_HELD_BY_OTHERS", self.held.join(","));
         self
     }
 
@@ -104,7 +104,7 @@ impl ClientCommand {
         &self.path
     }
 
-    /// The calls that its processes have made so far, in the order in which they were answered:
+    /// The calls that its processes have made so far, in the order in which they returned:
     /// whatever was started from this command, and their children.
     ///
     /// # Errors

@@ -74,13 +74,18 @@ pub(crate) struct RawTaken {
 }
 
 /// Declares the table of control functions, and how each is found: its symbol is its name after
-/// `simulated_cuda_`.
+/// `simulated_cuda_`. Those that take plain numbers can be called with any, and are safe; the others take
+/// pointers.
 macro_rules! controls {
-    ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
+    (
+        numbers: { $($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)* }
+        pointers: { $($other:ident: fn($($others_argument:ty),*) $(-> $others_result:ty)?;)* }
+    ) => {
         /// The functions, found once when the copy is loaded. All of them may be called from any
         /// thread: they take the library's lock.
         pub(crate) struct Controls {
-            $(pub(crate) $name: unsafe extern "C" fn($($argument),*) $(-> $result)?,)*
+            $(pub(crate) $name: extern "C" fn($($argument),*) $(-> $result)?,)*
+            $(pub(crate) $other: unsafe extern "C" fn($($others_argument),*) $(-> $others_result)?,)*
         }
 
         impl Controls {
@@ -89,11 +94,22 @@ macro_rules! controls {
                     $($name: {
                         let address = symbol(library, concat!("simulated_cuda_", stringify!($name), "\0"))?;
                         // SAFETY: the library is our own, compiled from `c/`, where the function of
+                        // this name has this prototype and accepts all numbers.
+                        unsafe {
+                            std::mem::transmute::<
+                                *mut c_void,
+                                extern "C" fn($($argument),*) $(-> $result)?,
+                            >(address)
+                        }
+                    },)*
+                    $($other: {
+                        let address = symbol(library, concat!("simulated_cuda_", stringify!($other), "\0"))?;
+                        // SAFETY: the library is our own, compiled from `c/`, where the function of
                         // this name has this prototype.
                         unsafe {
                             std::mem::transmute::<
                                 *mut c_void,
-                                unsafe extern "C" fn($($argument),*) $(-> $result)?,
+                                unsafe extern "C" fn($($others_argument),*) $(-> $others_result)?,
                             >(address)
                         }
                     },)*
@@ -104,40 +120,44 @@ macro_rules! controls {
 }
 
 controls! {
-    forget_settings: fn() -> u32;
-    set: fn(*const c_char) -> *const c_char;
-    set_visible_devices: fn(*const c_char) -> u32;
-    target: fn(i32, *mut RawTarget) -> u32;
-    target_bytes: fn(i32, u32, *mut u64) -> u32;
-    set_target_busy: fn(i32, u32) -> u32;
-    set_target_managed_memory: fn(i32, u32) -> u32;
-    set_target_state: fn(i32, u32) -> u32;
-    machine_free: fn(u32) -> u64;
-    machine_uuid: fn(u32, *mut u8) -> u32;
-    initialize: fn() -> u32;
-    deinitialize: fn();
-    is_initialized: fn() -> u32;
-    owner_by_name: fn(*const c_char) -> i32;
-    owner_name: fn(u32) -> *const c_char;
-    act_as: fn(u32) -> u32;
-    retain_by: fn(u32, i32, u32) -> u32;
-    release_by: fn(u32, i32) -> u32;
-    owners: fn(i32, *mut RawOwner, u32) -> u32;
-    taken: fn(*mut RawTaken, u64) -> u64;
-    add_green_context: fn(i32) -> u32;
-    remove_green_context: fn(i32) -> u32;
-    device_handle: fn(i32) -> i32;
-    device: fn(i32, *mut DeviceState) -> u32;
-    clear_faults: fn();
-    add_hook: fn(*const c_char, u64, u32, Hook, Hook, *mut c_void) -> u32;
-    clear_hooks: fn();
-    record_calls: fn(u32);
-    calls: fn(*mut RawCall, u64) -> u64;
-    clear_calls: fn();
-    count: fn(u32) -> u64;
-    counters: fn(*mut Counters);
-    stack: fn(*mut RawStackEntry, u32) -> u32;
-    set_current: fn(i32) -> u32;
+    numbers: {
+        forget_settings: fn() -> u32;
+        set_target_busy: fn(i32, u32) -> u32;
+        set_target_managed_memory: fn(i32, u32) -> u32;
+        set_target_state: fn(i32, u32) -> u32;
+        machine_free: fn(u32) -> u64;
+        initialize: fn() -> u32;
+        deinitialize: fn();
+        is_initialized: fn() -> u32;
+        owner_name: fn(u32) -> *const c_char;
+        act_as: fn(u32) -> u32;
+        retain_by: fn(u32, i32, u32) -> u32;
+        release_by: fn(u32, i32) -> u32;
+        add_green_context: fn(i32) -> u32;
+        remove_green_context: fn(i32) -> u32;
+        device_handle: fn(i32) -> i32;
+        clear_faults: fn();
+        clear_hooks: fn();
+        record_calls: fn(u32);
+        clear_calls: fn();
+        count: fn(u32) -> u64;
+        set_current: fn(i32) -> u32;
+    }
+    pointers: {
+        set: fn(*const c_char) -> *const c_char;
+        set_visible_devices: fn(*const c_char) -> u32;
+        target: fn(i32, *mut RawTarget) -> u32;
+        target_bytes: fn(i32, u32, *mut u64) -> u32;
+        machine_uuid: fn(u32, *mut u8) -> u32;
+        owner_by_name: fn(*const c_char) -> i32;
+        owners: fn(i32, *mut RawOwner, u32) -> u32;
+        taken: fn(*mut RawTaken, u64) -> u64;
+        device: fn(i32, *mut DeviceState) -> u32;
+        add_hook: fn(*const c_char, u64, u32, Hook, Hook, *mut c_void) -> u32;
+        calls: fn(*mut RawCall, u64) -> u64;
+        counters: fn(*mut Counters);
+        stack: fn(*mut RawStackEntry, u32) -> u32;
+    }
 }
 
 impl Controls {

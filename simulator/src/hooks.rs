@@ -111,8 +111,7 @@ unsafe extern "C" fn discard(hook: *mut c_void) {
 
 impl Drop for Simulator {
     fn drop(&mut self) {
-        // SAFETY: no arguments.
-        unsafe { (self.controls.clear_hooks)() };
+        (self.controls.clear_hooks)();
         if !thread::panicking() {
             self.hook_panic.raise();
         }

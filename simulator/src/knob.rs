@@ -31,7 +31,7 @@ knobs! {
     /// number, so that code that takes one for the other fails with 101; a [`Builder`](crate::Builder)
     /// sets that.
     HandlesAreOrdinals = "handles_are_ordinals",
-    /// What every call answers in a child forked after `cuInit`: 3 (default, measured: poisoned), or 0
+    /// What every call returns in a child forked after `cuInit`: 3 (default, measured: poisoned), or 0
     /// for the drivers before 2016, where the child works. Experiment E1.
     ChildAfterInit = "child_after_init",
     /// The same for a child made by a bare `clone`, past the C library's fork handlers: 0 (default,
@@ -39,7 +39,7 @@ knobs! {
     /// refusal. Experiment E1.
     ChildOfBareClone = "child_of_bare_clone",
     /// What `cuInit` does in a child forked after a `cuInit` that found no device: 0 (default, measured
-    /// with a device that `CUDA_VISIBLE_DEVICES` hid) dies of SIGSEGV, any other value is the answer: 100
+    /// with a device that `CUDA_VISIBLE_DEVICES` hid) dies of SIGSEGV, any other value is the result: 100
     /// up to driver 535, 304 on 550 and 555.
     ChildAfterFailedInit = "child_after_failed_init",
     /// `cuCtxGetDevice` with a dead context current: 0 by default, measured. Experiment E4.
@@ -64,13 +64,13 @@ knobs! {
     /// Whether the driver ends when exit handlers run: 1 (default, measured: those registered after
     /// `cuInit` still find it, those from before do not) or 0. Experiment E14.
     DeinitializeAtExit = "deinitialize_at_exit",
-    /// What the checkpoint of a process with managed memory answers: 801 (default, measured; the process
+    /// What the checkpoint of a process with managed memory returns: 801 (default, measured; the process
     /// stays locked), or 0, and it works.
     CheckpointManagedMemory = "checkpoint_managed_memory",
-    /// What a restore answers for a process that an earlier one without room destroyed: 304 by default,
+    /// What a restore returns for a process that an earlier one without room destroyed: 304 by default,
     /// measured.
     RestoreAfterLoss = "restore_after_loss",
-    /// Whether a restore without room, which answers 2, destroys the process: 1 (default, measured) or 0,
+    /// Whether a restore without room, which returns 2, destroys the process: 1 (default, measured) or 0,
     /// and it can be restored when there is room.
     RestoreWithoutRoomDestroys = "restore_without_room_destroys",
     /// Whether a restore's map must name every GPU of the machine: 1 (default, measured) or 0, and those

@@ -5,7 +5,7 @@
 //! documented or was measured: reference-counted primary contexts, a stack of current contexts for
 //! each thread, every generation of every function, the refusals before `cuInit`, after a fork and
 //! at exit. The [`Simulator`] steers it from behind: references held by others, faults in any call,
-//! closures in the middle of one, delays, a log of the calls; and it tells whose each reference is.
+//! closures in the middle of one, delays, a log of the calls; and it says whose each reference is.
 //!
 //! ```
 //! use simulated_libcuda::{Fault, Simulator};

@@ -24,8 +24,7 @@ impl Simulator {
     #[track_caller]
     pub fn retain_by(&self, owner: &str, device: u32, references: u32) {
         let owner = self.owner(owner);
-        // SAFETY: takes plain numbers.
-        let code = unsafe { (self.controls.retain_by)(owner, ordinal(device), references) };
+        let code = (self.controls.retain_by)(owner, ordinal(device), references);
         succeed(code, "retain_by");
     }
 
@@ -45,18 +44,16 @@ impl Simulator {
     #[track_caller]
     pub fn release_by(&self, owner: &str, device: u32) {
         let owner = self.owner(owner);
-        // SAFETY: takes plain numbers.
-        let code = unsafe { (self.controls.release_by)(owner, ordinal(device)) };
-        assert!(matches!(code, 0 | 201 | 800), "release_by: the driver answers {code}");
+        let code = (self.controls.release_by)(owner, ordinal(device));
+        assert!(matches!(code, 0 | 201 | 800), "release_by: the driver returns {code}");
     }
 
     /// Another library makes a green context on a device, which holds the primary context with one
     /// ordinary reference. As measured, while a green context lives the release that takes the last
-    /// reference answers 800, takes it all the same and leaves the context active.
+    /// reference returns 800, takes it all the same and leaves the context active.
     #[track_caller]
     pub fn add_green_context(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        let code = unsafe { (self.controls.add_green_context)(ordinal(device)) };
+        let code = (self.controls.add_green_context)(ordinal(device));
         succeed(code, "add_green_context");
     }
 
@@ -64,8 +61,7 @@ impl Simulator {
     /// is left it changes nothing, and the primary context stays active.
     #[track_caller]
     pub fn remove_green_context(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        let code = unsafe { (self.controls.remove_green_context)(ordinal(device)) };
+        let code = (self.controls.remove_green_context)(ordinal(device));
         succeed(code, "remove_green_context");
     }
 
@@ -77,8 +73,7 @@ impl Simulator {
     /// When there are 32 owners already, or the name is longer than 63 bytes.
     #[track_caller]
     pub fn acting_as<T>(&self, owner: &str, action: impl FnOnce() -> T) -> T {
-        // SAFETY: takes a plain number, of an owner that there is.
-        let before = unsafe { (self.controls.act_as)(self.owner(owner)) };
+        let before = (self.controls.act_as)(self.owner(owner));
         let _restored = Restored { simulator: self, owner: before };
         action()
     }
@@ -132,8 +127,7 @@ impl Simulator {
     }
 
     fn owner_name(&self, owner: u32) -> String {
-        // SAFETY: takes a plain number.
-        let name = unsafe { (self.controls.owner_name)(owner) };
+        let name = (self.controls.owner_name)(owner);
         // SAFETY: the number came from the library, which keeps the names of all its owners for good.
         unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
     }
@@ -147,7 +141,6 @@ struct Restored<'simulator> {
 
 impl Drop for Restored<'_> {
     fn drop(&mut self) {
-        // SAFETY: takes a plain number, of an owner that there is.
-        unsafe { (self.simulator.controls.act_as)(self.owner) };
+        (self.simulator.controls.act_as)(self.owner);
     }
 }

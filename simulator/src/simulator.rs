@@ -1,7 +1,6 @@
 //! A running instance.
 
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::builder::Builder;
@@ -19,7 +18,7 @@ use crate::private_directory::PrivateDirectory;
 /// `CUDA_VISIBLE_DEVICES`, and never by a `CUdevice`.
 ///
 /// Methods that name a device panic when there is no such device, and initialise the driver where
-/// they need it, as a foreign library in the process would have done.
+/// they need it, as another library in the process would have done.
 pub struct Simulator {
     pub(crate) controls: Controls,
     pub(crate) hook_panic: Panic,
@@ -43,15 +42,6 @@ impl Simulator {
         Self::builder().devices(devices).start()
     }
 
-    /// Starts a driver with this many devices.
-    ///
-    /// # Errors
-    ///
-    /// When the library cannot be written or loaded.
-    pub fn try_start(devices: u32) -> io::Result<Self> {
-        Self::builder().devices(devices).try_start()
-    }
-
     /// Settings, to start from.
     pub fn builder() -> Builder {
         Builder::new()
@@ -67,8 +57,7 @@ impl Simulator {
     /// [`Knob::HandlesAreOrdinals`] is 1.
     #[must_use]
     pub fn device_handle(&self, device: u32) -> i32 {
-        // SAFETY: takes a plain number.
-        unsafe { (self.controls.device_handle)(ordinal(device)) }
+        (self.controls.device_handle)(ordinal(device))
     }
 
     /// References to a device's primary context; 0 before the driver is initialised.
@@ -148,28 +137,24 @@ impl Simulator {
     /// `None` takes the current context away: the top of the stack changes as by `cuCtxSetCurrent`.
     #[track_caller]
     pub fn set_current(&self, device: Option<u32>) {
-        // SAFETY: takes a plain number.
-        succeed(unsafe { (self.controls.set_current)(device.map_or(-1, ordinal)) }, "set_current");
+        succeed((self.controls.set_current)(device.map_or(-1, ordinal)), "set_current");
     }
 
     /// Initialises the driver as another library in this process would, if nobody has yet.
     #[track_caller]
     pub fn initialize(&self) {
-        // SAFETY: no arguments.
-        succeed(unsafe { (self.controls.initialize)() }, "initialize");
+        succeed((self.controls.initialize)(), "initialize");
     }
 
-    /// Ends the driver as process exit does: every later call answers 4.
+    /// Ends the driver as process exit does: every later call returns 4.
     pub fn deinitialize(&self) {
-        // SAFETY: no arguments.
-        unsafe { (self.controls.deinitialize)() }
+        (self.controls.deinitialize)()
     }
 
     /// Whether the driver is initialised in this very process, and not yet ended.
     #[must_use]
     pub fn is_initialized(&self) -> bool {
-        // SAFETY: no arguments.
-        unsafe { (self.controls.is_initialized)() != 0 }
+        (self.controls.is_initialized)() != 0
     }
 }
 
@@ -186,5 +171,5 @@ pub(crate) fn ordinal(device: u32) -> i32 {
 
 #[track_caller]
 pub(crate) fn succeed(code: u32, action: &str) {
-    assert!(code == 0, "{action}: the simulated driver answers {code}");
+    assert!(code == 0, "{action}: the simulated driver returns {code}");
 }

@@ -7,7 +7,7 @@ use crate::library;
 use crate::simulator::Simulator;
 
 impl Simulator {
-    /// Arms a fault, beside those already armed. The first armed that is due decides a call's answer.
+    /// Arms a fault, beside those already armed. The first armed that is due decides what a call returns.
     ///
     /// # Panics
     ///
@@ -22,8 +22,7 @@ impl Simulator {
 
     /// Disarms every fault and forgets how many fired.
     pub fn clear_faults(&self) {
-        // SAFETY: no arguments.
-        unsafe { (self.controls.clear_faults)() }
+        (self.controls.clear_faults)()
     }
 
     /// How many calls the armed faults have hit.
@@ -34,8 +33,7 @@ impl Simulator {
 
     /// Starts or stops keeping a list of the calls. Off at first.
     pub fn record_calls(&self, on: bool) {
-        // SAFETY: takes a plain number.
-        unsafe { (self.controls.record_calls)(on.into()) }
+        (self.controls.record_calls)(on.into())
     }
 
     /// The calls recorded so far, oldest first.
@@ -56,11 +54,10 @@ impl Simulator {
 
     /// Forgets the calls recorded so far.
     pub fn clear_calls(&self) {
-        // SAFETY: no arguments.
-        unsafe { (self.controls.clear_calls)() }
+        (self.controls.clear_calls)()
     }
 
-    /// How often an exported function was called, whatever it answered.
+    /// How often an exported function was called, whatever it returned.
     ///
     /// # Panics
     ///
@@ -69,11 +66,10 @@ impl Simulator {
     #[track_caller]
     pub fn count(&self, function: &str) -> u64 {
         let index = library::index_of(function);
-        // SAFETY: takes a plain number.
-        unsafe { (self.controls.count)(u32::try_from(index).expect("a small table")) }
+        (self.controls.count)(u32::try_from(index).expect("a small table"))
     }
 
-    /// How many calls were made in all, whatever they answered.
+    /// How many calls were made in all, whatever they returned.
     #[must_use]
     pub fn total_calls(&self) -> u64 {
         self.counters().total_calls

@@ -117,7 +117,7 @@ fn settings_that_make_no_sense_are_refused() {
 }
 
 #[test]
-#[should_panic(expected = "the nearest one is cuInit")]
+#[should_panic(expected = "no function \"cuInt\"")]
 fn a_fault_in_no_function_is_refused() {
     command(Simulator::builder()).inject(Fault::of("cuInt", 1));
 }

@@ -41,7 +41,7 @@ fn two_thousand_devices_are_all_different() {
     assert_eq!((uuids.len(), ids.len()), (2000, 2000));
     let handles: HashSet<_> = (0..2000).map(|device| library.retain(device).1).collect();
     assert_eq!(handles.len(), 2000);
-    assert!(Simulator::try_start(4097).is_err());
+    assert!(Simulator::builder().devices(4097).try_start().is_err());
 }
 
 #[test]

@@ -111,13 +111,6 @@ fn the_tests_hand_is_never_hit() {
 }
 
 #[test]
-#[should_panic(expected = "the simulated driver has no function \"cuDevicePrimaryCtxRetian\"; \
-                           the nearest one is cuDevicePrimaryCtxRetain")]
-fn a_misspelt_function_is_named_with_the_nearest_one() {
-    Simulator::start(1).inject(Fault::of("cuDevicePrimaryCtxRetian", 1));
-}
-
-#[test]
 #[should_panic(expected = "calls are counted from 1, so none is number 0")]
 fn there_is_no_call_number_zero() {
     Simulator::start(1).inject(Fault::at_call(0));

@@ -120,10 +120,3 @@ fn what_never_ran_is_dropped_with_the_simulator() {
     assert_eq!(Arc::strong_count(&kept), 1);
     assert_eq!((library.init(), library.retain(0).0), (0, 0), "the copy stays, without the hook");
 }
-
-#[test]
-#[should_panic(expected = "no function \"cuDevicePrimaryCtxRelaese_v2\"; the nearest one is \
-                           cuDevicePrimaryCtxRelease_v2")]
-fn a_misspelt_function_is_told_with_the_nearest_one() {
-    Simulator::start(1).before_call("cuDevicePrimaryCtxRelaese_v2", 1, || {});
-}

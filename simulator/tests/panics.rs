@@ -8,12 +8,13 @@ use simulated_libcuda::{Fault, Simulator};
 #[test]
 fn what_panics_does_so_at_the_line_of_its_caller() {
     let simulator = Simulator::start(1);
-    let panics: [(u32, Box<dyn FnOnce(&Simulator)>); 5] = [
-        (line!(), Box::new(|simulator| simulator.retain_by_others(7, 1))),
-        (line!(), Box::new(|simulator| _ = simulator.references(7))),
-        (line!(), Box::new(|simulator| _ = simulator.count("cuNothing"))),
-        (line!(), Box::new(|simulator| simulator.inject(Fault::of("cuNothing", 1)))),
-        (line!(), Box::new(|_| _ = Simulator::start(5000))),
+    type Action = fn(&Simulator);
+    let panics: [(u32, Action); 5] = [
+        (line!(), |simulator| simulator.retain_by_others(7, 1)),
+        (line!(), |simulator| _ = simulator.references(7)),
+        (line!(), |simulator| _ = simulator.count("cuNothing")),
+        (line!(), |simulator| simulator.inject(Fault::of("cuNothing", 1))),
+        (line!(), |_| _ = Simulator::start(5000)),
     ];
     let place = Arc::new(Mutex::new(None));
     let seen = Arc::clone(&place);

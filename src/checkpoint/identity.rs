@@ -126,26 +126,6 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_are_no_process_say_what_they_are() {
-        for number in [0, LARGEST_PID + 1, u32::MAX] {
-            assert_eq!(kind_of(number), "not_a_process_id");
-        }
-        let (own, other) = std::thread::scope(|scope| {
-            // SAFETY: no preconditions.
-            let thread = scope.spawn(|| kind_and_process(unsafe { libc::gettid() } as u32));
-            (std::process::id(), thread.join().expect("it ends"))
-        });
-        assert_eq!(other, ("thread_id", Some(own)));
-    }
-
-    fn kind_and_process(pid: u32) -> (&'static str, Option<u32>) {
-        match Identity::of(pid) {
-            Err(CheckpointError::ThreadId { process, .. }) => ("thread_id", Some(process)),
-            _ => (kind_of(pid), None),
-        }
-    }
-
-    #[test]
     fn a_process_lives_whose_name_is_no_text() {
         use std::os::unix::ffi::OsStrExt;
         let folder = std::env::temp_dir().join(format!("no-text-{}", std::process::id()));

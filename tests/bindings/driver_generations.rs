@@ -1,8 +1,8 @@
 //! NVIDIA's own libraries of seven driver generations, which load on a machine without a GPU.
 //!
 //! ```text
-//! .ci/fetch-drivers DIR all
-//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=DIR cargo test --test bindings driver_generations::
+//! .ci/fetch drivers
+//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=$PWD/target/ci/drivers cargo test --test bindings driver_generations::
 //! ```
 //!
 //! On each: what the crate makes of it, whether every function is there that the driver's CUDA

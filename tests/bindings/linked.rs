@@ -1,6 +1,6 @@
 //! The feature `linked`: functions called by name, of a library that the dynamic loader found.
 //!
-//! `.ci/linked` runs this with the simulator as the library, at link time and at run time.
+//! `.ci/clients` runs this with the simulator as the library, at link time and at run time.
 
 use std::ptr;
 

@@ -5,41 +5,10 @@ use std::time::Duration;
 use cuda_primary_context::checkpoint::{Found, GpuMap, Room, recover, suspend};
 use simulated_libcuda::Knob;
 
+use crate::LIMIT;
 use crate::support::targets::{Child, SharedMachine, kill_and_wait};
 use crate::support::watchdog::before_the_watchdog_bites;
-use crate::{CALLS, bring_back, cycle, open_all, states, targets};
-use crate::LIMIT;
-
-/// The state before the first call, and after each.
-const STATES: [u32; 5] = [0, 1, 2, 1, 0];
-
-#[test]
-fn another_controller_takes_up_what_a_killed_one_left() {
-    for (index, call) in CALLS.iter().enumerate() {
-        for after in [false, true] {
-            let machine = SharedMachine::new();
-            let mut target = machine.target();
-            let pid = target.pid();
-            let machine = &machine;
-            let mut controller = Child::start(|_| {
-                // SAFETY: ends this process, in the middle of its call.
-                let die = || assert_eq!(unsafe { libc::raise(libc::SIGKILL) }, 0);
-                match after {
-                    false => machine.simulator.before_call(call, 1, die),
-                    true => machine.simulator.after_call(call, 1, die),
-                }
-                let _ = cycle(machine.open(pid).unwrap());
-                0
-            });
-            controller.order(b' ');
-            assert_eq!(controller.wait(), libc::SIGKILL);
-            let left = STATES[index + usize::from(after)];
-            assert_eq!(machine.state(pid), left, "{call} {after}");
-            bring_back(machine, pid);
-            assert_eq!(target.ask(b'q'), 1, "{call} {after}: it goes on");
-        }
-    }
-}
+use crate::{CALLS, cycle, open_all, states, targets};
 
 #[test]
 fn a_controller_killed_while_a_step_takes_its_time_leaves_one_state_or_the_next() {
@@ -75,40 +44,6 @@ fn a_controller_killed_while_a_step_takes_its_time_leaves_one_state_or_the_next(
         assert_eq!((machine.state(pid), target.ask(b'q')), (0, 1), "round {round}");
     }
     assert!(seen[1] > 0 && seen[2] > 0, "some were killed in the middle: {seen:?}");
-}
-
-#[test]
-fn a_process_that_dies_at_any_step_has_ended_and_nothing_hangs() {
-    before_the_watchdog_bites("a target that dies", || {
-        for (index, call) in CALLS.iter().enumerate() {
-            for after in [false, true] {
-                let machine = SharedMachine::new();
-                let mut target = machine.target();
-                let pid = target.pid();
-                let die = move || kill_and_wait(pid);
-                match after {
-                    false => machine.simulator.before_call(call, 1, die),
-                    true => machine.simulator.after_call(call, 1, die),
-                }
-                let result = cycle(machine.open(pid).unwrap());
-                target.is_killed_by_others();
-                let last = index == 3 && after;
-                match result {
-                    Ok(()) => assert!(last, "{call} {after}"),
-                    Err(error) => {
-                        assert_eq!(error.error().kind(), "ended", "{call} {after}: {error:?}");
-                        assert_eq!(error.error().pid(), Some(pid));
-                        assert_eq!(error.found().state(), None);
-                        assert!(!last);
-                        let calls = machine.simulator.total_calls();
-                        drop(error);
-                        assert_eq!(machine.simulator.total_calls(), calls);
-                    }
-                }
-                assert_eq!(machine.open(pid).unwrap_err().kind(), "no_such_process");
-            }
-        }
-    });
 }
 
 #[test]

@@ -9,9 +9,9 @@ use cuda_primary_context::checkpoint::{
 use cuda_primary_context::{Error, sys::CUresult};
 use simulated_libcuda::{Fault, Simulator};
 
+use crate::LIMIT;
 use crate::support::load;
 use crate::support::targets::{SharedMachine, alone};
-use crate::LIMIT;
 
 /// The function's first call returns this, and does nothing.
 fn refuse(machine: &SharedMachine, function: &str, code: u32) {

@@ -95,7 +95,10 @@ fn a_group_changes_nothing_that_others_did_and_recovery_brings_all_back() {
             Ok(_) => assert_eq!((before, states(&machine, pids)), ([0; 3], [2; 3])),
             Err(error) => {
                 let first = before.iter().position(|state| *state != 0).expect("one was not");
-                assert_eq!((error.pid(), error.error().code().unwrap().0), (Some(pids[first]), 401));
+                assert_eq!(
+                    (error.pid(), error.error().code().unwrap().0),
+                    (Some(pids[first]), 401)
+                );
                 drop(error);
                 assert_eq!(states(&machine, pids), before);
             }
@@ -177,7 +180,9 @@ fn a_restore_that_fails_suspends_the_group_again() {
     let mut suspended = suspend(open_all(&machine, &pids), LIMIT).unwrap();
     // And once more.
     for _ in 0..2 {
-        machine.simulator.inject(Fault::of("cuCheckpointProcessRestore", 3).code(2).refused().once());
+        machine
+            .simulator
+            .inject(Fault::of("cuCheckpointProcessRestore", 3).code(2).refused().once());
         let error = suspended.resume(&GpuMap::same(), &Room::Trusted).unwrap_err();
         assert_eq!(error.error().code().unwrap().0, 2);
         assert_eq!(states(&machine, pids), [2; 3]);
@@ -208,11 +213,12 @@ fn a_process_named_twice_is_refused_before_any_call() {
     let calls = machine.simulator.total_calls();
     let error = suspend(open_all(&machine, &twice), LIMIT).unwrap_err();
     assert_eq!(machine.simulator.total_calls(), calls);
-    let refused = |error: &GroupError| {
-        matches!(error.error(), CheckpointError::NamedTwice { pid, .. } if *pid == pids[0])
-    };
+    let refused = |error: &GroupError| matches!(error.error(), CheckpointError::NamedTwice { pid, .. } if *pid == pids[0]);
     assert!(refused(&error) && error.error().pid() == Some(pids[0]), "{error:?}");
-    assert_eq!(error.found().iter().map(Found::state).collect::<Vec<_>>(), [Some(State::Running); 3]);
+    assert_eq!(
+        error.found().iter().map(Found::state).collect::<Vec<_>>(),
+        [Some(State::Running); 3]
+    );
     // Taken up twice.
     drop(suspend(open_all(&machine, &pids), LIMIT).unwrap());
     let taken_up = open_all(&machine, &twice).into_iter().map(|process| match process.take_up() {

@@ -173,8 +173,7 @@ fn two_controllers_at_once_never_leave_the_process_between_states() {
                     let mut cycles = 0;
                     while cycles < 100 {
                         // Whoever is second finds it locked or checkpointed by the first, and leaves it.
-                        let Ok(locked) = machine.open(pid).unwrap().lock(LIMIT)
-                        else {
+                        let Ok(locked) = machine.open(pid).unwrap().lock(LIMIT) else {
                             std::thread::yield_now();
                             continue;
                         };

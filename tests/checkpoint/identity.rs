@@ -122,7 +122,9 @@ fn processes_that_proc_does_not_show_are_known_by_descriptors() {
                 assert_eq!(process.state().unwrap_err().kind(), "ended");
                 successor.kill();
             }
-            Err(error) => skips::skip("set-tid", test, &format!("no process of a chosen id: {error}")),
+            Err(error) => {
+                skips::skip("set-tid", test, &format!("no process of a chosen id: {error}"))
+            }
         }
     });
 }

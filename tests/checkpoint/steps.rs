@@ -181,29 +181,6 @@ fn states_of_no_step_are_handed_back_as_they_are() {
 }
 
 #[test]
-fn a_lock_of_another_controller_is_left_alone() {
-    let machine = SharedMachine::new();
-    let target = machine.target();
-    let pid = target.pid();
-    let first = machine.open(pid).unwrap().lock(LIMIT).unwrap();
-    let error = machine.open(pid).unwrap().lock(LIMIT).unwrap_err();
-    assert_eq!(code(&error), 401);
-    assert!(matches!(error.found(), Found::Other(_, State::Locked)), "{error:?}");
-    drop(error);
-    assert_eq!(machine.state(pid), 1, "the first controller's");
-    // Who says so takes it over.
-    let (_, found) = machine.open(pid).unwrap().lock(LIMIT).unwrap_err().into_parts();
-    let Found::Other(process, State::Locked) = found else { panic!("locked by the other") };
-    let Found::Locked(second) = process.take_up() else { panic!("locked") };
-    let checkpointed = second.checkpoint().unwrap();
-    let (_, Found::Checkpointed(_)) = first.checkpoint().unwrap_err().into_parts() else {
-        panic!("checkpointed by the second")
-    };
-    checkpointed.restore(&GpuMap::same(), &Room::Trusted).unwrap().unlock().unwrap();
-    assert_eq!(machine.state(pid), 0);
-}
-
-#[test]
 fn a_driver_that_is_there_serves_too() {
     let machine = SharedMachine::new();
     let target = machine.target();

@@ -49,31 +49,31 @@ fn what_is_no_device_is_told_by_its_name() {
     let elsewhere = other.device(0).uuid().unwrap();
     let error = machine.driver.device_by_uuid(elsewhere).unwrap_err();
     assert_eq!((error.kind(), error.code()), ("unknown_device", None));
-    let expected = format!("there is no device {elsewhere} among the 2 that the driver shows");
+    let expected = format!("No device {elsewhere}: it is not among the 2 that this process sees");
     assert!(error.to_string().starts_with(&expected), "{error}");
     for address in ["0000:ff:1f.0", "x", "", "a\0b"] {
         let error = machine.driver.device_by_pci_bus_id(address).unwrap_err();
         assert_eq!(error.kind(), "unknown_device", "{address:?}");
     }
     let error = machine.driver.device_from_raw(-7).unwrap_err();
-    assert!(error.to_string().contains("no device with the handle -7 among"), "{error}");
+    assert!(error.to_string().starts_with("No device with the handle -7: it is not among the 2"), "{error}");
 }
 
 #[test]
-fn failing_questions_are_errors_and_are_asked_again() {
-    for function in ["cuDeviceGetUuid", "cuDeviceGetUuid_v2"] {
+fn failures_to_identify_a_device_are_errors() {
+    for function in ["cuDeviceGetUuid", "cuDeviceGetUuid_v2", "cuDeviceGetPCIBusId"] {
         let simulator = Simulator::builder().devices(2).visible_devices(None).start();
-        let refuse = || {
-            simulator.inject(Fault::of(function, 1).device(0).code(999).refused().once());
-        };
-        refuse(); // when the driver is loaded
+        simulator.inject(Fault::of(function, 1).device(0).code(999).refused().once());
         let driver = crate::support::load(simulator.path()).unwrap();
-        let one = driver.device(1).unwrap();
-        let uuid = one.uuid().unwrap();
-        refuse(); // when it is asked again
-        let error = driver.device_by_uuid(uuid).unwrap_err();
+        let [zero, one] = [0, 1].map(|ordinal| driver.device(ordinal).unwrap());
+        assert_eq!(driver.device_by_uuid(one.uuid().unwrap()), Ok(one), "the other is found");
+        let unknown = Uuid::from_bytes([7; 16]);
+        let (error, by_uuid) = match function {
+            "cuDeviceGetPCIBusId" => (zero.pci_bus_id().unwrap_err(), "unknown_device"),
+            _ => (zero.uuid().unwrap_err(), "driver"),
+        };
         assert_eq!((error.call(), error.device()), (Some(function), Some(0)));
-        assert_eq!(driver.device_by_uuid(uuid), Ok(one));
+        assert_eq!(driver.device_by_uuid(unknown).unwrap_err().kind(), by_uuid);
     }
     let machine = machine(2);
     machine.simulator.inject(Fault::of("cuDeviceGetByPCIBusId", 1).code(999).refused().once());

@@ -81,7 +81,7 @@ fn every_device_of_a_release_is_told_of() {
         "INFO message=primary context still held by others device=4 outcome=\"still_active\" \
          releases=1",
         "WARN message=primary context not released device=5 outcome=\"failed\" code=999 \
-         releases=0 active=true error=cuDevicePrimaryCtxRelease_v2 on device 5 answered CUDA_ERROR_UNKNOWN (999)",
+         releases=0 active=true error=cuDevicePrimaryCtxRelease_v2 on device 5 returned CUDA_ERROR_UNKNOWN (999)",
         "INFO message=the thread's current context was switched from=0 to=1",
     ];
     assert_eq!(told, expected);
@@ -104,7 +104,7 @@ fn state_that_the_driver_does_not_tell_is_absent() {
     let told = events_of_release(&machine, &StrayRelease::new());
     let expected = [
         "WARN message=primary context not released device=0 outcome=\"failed\" code=999 \
-         releases=0 error=cuDevicePrimaryCtxGetState on device 0 answered CUDA_ERROR_UNKNOWN (999)",
+         releases=0 error=cuDevicePrimaryCtxGetState on device 0 returned CUDA_ERROR_UNKNOWN (999)",
         "DEBUG message=nothing to release device=1 outcome=\"kept\"",
     ];
     assert_eq!(told, expected);

@@ -77,7 +77,7 @@ fn report_reads_as_a_table() {
         format!("cuDevicePrimaryCtxGetState: {ok}"),
         "3 GPU-3 left alone (policy)".to_owned(),
         "this thread's current context was switched: that of device 0 is destroyed".to_owned(),
-        "device 2 failed: cuDevicePrimaryCtxRelease_v2 on device 2 answered \
+        "device 2 failed: cuDevicePrimaryCtxRelease_v2 on device 2 returned \
          CUDA_ERROR_LAUNCH_FAILED (719)"
             .to_owned(),
     ];
@@ -111,7 +111,7 @@ fn plan_reads_as_a_table() {
         "0 GPU-0 release (up to 2 times)",
         "1 GPU-1 keep",
         "2 GPU-2 failed",
-        "device 2 failed: cuDevicePrimaryCtxGetState on device 2 answered \
+        "device 2 failed: cuDevicePrimaryCtxGetState on device 2 returned \
          CUDA_ERROR_LAUNCH_FAILED (719)",
     ];
     assert_eq!(lines, expected);

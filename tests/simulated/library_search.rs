@@ -1,9 +1,9 @@
 //! Where `Driver::load` looks for the driver, in which order, and what ends the search.
 //!
 //! Each case runs in a process of its own, on a library path made for it, and with an auditing library
-//! of the dynamic loader, which writes down what the loader is asked for. It also puts a library in the
-//! place of the absolute path where the Windows Subsystem for Linux has its own. That the driver of such a
-//! machine then works is not tested here; nor is `nvcuda.dll`.
+//! of the dynamic loader, which writes down what the loader is asked for. It also puts libraries in the
+//! place of the absolute paths where the Windows Subsystem for Linux and NixOS have theirs. That the driver
+//! of such a machine then works is not tested here; nor is `nvcuda.dll`.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
 use std::fs;
@@ -17,6 +17,7 @@ use simulated_libcuda::write_library;
 
 const NAME: &str = "libcuda.so.1";
 const OF_WSL: &str = "/usr/lib/wsl/lib/libcuda.so.1";
+const OF_NIXOS: &str = "/run/opengl-driver/lib/libcuda.so.1";
 
 /// A folder of one test's: libraries, a library path, and the list of what was searched for.
 struct Search {
@@ -46,6 +47,11 @@ impl Search {
         self.folder.join("wsl").join(NAME)
     }
 
+    /// Where `prepare` may put the library of NixOS.
+    fn of_nixos(&self) -> PathBuf {
+        self.folder.join("nixos").join(NAME)
+    }
+
     /// Folders that `prepare` may fill; they are the library path, in this order.
     fn path(&self) -> [PathBuf; 2] {
         ["first", "second"].map(|name| self.folder.join(name))
@@ -57,7 +63,9 @@ impl Search {
             for folder in self.path() {
                 fs::create_dir_all(folder).unwrap();
             }
-            fs::create_dir_all(self.of_wsl().parent().unwrap()).unwrap();
+            for library in [self.of_wsl(), self.of_nixos()] {
+                fs::create_dir_all(library.parent().unwrap()).unwrap();
+            }
             let audit = self.audit();
             let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulated/searched.c");
             let mut compile = Command::new(&self.compiler);
@@ -67,6 +75,7 @@ impl Search {
             let path = std::env::join_paths(self.path()).unwrap();
             command.env("LD_AUDIT", audit).env("LD_LIBRARY_PATH", path);
             command.env("SEARCHED_NAMES", self.names()).env("SEARCHED_WSL", self.of_wsl());
+            command.env("SEARCHED_NIXOS", self.of_nixos());
             command.env("SIMULATED_CUDA_DEVICES", "2").env_remove("CUDA_VISIBLE_DEVICES");
             prepare(command);
         };
@@ -121,8 +130,27 @@ fn the_library_of_wsl_is_the_second() {
 }
 
 #[test]
-fn without_a_driver_both_names_are_told() {
-    let Some(search) = Search::new("library_search::without_a_driver_both_names_are_told") else {
+fn the_library_of_nixos_is_the_third() {
+    let Some(search) = Search::new("library_search::the_library_of_nixos_is_the_third") else {
+        return;
+    };
+    let prepare = |_: &mut Command| {
+        write_library(search.of_nixos().parent().unwrap(), None, &[]).unwrap();
+    };
+    search.run(prepare, || {
+        let loaded = Driver::load();
+        if search.searched() == [NAME] {
+            return skips::skip("no-driver", search.test, "this machine has a libcuda.so.1");
+        }
+        assert_eq!(loaded.unwrap().path(), Path::new(OF_NIXOS));
+        assert_eq!(search.searched(), [NAME, OF_WSL, OF_NIXOS]);
+    });
+}
+
+#[test]
+fn without_a_driver_every_name_is_reported() {
+    let Some(search) = Search::new("library_search::without_a_driver_every_name_is_reported")
+    else {
         return;
     };
     let prepare = |_: &mut Command| {
@@ -136,16 +164,16 @@ fn without_a_driver_both_names_are_told() {
             return skips::skip("no-driver", search.test, "this machine has a libcuda.so.1");
         }
         let error = loaded.unwrap_err();
-        assert_eq!(search.searched(), [NAME, OF_WSL]);
+        assert_eq!(search.searched(), [NAME, OF_WSL, OF_NIXOS]);
         let Error::LibraryNotFound { tried } = &error else { panic!("{error:?}") };
         let libraries: Vec<&Path> = tried.iter().map(|attempt| &*attempt.library).collect();
-        assert_eq!(libraries, [Path::new(NAME), Path::new(OF_WSL)]);
+        assert_eq!(libraries, [NAME, OF_WSL, OF_NIXOS].map(Path::new));
         for attempt in tried {
             assert!(attempt.reason.contains("cannot open shared object file"), "{attempt:?}");
         }
         assert!(error.to_string().contains("comes with NVIDIA's driver"), "{error}");
         assert_eq!(Driver::load(), Err(error), "a failed load is tried anew");
-        assert_eq!(search.searched(), [NAME, OF_WSL, NAME, OF_WSL]);
+        assert_eq!(search.searched(), [NAME, OF_WSL, OF_NIXOS, NAME, OF_WSL, OF_NIXOS]);
     });
 }
 

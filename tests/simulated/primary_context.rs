@@ -88,7 +88,7 @@ fn error_of_a_release_is_an_error_with_its_source() {
     let source = failed.source().expect("it has a source").to_string();
     assert_eq!(
         source,
-        "cuDevicePrimaryCtxRelease_v2 on device 0 answered CUDA_ERROR_UNKNOWN (999)"
+        "cuDevicePrimaryCtxRelease_v2 on device 0 returned CUDA_ERROR_UNKNOWN (999)"
     );
     assert_eq!(format!("{failed:?}"), format!("{failed}: {source}"));
 }

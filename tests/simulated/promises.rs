@@ -203,7 +203,7 @@ fn promise_9_each_failure_is_its_own_error() {
             (
                 builder().driver_version(10010).without(&[RELEASE]).start(),
                 "driver_too_old",
-                "install a newer driver",
+                "Install a newer driver",
             ),
         ];
         for (simulator, kind, fix) in &simulators {

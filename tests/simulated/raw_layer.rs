@@ -33,33 +33,6 @@ fn by_symbol(driver: Driver, symbol: &CStr) -> *const c_void {
     unsafe { libc::dlsym(library, symbol.as_ptr()) }
 }
 
-#[test]
-fn memory_is_allocated_and_given_back() {
-    let machine = machine(2);
-    let context = PrimaryContext::retain(machine.device(1)).unwrap();
-    let _current = context.make_current().unwrap();
-    let allocate = machine.driver.function(functions::cuMemAlloc_v3020).unwrap();
-    let free = machine.driver.function(functions::cuMemFree_v3020).unwrap();
-    let get_info = machine.driver.function(functions::cuMemGetInfo_v3020).unwrap();
-    let unused = || {
-        let (mut unused, mut total) = (0, 0);
-        // SAFETY: the places are integers of ours, and a context is current.
-        let code = unsafe { get_info(&mut unused, &mut total) };
-        assert!(code.is_success() && unused <= total, "{code}: {unused} of {total}");
-        unused
-    };
-    let before = unused();
-    let mut memory: sys::CUdeviceptr = 0;
-    // SAFETY: the place is an address of ours, and a context is current.
-    let code = unsafe { allocate(&mut memory, 1 << 20) };
-    assert_eq!(code, CUresult::CUDA_SUCCESS);
-    assert_eq!(before - unused(), 1 << 20);
-    // SAFETY: the memory was allocated above, and nothing uses it.
-    let code = unsafe { free(memory) };
-    assert_eq!(code, CUresult::CUDA_SUCCESS);
-    assert_eq!(unused(), before);
-}
-
 /// A function of this constant is what the library exports under the constant's symbol, where the
 /// driver's version has it, and else a typed error.
 fn check<F: FunctionPointer>(machine: &Machine, function: Function<F>, found: &mut [u32; 3]) {

@@ -2,9 +2,7 @@
 
 use crate::support::{machine, outcomes, releases_up_to};
 use cuda_primary_context::sys::CUresult;
-use cuda_primary_context::{
-    Error, Outcome, PrimaryContext, PrimaryContextGuard, Report, StrayRelease,
-};
+use cuda_primary_context::{Error, Outcome, PrimaryContextGuard, Report, StrayRelease};
 use simulated_libcuda::Fault;
 
 const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
@@ -12,7 +10,6 @@ const GET_CURRENT: &str = "cuCtxGetCurrent";
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
 const KEPT: Outcome = Outcome::Kept;
-const LEFT_ALONE: Outcome = Outcome::LeftAlone;
 
 fn released(releases: u32) -> Outcome {
     Outcome::Released { releases }
@@ -66,33 +63,6 @@ fn releases_up_to_the_bound_and_no_further() {
         assert_eq!(machine.references()[0], left, "bound {bound}");
         assert_eq!(machine.simulator.underflows(), 0);
     }
-}
-
-#[test]
-fn leaves_devices_with_live_handles_alone() {
-    let machine = machine(3);
-    let mine = PrimaryContext::retain(machine.device(0)).unwrap();
-    let also_mine = PrimaryContext::retain(machine.device(0)).unwrap();
-    machine.stray(&[1, 0, 0]);
-    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    assert_eq!(outcomes(&guard)[0], Outcome::HeldHere { handles: 2 });
-    assert_eq!(machine.references()[0], 3);
-    drop((mine, also_mine));
-    let second = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    assert_eq!(outcomes(&second)[0], released(1), "a dropped handle holds nothing");
-}
-
-#[test]
-fn kept_devices_are_not_touched() {
-    let machine = machine(3);
-    machine.stray(&[1, 0, 1]);
-    let policy = StrayRelease::new().keep([machine.device(2)]);
-    let calls = machine.calls_of(|| {
-        let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
-        assert_eq!(outcomes(&guard), [released(1), KEPT, LEFT_ALONE]);
-    });
-    assert!(!calls.iter().any(|call| call.ends_with("@2")), "{calls:?}");
-    assert_eq!(machine.references(), [0, 0, 1]);
 }
 
 #[test]
@@ -180,27 +150,6 @@ fn somebody_faster_is_no_failure() {
         calls(guard.report(), 0),
         [(GET_STATE, 0), (GET_CURRENT, 0), (RELEASE, 201), (GET_STATE, 0)]
     );
-}
-
-#[test]
-fn run_without_a_device_to_keep_retains_nothing() {
-    let machine = machine(4);
-    machine.stray(&[1, 2, 1, 0]);
-    let held = PrimaryContext::retain(machine.device(2)).unwrap();
-    let policy = StrayRelease::new().keep([machine.device(0)]);
-    let plan = policy.plan_run(machine.driver).unwrap();
-    assert_eq!((plan.kept(), plan.driver()), (None, machine.driver));
-    let mut report = None;
-    let calls = machine.calls_of(|| report = Some(policy.run(machine.driver).unwrap()));
-    let report = report.unwrap();
-    assert!(!calls.iter().any(|call| call.starts_with("cuDevicePrimaryCtxRetain")), "{calls:?}");
-    assert_eq!((report.kept(), report.driver()), (None, machine.driver));
-    let outcomes: Vec<Outcome> = report.devices().map(|line| line.outcome().clone()).collect();
-    let still_active = Outcome::StillActive { releases: 1 };
-    let here = Outcome::HeldHere { handles: 1 };
-    assert_eq!(outcomes, [LEFT_ALONE, still_active, here, Outcome::AlreadyInactive]);
-    assert_eq!(machine.references(), [1, 1, 2, 0]);
-    drop(held);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 /*
  * An auditing library of the dynamic loader (rtld-audit(7)): writes down every name that the loader is
- * asked for and that speaks of CUDA, and may put a file in the place of WSL's, whose path is absolute.
+ * asked for and that names CUDA, and may put files in the place of WSL's and NixOS's, whose paths are
+ * absolute.
  */
 #define _GNU_SOURCE
 #include <link.h>
@@ -17,6 +18,7 @@ char *la_objsearch(const char *name, uintptr_t *cookie, unsigned int flag)
 {
     const char *names = getenv("SEARCHED_NAMES");
     const char *of_wsl = getenv("SEARCHED_WSL");
+    const char *of_nixos = getenv("SEARCHED_NIXOS");
     FILE *file;
 
     (void)cookie;
@@ -26,5 +28,7 @@ char *la_objsearch(const char *name, uintptr_t *cookie, unsigned int flag)
     }
     if (of_wsl && !strcmp(name, "/usr/lib/wsl/lib/libcuda.so.1"))
         return (char *)of_wsl;
+    if (of_nixos && !strcmp(name, "/run/opengl-driver/lib/libcuda.so.1"))
+        return (char *)of_nixos;
     return (char *)name;
 }

@@ -106,7 +106,7 @@ fn report_has_every_outcome() {
             line(&machine, 5, "left_alone", json!({}), &[]),
             line(&machine, 6, "already_inactive", json!({}), &asked[..1]),
             line(&machine, 7, "held_by_green_context", json!({ "releases": 0 }),
-                 &[(GET_STATE, 0), (RELEASE, 800), (RETAIN, 0)]),
+                 &[(GET_STATE, 0), (RELEASE, 800), (GET_STATE, 0), (RETAIN, 0)]),
         ],
     });
     assert_eq!(to_value(guard.report()).unwrap(), expected);

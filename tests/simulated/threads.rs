@@ -8,7 +8,7 @@ use std::thread;
 use crate::support::watchdog::before_the_watchdog_bites;
 use crate::support::{Machine, machine, releases_up_to};
 use cuda_primary_context::{
-    CurrentContextChange, Outcome, Planned, PrimaryContext, PrimaryContextGuard, StrayRelease,
+    CurrentContextChange, Outcome, Planned, PrimaryContext, PrimaryContextGuard,
 };
 use simulated_libcuda::Knob;
 
@@ -175,71 +175,4 @@ fn no_sweep_takes_the_reference_of_a_live_handle() {
     }
     assert_eq!(taken.len() as u64, strays, "the reports tell of every one");
     assert_eq!((machine.device(0).handles(), machine.driver.unreleased()), (Ok(0), 0));
-}
-
-#[test]
-fn a_release_by_others_at_the_same_time_is_no_failure() {
-    let machine = machine(2);
-    for _ in 0..100 {
-        machine.stray(&[1, 0]);
-        before_the_watchdog_bites("a release by others", || {
-            let together = Barrier::new(2);
-            thread::scope(|scope| {
-                scope.spawn(|| {
-                    together.wait();
-                    machine.simulator.release_by_others(0);
-                });
-                together.wait();
-                let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-                let outcome = guard.report().devices().next().unwrap().outcome();
-                assert!(
-                    matches!(outcome, Outcome::AlreadyInactive | Outcome::Released { releases: 1 }),
-                    "{outcome:?}"
-                );
-            });
-        });
-        assert_eq!(machine.references(), [0, 0]);
-    }
-}
-
-/// The caller's code runs between the items of an iterator, and while a handle or a scope is held.
-/// Were a device still swept there, the thread that retains would wait for the one that waits for it.
-#[test]
-fn no_device_is_swept_while_the_callers_code_runs() {
-    let machine = machine(3);
-    machine.stray(&[1, 0, 1]);
-    let another_thread_can_work = || {
-        thread::scope(|scope| {
-            let work = scope.spawn(|| {
-                let context = PrimaryContext::retain(machine.device(2)).unwrap();
-                drop(PrimaryContextGuard::retain_only(machine.device(1)).unwrap());
-                context.release().unwrap();
-            });
-            work.join().unwrap();
-        });
-    };
-    before_the_watchdog_bites("the caller's code", || {
-        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-        for line in guard.report().devices() {
-            another_thread_can_work();
-            for call in line.calls() {
-                another_thread_can_work();
-                assert!(!call.function.is_empty());
-            }
-        }
-        for (_, state) in machine.driver.primary_contexts() {
-            another_thread_can_work();
-            state.unwrap();
-        }
-        let plan = StrayRelease::new().plan(machine.device(0)).unwrap();
-        for (_, planned) in plan.devices() {
-            another_thread_can_work();
-            assert!(!matches!(planned, Planned::Failed(_)));
-        }
-        let current = guard.context().make_current().unwrap();
-        another_thread_can_work();
-        current.leave().unwrap();
-        guard.release().unwrap();
-    });
-    assert_eq!(machine.references(), [0, 0, 0]);
 }

@@ -1,6 +1,5 @@
 //! Several processes at once.
 
-use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use cuda_primary_context::checkpoint::{
@@ -22,6 +21,7 @@ use crate::error::{answer, exception, json};
 /// At the end of a `with` block they are brought back on the GPUs that they had. Otherwise they stay
 /// suspended until somebody restores them: see `recover`.
 #[pyclass(frozen, module = "cuda_primary_context.checkpoint")]
+#[derive(Debug)]
 pub struct Suspended {
     pids: Vec<u32>,
     /// What was done for each process, as JSON.
@@ -174,12 +174,6 @@ impl Suspended {
     fn __repr__(&self) -> String {
         let pids: Vec<String> = self.pids.iter().map(ToString::to_string).collect();
         format!("<Suspended {}>", pids.join(", "))
-    }
-}
-
-impl fmt::Debug for Suspended {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Suspended").field(&self.pids).finish()
     }
 }
 

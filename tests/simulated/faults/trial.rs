@@ -189,6 +189,7 @@ impl Trial {
         let before = index.checked_sub(1).map(|before| &self.entries[before]);
         let follows_a_failure = before.is_some_and(Entry::failed);
         let is_known = next_is(GET_STATE) && next.is_some_and(|next| !next.failed());
+        let is_undone = self.entries.get(index + 2).is_some_and(|undo| undo.function == RETAIN);
         match entry.function {
             // What is reported is the failure that led to the question.
             GET_STATE | "cuCtxGetCurrent" => follows_a_failure,
@@ -198,7 +199,7 @@ impl Trial {
             "cuCtxSetCurrent" | "cuCtxPushCurrent_v2" => next_is("cuCtxGetCurrent"),
             "cuCtxPopCurrent_v2" => self.reported.dropped,
             // It is undone, or somebody else released the last reference.
-            RELEASE if entry.code == 800 => next_is(RETAIN),
+            RELEASE if entry.code == 800 && is_undone => true,
             RELEASE if entry.code == 201 && is_known => true,
             RELEASE => {
                 let is_counted = self.after.unreleased > self.before.unreleased;

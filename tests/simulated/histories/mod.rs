@@ -6,6 +6,8 @@
 
 mod model;
 mod operation;
+mod others;
+mod scopes;
 mod world;
 
 use std::env;

@@ -2,28 +2,29 @@
 
 use std::cell::RefCell;
 
-use cuda_primary_context::sys::{CUcontext, CUresult, functions};
+use cuda_primary_context::sys::{CUcontext, CUresult};
 use cuda_primary_context::{Error, Outcome, Planned, PrimaryContext, PrimaryContextGuard, Report};
 use simulated_libcuda::{Knob, Simulator};
 
-use super::model::{Context, Device, End, Model, Release};
+use super::model::{Context, Device, Model, Release};
 use super::operation::{Operation, Policy};
+use super::others::destroy;
 use crate::support::{Machine, machine_from};
 
 pub struct World {
-    machine: Machine,
-    model: Model,
-    handles: Vec<PrimaryContext>,
+    pub(super) machine: Machine,
+    pub(super) model: Model,
+    pub(super) handles: Vec<PrimaryContext>,
     /// References that were given away: the device, and its context.
     given_away: Vec<(usize, CUcontext)>,
     /// The contexts of `cuCtxCreate`, by their numbers.
-    ordinary: Vec<CUcontext>,
+    pub(super) ordinary: Vec<CUcontext>,
     /// What could not be given back, before.
     unreleased: u64,
 }
 
 /// What is not as the model has it.
-type Disagreement = String;
+pub type Disagreement = String;
 
 macro_rules! agree {
     ($real:expr, $model:expr, $what:expr) => {
@@ -35,6 +36,8 @@ macro_rules! agree {
         }
     };
 }
+
+pub(super) use agree;
 
 thread_local! {
     /// Machines that came through a history without a disagreement, for the next one.
@@ -53,7 +56,7 @@ fn machine(devices: usize, names_dead: bool) -> Machine {
     machine
 }
 
-fn unexpected(error: Error) -> Disagreement {
+pub fn unexpected(error: Error) -> Disagreement {
     format!("unexpected: {error}")
 }
 
@@ -98,7 +101,7 @@ impl World {
         Ok(steps)
     }
 
-    fn steps(&mut self, history: &[Operation]) -> Result<usize, Disagreement> {
+    pub(super) fn steps(&mut self, history: &[Operation]) -> Result<usize, Disagreement> {
         let mut steps = 0;
         for operation in history {
             steps += 1 + self.step(operation).map_err(|text| format!("{operation:?}\n{text}"))?;
@@ -185,56 +188,6 @@ impl World {
         Ok(0)
     }
 
-    /// What others in the process do.
-    fn others(&mut self, operation: &Operation) {
-        let simulator = &self.machine.simulator;
-        match *operation {
-            Operation::OtherRetains { device, references } => {
-                let device = self.device(device);
-                simulator.retain_by_others(device as u32, references);
-                self.model.retain(device, references);
-            }
-            Operation::OtherReleases { device } => {
-                let device = self.device(device);
-                simulator.release_by_others(device as u32);
-                self.model.release(device);
-            }
-            Operation::AddGreen { device } => {
-                let device = self.device(device);
-                simulator.add_green_context(device as u32);
-                self.model.retain(device, 1);
-                self.model.devices[device].green_contexts += 1;
-            }
-            Operation::RemoveGreen { device } => {
-                let device = self.device(device);
-                if self.model.devices[device].green_contexts > 0 {
-                    simulator.remove_green_context(device as u32);
-                    self.model.remove_green(device);
-                }
-            }
-            Operation::Create { device } => {
-                let device = self.device(device);
-                self.ordinary.push(self.machine.create_context(device as u32));
-                self.model.stack.push(Context::Ordinary(self.model.ordinary.len()));
-                self.model.ordinary.push((device, true));
-            }
-            Operation::Destroy { context } => {
-                let alive = |number: &usize| self.model.ordinary[*number].1;
-                let living: Vec<usize> = (0..self.ordinary.len()).filter(alive).collect();
-                if let Some(index) = context.checked_rem(living.len()) {
-                    let number = living[index];
-                    destroy(&self.machine, self.ordinary[number]);
-                    self.model.ordinary[number].1 = false;
-                    // It is taken off the stack only if it is on top.
-                    if self.model.stack.last() == Some(&Context::Ordinary(number)) {
-                        self.model.stack.pop();
-                    }
-                }
-            }
-            _ => unreachable!("{operation:?} is this crate's"),
-        }
-    }
-
     /// What a report says, against the model.
     fn swept(
         &mut self,
@@ -296,56 +249,8 @@ impl World {
         Ok(())
     }
 
-    /// A scope around other steps; how many there were.
-    fn scope(
-        &mut self,
-        handle: usize,
-        leave: bool,
-        inside: &[Operation],
-    ) -> Result<usize, Disagreement> {
-        let Some((device, handle)) = self.take(handle) else { return Ok(0) };
-        let scope = handle.make_current().map_err(unexpected)?;
-        self.model.push(Context::Primary(device));
-        self.compare()?;
-        let steps = self.steps(inside)?;
-        let expected = self.model.end_scope(device);
-        match leave {
-            true => agree!(ended(scope.leave()), expected, "leaving the scope"),
-            false => drop(scope),
-        }
-        self.handles.push(handle);
-        Ok(steps)
-    }
-
-    /// Two scopes, the first of which ends first.
-    fn crossed(
-        &mut self,
-        first: usize,
-        second: usize,
-        between: &[Operation],
-    ) -> Result<usize, Disagreement> {
-        let Some((one, first)) = self.take(first) else { return Ok(0) };
-        let Some((two, second)) = self.take(second) else {
-            self.handles.push(first);
-            return Ok(0);
-        };
-        let outer = first.make_current().map_err(unexpected)?;
-        let inner = second.make_current().map_err(unexpected)?;
-        self.model.push(Context::Primary(one));
-        self.model.push(Context::Primary(two));
-        self.compare()?;
-        let expected = self.model.end_scope(one);
-        agree!(ended(outer.leave()), expected, "leaving the outer scope first");
-        self.compare()?;
-        let steps = self.steps(between)?;
-        let expected = self.model.end_scope(two);
-        agree!(ended(inner.leave()), expected, "leaving the inner scope last");
-        self.handles.extend([first, second]);
-        Ok(steps)
-    }
-
     /// Everything that can be seen, against the model.
-    fn compare(&self) -> Result<(), Disagreement> {
+    pub(super) fn compare(&self) -> Result<(), Disagreement> {
         let simulator = &self.machine.simulator;
         for (ordinal, expected) in (0..).zip(&self.model.devices) {
             let device = self.machine.device(ordinal);
@@ -372,7 +277,7 @@ impl World {
         Ok(())
     }
 
-    fn device(&self, number: usize) -> usize {
+    pub(super) fn device(&self, number: usize) -> usize {
         number % self.model.devices.len()
     }
 
@@ -385,33 +290,15 @@ impl World {
         self.handles.push(context);
     }
 
-    fn take(&mut self, number: usize) -> Option<(usize, PrimaryContext)> {
+    pub(super) fn take(&mut self, number: usize) -> Option<(usize, PrimaryContext)> {
         let index = number.checked_rem(self.handles.len())?;
         let handle = self.handles.swap_remove(index);
         Some((handle.device().ordinal() as usize, handle))
     }
 }
 
-fn destroy(machine: &Machine, context: CUcontext) {
-    let destroy = machine.driver.function(functions::cuCtxDestroy_v4000).unwrap();
-    // SAFETY: the handle is a living context of `cuCtxCreate`, and nothing uses it.
-    let code = unsafe { destroy(context) };
-    assert!(code.is_success(), "cuCtxDestroy_v2 answers {code}");
-}
-
 /// The error of a release that found no reference.
 fn refused(device: u32) -> Error {
     let code = CUresult::CUDA_ERROR_INVALID_CONTEXT;
     Error::Driver { call: "cuDevicePrimaryCtxRelease_v2", device: Some(device), code }
-}
-
-fn ended(result: Result<(), Error>) -> End {
-    match result {
-        Ok(()) => End::Left,
-        Err(Error::NotCurrent { .. }) => End::NotCurrent,
-        Err(Error::Driver { call, code: CUresult::CUDA_ERROR_INVALID_CONTEXT, .. }) => {
-            End::Refused(call)
-        }
-        Err(other) => panic!("no scope ends so: {other}"),
-    }
 }
