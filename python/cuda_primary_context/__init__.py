@@ -58,6 +58,7 @@ TYPE_CHECKING = False  # typing's, without the time that importing it takes
 if TYPE_CHECKING:
     from . import checkpoint
     from ._native import DeviceLike
+    from ._threads import KeptThreads, keep_threads_on_device
 
 __version__ = "0.2.0"
 
@@ -80,6 +81,7 @@ __all__ = [
     "FunctionMissingError",
     "GpuMapError",
     "Holder",
+    "KeptThreads",
     "NamedDevice",
     "NoDeviceError",
     "NoRoomError",
@@ -103,6 +105,7 @@ __all__ = [
     "driver",
     "forked_after_init",
     "holders",
+    "keep_threads_on_device",
     "plan",
     "release_strays",
     "retain_only",
@@ -110,14 +113,19 @@ __all__ = [
 ]
 
 
+_LAZY = {
+    "DeviceLike": "_device_like",
+    "KeptThreads": "_threads",
+    "checkpoint": "checkpoint",
+    "keep_threads_on_device": "_threads",
+}
+
+
 def __getattr__(name: str) -> object:
-    """Imports what few programs use when it is used: ``checkpoint``, and the type ``DeviceLike``."""
-    if name == "checkpoint":
-        import importlib
+    """Imports what few programs use when it is used."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
 
-        return importlib.import_module(".checkpoint", __name__)
-    if name == "DeviceLike":
-        from ._device_like import DeviceLike
-
-        return DeviceLike
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_LAZY[name]}", __name__)
+    return module if name == "checkpoint" else getattr(module, name)
