@@ -23,7 +23,7 @@ use tables::Tables;
 const MOST_FRAMES: usize = 512;
 
 /// How many files are kept open. The rest are opened by their paths when they are needed.
-const MOST_FILES: usize = 256;
+const MOST_FILES: usize = 64;
 
 /// A copy of a stack.
 #[derive(Debug, Clone, Default)]
@@ -88,7 +88,7 @@ impl Unwinder {
         let (identity, files) = ((raw.device, raw.inode), self.files.len());
         let opened = self.files.entry(identity).or_insert_with(|| {
             let file = open(raw, path, host_pid);
-            let tables = file.as_ref().and_then(|file| Tables::read(file)).map(Arc::new);
+            let tables = file.as_ref().and_then(Tables::read).map(Arc::new);
             Opened { file: file.map(Arc::new).filter(|_| files < MOST_FILES), tables }
         });
         self.modules.insert(

@@ -39,7 +39,7 @@ def test_no_usable_driver() -> None:
     process = python(*MODULE, "--json", env=environment(devices=0))
     assert process.returncode == 3
     assert json.loads(process.stdout)["error"]["kind"] == "no_device"
-    assert process.stderr.startswith("cuda_primary_context: the CUDA driver libcuda.so.1 shows")
+    assert process.stderr.startswith("cuda_primary_context: The CUDA driver libcuda.so.1 shows")
     process = python(*MODULE, env=environment(devices=0))
     assert (process.returncode, process.stdout) == (3, "")
 
