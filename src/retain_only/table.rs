@@ -66,13 +66,13 @@ impl Display for Table {
     }
 }
 
-/// The [summary](Report::summary), and a table: a row for every device with its outcome and its driver
-/// calls; below it what became of the
-/// calling thread's current context, where that changed, every error, and where it is known who held
-/// what.
+/// The [summary](Report::summary), and a table: a row for every device with its outcome. Below it: what
+/// became of the calling thread's current context, if that changed, every error, and who held what, if that
+/// is known. The alternate form, `{:#}`, has every driver call as well.
 impl Display for Report {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new(["outcome", "driver calls"]);
+        let with_calls = formatter.alternate();
+        let mut table = Table::new(["outcome", if with_calls { "driver calls" } else { "" }]);
         for line in self.devices() {
             let (outcome, error) = match line.outcome() {
                 Outcome::Failed { error, releases, active } => {
@@ -80,7 +80,7 @@ impl Display for Report {
                 }
                 outcome => (outcome.to_string(), None),
             };
-            let calls = line.calls().map(|call| call.to_string()).collect();
+            let calls = line.calls().filter(|_| with_calls).map(|call| call.to_string()).collect();
             table.add(line.device(), outcome, calls, error);
         }
         for line in self.devices() {
