@@ -310,16 +310,16 @@ def test_no_such_process() -> None:
 
 @on_a_machine()
 def test_interrupted_while_an_error_is_made() -> None:
-    made = errors._from_json
+    made = errors._from_dict
 
-    def interrupted(text: str) -> cpc.Error:
-        errors._from_json = made
+    def interrupted(fields: Any, state: Any = None) -> cpc.Error:
+        errors._from_dict = made
         signal.raise_signal(signal.SIGINT)
         raise AssertionError
 
     with target(MACHINE) as process:
         handle = Process(process.pid)
-        errors._from_json = interrupted
+        errors._from_dict = interrupted
         with pytest.raises(cpc.CheckpointError, match="has not initialised CUDA") as raised:
             handle.lock(timeout=1)
         assert isinstance(raised.value.__cause__, KeyboardInterrupt)
