@@ -36,14 +36,13 @@ const AT_ONCE: &str = "a number of processes for at_once, which is 1 or more";
 
 /// A lock's limit.
 pub fn limit(seconds: &Bound<'_, PyAny>) -> PyResult<Duration> {
-    let impossible = |why: String| {
-        PyValueError::new_err(format!("The time limit of {seconds} s is not possible: {why}."))
+    let limit = match seconds.extract() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) if seconds.is_instance_of::<PyInt>() => None,
+        Err(error) => return Err(error),
     };
-    match seconds.extract() {
-        Ok(seconds) => {
-            Duration::try_from_secs_f64(seconds).map_err(|error| impossible(error.to_string()))
-        }
-        Err(_) if seconds.is_instance_of::<PyInt>() => Err(impossible("it is too long".to_owned())),
-        Err(error) => Err(error),
-    }
+    limit.ok_or_else(|| {
+        let message = format!("timeout is not {seconds} s: it is 0 or more, and finite.");
+        PyValueError::new_err(message)
+    })
 }

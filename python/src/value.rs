@@ -57,7 +57,7 @@ impl Fields {
                 _ => object_of::<CurrentContext>(py, object),
             },
             Some(Json::Array(list)) => match name {
-                "calls" => tuple_of::<Call>(py, list, &[]),
+                "calls" => calls_of(py, list),
                 "holders" => tuple_of::<Holder>(py, list, &[]),
                 "steps" => tuple_of::<StepReport>(py, list, &[]),
                 "device_files" => tuple_of::<DeviceFile>(py, list, &[]),
@@ -104,6 +104,21 @@ pub fn tuple_of<'py, T: Value>(
         Bound::new(py, T::new(Fields::from_json(json.clone(), text)?))
     });
     Ok(PyTuple::new(py, values.collect::<PyResult<Vec<_>>>()?)?.into_any())
+}
+
+/// Driver calls, as the crate displays them.
+pub fn calls_of<'py>(py: Python<'py>, calls: &[Json]) -> PyResult<Bound<'py, PyAny>> {
+    let texts: Vec<String> = calls
+        .iter()
+        .map(|call| {
+            let (function, code) = (call["call"].as_str().unwrap_or_default(), &call["code"]);
+            match call["name"].as_str() {
+                Some(name) => format!("{function}: {name} ({code})"),
+                None => format!("{function}: {code}"),
+            }
+        })
+        .collect();
+    tuple_of::<Call>(py, calls, &texts)
 }
 
 /// Plain data, as `json.loads` makes it.

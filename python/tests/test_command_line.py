@@ -30,7 +30,7 @@ def test_what_the_driver_says_as_json(tmp_path: Path) -> None:
     told = json.loads(process.stdout)
     assert told["driver"] == {"path": "libcuda.so.1", "version": 13000}
     assert [device["active"] for device in told["devices"]] == [False, True]
-    assert set(told["devices"][0]) == {"ordinal", "uuid", "pci_bus_id", "name", "active", "flags"}
+    assert set(told["devices"][1]) == {"ordinal", "uuid", "pci_bus_id", "name", "active", "flags"}
     calls = {json.loads(line)["function"] for line in log.read_text().splitlines()}
     assert not any("Retain" in call or "Create" in call for call in calls)
 
@@ -90,4 +90,4 @@ def test_the_trace_command_comes_with_the_wheel(tmp_path: Path) -> None:
 def test_nobody_is_a_holder_without_the_trace() -> None:
     code = "import cuda_primary_context as c; print(c.holders(0), c.retain_only(1).report.devices[1].holders)"
     process = python("-c", code, env=environment())
-    assert process.stdout == "() ()\n", process.stderr
+    assert process.stdout == "None None\n", process.stderr
