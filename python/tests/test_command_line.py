@@ -87,6 +87,20 @@ def test_the_trace_command_comes_with_the_wheel(tmp_path: Path) -> None:
     assert "_native.abi3.so" in process.stderr, process.stderr
 
 
+def test_the_programs_verbs_run_it_or_say_how_to_install_it(tmp_path: Path) -> None:
+    program = tmp_path / "cuda-contexts"
+    program.write_text('#!/bin/sh\necho "given: $*"\nexit 5\n')
+    program.chmod(0o755)
+    for verb in ("ps", "trace", "run"):
+        path = f"{tmp_path}:/usr/bin:/bin"
+        found = python(*MODULE, verb, "--json", env={**environment(), "PATH": path})
+        if not Path(sys.prefix, "bin", "cuda-contexts").exists():
+            assert (found.returncode, found.stdout) == (5, f"given: {verb} --json\n"), found.stderr
+            missing = python(*MODULE, verb, env={**environment(), "PATH": "/nowhere"})
+            assert missing.returncode == 3 and "cargo install --path command" in missing.stderr
+        assert verb in python(*MODULE, "--help", env=environment()).stdout
+
+
 def test_nobody_is_a_holder_without_the_trace() -> None:
     code = "import cuda_primary_context as c; print(c.holders(0), c.retain_only(1).report.devices[1].holders)"
     process = python("-c", code, env=environment())
