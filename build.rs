@@ -1,8 +1,7 @@
-//! Chooses the raw layer: bindings generated from the `cuda.h` at hand, or the checked-in ones.
+//! Chooses the raw layer: bindings generated from a `cuda.h`, or the checked-in ones.
 //!
-//! What it tells the library: the cfg `cuda_header` where `OUT_DIR/bindings.rs` was generated, and
-//! in `CUDA_PRIMARY_CONTEXT_BINDINGS` a sentence on what was used and why. `tests/build_script.rs`
-//! tests the modules.
+//! The library gets the cfg `cuda_header` if `OUT_DIR/bindings.rs` was generated, and a sentence about the
+//! choice in `CUDA_PRIMARY_CONTEXT_BINDINGS`. `tests/build_script.rs` tests the modules.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,16 +17,10 @@ mod choice;
 mod function_table;
 #[path = "build/header.rs"]
 mod header;
-#[path = "build/public_names.rs"]
-mod public_names;
 #[path = "build/toolkit_search.rs"]
 mod toolkit_search;
-#[path = "build/watched.rs"]
-mod watched;
 
-use choice::Choice;
 use toolkit_search::Machine;
-use watched::Watched;
 
 #[cfg(feature = "bindgen")]
 const GENERATOR: Option<choice::Generator> = Some(&bindings::generate);
@@ -47,38 +40,31 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
+    println!("cargo::rustc-check-cfg=cfg(cuda_header)");
     if variable("CARGO_CFG_TARGET_POINTER_WIDTH")? != "64" {
-        // Said here and not by `compile_error!`, after which rustc would go on, to an error for each
-        // layout in the bindings.
+        // A `compile_error!` would be followed by an error for the layout of each type.
         println!("cargo::error={ONLY_64_BITS}");
         return Ok(());
     }
-    let out = variable("OUT_DIR")?;
-    let mut watched = Watched::default();
-    let choice = choice::choose(
-        &Machine {
-            variable: &|name| env::var_os(name),
-            root: Path::new("/"),
-            package: Path::new(&variable("CARGO_MANIFEST_DIR")?),
-            architecture: &variable("CARGO_CFG_TARGET_ARCH")?,
+    let (package, architecture) =
+        (variable("CARGO_MANIFEST_DIR")?, variable("CARGO_CFG_TARGET_ARCH")?);
+    let machine = Machine {
+        variable: &|name| {
+            println!("cargo::rerun-if-env-changed={name}");
+            env::var_os(name)
         },
-        &mut watched,
-        GENERATOR,
-    )?;
-    for line in watched.lines(Path::new(&out)) {
-        println!("{line}");
-    }
-    tell(choice, &Path::new(&out).join("bindings.rs"))
-}
-
-fn tell(choice: Choice, bindings: &Path) -> Result<(), String> {
-    println!("cargo::rustc-check-cfg=cfg(cuda_header)");
+        root: Path::new("/"),
+        package: Path::new(&package),
+        architecture: &architecture,
+    };
+    let choice = choice::choose(&machine, GENERATOR)?;
     println!("cargo::rustc-env=CUDA_PRIMARY_CONTEXT_BINDINGS={}", choice.source);
     if let Some(generated) = choice.generated {
-        fs::write(bindings, generated.bindings)
-            .map_err(|error| format!("{}: {error}", bindings.display()))?;
+        let file = Path::new(&variable("OUT_DIR")?).join("bindings.rs");
+        fs::write(&file, generated.bindings)
+            .map_err(|error| format!("{}: {error}", file.display()))?;
         println!("cargo::rustc-cfg=cuda_header");
-        // For a test, which compares the bindings with C's view of the same header.
+        // A test compares the bindings with C's view of the same header.
         let folder = generated.folder.display();
         println!("cargo::rustc-env=CUDA_PRIMARY_CONTEXT_HEADER_DIR={folder}");
     }

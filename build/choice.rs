@@ -1,17 +1,15 @@
 //! The choice of the raw layer: generated from a header, or checked in.
 //!
-//! A crate's public API must be the same on every machine. So a header that was merely found is used
-//! only if its bindings have all that the checked-in ones have. A header that was demanded is used
-//! whatever it has, or the build stops and says why not: nobody sees the warnings of a dependency.
+//! The public API must be the same on every machine. So a header that was only found is used if its
+//! bindings have every name of the checked-in ones. A header that is required is used as it is, or
+//! the build fails: nobody sees the warnings of a dependency.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::header::{self, HEADERS, dotted};
-use crate::public_names::public_names;
-use crate::toolkit_search::{DEMAND, Machine, PLACES, Place};
-use crate::watched::Watched;
+use crate::toolkit_search::{Machine, REQUIRED};
 
 /// The checked-in bindings, in the package's folder.
 pub const CHECKED_IN: &str = "src/sys/bindings.rs";
@@ -19,7 +17,7 @@ pub const CHECKED_IN: &str = "src/sys/bindings.rs";
 /// The raw layer that was chosen.
 #[derive(Debug)]
 pub struct Choice {
-    /// What the library tells in `sys::SOURCE`.
+    /// The text of `sys::SOURCE`.
     pub source: String,
     /// `None` for the checked-in bindings.
     pub generated: Option<Generated>,
@@ -36,20 +34,15 @@ pub struct Generated {
 pub type Generator<'a> = &'a dyn Fn(&Path) -> Result<String, String>;
 
 /// Chooses. Without a generator, which the feature `bindgen` brings, no header is looked for.
-pub fn choose(
-    machine: &Machine,
-    watched: &mut Watched,
-    generator: Option<Generator>,
-) -> Result<Choice, String> {
-    let demand = machine.named(DEMAND, watched);
-    match (generator, demand) {
+pub fn choose(machine: &Machine, generator: Option<Generator>) -> Result<Choice, String> {
+    match (generator, machine.path_in(REQUIRED)) {
         (None, Some(_)) => Err(format!(
-            "{DEMAND} demands a header, and without the feature `bindgen` none is read: turn the \
-             feature on, or unset the variable"
+            "{REQUIRED} requires a header, but the feature `bindgen`, which reads it, is off. Turn the \
+             feature on, or unset the variable."
         )),
         (None, None) => Ok(checked_in("the feature `bindgen` is off")),
-        (Some(generator), Some(folder)) => demanded(machine, watched, generator, &folder?),
-        (Some(generator), None) => hinted(machine, watched, generator),
+        (Some(generator), Some(folder)) => from_required(machine, generator, &folder?),
+        (Some(generator), None) => Ok(from_found(machine, generator)),
     }
 }
 
@@ -57,147 +50,127 @@ fn checked_in(reason: &str) -> Choice {
     Choice { source: format!("checked in: {reason}"), generated: None }
 }
 
-/// The header that was demanded, or why not.
-fn demanded(
-    machine: &Machine,
-    watched: &mut Watched,
-    generator: Generator,
-    named: &Path,
-) -> Result<Choice, String> {
+/// Uses the required header, or returns why it cannot be used.
+fn from_required(machine: &Machine, generator: Generator, named: &Path) -> Result<Choice, String> {
     let folder = machine.package.join(named);
-    let unset = "or unset the variable: then the build looks for a toolkit by itself, and has \
-                 checked-in bindings where it finds none that can be used";
-    let refused = |why: &str| {
-        let place = machine.written(named);
-        format!("{DEMAND} is set to {place}: {why}.\nName another folder, {unset}.")
+    let refused = |why: String| {
+        format!(
+            "{REQUIRED} is set to {}: {why}.\nName another folder, or unset the variable: then the build \
+             looks for a toolkit, and uses checked-in bindings if it finds none that it can use.",
+            machine.as_written(named)
+        )
     };
-    if let Some(lacking) = HEADERS.iter().find(|header| !watched.is_file(&folder.join(header))) {
-        let mut why = format!("there is no {}", folder.join(lacking).display());
-        let serves = |inner: &PathBuf| HEADERS.iter().all(|header| inner.join(header).is_file());
-        if let Some(inner) = machine.include_folders(&folder).into_iter().find(serves) {
+    if let Some(missing) = HEADERS.iter().find(|header| !folder.join(header).is_file()) {
+        let mut why = format!("there is no {}", folder.join(missing).display());
+        let has_headers = |inner: &PathBuf| HEADERS.iter().all(|name| inner.join(name).is_file());
+        if let Some(inner) = machine.include_folders(&folder).into_iter().find(has_headers) {
             why += &format!(", but in {}, which is the one to name", inner.display());
         }
-        return Err(refused(&why));
+        return Err(refused(why));
     }
-    let version = version_of(&folder).map_err(|why| refused(&why))?;
+    let version = version_of(&folder).map_err(refused)?;
     if version < header::OLDEST {
-        return Err(refused(&format!(
+        return Err(refused(format!(
             "its cuda.h is of CUDA {}, and {} is the oldest with all that the safe layer uses",
             dotted(version),
             dotted(header::OLDEST)
         )));
     }
-    let bindings = generator(&folder).map_err(|why| refused(&why))?;
+    let bindings = generator(&folder).map_err(refused)?;
     let source = format!("generated from cuda.h {}", dotted(version));
     Ok(Choice { source, generated: Some(Generated { folder, bindings }) })
 }
 
-/// The first hint that serves, or the checked-in bindings.
-fn hinted(
-    machine: &Machine,
-    watched: &mut Watched,
-    generator: Generator,
-) -> Result<Choice, String> {
-    let mut passed_over = Vec::new();
+/// Uses the first header that was found and can be used, or the checked-in bindings.
+fn from_found(machine: &Machine, generator: Generator) -> Choice {
+    let mut passed_over = String::new();
     let mut seen = BTreeSet::new();
-    for place in PLACES {
-        let folders = match machine.folders(place, watched) {
-            Ok(folders) => folders,
+    for place in machine.toolkits() {
+        let folder = match place {
+            Ok(folder) => folder,
             Err(why) => {
-                passed_over.push(why);
+                passed_over += &on_one_line(&why);
                 continue;
             }
         };
-        let mut found = false;
-        for folder in &folders {
-            if !watched.is_file(&folder.join(HEADERS[0])) {
-                continue;
-            }
-            found = true;
-            // Several hints often lead to one toolkit, and one folder of it to another by a link.
-            if !seen.insert(fs::canonicalize(folder).unwrap_or(folder.clone())) {
-                continue;
-            }
-            match serving(machine, watched, generator, folder) {
-                Ok((version, bindings)) => {
-                    let source = format!("generated from cuda.h {}", dotted(version));
-                    let generated = Some(Generated { folder: folder.clone(), bindings });
-                    return Ok(Choice { source: source + &told(&passed_over), generated });
-                }
-                Err(why) => passed_over.push(format!("{}: {why}", named_by(place, folder))),
-            }
+        // Several variables often name one toolkit.
+        if !seen.insert(fs::canonicalize(&folder).unwrap_or(folder.clone())) {
+            continue;
         }
-        if let (false, Place::Variable(variable), Some(first)) = (found, place, folders.first()) {
-            passed_over.push(format!("{variable}: no cuda.h in {}", first.display()));
+        match generate_if_complete(machine, generator, &folder) {
+            Ok((version, bindings)) => {
+                let source = format!("generated from cuda.h {}{passed_over}", dotted(version));
+                return Choice { source, generated: Some(Generated { folder, bindings }) };
+            }
+            Err(why) => passed_over += &on_one_line(&format!("{}: {why}", folder.display())),
         }
     }
-    let reason = match passed_over.is_empty() {
-        true => "no cuda.h was found",
-        false => "no cuda.h that was found can be used",
-    };
-    Ok(checked_in(&(reason.to_owned() + &told(&passed_over))))
+    match passed_over.is_empty() {
+        true => checked_in("no cuda.h was found"),
+        false => checked_in(&format!("no cuda.h that was found can be used{passed_over}")),
+    }
 }
 
-/// The bindings from a folder, if they have all that the checked-in ones have; or why not.
-fn serving(
+/// Cargo takes the text in one line.
+fn on_one_line(why: &str) -> String {
+    let words: Vec<&str> = why.split_whitespace().collect();
+    format!("; passed over: {}", words.join(" "))
+}
+
+/// Returns the bindings of a folder if they have every name of the checked-in ones, or why not.
+fn generate_if_complete(
     machine: &Machine,
-    watched: &mut Watched,
     generator: Generator,
     folder: &Path,
 ) -> Result<(u32, String), String> {
-    let checked_in_path = machine.package.join(CHECKED_IN);
-    watched.is_file(&checked_in_path);
-    let checked_in = read(&checked_in_path)?;
-    let least = checked_in.lines().find_map(|line| {
+    let checked_in = header::read(&machine.package.join(CHECKED_IN))?;
+    let oldest = checked_in.lines().find_map(|line| {
         line.strip_prefix("pub const CUDA_VERSION: u32 = ")?.strip_suffix(';')?.parse().ok()
     });
-    let least: u32 = least.ok_or("the checked-in bindings have no CUDA_VERSION")?;
-
+    let oldest: u32 = oldest.ok_or("the checked-in bindings have no CUDA_VERSION")?;
     let version = version_of(folder)?;
-    if version < least {
-        let (version, least) = (dotted(version), dotted(least));
-        return Err(format!("cuda.h {version} is older than the checked-in bindings, {least}"));
+    let dotted_version = dotted(version);
+    if version < oldest {
+        let oldest = dotted(oldest);
+        return Err(format!(
+            "cuda.h {dotted_version} is older than the checked-in bindings, {oldest}"
+        ));
     }
-    if !watched.is_file(&folder.join(HEADERS[1])) {
+    if !folder.join(HEADERS[1]).is_file() {
         return Err(format!("there is no {} beside cuda.h", HEADERS[1]));
     }
     let bindings = generator(folder)?;
-    let (have, want) = (public_names(&bindings), public_names(&checked_in));
-    let lacking: Vec<&String> = want.difference(&have).collect();
-    match lacking.first() {
+    let names = public_names(&bindings);
+    let missing: Vec<&str> = public_names(&checked_in).difference(&names).copied().collect();
+    match missing.first() {
         None => Ok((version, bindings)),
         Some(first) => Err(format!(
-            "cuda.h {} lacks {} of the checked-in names, {first} for one",
-            dotted(version),
-            lacking.len()
+            "cuda.h {dotted_version} lacks {} of the checked-in names, {first} for one",
+            missing.len()
         )),
     }
 }
 
 fn version_of(folder: &Path) -> Result<u32, String> {
-    let text = read(&folder.join(HEADERS[0]))?;
+    let text = header::read(&folder.join(HEADERS[0]))?;
     header::version(&text).ok_or_else(|| "its cuda.h defines no CUDA_VERSION".to_owned())
 }
 
-/// A file's text; headers have comments in other encodings than UTF-8.
-fn read(path: &Path) -> Result<String, String> {
-    let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+/// Returns the names of items and constants. Each is unique, as C's names are. The names that bindgen numbers
+/// itself are left out: they are not the header's.
+pub fn public_names(bindings: &str) -> BTreeSet<&str> {
+    bindings.lines().filter_map(public_name).filter(|name| !name.contains("__bindgen")).collect()
 }
 
-fn named_by(place: Place, folder: &Path) -> String {
-    match place {
-        Place::Variable(variable) => format!("{variable}, {}", folder.display()),
-        Place::Toolkit(_) | Place::Headers(_) => folder.display().to_string(),
+fn public_name(line: &str) -> Option<&str> {
+    let (kind, rest) = line.trim_start().strip_prefix("pub ")?.split_once(' ')?;
+    match kind {
+        "type" | "const" | "struct" | "union" | "mod" => {
+            let end = rest.find(|end: char| !end.is_alphanumeric() && end != '_')?;
+            Some(&rest[..end])
+        }
+        // pub use self::cudaError_enum as CUresult;
+        "use" => rest.rsplit_once(" as ")?.1.strip_suffix(';'),
+        _ => None,
     }
-}
-
-/// What was passed over, on one line.
-fn told(passed_over: &[String]) -> String {
-    let all = passed_over.iter().map(|why| format!("; passed over: {}", one_line(why)));
-    all.collect()
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -68,38 +68,3 @@ pub fn table(typedefs: &str, bindings: &str) -> Result<String, std::fmt::Error> 
     source += "}\n";
     Ok(source)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HEADER: &str = "
-        typedef CUresult (CUDAAPI *PFN_cuInit_v2000)(unsigned int Flags);
-        typedef CUresult (CUDAAPI *PFN_cuCopy_v7000_ptds)(void);
-        typedef CUresult (CUDAAPI *PFN_cuCopy_v3020)(void);
-        #if internal
-            typedef CUresult (CUDAAPI *PFN_cuCopy_v2000)(void);
-        #endif
-        #define PFN_cuCopy PFN_cuCopy_v3020
-    ";
-
-    #[test]
-    fn symbols_count_a_functions_versions() {
-        let types = function_types(HEADER);
-        let symbols = symbols(&types);
-        let found: Vec<(u32, &str)> =
-            symbols.iter().map(|(wanted, symbol)| (wanted.version, symbol.as_str())).collect();
-        let expected =
-            [(2000, "cuCopy"), (3020, "cuCopy_v2"), (7000, "cuCopy_v2_ptds"), (2000, "cuInit")];
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn table_has_what_the_bindings_have() {
-        let bindings = "pub type PFN_cuInit_v2000 = x;\npub type PFN_cuCopy_v7000_ptds = x;\n";
-        let table = table(HEADER, bindings).unwrap();
-        assert!(table.contains("Function::new(c\"cuCopy\", c\"cuCopy_v2_ptds\", 7000, true)"));
-        assert!(table.contains("Function::new(c\"cuInit\", c\"cuInit\", 2000, false)"));
-        assert!(!table.contains("v3020"));
-    }
-}

@@ -1,91 +1,75 @@
-//! Where a header may be: the folder that is demanded, and the places where toolkits live.
+//! Where headers may be: the folder that is required, and the places where toolkits are installed.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::watched::Watched;
+use crate::header::HEADERS;
 
-/// The variable whose folder must hold the headers: a demand, where everything else is a hint.
-pub const DEMAND: &str = "CUDA_HEADER_DIR";
+/// The variable that names the folder of the headers. If it is set, no other place is tried.
+pub const REQUIRED: &str = "CUDA_HEADER_DIR";
 
-/// A hint: a place that may hold a toolkit.
-#[derive(Debug, Clone, Copy)]
-pub enum Place {
-    /// An environment variable that names a toolkit's root.
-    Variable(&'static str),
-    /// The root of an installed toolkit, below the root of the file system.
-    Toolkit(&'static str),
-    /// A folder of headers, below the root of the file system.
-    Headers(&'static str),
-}
+/// Variables that name the root of a toolkit, in the order in which they are tried.
+pub const VARIABLES: [&str; 4] = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];
 
-/// The hints in their order.
-pub const PLACES: [Place; 7] = [
-    Place::Variable("CUDA_HOME"),
-    Place::Variable("CUDA_PATH"),
-    Place::Variable("CUDA_ROOT"),
-    Place::Variable("CUDA_TOOLKIT_ROOT_DIR"),
-    Place::Toolkit("usr/local/cuda"),
-    Place::Toolkit("opt/cuda"),
-    Place::Headers("usr/include"),
-];
+/// Roots of installed toolkits, below the root of the file system. They are tried last.
+pub const INSTALLED: [&str; 3] = ["usr/local/cuda", "opt/cuda", "usr"];
 
-/// What the search takes for the machine; files are read where they are.
+/// What the search reads of the machine. Tests replace it.
 pub struct Machine<'a> {
-    /// The value of an environment variable.
+    /// Returns the value of an environment variable.
     pub variable: &'a dyn Fn(&str) -> Option<OsString>,
-    /// The root of the file system, below which toolkits are installed.
+    /// The root of the file system.
     pub root: &'a Path,
-    /// The package's folder. Cargo runs build scripts in it, and relative paths begin there.
+    /// The package's folder, in which Cargo runs build scripts. Relative paths start there.
     pub package: &'a Path,
     /// The target's architecture, as Cargo spells it.
     pub architecture: &'a str,
 }
 
 impl Machine<'_> {
-    /// The path that a variable names, or why it names none. An empty one counts as not set.
-    pub fn named(
-        &self,
-        variable: &'static str,
-        watched: &mut Watched,
-    ) -> Option<Result<PathBuf, String>> {
-        watched.variable(variable);
+    /// Returns the path in a variable, or why it cannot be used. An empty variable counts as not set.
+    pub fn path_in(&self, variable: &str) -> Option<Result<PathBuf, String>> {
         let value = (self.variable)(variable).filter(|value| !value.is_empty())?;
-        // Cargo is told paths in lines of UTF-8, and bindgen takes nothing else.
+        // Cargo reads paths from lines of UTF-8, and bindgen takes UTF-8.
         Some(match value.to_str() {
             Some(path) if !path.contains(['\n', '\r']) => Ok(PathBuf::from(path)),
             _ => Err(format!("{variable} is not one line of UTF-8: {value:?}")),
         })
     }
 
-    /// The folders of a hint, in order; none where its variable is not set.
-    pub fn folders(&self, place: Place, watched: &mut Watched) -> Result<Vec<PathBuf>, String> {
-        Ok(match place {
-            Place::Variable(variable) => match self.named(variable, watched).transpose()? {
-                Some(root) => self.include_folders(&root),
-                None => Vec::new(),
-            },
-            Place::Toolkit(root) => self.include_folders(&self.root.join(root)),
-            Place::Headers(folder) => vec![self.root.join(folder)],
-        })
+    /// Returns the header folders of the toolkits on this machine, and why a variable leads to none.
+    pub fn toolkits(&self) -> Vec<Result<PathBuf, String>> {
+        let named = VARIABLES.iter().filter_map(|variable| {
+            let root = match self.path_in(variable)? {
+                Ok(root) => root,
+                Err(why) => return Some(Err(why)),
+            };
+            let nothing = || format!("{variable}: no cuda.h in {}", root.join("include").display());
+            Some(self.headers_in(&root).ok_or_else(nothing))
+        });
+        let installed = INSTALLED.iter().filter_map(|root| self.headers_in(&self.root.join(root)));
+        named.chain(installed.map(Ok)).collect()
     }
 
-    /// A toolkit's header folders: the usual one, and those of cross-development layouts.
+    fn headers_in(&self, root: &Path) -> Option<PathBuf> {
+        self.include_folders(root).into_iter().find(|folder| folder.join(HEADERS[0]).is_file())
+    }
+
+    /// Returns a toolkit's header folders: the usual one, then those of cross-development layouts.
     pub fn include_folders(&self, root: &Path) -> Vec<PathBuf> {
         let targets: &[&str] = match self.architecture {
             "x86_64" => &["x86_64-linux"],
-            // NVIDIA calls the server flavour of 64-bit Arm by its firmware standard.
+            // NVIDIA names 64-bit Arm servers after their firmware standard.
             "aarch64" => &["sbsa-linux", "aarch64-linux"],
             _ => &[],
         };
-        let inner = |target| self.package.join(root).join("targets").join(target).join("include");
-        let mut folders = vec![self.package.join(root).join("include")];
-        folders.extend(targets.iter().map(inner));
-        folders
+        let root = self.package.join(root);
+        let cross = targets.iter().map(|target| root.join("targets").join(target).join("include"));
+        [root.join("include")].into_iter().chain(cross).collect()
     }
 
-    /// A path as it was written, and what it is relative to if it is relative.
-    pub fn written(&self, path: &Path) -> String {
+    /// Returns a path as the user wrote it, with the folder that a relative one is relative to.
+    pub fn as_written(&self, path: &Path) -> String {
         let written = path.display();
         match path.is_relative() {
             true => format!(

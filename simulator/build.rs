@@ -15,6 +15,7 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let sources = sources();
     println!("cargo:rerun-if-changed=c");
+    write_refused_functions(&out);
     write_entry_points(&out);
 
     let library = out.join("libcuda.so.1");
@@ -94,7 +95,14 @@ fn compile(sources: &[PathBuf], library: &Path, header: Option<&Path>) -> Output
         println!("cargo:rerun-if-changed={}", directory.join("cuda.h").display());
         command.arg("-DSIMULATED_CUDA_WITH_HEADER").arg("-isystem").arg(directory);
     }
-    command.args(sources).arg("-o").arg(library).args(["-ldl", "-lpthread"]);
+    let generated = library.parent().expect("a file in OUT_DIR");
+    command
+        .arg("-I")
+        .arg(generated)
+        .args(sources)
+        .arg("-o")
+        .arg(library)
+        .args(["-ldl", "-lpthread"]);
     command.output().expect("a C compiler")
 }
 
@@ -106,14 +114,38 @@ fn succeed(output: Output, complaint: &str) {
     assert!(output.status.success(), "{complaint}:\n{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// A line `REFUSED(symbol, since)` for each function of the list.
+fn write_refused_functions(out: &Path) {
+    let list = fs::read_to_string("c/refused_functions.txt").expect("the list of functions");
+    let mut since = "";
+    let mut header = String::new();
+    for word in list.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace) {
+        match word.strip_suffix(':') {
+            Some(version) => since = version,
+            None => header.push_str(&format!("REFUSED({word}, {since})\n")),
+        }
+    }
+    header.push_str("#undef REFUSED\n");
+    fs::write(out.join("refused_functions.h"), header).expect("a writable OUT_DIR");
+}
+
 /// The table of entry points lives in a C header; the preprocessor turns it into a Rust slice.
 fn write_entry_points(out: &Path) {
     let template = out.join("entry_points.c");
-    let definition = "#define ENTRY_POINT(symbol, base, since, ...) (#symbol, since),";
-    fs::write(&template, format!("{definition}\n&[\n#include \"entry_points.h\"\n]\n"))
-        .expect("a writable OUT_DIR");
-    let output =
-        compiler().args(["-E", "-P", "-I", "c"]).arg(&template).output().expect("a C compiler");
+    let table = "\
+#define ENTRY_POINT(symbol, since, ...) (#symbol, since, true),
+#define REFUSED(symbol, since) (#symbol, since, false),
+&[
+#include \"entry_points.h\"
+]
+";
+    fs::write(&template, table).expect("a writable OUT_DIR");
+    let output = compiler()
+        .args(["-E", "-P", "-I", "c", "-I"])
+        .arg(out)
+        .arg(&template)
+        .output()
+        .expect("a C compiler");
     let table = String::from_utf8(output.stdout.clone()).expect("a table in ASCII");
     succeed(output, "the table of entry points cannot be read");
     fs::write(out.join("entry_points.rs"), table).expect("a writable OUT_DIR");

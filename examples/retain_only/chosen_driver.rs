@@ -42,7 +42,7 @@ impl ChosenDriver {
     }
 
     fn simulate(devices: u32) -> Result<Self, Error> {
-        let simulator = Simulator::try_start(devices).map_err(|error| {
+        let simulator = Simulator::builder().devices(devices).try_start().map_err(|error| {
             let folder = env::temp_dir();
             let reason = format!("it cannot be written to {}: {error}", folder.display());
             Error::LibraryNotFound { tried: vec![Attempt::new("the simulator", reason)] }
@@ -80,7 +80,7 @@ impl ChosenDriver {
             match &self.simulator {
                 Some(simulator) => simulator.retain_by_others(device.ordinal(), 1),
                 None => {
-                    PrimaryContext::retain(device)?.leak();
+                    PrimaryContext::retain(device)?.into_raw();
                 }
             }
         }

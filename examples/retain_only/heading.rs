@@ -7,12 +7,12 @@ use crate::chosen_driver::ChosenDriver;
 /// What stands above the table: the driver, the device that is kept, and what was left to be released.
 pub fn heading(chosen: &ChosenDriver, strays: &[u32], verb: &str, device: Device) -> String {
     let driver = device.driver();
-    let (major, minor) = (driver.version() / 1000, driver.version() % 1000 / 10);
     let name = device.name().unwrap_or_else(|_| "of unknown name".to_owned());
     let address = device.pci_bus_id().unwrap_or_else(|_| "unknown".to_owned());
     let mut text = format!(
-        "driver {} (CUDA {major}.{minor}{})\n{verb}   device {}, {name}, PCI {address}\n",
+        "driver {} (CUDA {}{})\n{verb}   device {}, {name}, PCI {address}\n",
         driver.path().display(),
+        driver.version(),
         if chosen.is_simulated() { ", simulated" } else { "" },
         device.ordinal(),
     );

@@ -18,10 +18,8 @@ class PlannedDevice(Value):
 
     ordinal: int
     uuid: str | None
-    #: ``keep``, ``already_inactive``, ``release``, ``leave_active``, ``held_here`` or ``failed``.
+    #: ``keep``, ``leave_alone``, ``already_inactive``, ``release``, ``leave_active``, ``held_here`` or ``failed``.
     planned: str
-    #: Of a device to keep: whether it would be retained.
-    retain: bool | None = None
     #: Of one to release: how many times at most.
     at_most: int | None = None
     #: Of one that is held here: by how many guards.

@@ -31,15 +31,15 @@ class DeviceReport(Value):
 
     ordinal: int
     uuid: str | None
-    #: ``kept``, ``already_inactive``, ``released``, ``still_active``, ``held_here``,
+    #: ``kept``, ``left_alone``, ``already_inactive``, ``released``, ``still_active``, ``held_here``,
     #: ``held_by_green_context`` or ``failed``.
     outcome: str
     #: Every driver call that was made for this device, in order.
     calls: tuple[Call, ...]
     #: Who held the device before, where the program was started by ``cuda-contexts``.
     holders: tuple[Holder, ...]
-    #: Of a kept device: whether the guard holds a reference on it, and does not merely leave it alone.
-    retained: bool | None = None
+    #: How many references earlier runs of this process released here.
+    taken_before: int = 0
     #: How many references were released, where any could be.
     releases: int | None = None
     #: Of a device that is held here: by how many guards.
@@ -122,5 +122,5 @@ def _report(text: str, table: str, lines: list[str]) -> Report:
 
 def _device_report(told: dict[str, Any], line: str) -> DeviceReport:
     calls = tuple(Call(**call) for call in told["calls"])
-    holders = tuple(Holder(**holder) for holder in told["holders"])
+    holders = tuple(Holder(**holder) for holder in told["holders"] or ())
     return DeviceReport(**{**_with_error(told), "calls": calls, "holders": holders}, _text=line)

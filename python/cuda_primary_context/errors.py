@@ -105,7 +105,7 @@ class CheckpointError(Error):
 
     #: The process concerned, where there is one.
     pid: int | None
-    #: What the process is now, where the driver told.
+    #: What the process is now, if the driver said it.
     state: str | None
     #: What each process of the step is now. Dropping this error drops them: what is locked is unlocked.
     found: tuple[Process | Locked | Checkpointed, ...]
@@ -128,12 +128,24 @@ class CheckpointError(Error):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What is held belongs to this process.
-        state = {name: value for name, value in vars(self).items() if name != "_controllers"}
-        return type(self), self.args, {**state, "found": ()}
+        return type(self), self.args, {**vars(self), "found": ()}
 
 
 class ProcessEndedError(CheckpointError):
     """The process has ended, or another one has its id by now."""
+
+
+class NoSuchProcessError(ProcessEndedError):
+    """There is no process of this id: it has ended, or never existed here. No driver call was made."""
+
+
+class ProcessIdError(CheckpointError, ValueError):
+    """The number is not the id of a process: it is out of range, a thread's, or named twice in a group. No
+    driver call was made."""
+
+
+class OtherUserError(CheckpointError):
+    """The process belongs to another user. No driver call was made."""
 
 
 class NoRoomError(CheckpointError):
@@ -164,6 +176,11 @@ _BY_KIND: dict[str, type[Error]] = {
     "no_such_device": NoSuchDeviceError,
     "unknown_device": UnknownDeviceError,
     "ended": ProcessEndedError,
+    "no_such_process": NoSuchProcessError,
+    "not_a_process_id": ProcessIdError,
+    "thread_id": ProcessIdError,
+    "named_twice": ProcessIdError,
+    "other_user": OtherUserError,
     "no_room": NoRoomError,
     "map_lacks": GpuMapError,
     "map_names_twice": GpuMapError,

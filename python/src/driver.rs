@@ -41,7 +41,7 @@ pub fn contexts(py: Python<'_>) -> PyResult<String> {
 pub fn holders(py: Python<'_>, device: Named) -> PyResult<String> {
     let device = py.detach(|| device.find(Driver::load()?));
     let device = device.map_err(|error: NotFound| error.exception(py))?;
-    error::json(&py.detach(|| device.holders()))
+    error::json(&py.detach(|| device.holders().unwrap_or_default()))
 }
 
 /// How many references were given up on.

@@ -1,6 +1,6 @@
 //! The crate's errors as exceptions.
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::Serialize;
 
@@ -16,10 +16,7 @@ pub fn exception(py: Python<'_>, error: &impl Serialize) -> PyErr {
         errors.getattr("_from_json")?.call1((json(error)?,))
     };
     let raised = made().map(PyErr::from_value).or_else(|failed| {
-        if !failed.is_instance_of::<PyKeyboardInterrupt>(py) {
-            return Err(failed);
-        }
-        // Ctrl-C came during the call, and is raised by the first line of Python after it.
+        // A signal came during the call, and its handler raises in the first line of Python after it.
         let raised = PyErr::from_value(made()?);
         raised.set_cause(py, Some(failed));
         Ok(raised)

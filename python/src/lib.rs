@@ -14,9 +14,11 @@ mod retain_only;
 #[pyo3::pymodule]
 mod _native {
     #[pymodule_export]
-    use crate::checkpoint::controller::{Controller, device_room, machine_gpus, memory_of, tree};
+    use crate::checkpoint::group::{Suspended, recover, suspend};
     #[pymodule_export]
-    use crate::checkpoint::group::{SuspendedGroup, suspend, suspended_group};
+    use crate::checkpoint::process::{Checkpointed, Controller, Locked};
+    #[pymodule_export]
+    use crate::checkpoint::questions::{machine_gpus, memory_of, tree};
     #[pymodule_export]
     use crate::driver::{contexts, devices, driver, holders, unreleased};
     #[pymodule_export]

@@ -29,8 +29,8 @@ def whoever_holds() -> Tuple[List[int], Dict[int, str]]:
             active.append(context.ordinal)
     plan: cpc.Plan = cpc.plan(0, keep=[1])
     planned = {each.ordinal: each.planned for each in plan.devices}
-    details: List[Tuple[Optional[bool], Optional[int], Optional[int]]] = [
-        (each.retain, each.at_most, each.handles) for each in plan.devices
+    details: List[Tuple[Optional[int], Optional[int]]] = [
+        (each.at_most, each.handles) for each in plan.devices
     ]
     assert len(details) == len(cpc.plan().devices)
     return active, planned
@@ -53,7 +53,7 @@ def tell(report: cpc.Report) -> str:
             (call.call, call.code, call.name) for call in device.calls
         ]
         counts: Tuple[Optional[int], Optional[int]] = (device.releases, device.handles)
-        flags: Tuple[Optional[bool], Optional[bool]] = (device.retained, device.active)
+        flags: Optional[bool] = device.active
         lines.append(f"{device.ordinal} {device.uuid} {device.outcome} {calls} {counts} {flags} {error}")
     change: cpc.CurrentContext = report.current_context
     lines.append(

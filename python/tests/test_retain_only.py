@@ -33,7 +33,7 @@ def test_strays_go_and_the_kept_device_stays() -> None:
     assert all(call.code == 0 and call.name == "CUDA_SUCCESS" for call in third.calls)
     assert [call.call for call in kept.calls] == [RETAIN]
     assert (first.releases, third.releases, kept.releases) == (1, 1, None)
-    assert (kept.retained, first.error, guard.device) == (True, None, guard.report.kept)
+    assert (first.error, guard.device) == (None, guard.report.kept)
     guard.report.check()
     assert not guard.report.current_context_switched
     assert cpc.unreleased() == 0
@@ -94,9 +94,9 @@ def test_kept_and_held_devices_are_left_alone() -> None:
     other = cpc.retain_only(3, keep=[0, 2])
     guard = cpc.retain_only(1, keep=[2])
     outcomes = {device.ordinal: device.outcome for device in guard.report.devices}
-    assert outcomes == {0: "released", 1: "kept", 2: "kept", 3: "held_here"}
+    assert outcomes == {0: "released", 1: "kept", 2: "left_alone", 3: "held_here"}
     left = guard.report.devices[2]
-    assert (left.retained, left.calls) == (False, ())
+    assert left.calls == ()
     assert guard.report.devices[3].handles == 1
     other.release()
     assert [references(ordinal) for ordinal in range(4)] == [0, 1, 1, 0]
@@ -156,8 +156,7 @@ def test_what_names_no_device_is_refused() -> None:
 def test_a_plan_changes_nothing_and_comes_true() -> None:
     plan = cpc.plan(1, keep=[2])
     planned = [device.planned for device in plan.devices]
-    assert planned == ["release", "keep", "keep", "already_inactive"]
-    assert [device.retain for device in plan.devices] == [None, True, False, None]
+    assert planned == ["release", "keep", "leave_alone", "already_inactive"]
     assert plan.devices[0].at_most == 1
     assert [references(ordinal) for ordinal in range(3)] == [1, 1, 2]
     whole = cpc.plan()

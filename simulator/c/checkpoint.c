@@ -2,6 +2,7 @@
  * Suspending and resuming the processes of one machine, as measured: codes and states for every step, in
  * and out of order. The caller needs no cuInit, and other calls go on while one of these waits.
  */
+#include "implementations.h"
 #include "machine.h"
 
 #include <string.h>
@@ -92,6 +93,7 @@ static CUresult lock_within(int pid, uint32_t milliseconds)
 
         if (result != CUDA_SUCCESS)
             return result;
+        target->lock_milliseconds = milliseconds;
         result = try_to_lock(target);
         end_with_target();
         if (result != CUDA_ERROR_NOT_READY

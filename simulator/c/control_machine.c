@@ -1,11 +1,6 @@
 /* The control calls for the machine that processes share. */
 #include "control.h"
-#include "machine.h"
-
-uint32_t simulated_cuda_set_machine(const char *path)
-{
-    UNDER_LOCK(uint32_t, driver.state == NEVER_INITIALIZED && join_machine(path));
-}
+#include "devices.h"
 
 static CUresult describe(int32_t pid, struct simulated_cuda_target *out)
 {
@@ -21,7 +16,8 @@ static CUresult describe(int32_t pid, struct simulated_cuda_target *out)
                                            .busy = target->busy,
                                            .managed_memory = target->managed_memory,
                                            .contexts = target->contexts,
-                                           .calls = atomic_load(&target->calls) };
+                                           .calls = atomic_load(&target->calls),
+                                           .lock_milliseconds = target->lock_milliseconds };
     for (uint32_t share = 0; share < target->share_count; share++)
         out->bytes += target->shares[share].bytes;
     end_with_target();

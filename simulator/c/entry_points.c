@@ -2,34 +2,15 @@
  * The exported functions. Each is the same few lines around its implementation: take the lock, count,
  * ask whether a fault or the state of the process refuses the call, do it, log it.
  */
+#include "devices.h"
+#include "implementations.h"
+#include "machine.h"
 #include "outputs.h"
-#include "simulated.h"
+#include "process.h"
+#include "streams.h"
+#include "watched_calls.h"
 
 #include <string.h>
-
-static const char *const names[ENTRY_POINT_COUNT] = {
-#define ENTRY_POINT(symbol, ...) #symbol,
-#include "entry_points.h"
-};
-
-const char *entry_point_name(uint32_t entry)
-{
-    return entry < ENTRY_POINT_COUNT ? names[entry] : NULL;
-}
-
-int entry_point_index(const char *name)
-{
-    for (int entry = 0; name && entry < ENTRY_POINT_COUNT; entry++)
-        if (!strcmp(names[entry], name))
-            return entry;
-    return -1;
-}
-
-void update_watched(void)
-{
-    driver.watched =
-        faults_are_armed() || hooks_wait() || calls_are_watched() || driver.may_be_locked;
-}
 
 static inline CUresult refusal(enum needs needs)
 {
@@ -59,41 +40,48 @@ static bool enter(enum needs needs)
  * search. A refused call never reaches its implementation, so its outputs stay as they were, but
  * where a fault refused it and the knob fills them with rubbish.
  */
-#define ENTRY_POINT(symbol, base, since, needs, device_, implementation, parameters, arguments) \
-    EXPORTED CUresult CUDAAPI symbol parameters                                                 \
-    {                                                                                           \
-        CUresult result;                                                                        \
-                                                                                                \
-        lock_driver();                                                                          \
-        driver.calls[ENTRY_##symbol]++;                                                         \
-        driver.total_calls++;                                                                   \
-        if (__builtin_expect(!driver.watched, 1)) {                                             \
-            result = refusal(needs);                                                            \
-            if (result == CUDA_SUCCESS)                                                         \
-                result = implementation arguments;                                              \
-        } else {                                                                                \
-            struct call call = { .entry = ENTRY_##symbol, .device = (device_) };                \
-            bool counted = enter(needs);                                                        \
-                                                                                                \
-            apply_faults(&call);                                                                \
-            take_due_hooks(&call);                                                              \
-            run_hooks(call.before);                                                             \
-            result = call.fault_code;                                                           \
-            if (!call.refused) {                                                                \
-                result = refusal(needs);                                                        \
-                if (result == CUDA_SUCCESS)                                                     \
-                    result = implementation arguments;                                          \
-                if (call.fault_fired)                                                           \
-                    result = call.fault_code;                                                   \
-            } else if (knob(spoil_outputs)) {                                                   \
-                SPOIL_OUTPUTS arguments                                                         \
-            }                                                                                   \
-            record_call(&call, result);                                                         \
-            run_hooks(call.after);                                                              \
-            if (counted)                                                                        \
-                leave_call();                                                                   \
-        }                                                                                       \
-        unlock_driver();                                                                        \
-        return result;                                                                          \
+#define BODY(entry_, needs, device_, call_of_implementation, spoil_outputs_)             \
+    {                                                                                    \
+        CUresult result;                                                                 \
+                                                                                         \
+        lock_driver();                                                                   \
+        driver.calls[entry_]++;                                                          \
+        driver.total_calls++;                                                            \
+        if (__builtin_expect(!driver.watched, 1)) {                                      \
+            result = refusal(needs);                                                     \
+            if (result == CUDA_SUCCESS)                                                  \
+                result = call_of_implementation;                                         \
+        } else {                                                                         \
+            struct call call = { .entry = (entry_), .device = (device_) };               \
+            bool counted = enter(needs);                                                 \
+                                                                                         \
+            apply_faults(&call);                                                         \
+            take_due_hooks(&call);                                                       \
+            run_hooks(call.before);                                                      \
+            result = call.fault_code;                                                    \
+            if (!call.refused) {                                                         \
+                result = refusal(needs);                                                 \
+                if (result == CUDA_SUCCESS)                                              \
+                    result = call_of_implementation;                                     \
+                if (call.fault_fired)                                                    \
+                    result = call.fault_code;                                            \
+            } else if (knob(spoil_outputs)) {                                            \
+                spoil_outputs_                                                           \
+            }                                                                            \
+            record_call(&call, result);                                                  \
+            run_hooks(call.after);                                                       \
+            if (counted)                                                                 \
+                leave_call();                                                            \
+        }                                                                                \
+        unlock_driver();                                                                 \
+        return result;                                                                   \
     }
+
+#define REFUSED(symbol, since) /* in refused_functions.c */
+#define ENTRY_POINT(symbol, since, needs, device, implementation, parameters, arguments) \
+    __attribute__((visibility("default"))) CUresult CUDAAPI symbol parameters            \
+    BODY(ENTRY_##symbol, needs, device, implementation arguments, SPOIL_OUTPUTS arguments)
 #include "entry_points.h"
+
+int refused_call(enum entry_point entry)
+BODY(entry, INITIALIZED, NO_DEVICE, CUDA_ERROR_NOT_SUPPORTED, )

@@ -3,7 +3,8 @@
  * library, as on a driver too old for it) is not found here either.
  */
 #define _GNU_SOURCE
-#include "simulated.h"
+#include "implementations.h"
+#include "process.h"
 
 #include <dlfcn.h>
 #include <string.h>
@@ -12,22 +13,36 @@ enum { LEGACY_DEFAULT_STREAM = 1, PER_THREAD_DEFAULT_STREAM = 2 };
 
 static struct {
     const char *symbol;
-    const char *base;
+    size_t base; /* length of the part of the symbol that cuGetProcAddress knows it by */
     int since;
     bool per_thread; /* for the default stream of each thread */
     void *address;   /* NULL: hidden in this copy */
 } known[ENTRY_POINT_COUNT] = {
-#define ENTRY_POINT(symbol, base, since, ...) { #symbol, #base, since, false, NULL },
+#define ENTRY_POINT(symbol, since, ...) { #symbol, 0, since, false, NULL },
 #include "entry_points.h"
 };
 
-static bool is_per_thread(const char *symbol)
+/* Takes _ptsz or _ptds and then _v2, _v3, … from the end. */
+static void split(int entry)
 {
-    enum { SUFFIX = sizeof "_ptsz" - 1 };
+    enum { SUFFIX = sizeof "_ptsz" - 1, GENERATION = sizeof "_v2" - 1 };
+    const char *symbol = known[entry].symbol;
     size_t length = strlen(symbol);
-    const char *suffix = length > SUFFIX ? symbol + length - SUFFIX : "";
+    const char *end = symbol + length;
 
-    return !strcmp(suffix, "_ptsz") || !strcmp(suffix, "_ptds");
+    known[entry].per_thread =
+        length > SUFFIX && (!strcmp(end - SUFFIX, "_ptsz") || !strcmp(end - SUFFIX, "_ptds"));
+    if (known[entry].per_thread)
+        length -= SUFFIX;
+    end = symbol + length - GENERATION;
+    if (length > GENERATION && end[0] == '_' && end[1] == 'v')
+        length -= GENERATION;
+    known[entry].base = length;
+}
+
+static bool is_base(int entry, const char *name)
+{
+    return !strncmp(known[entry].symbol, name, known[entry].base) && !name[known[entry].base];
 }
 
 /* Once, while the library loads: dlsym takes the loader's lock, which a call must not wait for. */
@@ -37,7 +52,7 @@ void resolve_entry_points(void)
     void *library;
 
     for (int entry = 0; entry < ENTRY_POINT_COUNT; entry++)
-        known[entry].per_thread = is_per_thread(known[entry].symbol);
+        split(entry);
     if (!dladdr((void *)known, &here))
         return;
     library = dlopen(here.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
@@ -53,16 +68,19 @@ static void *find_newest(const char *name, int version, bool per_thread,
                          CUdriverProcAddressQueryResult *status)
 {
     void *found = NULL;
+    int newest = 0;
 
     *status = CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
     for (int entry = 0; entry < ENTRY_POINT_COUNT; entry++) {
         if (!known[entry].address || known[entry].since > driver.version
-            || known[entry].per_thread != per_thread || strcmp(known[entry].base, name) != 0)
+            || known[entry].per_thread != per_thread || !is_base(entry, name))
             continue;
-        if (known[entry].since <= version)
-            found = known[entry].address;
-        else if (!found)
+        if (known[entry].since > version) {
             *status = CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT;
+        } else if (known[entry].since > newest) {
+            newest = known[entry].since;
+            found = known[entry].address;
+        }
     }
     if (found)
         *status = CU_GET_PROC_ADDRESS_SUCCESS;

@@ -15,7 +15,7 @@
 enum { MAXIMUM_TARGETS = 128, MADE = 0x4d414348 };
 
 struct machine {
-    uint32_t made; /* stored last by whoever makes it */
+    uint32_t made; /* stored last by the process that makes it */
     pthread_mutex_t lock;
     struct target targets[MAXIMUM_TARGETS];
 };
@@ -63,7 +63,7 @@ static struct machine *map(int file)
     return NULL;
 }
 
-/* The file is made by whoever comes first; the others wait, and go on where that process was killed. */
+/* The first process makes the file. The others wait, and finish it if that process was killed. */
 bool join_machine(const char *path)
 {
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -148,33 +148,78 @@ static bool start_of(int pid, uint64_t *started)
     return field && sscanf(field, "%lu", started) == 1;
 }
 
+/* 0 where the kernel does not say. */
+static uint64_t pid_namespace_of(int pid)
+{
+    char path[64];
+    struct stat status;
+
+    snprintf(path, sizeof path, "/proc/%d/ns/pid", pid);
+    return stat(path, &status) ? 0 : (uint64_t)status.st_ino;
+}
+
+/* The id that a process has itself, which is another one in a PID namespace below this process's. */
+static int own_id_of(int pid)
+{
+    char path[64];
+    char line[256];
+    int id = pid;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    file = fopen(path, "re");
+    while (file && fgets(line, sizeof line, file)) {
+        const char *last = strrchr(line, '\t');
+
+        if (!strncmp(line, "NSpid:", 6) && last)
+            id = atoi(last + 1);
+    }
+    if (file)
+        fclose(file);
+    return id;
+}
+
+/* Processes of other PID namespaces cannot be looked up from here, and count as alive. */
 static bool is_alive(const struct target *target)
 {
     uint64_t started;
 
+    if (target->pid_namespace != pid_namespace_of((int)getpid()))
+        return true;
     return start_of(target->pid, &started) && started == target->started;
 }
 
-static struct target *find(int pid, uint64_t started)
+static struct target *find(int own_id, uint64_t started, uint64_t pid_namespace)
 {
     for (int index = 0; index < MAXIMUM_TARGETS; index++) {
         struct target *target = &machine->targets[index];
 
-        if (target->pid == pid && target->started == started)
+        if (target->pid == own_id && target->started == started
+            && target->pid_namespace == pid_namespace)
             return target;
     }
     return NULL;
 }
 
+static struct target *find_by_own_id(int own_id)
+{
+    for (int index = 0; index < MAXIMUM_TARGETS; index++)
+        if (own_id > 0 && machine->targets[index].pid == own_id && is_alive(&machine->targets[index]))
+            return &machine->targets[index];
+    return NULL;
+}
+
 CUresult begin_with_target(int pid, struct target **target)
 {
-    uint64_t started;
+    bool by_own_id = knob(checkpoint_ids_inside) != 0;
+    uint64_t started = 0;
 
-    if (!start_of(pid, &started))
+    if (!by_own_id && !start_of(pid, &started))
         return CUDA_ERROR_OPERATING_SYSTEM;
     if (!lock_machine())
         return CUDA_ERROR_OUT_OF_MEMORY;
-    *target = find(pid, started);
+    *target = by_own_id ? find_by_own_id(pid)
+                        : find(own_id_of(pid), started, pid_namespace_of(pid));
     if (*target)
         return CUDA_SUCCESS;
     unlock_machine();
@@ -202,20 +247,23 @@ static struct target *free_place(void)
 bool register_process(void)
 {
     int32_t pid = (int32_t)getpid();
+    uint64_t pid_namespace = pid_namespace_of(pid);
     struct target *place;
     uint64_t started;
 
     if (!start_of(pid, &started) || !lock_machine())
         return false;
-    place = find(pid, started);
+    place = find(pid, started, pid_namespace);
     if (!place)
         place = free_place();
     if (place) {
         place->pid = 0;
         place->started = started;
+        place->pid_namespace = pid_namespace;
         atomic_store(&place->standing, RUNNING);
         atomic_store(&place->calls, 0);
-        place->busy = place->managed_memory = place->contexts = place->share_count = 0;
+        place->busy = place->managed_memory = place->lock_milliseconds = 0;
+        place->contexts = place->share_count = 0;
         place->pid = pid;
         process_page->target = place;
     }
@@ -248,8 +296,7 @@ void publish_own_memory(void)
             own->shares[next] = (struct share){ .place = { next, next } };
             own->share_count = next + 1;
         }
-        own->shares[device->physical].bytes =
-            device->context_bytes + device->ordinary_bytes + device->pool_bytes;
+        own->shares[device->physical].bytes = device->context_bytes + device->ordinary_bytes;
     }
     own->contexts = living_contexts();
 }

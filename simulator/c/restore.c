@@ -1,4 +1,5 @@
 /* Bringing a process back: where, whether there is room, and what becomes of it where there is none. */
+#include "devices.h"
 #include "machine.h"
 
 #include <string.h>
@@ -72,16 +73,11 @@ static bool there_is_room(const struct target *target)
 {
     uint32_t table = (atomic_load(&target->standing) & SECOND_PLACE) ? 0 : 1;
 
+    /* A map names a GPU once, so that no two shares come back to the same one. */
     for (uint32_t share = 0; share < target->share_count; share++) {
-        uint32_t place = target->shares[share].place[table];
-        uint64_t needed = 0;
+        uint64_t bytes = target->shares[share].bytes;
 
-        if (!target->shares[share].bytes)
-            continue;
-        for (uint32_t other = 0; other < target->share_count; other++)
-            if (target->shares[other].bytes && target->shares[other].place[table] == place)
-                needed += target->shares[other].bytes;
-        if (needed > free_on_machine(place, target))
+        if (bytes && bytes > free_on_machine(target->shares[share].place[table], target))
             return false;
     }
     return true;

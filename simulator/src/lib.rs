@@ -5,7 +5,7 @@
 //! documented or was measured: reference-counted primary contexts, a stack of current contexts for
 //! each thread, every generation of every function, the refusals before `cuInit`, after a fork and
 //! at exit. The [`Simulator`] steers it from behind: references held by others, faults in any call,
-//! closures in the middle of one, delays, a log of the calls; and it tells whose each reference is.
+//! closures in the middle of one, delays, a log of the calls; and it says whose each reference is.
 //!
 //! ```
 //! use simulated_libcuda::{Fault, Simulator};
@@ -23,7 +23,8 @@
 //! parallel. The copy stays mapped until the process ends; only its directory is removed on drop.
 //!
 //! What the vendor leaves undocumented is a [`Knob`] whose default is what was measured, or a guess
-//! where nothing was; each says which. There are no modules and no kernels: those symbols are absent.
+//! where nothing was; each says which. There are no modules and no kernels: those functions
+//! return 801 (`CUDA_ERROR_NOT_SUPPORTED`).
 //!
 //! A client that loads the driver by its name, in a process of its own, is a [`ClientCommand`].
 
@@ -49,6 +50,7 @@ pub use builder::Builder;
 pub use call::{Call, DeviceMemory, StackEntry, Taken};
 pub use checkpoint::Target;
 pub use client_command::ClientCommand;
+pub use elf::hide_symbols;
 pub use fault::Fault;
 pub use knob::Knob;
 pub use library::{EntryPoint, entry_points, write_library};

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::LazyLock;
@@ -27,7 +28,7 @@ static BAKED_VERSION: LazyLock<usize> = LazyLock::new(|| {
         + VERSION_MARKER.len()
 });
 
-static TABLE: &[(&str, u32)] = include!(concat!(env!("OUT_DIR"), "/entry_points.rs"));
+static TABLE: &[(&str, u32, bool)] = include!(concat!(env!("OUT_DIR"), "/entry_points.rs"));
 
 /// An exported CUDA function of the simulated driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,23 +38,21 @@ pub struct EntryPoint {
     pub symbol: &'static str,
     /// The CUDA version that introduced it, such as 11000.
     pub since: u32,
+    /// Whether the simulated driver models it. If not, a call does nothing and returns
+    /// `CUDA_ERROR_NOT_SUPPORTED` (801).
+    pub is_modelled: bool,
 }
 
-/// Every CUDA function that the simulated driver exports.
+/// Every CUDA function that the simulated driver exports: those that it models, and all others of
+/// NVIDIA's driver.
 pub fn entry_points() -> impl ExactSizeIterator<Item = EntryPoint> {
-    TABLE.iter().map(|&(symbol, since)| EntryPoint { symbol, since })
+    TABLE.iter().map(|&(symbol, since, is_modelled)| EntryPoint { symbol, since, is_modelled })
 }
 
 /// Where a function stands among the [`entry_points`]; else what is wrong with its name.
 pub(crate) fn find(function: &str) -> Result<usize, String> {
-    let nearest = || {
-        let symbols = TABLE.iter().map(|&(symbol, _)| symbol);
-        symbols.min_by_key(|symbol| edits_between(symbol, function)).expect("functions")
-    };
-    TABLE.iter().position(|&(symbol, _)| symbol == function).ok_or_else(|| {
-        let nearest = nearest();
-        format!("the simulated driver has no function {function:?}; the nearest one is {nearest}")
-    })
+    let position = TABLE.iter().position(|&(symbol, ..)| symbol == function);
+    position.ok_or_else(|| format!("the simulated driver has no function {function:?}"))
 }
 
 /// The same.
@@ -61,27 +60,16 @@ pub(crate) fn find(function: &str) -> Result<usize, String> {
 /// # Panics
 ///
 /// When there is no such function.
+#[track_caller]
 pub(crate) fn index_of(function: &str) -> usize {
-    find(function).unwrap_or_else(|complaint| panic!("{complaint}"))
-}
-
-/// How many letters to insert, remove or replace to make one of the other.
-fn edits_between(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, letter) in one.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = above + 1;
-        for (index, other_letter) in other.bytes().enumerate() {
-            let replaced = diagonal + usize::from(letter != other_letter);
-            diagonal = row[index + 1];
-            row[index + 1] = replaced.min(row[index] + 1).min(diagonal + 1);
-        }
+    match find(function) {
+        Ok(index) => index,
+        Err(complaint) => panic!("{complaint}"),
     }
-    row[other.len()]
 }
 
-/// Writes `libcuda.so.1` into a directory, without the functions named and without those newer than
-/// the driver version given, which the copy answers with and needs no variable for. Returns the path of
+/// Writes `libcuda.so.1` and the link `libcuda.so` to it into a directory, without the functions named and without those newer than
+/// the driver version given, which `cuDriverGetVersion` of the copy then returns. Returns the path of
 /// the library. Programs that use a library of that path keep the one that they have.
 ///
 /// # Errors
@@ -105,7 +93,8 @@ pub fn write_library(
         bake_version(&mut library, version)?;
     }
     let path = directory.join(FILE_NAME);
-    replace_file(directory, &path, &library)?;
+    replace(&path, |beside| fs::write(beside, &library))?;
+    replace(&directory.join("libcuda.so"), |beside| symlink(FILE_NAME, beside))?;
     Ok(path)
 }
 
@@ -118,16 +107,17 @@ fn bake_version(library: &mut [u8], version: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes beside the file and renames: what is mapped by a running program must not change under it.
-fn replace_file(directory: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+/// Makes the file beside its place and renames it: what a running program has mapped must not change
+/// under it.
+fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let beside = directory.join(format!(".{FILE_NAME}.{}.{number}", process::id()));
-    let written = fs::write(&beside, content).and_then(|()| fs::rename(&beside, path));
-    if written.is_err() {
+    let beside = path.with_file_name(format!(".{FILE_NAME}.{}.{number}", process::id()));
+    let made = make(&beside).and_then(|()| fs::rename(&beside, path));
+    if made.is_err() {
         let _ = fs::remove_file(&beside); // it may not even be there
     }
-    written
+    made
 }
 
 fn invalid(complaint: String) -> io::Error {
@@ -136,7 +126,7 @@ fn invalid(complaint: String) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{LIBRARY, VERSION_MARKER, bake_version, edits_between};
+    use super::{LIBRARY, VERSION_MARKER, bake_version};
 
     #[test]
     fn the_marker_is_there_once_and_only_the_number_behind_it_changes() {
@@ -147,18 +137,5 @@ mod tests {
         let changed = (0..library.len()).filter(|&offset| library[offset] != LIBRARY[offset]);
         assert_eq!(changed.count(), 4);
         assert!(bake_version(&mut library, u32::MAX).is_err());
-    }
-
-    #[test]
-    fn distances_between_names() {
-        for (one, other, edits) in [
-            ("", "", 0),
-            ("", "abc", 3),
-            ("abc", "abc", 0),
-            ("abc", "acb", 2),
-            ("cuInti", "cuInit", 2),
-        ] {
-            assert_eq!(edits_between(one, other), edits, "{one} {other}");
-        }
     }
 }

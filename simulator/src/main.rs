@@ -6,9 +6,8 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::{self, ExitCode};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use simulated_libcuda::write_library;
 
@@ -86,20 +85,12 @@ fn write(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let directory = fs::canonicalize(&arguments.directory)?;
     let without: Vec<&str> = arguments.without.iter().map(String::as_str).collect();
     write_library(&directory, arguments.driver_version, &without)?;
-    replace_link(&directory)?;
 
     let mut line = b"export LD_LIBRARY_PATH=".to_vec();
     line.extend(quoted(directory.as_os_str()));
     line.extend(b"${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\n");
     io::stdout().write_all(&line)?;
     Ok(())
-}
-
-/// Whoever opens the link meanwhile finds the old one or the new one.
-fn replace_link(directory: &Path) -> io::Result<()> {
-    let beside = directory.join(format!(".libcuda.so.{}", process::id()));
-    symlink("libcuda.so.1", &beside)?;
-    fs::rename(&beside, directory.join("libcuda.so"))
 }
 
 /// One word of a POSIX shell, whatever bytes it has.

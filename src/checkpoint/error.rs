@@ -1,10 +1,11 @@
 //! What can go wrong with a checkpoint of another process.
 
 use crate::checkpoint::calls::{CHECKPOINT, GET_STATE, LOCK, RESTORE, UNLOCK};
+use crate::checkpoint::state::State;
 use crate::driver::uuid::Uuid;
 use crate::sys::CUresult;
 
-/// What went wrong, with the C function, the process and the number where a driver call failed.
+/// What went wrong, with the C function, the process and the number if a driver call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
@@ -12,31 +13,82 @@ pub enum CheckpointError {
     #[error(transparent)]
     Load(#[from] crate::error::Error),
 
-    /// A driver call answered something other than `CUDA_SUCCESS`.
-    #[error("{call} of process {pid} answered {code}{}", advice(call, *code))]
+    /// A driver call returned something other than `CUDA_SUCCESS`.
+    #[error("{call} of process {pid} returned {code}.{}", advice(call, *code, *state, *pid_inside))]
+    #[non_exhaustive]
     Call {
         /// The C function.
         call: &'static str,
         /// The process that the call was for.
         pid: u32,
-        /// What it answered.
+        /// What it returned.
         code: CUresult,
+        /// The state of the process afterwards, if the driver said it.
+        state: Option<State>,
+        /// The id that the process has in a PID namespace of its own, as in a container.
+        pid_inside: Option<u32>,
     },
 
-    /// The process has ended, or another one has its id by now: before the driver call, which was not made
-    /// then, or during it.
-    #[error("process {pid} has ended")]
+    /// The number cannot be a process id. No driver call was made.
+    #[error("{pid} is not a process id. Process ids are 1 to {LARGEST_PID}.")]
+    #[non_exhaustive]
+    NotAProcessId {
+        /// The number.
+        pid: u32,
+    },
+
+    /// There is no process of this id. No driver call was made.
+    #[error(
+        "Process {pid} does not exist. It has ended or never existed, or the id is of another PID \
+         namespace: a controller outside a container must use the id that the process has outside."
+    )]
+    #[non_exhaustive]
+    NoSuchProcess {
+        /// The process id.
+        pid: u32,
+    },
+
+    /// The id is of a thread, and not of a process. No driver call was made: the real driver would act on
+    /// the thread's process.
+    #[error("{pid} is the id of a thread of process {process}. Pass {process} instead.")]
+    #[non_exhaustive]
+    ThreadId {
+        /// The id that was given.
+        pid: u32,
+        /// The process of that thread.
+        process: u32,
+    },
+
+    /// The process belongs to another user, and this process may not touch it. No driver call was made.
+    #[error("Process {pid} belongs to another user. Run the controller as that user or as root.")]
+    #[non_exhaustive]
+    OtherUser {
+        /// The process id.
+        pid: u32,
+    },
+
+    /// A group names a process twice. No driver call was made.
+    #[error("Process {pid} is named twice in the group. Name it once; nothing was changed.")]
+    #[non_exhaustive]
+    NamedTwice {
+        /// The process id.
+        pid: u32,
+    },
+
+    /// The process has ended since it was opened, or another one has its id by now: before the driver call,
+    /// which was not made then, or during it.
+    #[error("Process {pid} has ended.")]
     #[non_exhaustive]
     Ended {
         /// The process id.
         pid: u32,
     },
 
-    /// A device has not the room that a restore needs. No driver call was made, and the process is
+    /// A device does not have the room that a restore needs. No driver call was made, and the process is
     /// checkpointed as before: a restore without room destroys it.
     #[error(
-        "device {device} has {free} bytes free, and the restore needs {needed}; make room first: a \
-             restore that runs out of memory destroys the process"
+        "Device {device} has {free} bytes free, and the restore needs {needed}. Make room first: a \
+         restore that runs out of memory destroys the process."
     )]
     #[non_exhaustive]
     NoRoom {
@@ -50,8 +102,8 @@ pub enum CheckpointError {
 
     /// A restore map lacks a GPU, though every GPU must be in it.
     #[error(
-        "the restore map lacks {device}: it must name every GPU that the kernel driver showed at \
-             the checkpoint, used or not"
+        "The restore map lacks {device}. Name every GPU that the kernel driver showed at the \
+         checkpoint, used or not."
     )]
     #[non_exhaustive]
     MapLacks {
@@ -60,15 +112,15 @@ pub enum CheckpointError {
     },
 
     /// A restore map names a GPU twice on one side.
-    #[error("the restore map names {device} twice on one side")]
+    #[error("The restore map names {device} twice on one side.")]
     #[non_exhaustive]
     MapNamesTwice {
         /// The GPU.
         device: Uuid,
     },
 
-    /// The handle was made by the process that this one was forked from, and is that one's alone.
-    #[error("the handle of process {pid} belongs to the process that this one was forked from")]
+    /// The handle was made by the process that this one was forked from.
+    #[error("The handle of process {pid} belongs to the process that this one was forked from.")]
     #[non_exhaustive]
     ForkedController {
         /// The process that the handle stands for.
@@ -76,8 +128,11 @@ pub enum CheckpointError {
     },
 }
 
+/// The kernel's limit, `PID_MAX_LIMIT`.
+pub(super) const LARGEST_PID: u32 = 1 << 22;
+
 impl CheckpointError {
-    /// The C function that answered, where a driver call failed.
+    /// The C function that failed, if a driver call failed.
     #[must_use]
     pub fn call(&self) -> Option<&'static str> {
         match self {
@@ -87,7 +142,7 @@ impl CheckpointError {
         }
     }
 
-    /// The driver's result code, where a driver call failed.
+    /// The driver's result code, if a driver call failed.
     pub fn code(&self) -> Option<CUresult> {
         match self {
             Self::Call { code, .. } => Some(*code),
@@ -96,13 +151,18 @@ impl CheckpointError {
         }
     }
 
-    /// The process concerned, where there is one.
+    /// The process concerned, if there is one.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         match self {
-            Self::Call { pid, .. } | Self::Ended { pid } | Self::ForkedController { pid } => {
-                Some(*pid)
-            }
+            Self::Call { pid, .. }
+            | Self::NotAProcessId { pid }
+            | Self::NoSuchProcess { pid }
+            | Self::ThreadId { pid, .. }
+            | Self::OtherUser { pid }
+            | Self::NamedTwice { pid }
+            | Self::Ended { pid }
+            | Self::ForkedController { pid } => Some(*pid),
             _ => None,
         }
     }
@@ -113,6 +173,11 @@ impl CheckpointError {
         match self {
             Self::Load(error) => error.kind(),
             Self::Call { .. } => "driver",
+            Self::NotAProcessId { .. } => "not_a_process_id",
+            Self::NoSuchProcess { .. } => "no_such_process",
+            Self::ThreadId { .. } => "thread_id",
+            Self::OtherUser { .. } => "other_user",
+            Self::NamedTwice { .. } => "named_twice",
             Self::Ended { .. } => "ended",
             Self::NoRoom { .. } => "no_room",
             Self::MapLacks { .. } => "map_lacks",
@@ -120,45 +185,82 @@ impl CheckpointError {
             Self::ForkedController { .. } => "forked_controller",
         }
     }
+
+    /// Whether the driver does not know the process because it does not use CUDA.
+    #[must_use]
+    pub fn is_without_cuda(&self) -> bool {
+        matches!(self, Self::Call { code: CUresult::CUDA_ERROR_NOT_INITIALIZED, .. })
+    }
+
+    /// Notes the state that the driver said after the call.
+    pub(super) fn set_state(&mut self, now: Option<State>) {
+        if let Self::Call { state, .. } = self {
+            *state = now;
+        }
+    }
 }
 
-/// What can be done about an answer; measured on driver 580 unless it says otherwise.
-fn advice(call: &str, code: CUresult) -> String {
+/// What a caller can do about a result; measured on driver 580 unless it says otherwise.
+fn advice(call: &str, code: CUresult, state: Option<State>, pid_inside: Option<u32>) -> String {
     let advice = match (call, code) {
         (_, CUresult::CUDA_ERROR_NOT_INITIALIZED) => {
-            "the process has not initialised CUDA, or was forked after its parent had"
+            "The process has not initialised CUDA, or was forked after its parent had."
         }
-        (_, CUresult::CUDA_ERROR_ILLEGAL_STATE) => {
-            "the process is not in the state that this call needs; its state is what it was"
-        }
+        (_, CUresult::CUDA_ERROR_ILLEGAL_STATE) => wrong_state(state),
         (LOCK, CUresult::CUDA_ERROR_NOT_READY) => {
-            "the process was at work for as long as the time limit allowed; it goes on running"
+            "The process was busy for as long as the time limit allowed. It keeps running; try again with \
+             a longer limit."
         }
         (CHECKPOINT, CUresult::CUDA_ERROR_NOT_SUPPORTED) => {
-            "the process uses what cannot be checkpointed, managed memory for one; it stays locked \
-             until it is unlocked, and goes on then"
+            "The process uses something that cannot be checkpointed, such as managed memory. It stays \
+             locked until it is unlocked."
         }
         (RESTORE, CUresult::CUDA_ERROR_INVALID_VALUE) => {
-            "the restore map lacks a GPU or names one that does not fit, and the process is checkpointed as \
-             before; or it shares GPU memory with another process, over NCCL say, and was never seen to \
-             come back after this"
+            "Either the restore map lacks a GPU or names one that does not fit, and the process is \
+             checkpointed as before. Or it shares GPU memory with another process, over NCCL for example, \
+             and is lost."
         }
         (RESTORE, CUresult::CUDA_ERROR_NOT_SUPPORTED) => {
-            "seen where the process shares GPU memory with another, over NCCL say; the driver says \
-             checkpointed, but the process was never seen to come back after this"
+            "Seen when the process shares GPU memory with another, over NCCL for example. The process is \
+             lost, although the driver says checkpointed."
         }
         (RESTORE, CUresult::CUDA_ERROR_OUT_OF_MEMORY) => {
-            "a device had no room; the driver says checkpointed, but the process was never seen to \
-             come back after this"
+            "A device had no room. The process is lost, although the driver says checkpointed."
         }
         (
             GET_STATE | LOCK | CHECKPOINT | RESTORE | UNLOCK,
             CUresult::CUDA_ERROR_OPERATING_SYSTEM,
         ) => {
-            "there is no such process, or it was lost in a restore that had no room, or perhaps it is \
-             one that this process may not touch (not tried)"
+            "The driver does not reach the process, or the process was lost in a restore without room."
         }
         _ => return String::new(),
     };
-    format!("; {advice}")
+    let not_found = matches!(
+        code,
+        CUresult::CUDA_ERROR_NOT_INITIALIZED | CUresult::CUDA_ERROR_OPERATING_SYSTEM
+    );
+    match pid_inside.filter(|_| not_found) {
+        Some(inside) => format!(
+            " {advice} It is process {inside} in a PID namespace of its own, such as a container's: run \
+             the controller there if the driver does not find it from outside."
+        ),
+        None => format!(" {advice}"),
+    }
+}
+
+fn wrong_state(state: Option<State>) -> &'static str {
+    match state {
+        Some(State::Running) => "The process is running. Lock it first; nothing was changed.",
+        Some(State::Locked) => {
+            "The process is already locked, maybe by another controller. Unlock it first; nothing was \
+             changed."
+        }
+        Some(State::Checkpointed) => {
+            "The process is already checkpointed. Resume it first; nothing was changed."
+        }
+        Some(State::Failed) => {
+            "An earlier step failed, and the driver can do no more for the process."
+        }
+        _ => "The process is in another state than this call needs; nothing was changed.",
+    }
 }

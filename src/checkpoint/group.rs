@@ -1,22 +1,29 @@
-//! Several processes at once: those that share work must all be locked before any is checkpointed.
+//! Several processes together: those that share work must all be locked before any is checkpointed.
 
-use std::error::Error as StdError;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::map::GpuMap;
 use crate::checkpoint::member::Member;
-use crate::checkpoint::process::{Checkpointed, Process};
-use crate::checkpoint::report::{ProcessReport, Step};
+use crate::checkpoint::process::Process;
+use crate::checkpoint::report::{ProcessReport, Step, StepReport};
 use crate::checkpoint::room::Room;
 use crate::checkpoint::step_error::Found;
+use crate::checkpoint::suspended::{GroupError, Resumed, Suspended};
 
-/// Locks all processes, in their order, then checkpoints all.
+/// Locks all processes, then checkpoints all at once.
 ///
-/// Where one fails, what was done is undone in the opposite order: those checkpointed are restored, on the
-/// GPUs that they had and with the memory that they gave up a moment ago, then those locked are unlocked.
-/// Whoever gives that memory to others meanwhile makes that restore destroy the process ([`Room`]).
+/// The locks are taken one after the other, which takes milliseconds; the checkpoints overlap, so that a
+/// group takes as long as its slowest member. [`Steps::at_once`] bounds how many overlap.
+///
+/// If a step fails, the others finish theirs, and then everything is undone in the reverse order: those
+/// checkpointed are restored, on the GPUs that they had and with the memory that they gave up a moment ago,
+/// then those locked are unlocked. If somebody else takes that memory meanwhile, the restore destroys the
+/// process ([`Room`]).
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -36,223 +43,249 @@ use crate::checkpoint::step_error::Found;
 /// group first.
 ///
 /// # Errors
-/// The first failure, with what every process is then and a report for each.
+/// [`CheckpointError::NamedTwice`] without a driver call; else the first failure, with what every process is
+/// then and a report for each.
 pub fn suspend(
     processes: impl IntoIterator<Item = Process>,
     limit: Duration,
 ) -> Result<Suspended, GroupError> {
-    let mut group = Group::new(processes.into_iter().map(Found::Running));
-    let done = group
-        .all(|member| member.lock(limit))
-        .and_then(|()| group.all(|member| member.checkpoint(false)));
-    if let Err((pid, error)) = done {
-        group.all_backwards(|member| match member.may_have(Step::Checkpoint) {
-            true => member.restore(&GpuMap::same(), true),
-            // It was found checkpointed, by somebody else.
-            false => Ok(()),
-        });
-        group.all_backwards(|member| member.unlock(true));
-        return Err(group.failed(error, Some(pid)));
-    }
-    let (members, reports) = group.into_parts();
-    let checkpointed = members.into_iter().filter_map(|found| match found {
-        Found::Checkpointed(process) => Some(process),
-        _ => None,
-    });
-    Ok(Suspended { processes: checkpointed.collect(), reports })
+    Steps::new().suspend(processes, limit)
 }
 
-/// Processes that are all checkpointed. **Dropping it does nothing**: they stay suspended until somebody
-/// restores them.
-#[derive(Debug)]
-#[must_use = "the processes stay suspended until somebody restores them"]
-pub struct Suspended {
-    processes: Vec<Checkpointed>,
-    reports: Vec<ProcessReport>,
+/// Brings back whatever a controller that died or was interrupted left locked or checkpointed: restores
+/// what is checkpointed, all at once, then unlocks what is locked. Processes that run are left alone.
+///
+/// It does not stop at a failure: whatever can be brought back is. A lock of a controller that still lives
+/// is taken off, too.
+///
+/// # Errors
+/// [`CheckpointError::NamedTwice`] and [`CheckpointError::NoRoom`] without a step; else the first failure,
+/// with what every process is then and a report for each.
+pub fn recover(
+    processes: impl IntoIterator<Item = Process>,
+    map: &GpuMap,
+    room: &Room,
+) -> Result<Resumed, GroupError> {
+    Steps::new().recover(processes, map, room)
 }
 
-impl Suspended {
-    /// Processes that were found checkpointed, by [`Process::take_up`] say.
-    pub fn of(processes: impl IntoIterator<Item = Checkpointed>) -> Self {
-        Self { processes: processes.into_iter().collect(), reports: Vec::new() }
+/// How the steps of a group are taken: how many at once, and who hears of each.
+#[derive(Clone, Copy, Default)]
+#[must_use]
+pub struct Steps<'a> {
+    at_once: Option<usize>,
+    observer: Option<Observer<'a>>,
+}
+
+/// Gets a process id and a step of that process that was taken, on the thread that took it.
+type Observer<'a> = &'a (dyn Fn(u32, &StepReport) + Sync);
+
+impl<'a> Steps<'a> {
+    /// All at once, and nobody hears of it.
+    pub const fn new() -> Self {
+        Self { at_once: None, observer: None }
     }
 
-    /// The processes, in the order in which they were given.
-    pub fn processes(&self) -> &[Checkpointed] {
-        &self.processes
+    /// Bounds how many processes are checkpointed or restored at once, 1 at least: each takes host memory
+    /// for what it had on its GPUs.
+    pub const fn at_once(mut self, processes: usize) -> Self {
+        self.at_once = Some(if processes == 0 { 1 } else { processes });
+        self
     }
 
-    /// What was done for each process; empty for those that were [taken up](Self::of).
-    #[must_use]
-    pub fn reports(&self) -> &[ProcessReport] {
-        &self.reports
+    /// Calls a function after every step, to show progress.
+    pub const fn on_step(mut self, observer: Observer<'a>) -> Self {
+        self.observer = Some(observer);
+        self
     }
 
-    /// The processes, each for itself.
-    #[must_use = "the processes stay suspended until somebody restores them"]
-    pub fn into_processes(self) -> Vec<Checkpointed> {
-        self.processes
-    }
-
-    /// Looks at the room, restores all processes, in their order, then unlocks all.
-    ///
-    /// `room` is that of all together: the bytes that a device needs are the sum over the processes.
-    ///
-    /// Where a restore fails, those restored before are checkpointed again, in the opposite order, so
-    /// that the group is suspended as before. Where an unlock fails, the others are unlocked all the same.
+    /// As [`suspend`].
     ///
     /// # Errors
-    /// [`CheckpointError::NoRoom`] without a driver call; else the first failure; with what every process
-    /// is then and a report for each.
-    pub fn resume(self, map: &GpuMap, room: &Room) -> Result<Resumed, GroupError> {
-        let mut group = Group::new(self.processes.into_iter().map(Found::Checkpointed));
-        if let Err(error) = room.check() {
-            return Err(group.failed(error, None));
-        }
-        if let Err((pid, error)) = group.all(|member| member.restore(map, false)) {
-            group.all_backwards(|member| member.checkpoint(true));
-            return Err(group.failed(error, Some(pid)));
-        }
-        let mut first = None;
-        for member in &mut group.0 {
-            if let Err(error) = member.unlock(false) {
-                first.get_or_insert((member.report.pid(), error));
-            }
-        }
-        if let Some((pid, error)) = first {
+    /// As [`suspend`].
+    pub fn suspend(
+        self,
+        processes: impl IntoIterator<Item = Process>,
+        limit: Duration,
+    ) -> Result<Suspended, GroupError> {
+        let mut group = self.group(processes.into_iter().map(Found::Running))?;
+        let failed = group
+            .take(Order::OneByOne, AtFailure::Stop, |member| member.lock(limit))
+            .or_else(|| group.take(Order::AtOnce, AtFailure::Stop, Member::checkpoint));
+        if let Some((pid, error)) = failed {
+            // One that was found checkpointed was so by somebody else.
+            group.take(Order::AtOnceBackwards, AtFailure::GoOn, |member| {
+                member.undo(Step::Checkpoint, |member| member.restore(&GpuMap::same()))
+            });
+            group.take(Order::OneByOneBackwards, AtFailure::GoOn, |member| {
+                member.undo(Step::Lock, Member::unlock)
+            });
             return Err(group.failed(error, Some(pid)));
         }
         let (members, reports) = group.into_parts();
+        let checkpointed = members.into_iter().filter_map(|found| match found {
+            Found::Checkpointed(process) => Some(process),
+            _ => None,
+        });
+        Ok(Suspended::new(checkpointed.collect(), reports))
+    }
+
+    /// As [`Suspended::resume`].
+    ///
+    /// # Errors
+    /// As [`Suspended::resume`].
+    pub fn resume(
+        self,
+        suspended: Suspended,
+        map: &GpuMap,
+        room: &Room,
+    ) -> Result<Resumed, GroupError> {
+        let processes = suspended.into_processes();
+        let mut group = self.group(processes.into_iter().map(Found::Checkpointed))?;
+        if let Err(error) = room.check() {
+            return Err(group.failed(error, None));
+        }
+        let restore = |member: &mut Member| member.restore(map);
+        if let Some((pid, error)) = group.take(Order::AtOnce, AtFailure::Stop, restore) {
+            group.take(Order::AtOnceBackwards, AtFailure::GoOn, |member| {
+                member.undo(Step::Restore, Member::checkpoint)
+            });
+            return Err(group.failed(error, Some(pid)));
+        }
+        let failed = group.take(Order::OneByOne, AtFailure::GoOn, Member::unlock);
+        group.resumed(failed)
+    }
+
+    /// As [`recover`].
+    ///
+    /// # Errors
+    /// As [`recover`].
+    pub fn recover(
+        self,
+        processes: impl IntoIterator<Item = Process>,
+        map: &GpuMap,
+        room: &Room,
+    ) -> Result<Resumed, GroupError> {
+        let mut group = self.group(processes.into_iter().map(Process::take_up))?;
+        if let Err(error) = room.check() {
+            return Err(group.failed(error, None));
+        }
+        let restored = group.take(Order::AtOnce, AtFailure::GoOn, |member| member.restore(map));
+        let unlocked = group.take(Order::OneByOne, AtFailure::GoOn, Member::unlock);
+        group.resumed(restored.or(unlocked))
+    }
+
+    /// # Errors
+    /// [`CheckpointError::NamedTwice`].
+    fn group(self, processes: impl Iterator<Item = Found>) -> Result<Group<'a>, GroupError> {
+        let group = Group { members: processes.map(Member::new).collect(), steps: self };
+        let pids: Vec<u32> = group.members.iter().map(Member::pid).collect();
+        let twice = (1..pids.len()).find(|&index| pids[..index].contains(&pids[index]));
+        match twice {
+            Some(index) => {
+                Err(group.failed(CheckpointError::NamedTwice { pid: pids[index] }, None))
+            }
+            None => Ok(group),
+        }
+    }
+}
+
+impl fmt::Debug for Steps<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Steps").field("at_once", &self.at_once).finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    OneByOne,
+    OneByOneBackwards,
+    AtOnce,
+    AtOnceBackwards,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AtFailure {
+    /// Begin no other step; those that have begun finish.
+    Stop,
+    GoOn,
+}
+
+type Failure = (u32, CheckpointError);
+
+struct Group<'a> {
+    members: Vec<Member>,
+    steps: Steps<'a>,
+}
+
+impl Group<'_> {
+    /// Takes a step of every process; the first failure, and whose it is.
+    fn take(
+        &mut self,
+        order: Order,
+        at_failure: AtFailure,
+        step: impl Fn(&mut Member) -> Result<(), CheckpointError> + Sync,
+    ) -> Option<Failure> {
+        let all = self.members.len();
+        let threads = match order {
+            Order::OneByOne | Order::OneByOneBackwards => 1,
+            Order::AtOnce | Order::AtOnceBackwards => self.steps.at_once.unwrap_or(all).min(all),
+        };
+        let backwards = matches!(order, Order::OneByOneBackwards | Order::AtOnceBackwards);
+        let mut members = self.members.iter_mut();
+        let next = move || if backwards { members.next_back() } else { members.next() };
+        let (queue, first) = (Mutex::new(next), Mutex::new(None));
+        let failed = AtomicBool::new(false);
+        let observer = self.steps.observer;
+        let work = || {
+            while at_failure == AtFailure::GoOn || !failed.load(Ordering::Relaxed) {
+                let mut waiting = queue.lock().unwrap_or_else(PoisonError::into_inner);
+                let member = waiting();
+                drop(waiting);
+                let Some(member) = member else { return };
+                let before = member.report.steps().len();
+                if let Err(error) = step(member) {
+                    failed.store(true, Ordering::Relaxed);
+                    let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+                    first.get_or_insert((member.pid(), error));
+                }
+                if let Some(observer) = observer {
+                    let taken = &member.report.steps()[before..];
+                    taken.iter().for_each(|step| observer(member.pid(), step));
+                }
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 1..threads {
+                // Without further threads it takes longer, and nothing else.
+                if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                    break;
+                }
+            }
+            work();
+        });
+        first.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn into_parts(self) -> (Vec<Found>, Vec<ProcessReport>) {
+        self.members.into_iter().filter_map(Member::into_parts).unzip()
+    }
+
+    fn resumed(self, failure: Option<Failure>) -> Result<Resumed, GroupError> {
+        if let Some((pid, error)) = failure {
+            return Err(self.failed(error, Some(pid)));
+        }
+        let (members, reports) = self.into_parts();
         let running = members.into_iter().filter_map(|found| match found {
             Found::Running(process) => Some(process),
             _ => None,
         });
-        Ok(Resumed { processes: running.collect(), reports })
-    }
-}
-
-/// Processes that all run again.
-#[derive(Debug)]
-pub struct Resumed {
-    processes: Vec<Process>,
-    reports: Vec<ProcessReport>,
-}
-
-impl Resumed {
-    /// The processes, in the order in which they were given.
-    #[must_use]
-    pub fn into_processes(self) -> Vec<Process> {
-        self.processes
-    }
-
-    /// What was done for each process.
-    #[must_use]
-    pub fn reports(&self) -> &[ProcessReport] {
-        &self.reports
-    }
-}
-
-/// Why a group could not be suspended or resumed, and what every process is then. Dropping it drops what
-/// it holds: a process that is still locked is unlocked.
-#[derive(Debug)]
-pub struct GroupError {
-    error: CheckpointError,
-    pid: Option<u32>,
-    found: Vec<Found>,
-    reports: Vec<ProcessReport>,
-}
-
-impl GroupError {
-    /// What went wrong first.
-    #[must_use]
-    pub fn error(&self) -> &CheckpointError {
-        &self.error
-    }
-
-    /// The process for which it went wrong; `None` where there was no room for all together.
-    #[must_use]
-    pub fn pid(&self) -> Option<u32> {
-        self.pid
-    }
-
-    /// What every process is now, in the order in which they were given.
-    #[must_use]
-    pub fn found(&self) -> &[Found] {
-        &self.found
-    }
-
-    /// What was done for each process, and undone.
-    #[must_use]
-    pub fn reports(&self) -> &[ProcessReport] {
-        &self.reports
-    }
-
-    /// What went wrong, and every process as it is now.
-    #[must_use = "dropping a locked process unlocks it"]
-    pub fn into_parts(self) -> (CheckpointError, Vec<Found>) {
-        (self.error, self.found)
-    }
-}
-
-impl fmt::Display for GroupError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = self.found.len();
-        match self.pid {
-            Some(pid) => write!(formatter, "a step failed for process {pid}, one of {all}")?,
-            None => write!(formatter, "nothing was done for {all} processes")?,
-        }
-        for found in &self.found {
-            match found.state() {
-                Some(state) => write!(formatter, "; {} is {state} now", found.pid())?,
-                None => write!(formatter, "; the state of {} is not known", found.pid())?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl StdError for GroupError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.error)
-    }
-}
-
-struct Group(Vec<Member>);
-
-impl Group {
-    fn new(processes: impl Iterator<Item = Found>) -> Self {
-        let members = processes.map(|found| {
-            let report = ProcessReport::new(found.pid(), found.state());
-            Member { now: Some(found), report }
-        });
-        Self(members.collect())
-    }
-
-    /// Until the first failure, and whose it is.
-    fn all(
-        &mut self,
-        mut step: impl FnMut(&mut Member) -> Result<(), CheckpointError>,
-    ) -> Result<(), (u32, CheckpointError)> {
-        self.0
-            .iter_mut()
-            .try_for_each(|member| step(member).map_err(|error| (member.report.pid(), error)))
-    }
-
-    /// Undoing goes on whatever fails; the reports say what did.
-    fn all_backwards(&mut self, mut step: impl FnMut(&mut Member) -> Result<(), CheckpointError>) {
-        for member in self.0.iter_mut().rev() {
-            let _ = step(member);
-        }
-    }
-
-    fn into_parts(self) -> (Vec<Found>, Vec<ProcessReport>) {
-        let parts = self.0.into_iter().filter_map(|member| Some((member.now?, member.report)));
-        parts.unzip()
+        Ok(Resumed::new(running.collect(), reports))
     }
 
     #[cold]
     fn failed(self, error: CheckpointError, pid: Option<u32>) -> GroupError {
         let (found, reports) = self.into_parts();
-        GroupError { error, pid, found, reports }
+        GroupError::new(error, pid, found, reports)
     }
 }

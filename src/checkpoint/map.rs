@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     fn gpu(number: u8) -> Uuid {
-        Uuid::new([number; 16], false)
+        Uuid::from_bytes([number; 16])
     }
 
     fn pair(old: u8, new: u8) -> GpuPair {

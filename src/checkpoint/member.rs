@@ -12,8 +12,10 @@ use crate::sys::CUresult;
 /// One process of a group on its way.
 pub(super) struct Member {
     /// `None` only in the middle of a step.
-    pub(super) now: Option<Found>,
+    now: Option<Found>,
     pub(super) report: ProcessReport,
+    /// Whether steps undo earlier ones.
+    undoing: bool,
 }
 
 /// What became of a step.
@@ -24,22 +26,35 @@ enum Taken {
 }
 
 impl Member {
+    pub(super) fn new(found: Found) -> Self {
+        let report = ProcessReport::new(found.pid(), found.state());
+        Self { now: Some(found), report, undoing: false }
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.report.pid()
+    }
+
+    pub(super) fn into_parts(self) -> Option<(Found, ProcessReport)> {
+        Some((self.now?, self.report))
+    }
+
     pub(super) fn lock(&mut self, limit: Duration) -> Result<(), CheckpointError> {
-        self.step(Step::Lock, false, |found| match found {
+        self.step(Step::Lock, |found| match found {
             Found::Running(process) => Taken::Now(process.lock(limit).map(Found::Locked)),
             other => Taken::Not(other),
         })
     }
 
-    pub(super) fn checkpoint(&mut self, undoing: bool) -> Result<(), CheckpointError> {
-        self.step(Step::Checkpoint, undoing, |found| match found {
+    pub(super) fn checkpoint(&mut self) -> Result<(), CheckpointError> {
+        self.step(Step::Checkpoint, |found| match found {
             Found::Locked(process) => Taken::Now(process.checkpoint().map(Found::Checkpointed)),
             other => Taken::Not(other),
         })
     }
 
-    pub(super) fn restore(&mut self, map: &GpuMap, undoing: bool) -> Result<(), CheckpointError> {
-        self.step(Step::Restore, undoing, |found| match found {
+    pub(super) fn restore(&mut self, map: &GpuMap) -> Result<(), CheckpointError> {
+        self.step(Step::Restore, |found| match found {
             Found::Checkpointed(process) => {
                 Taken::Now(process.restore(map, &Room::Trusted).map(Found::Locked))
             }
@@ -47,26 +62,32 @@ impl Member {
         })
     }
 
-    pub(super) fn unlock(&mut self, undoing: bool) -> Result<(), CheckpointError> {
-        self.step(Step::Unlock, undoing, |found| match found {
+    pub(super) fn unlock(&mut self) -> Result<(), CheckpointError> {
+        self.step(Step::Unlock, |found| match found {
             Found::Locked(process) => Taken::Now(process.unlock().map(Found::Running)),
             other => Taken::Not(other),
         })
     }
 
-    /// Whether this step was tried, and not refused because the process was in another state.
-    pub(super) fn may_have(&self, step: Step) -> bool {
-        self.report.steps().iter().any(|report| {
+    /// Takes a step that undoes an earlier one, if that was tried and was not refused because the process
+    /// was in another state.
+    pub(super) fn undo(
+        &mut self,
+        earlier: Step,
+        step: impl FnOnce(&mut Self) -> Result<(), CheckpointError>,
+    ) -> Result<(), CheckpointError> {
+        let was_tried = self.report.steps().iter().any(|report| {
             let code = report.error().and_then(CheckpointError::code);
-            report.step() == step && code != Some(CUresult::CUDA_ERROR_ILLEGAL_STATE)
-        })
+            report.step() == earlier && code != Some(CUresult::CUDA_ERROR_ILLEGAL_STATE)
+        });
+        self.undoing = true;
+        if was_tried { step(self) } else { Ok(()) }
     }
 
     /// Takes a step and notes it. A process that is in no state for it is left as it is.
     fn step(
         &mut self,
         step: Step,
-        undoing: bool,
         take: impl FnOnce(Found) -> Taken,
     ) -> Result<(), CheckpointError> {
         let Some(found) = self.now.take() else { return Ok(()) };
@@ -79,7 +100,7 @@ impl Member {
             }
         };
         let took = began.elapsed();
-        let (answer, found) = match taken {
+        let (result, found) = match taken {
             Ok(found) => (Ok(()), found),
             Err(error) => {
                 let (error, found) = error.into_parts();
@@ -88,7 +109,7 @@ impl Member {
         };
         let state = found.state();
         self.now = Some(found);
-        self.report.add(StepReport::new(step, undoing, answer.clone().err(), took), state);
-        answer
+        self.report.add(StepReport::new(step, self.undoing, result.clone().err(), took), state);
+        result
     }
 }

@@ -36,12 +36,17 @@ pub struct Checkpointed {
 }
 
 impl Process {
-    /// A process by its id, such as that of another worker, or this very process's own. Loads the driver,
-    /// as [`Driver::load`] finds it, and calls nothing: `cuInit` is not needed for any of this.
+    /// Opens a process by its id, such as that of another worker, or this very process's own. Loads the
+    /// driver, as [`Driver::load`] finds it, and calls nothing: `cuInit` is not needed for any of this.
+    ///
+    /// The id is the one that this process sees. A controller outside a container passes the id that the
+    /// worker has outside. On a real driver that was not measured with this crate; CRIU's CUDA plugin
+    /// works so.
     ///
     /// # Errors
-    /// [`CheckpointError::Ended`] where there is no such process; [`CheckpointError::Load`] where there is
-    /// no driver, or one older than CUDA 12.8.
+    /// [`CheckpointError::Load`] if there is no driver, or one older than CUDA 12.8;
+    /// [`CheckpointError::NotAProcessId`], [`CheckpointError::NoSuchProcess`],
+    /// [`CheckpointError::ThreadId`], [`CheckpointError::OtherUser`], all without a driver call.
     pub fn open(pid: u32) -> Result<Self, CheckpointError> {
         Ok(Self { target: Target::new(Calls::load()?, pid)? })
     }
@@ -86,8 +91,9 @@ impl Process {
     }
 
     /// Takes the process up where it stands: a controller may have died, and left it locked or
-    /// checkpointed. A lock of a controller that lives is taken over, too. Calls
-    /// `cuCheckpointProcessGetState`.
+    /// checkpointed. It brings nothing back: a [`Found::Checkpointed`] must be restored, which
+    /// [`recover`](crate::checkpoint::recover) does. A lock of a controller that lives is taken over, too.
+    /// Calls `cuCheckpointProcessGetState`.
     pub fn take_up(self) -> Found {
         Found::of(self.target)
     }
@@ -220,11 +226,12 @@ fn step(
     call: &'static str,
     make: impl FnOnce(&Target) -> crate::sys::CUresult,
 ) -> Result<Target, StepError> {
-    let answer = target.check().and_then(|()| target.answer(call, make(&target)));
+    let answer = target.check().and_then(|()| target.checked(call, make(&target)));
     match answer {
         Ok(()) => Ok(target),
-        Err(error) => {
+        Err(mut error) => {
             let found = Found::after(&error, target);
+            error.set_state(found.state());
             Err(StepError::new(error, found))
         }
     }

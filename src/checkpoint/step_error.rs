@@ -72,6 +72,14 @@ impl Found {
         }
     }
 
+    /// What the process is now, for an error.
+    pub(super) fn sentence(&self) -> String {
+        match self.state() {
+            Some(state) => format!("Process {} is {state} now.", self.pid()),
+            None => format!("The state of process {} is not known.", self.pid()),
+        }
+    }
+
     /// The process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -119,16 +127,13 @@ impl StepError {
 
 impl fmt::Display for StepError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.found.state() {
-            Some(state) => write!(formatter, "process {} is {state} now", self.found.pid()),
-            None => write!(formatter, "the state of process {} is not known", self.found.pid()),
-        }
+        formatter.write_str(&self.found.sentence())
     }
 }
 
 impl fmt::Debug for StepError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}; {self}", self.error)
+        write!(formatter, "{} {self}", self.error)
     }
 }
 

@@ -42,24 +42,42 @@ pub fn tree(pid: u32) -> io::Result<Vec<TreeProcess>> {
         }
     }
     all.sort_unstable();
-    let mut found = Vec::new();
-    let mut waiting = vec![pid];
-    while let Some(pid) = waiting.pop() {
-        if let Some((_, parent, name)) = all.iter().find(|(id, ..)| *id == pid) {
-            found.push(TreeProcess {
-                pid,
+    let parents: Vec<(u32, u32)> = all.iter().map(|(pid, parent, _)| (*pid, *parent)).collect();
+    let found: Vec<TreeProcess> = descendants(&parents, pid)
+        .into_iter()
+        .map(|index| {
+            let (pid, parent, name) = &all[index];
+            TreeProcess {
+                pid: *pid,
                 parent: *parent,
-                command: command_of(pid, name),
-                device_files: crate::fork::device_files_of(pid).ok(),
-            });
-            let children = all.iter().rev().filter(|(_, parent, _)| *parent == pid);
-            waiting.extend(children.map(|(child, ..)| child));
-        }
-    }
+                command: command_of(*pid, name),
+                device_files: crate::fork::device_files_of(*pid).ok(),
+            }
+        })
+        .collect();
     match found.is_empty() {
-        true => Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no process {pid}"))),
+        true => {
+            let message = format!("Process {pid} does not exist.");
+            Err(io::Error::new(io::ErrorKind::NotFound, message))
+        }
         false => Ok(found),
     }
+}
+
+/// The places of a process and of its descendants in a list of processes with their parents. `/proc` is not
+/// read at one moment: if ids were given out again meanwhile, the parents can form a cycle.
+fn descendants(parents: &[(u32, u32)], root: u32) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut waiting = vec![root];
+    while let Some(pid) = waiting.pop() {
+        let place = parents.iter().position(|(id, _)| *id == pid);
+        if let Some(place) = place.filter(|place| !found.contains(place)) {
+            found.push(place);
+            let children = parents.iter().rev().filter(|(_, parent)| *parent == pid);
+            waiting.extend(children.map(|(child, _)| child));
+        }
+    }
+    found
 }
 
 /// The parent's id and the program's name.
@@ -84,6 +102,15 @@ fn command_of(pid: u32, name: &str) -> OsString {
 mod tests {
     use super::*;
     use std::process::Command;
+
+    #[test]
+    fn a_cycle_of_parents_ends() {
+        // 5 is the parent of 7 and of 9, and 9 the parent of 5; 4 is its own.
+        let parents = [(4, 4), (5, 9), (7, 5), (9, 5)];
+        assert_eq!(descendants(&parents, 5), [1, 2, 3]);
+        assert_eq!(descendants(&parents, 4), [0]);
+        assert_eq!(descendants(&parents, 6), [] as [usize; 0]);
+    }
 
     #[test]
     fn trees_list_parents_before_children_and_no_strangers() {

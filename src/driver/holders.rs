@@ -56,17 +56,17 @@ impl Display for Holder {
 }
 
 impl Device {
-    /// Who holds the device's context now, the longest holder first, as the witness of
-    /// `cuda-contexts` counted; empty where the program was not started by that command, and in a
-    /// [forked child](crate::fork), which holds nothing.
+    /// The libraries that hold the device's context now, the longest holder first, as
+    /// `cuda-contexts trace` counts them. `None` if the program does not run under that command; empty
+    /// if nobody holds it, and in a [forked child](crate::fork), which holds nothing.
     ///
     /// Makes no driver call. What other threads do meanwhile may be in it or not.
     #[must_use]
-    pub fn holders(self) -> Vec<Holder> {
-        let loaded = self.loaded();
-        match loaded.witness() {
-            Some(witness) if loaded.check_process().is_ok() => witness.holders(self.as_raw()),
-            _ => Vec::new(),
+    pub fn holders(self) -> Option<Vec<Holder>> {
+        let witness = self.driver().witness()?;
+        match self.driver().check_process() {
+            Ok(()) => Some(witness.holders(self.as_raw())),
+            Err(_) => Some(Vec::new()),
         }
     }
 }

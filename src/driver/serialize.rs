@@ -7,23 +7,23 @@ use crate::driver::device::Device;
 use crate::driver::holders::Holder;
 use crate::driver::uuid::Uuid;
 
-/// `path` and `version`.
+/// `path`, and `version` as a number: 13000 for CUDA 13.0.
 impl Serialize for Driver {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2))?;
         map.serialize_entry("path", &self.path().to_string_lossy())?;
-        map.serialize_entry("version", &self.version())?;
+        map.serialize_entry("version", &self.version().raw())?;
         map.end()
     }
 }
 
-/// `ordinal`, `uuid` and `pci_bus_id`; what the driver does not tell is null.
+/// `ordinal`, `uuid` and `pci_bus_id`; what the driver did not return is null. Makes no driver call.
 impl Serialize for Device {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(3))?;
         map.serialize_entry("ordinal", &self.ordinal())?;
-        map.serialize_entry("uuid", &self.uuid().ok())?;
-        map.serialize_entry("pci_bus_id", &self.pci_bus_id().ok())?;
+        map.serialize_entry("uuid", &self.known_uuid())?;
+        map.serialize_entry("pci_bus_id", &self.known_pci_bus_id())?;
         map.end()
     }
 }

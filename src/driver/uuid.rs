@@ -24,8 +24,16 @@ pub struct Uuid {
 const GROUPS: [usize; 5] = [0, 4, 6, 8, 10];
 
 impl Uuid {
-    pub(crate) fn new(bytes: [u8; 16], mig: bool) -> Self {
-        Self { bytes, mig }
+    /// The unique id of a whole GPU, from its sixteen bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self { bytes, mig: false }
+    }
+
+    /// The unique id of a MIG instance, from its sixteen bytes.
+    #[must_use]
+    pub const fn mig_from_bytes(bytes: [u8; 16]) -> Self {
+        Self { bytes, mig: true }
     }
 
     /// The sixteen bytes.
@@ -113,13 +121,13 @@ mod tests {
     #[test]
     fn uuid_reads_as_in_nvidia_smi() {
         let text = "GPU-8f6c1a02-1122-3344-5566-778899aabb0c";
-        assert_eq!(Uuid::new(BYTES, false).to_string(), text);
-        assert_eq!(format!("{:?}", Uuid::new(BYTES, false)), text);
-        assert_eq!(text.parse(), Ok(Uuid::new(BYTES, false)));
+        assert_eq!(Uuid::from_bytes(BYTES).to_string(), text);
+        assert_eq!(format!("{:?}", Uuid::from_bytes(BYTES)), text);
+        assert_eq!(text.parse(), Ok(Uuid::from_bytes(BYTES)));
         let instance = text.replace("GPU", "MIG");
-        assert_eq!(Uuid::new(BYTES, true).to_string(), instance);
-        assert_eq!(instance.parse(), Ok(Uuid::new(BYTES, true)));
-        assert_eq!(text.replace("8f6c", "8F6C").parse(), Ok(Uuid::new(BYTES, false)));
+        assert_eq!(Uuid::mig_from_bytes(BYTES).to_string(), instance);
+        assert_eq!(instance.parse(), Ok(Uuid::mig_from_bytes(BYTES)));
+        assert_eq!(text.replace("8f6c", "8F6C").parse(), Ok(Uuid::from_bytes(BYTES)));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) fn released(report: &Report) {
                 let code = error.code().map(|code| code.0);
                 warn!(target: TRACING_TARGET, device, outcome, code, releases, active, %error, "primary context not released");
             }
-            Outcome::Kept { .. } | Outcome::AlreadyInactive => {
+            Outcome::Kept | Outcome::LeftAlone | Outcome::AlreadyInactive => {
                 debug!(target: TRACING_TARGET, device, outcome, "nothing to release");
             }
         }

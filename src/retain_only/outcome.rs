@@ -9,11 +9,11 @@ use crate::error::Error;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The device that the guard retains, or one that the policy keeps and that was not touched.
-    Kept {
-        /// Whether the guard holds a reference on it.
-        retained: bool,
-    },
+    /// The device that the guard retains.
+    Kept,
+    /// A device that the policy keeps ([`StrayRelease::keep`](crate::StrayRelease::keep)): no call was
+    /// made for it.
+    LeftAlone,
     /// There was no active context, or somebody else released it in that moment.
     AlreadyInactive,
     /// The context was active, and is not any more.
@@ -40,7 +40,6 @@ pub enum Outcome {
         releases: u32,
     },
     /// A driver call failed.
-    #[non_exhaustive]
     Failed {
         /// The first call that failed; after a release that took a green context's reference, the retain that
         /// did not undo it.
@@ -57,7 +56,8 @@ impl Outcome {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Kept { .. } => "kept",
+            Self::Kept => "kept",
+            Self::LeftAlone => "left_alone",
             Self::AlreadyInactive => "already_inactive",
             Self::Released { .. } => "released",
             Self::StillActive { .. } => "still_active",
@@ -75,7 +75,7 @@ impl Outcome {
             | Self::StillActive { releases }
             | Self::HeldByGreenContext { releases }
             | Self::Failed { releases, .. } => *releases,
-            Self::Kept { .. } | Self::AlreadyInactive | Self::HeldHere { .. } => 0,
+            Self::Kept | Self::LeftAlone | Self::AlreadyInactive | Self::HeldHere { .. } => 0,
         }
     }
 }
@@ -83,8 +83,8 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kept { retained: true } => formatter.write_str("kept"),
-            Self::Kept { retained: false } => formatter.write_str("left alone (policy)"),
+            Self::Kept => formatter.write_str("kept"),
+            Self::LeftAlone => formatter.write_str("left alone (policy)"),
             Self::AlreadyInactive => formatter.write_str("already inactive"),
             Self::Released { releases: 1 } => formatter.write_str("released"),
             Self::Released { releases } => write!(formatter, "released ({releases} times)"),
@@ -128,14 +128,12 @@ pub enum CurrentContextChange {
     Unchanged,
     /// The context that was current was destroyed with its last reference. The kept device's is current
     /// in its place, or, where no device was kept, what lay beneath it on the thread's stack.
-    #[non_exhaustive]
     Switched {
         /// The device whose context it was.
         from: Device,
     },
     /// The context that was current lives, as far as is known, and is not current any more: a driver
     /// call failed.
-    #[non_exhaustive]
     NotRestored {
         /// The device whose context it was.
         from: Device,

@@ -3,14 +3,13 @@
 use std::fmt;
 
 use crate::driver::Driver;
-use crate::driver::calls::Callee;
 use crate::driver::device::Device;
 use crate::error::Error;
 use crate::retain_only::policy::StrayRelease;
 
 /// A dry run, made by [`StrayRelease::plan`] and [`StrayRelease::plan_run`].
 ///
-/// Displayed as a table, which asks for each device's [`uuid`](Device::uuid).
+/// Displayed as a table. Displaying it makes no driver call.
 #[derive(Clone)]
 pub struct Plan {
     driver: Driver,
@@ -23,11 +22,10 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Planned {
-    /// Retain it, or leave it alone as the policy says.
-    Keep {
-        /// Whether it would be retained.
-        retain: bool,
-    },
+    /// Retain it: the device to keep.
+    Keep,
+    /// Nothing: the policy keeps it.
+    LeaveAlone,
     /// Nothing: there is no active context.
     AlreadyInactive,
     /// Release it, at most this many times.
@@ -51,7 +49,8 @@ impl Planned {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Keep { .. } => "keep",
+            Self::Keep => "keep",
+            Self::LeaveAlone => "leave_alone",
             Self::AlreadyInactive => "already_inactive",
             Self::Release { .. } => "release",
             Self::LeaveActive => "leave_active",
@@ -61,11 +60,11 @@ impl Planned {
     }
 
     fn of(device: Device, policy: &StrayRelease) -> Self {
-        let (code, _, active) = device.0.get_state();
-        if let Err(error) = device.0.check(code, Callee::GetState.name()) {
+        let (call, _, active) = device.call_get_state();
+        if let Err(error) = device.check(call) {
             return Self::Failed(error);
         }
-        match (active, device.0.handles.count(), policy.releases()) {
+        match (active, device.ledger().handles(), policy.releases()) {
             (false, ..) => Self::AlreadyInactive,
             (true, 0, 0) => Self::LeaveActive,
             (true, 0, at_most) => Self::Release { at_most },
@@ -77,8 +76,8 @@ impl Planned {
 impl fmt::Display for Planned {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Keep { retain: true } => formatter.write_str("keep"),
-            Self::Keep { retain: false } => formatter.write_str("leave alone (policy)"),
+            Self::Keep => formatter.write_str("keep"),
+            Self::LeaveAlone => formatter.write_str("leave alone (policy)"),
             Self::AlreadyInactive => formatter.write_str("already inactive"),
             Self::Release { at_most: 1 } => formatter.write_str("release"),
             Self::Release { at_most } => write!(formatter, "release (up to {at_most} times)"),
@@ -96,10 +95,10 @@ impl Plan {
         kept: Option<Device>,
         policy: &StrayRelease,
     ) -> Result<Self, Error> {
-        driver.loaded().check_process()?;
+        driver.check_process()?;
         let planned = driver.devices().map(|device| match kept == Some(device) {
-            true => Planned::Keep { retain: true },
-            false if policy.keeps(device) => Planned::Keep { retain: false },
+            true => Planned::Keep,
+            false if policy.keeps(device) => Planned::LeaveAlone,
             false => Planned::of(device, policy),
         });
         Ok(Self { driver, kept, planned: planned.collect() })

@@ -5,15 +5,17 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::driver::calls::Call;
 use crate::driver::device::Device;
 use crate::retain_only::outcome::{CurrentContextChange, Outcome};
 use crate::retain_only::plan::{Plan, Planned};
-use crate::retain_only::report::{Call, DeviceReport, Report};
+use crate::retain_only::report::{DeviceReport, Report};
 
-/// `driver`, `kept`, `current_context_switched`, `current_context` and `devices`.
+/// `summary`, `driver`, `kept`, `current_context_switched`, `current_context` and `devices`.
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(5))?;
+        let mut map = serializer.serialize_map(Some(6))?;
+        map.serialize_entry("summary", &self.summary())?;
         map.serialize_entry("driver", &self.driver())?;
         map.serialize_entry("kept", &self.kept())?;
         map.serialize_entry("current_context_switched", &self.current_context_switched())?;
@@ -35,17 +37,16 @@ impl Serialize for CurrentContextChange {
     }
 }
 
-/// `ordinal`, `uuid`, `outcome`, what belongs to the outcome (`retained`, `releases`, `handles`, or
-/// `error`, `releases` and `active`), `calls` and `holders`.
+/// `ordinal`, `uuid`, `outcome`, what belongs to the outcome (`releases`, `handles`, or `error`,
+/// `releases` and `active`), `taken_before`, `calls`, and `holders`, which is null without a trace.
 impl Serialize for DeviceReport<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         let outcome = self.outcome();
         map.serialize_entry("ordinal", &self.ordinal())?;
-        map.serialize_entry("uuid", &self.uuid().ok())?;
+        map.serialize_entry("uuid", &self.uuid())?;
         map.serialize_entry("outcome", outcome.kind())?;
         match outcome {
-            Outcome::Kept { retained } => map.serialize_entry("retained", retained)?,
             Outcome::Released { releases }
             | Outcome::StillActive { releases }
             | Outcome::HeldByGreenContext { releases } => {
@@ -57,10 +58,11 @@ impl Serialize for DeviceReport<'_> {
                 map.serialize_entry("releases", releases)?;
                 map.serialize_entry("active", active)?;
             }
-            Outcome::AlreadyInactive => {}
+            Outcome::Kept | Outcome::LeftAlone | Outcome::AlreadyInactive => {}
         }
+        map.serialize_entry("taken_before", &self.taken_before())?;
         map.serialize_entry("calls", &self.calls().collect::<Vec<_>>())?;
-        map.serialize_entry("holders", self.holders())?;
+        map.serialize_entry("holders", &self.holders())?;
         map.end()
     }
 }
@@ -77,7 +79,7 @@ impl Serialize for Call {
 }
 
 /// `dry_run`, `driver`, `kept` and `devices`, each with `ordinal`, `uuid`, `planned` and what belongs
-/// to that (`retain`, `at_most`, `handles` or `error`).
+/// to that (`at_most`, `handles` or `error`).
 impl Serialize for Plan {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(4))?;
@@ -96,14 +98,16 @@ impl Serialize for PlannedDevice<'_> {
         let (device, planned) = &self.0;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("ordinal", &device.ordinal())?;
-        map.serialize_entry("uuid", &device.uuid().ok())?;
+        map.serialize_entry("uuid", &device.known_uuid())?;
         map.serialize_entry("planned", planned.kind())?;
         match planned {
             Planned::Release { at_most } => map.serialize_entry("at_most", at_most)?,
             Planned::HeldHere { handles } => map.serialize_entry("handles", handles)?,
             Planned::Failed(error) => map.serialize_entry("error", error)?,
-            Planned::Keep { retain } => map.serialize_entry("retain", retain)?,
-            Planned::AlreadyInactive | Planned::LeaveActive => {}
+            Planned::Keep
+            | Planned::LeaveAlone
+            | Planned::AlreadyInactive
+            | Planned::LeaveActive => {}
         }
         map.end()
     }

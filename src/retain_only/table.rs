@@ -2,11 +2,13 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use crate::driver::calls::Call;
 use crate::driver::device::Device;
+use crate::driver::holders::Holder;
 use crate::error::Error;
 use crate::retain_only::outcome::{CurrentContextChange, Outcome, failed};
 use crate::retain_only::plan::{Plan, Planned};
-use crate::retain_only::report::{Call, DeviceReport, Report};
+use crate::retain_only::report::{DeviceReport, Report};
 
 /// One device: its outcome in words, and the driver calls made for it.
 struct Row {
@@ -48,7 +50,8 @@ impl Display for Table {
         };
         formatter.write_str(&line("device", "UUID", outcome, calls))?;
         for Row { device, outcome, calls } in &self.rows {
-            let uuid = device.uuid().map_or_else(|_| "unknown".to_owned(), |uuid| uuid.to_string());
+            let uuid =
+                device.known_uuid().map_or_else(|| "unknown".to_owned(), |uuid| uuid.to_string());
             let first = calls.first().map_or("", String::as_str);
             let row = line(&device.ordinal().to_string(), &uuid, outcome, first);
             write!(formatter, "\n{row}")?;
@@ -63,7 +66,8 @@ impl Display for Table {
     }
 }
 
-/// A table: a row for every device with its outcome and its driver calls; below it what became of the
+/// The [summary](Report::summary), and a table: a row for every device with its outcome and its driver
+/// calls; below it what became of the
 /// calling thread's current context, where that changed, every error, and where it is known who held
 /// what.
 impl Display for Report {
@@ -79,23 +83,59 @@ impl Display for Report {
             let calls = line.calls().map(|call| call.to_string()).collect();
             table.add(line.device(), outcome, calls, error);
         }
-        for line in self.devices().filter(|line| !line.holders().is_empty()) {
-            table.below.push(held(&line));
+        for line in self.devices() {
+            if line.taken_before() > 0 {
+                table.below.push(taken_before(&line));
+            }
+            let holders = line.holders().filter(|_| *line.outcome() != Outcome::Kept);
+            if let Some(holders) = holders.filter(|holders| !holders.is_empty()) {
+                table.below.push(held(&line, holders));
+            }
         }
         if *self.current_context() != CurrentContextChange::Unchanged {
             table.below.insert(0, self.current_context().to_string());
         }
-        Display::fmt(&table, formatter)
+        write!(formatter, "{}\n{table}", self.summary())
     }
 }
 
+/// The devices of a report by what became of them, but for those that were inactive.
+pub(super) fn summary(report: &Report) -> String {
+    let kinds: [(&str, fn(&Outcome) -> bool); 7] = [
+        ("kept", |outcome| matches!(outcome, Outcome::Kept)),
+        ("released", |outcome| matches!(outcome, Outcome::Released { .. })),
+        ("still active", |outcome| matches!(outcome, Outcome::StillActive { .. })),
+        ("held by a green context", |o| matches!(o, Outcome::HeldByGreenContext { .. })),
+        ("held here", |outcome| matches!(outcome, Outcome::HeldHere { .. })),
+        ("left alone", |outcome| matches!(outcome, Outcome::LeftAlone)),
+        ("failed", |outcome| matches!(outcome, Outcome::Failed { .. })),
+    ];
+    let of_kind = |(name, is_such): (&str, fn(&Outcome) -> bool)| {
+        let such = report.devices().filter(|line| is_such(line.outcome()));
+        let ordinals: Vec<_> = such.map(|line| line.ordinal().to_string()).collect();
+        (!ordinals.is_empty()).then(|| format!("{name} {}", ordinals.join(", ")))
+    };
+    let parts: Vec<_> = kinds.into_iter().filter_map(of_kind).collect();
+    match parts.is_empty() {
+        true => "no context is active".to_owned(),
+        false => parts.join("; "),
+    }
+}
+
+/// That an earlier run released references on a device, too.
+fn taken_before(line: &DeviceReport<'_>) -> String {
+    let (ordinal, taken) = (line.ordinal(), line.taken_before());
+    let references = if taken == 1 { "reference" } else { "references" };
+    format!("device {ordinal}: earlier runs of this process released {taken} {references} here")
+}
+
 /// Who held a device, and whose references were released.
-fn held(line: &DeviceReport<'_>) -> String {
+fn held(line: &DeviceReport<'_>, holders: &[Holder]) -> String {
     let list = |texts: Vec<String>| texts.join(", ");
-    let holders = list(line.holders().iter().map(ToString::to_string).collect());
-    let taken = line.holders().iter().filter(|holder| holder.taken > 0);
+    let taken = holders.iter().filter(|holder| holder.taken > 0);
     let taken =
         list(taken.map(|holder| format!("{} {}", holder.name().display(), holder.taken)).collect());
+    let holders = list(holders.iter().map(ToString::to_string).collect());
     let released = if taken.is_empty() { "none" } else { &taken };
     format!("device {} was held by: {holders}; released: {released}", line.ordinal())
 }
@@ -119,6 +159,9 @@ impl Display for Plan {
 impl Display for DeviceReport<'_> {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         write!(formatter, "device {}: {}", self.ordinal(), self.outcome())?;
+        if self.taken_before() > 0 {
+            write!(formatter, "; earlier runs released {}", self.taken_before())?;
+        }
         for (index, call) in self.calls().enumerate() {
             write!(formatter, "{}{call}", if index == 0 { " (" } else { ", " })?;
         }

@@ -5,13 +5,15 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+use crate::sys::CudaVersion;
+
 /// A driver function as the header declares it: its name, version and type. The constants are in
 /// [`sys::functions`](crate::sys::functions); [`Driver::function`](crate::Driver::function) looks
 /// one up.
 pub struct Function<F> {
     name: &'static CStr,
     symbol: &'static CStr,
-    introduced: i32,
+    introduced: CudaVersion,
     per_thread: bool,
     kind: PhantomData<F>,
 }
@@ -39,6 +41,7 @@ impl<F: FunctionPointer> Function<F> {
         introduced: i32,
         per_thread: bool,
     ) -> Self {
+        let introduced = CudaVersion::from_raw(introduced);
         Self { name, symbol, introduced, per_thread, kind: PhantomData }
     }
 
@@ -54,9 +57,9 @@ impl<F: FunctionPointer> Function<F> {
         self.symbol
     }
 
-    /// The CUDA version that introduced it: 1000 × major + 10 × minor.
+    /// The CUDA version that introduced it.
     #[must_use]
-    pub const fn introduced(&self) -> i32 {
+    pub const fn introduced(&self) -> CudaVersion {
         self.introduced
     }
 

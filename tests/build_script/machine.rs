@@ -1,15 +1,12 @@
-//! A machine made of folders, on which the build script's choice is tried.
+//! A machine made of folders, on which the build script chooses.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::choice::{CHECKED_IN, Choice, Generator, choose};
+use crate::header;
 use crate::toolkit_search::Machine;
-use crate::watched::Watched;
-
-/// The version of the checked-in bindings on these machines.
-pub const CHECKED_IN_VERSION: u32 = 13_050;
 
 /// Its root has the package in `package`, and what a test puts there.
 pub struct Folders {
@@ -19,14 +16,13 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// A machine with checked-in bindings and without any header.
+    /// A machine with checked-in bindings of CUDA 13.5 and without any header.
     pub fn new(test: &str) -> Self {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("build_script").join(test);
-        // Nothing is there in the first run.
+        // The first run finds nothing to remove.
         let _ = fs::remove_dir_all(&root);
         let folders = Self { root, variables: Vec::new(), architecture: "x86_64" };
-        let bindings = bindings(CHECKED_IN_VERSION);
-        folders.file(&format!("package/{CHECKED_IN}"), &bindings);
+        folders.file(&format!("package/{CHECKED_IN}"), &bindings(13_050));
         folders
     }
 
@@ -45,7 +41,7 @@ impl Folders {
     /// Sets a variable to a path on this machine.
     pub fn names(self, variable: &'static str, path: &str) -> Self {
         let path = self.root.join(path);
-        self.sets(variable, path.into_os_string())
+        self.sets(variable, path)
     }
 
     pub fn sets(mut self, variable: &'static str, value: impl Into<OsString>) -> Self {
@@ -61,17 +57,15 @@ impl Folders {
         self.root.join(path).display().to_string()
     }
 
-    /// What the build script chooses there, and what it looked at. Its bindings are those of a
-    /// header that declares what the checked-in bindings have.
-    pub fn choose(&self) -> (Result<Choice, String>, Watched) {
+    /// Chooses with bindings that have what the checked-in ones have.
+    pub fn choose(&self) -> Result<Choice, String> {
         self.choose_by(Some(&|folder| {
             let text = fs::read_to_string(folder.join("cuda.h")).unwrap();
-            Ok(bindings(crate::header::version(&text).unwrap()))
+            Ok(bindings(header::version(&text).unwrap()))
         }))
     }
 
-    pub fn choose_by(&self, generator: Option<Generator>) -> (Result<Choice, String>, Watched) {
-        let mut watched = Watched::default();
+    pub fn choose_by(&self, generator: Option<Generator>) -> Result<Choice, String> {
         let machine = Machine {
             variable: &|name| {
                 let found = self.variables.iter().find(|(variable, _)| *variable == name);
@@ -81,24 +75,18 @@ impl Folders {
             package: &self.root.join("package"),
             architecture: self.architecture,
         };
-        (choose(&machine, &mut watched, generator), watched)
+        choose(&machine, generator)
     }
 
-    /// What `sys::SOURCE` says of the choice.
+    /// The text of `sys::SOURCE`.
     pub fn source(&self) -> String {
-        self.choose().0.unwrap().source
+        self.choose().unwrap().source
     }
 
     /// The folder whose header was chosen, relative to the root.
     pub fn chosen(&self) -> Option<String> {
-        let generated = self.choose().0.unwrap().generated?;
-        let folder = generated.folder.strip_prefix(&self.root).unwrap();
-        Some(folder.display().to_string())
-    }
-
-    /// Why nothing could be chosen.
-    pub fn refusal(&self) -> String {
-        self.choose().0.unwrap_err()
+        let folder = self.choose().unwrap().generated?.folder;
+        Some(folder.strip_prefix(&self.root).unwrap().display().to_string())
     }
 }
 

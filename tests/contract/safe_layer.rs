@@ -114,10 +114,10 @@ pub fn adopted_and_leaked(machine: &Machine, questions: &Questions) {
     let (answer, raw) = library.retain(device.as_raw());
     questions.ask("retain by somebody else", 0, answer);
     // SAFETY: that reference is handed over here, to nobody else.
-    let context = unsafe { PrimaryContext::adopt(device, raw) }.expect("this is no fork");
+    let context = unsafe { PrimaryContext::from_raw(device, raw) }.expect("this is no fork");
     questions.ask("handles", "Ok(1)", format!("{:?}", device.handles()));
     questions.holds("the handle is the driver's", context.as_raw() == raw);
-    questions.holds("leaked", context.leak() == raw);
+    questions.holds("leaked", context.into_raw() == raw);
     questions.ask("handles after the leak", "Ok(0)", format!("{:?}", device.handles()));
     questions.holds("active all the same", active(device));
     questions.ask("release by somebody else", 0, library.release(device.as_raw()));
@@ -244,13 +244,13 @@ pub fn held_and_kept_devices(machine: &Machine, questions: &Questions) {
     let context = PrimaryContext::retain(other).expect("the device can be retained");
     let guard = PrimaryContextGuard::retain_only(kept).expect("the device can be kept");
     questions.ask("held", expected(driver, &["kept", "held_here(1)"]), outcomes(guard.report()));
-    let raw = context.leak();
+    let raw = context.into_raw();
     let policy = StrayRelease::new().keep([other]);
     let guard =
         PrimaryContextGuard::retain_only_with(kept, &policy).expect("the device can be kept");
-    questions.ask("kept", expected(driver, &["kept", "kept"]), outcomes(guard.report()));
+    questions.ask("kept", expected(driver, &["kept", "left_alone"]), outcomes(guard.report()));
     // SAFETY: the reference was leaked above and is nobody's.
-    let context = unsafe { PrimaryContext::adopt(other, raw) }.expect("this is no fork");
+    let context = unsafe { PrimaryContext::from_raw(other, raw) }.expect("this is no fork");
     questions.holds("still one reference", context.release().is_ok());
     questions.holds("inactive", !active(other));
     let none = driver.device(driver.device_count()).expect_err("there is no such device");

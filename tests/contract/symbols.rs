@@ -136,7 +136,7 @@ pub fn look_up_equals_dlsym(machine: &Machine, questions: &Questions) {
         ($($function:ident,)*) => {
             $({
                 let function = sys::functions::$function;
-                let (name, introduced) = (function.name().as_ptr(), function.introduced());
+                let (name, introduced) = (function.name().as_ptr(), function.introduced().raw());
                 let mut address = ptr::null_mut();
                 let answer =
                     call!(library, cuGetProcAddress_v11030(name, &mut address, introduced, 0));

@@ -7,10 +7,13 @@
 ...     # and is unlocked here
 
 The calls are made by a controller, which needs no CUDA context. Linux, driver of CUDA 12.8 or newer.
+
+An exception that a signal handler raises, such as SystemExit or TimeoutError, is raised when the step under
+way is done. If nobody has the result of that step then, the step is undone.
 """
 
-from ._group import Suspended, suspend
-from ._process import Checkpointed, Locked, Process
+from .._native import Checkpointed, Locked, Suspended, recover, suspend
+from ._process import Process
 from ._restore import TRUSTED, DeviceRoom, Room, machine_gpus, memory_of
 from ._values import ProcessReport, StepReport, TreeProcess, tree
 
@@ -27,6 +30,7 @@ __all__ = [
     "TreeProcess",
     "machine_gpus",
     "memory_of",
+    "recover",
     "suspend",
     "tree",
 ]

@@ -18,7 +18,7 @@ class StepReport(Value):
 
     #: ``lock``, ``checkpoint``, ``restore`` or ``unlock``.
     step: str
-    #: Whether it was to undo an earlier one, because of another process.
+    #: Whether it was to undo an earlier one, because another step failed.
     undoing: bool
     milliseconds: float
     #: Why it failed.
@@ -64,6 +64,10 @@ def _reports(text: str) -> tuple[ProcessReport, ...]:
         ProcessReport(told["pid"], tuple(map(_step, told["steps"])), told["state"])
         for told in json.loads(text)
     )
+
+
+def _step_from_json(text: str) -> StepReport:
+    return _step(json.loads(text))
 
 
 def _step(told: dict[str, Any]) -> StepReport:

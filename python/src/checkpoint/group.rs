@@ -1,152 +1,368 @@
 //! Several processes at once.
 
-use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use cuda_primary_context::checkpoint::{
-    Checkpointed, Found, GroupError, Process, Suspended, suspend as suspend_all,
+    CheckpointError, Checkpointed as CheckpointedProcess, Found, GpuMap, GroupError, Process,
+    Resumed, StepReport, Steps, Suspended as SuspendedProcesses,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::{PyTuple, PyType};
 
-use crate::checkpoint::controller::{Controller, kind, limit};
-use crate::checkpoint::restore::{Map, RoomOnDevice, gpu_map, room};
+use crate::checkpoint::dropped_by_an_exception;
+use crate::checkpoint::held::{Held, kind};
+use crate::checkpoint::process::{Checkpointed, limit, process_id};
+use crate::checkpoint::restore::{MapArgument, RoomArgument};
 use crate::error::{answer, exception, json};
 
-/// Processes that are all checkpointed. They stay so, whatever becomes of this.
-#[pyclass(frozen, module = "cuda_primary_context._native")]
-pub struct SuspendedGroup {
-    #[pyo3(get)]
+/// Processes that are all checkpointed.
+///
+/// At the end of a `with` block they are brought back on the GPUs that they had. Otherwise they stay
+/// suspended until somebody restores them: see `recover`.
+#[pyclass(frozen, module = "cuda_primary_context.checkpoint")]
+#[derive(Debug)]
+pub struct Suspended {
     pids: Vec<u32>,
     /// What was done for each process, as JSON.
-    #[pyo3(get)]
     reports: String,
     /// Empty once they were brought back.
-    suspended: Mutex<Option<Suspended>>,
+    processes: Mutex<Option<SuspendedProcesses>>,
+    room: RoomArgument,
+    at_once: Option<usize>,
 }
 
-impl SuspendedGroup {
-    fn of(suspended: Suspended) -> PyResult<Self> {
-        let pids = suspended.processes().iter().map(Checkpointed::pid).collect();
+impl Suspended {
+    fn new(
+        suspended: SuspendedProcesses,
+        room: RoomArgument,
+        at_once: Option<usize>,
+    ) -> PyResult<Self> {
+        let pids = suspended.processes().iter().map(CheckpointedProcess::pid).collect();
         let reports = json(&suspended.reports())?;
-        Ok(Self { pids, reports, suspended: Mutex::new(Some(suspended)) })
+        Ok(Self { pids, reports, processes: Mutex::new(Some(suspended)), room, at_once })
+    }
+
+    fn take(&self) -> Option<SuspendedProcesses> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn back(
+        &self,
+        py: Python<'_>,
+        room: &RoomArgument,
+        map: &GpuMap,
+        observer: &Observer,
+    ) -> PyResult<Py<PyAny>> {
+        let room = room.look(py, map, &self.pids)?;
+        let Some(suspended) = self.take() else {
+            return Err(PyValueError::new_err("The group was resumed already."));
+        };
+        let resumed = observer.run(py, self.at_once, |steps| steps.resume(suspended, map, &room));
+        let error = match resumed {
+            Ok(resumed) => return observer.reports_of(py, &resumed),
+            Err(error) => error,
+        };
+        let raised = failed(py, &error);
+        // As the crate leaves them: all checkpointed again, or each as it was found.
+        let found = error.into_parts().1;
+        if found.iter().all(|found| matches!(found, Found::Checkpointed(_))) {
+            let again = found.into_iter().filter_map(|found| match found {
+                Found::Checkpointed(process) => Some(process),
+                _ => None,
+            });
+            let again = Some(again.collect());
+            *self.processes.lock().unwrap_or_else(PoisonError::into_inner) = again;
+        } else {
+            hand_over(py, &raised, found);
+        }
+        Err(observer.beside(py, raised))
+    }
+
+    /// Brings the processes back because nobody gets the group.
+    fn undo(&self, py: Python<'_>) {
+        let _ = self.back(py, &self.room, &GpuMap::same(), &Observer::new(None));
     }
 }
 
 #[pymethods]
-impl SuspendedGroup {
-    /// Whether there is anything to bring back.
-    #[getter]
-    fn is_suspended(&self) -> bool {
-        self.suspended.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+impl Suspended {
+    /// Makes a group of processes that were found checkpointed. They are the group's from then on.
+    #[classmethod]
+    #[pyo3(
+        signature = (processes, *, room = RoomArgument::Trusted),
+        text_signature = "($cls, processes, *, room='trusted')"
+    )]
+    fn of(
+        _class: &Bound<'_, PyType>,
+        processes: &Bound<'_, PyAny>,
+        room: RoomArgument,
+    ) -> PyResult<Self> {
+        let processes =
+            processes.try_iter()?.map(|process| Ok(process?.cast_into::<Checkpointed>()?));
+        let processes = processes.collect::<PyResult<Vec<_>>>()?;
+        let mut taken = Vec::new();
+        let mut refusal = None;
+        for process in &processes {
+            match process.get().held.take() {
+                Ok(Found::Checkpointed(process)) => taken.push(process),
+                Ok(other) => {
+                    let (pid, kind) = (other.pid(), kind(&other));
+                    process.get().held.put_back(other);
+                    let message = format!("Process {pid} is {kind} to this controller.");
+                    refusal = Some(PyValueError::new_err(message));
+                }
+                Err(error) => refusal = Some(error),
+            }
+            if refusal.is_some() {
+                break;
+            }
+        }
+        if let Some(refusal) = refusal {
+            for (process, taken) in processes.iter().zip(taken) {
+                process.get().held.put_back(Found::Checkpointed(taken));
+            }
+            return Err(refusal);
+        }
+        Self::new(taken.into_iter().collect(), room, None)
     }
 
-    /// Brings all of them back: what was done for each, as JSON.
+    /// The process ids, in the order in which they were given.
+    #[getter]
+    fn pids<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.pids)
+    }
+
+    /// What was done for each process; empty for those that were taken up.
+    #[getter]
+    fn reports(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        reports_object(py, &self.reports)
+    }
+
+    /// Checks the room, restores all processes at once, then unlocks all. The arguments are those of
+    /// `Checkpointed.restore`, the room that of all together, and `on_step` is that of `suspend`.
+    ///
+    /// If a restore fails, those restored before are checkpointed again. If an unlock fails, the others are
+    /// unlocked all the same. The error has what every process is then; `found` is empty if all are
+    /// checkpointed again: the group holds them, and can be resumed later.
+    #[pyo3(signature = (*, room, gpu_map = None, every_gpu = None, on_step = None))]
     fn resume(
         &self,
         py: Python<'_>,
-        map: Option<Map>,
-        devices: Option<Vec<RoomOnDevice>>,
-    ) -> PyResult<String> {
-        let map = gpu_map(py, map)?;
-        let room = room(devices)?;
-        let suspended = self.suspended.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(suspended) = suspended else {
-            return Err(PyValueError::new_err("the group was resumed"));
-        };
-        match py.detach(|| suspended.resume(&map, &room)) {
-            Ok(resumed) => json(&resumed.reports()),
-            Err(error) => {
-                let (raised, found) = failed(py, error)?;
-                // As the crate leaves them: all checkpointed again, or each as it was found.
-                let all = found.iter().all(|found| matches!(found, Found::Checkpointed(_)));
-                if all {
-                    let again = found.into_iter().filter_map(|found| match found {
-                        Found::Checkpointed(process) => Some(process),
-                        _ => None,
-                    });
-                    let again = Some(Suspended::of(again));
-                    *self.suspended.lock().unwrap_or_else(PoisonError::into_inner) = again;
-                } else {
-                    hand_over(py, &raised, found)?;
-                }
-                Err(raised)
-            }
+        room: RoomArgument,
+        gpu_map: Option<MapArgument>,
+        every_gpu: Option<Bound<'_, PyAny>>,
+        on_step: Option<Py<PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let map = MapArgument::map(gpu_map, py, every_gpu)?;
+        self.back(py, &room, &map, &Observer::new(on_step))
+    }
+
+    fn __enter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let is_suspended = self.processes.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if is_suspended {
+            self.back(py, &self.room, &GpuMap::same(), &Observer::new(None))?;
         }
+        Ok(())
+    }
+
+    fn __repr__(&self) -> String {
+        let pids: Vec<String> = self.pids.iter().map(ToString::to_string).collect();
+        format!("<Suspended {}>", pids.join(", "))
     }
 }
 
-impl fmt::Debug for SuspendedGroup {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("SuspendedGroup").field(&self.pids).finish()
+/// If the room is not known to be there, the processes stay suspended.
+impl Drop for Suspended {
+    fn drop(&mut self) {
+        dropped_by_an_exception(|py| self.undo(py));
     }
 }
 
-/// Locks all processes, then checkpoints all.
+/// Locks all processes, each within this many seconds, then checkpoints all at once. If one fails, what was
+/// done is undone, and the error has what every process is then. Ranks leave their NCCL group first: in one
+/// over P2P or shared memory they were never seen to come back.
+///
+/// `room` is for the restore at the end of a `with` block. `at_once` bounds how many processes are
+/// checkpointed or restored at once. `on_step` is called with a process id and a `StepReport` after each step,
+/// from any thread.
 #[pyfunction]
-pub fn suspend(py: Python<'_>, pids: Vec<u32>, seconds: f64) -> PyResult<SuspendedGroup> {
-    let limit = limit(seconds)?;
+#[pyo3(
+    signature = (pids, *, timeout, room = RoomArgument::Trusted, at_once = None, on_step = None),
+    text_signature = "(pids, *, timeout, room='trusted', at_once=None, on_step=None)"
+)]
+pub fn suspend(
+    py: Python<'_>,
+    pids: &Bound<'_, PyAny>,
+    timeout: f64,
+    room: RoomArgument,
+    at_once: Option<usize>,
+    on_step: Option<Py<PyAny>>,
+) -> PyResult<Suspended> {
+    let (limit, observer) = (limit(timeout)?, Observer::new(on_step));
+    let pids = process_ids(pids)?;
     let processes =
         py.detach(|| pids.into_iter().map(Process::open).collect::<Result<Vec<_>, _>>());
     let processes = answer(py, processes)?;
-    match py.detach(|| suspend_all(processes, limit)) {
-        Ok(suspended) => SuspendedGroup::of(suspended),
+    match observer.run(py, at_once, |steps| steps.suspend(processes, limit)) {
+        Ok(suspended) => {
+            let suspended = Suspended::new(suspended, room, at_once)?;
+            match observer.raised() {
+                Some(raised) => {
+                    suspended.undo(py);
+                    Err(raised)
+                }
+                None => Ok(suspended),
+            }
+        }
         Err(error) => {
-            let (raised, found) = failed(py, error)?;
-            hand_over(py, &raised, found)?;
-            Err(raised)
+            let raised = failed(py, &error);
+            hand_over(py, &raised, error.into_parts().1);
+            Err(observer.beside(py, raised))
         }
     }
 }
 
-/// Processes that were found checkpointed, as a group.
+/// Resumes whatever a controller that died or was interrupted left locked or checkpointed, and returns what was
+/// done for each process. Processes that run or have ended are left alone. It takes off the lock of a
+/// controller that still lives, too.
+///
+/// The arguments are those of `Suspended.resume` and of `suspend`. A restore without room destroys the
+/// process: pass `room` unless you know that there is room.
 #[pyfunction]
-pub fn suspended_group(controllers: Vec<Py<Controller>>) -> PyResult<SuspendedGroup> {
-    let mut taken = Vec::new();
-    let put_back = |taken: Vec<Checkpointed>| {
-        for (controller, process) in controllers.iter().zip(taken) {
-            controller.get().put_back(Found::Checkpointed(process));
-        }
+#[pyo3(
+    signature = (
+        pids, *, room = RoomArgument::Trusted, gpu_map = None, every_gpu = None, at_once = None,
+        on_step = None
+    ),
+    text_signature = "(pids, *, room='trusted', gpu_map=None, every_gpu=None, at_once=None, on_step=None)"
+)]
+pub fn recover(
+    py: Python<'_>,
+    pids: &Bound<'_, PyAny>,
+    room: RoomArgument,
+    gpu_map: Option<MapArgument>,
+    every_gpu: Option<Bound<'_, PyAny>>,
+    at_once: Option<usize>,
+    on_step: Option<Py<PyAny>>,
+) -> PyResult<Py<PyAny>> {
+    let (pids, observer) = (process_ids(pids)?, Observer::new(on_step));
+    let map = MapArgument::map(gpu_map, py, every_gpu)?;
+    let room = room.look(py, &map, &pids)?;
+    let open = |pid: u32| match Process::open(pid) {
+        Err(CheckpointError::NoSuchProcess { .. }) => None,
+        opened => Some(opened),
     };
-    for controller in &controllers {
-        match controller.get().take() {
-            Ok(Found::Checkpointed(process)) => taken.push(process),
-            Ok(other) => {
-                let message =
-                    format!("process {} is {} to this controller", other.pid(), kind(&other));
-                controller.get().put_back(other);
-                put_back(taken);
-                return Err(PyValueError::new_err(message));
-            }
-            Err(error) => {
-                put_back(taken);
-                return Err(error);
-            }
+    let processes = py.detach(|| pids.into_iter().filter_map(open).collect::<Result<Vec<_>, _>>());
+    let processes = answer(py, processes)?;
+    match observer.run(py, at_once, |steps| steps.recover(processes, &map, &room)) {
+        Ok(resumed) => observer.reports_of(py, &resumed),
+        Err(error) => {
+            let raised = failed(py, &error);
+            hand_over(py, &raised, error.into_parts().1);
+            Err(observer.beside(py, raised))
         }
     }
-    SuspendedGroup::of(Suspended::of(taken))
+}
+
+fn process_ids(pids: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
+    pids.try_iter()?.map(|pid| process_id(&pid?)).collect()
+}
+
+fn steps<'a>(at_once: Option<usize>) -> Steps<'a> {
+    at_once.map_or_else(Steps::new, |processes| Steps::new().at_once(processes))
+}
+
+/// A function of the caller's that hears of every step, and the first exception that it raised.
+struct Observer {
+    function: Option<Py<PyAny>>,
+    raised: Mutex<Option<PyErr>>,
+}
+
+impl Observer {
+    fn new(function: Option<Py<PyAny>>) -> Self {
+        Self { function, raised: Mutex::new(None) }
+    }
+
+    /// Takes the steps of a group with Python's lock released.
+    fn run<T: Send>(
+        &self,
+        py: Python<'_>,
+        at_once: Option<usize>,
+        action: impl FnOnce(Steps<'_>) -> T + Send,
+    ) -> T {
+        let hear = |pid: u32, step: &StepReport| {
+            Python::attach(|py| {
+                if let Err(error) = self.call(py, pid, step) {
+                    let mut raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
+                    raised.get_or_insert(error);
+                }
+            });
+        };
+        py.detach(|| match &self.function {
+            Some(_) => action(steps(at_once).on_step(&hear)),
+            None => action(steps(at_once)),
+        })
+    }
+
+    fn call(&self, py: Python<'_>, pid: u32, step: &StepReport) -> PyResult<()> {
+        let Some(function) = &self.function else { return Ok(()) };
+        let values = py.import("cuda_primary_context.checkpoint._values")?;
+        let step = values.getattr("_step_from_json")?.call1((json(step)?,))?;
+        function.call1(py, (pid, step)).map(drop)
+    }
+
+    fn raised(&self) -> Option<PyErr> {
+        self.raised.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The reports, or what the function raised meanwhile.
+    fn reports_of(&self, py: Python<'_>, resumed: &Resumed) -> PyResult<Py<PyAny>> {
+        match self.raised() {
+            Some(raised) => Err(raised),
+            None => reports_object(py, &json(&resumed.reports())?),
+        }
+    }
+
+    /// A failure of the group, caused by what the function raised, if it did.
+    fn beside(&self, py: Python<'_>, failure: PyErr) -> PyErr {
+        if let Some(raised) = self.raised() {
+            failure.set_cause(py, Some(raised));
+        }
+        failure
+    }
+}
+
+fn reports_object(py: Python<'_>, text: &str) -> PyResult<Py<PyAny>> {
+    let values = py.import("cuda_primary_context.checkpoint._values")?;
+    Ok(values.getattr("_reports")?.call1((text,))?.unbind())
 }
 
 /// The exception, with the process for which a step failed and what was done for each.
-fn failed(py: Python<'_>, error: GroupError) -> PyResult<(PyErr, Vec<Found>)> {
+fn failed(py: Python<'_>, error: &GroupError) -> PyErr {
     let raised = exception(py, error.error());
-    let value = raised.value(py);
-    if error.pid().is_some() {
-        value.setattr("pid", error.pid())?;
-    }
-    value.setattr("_reports", json(&error.reports())?)?;
-    Ok((raised, error.into_parts().1))
+    let tell = || {
+        let value = raised.value(py);
+        if let Some(pid) = error.pid() {
+            value.setattr("pid", pid)?;
+            let report = error.reports().iter().find(|report| report.pid() == pid);
+            let state = report.and_then(|report| report.state());
+            value.setattr("state", state.map(|state| state.to_string()))?;
+        }
+        value.setattr("reports", reports_object(py, &json(&error.reports())?)?)
+    };
+    tell().map_or_else(|failed| failed, |()| raised.clone_ref(py))
 }
 
-/// Gives the exception what every process is now. Another one than `CheckpointError` has no place for
-/// it: what is locked is unlocked then.
-fn hand_over(py: Python<'_>, raised: &PyErr, found: Vec<Found>) -> PyResult<()> {
-    let errors = py.import("cuda_primary_context.errors")?;
-    if !raised.value(py).is_instance(&errors.getattr("CheckpointError")?)? {
-        py.detach(|| drop(found));
-        return Ok(());
-    }
-    let controllers = found.into_iter().map(Controller::holding);
-    let controllers = controllers.collect::<Vec<_>>();
-    raised.value(py).setattr("_controllers", controllers)
+/// Gives the exception what every process is now. One that has no place for it drops them: what is locked
+/// is unlocked then.
+fn hand_over(py: Python<'_>, raised: &PyErr, found: Vec<Found>) {
+    let objects = found.into_iter().map(|found| Held::new(found).object(py));
+    let objects = objects.collect::<PyResult<Vec<_>>>().and_then(|all| PyTuple::new(py, all));
+    let _ = objects.and_then(|objects| raised.value(py).setattr("found", objects));
 }

@@ -1,31 +1,114 @@
 //! What a restore is given: which GPU is which, and the room.
 
-use cuda_primary_context::checkpoint::{DeviceRoom, GpuMap, GpuPair, Room};
+use cuda_primary_context::checkpoint::nvml::{self, DeviceMemory};
+use cuda_primary_context::checkpoint::{DeviceRoom, GpuMap, GpuPair, Room, machine_gpus};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::{PyMapping, PyString};
 
 use crate::device::uuid;
 use crate::error::answer;
 
-/// Pairs of unique ids, of the GPU at the checkpoint and that at the restore, and every GPU's id.
-pub type Map = (Vec<(String, String)>, Vec<String>);
-
-/// A device's unique id, the bytes needed and the bytes free there.
-pub type RoomOnDevice = (String, u64, u64);
-
-/// Where nothing is told, every GPU is the one that it was.
-pub fn gpu_map(py: Python<'_>, map: Option<Map>) -> PyResult<GpuMap> {
-    let Some((pairs, all)) = map else { return Ok(GpuMap::same()) };
-    let pair = |(old, new): (String, String)| Ok(GpuPair { old: uuid(&old)?, new: uuid(&new)? });
-    let pairs = pairs.into_iter().map(pair).collect::<PyResult<Vec<_>>>()?;
-    let all = all.iter().map(|id| uuid(id)).collect::<PyResult<Vec<_>>>()?;
-    answer(py, GpuMap::new(pairs, &all))
+/// A mapping from one unique id to another, or to a number.
+fn items<'py, T>(mapping: &Bound<'py, PyAny>) -> PyResult<Vec<(String, T)>>
+where
+    (String, T): for<'a> FromPyObject<'a, 'py, Error = PyErr>,
+{
+    mapping.call_method0("items")?.try_iter()?.map(|item| item?.extract()).collect()
 }
 
-/// Where nothing is told, the caller answers for the room.
-pub fn room(devices: Option<Vec<RoomOnDevice>>) -> PyResult<Room> {
-    let Some(devices) = devices else { return Ok(Room::Trusted) };
-    let devices = devices
-        .into_iter()
-        .map(|(device, needed, free)| Ok(DeviceRoom { device: uuid(&device)?, needed, free }));
-    Ok(Room::Looked(devices.collect::<PyResult<_>>()?))
+/// Pairs of unique ids, of the GPU at the checkpoint and that at the restore.
+#[derive(Debug)]
+pub struct MapArgument(Vec<(String, String)>);
+
+impl<'py> FromPyObject<'_, 'py> for MapArgument {
+    type Error = PyErr;
+
+    fn extract(mapping: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        items(&mapping).map(Self)
+    }
+}
+
+impl MapArgument {
+    /// Without pairs, every GPU is the one that it was.
+    pub fn map(
+        pairs: Option<Self>,
+        py: Python<'_>,
+        every_gpu: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<GpuMap> {
+        let Some(Self(pairs)) = pairs else { return Ok(GpuMap::same()) };
+        let pair = |(old, new): &(String, String)| Ok(GpuPair { old: uuid(old)?, new: uuid(new)? });
+        let pairs = pairs.iter().map(pair).collect::<PyResult<Vec<_>>>()?;
+        let all = match every_gpu {
+            Some(ids) => {
+                let ids = ids.try_iter()?.map(|id| uuid(&id?.extract::<String>()?));
+                ids.collect::<PyResult<Vec<_>>>()?
+            }
+            None => py.detach(machine_gpus)?,
+        };
+        answer(py, GpuMap::new(pairs, &all))
+    }
+}
+
+/// What is known of the room. It can be read more than once.
+#[derive(Debug)]
+pub enum RoomArgument {
+    /// The caller knows that there is room.
+    Trusted,
+    /// What is needed; NVML says what is free.
+    Needed(Vec<DeviceMemory>),
+    Numbers(Vec<DeviceRoom>),
+}
+
+impl<'py> FromPyObject<'_, 'py> for RoomArgument {
+    type Error = PyErr;
+
+    fn extract(room: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if room.is_instance_of::<PyString>() {
+            let word: String = room.extract()?;
+            return match &*word {
+                "trusted" => Ok(Self::Trusted),
+                _ => Err(PyValueError::new_err(format!(
+                    "The room is not {word:?}. The only word for it is TRUSTED ('trusted')."
+                ))),
+            };
+        }
+        let found = if room.cast::<PyMapping>().is_ok() {
+            let memory =
+                |(id, bytes): &(String, u64)| Ok(DeviceMemory { device: uuid(id)?, bytes: *bytes });
+            let needed = items(&room)?.iter().map(memory).collect::<PyResult<Vec<_>>>()?;
+            (!needed.is_empty()).then_some(Self::Needed(needed))
+        } else {
+            let numbers = room.try_iter()?.map(|device| {
+                let device = device?;
+                Ok(DeviceRoom {
+                    device: uuid(&device.getattr("device")?.extract::<String>()?)?,
+                    needed: device.getattr("needed")?.extract()?,
+                    free: device.getattr("free")?.extract()?,
+                })
+            });
+            let numbers = numbers.collect::<PyResult<Vec<_>>>()?;
+            (!numbers.is_empty()).then_some(Self::Numbers(numbers))
+        };
+        found.ok_or_else(|| {
+            PyValueError::new_err("The room names no device. Name each device, or pass TRUSTED.")
+        })
+    }
+}
+
+impl RoomArgument {
+    /// The room for these processes, where the map brings them.
+    pub fn look(&self, py: Python<'_>, map: &GpuMap, pids: &[u32]) -> PyResult<Room> {
+        match self {
+            Self::Trusted => Ok(Room::Trusted),
+            Self::Numbers(numbers) => Ok(Room::Looked(numbers.clone())),
+            Self::Needed(_) if pids.contains(&std::process::id()) => Err(PyValueError::new_err(
+                "A process that suspended itself must not ask NVML before its restore: it was seen to \
+                 hang. Pass DeviceRoom with your own numbers, or TRUSTED.",
+            )),
+            Self::Needed(needed) => {
+                answer(py, py.detach(|| nvml::room(needed.iter().copied(), map)))
+            }
+        }
+    }
 }

@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // The stray context is current on this thread: cudarc binds what it makes.
     let guard = PrimaryContextGuard::retain_only(driver.device(1)?)?;
     let outcomes: Vec<&Outcome> = guard.report().devices().map(|line| line.outcome()).collect();
-    let kept = Outcome::Kept { retained: true };
+    let kept = Outcome::Kept;
     assert_eq!(outcomes[..2], [&Outcome::Released { releases: 1 }, &kept]);
     assert!(outcomes[2..].iter().all(|outcome| **outcome == Outcome::AlreadyInactive));
     let told: Vec<&str> = outcomes.iter().map(|outcome| outcome.kind()).collect();
@@ -43,9 +43,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let raw = unsafe { cudarc::driver::result::primary_ctx::retain(kept_by_cudarc.cu_device()) }?;
     let device = driver.device(1)?;
     // SAFETY: the reference was retained above and is handed over; it is the device's context.
-    let adopted = unsafe { PrimaryContext::adopt(device, raw.cast()) }?;
+    let adopted = unsafe { PrimaryContext::from_raw(device, raw.cast()) }?;
     assert_eq!(device.handles(), Ok(2));
-    let leaked = adopted.leak();
+    let leaked = adopted.into_raw();
     assert_eq!(device.handles(), Ok(1));
     assert_eq!(leaked, raw.cast());
     // SAFETY: the reference that was leaked is given back for cudarc, and by nobody else.

@@ -1,0 +1,78 @@
+"""The driver by ctypes, as much of it as the targets and the raw steps need."""
+
+import ctypes
+
+STATES = {0: "running", 1: "locked", 2: "checkpointed", 3: "failed", 4: "checkpointing", 5: "restoring"}
+
+_library = None
+
+
+def library():
+    global _library
+    if _library is None:
+        _library = ctypes.CDLL("libcuda.so.1")
+    return _library
+
+
+def is_simulated():
+    return hasattr(library(), "simulated_cuda_version")
+
+
+def call(name, *arguments):
+    """The result, or None where this driver has no such function."""
+    try:
+        function = getattr(library(), name)
+    except AttributeError:
+        return None
+    return function(*arguments)
+
+
+def must(name, *arguments):
+    code = call(name, *arguments)
+    if code is None:
+        raise NotImplementedError(f"the driver has no {name}")
+    if code != 0:
+        raise RuntimeError(f"{name} returned {code}")
+
+
+def device(ordinal=0):
+    handle = ctypes.c_int()
+    must("cuDeviceGet", ctypes.byref(handle), ordinal)
+    return handle
+
+
+def uuid(ordinal=0):
+    raw = (ctypes.c_uint8 * 16)()
+    must("cuDeviceGetUuid_v2", raw, device(ordinal))
+    text = bytes(raw).hex()
+    parts = [text[:8], text[8:12], text[12:16], text[16:20], text[20:]]
+    return "GPU-" + "-".join(parts)
+
+
+def state(pid):
+    """The code, and the state's name if the code is 0."""
+    number = ctypes.c_uint(77)
+    code = call("cuCheckpointProcessGetState", pid, ctypes.byref(number))
+    return {"code": code, "state": STATES.get(number.value, number.value) if code == 0 else None}
+
+
+def step(name, pid, limit_ms=2000):
+    """One raw step: Lock, Checkpoint, Restore or Unlock."""
+    arguments = (ctypes.c_uint64 * 8)()
+    if name == "Lock":
+        arguments[0] = limit_ms
+    return call(f"cuCheckpointProcess{name}", pid, arguments)
+
+
+def restore(pid, gpus):
+    """A raw restore with a map in which these GPUs, and no others, stay what they are."""
+    pairs = b"".join(bytes.fromhex(gpu.removeprefix("GPU-").replace("-", "")) * 2 for gpu in gpus)
+    place = ctypes.create_string_buffer(pairs, len(pairs))
+    arguments = (ctypes.c_uint64 * 8)(ctypes.addressof(place), len(gpus))
+    return call("cuCheckpointProcessRestore", pid, arguments)
+
+
+def device_count():
+    count = ctypes.c_int()
+    must("cuDeviceGetCount", ctypes.byref(count))
+    return count.value

@@ -1,0 +1,264 @@
+//! A process in each of its states.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cuda_primary_context::checkpoint::{Found, GpuMap, Process};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyInt, PyTuple};
+
+use crate::checkpoint::dropped_by_an_exception;
+use crate::checkpoint::held::{Held, Lock, Taken};
+use crate::checkpoint::restore::{MapArgument, RoomArgument};
+use crate::error::answer;
+
+/// The native part of `checkpoint.Process`.
+#[pyclass(frozen, module = "cuda_primary_context._native")]
+#[derive(Debug)]
+pub struct Controller(Arc<Held>);
+
+#[pymethods]
+impl Controller {
+    #[new]
+    fn open(py: Python<'_>, pid: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let pid = process_id(pid)?;
+        let process = answer(py, py.detach(|| Process::open(pid)))?;
+        Ok(Self(Held::new(Found::Running(process))))
+    }
+
+    #[getter]
+    fn pid(&self) -> u32 {
+        self.0.pid()
+    }
+
+    fn state(&self, py: Python<'_>) -> PyResult<String> {
+        self.0.state(py)
+    }
+
+    /// The process if it is locked or checkpointed, for which the driver is asked; else None.
+    fn take_up(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+        let now = match self.0.take()? {
+            Found::Running(process) | Found::Other(process, _) | Found::Unknown(process, _) => {
+                py.detach(|| process.take_up())
+            }
+            held => held,
+        };
+        let error = match &now {
+            Found::Unknown(_, error) => Some(error.clone()),
+            _ => None,
+        };
+        let runs = !matches!(now, Found::Locked(_) | Found::Checkpointed(_));
+        self.0.put_back(now);
+        match error {
+            Some(error) => answer(py, Err(error)),
+            None if runs => Ok(None),
+            None => self.0.object(py).map(Some),
+        }
+    }
+
+    /// Without a limit if there are no seconds.
+    fn lock(&self, py: Python<'_>, seconds: Option<f64>) -> PyResult<Locked> {
+        let limit = seconds.map(limit).transpose()?;
+        let locked = Locked::new(self.0.clone());
+        self.0.step(py, "lock", |found| match found {
+            Found::Running(process) | Found::Other(process, _) | Found::Unknown(process, _) => {
+                Taken::Now(match limit {
+                    Some(limit) => process.lock(limit).map(Found::Locked),
+                    None => process.lock_without_limit().map(Found::Locked),
+                })
+            }
+            found => Taken::Not(found),
+        })?;
+        Ok(locked)
+    }
+}
+
+/// A process whose CUDA calls wait. It is unlocked by `unlock`, at the end of a `with` block, or when the
+/// last object that stands for the lock is garbage.
+#[pyclass(frozen, module = "cuda_primary_context.checkpoint")]
+#[derive(Debug)]
+pub struct Locked {
+    held: Arc<Held>,
+    _lock: Arc<Lock>,
+}
+
+impl Locked {
+    pub fn new(held: Arc<Held>) -> Self {
+        Self { _lock: held.lock(), held }
+    }
+}
+
+#[pymethods]
+impl Locked {
+    /// The process id.
+    #[getter]
+    fn pid(&self) -> u32 {
+        self.held.pid()
+    }
+
+    /// Returns the state of the process, as the driver says.
+    fn state(&self, py: Python<'_>) -> PyResult<String> {
+        self.held.state(py)
+    }
+
+    /// Moves what the process has in GPU memory to host memory, and frees its devices. `room` is for the
+    /// restore at the end of a `with` block.
+    #[pyo3(signature = (*, room = RoomArgument::Trusted), text_signature = "($self, *, room='trusted')")]
+    fn checkpoint(&self, py: Python<'_>, room: RoomArgument) -> PyResult<Checkpointed> {
+        let checkpointed = Checkpointed::new(self.held.clone(), room);
+        self.held.step(py, "checkpoint", |found| match found {
+            Found::Locked(locked) => Taken::Now(locked.checkpoint().map(Found::Checkpointed)),
+            found => Taken::Not(found),
+        })?;
+        Ok(checkpointed)
+    }
+
+    /// Lets the process go on.
+    fn unlock(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        unlock(py, &self.held)?;
+        process_object(py, self.held.clone())
+    }
+
+    fn __enter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    /// Unlocks it. If it was unlocked, or left checkpointed, nothing is to be done.
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        if self.held.kind() == "locked" { unlock(py, &self.held) } else { Ok(()) }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Locked {}>", self.held.pid())
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        dropped_by_an_exception(|py| self.held.unlock_quietly(py));
+    }
+}
+
+/// A process whose GPU memory is in host memory, and whose devices are free.
+///
+/// At the end of a `with` block it is restored on the GPUs that it had. Otherwise it stays suspended until
+/// somebody restores it, so that a controller may end in between: see `recover` and `Process.take_up`.
+#[pyclass(frozen, module = "cuda_primary_context.checkpoint")]
+#[derive(Debug)]
+pub struct Checkpointed {
+    pub held: Arc<Held>,
+    /// Of the lock that a restore comes back to.
+    _lock: Arc<Lock>,
+    room: RoomArgument,
+}
+
+impl Checkpointed {
+    pub fn new(held: Arc<Held>, room: RoomArgument) -> Self {
+        Self { _lock: held.lock(), held, room }
+    }
+
+    fn back(&self, py: Python<'_>, room: &RoomArgument, map: &GpuMap) -> PyResult<Locked> {
+        let room = room.look(py, map, &[self.held.pid()])?;
+        let locked = Locked::new(self.held.clone());
+        self.held.step(py, "restore", |found| match found {
+            Found::Checkpointed(process) => {
+                Taken::Now(process.restore(map, &room).map(Found::Locked))
+            }
+            found => Taken::Not(found),
+        })?;
+        Ok(locked)
+    }
+}
+
+#[pymethods]
+impl Checkpointed {
+    /// The process id.
+    #[getter]
+    fn pid(&self) -> u32 {
+        self.held.pid()
+    }
+
+    /// Returns the state of the process, as the driver says.
+    fn state(&self, py: Python<'_>) -> PyResult<String> {
+        self.held.state(py)
+    }
+
+    /// Moves the process's memory back to its devices; it is locked then.
+    ///
+    /// A restore that runs out of memory destroys the process. So `room` is checked first: the bytes that
+    /// each device needs, by its unique id (`memory_of` returns them before the checkpoint), to be compared
+    /// with what NVML says is free; or `DeviceRoom` with your own numbers; or `TRUSTED` if you know that
+    /// there is room.
+    ///
+    /// `gpu_map` has the new GPU's unique id for each old one's, and names every GPU of the machine
+    /// (`every_gpu`, by default what the kernel driver shows); without it, all are the same.
+    #[pyo3(signature = (*, room, gpu_map = None, every_gpu = None))]
+    fn restore(
+        &self,
+        py: Python<'_>,
+        room: RoomArgument,
+        gpu_map: Option<MapArgument>,
+        every_gpu: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Locked> {
+        self.back(py, &room, &MapArgument::map(gpu_map, py, every_gpu)?)
+    }
+
+    fn __enter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        this
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        match self.held.kind() {
+            "checkpointed" => self.back(py, &self.room, &GpuMap::same()).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Checkpointed {}>", self.held.pid())
+    }
+}
+
+/// If the room is not known to be there, the process stays checkpointed.
+impl Drop for Checkpointed {
+    fn drop(&mut self) {
+        dropped_by_an_exception(|py| {
+            if self.held.kind() == "checkpointed" {
+                let _ = self.back(py, &self.room, &GpuMap::same());
+            }
+        });
+    }
+}
+
+fn unlock(py: Python<'_>, held: &Arc<Held>) -> PyResult<()> {
+    held.step(py, "unlock", |found| match found {
+        Found::Locked(locked) => Taken::Now(locked.unlock().map(Found::Running)),
+        found => Taken::Not(found),
+    })
+}
+
+/// `checkpoint.Process` is written in Python.
+pub fn process_object(py: Python<'_>, held: Arc<Held>) -> PyResult<Py<PyAny>> {
+    let class = py.import("cuda_primary_context.checkpoint")?.getattr("Process")?;
+    Ok(class.call_method1("_of", (Controller(held),))?.unbind())
+}
+
+/// A process id. A number that is none, and fits no `u32`, is refused here.
+pub fn process_id(number: &Bound<'_, PyAny>) -> PyResult<u32> {
+    match number.extract() {
+        Err(_) if number.is_instance_of::<PyInt>() => Err(PyValueError::new_err(format!(
+            "{number} is not a process id. Process ids are 1 to 4194304."
+        ))),
+        extracted => extracted,
+    }
+}
+
+/// A lock's limit.
+pub fn limit(seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds).map_err(|error| {
+        PyValueError::new_err(format!("The time limit of {seconds} s is not possible: {error}."))
+    })
+}

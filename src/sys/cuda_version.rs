@@ -1,0 +1,55 @@
+//! A CUDA version, as the driver and the header count it.
+
+use std::fmt;
+
+/// A CUDA version. Displayed as `13.0`.
+///
+/// ```
+/// use cuda_primary_context::CudaVersion;
+///
+/// let version = CudaVersion::from_raw(13_000);
+/// assert_eq!((version.major(), version.minor()), (13, 0));
+/// assert_eq!(version.to_string(), "13.0");
+/// assert!(version > CudaVersion::from_raw(12_090));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CudaVersion(i32);
+
+impl CudaVersion {
+    /// The version of this number: 1000 × major + 10 × minor, as `cuDriverGetVersion` returns it.
+    #[must_use]
+    pub const fn from_raw(raw: i32) -> Self {
+        Self(raw)
+    }
+
+    /// The number: 1000 × major + 10 × minor.
+    #[must_use]
+    pub const fn raw(self) -> i32 {
+        self.0
+    }
+
+    /// 12 for CUDA 12.9.
+    #[must_use]
+    pub const fn major(self) -> i32 {
+        self.0 / 1000
+    }
+
+    /// 9 for CUDA 12.9.
+    #[must_use]
+    pub const fn minor(self) -> i32 {
+        self.0 % 1000 / 10
+    }
+}
+
+impl fmt::Display for CudaVersion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.major(), self.minor())
+    }
+}
+
+/// As [`Display`](fmt::Display).
+impl fmt::Debug for CudaVersion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}

@@ -1,0 +1,96 @@
+//! What is read from headers, and the oldest header that serves.
+
+use std::fs;
+use std::path::Path;
+
+use crate::choice::public_names;
+use crate::function_table::{function_types, symbols, table};
+use crate::header::{OLDEST, dotted, version};
+
+const TYPEDEFS: &str = "
+    typedef CUresult (CUDAAPI *PFN_cuInit_v2000)(unsigned int Flags);
+    typedef CUresult (CUDAAPI *PFN_cuCopy_v7000_ptds)(void);
+    typedef CUresult (CUDAAPI *PFN_cuCopy_v3020)(void);
+    #if internal
+        typedef CUresult (CUDAAPI *PFN_cuCopy_v2000)(void);
+    #endif
+    #define PFN_cuCopy PFN_cuCopy_v3020
+";
+
+#[test]
+fn version_is_read_from_the_define() {
+    let text = "/* CUDA_VERSION 1 */\n#ifndef CUDA_VERSION\n#define CUDA_VERSION 12090\n";
+    assert_eq!(version(text), Some(12090));
+    assert_eq!(version("#  define OTHER 3\n#define CUDA_VERSION soon"), None);
+    assert_eq!((dotted(12_090), dotted(11_000)), ("12.9".to_owned(), "11.0".to_owned()));
+}
+
+#[test]
+fn names_are_those_of_items_and_constants() {
+    let bindings = include_str!("../../src/sys/bindings.rs");
+    let names = public_names(bindings);
+    for name in ["CUdevice", "CUresult", "CUuuid_st", "CUDA_ERROR_UNKNOWN", "cuInit_v2000"] {
+        assert!(names.contains(name), "{name}");
+    }
+    // Neither fields, nor declarations, nor what bindgen numbered.
+    for name in ["bytes", "cuInit", "CUtensorMap_st__bindgen_ty_1"] {
+        assert!(!names.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn symbols_count_the_versions_of_a_function() {
+    let types = function_types(TYPEDEFS);
+    let symbols = symbols(&types);
+    let found: Vec<(u32, &str)> =
+        symbols.iter().map(|(wanted, symbol)| (wanted.version, symbol.as_str())).collect();
+    let expected =
+        [(2000, "cuCopy"), (3020, "cuCopy_v2"), (7000, "cuCopy_v2_ptds"), (2000, "cuInit")];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn table_has_what_the_bindings_have() {
+    let bindings = "pub type PFN_cuInit_v2000 = x;\npub type PFN_cuCopy_v7000_ptds = x;\n";
+    let table = table(TYPEDEFS, bindings).unwrap();
+    assert!(table.contains("Function::new(c\"cuCopy\", c\"cuCopy_v2_ptds\", 7000, true)"));
+    assert!(table.contains("Function::new(c\"cuInit\", c\"cuInit\", 2000, false)"));
+    assert!(!table.contains("v3020"));
+}
+
+#[test]
+fn oldest_header_has_every_function_that_the_safe_layer_names() {
+    let mut newest = (0, String::new());
+    look_through(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut newest);
+    assert_eq!(newest.0, OLDEST, "{}", newest.1);
+    let page = include_str!("../../src/building.md");
+    assert!(page.contains(&format!("any header from {} on", dotted(OLDEST))));
+}
+
+fn look_through(folder: &Path, newest: &mut (u32, String)) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            look_through(&path, newest);
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && !path.ends_with("sys/bindings.rs")
+        {
+            let text = fs::read_to_string(&path).unwrap();
+            for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                if let Some(version) = versions(line).max().filter(|version| *version > newest.0) {
+                    *newest = (version, format!("{}: {line}", path.display()));
+                }
+            }
+        }
+    }
+}
+
+/// The versions of the names like `cuCtxGetId_v12000` in a line.
+fn versions(line: &str) -> impl Iterator<Item = u32> {
+    line.split(|character: char| !character.is_alphanumeric() && character != '_')
+        .filter(|word| word.starts_with("cu") || word.starts_with("PFN_cu"))
+        .filter_map(|word| {
+            let word = word.trim_end_matches("_ptsz").trim_end_matches("_ptds");
+            word.rsplit_once("_v")?.1.parse().ok()
+        })
+}
