@@ -36,13 +36,12 @@ pub(crate) mod uuid;
 
 /// An initialised CUDA driver.
 ///
-/// A small handle that can be copied and sent anywhere. The library behind it stays loaded until
-/// the process ends. Two loads that lead to one driver, by whatever paths or through a library that
-/// links to it, are the same driver, known by the address of its release function.
+/// A small handle that can be copied and sent to any thread. The library stays loaded until the process
+/// exits. Two loads of one driver, by different paths or through a library that links to it, return equal
+/// handles: a driver is known by the address of its release function.
 ///
-/// Two copies of this crate in one process, one in each of two shared objects say, do not know of each
-/// other: to the one, what the other holds is somebody else's. Cargo keeps two versions out of one
-/// program.
+/// Two copies of this crate in one process, for example one in each of two shared objects, do not know each
+/// other's handles. Cargo keeps two versions out of one program.
 #[derive(Clone, Copy)]
 pub struct Driver(&'static Inside);
 
@@ -61,18 +60,17 @@ struct Inside {
 impl Driver {
     /// Loads NVIDIA's driver, initialises it and reads the devices that it shows this process.
     ///
-    /// Opens `libcuda.so.1`, or where that is missing the library of the Windows Subsystem for
-    /// Linux; on Windows itself `nvcuda.dll` in the system's folder. The first that opens is the one:
-    /// where its `cuInit` fails, no other is tried. Calls `cuInit`, `cuDriverGetVersion`,
+    /// Opens `libcuda.so.1`, or else the library of the Windows Subsystem for Linux or of NixOS
+    /// (`/run/opengl-driver/lib`); on Windows `nvcuda.dll` in the system's folder. The first library that
+    /// opens is used: if its `cuInit` fails, no other is tried. Calls `cuInit`, `cuDriverGetVersion`,
     /// `cuDeviceGetCount`, and for each device `cuDeviceGet`, `cuDeviceGetUuid`
     /// and `cuDeviceGetPCIBusId`; creates no context. The driver reads `CUDA_VISIBLE_DEVICES`
-    /// at that moment. A driver that was loaded before is found again without a call; a failed load is
-    /// tried anew.
+    /// at that moment. A second load of a loaded driver makes no call; a failed load is tried again.
     ///
     /// # Errors
     /// [`Error::LibraryNotFound`], [`Error::NotADriver`], [`Error::DriverTooOld`],
     /// [`Error::FunctionMissing`], [`Error::StubLibrary`], [`Error::NoDevice`],
-    /// [`Error::ForkedAfterInit`], and [`Error::Driver`] for any other answer of those calls.
+    /// [`Error::ForkedAfterInit`], and [`Error::Driver`] if one of those calls fails otherwise.
     #[doc(alias = "cuInit")]
     pub fn load() -> Result<Self, Error> {
         let (library, name) = Library::open_driver()?;
@@ -82,12 +80,12 @@ impl Driver {
     /// Loads a named driver library: a simulated one, or a test double. Otherwise as
     /// [`load`](Self::load).
     ///
-    /// The path goes to `dlopen` (`LoadLibraryExW`) as it is: a name without a slash is searched for.
-    /// An empty one is refused.
+    /// The path is passed to `dlopen` (`LoadLibraryExW`) unchanged, which searches for a name without a
+    /// slash. An empty path is an error.
     ///
     /// # Safety
-    /// Opening a library runs its initialisers, and every call of this crate believes its functions
-    /// to have the signatures of `cuda.h`: it is a CUDA driver, or stands in for one in all that.
+    /// Opening a library runs its initialisers. The library must be a CUDA driver, or a replacement whose
+    /// functions have the signatures of `cuda.h`.
     ///
     /// # Errors
     /// As [`load`](Self::load).
@@ -98,7 +96,7 @@ impl Driver {
         Self::initialise(library, path)
     }
 
-    /// The library as it was asked for.
+    /// The name or path by which the library was opened.
     #[must_use]
     pub fn path(self) -> &'static Path {
         &self.0.path
@@ -121,7 +119,7 @@ impl Driver {
         self.insides().len() as u32
     }
 
-    /// The device of this ordinal, as the driver numbers them in this process.
+    /// Returns the device of this ordinal, as the driver numbers them in this process.
     ///
     /// # Errors
     /// [`Error::NoSuchDevice`].
@@ -140,8 +138,8 @@ impl Driver {
         self.insides().iter().map(Device)
     }
 
-    /// The device with this unique id, as `nvidia-smi -L` tells it: another process's ordinals are its
-    /// own. Asks each device as [`Device::uuid`] does.
+    /// Returns the device with this unique id, as `nvidia-smi -L` lists it. Ordinals differ from process to
+    /// process; unique ids do not.
     ///
     /// # Errors
     /// [`Error::UnknownDevice`], and those of [`Device::uuid`].
@@ -155,13 +153,13 @@ impl Driver {
         Err(self.unknown_device(uuid.to_string()))
     }
 
-    /// The device at this PCI address, written `domain:bus:device.function`; the domain or the function may
-    /// be left out. Calls `cuDeviceGetByPCIBusId`.
+    /// Returns the device at this PCI address, written `domain:bus:device.function`; the domain or the
+    /// function may be left out. Calls `cuDeviceGetByPCIBusId`.
     ///
     /// # Errors
-    /// [`Error::UnknownDevice`] where the driver shows no device there or the text is no address
-    /// (`CUDA_ERROR_INVALID_DEVICE`, `CUDA_ERROR_INVALID_VALUE`), [`Error::Driver`] for any other
-    /// answer, [`Error::ForkedAfterInit`].
+    /// [`Error::UnknownDevice`] if the driver shows no device there or the text is not an address
+    /// (`CUDA_ERROR_INVALID_DEVICE`, `CUDA_ERROR_INVALID_VALUE`), [`Error::Driver`] for any other failure,
+    /// [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDeviceGetByPCIBusId")]
     pub fn device_by_pci_bus_id(self, address: &str) -> Result<Device, Error> {
         self.check_process()?;
@@ -181,10 +179,10 @@ impl Driver {
         self.device_from_raw(raw)
     }
 
-    /// The device of this handle of the raw layer. Calls nothing.
+    /// Returns the device of this handle of the raw layer. Makes no driver call.
     ///
     /// # Errors
-    /// [`Error::UnknownDevice`] where `cuDeviceGet` gave this process no such handle.
+    /// [`Error::UnknownDevice`] if `cuDeviceGet` returned no such handle in this process.
     pub fn device_from_raw(self, raw: sys::CUdevice) -> Result<Device, Error> {
         let mut devices = self.devices();
         let found = devices.find(|device| device.as_raw() == raw);
@@ -196,12 +194,12 @@ impl Driver {
         Error::UnknownDevice { identity: identity.into(), count: self.device_count() }
     }
 
-    /// How many references were given up on: the driver refused to take them back from a handle that
-    /// was dropped, or whose [`ReleaseError`](crate::ReleaseError) was.
+    /// Returns how many references could not be released when a handle, or the
+    /// [`ReleaseError`](crate::ReleaseError) with it, was dropped. Drop can report this nowhere else.
     ///
-    /// Drop has nobody to report to. Where nothing was left to give back, nothing is counted: after
-    /// `CUDA_ERROR_NOT_INITIALIZED`, `CUDA_ERROR_DEINITIALIZED` and `CUDA_ERROR_INVALID_CONTEXT`, and
-    /// where the context is inactive after the call, whatever that answered.
+    /// A reference that was gone already is not counted: after `CUDA_ERROR_NOT_INITIALIZED`,
+    /// `CUDA_ERROR_DEINITIALIZED` and `CUDA_ERROR_INVALID_CONTEXT`, and if the context is inactive after
+    /// the call.
     #[must_use]
     pub fn unreleased(self) -> u64 {
         self.0.unreleased.load(Ordering::Relaxed)
@@ -277,7 +275,7 @@ impl Driver {
     }
 }
 
-/// Two handles are equal when they stand for one driver.
+/// Two handles are equal if they are of one driver.
 impl PartialEq for Driver {
     fn eq(&self, other: &Self) -> bool {
         ptr::eq(self.0, other.0)

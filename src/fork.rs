@@ -1,26 +1,27 @@
 //! CUDA and `fork`: what a worker process should know about how it was started.
 //!
-//! The driver cannot be used in a child that was forked after the parent called `cuInit`. Every call
-//! that touches a device answers `CUDA_ERROR_NOT_INITIALIZED` there; `cuInit` does, too. Nothing can be released in such a
-//! child, and its copies of the parent's handles stand for nothing: this crate answers
-//! [`Error::ForkedAfterInit`](crate::Error::ForkedAfterInit) there without a driver call, and drops
-//! them without one. Start workers with spawn or exec, or fork before CUDA is touched: `import
-//! torch` does not touch it, `torch.cuda.is_available()` does.
+//! A child that was forked after the parent called `cuInit` cannot use the driver: every call, `cuInit` too,
+//! returns `CUDA_ERROR_NOT_INITIALIZED`. Nothing can be released there, and the parent's handles cannot be
+//! used. This crate returns [`Error::ForkedAfterInit`](crate::Error::ForkedAfterInit) without a driver call,
+//! and drops handles without one. Start workers with spawn or exec, or fork before CUDA is used: `import
+//! torch` does not use it, `torch.cuda.is_available()` does.
 //!
-//! What the child does inherit is the parent's open `/dev/nvidia*` files. They keep the parent's GPU
-//! memory from being given back, even when the parent is dead, until the child closes them, calls
-//! exec or ends; [`device_files`] lists them (Linux).
+//! The child inherits the parent's open `/dev/nvidia*` files. They keep the parent's GPU memory in use, even
+//! after the parent has exited, until the child closes them, calls exec or exits. [`device_files`] lists them
+//! (Linux).
 //!
-//! Two kinds of children look like fresh processes, to the driver's callers and to this crate. Where other
-//! code's `cuInit` had found no device in the parent, driver 580 ends the child by SIGSEGV when it calls
-//! `cuInit`, as [`Driver::load`](crate::Driver::load) does; older drivers answer
-//! `CUDA_ERROR_NO_DEVICE` (to 535) or `CUDA_ERROR_OPERATING_SYSTEM` (550), as seen without a GPU. Where other
-//! code's `cuInit` had been refused for its flags, the child can use the driver, and dies likewise of one
-//! release too many ([`driver_behaviour`](crate::driver_behaviour)). A `cuInit` by this crate in the parent is
-//! told in the child, whatever it answered.
+//! Two kinds of children look like new processes, to this crate as to any other caller of the driver:
 //!
-//! All the rest was seen with driver 580 on an H200, where a child held 23 such files and the parent's
-//! 1.5 GiB after the parent's death.
+//! - If `cuInit` of other code had found no device in the parent, driver 580 ends the child by SIGSEGV when it
+//!   calls `cuInit`, as [`Driver::load`](crate::Driver::load) does. Older drivers return
+//!   `CUDA_ERROR_NO_DEVICE` (to 535) or `CUDA_ERROR_OPERATING_SYSTEM` (550), as seen without a GPU.
+//! - If `cuInit` of other code had failed because of its flags, the child can use the driver. One release more
+//!   than there are references ends it by SIGSEGV ([`driver_behaviour`](crate::driver_behaviour)).
+//!
+//! A `cuInit` by this crate in the parent is recognised in the child, whatever it returned.
+//!
+//! The rest was measured with driver 580 on an H200, where a child held 23 such files, and 1.5 GiB of the parent
+//! after the parent's death.
 
 #[cfg(target_os = "linux")]
 mod device_files;
@@ -28,12 +29,12 @@ mod device_files;
 #[cfg(target_os = "linux")]
 pub use device_files::{DeviceFile, device_files, device_files_of};
 
-/// Whether this process was forked, by whatever means, from one that had loaded a driver through
-/// this crate, or had tried to and come as far as `cuInit`. Calls nothing.
+/// Returns whether this process was forked, by any means, from one in which this crate had called `cuInit`.
+/// Makes no driver call. Always false on Windows, which has no `fork`.
 ///
-/// Where other code had initialised CUDA in the parent, [`Driver::load`](crate::Driver::load) tells,
-/// with [`Error::ForkedAfterInit`](crate::Error::ForkedAfterInit); and so do `device_files` that
-/// are open before this process has touched CUDA. Windows has no `fork`, and the answer is no there.
+/// If other code had initialised CUDA in the parent, [`Driver::load`](crate::Driver::load) returns
+/// [`Error::ForkedAfterInit`](crate::Error::ForkedAfterInit). `device_files` that are open before this process
+/// uses CUDA show it, too.
 #[must_use]
 pub fn forked_after_init() -> bool {
     crate::driver::initialise::forked_from(|_| true).is_some()

@@ -27,29 +27,28 @@ pub use state::PrimaryContextState;
 
 /// Exactly one reference on a device's primary context; dropping it gives the reference back.
 ///
-/// The driver has one primary context per device and process, and counts references to it. The
-/// first one creates the context, the last one gone destroys it with everything in it. The count is
-/// shared with everybody else in the process and cannot be read: after a drop the context may well
-/// stay active, because somebody else holds it.
+/// The driver has one primary context per device and process, and counts references to it. The first retain
+/// creates the context, the last release destroys it with everything in it. All libraries of the process share
+/// the count, and it cannot be read: after a drop the context may stay active, because others hold it.
 ///
-/// Retaining makes nothing current on any thread, and releasing takes nothing off one: a thread
-/// that has the context current when its last reference goes is left on a dead context, which
-/// answers `CUDA_ERROR_CONTEXT_IS_DESTROYED` until somebody retains it again, and is then alive
-/// again at the same address. Do not compare contexts by address.
+/// Neither a retain nor a release changes what is current on a thread. A thread that has the context current
+/// when its last reference is released is left on a dead context: calls return
+/// `CUDA_ERROR_CONTEXT_IS_DESTROYED` until somebody retains it again. It is then alive again at the same address,
+/// so do not compare contexts by address.
 ///
 /// There is no `Clone`: retain again for a second reference.
 ///
 /// # Threads
-/// A handle can be sent to and shared with any thread: what it owns belongs to the process, not to
-/// a thread. Retains and releases take no lock. Only a retain of a device of which
-/// [`retain_only`](crate::PrimaryContextGuard::retain_only) is releasing a stray context at this
-/// moment waits until that is done.
+/// A handle can be sent to and shared with any thread: its reference belongs to the process. Retains and
+/// releases take no lock. Only a retain of a device on which
+/// [`retain_only`](crate::PrimaryContextGuard::retain_only) releases a stray at that moment waits until that
+/// is done.
 ///
 /// # Drop
-/// Calls `cuDevicePrimaryCtxRelease_v2` once. It never panics, prints or allocates, and leaves the
-/// thread's current context alone. In a forked child it does nothing at all. What it could not give
-/// back is counted in [`Driver::unreleased`](crate::Driver::unreleased); to see the error itself,
-/// call [`release`](Self::release).
+/// Calls `cuDevicePrimaryCtxRelease_v2` once. It never panics, prints or allocates, and does not change the
+/// thread's current context. In a forked child it does nothing. A reference that could not be released is
+/// counted in [`Driver::unreleased`](crate::Driver::unreleased); to get the error, call
+/// [`release`](Self::release).
 #[must_use = "dropping the handle releases the context"]
 pub struct PrimaryContext {
     device: Device,
@@ -65,15 +64,14 @@ unsafe impl Sync for PrimaryContext {}
 impl PrimaryContext {
     /// Retains the device's primary context. Calls `cuDevicePrimaryCtxRetain`.
     ///
-    /// Creates the context where it is not active, which takes memory on the device and time. It
-    /// does not become current on this thread.
+    /// Creates the context if it is not active, which takes memory on the device and time. It does not become
+    /// current on this thread.
     ///
     /// # Errors
-    /// [`Error::Driver`]: `CUDA_ERROR_OUT_OF_MEMORY`; `CUDA_ERROR_DEVICE_UNAVAILABLE` where another
-    /// process has the device to itself; `CUDA_ERROR_UNKNOWN` where the compute mode forbids
-    /// contexts; `CUDA_ERROR_NOT_PERMITTED` under `cuda-contexts trace --deny`, for a device that is not
-    /// meant. Nothing is held then, unless the driver retained and reported a failure all the
-    /// same (an earlier asynchronous error): nobody can tell the two apart.
+    /// [`Error::Driver`]: `CUDA_ERROR_OUT_OF_MEMORY`; `CUDA_ERROR_DEVICE_UNAVAILABLE` if another process has
+    /// the device in an exclusive compute mode; `CUDA_ERROR_UNKNOWN` if the compute mode forbids contexts;
+    /// `CUDA_ERROR_NOT_PERMITTED` under `cuda-contexts trace --deny`, outside the allowed devices. Nothing is
+    /// held then, unless the driver retained and returned an earlier asynchronous error, which looks the same.
     /// [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDevicePrimaryCtxRetain")]
     #[inline]
@@ -84,7 +82,7 @@ impl PrimaryContext {
     }
 
     /// Retains the device's primary context if it is active already, so that no context is created.
-    /// Calls `cuDevicePrimaryCtxGetState`, and `cuDevicePrimaryCtxRetain` where that says active.
+    /// Calls `cuDevicePrimaryCtxGetState`, and `cuDevicePrimaryCtxRetain` if the context is active.
     ///
     /// Code outside this crate may release the context between the two calls; the retain then
     /// creates it anew.
@@ -113,51 +111,45 @@ impl PrimaryContext {
         }
     }
 
-    /// Takes over one reference that somebody else retained, and would have released. Never waits: a
-    /// release of stray contexts that is at work on the device at this moment may still take that
-    /// very reference.
+    /// Takes over one reference that other code retained. Never waits: a run that releases strays on the
+    /// device at this moment may still release that reference.
     ///
     /// # Safety
-    /// `raw` is the primary context of `device`; it was retained in this process, and of that
-    /// reference nobody but the new handle will dispose.
+    /// `raw` is the primary context of `device`. It was retained in this process, and nobody but the new
+    /// handle releases that reference.
     ///
     /// # Errors
-    /// [`Error::ForkedAfterInit`]; the reference then stays as it was.
+    /// [`Error::ForkedAfterInit`]; the reference is not changed.
     pub unsafe fn from_raw(device: Device, raw: sys::CUcontext) -> Result<Self, Error> {
         device.driver().check_process()?;
         device.ledger().add_handle_at_once();
         Ok(Self { device, raw })
     }
 
-    /// Gives the reference away: it is no longer this crate's, and
-    /// [`retain_only`](crate::PrimaryContextGuard::retain_only) on another device may release it.
-    /// Whoever takes the handle releases it, or nobody does and the context lives as long as the
-    /// process. Calls nothing and never waits.
+    /// Returns the driver's handle without releasing the reference, which the caller owns from now on. A later
+    /// [`retain_only`](crate::PrimaryContextGuard::retain_only) may release it as a stray. If nobody does, the
+    /// context lives as long as the process. Makes no driver call and never waits.
     pub fn into_raw(self) -> sys::CUcontext {
         let this = ManuallyDrop::new(self);
         this.forget();
         this.raw
     }
 
-    /// Gives the reference back now, with the driver's answer. Calls
-    /// `cuDevicePrimaryCtxRelease_v2`.
+    /// Releases the reference now, and returns the driver's result. Calls `cuDevicePrimaryCtxRelease_v2`.
     ///
-    /// On success the context may stay active (others hold it) or be gone with everything in it;
-    /// [`Device::primary_context_state`] tells. A thread that had it current is left on it.
+    /// On success the context may stay active (others hold it) or be destroyed with everything in it;
+    /// [`Device::primary_context_state`] returns which. A thread that had it current is left on it.
     ///
-    /// Where the driver answers `CUDA_ERROR_NOT_PERMITTED`, somebody had released a green context's
-    /// reference before, and this one was the last. One `cuDevicePrimaryCtxRetain` leaves it to the green
-    /// context, with which the primary context then goes; that counts as success.
-    ///
-    /// After any other failure `cuDevicePrimaryCtxGetState` is asked: where the context is inactive,
-    /// there is no reference any more.
+    /// After a failure `cuDevicePrimaryCtxGetState` is called: if the context is inactive, there is no
+    /// reference any more. If a driver with green contexts (CUDA 12.4) returned `CUDA_ERROR_NOT_PERMITTED`,
+    /// other code had released a green context's reference before, and this one was the last. One
+    /// `cuDevicePrimaryCtxRetain` leaves it to the green context; that counts as success.
     ///
     /// # Errors
-    /// The error, and the handle where it still owes its reference. [`Error::Driver`]:
-    /// `CUDA_ERROR_INVALID_CONTEXT` where somebody else took the reference,
-    /// `CUDA_ERROR_DEINITIALIZED` at the end of the process; the code of an earlier asynchronous
-    /// failure may stand for a release that did take place; or the code of the
-    /// `cuDevicePrimaryCtxRetain` that was to undo it. [`Error::ForkedAfterInit`].
+    /// The error, and the handle if it still owes its reference. [`Error::Driver`]:
+    /// `CUDA_ERROR_INVALID_CONTEXT` if other code released the reference, `CUDA_ERROR_DEINITIALIZED` at the
+    /// end of the process, an earlier asynchronous failure although the release took place, or a failure of
+    /// the `cuDevicePrimaryCtxRetain` described above. [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDevicePrimaryCtxRelease")]
     #[doc(alias = "cuDevicePrimaryCtxRelease_v2")]
     #[inline]
@@ -179,7 +171,7 @@ impl PrimaryContext {
         }
     }
 
-    /// Makes the context current on this thread until the answer is dropped. Calls
+    /// Makes the context current on this thread until the returned scope is dropped. Calls
     /// `cuCtxPushCurrent_v2`; what was current before becomes current again.
     ///
     /// # Errors
@@ -216,8 +208,8 @@ impl PrimaryContext {
         self.device
     }
 
-    /// The driver's handle, for calls of the raw layer. It is the context as long as this handle
-    /// lives; do not keep it, and do not compare it.
+    /// The driver's handle, for calls of the raw layer. It is valid as long as this handle is alive; do not
+    /// keep it, and do not compare it.
     #[inline]
     #[must_use]
     pub fn as_raw(&self) -> sys::CUcontext {
@@ -276,7 +268,7 @@ fn after_failed_drop(device: Device, release: Call) {
     }
 }
 
-/// Counts a reference that could not be given back, unless the answer says that there was none.
+/// Counts a reference that could not be released, unless the result says that there was none.
 #[cold]
 fn count_unreleased(device: Device, error: &Error) {
     let gone = matches!(

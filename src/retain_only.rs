@@ -1,4 +1,4 @@
-//! The headline: keep one device's primary context, release the strays on all others.
+//! Keeping one device's primary context and releasing the strays on all others.
 
 use std::fmt;
 
@@ -35,74 +35,85 @@ pub struct PrimaryContextGuard {
 }
 
 impl PrimaryContextGuard {
-    /// Retains this device's primary context and releases the strays on all other devices:
-    /// those that are active in this process and that no live handle of this crate holds.
+    /// Retains this device's primary context and releases the strays on all other devices: the contexts
+    /// that are active in this process and on which no handle of this crate is alive.
     ///
-    /// In this order:
+    /// Call it a single time, after the worker has selected its device. Each further call releases another
+    /// reference on every device that is still, or again, active. The report of a second run says so
+    /// ([`DeviceReport::taken_before`]).
     ///
-    /// 1. A forked child of an initialised process is refused, without a driver call.
-    /// 2. The device is retained (`cuDevicePrimaryCtxRetain`). If that fails, nothing else was
-    ///    touched. From here on the guard exists.
-    /// 3. Every other device, in the order of the ordinals, is asked for its state
-    ///    (`cuDevicePrimaryCtxGetState`). One that is inactive, or that live handles of this crate hold,
-    ///    is left alone.
-    /// 4. An active one that no handle holds is released once (`cuDevicePrimaryCtxRelease_v2`) and
-    ///    asked again. Meanwhile a retain of that device through this crate waits; nobody waits who
-    ///    wants another device. After `CUDA_ERROR_NOT_PERMITTED`, which takes the reference of a green
-    ///    context all the same, one `cuDevicePrimaryCtxRetain` gives that back at once
-    ///    ([`Outcome::HeldByGreenContext`]). Otherwise the state that the driver tells after the release
-    ///    decides about the outcome, and not the answer of the release alone.
-    /// 5. Where the calling thread's current context is of such a device (`cuCtxGetCurrent`,
-    ///    `cuCtxGetDevice`), the kept context is made current before the release (`cuCtxSetCurrent`), so
-    ///    that the thread is not left on a dead one. If the former context still lives afterwards
-    ///    (`cuCtxGetApiVersion`), because others hold it or because it is one of `cuCtxCreate`, it is
-    ///    made current again. The [report](Report::current_context) says which. Other threads cannot be
-    ///    looked into, nor what lies beneath the current context on this one: stop using the other
-    ///    devices there first.
-    /// 6. A failing call ends that device ([`Outcome::Failed`]), and the walk goes on with the next.
+    /// 1. In a forked child of an initialised process it returns an error, without a driver call.
+    /// 2. It retains the device (`cuDevicePrimaryCtxRetain`). If that fails, nothing else was touched. From
+    ///    here on the guard exists.
+    /// 3. It reads the state of every other device, in the order of the ordinals
+    ///    (`cuDevicePrimaryCtxGetState`). A device that is inactive, or on which handles of this crate are
+    ///    alive, is left alone.
+    /// 4. Otherwise it releases once (`cuDevicePrimaryCtxRelease_v2`) and reads the state again, which
+    ///    decides the outcome. Meanwhile a retain of that device through this crate waits; other devices do
+    ///    not wait. After `CUDA_ERROR_NOT_PERMITTED` it retains once to undo the release, because a driver
+    ///    with green contexts (CUDA 12.4) took the reference of one ([`Outcome::HeldByGreenContext`]).
+    /// 5. If the calling thread's current context is on such a device (`cuCtxGetCurrent`,
+    ///    `cuCtxGetDevice`), the kept context is made current before the release (`cuCtxSetCurrent`). If the
+    ///    former context is alive afterwards (`cuCtxGetApiVersion`), it is made current again. The
+    ///    [report](Report::current_context) says which. Other threads, and the stack beneath the current
+    ///    context, cannot be changed: stop using the other devices there first.
+    /// 6. A failing call ends that device ([`Outcome::Failed`]), and the next one follows.
+    ///
+    /// # A thread that still uses the device
+    /// A release cures what was left behind. What a living thread does is cured in that thread: select its
+    /// device there. With PyTorch 2.11 on an H200, a thread went on using the device every 2 ms after one
+    /// release, and the rest of the process worked on another device:
+    ///
+    /// | the thread | after the release |
+    /// | --- | --- |
+    /// | records and queries an event | **the process died (SIGSEGV)**, both times |
+    /// | synchronizes a stream | died once; the other time every call failed (`invalid resource handle`) |
+    /// | allocates tensors and reads one | every call failed (`invalid argument`), and **the context was active again** |
+    /// | calls `torch.cuda.synchronize(0)` or `mem_get_info(0)` | no error; **the context was back within milliseconds** |
+    /// | allocates pinned memory | no error; the context stayed inactive |
+    /// | multiplies matrices (three references) | no error; the context stayed active ([`Outcome::StillActive`]) |
+    ///
+    /// So look again a moment later: [`Report::look_again`] returns the released devices that are active.
     ///
     /// # Soundness
-    /// This is a safe function, and it can pull a context from under other code of the process. It hands
-    /// the driver nothing invalid itself. But where the reference that it releases was the last one, and
-    /// its owner was not done with it, safe code of that owner can then misbehave inside the driver. With
-    /// PyTorch 2.11 (driver 580, H200), after all of its references had been released by somebody else
-    /// while it went on: existing tensors, streams and events and a new stream gave exceptions, **a new
-    /// tensor gave a wrong result without an error**, and 3 of 26 processes died (SIGSEGV) when the objects
-    /// that existed before were freed. Where a context of cudarc 0.19's was released so and then retained
-    /// again, its safe code died (SIGSEGV) in each of nine uses, at once or when the old objects were
-    /// dropped. While another reference kept the context alive, everything went on working.
+    /// This function is safe, and it can take a context from other code of the process. It passes nothing
+    /// invalid to the driver. But if the reference that it releases was the last one, and its owner still
+    /// needs it, safe code of that owner can misbehave inside the driver. Measured on driver 580 and an H200:
     ///
-    /// So call it at a worker's start, once the worker knows its device and before it, or any library in
-    /// it, works on another one. Peer access counts as work on both devices: `cuMemcpyPeer` with a context
-    /// that was released died (SIGSEGV). Keep what others use with [`StrayRelease::keep`], or hold it with
-    /// [`PrimaryContext::retain_if_active`]. By default one reference is released on each device, so that a
-    /// context which more than one holder counts on survives; [`StrayRelease::releases_up_to`], which takes
-    /// more, is `unsafe`.
+    /// - PyTorch 2.11, after all of its references had been released: existing tensors, streams and events
+    ///   and a new stream raised exceptions. If somebody had retained the context again, **a new tensor gave
+    ///   a wrong result without an error**. 3 of 26 processes died (SIGSEGV) when old objects were freed.
+    /// - cudarc 0.19, after its context had been released and retained again: its safe code died (SIGSEGV)
+    ///   in each of nine uses, at once or when old objects were dropped.
+    /// - While another reference kept the context alive, everything worked.
     ///
-    /// # Foreign references
-    /// The driver counts references, tells nobody the count, and does not know whose they are. What is
-    /// released here was retained by somebody: by the CUDA runtime, for a thread that touched the
-    /// device; by a library; by code that this process no longer needs. If its owner is done with the
-    /// device, all is well. If not, and the context is gone:
+    /// Peer access uses both devices: `cuMemcpyPeer` with a released context died (SIGSEGV). Keep the devices
+    /// that others use with [`StrayRelease::keep`], or hold them with
+    /// [`PrimaryContext::retain_if_active`]. One reference is released on each device, so that a context
+    /// with more than one holder survives. [`StrayRelease::releases_up_to`], which takes more, is `unsafe`.
     ///
-    /// - its allocations, streams, events and modules are gone with it; a call that uses them fails
-    ///   with one error or another, or crashes inside the driver;
-    /// - a thread that had it current is on a dead context, which answers
-    ///   `CUDA_ERROR_CONTEXT_IS_DESTROYED` and comes back alive, empty and at the same address, when
-    ///   somebody retains it again;
-    /// - its owner's own release, later, is refused with `CUDA_ERROR_INVALID_CONTEXT`, or takes a
-    ///   reference that somebody else retained since.
+    /// # References of others
+    /// The driver counts references, but does not return the count or the owners. A reference that is
+    /// released here belongs to the CUDA runtime, for a thread that used the device, to a library, or to
+    /// code that this process no longer needs. If the context is gone and its owner still uses the device:
     ///
-    /// [`Outcome::StillActive`] is no failure: more than one reference was held.
+    /// - its allocations, streams, events and modules are gone: a call that uses them fails, or crashes
+    ///   inside the driver;
+    /// - a thread that had it current is on a dead context. Calls return
+    ///   `CUDA_ERROR_CONTEXT_IS_DESTROYED` until somebody retains it again; then it is alive, empty and at
+    ///   the same address;
+    /// - the owner's own release returns `CUDA_ERROR_INVALID_CONTEXT`, or takes a reference that somebody
+    ///   else has retained since.
     ///
-    /// The last release waits for the work that the device still has to do, and takes its time (53 to
-    /// 71 ms on an H200). Memory that a context held need not all come back: memory pools and virtual
-    /// memory allocations outlive it. To know what came back, measure before and after.
+    /// [`Outcome::StillActive`] is not a failure: there was more than one reference.
+    ///
+    /// The last release waits for the device's work (53 to 71 ms on an H200). Not all of the context's
+    /// memory needs to come back: memory pools and virtual memory allocations outlive it. Measure before
+    /// and after.
     ///
     /// # Errors
-    /// [`Error::ForkedAfterInit`], and whatever retaining the device can answer
-    /// ([`PrimaryContext::retain`]). Failures on other devices are in the report;
-    /// [`Report::check`] makes an error of them.
+    /// [`Error::ForkedAfterInit`], and the errors of [`PrimaryContext::retain`]. Failures on other devices
+    /// are in the report; [`Report::check`] returns the first as an error.
     #[doc(alias = "stale")]
     #[doc(alias = "cuDevicePrimaryCtxRelease")]
     #[doc(alias = "cuDevicePrimaryCtxRelease_v2")]
@@ -114,13 +125,12 @@ impl PrimaryContextGuard {
         Self::retain_only_with(device, &DEFAULT)
     }
 
-    /// [`retain_only`](Self::retain_only) under a policy: further devices to leave alone, more than
-    /// one release for each stray device. Its sections on soundness and on foreign references hold
-    /// here, too.
+    /// As [`retain_only`](Self::retain_only), with a policy: further devices to leave alone, or more than
+    /// one release for each stray. Its sections on soundness and on references of others apply here, too.
     ///
     /// # Errors
-    /// As [`retain_only`](Self::retain_only), and [`Error::OtherDriver`] where the policy keeps a
-    /// device of another driver.
+    /// As [`retain_only`](Self::retain_only), and [`Error::OtherDriver`] if the policy keeps a device of
+    /// another driver.
     #[inline]
     pub fn retain_only_with(device: Device, policy: &StrayRelease) -> Result<Self, Error> {
         policy.check(device.driver())?;
@@ -148,18 +158,18 @@ impl PrimaryContextGuard {
         self.context.device()
     }
 
-    /// The kept device's reference alone, without the report.
+    /// Returns the kept device's reference without the report.
     pub fn into_context(self) -> PrimaryContext {
         self.context
     }
 
-    /// The kept device's reference, and the report.
+    /// Returns the kept device's reference and the report.
     #[must_use = "dropping the context releases it"]
     pub fn into_parts(self) -> (PrimaryContext, Report) {
         (self.context, self.report)
     }
 
-    /// Releases the kept device's reference now, with the driver's answer.
+    /// Releases the kept device's reference now, and returns the driver's result.
     ///
     /// # Errors
     /// As [`PrimaryContext::release`].

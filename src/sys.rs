@@ -18,7 +18,7 @@
 //!   names, does not start the program: the dynamic loader ends it before `main`;
 //! - building needs a `libcuda.so` to link against. The toolkit's stub (`lib64/stubs`) will do, named
 //!   by `RUSTFLAGS="-L native=/usr/local/cuda/lib64/stubs"`; it must not be on `LD_LIBRARY_PATH`
-//!   when the program runs, for the stub answers every call with `CUDA_ERROR_STUB_LIBRARY`.
+//!   when the program runs, because every call of the stub returns `CUDA_ERROR_STUB_LIBRARY`.
 //!
 //! The safe layer loads the driver in either case. In one process both ways lead to one driver, with
 //! one primary context for each device: a library of one name is loaded once.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::{Device, Kind, Model};
 use crate::record::{Call, Event, Record};
-use crate::report::{Line, code, seconds};
+use crate::report::{Line, caller, code, seconds};
 use crate::stack;
 use crate::symbols::Symbols;
 use crate::untraced::Untraced;
@@ -39,7 +39,7 @@ pub fn write(
         }
         Event::Call(call) => {
             let device = process.zip(call.device).and_then(|(process, at)| process.device_of(at));
-            let by = model.modules().name(call.caller());
+            let by = caller(call, model.modules(), "");
             let text = text(call, &by, device);
             let stray = device.is_some_and(|device| device.about.allowed == Some(false));
             let line = match stray && (call.created || call.denied) {

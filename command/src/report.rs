@@ -28,7 +28,7 @@ use page::Page;
 
 pub use device::CONTEXT_MIB;
 pub use line::{Line, counted, seconds};
-pub use page::code;
+pub use page::{caller, code};
 
 /// What the records do not say.
 #[derive(Debug, Default)]

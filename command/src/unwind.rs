@@ -88,7 +88,7 @@ impl Unwinder {
         let (identity, files) = ((raw.device, raw.inode), self.files.len());
         let opened = self.files.entry(identity).or_insert_with(|| {
             let file = open(raw, path, host_pid);
-            let tables = file.as_ref().and_then(|file| Tables::read(file)).map(Arc::new);
+            let tables = file.as_ref().and_then(Tables::read).map(Arc::new);
             Opened { file: file.map(Arc::new).filter(|_| files < MOST_FILES), tables }
         });
         self.modules.insert(

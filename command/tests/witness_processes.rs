@@ -94,6 +94,17 @@ fn sixteen_threads() {
     assert_eq!(arena.lost, 0);
 }
 
+/// Of those that created a context, those that live when the process exits.
+#[test]
+fn threads_that_created_a_context_are_looked_at_when_the_process_exits() {
+    let (_, arena) = trace(1, "init retain 0");
+    let [thread] = &**arena.exits[0] else { panic!("{:?}", arena.exits) };
+    assert_eq!((thread.tid, &*thread.name), (arena.exits[0].tid, "client"));
+    let (_, arena) = trace(1, "init threads 1 1 0");
+    assert!(arena.of("cuDevicePrimaryCtxRetain")[0].created);
+    assert!(arena.exits[0].is_empty(), "{:?}", arena.exits);
+}
+
 #[test]
 fn sixteen_threads_with_stacks() {
     let (said, arena) = trace_with(

@@ -6,7 +6,71 @@ mod arena;
 mod traced;
 
 use cuda_contexts::record::Holding;
-use traced::trace;
+use traced::{compile_source, trace};
+
+/// The same library under several names.
+fn libraries<const COUNT: usize>(names: [&str; COUNT]) -> [String; COUNT] {
+    names.map(|name| {
+        let library = compile_source("library.c", name, &["-shared", "-fPIC"]);
+        library.to_str().unwrap().to_owned()
+    })
+}
+
+/// The owner first, then who has held one longest, whichever of three that is.
+#[test]
+fn a_release_is_charged_to_its_owner_or_else_to_the_longest_holder() {
+    let [a, b, c] = libraries(["a.so", "b.so", "c.so"]);
+    let words = format!(
+        "init by {a} retain 0 by {b} retain 0 retain 0 by {c} retain 0 \
+         by {b} release 0 by client release 0 by {a} retain 0 \
+         by client release 0 release 0 release 0 release 0"
+    );
+    let (_, arena) = trace(1, &words);
+    let releases = arena.of("cuDevicePrimaryCtxRelease_v2");
+    let charged: Vec<_> = releases.iter().map(|call| (call.taken_from(), call.left())).collect();
+    assert_eq!(
+        charged,
+        [
+            (Some("b.so"), Some(1)), // its own, though a.so has held longer
+            (Some("a.so"), Some(0)), // which then comes back as the youngest
+            (Some("b.so"), Some(0)),
+            (Some("c.so"), Some(0)),
+            (Some("a.so"), Some(0)),
+            (None, None),
+        ]
+    );
+    let others: Vec<_> = releases.iter().map(|call| call.took_from_others()).collect();
+    assert_eq!(others, [false, true, true, true, true, false]);
+}
+
+#[test]
+fn a_context_that_another_library_destroys_was_its_maker_s() {
+    let [a] = libraries(["a.so"]);
+    let words = format!(
+        "init by {a} retain 0 by client green 0 create 0 by {a} green-destroy destroy release 0"
+    );
+    let (_, arena) = trace(1, &words);
+    let destroyed = arena.of("cuGreenCtxDestroy")[0];
+    assert_eq!((destroyed.library(), destroyed.taken_from()), ("a.so", Some("client")));
+    assert_eq!(destroyed.reference.unwrap().holding, Holding::GreenReference);
+    let left = |holding| Some((holding, 0));
+    assert_eq!(destroyed.contexts(), left(Holding::GreenContext));
+    assert_eq!(arena.of("cuCtxDestroy_v2")[0].contexts(), left(Holding::OrdinaryContext));
+    let release = arena.of("cuDevicePrimaryCtxRelease_v2")[0];
+    assert_eq!(
+        (release.taken_from(), release.left(), release.ended),
+        (Some("a.so"), Some(0), true)
+    );
+}
+
+#[test]
+fn every_context_of_many_is_found_after_others_were_destroyed() {
+    let (said, arena) = trace(1, "init many 150 0 many 150 0");
+    assert_eq!(said, "init 0\nmany 0\nmany 0\n");
+    let destroyed = arena.of("cuCtxDestroy_v2");
+    assert!(destroyed.iter().all(|call| call.contexts().is_some()));
+    assert_eq!(destroyed.last().unwrap().contexts(), Some((Holding::OrdinaryContext, 0)));
+}
 
 /// As measured: a release that answers 800 has taken the reference.
 #[test]

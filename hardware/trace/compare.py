@@ -113,7 +113,7 @@ class Comparison:
             problems.append(f"status {traced[0]} and not {wanted}")
         if expected is None and same(*traced[1:]) != same(*alone[1:]):
             problems.append(f"another output: {traced[1][:200]!r} and not {alone[1][:200]!r}")
-        if "not traced" in traced[2]:
+        if "not traced" in traced[2].lower():
             problems.append("something was not traced")
         if "cost" in str(command):
             lines += [f"alone:  {alone[1].strip()}", f"traced: {traced[1].strip()}"]

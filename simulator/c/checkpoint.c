@@ -103,23 +103,11 @@ static CUresult lock_within(int pid, uint32_t milliseconds)
     }
 }
 
-uint64_t duration_of_step(const struct target *target, uint64_t process, uint64_t context,
-                          uint64_t gibibyte)
-{
-    const double in_gibibyte = 1024.0 * 1024.0 * 1024.0;
-    uint64_t bytes = 0;
-
-    for (uint32_t share = 0; share < target->share_count; share++)
-        bytes += target->shares[share].bytes;
-    return (process + target->contexts * context) * MICROSECONDS
-           + (uint64_t)((double)bytes / in_gibibyte * (double)(gibibyte * MICROSECONDS));
-}
-
 static CUresult may_checkpoint(const struct target *target)
 {
     if (state_of(target) != LOCKED)
         return CUDA_ERROR_ILLEGAL_STATE;
-    return target->managed_memory ? answer_of_knob(checkpoint_managed_memory) : CUDA_SUCCESS;
+    return target->managed_memory ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
 }
 
 /* Looks, takes its time, looks again: the target may have died, and another controller have been
@@ -133,8 +121,7 @@ static CUresult checkpoint(int pid)
     if (result != CUDA_SUCCESS)
         return result;
     result = may_checkpoint(target);
-    time = duration_of_step(target, knob(checkpoint_milliseconds), knob(checkpoint_context_milliseconds),
-                    knob(checkpoint_gibibyte_milliseconds));
+    time = knob(checkpoint_milliseconds) * MICROSECONDS;
     end_with_target();
     if (result != CUDA_SUCCESS)
         return result;

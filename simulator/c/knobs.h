@@ -19,17 +19,10 @@ KNOB(context_bytes, 549453824)            /* memory that one context takes: 524 
 KNOB(retain_microseconds, 0)              /* duration of an activation */
 KNOB(release_microseconds, 0)             /* duration of a teardown */
 KNOB(deinitialize_at_exit, 1)             /* 1: an exit handler, registered by cuInit, ends the driver */
-KNOB(checkpoint_managed_memory, 801)      /* checkpoint of a process with managed memory; 0: it works */
-KNOB(restore_after_loss, 304)             /* restore of a process that a restore without room destroyed */
 KNOB(restore_without_room_destroys, 1)    /* 0: it may be restored when there is room */
-KNOB(restore_map_names_every_gpu, 1)      /* 0: a map needs only the GPUs that the process used */
 KNOB(checkpoint_ids_inside, 0)            /* 1: a process is known by the id that it has in its own PID namespace */
 KNOB(checkpoint_milliseconds, 0)          /* duration for any process */
-KNOB(checkpoint_context_milliseconds, 0)  /* more for each context */
-KNOB(checkpoint_gibibyte_milliseconds, 0) /* more for each GiB on its devices */
 KNOB(restore_milliseconds, 0)             /* the same for a restore */
-KNOB(restore_context_milliseconds, 0)
-KNOB(restore_gibibyte_milliseconds, 0)
 KNOB(spoil_outputs, 0)                    /* 1: a fault that refuses a call fills its outputs with rubbish */
 
 #undef KNOB

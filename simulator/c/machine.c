@@ -223,7 +223,8 @@ CUresult begin_with_target(int pid, struct target **target)
     if (*target)
         return CUDA_SUCCESS;
     unlock_machine();
-    return CUDA_ERROR_NOT_INITIALIZED;
+    /* It may have ended meanwhile. */
+    return start_of(pid, &started) ? CUDA_ERROR_NOT_INITIALIZED : CUDA_ERROR_OPERATING_SYSTEM;
 }
 
 void end_with_target(void)

@@ -88,10 +88,6 @@ void leave_call(void);
 uint64_t bytes_of_others(uint32_t physical);
 
 CUresult restore_process(int pid, const struct gpu_map *map);
-/* In microseconds, of a step that takes so many milliseconds for a process, a context and a GiB. */
-uint64_t duration_of_step(const struct target *target, uint64_t process, uint64_t context,
-                          uint64_t gibibyte);
-
 void publish_own_memory(void);
 void nap(long microseconds);
 

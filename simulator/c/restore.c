@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { ID_BYTES = 16 };
+enum { ID_BYTES = 16, MICROSECONDS = 1000 /* in a millisecond */ };
 
 static uint32_t times_named(const struct gpu_map *map, int side, uint32_t physical, uint32_t *at)
 {
@@ -22,7 +22,7 @@ static uint32_t times_named(const struct gpu_map *map, int side, uint32_t physic
 }
 
 /* The GPU in the place of one that was there at the checkpoint; false where the map does not fit. */
-static bool new_place(const struct gpu_map *map, uint32_t old, bool used, uint32_t *new)
+static bool new_place(const struct gpu_map *map, uint32_t old, uint32_t *new)
 {
     uint32_t pair;
     uint32_t other;
@@ -30,14 +30,8 @@ static bool new_place(const struct gpu_map *map, uint32_t old, bool used, uint32
     *new = old;
     if (!map->count)
         return true;
-    switch (times_named(map, 0, old, &pair)) {
-    case 0:
-        return !used && !knob(restore_map_names_every_gpu);
-    case 1:
-        break;
-    default:
+    if (times_named(map, 0, old, &pair) != 1)
         return false;
-    }
     for (*new = 0; *new < driver.physical_devices; ++*new) {
         uint32_t times = times_named(map, 1, *new, &other);
 
@@ -57,13 +51,11 @@ static bool choose_places(struct target *target, const struct gpu_map *map)
     for (uint32_t physical = 0; physical < driver.physical_devices; physical++) {
         uint32_t place;
 
-        if (!new_place(map, physical, false, &place))
+        if (!new_place(map, physical, &place))
             return false;
     }
     for (uint32_t share = 0; share < target->share_count; share++) {
-        bool used = target->shares[share].bytes != 0;
-
-        if (!new_place(map, place_of(target, share), used, &target->shares[share].place[table]))
+        if (!new_place(map, place_of(target, share), &target->shares[share].place[table]))
             return false;
     }
     return true;
@@ -89,7 +81,7 @@ static CUresult may_restore(struct target *target, const struct gpu_map *map)
     if (state_of(target) != CHECKPOINTED)
         return CUDA_ERROR_ILLEGAL_STATE;
     if (is_lost(target))
-        return answer_of_knob(restore_after_loss);
+        return CUDA_ERROR_OPERATING_SYSTEM;
     if (!choose_places(target, map))
         return CUDA_ERROR_INVALID_VALUE;
     if (there_is_room(target))
@@ -108,8 +100,7 @@ CUresult restore_process(int pid, const struct gpu_map *map)
     if (result != CUDA_SUCCESS)
         return result;
     result = may_restore(target, map);
-    time = duration_of_step(target, knob(restore_milliseconds), knob(restore_context_milliseconds),
-                    knob(restore_gibibyte_milliseconds));
+    time = knob(restore_milliseconds) * MICROSECONDS;
     end_with_target();
     if (result != CUDA_SUCCESS)
         return result;

@@ -209,6 +209,24 @@ impl Builder {
     }
 }
 
+impl Simulator {
+    /// Starts a driver with this many devices.
+    ///
+    /// # Panics
+    ///
+    /// When the library cannot be written or loaded.
+    #[must_use]
+    #[track_caller]
+    pub fn start(devices: u32) -> Self {
+        Self::builder().devices(devices).start()
+    }
+
+    /// Settings, to start from.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+}
+
 fn invalid(complaint: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, complaint)
 }

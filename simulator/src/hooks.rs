@@ -1,35 +1,17 @@
 //! Closures of the test that run in the middle of a client's calls, for races that must happen.
 
-use std::any::Any;
 use std::ffi::{CString, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
+use crate::hook_panic::HookPanic;
 use crate::library;
 use crate::simulator::Simulator;
-
-/// The first panic of a hook, until somebody raises it again.
-#[derive(Clone, Default)]
-pub(crate) struct Panic(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
-
-impl Panic {
-    fn keep(&self, payload: Box<dyn Any + Send>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(payload);
-    }
-
-    fn raise(&self) {
-        let payload = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(payload) = payload {
-            resume_unwind(payload);
-        }
-    }
-}
 
 /// What a hook's pointer leads to.
 struct Hook {
     action: Box<dyn FnOnce() + Send>,
-    panic: Panic,
+    panic: HookPanic,
 }
 
 impl Simulator {

@@ -64,34 +64,17 @@ knobs! {
     /// Whether the driver ends when exit handlers run: 1 (default, measured: those registered after
     /// `cuInit` still find it, those from before do not) or 0. Experiment E14.
     DeinitializeAtExit = "deinitialize_at_exit",
-    /// What the checkpoint of a process with managed memory returns: 801 (default, measured; the process
-    /// stays locked), or 0, and it works.
-    CheckpointManagedMemory = "checkpoint_managed_memory",
-    /// What a restore returns for a process that an earlier one without room destroyed: 304 by default,
-    /// measured.
-    RestoreAfterLoss = "restore_after_loss",
     /// Whether a restore without room, which returns 2, destroys the process: 1 (default, measured) or 0,
     /// and it can be restored when there is room.
     RestoreWithoutRoomDestroys = "restore_without_room_destroys",
-    /// Whether a restore's map must name every GPU of the machine: 1 (default, measured) or 0, and those
-    /// that the process used are enough.
-    RestoreMapNamesEveryGpu = "restore_map_names_every_gpu",
     /// By which id the checkpoint functions find a process that has a PID namespace of its own, as in a
     /// container: 0 (default, a guess: CRIU's CUDA plugin works so) by the id that the caller sees, or 1 by
     /// the id that the process sees itself.
     CheckpointIdsInside = "checkpoint_ids_inside",
     /// How long the checkpoint of any process takes, in milliseconds: 0 by default; 14 to 28 measured.
     CheckpointMilliseconds = "checkpoint_milliseconds",
-    /// How much longer for each context: 0 by default; about 350 (140 to 463) measured.
-    CheckpointContextMilliseconds = "checkpoint_context_milliseconds",
-    /// How much longer for each GiB on its devices: 0 by default; 500 to 630 measured.
-    CheckpointGibibyteMilliseconds = "checkpoint_gibibyte_milliseconds",
     /// How long the restore of any process takes, in milliseconds: 0 by default; 15 to 28 measured.
     RestoreMilliseconds = "restore_milliseconds",
-    /// How much longer for each context: 0 by default; about 180 (115 to 324) measured.
-    RestoreContextMilliseconds = "restore_context_milliseconds",
-    /// How much longer for each GiB on its devices: 0 by default; 110 to 175 measured.
-    RestoreGibibyteMilliseconds = "restore_gibibyte_milliseconds",
     /// What a fault that refuses a call leaves in its outputs: 0 (default, measured before `cuInit`)
     /// leaves them alone, 1 fills them with the byte `0xde`, for clients that read what they must not.
     SpoilOutputs = "spoil_outputs",

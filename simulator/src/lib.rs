@@ -38,6 +38,7 @@ mod client_command;
 mod control;
 mod elf;
 mod fault;
+mod hook_panic;
 mod hooks;
 mod knob;
 mod library;

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::builder::Builder;
 use crate::call::{DeviceMemory, StackEntry};
 use crate::control::{Controls, DeviceState, RawStackEntry};
-use crate::hooks::Panic;
+use crate::hook_panic::HookPanic;
 use crate::knob::Knob;
 use crate::private_directory::PrivateDirectory;
 
@@ -21,30 +20,14 @@ use crate::private_directory::PrivateDirectory;
 /// they need it, as another library in the process would have done.
 pub struct Simulator {
     pub(crate) controls: Controls,
-    pub(crate) hook_panic: Panic,
+    pub(crate) hook_panic: HookPanic,
     path: PathBuf,
     _directory: PrivateDirectory,
 }
 
 impl Simulator {
     pub(crate) fn new(directory: PrivateDirectory, path: PathBuf, controls: Controls) -> Self {
-        Self { controls, hook_panic: Panic::default(), path, _directory: directory }
-    }
-
-    /// Starts a driver with this many devices.
-    ///
-    /// # Panics
-    ///
-    /// When the library cannot be written or loaded.
-    #[must_use]
-    #[track_caller]
-    pub fn start(devices: u32) -> Self {
-        Self::builder().devices(devices).start()
-    }
-
-    /// Settings, to start from.
-    pub fn builder() -> Builder {
-        Builder::new()
+        Self { controls, hook_panic: HookPanic::default(), path, _directory: directory }
     }
 
     /// The private `libcuda.so.1`, to be loaded by the code under test.

@@ -1,6 +1,6 @@
-//! Who holds a device's context, where the witness of `cuda-contexts` stands before the driver.
+//! Who holds a device's context, if the witness of `cuda-contexts` stands before the driver.
 //!
-//! The driver does not tell. The witness counts, and exports two functions of its own beside the
+//! The driver does not return that. The witness counts, and exports two functions of its own beside the
 //! driver's (`cuda_contexts.h` in its package).
 
 use std::ffi::{CStr, c_char, c_void};
@@ -20,7 +20,7 @@ use crate::sys;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holder {
-    /// Where it was loaded from; of a very long path the end. Empty for code that was made at run time.
+    /// The path that it was loaded from; of a very long path the end. Empty for code made at run time.
     pub library: PathBuf,
     /// References to the primary context that it took with `cuDevicePrimaryCtxRetain`.
     pub references: u32,
@@ -91,10 +91,10 @@ type AskHolders = unsafe extern "C" fn(sys::CUdevice, *mut RawHolder, u32) -> u3
 /// The interface of the witness that this crate knows.
 const INTERFACE: u32 = 1;
 
-/// As many holders as a device is expected to have; where there are more, the witness is asked again.
+/// As many holders as a device is expected to have; if there are more, a second call has room for them.
 const EXPECTED: usize = 16;
 
-/// What the witness can be asked.
+/// The functions of the witness.
 #[derive(Clone, Copy)]
 pub(crate) struct Witness {
     holders: AskHolders,
@@ -123,7 +123,7 @@ impl Witness {
         let mut raw = vec![nobody; EXPECTED];
         loop {
             let capacity = u32::try_from(raw.len()).unwrap_or(u32::MAX);
-            // SAFETY: there is room for as many holders as are told; the function may be called at any
+            // SAFETY: there is room for as many holders as are passed; the function may be called at any
             // time and with any device.
             let found = unsafe { (self.holders)(device, raw.as_mut_ptr(), capacity) };
             if found <= capacity {

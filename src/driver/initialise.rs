@@ -56,7 +56,7 @@ impl Driver {
             Functions::resolve(&library).map_err(|missing| unusable(&library, path, missing))?;
         let process = initialising(functions.identity())?;
         // SAFETY: flags must be 0, and cuInit may be called any number of times. A child forked after
-        // other code's cuInit had found no device cannot be told from a fresh process: driver 580 ends it
+        // other code's cuInit had found no device looks like a new process: driver 580 ends it
         // here by SIGSEGV, as it would whoever called.
         let code = unsafe { (functions.init.function)(0) };
         initialised(code, path)?;

@@ -111,7 +111,7 @@ fn emptied_by_kernel() -> Option<*mut AtomicU32> {
     if page == libc::MAP_FAILED {
         return None;
     }
-    // There is no advice of this number. QEMU 7.2 answers success to it, as to any other in a program
+    // There is no advice of this number. QEMU 7.2 returns success for it, as for any other in a program
     // for another machine's processor, and empties nothing.
     const NO_ADVICE: libc::c_int = libc::c_int::MIN;
     // SAFETY: the advice is for the page mapped above, which holds nothing yet.
@@ -135,7 +135,7 @@ fn emptied_by_handler() -> *mut AtomicU32 {
     static REGISTERED: AtomicBool = AtomicBool::new(false);
     if !REGISTERED.swap(true, Ordering::Relaxed) {
         // SAFETY: the handler only stores to an atomic, which may be done in a forked child.
-        // Should registering fail (for lack of memory), the process id still tells.
+        // If registering fails (for lack of memory), the process id is compared still.
         let _ = unsafe { libc::pthread_atfork(None, None, Some(empty)) };
     }
     (&raw const ORDINARY).cast_mut()

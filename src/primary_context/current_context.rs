@@ -11,12 +11,11 @@ use crate::primary_context::PrimaryContext;
 ///
 /// Made by [`PrimaryContext::make_current`], which pushes the context onto the thread's stack;
 /// dropping the scope pops it. It belongs to the thread that made it, and must end before the
-/// handle does. Scopes end in the reverse order of their beginning, and code inside one leaves the
-/// stack as it found it: where something else is on top at the end, it is put back, and the context
-/// of this scope stays on the stack.
+/// handle does. End scopes in the reverse order, and leave the stack inside one as it was: if
+/// something else is on top at the end, it is put back, and the context of this scope stays on the stack.
 ///
-/// Drop calls `cuCtxPopCurrent_v2`, drops what it answers, and does nothing in a forked child; to
-/// see the answer, call [`leave`](Self::leave).
+/// Drop calls `cuCtxPopCurrent_v2`, ignores the result, and does nothing in a forked child. To get the
+/// result, call [`leave`](Self::leave).
 #[must_use = "the context stops being current when the scope is dropped"]
 pub struct CurrentContext<'a> {
     context: &'a PrimaryContext,
@@ -38,12 +37,12 @@ impl<'a> CurrentContext<'a> {
         self.context
     }
 
-    /// Ends the scope, with the driver's answer. Calls `cuCtxPopCurrent_v2`, and where that pops
-    /// another context than this one `cuCtxPushCurrent_v2`, to put it back.
+    /// Ends the scope, and returns the driver's result. Calls `cuCtxPopCurrent_v2`, and
+    /// `cuCtxPushCurrent_v2` if that popped another context, to put it back.
     ///
     /// # Errors
-    /// [`Error::Driver`], [`Error::NotCurrent`] where another context was on top of the stack,
-    /// [`Error::ForkedAfterInit`]; the scope is over all the same.
+    /// [`Error::Driver`], [`Error::NotCurrent`] if another context was on top of the stack,
+    /// [`Error::ForkedAfterInit`]. The scope has ended in each case.
     #[doc(alias = "cuCtxPopCurrent")]
     #[doc(alias = "cuCtxPopCurrent_v2")]
     pub fn leave(self) -> Result<(), Error> {

@@ -5,14 +5,14 @@ use crate::error::Error;
 
 /// The target of every event that the feature `tracing` sends.
 ///
-/// For each device of a report one event with the fields `device` (the ordinal) and `outcome`
-/// ([`Outcome::kind`](crate::Outcome::kind)): at `info` with `releases` where references were released or
-/// others still hold the device, a green context among them; at `warn` with `code`, `releases`, `active`
-/// (if the driver told) and `error` where a call failed; at `debug` otherwise, with `handles` where handles
-/// of this crate hold it. Then one where the calling thread's current context is another: `info` with
-/// `from` and `to` (if a device is kept), or `warn` with `from` and `error`. And a `warn` with `device`,
-/// `code` and `name` (if the code is a known one) for a handle whose release failed when it was dropped, or
-/// that was given up on with its [`ReleaseError`](crate::ReleaseError).
+/// | event | level | fields |
+/// | --- | --- | --- |
+/// | a device of a report: references were released, or others (a green context, too) still hold it | `info` | `device` (the ordinal), `outcome` ([`Outcome::kind`](crate::Outcome::kind)), `releases` |
+/// | a device of a report: a call failed | `warn` | `device`, `outcome`, `code`, `releases`, `active` (if known), `error` |
+/// | any other device of a report | `debug` | `device`, `outcome`, and `handles` if handles of this crate hold it |
+/// | the calling thread's current context was switched | `info` | `from`, and `to` if a device is kept |
+/// | the calling thread's current context was not restored | `warn` | `from`, `error` |
+/// | a handle, or its [`ReleaseError`](crate::ReleaseError), was dropped and its release had failed | `warn` | `device`, `code`, `name` (if known) |
 pub const TRACING_TARGET: &str = "cuda_primary_context";
 
 /// A reference that could not be given back when a handle was dropped or given up on, or that was gone.

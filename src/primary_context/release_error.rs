@@ -1,4 +1,4 @@
-//! A release that failed: the error, and the handle where it still owes its reference.
+//! A release that failed: the error, and the handle if it still owes its reference.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,14 +7,14 @@ use std::mem::ManuallyDrop;
 use crate::error::Error;
 use crate::primary_context::PrimaryContext;
 
-/// Why [`PrimaryContext::release`] failed, and the handle, where it still owes its reference.
+/// Why [`PrimaryContext::release`] failed, and the handle, if it still owes its reference.
 ///
 /// Take the handle with [`into_parts`](Self::into_parts) to try again, to drop it, or to give it
 /// away with [`into_raw`](PrimaryContext::into_raw). Dropping
 /// this error, or turning it into an [`Error`] as `?` does, gives up on the reference: no second
 /// release is made, no handle is counted any more, and
-/// [`Driver::unreleased`](crate::Driver::unreleased) counts the reference, unless the answer says that
-/// there was none (see there).
+/// [`Driver::unreleased`](crate::Driver::unreleased) counts the reference, unless it was gone already
+/// (see there).
 ///
 /// ```no_run
 /// use cuda_primary_context::{Driver, Error, PrimaryContext};
@@ -43,15 +43,15 @@ impl ReleaseError {
         &self.error
     }
 
-    /// The handle, where it still owes its reference. `None` where the reference is gone although a call
-    /// failed: the context is inactive, or the reference went for that of a green context and the retain
-    /// that was to give it back failed.
+    /// The handle, if it still owes its reference. `None` if the reference is gone although a call failed:
+    /// the context is inactive, or the release took a green context's reference and the retain that should
+    /// give it back failed.
     #[must_use]
     pub fn handle(&self) -> Option<&PrimaryContext> {
         self.handle.as_deref()
     }
 
-    /// What went wrong, and the handle, where it still owes its reference.
+    /// Returns what went wrong, and the handle, if it still owes its reference.
     #[must_use = "dropping the handle releases again"]
     pub fn into_parts(mut self) -> (Error, Option<PrimaryContext>) {
         let handle = self.handle.take().map(ManuallyDrop::into_inner);

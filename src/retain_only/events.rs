@@ -1,7 +1,7 @@
 //! Events for the `tracing` ecosystem, with the feature of that name; without it, nothing.
 //!
-//! None is sent while a device is swept: what receives them is the user's code, and may call this
-//! crate.
+//! None is sent while a run has exclusive access to a device: the subscriber is the user's code, and may
+//! call this crate.
 
 use crate::retain_only::report::Report;
 

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::driver::device::Device;
 use crate::error::Error;
 
-/// What became of one device, as the driver last told.
+/// What became of one device, by the state that the driver returned last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -14,39 +14,38 @@ pub enum Outcome {
     /// A device that the policy keeps ([`StrayRelease::keep`](crate::StrayRelease::keep)): no call was
     /// made for it.
     LeftAlone,
-    /// There was no active context, or somebody else released it in that moment.
+    /// There was no active context, or other code released it at that moment.
     AlreadyInactive,
-    /// The context was active, and is not any more.
+    /// The context was active, and is inactive now.
     Released {
         /// How many references were released.
         releases: u32,
     },
-    /// The context is active: references were released, if any, and others hold it, too. That is a
-    /// normal outcome.
+    /// The context is active: others hold it, too. That is a normal outcome.
     StillActive {
         /// How many references were released.
         releases: u32,
     },
-    /// Live handles of this crate hold the device; it was left alone.
+    /// Handles of this crate are alive on the device; it was left alone.
     HeldHere {
         /// How many handles.
         handles: u32,
     },
-    /// The context is active and belongs to a green context alone. A release took the green context's
-    /// reference (the driver answered `CUDA_ERROR_NOT_PERMITTED`), and one retain gave it back at
-    /// once: the context goes when the owner of the green context destroys that.
+    /// The context is active, and only a green context holds it. A release took the green context's
+    /// reference (it returned `CUDA_ERROR_NOT_PERMITTED`), and one retain gave it back. The context is
+    /// destroyed when the owner of the green context destroys that.
     HeldByGreenContext {
         /// How many references were released before.
         releases: u32,
     },
     /// A driver call failed.
     Failed {
-        /// The first call that failed; after a release that took a green context's reference, the retain that
-        /// did not undo it.
+        /// The first call that failed; after a release that took a green context's reference, the retain
+        /// that should undo it.
         error: Error,
         /// How many references were released; they stay released.
         releases: u32,
-        /// Whether the context is active now, where the driver told.
+        /// Whether the context is active now; `None` if that is not known.
         active: Option<bool>,
     },
 }
@@ -124,16 +123,16 @@ pub(super) fn failed(releases: u32, active: Option<bool>) -> String {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CurrentContextChange {
-    /// It is what it was.
+    /// It is the same as before.
     Unchanged,
-    /// The context that was current was destroyed with its last reference. The kept device's is current
-    /// in its place, or, where no device was kept, what lay beneath it on the thread's stack.
+    /// The context that was current was destroyed with its last reference. The kept device's context is
+    /// current in its place, or, if no device was kept, the next one on the thread's stack.
     Switched {
         /// The device whose context it was.
         from: Device,
     },
-    /// The context that was current lives, as far as is known, and is not current any more: a driver
-    /// call failed.
+    /// The context that was current is alive, as far as is known, but not current any more: a driver call
+    /// failed.
     NotRestored {
         /// The device whose context it was.
         from: Device,
@@ -153,7 +152,7 @@ impl CurrentContextChange {
         }
     }
 
-    /// The device whose context was current before, where it is not any more.
+    /// The device whose context was current before, if it is not any more.
     #[must_use]
     pub fn from(&self) -> Option<Device> {
         match self {

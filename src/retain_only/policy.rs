@@ -35,27 +35,25 @@ impl StrayRelease {
         self
     }
 
-    /// Goes on releasing while a device stays active, up to this many references. 0 releases none.
+    /// Releases up to this many references on each device while it stays active. 0 releases none.
     ///
     /// # Safety
-    /// Each reference but the first that is released on a device belongs to somebody who counts on it:
-    /// the context is taken from under code that did not let go of it. Nothing in the process may use
-    /// an allocation, a stream, an event, a module or any other object of such a context any more, on
-    /// any thread, now or later. "Soundness" of
-    /// [`retain_only`](crate::PrimaryContextGuard::retain_only) says what was measured where that did
-    /// not hold.
+    /// Each further reference on a device belongs to code that has not released it. Nothing in the process
+    /// may use an allocation, a stream, an event, a module or any other object of such a context any more,
+    /// on any thread, now or later. "Soundness" of
+    /// [`retain_only`](crate::PrimaryContextGuard::retain_only) has what was measured otherwise.
     #[must_use]
     pub unsafe fn releases_up_to(mut self, releases: u32) -> Self {
         self.releases = releases;
         self
     }
 
-    /// Releases the stray contexts on every device that the policy does not keep, and retains nothing.
-    /// Otherwise as [`retain_only_with`](crate::PrimaryContextGuard::retain_only_with), whose sections
-    /// on soundness and on foreign references hold here, too.
+    /// Releases the strays on every device that the policy does not keep, and retains nothing. Otherwise as
+    /// [`retain_only`](crate::PrimaryContextGuard::retain_only): its sections on soundness and on references
+    /// of others apply here, too. Call it a single time.
     ///
-    /// Where the calling thread's current context is of a device that is released, it is popped off
-    /// the thread's stack for that time (`cuCtxPopCurrent_v2`), and pushed again if it still lives.
+    /// If the calling thread's current context is on a device that is released, it is popped off the
+    /// thread's stack before (`cuCtxPopCurrent_v2`), and pushed again if it is alive afterwards.
     ///
     /// # Errors
     /// [`Error::ForkedAfterInit`], [`Error::OtherDriver`] where the policy keeps a device of another
@@ -68,9 +66,9 @@ impl StrayRelease {
         Ok(report)
     }
 
-    /// The dry run: what [`retain_only_with`](crate::PrimaryContextGuard::retain_only_with) would
-    /// do at this moment if it kept this device. Calls `cuDevicePrimaryCtxGetState` for every other
-    /// device that the policy does not keep, changes nothing, and waits for nobody.
+    /// Returns what [`retain_only_with`](crate::PrimaryContextGuard::retain_only_with) would do at this
+    /// moment if it kept this device. Calls `cuDevicePrimaryCtxGetState` for every other device that the
+    /// policy does not keep, changes nothing, and never waits.
     ///
     /// # Errors
     /// [`Error::ForkedAfterInit`], [`Error::OtherDriver`]. A device whose state cannot be read is
@@ -81,7 +79,7 @@ impl StrayRelease {
         Plan::make(device.driver(), Some(device), self)
     }
 
-    /// The dry run of [`run`](Self::run), as [`plan`](Self::plan).
+    /// Returns what [`run`](Self::run) would do, as [`plan`](Self::plan).
     ///
     /// # Errors
     /// As [`plan`](Self::plan).
@@ -90,7 +88,7 @@ impl StrayRelease {
         Plan::make(driver, None, self)
     }
 
-    /// Refuses devices of another driver, whose ordinals mean something else.
+    /// Returns an error for devices of another driver, whose ordinals are of other devices.
     pub(super) fn check(&self, driver: Driver) -> Result<(), Error> {
         match self.kept.iter().find(|kept| kept.driver() != driver) {
             Some(kept) => Err(Error::OtherDriver { ordinal: kept.ordinal() }),

@@ -111,7 +111,9 @@ fn checkpoints_and_restores_of_a_group_overlap() {
         for number in 1..=pids.len() as u64 {
             let barrier = barrier.clone();
             // Nobody passes before all are there.
-            machine.simulator.before_call(call, number, move || drop(barrier.wait()));
+            machine.simulator.before_call(call, number, move || {
+                barrier.wait();
+            });
         }
     }
     before_the_watchdog_bites("a group whose steps do not overlap", || {

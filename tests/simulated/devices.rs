@@ -56,7 +56,10 @@ fn what_is_no_device_is_told_by_its_name() {
         assert_eq!(error.kind(), "unknown_device", "{address:?}");
     }
     let error = machine.driver.device_from_raw(-7).unwrap_err();
-    assert!(error.to_string().starts_with("No device with the handle -7: it is not among the 2"), "{error}");
+    assert!(
+        error.to_string().starts_with("No device with the handle -7: it is not among the 2"),
+        "{error}"
+    );
 }
 
 #[test]

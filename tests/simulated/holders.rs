@@ -2,8 +2,8 @@
 
 use std::ffi::{CStr, CString, c_char};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use crate::support::libraries::build;
 use crate::support::processes::{births, in_child, in_own_process};
 use crate::support::{load, machine, outcomes, skips};
 use cuda_primary_context::{
@@ -32,15 +32,9 @@ impl Witnessed {
     fn new(compiler: &Path, devices: u32, interface: u32) -> Self {
         let simulator = Simulator::builder().devices(devices).visible_devices(None).start();
         let library = simulator.path().with_file_name("witness.so");
-        let mut command = Command::new(compiler);
-        // Needed all the same, although nothing is used of it.
-        command.args(["-shared", "-fPIC", "-Wl,--no-as-needed"]);
-        command.arg(format!("-DINTERFACE={interface}")).arg("-o");
-        command
-            .arg(&library)
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simulated/witness.c"));
-        let output = command.arg(simulator.path()).output().expect("the compiler runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let interface = format!("-DINTERFACE={interface}");
+        let more = [interface.as_ref(), simulator.path().as_os_str()];
+        build(compiler, "witness.c", &library, more);
         let driver = load(&library).unwrap();
         Self { simulator, driver, library }
     }

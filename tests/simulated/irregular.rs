@@ -1,12 +1,12 @@
 //! Drivers that return what the simulated one never does.
 
 use std::ffi::{CStr, c_int};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use cuda_primary_context::{Driver, Error, Outcome, Planned, PrimaryContext, StrayRelease};
 use simulated_libcuda::Simulator;
 
+use crate::support::libraries::build;
 use crate::support::processes::in_own_process;
 use crate::support::{load, skips};
 
@@ -23,12 +23,7 @@ impl Irregular {
         in_own_process(test, || {
             let simulator = Simulator::builder().devices(16).visible_devices(None).start();
             let library = simulator.path().with_file_name("irregular.so");
-            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simulated/irregular.c");
-            let mut command = Command::new(compiler);
-            command.args(["-shared", "-fPIC", "-Wl,--no-as-needed", "-o"]);
-            command.arg(&library).arg(source).arg(simulator.path());
-            let output = command.output().expect("the compiler runs");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            build(&compiler, "irregular.c", &library, [simulator.path().as_os_str()]);
             body(Self { simulator, library });
         });
     }

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::libraries::build;
 use crate::support::processes::{self, in_prepared_process};
 use crate::support::skips;
 use cuda_primary_context::{Driver, Error, PrimaryContextGuard};
@@ -67,11 +68,7 @@ impl Search {
                 fs::create_dir_all(library.parent().unwrap()).unwrap();
             }
             let audit = self.audit();
-            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulated/searched.c");
-            let mut compile = Command::new(&self.compiler);
-            compile.args(["-shared", "-fPIC", "-Wall", "-Werror", "-o"]).arg(&audit).arg(source);
-            let output = compile.output().expect("the compiler runs");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            build(&self.compiler, "searched.c", &audit, []);
             let path = std::env::join_paths(self.path()).unwrap();
             command.env("LD_AUDIT", audit).env("LD_LIBRARY_PATH", path);
             command.env("SEARCHED_NAMES", self.names()).env("SEARCHED_WSL", self.of_wsl());

@@ -2,9 +2,10 @@
 //! library that merely links to it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use crate::support::libraries::build;
 use crate::support::processes::{self, in_own_process, in_prepared_process};
 use crate::support::watchdog::before_the_watchdog_bites;
 use crate::support::{Machine, load, machine, outcomes, skips};
@@ -100,25 +101,14 @@ fn a_load_that_another_overtakes_is_the_same_driver() {
     assert_eq!(overtaken, overtaker.try_recv().unwrap());
 }
 
-/// A library with nothing in it that needs the driver's library: a profiler's, or a framework's own.
-fn library_that_links_to(driver: &Path, compiler: &Path) -> PathBuf {
-    let folder = driver.parent().expect("the library lies in a folder");
-    let (source, library) = (folder.join("empty.c"), folder.join("libframework.so"));
-    fs::write(&source, "").unwrap();
-    let mut command = Command::new(compiler);
-    // Needed all the same, although nothing is used of it.
-    command.args(["-shared", "-Wl,--no-as-needed", "-o"]).args([&library, &source]).arg(driver);
-    let output = command.output().expect("the compiler runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    library
-}
-
 /// In a process of its own, for libraries of one name are one to the loader.
 fn through_another_library(test: &str, it_is_first: bool) {
     let Some(compiler) = skips::compiler(test) else { return };
     in_own_process(test, || {
         let simulator = Simulator::builder().devices(2).visible_devices(None).start();
-        let other = library_that_links_to(simulator.path(), &compiler);
+        // A profiler's, or a framework's own: nothing in it, and it needs the driver's library.
+        let other = simulator.path().with_file_name("libframework.so");
+        build(&compiler, "empty.c", &other, [simulator.path().as_os_str()]);
         let (first, second) =
             if it_is_first { (&*other, simulator.path()) } else { (simulator.path(), &*other) };
         let driver = load(first).unwrap();

@@ -1,4 +1,5 @@
-//! The ten promises, each by its name and in one case; the other tests go through all the cases.
+//! The promises of the crate, each by its name and in one case; the other tests go through all the cases.
+//! Promise 11 is the trace's (command/tests), promise 12 that of `checkpoint` (tests/checkpoint).
 
 use std::thread;
 

@@ -3,6 +3,7 @@
 
 pub mod examples;
 pub mod forked;
+pub mod libraries;
 pub mod namespaces;
 pub mod processes;
 pub mod skips;

@@ -225,7 +225,8 @@ fn a_writer_that_died_costs_its_own_record_alone() {
 /// A length, a position or a room that cannot be, and a file that was truncated.
 #[test]
 fn what_a_program_scribbles_is_noticed_and_ends_nothing() {
-    let scribbles: [(&str, fn(&mut Writer)); 4] = [
+    type Scribble = (&'static str, fn(&mut Writer));
+    let scribbles: [Scribble; 4] = [
         ("position", |writer| writer.set_position(1 << 40)),
         ("available", |writer| {
             let place = offset_of!(layout::Arena, available) as u64;

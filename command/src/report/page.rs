@@ -25,31 +25,19 @@ pub fn code(result: u32) -> String {
     }
 }
 
-/// Libraries that only hand on calls of a script, and what people call them.
-const GO_BETWEENS: [(&str, &str); 3] =
-    [("libffi", "ctypes"), ("_ctypes", "ctypes"), ("_cffi_backend", "cffi")];
+/// Libraries that only pass on the calls of a script.
+const GO_BETWEENS: [&str; 3] = ["libffi", "_ctypes", "_cffi_backend"];
 
 impl Page<'_> {
-    /// Who made a call: the library, or the line of Python that called through ctypes or cffi.
+    /// Who made a call.
     pub fn caller(&self, call: &Call) -> String {
-        self.script_line(call).unwrap_or_else(|| self.modules.name(call.caller()))
+        caller(call, self.modules, self.folder)
     }
 
     /// Who holds something: the library, or the line of Python that took it.
     pub fn holder(&self, holder: &Holder) -> String {
-        self.script_line(&holder.first.call).unwrap_or_else(|| holder.library.clone())
-    }
-
-    fn script_line(&self, call: &Call) -> Option<String> {
-        let line = call.python.first()?;
-        let name_of = |module| self.modules.name(module);
-        let is = |name: &str, module| name_of(module).starts_with(name);
-        let (_, first) = GO_BETWEENS.iter().find(|(name, _)| is(name, call.caller()))?;
-        let cffi = call.native.iter().any(|address| is("_cffi_backend", address.module));
-        let through = if cffi { "cffi" } else { first };
-        let file = line.file.strip_prefix(self.folder).unwrap_or(&line.file);
-        let place = line.line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"));
-        Some(format!("{place} ({through})"))
+        script_line(&holder.first.call, self.modules, self.folder)
+            .unwrap_or_else(|| holder.library.clone())
     }
 
     /// The lines of the call's stack.
@@ -58,9 +46,20 @@ impl Page<'_> {
     }
 }
 
-/// The process as it is known in a title: its command line.
-pub fn command(process: &Process) -> String {
-    process.command()
+/// Who made a call: the library, or the line of Python that called through ctypes or cffi.
+pub fn caller(call: &Call, modules: &Modules, folder: &str) -> String {
+    script_line(call, modules, folder).unwrap_or_else(|| modules.name(call.caller()))
+}
+
+fn script_line(call: &Call, modules: &Modules, folder: &str) -> Option<String> {
+    let line = call.python.first()?;
+    let is = |name: &str, module| modules.name(module).starts_with(name);
+    GO_BETWEENS.iter().find(|name| is(name, call.caller()))?;
+    let cffi = call.native.iter().any(|address| is("_cffi_backend", address.module));
+    let through = if cffi { "cffi" } else { "ctypes" };
+    let file = line.file.strip_prefix(folder).unwrap_or(&line.file);
+    let place = line.line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"));
+    Some(format!("{place} ({through})"))
 }
 
 /// The process as it is listed: its id, and its rank.

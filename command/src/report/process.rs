@@ -7,7 +7,7 @@ use crate::verdict::Judge;
 use super::Surroundings;
 use super::fold::{Block, Group};
 use super::line::{Line, seconds};
-use super::page::{Page, at, code, command, who};
+use super::page::{Page, at, code, who};
 use super::signal::signal_name;
 use super::stray::processes;
 
@@ -59,8 +59,13 @@ impl Page<'_> {
             body.push(line().warning(text));
         }
         body.push(end(process, about));
-        let forked = if process.about.forked_from.is_some() { " (forked)" } else { "" };
-        let title = format!("{}{forked}", command(process));
+        let origin = match (process.about.forked_from, process.about.parent) {
+            (None, 0) => String::new(),
+            (None, parent) => format!(" (started by {parent})"),
+            (Some(_), 0) => " (forked)".to_owned(),
+            (Some(_), parent) => format!(" (forked by {parent})"),
+        };
+        let title = format!("{}{origin}", process.command());
         Block { who: who(process), place: String::new(), title, body }
     }
 

@@ -6,7 +6,7 @@ use crate::verdict::is_held;
 use super::Surroundings;
 use super::fold::{Block, Group};
 use super::line::{Line, list};
-use super::page::{Page, command, who};
+use super::page::{Page, who};
 
 /// So many processes of a group are named.
 const NAMED: usize = 16;
@@ -17,7 +17,7 @@ impl Page<'_> {
         let mut body = self.device(process, device);
         body.extend(next(process, device, about));
         let body = body.into_iter().map(|line| line.outdented(2)).collect();
-        Block { who: who(process), place: device.name(), title: command(process), body }
+        Block { who: who(process), place: device.name(), title: process.command(), body }
     }
 }
 

@@ -76,7 +76,7 @@ fn a_child_forked_after_the_initialisation_gets_3_and_the_report_says_why() {
     let [parent, child] = &*traced.events("process") else { panic!("{:?}", traced.lines) };
     assert_eq!(parent["forked_from"], Value::Null);
     assert_eq!(child["forked_from"], parent["process"]);
-    traced.says("(forked)");
+    traced.says(" (forked by ");
     traced.says("called cuInit. Start workers with spawn instead of fork.");
 }
 

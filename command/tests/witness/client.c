@@ -74,7 +74,7 @@ FUNCTIONS(F)
 #undef F
 #endif
 
-static void *driver, *late;
+static void *driver, *late, *by;
 
 /* A library named in LATE is opened before the driver, so that its destructor runs after. */
 static void open_driver(void)
@@ -108,6 +108,45 @@ __attribute__((noinline)) static int retain_in_helper(int handle)
 
     __asm__ volatile("" ::: "memory"); /* no tail call: this frame is to be seen */
     return answer;
+}
+
+/* By the library that `by` has opened, if it has. */
+static int retain(int handle)
+{
+    int (*through)(int (*)(void **, int), void **, int) = by ? dlsym(by, "retain") : NULL;
+    void *context;
+
+    return through ? through(cuDevicePrimaryCtxRetain, &context, handle) : retain_in_helper(handle);
+}
+
+static int release(int handle)
+{
+    int (*through)(int (*)(int), int) = by ? dlsym(by, "release") : NULL;
+
+    return through ? through(cuDevicePrimaryCtxRelease_v2, handle)
+                   : cuDevicePrimaryCtxRelease_v2(handle);
+}
+
+static int destroy(int (*function)(void *), void *context)
+{
+    int (*through)(int (*)(void *), void *) = by ? dlsym(by, "destroy") : NULL;
+
+    return through ? through(function, context) : function(context);
+}
+
+/* Ordinary contexts, of which every other one is destroyed first. */
+static int many(int count, int handle)
+{
+    void **contexts = calloc((size_t)count, sizeof *contexts);
+    int failures = 0;
+
+    for (int index = 0; index < count; index++)
+        failures += cuCtxCreate_v2(&contexts[index], 0, handle) != 0;
+    for (int half = 0; half < 2; half++)
+        for (int index = half; index < count; index += 2)
+            failures += cuCtxDestroy_v2(contexts[index]) != 0;
+    free(contexts);
+    return failures;
 }
 
 struct work {
@@ -420,9 +459,15 @@ int main(int count, char **arguments)
         } else if (!strcmp(what, "init-1")) {
             answer = cuInit(1);
         } else if (!strcmp(what, "retain")) {
-            answer = retain_in_helper(device(*++at));
+            answer = retain(device(*++at));
         } else if (!strcmp(what, "release")) {
-            answer = cuDevicePrimaryCtxRelease_v2(device(*++at));
+            answer = release(device(*++at));
+        } else if (!strcmp(what, "by")) {
+            by = strcmp(*++at, "client") ? dlopen(*at, RTLD_NOW) : NULL;
+            continue;
+        } else if (!strcmp(what, "many")) {
+            answer = many(atoi(at[1]), device(at[2]));
+            at += 2;
         } else if (!strcmp(what, "release1")) {
             answer = cuDevicePrimaryCtxRelease(device(*++at));
         } else if (!strcmp(what, "reset")) {
@@ -440,11 +485,11 @@ int main(int count, char **arguments)
         } else if (!strcmp(what, "create4")) {
             answer = cuCtxCreate_v4(&ordinary, NULL, 0, device(*++at));
         } else if (!strcmp(what, "destroy")) {
-            answer = cuCtxDestroy_v2(ordinary);
+            answer = destroy(cuCtxDestroy_v2, ordinary);
         } else if (!strcmp(what, "green")) {
             answer = green(&green_context, device(*++at));
         } else if (!strcmp(what, "green-destroy")) {
-            answer = cuGreenCtxDestroy(green_context);
+            answer = destroy(cuGreenCtxDestroy, green_context);
         } else if (!strcmp(what, "fork") || !strcmp(what, "bare-fork")) {
             pid_t child = *what == 'f' ? fork() : (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 

@@ -44,7 +44,7 @@ fn compile(name: &str, arguments: &[&str]) -> PathBuf {
     compile_source("client.c", name, arguments)
 }
 
-fn compile_source(source: &str, name: &str, arguments: &[&str]) -> PathBuf {
+pub fn compile_source(source: &str, name: &str, arguments: &[&str]) -> PathBuf {
     let program = PROGRAMS.path().join(name);
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/witness").join(source);
     let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());

@@ -154,9 +154,9 @@ fn refused_contexts() {
 #[test]
 fn a_child_that_was_forked_too_late() {
     let mut run = Run::new();
-    run.process(1, |_| {});
+    run.process(1, |process| process.parent = 9);
     run.call("cuInit", 0, FFI, |call| call.python = vec![python("train.py", 3, "probe")]);
-    run.process(2, |process| process.forked_from = Some(1));
+    run.process(2, |process| (process.forked_from, process.parent) = (Some(1), 101));
     run.call("cuInit", 3, FFI, |call| call.python = vec![python("train.py", 6, "worker")]);
     run.call("cuDevicePrimaryCtxRetain", 3, FFI, |_| {}).exit(&[]);
     run.reports(include_str!("golden/forked.txt"));

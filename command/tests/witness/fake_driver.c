@@ -1,0 +1,20 @@
+/* A driver of three functions, which has no constructor and reports what it is given. */
+#include <stdint.h>
+
+int cuInit(unsigned int flags)
+{
+    return flags ? 1 : 0;
+}
+
+int cuDevicePrimaryCtxRetain(void **context, int device)
+{
+    *context = &cuInit;
+    return device < 4 ? 0 : 101;
+}
+
+int cuGetProcAddress_v2(const char *name, void **address, int version, uint64_t flags, int *status)
+{
+    *address = (void *)(uintptr_t)(flags << 32 | (unsigned int)version);
+    *status = *name;
+    return 0;
+}

@@ -1,0 +1,129 @@
+//! Programs that the witness could change, each with it and without: the same output, the same status.
+
+#[path = "witness/arena.rs"]
+mod arena;
+#[path = "witness/traced.rs"]
+mod traced;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use arena::{ALL, Arena, Settings};
+use cuda_contexts::arena::Arena as Reader;
+use simulated_libcuda::Simulator;
+use tempfile::TempDir;
+use traced::compile_source;
+
+/// How long a program may take, in seconds.
+const LIMIT: &str = "20";
+
+/// The version of `dlsym` that a hook asks for.
+const OLDEST: &str =
+    if cfg!(target_arch = "x86_64") { "-DHOOK=\"GLIBC_2.2.5\"" } else { "-DHOOK=\"GLIBC_2.17\"" };
+
+/// Runs a program with the witness before this driver and without, and compares. Returns what it said
+/// and what was recorded.
+fn compare(driver: &Path, program: &Path, word: &str, preload: Option<&Path>) -> (String, Arena) {
+    let folder = TempDir::new().unwrap();
+    cuda_contexts::witness::lay_out(folder.path(), driver).unwrap();
+    let events = folder.path().join("events");
+    let settings = Settings { stack: ALL, ..Settings::default() };
+    let mut reader = Reader::create(&events, settings).unwrap();
+    let libraries = program.parent().unwrap();
+    let run = |before: &Path| -> Output {
+        let mut command = Command::new("timeout");
+        command.args(["--signal=KILL", LIMIT]).arg(program).arg(word);
+        command.env("LD_LIBRARY_PATH", env::join_paths([before, libraries]).unwrap());
+        command.env("CUDA_CONTEXTS_ARENA", &events);
+        preload.map(|library| command.env("LD_PRELOAD", library));
+        command.output().unwrap()
+    };
+    let (with, without) = (run(folder.path()), run(driver.parent().unwrap()));
+    let said = String::from_utf8(without.stdout).unwrap();
+    assert_eq!(without.status.code(), Some(0), "{word} alone: {said}");
+    assert_eq!(String::from_utf8_lossy(&with.stdout), said, "{word}");
+    assert_eq!(with.status.code(), Some(0), "{word}: {:?}", with.status);
+    (said, Arena::new(&reader.read(true), reader.lost()))
+}
+
+fn harsh() -> PathBuf {
+    compile_source("harsh.c", "harsh", &[])
+}
+
+#[test]
+fn an_interpreter_may_be_unloaded_before_the_driver_is_called() {
+    compile_source("harsh.c", "libgone.so", &["-shared", "-fPIC", "-DPYTHON"]);
+    let simulator = Simulator::builder().command("true");
+    let (said, arena) = compare(simulator.path(), &harsh(), "unloaded", None);
+    assert_eq!(said, "0 0 0\n");
+    assert_eq!(arena.processes[0].python, Some((3, 11)), "it was seen");
+}
+
+#[test]
+fn programs_in_harsh_conditions_run_alike() {
+    let program = harsh();
+    let simulator = Simulator::builder().command("true");
+    for (word, expected, calls) in [
+        ("small-stack", "finished 1\n", 3),
+        ("little-memory", "0 0 1\n", 2),
+        // Every system call but write and exit kills, and so does the processor's clock.
+        ("seccomp", "release 0 0 0\n", 7),
+    ] {
+        let (said, arena) = compare(simulator.path(), &program, word, None);
+        assert_eq!((&*said, arena.calls.len()), (expected, calls), "{word}");
+        assert!(arena.calls.iter().all(|call| call.result.is_some()), "{word}");
+    }
+}
+
+/// While the driver is opened, and while a forked child calls it. The driver itself must not notice.
+#[test]
+fn a_pending_cancellation_stays_pending() {
+    let folder = TempDir::new().unwrap();
+    let driver = fake_driver(folder.path());
+    for (word, calls) in [("cancelled", 0), ("cancelled-child", 2)] {
+        let (said, arena) = compare(&driver, &harsh(), word, None);
+        assert_eq!((&*said, arena.calls.len()), ("finished 1\n", calls), "{word}");
+    }
+}
+
+#[test]
+fn a_preloaded_library_that_hooks_dlsym_is_no_circle() {
+    let hook = compile_source("harsh.c", "hook.so", &["-shared", "-fPIC", OLDEST]);
+    let simulator = Simulator::builder().command("true");
+    let (said, arena) = compare(simulator.path(), &harsh(), "", Some(&hook));
+    assert_eq!(said, "init 0 retain 0\n");
+    assert_eq!(arena.of("cuInit")[0].library(), "hook.so");
+}
+
+fn fake_driver(folder: &Path) -> PathBuf {
+    let library = compile_source(
+        "fake_driver.c",
+        "fake.so",
+        &["-shared", "-fPIC", "-Wl,-soname,libcuda.so.1"],
+    );
+    let driver = folder.join("libcuda.so.1");
+    std::fs::copy(library, &driver).unwrap();
+    driver
+}
+
+/// The order of constructors follows from dependencies, which a plugin may not state.
+#[test]
+fn a_constructor_may_call_before_the_loader_has_run_the_witness_s_own() {
+    let folder = TempDir::new().unwrap();
+    let driver = fake_driver(folder.path());
+    let plugin = compile_source("harsh.c", "libplugin.so", &["-shared", "-fPIC", "-DPLUGIN"]);
+    let (driver_path, plugin) = (driver.to_str().unwrap(), plugin.to_str().unwrap());
+    let linked = ["-Wl,--no-as-needed", driver_path, plugin];
+    let program = compile_source("harsh.c", "linked-harsh", &linked);
+    let (said, arena) = compare(&driver, &program, "look-up", None);
+    assert!(said.starts_with("early 0\n"), "{said}");
+    assert_eq!(arena.of("cuInit")[0].library(), "libplugin.so");
+}
+
+#[test]
+fn what_cu_get_proc_address_is_given_is_handed_on() {
+    let folder = TempDir::new().unwrap();
+    let (said, _) = compare(&fake_driver(folder.path()), &harsh(), "look-up", None);
+    assert_eq!(said.lines().last(), Some("0 0x300002efe 120"), "flags 3, version 12030");
+}
