@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use criterion::Criterion;
 use cuda_primary_context::PrimaryContext;
 
-use crate::support::machine::machine_or_chosen;
+use driver_benchmarks::machine::machine_or_chosen;
 
 /// Handles that a child drops at once.
 const BATCH: u64 = 10_000;

@@ -3,9 +3,9 @@
 use criterion::Criterion;
 use cuda_primary_context::sys::{CUdevice_attribute, CUresult};
 
-use crate::support::machine::machine_or_chosen;
-use crate::support::twins::Twins;
-use crate::twins;
+use driver_benchmarks::machine::machine_or_chosen;
+use driver_benchmarks::twins;
+use driver_benchmarks::twins::Twins;
 
 /// No driver knows it, so that the call is refused without a context or a fault.
 const UNKNOWN: CUdevice_attribute = CUdevice_attribute(i32::MAX as u32);

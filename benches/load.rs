@@ -7,8 +7,8 @@ use criterion::{BatchSize, Criterion};
 use cuda_primary_context::Driver;
 use simulated_libcuda::Simulator;
 
-use crate::support::machine::chosen_library;
-use crate::support::raw::Raw;
+use driver_benchmarks::machine::chosen_library;
+use driver_benchmarks::raw::Raw;
 
 const DEVICES: u32 = 8;
 

@@ -2,9 +2,9 @@
 
 use criterion::Criterion;
 
-use crate::support::machine::machine_or_chosen;
-use crate::support::twins::Twins;
-use crate::twins;
+use driver_benchmarks::machine::machine_or_chosen;
+use driver_benchmarks::twins;
+use driver_benchmarks::twins::Twins;
 
 pub fn primary_context(criterion: &mut Criterion) {
     let machine = machine_or_chosen(1);

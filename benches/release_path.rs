@@ -2,9 +2,9 @@
 
 use criterion::{BatchSize, BenchmarkId, Criterion};
 
-use crate::support::machine::{Machine, machine, machine_or_chosen};
-use crate::support::twins::Twins;
-use crate::twins;
+use driver_benchmarks::machine::{Machine, machine, machine_or_chosen};
+use driver_benchmarks::twins;
+use driver_benchmarks::twins::Twins;
 
 const DEVICES: [u32; 7] = [1, 2, 4, 8, 16, 64, 1024];
 

@@ -1,4 +1,7 @@
-//! Compiles the witness, and writes the list of what it wraps for the Rust side.
+//! Compiles the witness, and makes the Rust side of the layout of its records.
+
+#[path = "build/events.rs"]
+mod events;
 
 use std::env;
 use std::fs;
@@ -8,7 +11,8 @@ use std::process::{Command, Output};
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     println!("cargo:rerun-if-changed=witness");
-    write_wrapped(&out);
+    let header = fs::read_to_string("witness/events.h").expect("the header of the records");
+    fs::write(out.join("events.rs"), events::to_rust(&header)).expect("a writable OUT_DIR");
 
     // At run time the driver stands under this name. Here it only has to have it.
     let driver = out.join("libcuda-real.so");
@@ -56,25 +60,11 @@ fn compile(sources: &[PathBuf], library: &Path, out: &Path) -> std::io::Result<O
     command.arg("-Wl,-z,nodelete");
     command.args(["-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN"]);
     command.args(sources).arg("-o").arg(library).arg("-L").arg(out);
-    command.args(["-Wl,--no-as-needed", "-l:libcuda-real.so", "-Wl,--as-needed", "-ldl"]);
+    command.args(["-Wl,--no-as-needed", "-l:libcuda-real.so", "-Wl,--as-needed"]);
     command.output()
 }
 
 fn succeed(output: std::io::Result<Output>, complaint: &str) {
     let output = output.unwrap_or_else(|error| panic!("{complaint}: {error}"));
     assert!(output.status.success(), "{complaint}:\n{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// The table of wrapped functions lives in a C header; the preprocessor turns it into a Rust slice.
-fn write_wrapped(out: &Path) {
-    let template = out.join("wrapped.c");
-    let text = "#include \"events.h\"\nWRAPPED_BEGIN\n&[\n\
-                #define FUNCTION(name) #name,\nTRACE_FUNCTIONS(FUNCTION)\n]\n";
-    fs::write(&template, text).expect("a writable OUT_DIR");
-    let output = compiler().args(["-E", "-P", "-I", "witness"]).arg(&template).output();
-    let table = output.as_ref().map(|output| output.stdout.clone()).unwrap_or_default();
-    succeed(output, "the table of wrapped functions cannot be read");
-    let table = String::from_utf8(table).expect("a table in ASCII");
-    let table = table.split_once("WRAPPED_BEGIN").expect("the marker above").1;
-    fs::write(out.join("wrapped.rs"), table).expect("a writable OUT_DIR");
 }

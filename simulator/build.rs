@@ -96,7 +96,13 @@ fn compile(sources: &[PathBuf], library: &Path, header: Option<&Path>) -> Output
         command.arg("-DSIMULATED_CUDA_WITH_HEADER").arg("-isystem").arg(directory);
     }
     let generated = library.parent().expect("a file in OUT_DIR");
-    command.arg("-I").arg(generated).args(sources).arg("-o").arg(library).args(["-ldl", "-lpthread"]);
+    command
+        .arg("-I")
+        .arg(generated)
+        .args(sources)
+        .arg("-o")
+        .arg(library)
+        .args(["-ldl", "-lpthread"]);
     command.output().expect("a C compiler")
 }
 
@@ -134,8 +140,12 @@ fn write_entry_points(out: &Path) {
 ]
 ";
     fs::write(&template, table).expect("a writable OUT_DIR");
-    let output =
-        compiler().args(["-E", "-P", "-I", "c", "-I"]).arg(out).arg(&template).output().expect("a C compiler");
+    let output = compiler()
+        .args(["-E", "-P", "-I", "c", "-I"])
+        .arg(out)
+        .arg(&template)
+        .output()
+        .expect("a C compiler");
     let table = String::from_utf8(output.stdout.clone()).expect("a table in ASCII");
     succeed(output, "the table of entry points cannot be read");
     fs::write(out.join("entry_points.rs"), table).expect("a writable OUT_DIR");

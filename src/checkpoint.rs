@@ -1,9 +1,8 @@
 //! Suspending and resuming processes that use GPUs: lock, checkpoint, restore, unlock.
 //!
-//! A controller, which needs no CUDA context and no `cuInit` (measured with persistence mode on), makes the
-//! driver move what another process has in GPU memory to host memory, and back. Each state of the process
-//! is a type, so that no step can be taken out of order, and a step that fails hands back what the process
-//! still is.
+//! A controller makes the driver move what another process has in GPU memory to host memory, and back. It
+//! needs no CUDA context and no `cuInit` (measured with persistence mode on). Each state of the process is a
+//! type, so that no step can be taken out of order. A step that fails returns what the process is now.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -19,14 +18,13 @@
 //! }
 //! ```
 //!
-//! Where a step fails, `?` leaves the process as it should be: one that is locked is unlocked, one that is
-//! checkpointed stays so. [`StepError::into_parts`] hands it back instead.
+//! If a step fails, `?` leaves the process as it should be: one that is locked is unlocked, one that is
+//! checkpointed stays so. [`StepError::into_parts`] returns the process instead.
 //!
 //! # What it costs
 //! Measured on an H100 with driver 580: an empty context takes 0.31 to 0.42 s in the checkpoint, 0.20 to
 //! 0.34 s in the restore, and 455 MiB of host memory meanwhile; a second context on the device about as much
-//! again; 20 GiB took 13 s to checkpoint. So a stray context is worth releasing before, although it makes no
-//! restore fail. A process that released its contexts takes 17 and 19 ms and no memory.
+//! again; 20 GiB took 13 s to checkpoint. So release strays before, although they make no restore fail. A process that released its contexts takes 17 and 19 ms and no memory.
 //!
 //! # What can be checkpointed
 //! Seen to work (H100, driver 580): PyTorch, with cuBLAS, with pinned memory and a DataLoader; memory
@@ -36,29 +34,36 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | managed memory | the checkpoint answers `CUDA_ERROR_NOT_SUPPORTED`, the process stays locked; unlocked, it goes on (measured) |
+//! | managed memory | the checkpoint returns `CUDA_ERROR_NOT_SUPPORTED`, the process stays locked; unlocked, it goes on (measured) |
 //! | no room at the restore | `CUDA_ERROR_OUT_OF_MEMORY`; the process is lost (measured): see [`Room`] |
 //! | a map that lacks a GPU of the machine, or names one that does not fit | `CUDA_ERROR_INVALID_VALUE`, the process stays checkpointed (measured) |
-//! | a rank of an NCCL group over P2P or shared memory | the checkpoint works, **the restore answers `CUDA_ERROR_NOT_SUPPORTED`**, or `CUDA_ERROR_INVALID_VALUE` with `NCCL_CUMEM_ENABLE=0`, and the process is lost (measured); one that left its group before comes back, and so does a rank over sockets |
+//! | a rank of an NCCL group over P2P or shared memory | the checkpoint works, **the restore returns `CUDA_ERROR_NOT_SUPPORTED`**, or `CUDA_ERROR_INVALID_VALUE` with `NCCL_CUMEM_ENABLE=0`, and the process is lost (measured); one that left its group before comes back, and so does a rank over sockets |
 //! | live multicast objects (NVLS) | the checkpoint hangs (reported by others) |
 //! | imported IPC memory before driver 610 | refused (reported by others) |
 //! | Arm before driver 595 | refused (reported by others) |
 //!
 //! # Several processes
-//! Those that share work must all be locked before any is checkpointed: [`suspend`] and
-//! [`Suspended::resume`] keep that order, undo what was done where one fails, and report every step. Which
-//! processes those are, [`tree`] tells: a process and its descendants, with the device files that each
-//! holds.
+//! Processes that share work must all be locked before any is checkpointed. [`suspend`] and
+//! [`Suspended::resume`] keep that order, take the long steps of all processes at once, undo everything if one
+//! fails, and report every step; [`Steps`] bounds how many overlap and shows progress. [`tree`] lists a
+//! process and its descendants, with the device files that each holds.
+//!
+//! # A controller that dies
+//! A process stays locked or checkpointed if its controller is killed. [`recover`] brings it back.
+//!
+//! # Process ids
+//! Pass the id that the controller sees. An id that is a thread's, of another user's process, or of nobody is
+//! an error of its own, before any driver call. In a container the worker has another id than outside: see the
+//! [guide](crate::guide::checkpoint_a_worker#containers).
 //!
 //! # Two controllers
-//! A step that another controller was faster with answers `CUDA_ERROR_ILLEGAL_STATE`. A lock that is found
+//! A step that another controller was faster with returns `CUDA_ERROR_ILLEGAL_STATE`. A lock that is found
 //! then is the other's: dropping the error leaves it alone ([`Found::Other`]).
 //!
 //! # Oneself
 //! A process may checkpoint itself: [`Process::open`] with its own id, and every step from one thread, with
-//! no CUDA call of another thread in between that it would wait for; that works (measured). Ask NVML nothing
-//! between the checkpoint and the restore: a process that asked how much memory is free hung there for good
-//! (driver 580).
+//! no CUDA call of another thread in between that it would wait for; that works (measured). Do not call NVML
+//! between the checkpoint and the restore: a process that queried the free memory hung for good (driver 580).
 
 mod calls;
 mod error;

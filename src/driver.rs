@@ -1,42 +1,38 @@
-//! A loaded driver: its functions, its devices, and the ledger of the handles alive on each.
+//! A loaded driver: its functions, its devices, and how this crate finds them.
 
 use std::ffi::CString;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::ptr;
-use std::sync::atomic::AtomicPtr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::driver::append_only::AppendOnly;
+use crate::driver::calls::Call;
 use crate::driver::device::Device;
-use crate::driver::entry_points::EntryPoints;
+use crate::driver::functions::Functions;
+use crate::driver::holders::Witness;
 use crate::driver::library::Library;
-use crate::driver::loaded::Loaded;
+use crate::driver::process::Process;
 use crate::driver::uuid::Uuid;
-use crate::driver::version::CudaVersion;
 use crate::error::Error;
-use crate::sys::{self, CUresult};
+use crate::sys::{self, CUresult, CudaVersion};
 
-mod append_only;
+pub(crate) mod append_only;
 pub(crate) mod calls;
 pub(crate) mod device;
-pub(crate) mod entry_points;
+pub(crate) mod functions;
 pub(crate) mod holders;
+mod identity;
+pub(crate) mod initialise;
 pub(crate) mod ledger;
 pub(crate) mod library;
-pub(crate) mod loaded;
 mod look_up;
 pub(crate) mod missing;
 pub(crate) mod process;
 #[cfg(feature = "serde")]
 mod serialize;
 pub(crate) mod uuid;
-pub(crate) mod version;
-
-/// What the list of drivers is made of.
-mod atomic {
-    pub(crate) use std::sync::atomic::{AtomicPtr, Ordering};
-}
 
 /// An initialised CUDA driver.
 ///
@@ -48,13 +44,19 @@ mod atomic {
 /// other: to the one, what the other holds is somebody else's. Cargo keeps two versions out of one
 /// program.
 #[derive(Clone, Copy)]
-pub struct Driver {
-    loaded: &'static Loaded,
-}
+pub struct Driver(&'static Inside);
 
-/// The drivers loaded so far. Failed loads are not among them.
-static LOADED: AppendOnly<&'static Loaded> =
-    AppendOnly::starting_at(AtomicPtr::new(ptr::null_mut()));
+/// What is kept of a driver for the rest of the process: made once and never freed.
+struct Inside {
+    functions: Functions,
+    process: Process,
+    devices: OnceLock<Box<[device::Inside]>>,
+    unreleased: AtomicU64,
+    version: CudaVersion,
+    library: Library,
+    witness: Option<Witness>,
+    path: Box<Path>,
+}
 
 impl Driver {
     /// Loads NVIDIA's driver, initialises it and reads the devices that it shows this process.
@@ -99,7 +101,7 @@ impl Driver {
     /// The library as it was asked for.
     #[must_use]
     pub fn path(self) -> &'static Path {
-        self.loaded.path()
+        &self.0.path
     }
 
     /// The newest CUDA version that the driver supports, read once when it is loaded
@@ -107,7 +109,7 @@ impl Driver {
     #[doc(alias = "cuDriverGetVersion")]
     #[must_use]
     pub fn version(self) -> CudaVersion {
-        self.loaded.version()
+        self.0.version
     }
 
     /// How many devices the driver shows this process. Read once, at load.
@@ -115,8 +117,8 @@ impl Driver {
     #[inline]
     #[must_use]
     pub fn device_count(self) -> u32 {
-        // There were as many as a C int told.
-        self.loaded.devices().len() as u32
+        // There are as many as fit a C int.
+        self.insides().len() as u32
     }
 
     /// The device of this ordinal, as the driver numbers them in this process.
@@ -126,8 +128,8 @@ impl Driver {
     #[doc(alias = "cuDeviceGet")]
     #[inline]
     pub fn device(self, ordinal: u32) -> Result<Device, Error> {
-        let record = self.loaded.devices().get(ordinal as usize);
-        record
+        let inside = self.insides().get(ordinal as usize);
+        inside
             .map(Device)
             .ok_or_else(|| Error::NoSuchDevice { ordinal, count: self.device_count() })
     }
@@ -135,7 +137,7 @@ impl Driver {
     /// Every device, in the order of its ordinal.
     #[inline]
     pub fn devices(self) -> impl ExactSizeIterator<Item = Device> + DoubleEndedIterator + Clone {
-        self.loaded.devices().iter().map(Device)
+        self.insides().iter().map(Device)
     }
 
     /// The device with this unique id, as `nvidia-smi -L` tells it: another process's ordinals are its
@@ -144,11 +146,12 @@ impl Driver {
     /// # Errors
     /// [`Error::UnknownDevice`], and those of [`Device::uuid`].
     pub fn device_by_uuid(self, uuid: Uuid) -> Result<Device, Error> {
-        for device in self.devices() {
-            if device.uuid()? == uuid {
-                return Ok(device);
-            }
+        self.check_process()?;
+        if let Some(found) = self.devices().find(|device| device.known_uuid() == Some(uuid)) {
+            return Ok(found);
         }
+        // It may be a device whose id could not be read.
+        self.devices().try_for_each(|device| device.uuid().map(drop))?;
         Err(self.unknown_device(uuid.to_string()))
     }
 
@@ -161,31 +164,31 @@ impl Driver {
     /// answer, [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDeviceGetByPCIBusId")]
     pub fn device_by_pci_bus_id(self, address: &str) -> Result<Device, Error> {
-        self.loaded.check_process()?;
+        self.check_process()?;
         let Ok(text) = CString::new(address) else {
             return Err(self.unknown_device(address));
         };
-        let mut handle: sys::CUdevice = 0;
-        let by_address = self.loaded.functions().device_get_by_pci_bus_id;
-        // SAFETY: the out-parameter is a device handle of ours, the text a C string.
-        let code = unsafe { by_address(&mut handle, text.as_ptr()) };
+        let mut raw: sys::CUdevice = 0;
+        let by_address = self.functions().device_get_by_pci_bus_id;
+        // SAFETY: the out-parameter is a device of ours, the text a C string.
+        let code = unsafe { (by_address.function)(&mut raw, text.as_ptr()) };
         match code {
             CUresult::CUDA_ERROR_INVALID_DEVICE | CUresult::CUDA_ERROR_INVALID_VALUE => {
                 return Err(self.unknown_device(address));
             }
-            code => self.loaded.check(code, "cuDeviceGetByPCIBusId", None)?,
+            code => self.check(by_address.returned(code))?,
         }
-        self.device_from_raw(handle)
+        self.device_from_raw(raw)
     }
 
     /// The device of this handle of the raw layer. Calls nothing.
     ///
     /// # Errors
     /// [`Error::UnknownDevice`] where `cuDeviceGet` gave this process no such handle.
-    pub fn device_from_raw(self, handle: sys::CUdevice) -> Result<Device, Error> {
+    pub fn device_from_raw(self, raw: sys::CUdevice) -> Result<Device, Error> {
         let mut devices = self.devices();
-        let found = devices.find(|device| device.as_raw() == handle);
-        found.ok_or_else(|| self.unknown_device(format!("with the handle {handle}")))
+        let found = devices.find(|device| device.as_raw() == raw);
+        found.ok_or_else(|| self.unknown_device(format!("with the handle {raw}")))
     }
 
     #[cold]
@@ -201,37 +204,83 @@ impl Driver {
     /// where the context is inactive after the call, whatever that answered.
     #[must_use]
     pub fn unreleased(self) -> u64 {
-        self.loaded.unreleased()
+        self.0.unreleased.load(Ordering::Relaxed)
     }
 
+    /// The functions, for a caller that has checked the process.
     #[inline]
-    pub(crate) fn loaded(self) -> &'static Loaded {
-        self.loaded
+    pub(crate) fn functions(self) -> &'static Functions {
+        &self.0.functions
     }
 
+    pub(crate) fn library(self) -> &'static Library {
+        &self.0.library
+    }
+
+    /// The witness of `cuda-contexts`, if it stands before this driver.
     #[inline]
-    pub(crate) fn of(loaded: &'static Loaded) -> Self {
-        Self { loaded }
+    pub(crate) fn witness(self) -> Option<Witness> {
+        self.0.witness
     }
 
-    /// Finds the driver among those loaded, or initialises it and adds it to them.
-    fn initialise(library: Library, path: &Path) -> Result<Self, Error> {
-        let is_known = |identity| LOADED.iter().copied().find(|loaded| loaded.is(identity));
-        if let Some(loaded) = EntryPoints::identity_of(&library).and_then(is_known) {
-            loaded.check_process()?;
-            return Ok(Self { loaded });
+    /// Refuses a forked child, before any driver call.
+    #[inline]
+    pub(crate) fn check_process(self) -> Result<(), Error> {
+        match self.0.process.is_this_one() {
+            true => Ok(()),
+            false => Err(self.forked()),
         }
-        // Another thread may be faster: its driver is the one then, and what was read here stays
-        // unused.
-        let new = Loaded::new(library, path)?;
-        Ok(Self { loaded: LOADED.add_unless(new, |loaded| loaded.is(new.identity())) })
+    }
+
+    /// Refuses a forked child that would wait for a thread which it does not have: the second check, for
+    /// kernels that do not empty the mark.
+    #[cold]
+    pub(crate) fn check_process_id(self) -> Result<(), Error> {
+        match self.0.process.has_this_id() {
+            true => Ok(()),
+            false => Err(self.forked()),
+        }
+    }
+
+    #[cold]
+    pub(crate) fn forked(self) -> Error {
+        Error::ForkedAfterInit { initialised_in: Some(self.0.process.id()) }
+    }
+
+    /// The error for a failed call about no device, or nothing.
+    #[inline]
+    pub(crate) fn check(self, call: Call) -> Result<(), Error> {
+        match call.is_success() {
+            true => Ok(()),
+            false => Err(self.error(call, None)),
+        }
+    }
+
+    #[cold]
+    pub(crate) fn error(self, call: Call, device: Option<u32>) -> Error {
+        // The second check, for kernels that do not empty the mark.
+        if call.code == CUresult::CUDA_ERROR_NOT_INITIALIZED && !self.0.process.has_this_id() {
+            return self.forked();
+        }
+        call.error(device)
+    }
+
+    /// Counts a reference that a dropped handle could not give back.
+    pub(crate) fn count_unreleased(self) {
+        self.0.unreleased.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The devices, in the order of their ordinals.
+    #[inline]
+    fn insides(self) -> &'static [device::Inside] {
+        self.0.devices.get().map_or(&[], |devices| devices)
     }
 }
 
 /// Two handles are equal when they stand for one driver.
 impl PartialEq for Driver {
     fn eq(&self, other: &Self) -> bool {
-        ptr::eq(self.loaded, other.loaded)
+        ptr::eq(self.0, other.0)
     }
 }
 
@@ -239,7 +288,7 @@ impl Eq for Driver {}
 
 impl Hash for Driver {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        ptr::hash(self.loaded, state);
+        ptr::hash(self.0, state);
     }
 }
 

@@ -1,41 +1,40 @@
-//! Everything that can go wrong, each with its own name.
+//! Everything that can go wrong, each as a variant of its own.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::driver::version::CudaVersion;
-use crate::sys::CUresult;
+use crate::sys::{CUresult, CudaVersion};
 
 #[cfg(feature = "serde")]
 mod serialize;
 mod text;
 
-use text::{advice, attempts, on, origin, parent, visibility};
+use text::{advice, attempts, on, origin, parent, visibility, visible};
 
-/// What went wrong, with the C function, the device and the number where a driver call failed.
+/// What went wrong: for a driver call with the C function, the device and the result code.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A driver call answered something other than `CUDA_SUCCESS`.
-    #[error("{call}{} answered {code}{}", on(*device), advice(call, *code))]
+    /// A driver call returned something other than `CUDA_SUCCESS`.
+    #[error("{call}{} returned {code}{}", on(*device), advice(call, *code))]
     Driver {
         /// The C function.
         call: &'static str,
-        /// The ordinal of the device that the call was for, where there is one.
+        /// The ordinal of the device that the call was for, if there is one.
         device: Option<u32>,
-        /// What it answered; a number that no header knows is kept as it is.
+        /// What it returned; a number that no header knows is kept as it is.
         code: CUresult,
     },
 
     /// No driver library could be loaded.
-    #[error("no CUDA driver library could be loaded ({}){}", attempts(.tried), origin(.tried))]
+    #[error("No CUDA driver library could be loaded ({}).{}", attempts(.tried), origin(.tried))]
     LibraryNotFound {
-        /// Every name tried, and what the dynamic loader said of it.
+        /// Every name that was tried, with the dynamic loader's reason.
         tried: Vec<Attempt>,
     },
 
-    /// The library loads and is no CUDA driver.
-    #[error("{} is no CUDA driver: it has no {missing}", .library.display())]
+    /// The library can be loaded, but is not a CUDA driver.
+    #[error("{} is not a CUDA driver: it has no {missing}.", .library.display())]
     NotADriver {
         /// The library.
         library: Box<Path>,
@@ -44,8 +43,11 @@ pub enum Error {
     },
 
     /// The driver lacks a function because it is older than the function.
-    #[error("the CUDA driver {} has no {symbol}: it is for CUDA {}, and the function came with \
-             CUDA {}; install a newer driver", .library.display(), driver, introduced)]
+    #[error(
+        "The CUDA driver {} has no {symbol}: it supports CUDA {driver}, and the function came with \
+             CUDA {introduced}. Install a newer driver.",
+        .library.display()
+    )]
     DriverTooOld {
         /// The library.
         library: Box<Path>,
@@ -59,9 +61,11 @@ pub enum Error {
 
     /// The driver lacks a function that its version should have: a tool's stand-in for libcuda, or
     /// a function of another platform.
-    #[error("the CUDA driver {} has no {symbol}, which came with CUDA {}, although it says that it \
-             is for CUDA {}; a profiler's or a shim's library may stand in for the driver",
-             .library.display(), introduced, driver)]
+    #[error(
+        "The CUDA driver {} has no {symbol}, although it supports CUDA {driver} and the function came \
+             with CUDA {introduced}. A profiler's or another tool's library may stand in for the driver.",
+        .library.display()
+    )]
     FunctionMissing {
         /// The library.
         library: Box<Path>,
@@ -74,15 +78,15 @@ pub enum Error {
     },
 
     /// The library is the toolkit's stub, which is for linking alone (code 34 from `cuInit`).
-    #[error("{}: {}", .library.display(),
+    #[error("{}: {}.", .library.display(),
             CUresult::CUDA_ERROR_STUB_LIBRARY.remedy().unwrap_or_default())]
     StubLibrary {
         /// The library.
         library: Box<Path>,
     },
 
-    /// The driver works and shows this process no device (code 100 from `cuInit`).
-    #[error("the CUDA driver {} shows this process no device{}; {}", .library.display(),
+    /// The driver works, but shows this process no device (code 100 from `cuInit`).
+    #[error("The CUDA driver {} shows this process no device{}: {}.", .library.display(),
             visibility(.visible_devices.as_deref()),
             CUresult::CUDA_ERROR_NO_DEVICE.remedy().unwrap_or_default())]
     NoDevice {
@@ -92,23 +96,23 @@ pub enum Error {
         visible_devices: Option<Box<str>>,
     },
 
-    /// This process was forked from one that had initialised CUDA. The driver refuses every call
-    /// here: nothing can be retained or released, and no handle made in the parent means anything.
-    #[error("this process was forked after CUDA was initialised{}; the driver refuses every call \
-             here. Start workers with spawn or exec, or fork before CUDA is touched",
+    /// This process was forked from one that had initialised CUDA. Every driver call fails here: nothing can
+    /// be retained or released, and the parent's handles cannot be used.
+    #[error("This process was forked after CUDA was initialised{}, so that every driver call fails. Start \
+             workers with spawn or exec, or fork before CUDA is used.",
              parent(*initialised_in))]
     ForkedAfterInit {
-        /// The process that had initialised CUDA, where this crate did it there.
+        /// The process that had initialised CUDA, if this crate did it there.
         initialised_in: Option<u32>,
     },
 
-    /// There is no device of this ordinal among those that the driver shows this process.
+    /// The driver shows this process no device of this ordinal.
     #[error(
-        "there is no device {ordinal}: the driver shows this process {count}, numbered from 0 \
-             (CUDA_VISIBLE_DEVICES renumbers them)"
+        "Device {ordinal} does not exist: this process sees {} (after CUDA_VISIBLE_DEVICES).",
+        visible(*count)
     )]
     NoSuchDevice {
-        /// The ordinal asked for.
+        /// The ordinal that was passed.
         ordinal: u32,
         /// How many devices there are.
         count: u32,
@@ -116,11 +120,11 @@ pub enum Error {
 
     /// The driver shows this process no device of this identity.
     #[error(
-        "there is no device {identity} among the {count} that the driver shows this process \
-             (CUDA_VISIBLE_DEVICES hides others)"
+        "No device {identity}: it is not among the {count} that this process sees (after \
+             CUDA_VISIBLE_DEVICES)."
     )]
     UnknownDevice {
-        /// The unique id, the PCI address or the handle asked for.
+        /// The unique id, the PCI address or the handle that was passed.
         identity: Box<str>,
         /// How many devices there are.
         count: u32,
@@ -129,9 +133,8 @@ pub enum Error {
     /// A scope in which a device's context was current ended, and another context was on top of the
     /// thread's stack, where it was left.
     #[error(
-        "the context of device {device} was not the current one when its scope ended; scopes \
-             end in the reverse order of their beginning, and code inside leaves the current \
-             context as it found it"
+        "The context of device {device} was not current when its scope ended. End scopes in the reverse \
+             order, and leave the current context inside one as it was."
     )]
     NotCurrent {
         /// The ordinal of the device.
@@ -140,11 +143,11 @@ pub enum Error {
 
     /// A policy keeps a device of another driver library.
     #[error(
-        "device {ordinal}, which the policy keeps, belongs to another driver library than the devices \
-             to release"
+        "Device {ordinal}, which the policy keeps, belongs to another driver library than the devices to \
+             release."
     )]
     OtherDriver {
-        /// The ordinal of the device that does not belong.
+        /// The ordinal of that device.
         ordinal: u32,
     },
 }
@@ -161,14 +164,14 @@ impl fmt::Debug for Error {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
-    /// What the dynamic loader was asked for.
+    /// The name or path passed to the dynamic loader.
     pub library: PathBuf,
-    /// What it said.
+    /// Why it could not be loaded.
     pub reason: String,
 }
 
 impl Attempt {
-    /// A library that was tried, and what was said of it.
+    /// A library that was tried, and why it could not be loaded.
     #[must_use]
     pub fn new(library: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self { library: library.into(), reason: reason.into() }
@@ -176,7 +179,7 @@ impl Attempt {
 }
 
 impl Error {
-    /// The C function that answered, where a driver call failed.
+    /// The C function, if a driver call failed.
     #[must_use]
     pub fn call(&self) -> Option<&'static str> {
         match self {
@@ -186,7 +189,7 @@ impl Error {
         }
     }
 
-    /// The ordinal of the device concerned, where there is one.
+    /// The ordinal of the device concerned, if there is one.
     #[must_use]
     pub fn device(&self) -> Option<u32> {
         match self {
@@ -197,8 +200,8 @@ impl Error {
         }
     }
 
-    /// The driver's result code, where a driver call failed; `CUDA_ERROR_NOT_INITIALIZED` for a forked
-    /// child, in which none was made.
+    /// The driver's result code, if a driver call failed. `CUDA_ERROR_NOT_INITIALIZED` in a forked child, in
+    /// which none was made.
     pub fn code(&self) -> Option<CUresult> {
         match self {
             Self::Driver { code, .. } => Some(*code),

@@ -36,5 +36,5 @@ pub use device_files::{DeviceFile, device_files, device_files_of};
 /// are open before this process has touched CUDA. Windows has no `fork`, and the answer is no there.
 #[must_use]
 pub fn forked_after_init() -> bool {
-    crate::driver::loaded::of_a_parent(|_| true).is_some()
+    crate::driver::initialise::forked_from(|_| true).is_some()
 }

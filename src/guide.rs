@@ -16,5 +16,9 @@ pub mod test_in_ci {}
 #[doc = include_str!("guide/checkpoint_a_worker.md")]
 pub mod checkpoint_a_worker {}
 
+#[cfg(target_os = "linux")]
+#[doc = include_str!("guide/suspend_a_vllm_server.md")]
+pub mod suspend_a_vllm_server {}
+
 #[doc = include_str!("guide/beside_others.md")]
 pub mod beside_others {}

@@ -116,25 +116,29 @@ pub mod driver_behaviour {}
 mod error;
 pub mod fork;
 pub mod guide;
+#[cfg(all(test, loom))]
+#[path = "../tests/interleavings/mod.rs"]
+mod interleavings;
 mod primary_context;
 mod retain_only;
 mod sync;
 pub mod sys;
 
 pub use driver::Driver;
+pub use driver::calls::Call;
 pub use driver::device::Device;
 pub use driver::holders::Holder;
 pub use driver::uuid::{ParseUuidError, Uuid};
-pub use driver::version::CudaVersion;
 pub use error::{Attempt, Error};
 pub use primary_context::{
     CurrentContext, PrimaryContext, PrimaryContextState, PrimaryContexts, ReleaseError,
     TRACING_TARGET,
 };
 pub use retain_only::{
-    Call, CurrentContextChange, DeviceReport, Outcome, Plan, Planned, PrimaryContextGuard, Report,
+    CurrentContextChange, DeviceReport, Outcome, Plan, Planned, PrimaryContextGuard, Report,
     StrayRelease,
 };
+pub use sys::CudaVersion;
 pub use sys::function::{Function, FunctionPointer};
 
 #[cfg(doctest)]

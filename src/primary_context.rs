@@ -3,11 +3,10 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 
-use crate::driver::calls::Callee;
+use crate::driver::calls::Call;
 use crate::driver::device::Device;
-use crate::driver::loaded::DeviceRecord;
 use crate::error::Error;
-use crate::primary_context::reference::{GivenBack, Release};
+use crate::primary_context::reference::GivenBack;
 use crate::sys::{self, CUresult};
 
 mod audit;
@@ -79,8 +78,8 @@ impl PrimaryContext {
     #[doc(alias = "cuDevicePrimaryCtxRetain")]
     #[inline]
     pub fn retain(device: Device) -> Result<Self, Error> {
-        device.loaded().check_process()?;
-        device.0.count_handle()?;
+        device.driver().check_process()?;
+        device.count_handle()?;
         Self::retain_counted(device)
     }
 
@@ -93,24 +92,24 @@ impl PrimaryContext {
     /// # Errors
     /// As [`retain`](Self::retain).
     pub fn retain_if_active(device: Device) -> Result<Option<Self>, Error> {
-        device.loaded().check_process()?;
-        // Counted first, so that no sweep of this crate begins between the two calls.
-        device.0.count_handle()?;
-        let (code, _, active) = device.0.get_state();
-        if code.is_success() && active {
+        device.driver().check_process()?;
+        // Counted first, so that no run of this crate begins to release between the two calls.
+        device.count_handle()?;
+        let (call, _, active) = device.call_get_state();
+        if call.is_success() && active {
             return Self::retain_counted(device).map(Some);
         }
-        device.0.handles.remove();
-        device.0.check(code, Callee::GetState.name()).map(|()| None)
+        device.ledger().remove_handle();
+        device.check(call).map(|()| None)
     }
 
     /// Retains for a handle that the ledger counts already.
     #[inline]
     fn retain_counted(device: Device) -> Result<Self, Error> {
-        let (code, raw) = device.0.retain();
-        match code.is_success() {
+        let (call, raw) = device.call_retain();
+        match call.is_success() {
             true => Ok(Self { device, raw }),
-            false => Err(not_retained(device.0, code)),
+            false => Err(not_retained(device, call)),
         }
     }
 
@@ -125,8 +124,8 @@ impl PrimaryContext {
     /// # Errors
     /// [`Error::ForkedAfterInit`]; the reference then stays as it was.
     pub unsafe fn from_raw(device: Device, raw: sys::CUcontext) -> Result<Self, Error> {
-        device.loaded().check_process()?;
-        device.0.handles.add_at_once();
+        device.driver().check_process()?;
+        device.ledger().add_handle_at_once();
         Ok(Self { device, raw })
     }
 
@@ -163,17 +162,17 @@ impl PrimaryContext {
     #[doc(alias = "cuDevicePrimaryCtxRelease_v2")]
     #[inline]
     pub fn release(self) -> Result<(), ReleaseError> {
-        if let Err(forked) = self.device.loaded().check_process() {
+        if let Err(forked) = self.device.driver().check_process() {
             return Err(ReleaseError::new(forked, Some(self)));
         }
-        let given_back = reference::give_back(self.device.0);
+        let given_back = reference::give_back(self.device);
         match given_back {
             GivenBack::Yes => {
-                ManuallyDrop::new(self).device.0.handles.remove();
+                ManuallyDrop::new(self).device.ledger().remove_handle();
                 Ok(())
             }
             GivenBack::WithError(error) => {
-                ManuallyDrop::new(self).device.0.handles.remove();
+                ManuallyDrop::new(self).device.ledger().remove_handle();
                 Err(ReleaseError::new(error, None))
             }
             GivenBack::No(error) => Err(ReleaseError::new(error, Some(self))),
@@ -204,11 +203,10 @@ impl PrimaryContext {
     /// [`Error::Driver`], [`Error::ForkedAfterInit`].
     #[doc(alias = "cuCtxSetCurrent")]
     pub fn bind_to_thread(&self) -> Result<(), Error> {
-        let loaded = self.device.loaded();
-        loaded.check_process()?;
+        let driver = self.device.driver();
+        driver.check_process()?;
         // SAFETY: the handle is the driver's own, and its context lives as long as this reference.
-        let code = unsafe { loaded.set_current(self.raw) };
-        self.device.0.check(code, Callee::SetCurrent.name())
+        self.device.check(unsafe { driver.call_set_current(self.raw) })
     }
 
     /// The device.
@@ -228,8 +226,8 @@ impl PrimaryContext {
 
     /// Takes the handle out of the ledger, which in a forked child counts for nothing.
     fn forget(&self) {
-        if self.device.loaded().check_process().is_ok() {
-            self.device.0.handles.remove();
+        if self.device.driver().check_process().is_ok() {
+            self.device.ledger().remove_handle();
         }
     }
 
@@ -237,8 +235,8 @@ impl PrimaryContext {
     pub(crate) fn give_up(self, error: &Error) {
         let this = ManuallyDrop::new(self);
         // In a forked child nothing is owed.
-        if this.device.loaded().check_process().is_ok() {
-            this.device.0.handles.remove();
+        if this.device.driver().check_process().is_ok() {
+            this.device.ledger().remove_handle();
             count_unreleased(this.device, error);
         }
     }
@@ -246,21 +244,21 @@ impl PrimaryContext {
 
 /// Takes back what was counted for a retain that failed.
 #[cold]
-fn not_retained(record: &DeviceRecord, code: CUresult) -> Error {
-    record.handles.remove();
-    record.driver.error(code, Callee::Retain.name(), Some(record.ordinal))
+fn not_retained(device: Device, call: Call) -> Error {
+    device.ledger().remove_handle();
+    device.error(call)
 }
 
 impl Drop for PrimaryContext {
     #[inline]
     fn drop(&mut self) {
         // In a forked child there is nothing to give back.
-        if self.device.loaded().check_process().is_err() {
+        if self.device.driver().check_process().is_err() {
             return;
         }
-        let release = reference::release(self.device.0);
-        match release.code.is_success() {
-            true => self.device.0.handles.remove(),
+        let release = self.device.call_release();
+        match release.is_success() {
+            true => self.device.ledger().remove_handle(),
             false => after_failed_drop(self.device, release),
         }
     }
@@ -268,9 +266,9 @@ impl Drop for PrimaryContext {
 
 /// The rest of a drop whose release failed.
 #[cold]
-fn after_failed_drop(device: Device, release: Release) {
-    let given_back = reference::after_failure(device.0, release);
-    device.0.handles.remove();
+fn after_failed_drop(device: Device, release: Call) {
+    let given_back = reference::after_failure(device, release);
+    device.ledger().remove_handle();
     match given_back {
         GivenBack::Yes => {}
         GivenBack::WithError(error) => events::not_released_by_drop(device, &error),
@@ -290,7 +288,7 @@ fn count_unreleased(device: Device, error: &Error) {
         )
     );
     if !gone {
-        device.loaded().count_unreleased();
+        device.driver().count_unreleased();
     }
     events::not_released_by_drop(device, error);
 }

@@ -5,23 +5,24 @@ use std::fmt;
 use crate::driver::device::Device;
 use crate::error::Error;
 use crate::primary_context::{PrimaryContext, ReleaseError};
-use crate::retain_only::sweep::sweep;
+use crate::retain_only::run::release_strays;
 
 mod calling_thread;
 mod events;
+mod findings;
 mod outcome;
 mod plan;
 mod policy;
 mod report;
+mod run;
 #[cfg(feature = "serde")]
 mod serialize;
-mod sweep;
 mod table;
 
 pub use outcome::{CurrentContextChange, Outcome};
 pub use plan::{Plan, Planned};
 pub use policy::StrayRelease;
-pub use report::{Call, DeviceReport, Report};
+pub use report::{DeviceReport, Report};
 
 /// The primary context of the one device that this process keeps, and the report on the others.
 ///
@@ -124,7 +125,7 @@ impl PrimaryContextGuard {
     pub fn retain_only_with(device: Device, policy: &StrayRelease) -> Result<Self, Error> {
         policy.check(device.driver())?;
         let context = PrimaryContext::retain(device)?;
-        let findings = sweep(device.driver(), Some(&context), policy);
+        let findings = release_strays(device.driver(), Some(&context), policy);
         let report = Report::new(device.driver(), Some(device), findings);
         events::released(&report);
         Ok(Self { context, report })

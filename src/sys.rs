@@ -46,7 +46,9 @@ mod bindings {
 mod bindings;
 
 mod context_flags;
+mod cuda_version;
 pub(crate) mod function;
 mod result_codes;
 
 pub use bindings::*;
+pub use cuda_version::CudaVersion;

@@ -13,7 +13,7 @@
 //! entry that no longer differs. Every check runs in a process of its own.
 //!
 //! A check that needs a device, or a second one, or a function that is not there is skipped. Each driver
-//! has a line with what ran, was skipped and differed, and the whole run a last one.
+//! has a line with what ran, was skipped and differed.
 
 mod support;
 
@@ -35,7 +35,6 @@ mod contract {
     pub mod safe_layer;
     pub mod stray_release;
     pub mod symbols;
-    pub mod tally;
 }
 
 use std::collections::BTreeMap;
@@ -47,7 +46,6 @@ use contract::differences::{Differences, compare};
 use contract::machine::{Kind, Machine, Probe};
 use contract::own_process::{check_of_this_process, in_own_process};
 use contract::questions::{Answered, Questions, skipped};
-use contract::tally::Tally;
 use contract::{
     before_init, counting, dead_contexts, dead_or_alive, devices, end_of_process, flags_and_reset,
     fork, green_contexts, safe_layer, stray_release, symbols,
@@ -191,7 +189,6 @@ fn nvidia_driver() {
     }
     let reason = format!("{} checks: {TEST_DRIVER} names none", CHECKS.len());
     skip("driver", "the contract on NVIDIA's libcuda", &reason);
-    Tally { skipped: CHECKS.len(), ..Tally::default() }.tell_at_the_end();
 }
 
 /// Every entry is about a check that there is.
@@ -222,26 +219,26 @@ fn run(test: &str, kind: Kind) {
     let probe = Probe::read(&probe.unwrap_or_else(|reason| panic!("no driver answers: {reason}")));
     let differences = Differences::read();
     let mut listed = differences.of(&probe);
-    let (mut tally, mut answers) = (Tally::default(), 0);
+    let (mut ran, mut skips, mut differed, mut failed, mut answers) = (0, 0, 0, 0, 0);
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     let mut failures = Vec::new();
     for (check, needs, _) in CHECKS {
         if let Some(reason) = probe.lacks(*needs) {
-            tally.skipped += 1;
+            skips += 1;
             *reasons.entry(reason).or_default() += 1;
             continue;
         }
         let output = match in_own_process(test, check, prepare) {
             Ok(output) => output,
             Err(reason) => {
-                tally.ran += 1;
-                tally.failed += 1;
+                ran += 1;
+                failed += 1;
                 failures.push(format!("{check}: {reason}"));
                 continue;
             }
         };
         if let Some(reason) = skipped(&output) {
-            tally.skipped += 1;
+            skips += 1;
             *reasons.entry(reason).or_default() += 1;
             continue;
         }
@@ -250,16 +247,18 @@ fn run(test: &str, kind: Kind) {
         answers += seen.len();
         let entries = listed.remove(check).unwrap_or_default();
         let (differing, unexpected) = compare(check, seen, entries);
-        tally.ran += 1;
-        tally.differed += usize::from(differing > 0);
-        tally.failed += usize::from(!unexpected.is_empty());
+        ran += 1;
+        differed += usize::from(differing > 0);
+        failed += usize::from(!unexpected.is_empty());
         failures.extend(unexpected);
     }
-    say(&format!("contract on {probe}: {tally}; {answers} answers"));
+    say(&format!(
+        "contract on {probe}: {ran} checks ran, {skips} were skipped, {differed} differed as listed, \
+         {failed} failed; {answers} answers"
+    ));
     for (reason, checks) in reasons {
         say(&format!("skipped: contract on {probe}: {checks} checks: {reason}"));
     }
-    tally.tell_at_the_end();
     assert!(failures.is_empty(), "{probe}:\n{}", failures.join("\n"));
 }
 

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use cuda_primary_context::Driver;
 use simulated_libcuda::Simulator;
 
-use super::counted::Counted;
 use super::raw::Raw;
 use super::safe::Safe;
 
@@ -19,7 +18,6 @@ pub struct Machine {
     pub simulator: Option<Simulator>,
     pub safe: Safe,
     pub raw: Raw,
-    pub counted: Counted,
 }
 
 /// The library to measure instead of the simulator.
@@ -50,12 +48,12 @@ pub fn machine_or_chosen(devices: u32) -> Machine {
     }
 }
 
-fn load(simulator: Option<Simulator>, path: PathBuf) -> Machine {
+/// The driver library at this path, which `simulator` keeps alive.
+pub fn load(simulator: Option<Simulator>, path: PathBuf) -> Machine {
     // SAFETY: it is the simulated driver, or one that was chosen by hand.
     let driver = unsafe { Driver::load_from(&path) }.unwrap_or_else(|error| panic!("{error}"));
     let raw = Raw::load(&path).expect("a driver that loads twice");
-    let counted = Counted::load(&path).expect("a driver that loads thrice");
-    Machine { simulator, safe: Safe { driver }, raw, counted }
+    Machine { simulator, safe: Safe { driver }, raw }
 }
 
 impl Machine {

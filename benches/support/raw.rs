@@ -136,19 +136,31 @@ impl Raw {
     #[inline]
     pub fn retain_only(&self, kept: CUdevice) -> Result<CUdevice, CUresult> {
         self.retain(kept)?;
+        self.release_others(Some(kept))?;
+        Ok(kept)
+    }
+
+    /// What [`StrayRelease::run`](cuda_primary_context::StrayRelease::run) stands for if nothing is kept.
+    #[inline]
+    pub fn release_active(&self) -> Result<(), CUresult> {
+        self.release_others(None)
+    }
+
+    #[inline(always)]
+    fn release_others(&self, kept: Option<CUdevice>) -> Result<(), CUresult> {
         let mut thread_is_known = false;
-        for &other in &self.devices {
-            if other == kept || !self.is_active(other)? {
+        for &device in &self.devices {
+            if Some(device) == kept || !self.is_active(device)? {
                 continue;
             }
             if !thread_is_known {
                 assert!(self.nothing_is_current()?, "no context is current in a benchmark");
                 thread_is_known = true;
             }
-            self.release(other)?;
-            self.is_active(other)?;
+            self.release(device)?;
+            self.is_active(device)?;
         }
-        Ok(kept)
+        Ok(())
     }
 
     /// How many devices have an active context, and which flags they have altogether.

@@ -14,7 +14,7 @@ pub struct Twins<Safe, Raw> {
 #[macro_export]
 macro_rules! twins {
     ($machine:expr, $ordinal:expr, |$layer:ident, $device:ident| $body:expr) => {
-        $crate::support::twins::Twins {
+        $crate::twins::Twins {
             safe: {
                 let $layer = &$machine.safe;
                 let $device = $layer.device($ordinal);
@@ -31,7 +31,7 @@ macro_rules! twins {
 
 impl<Safe, Raw> Twins<Safe, Raw> {
     /// Runs both once on the same state: they must make the same driver calls, in the same order,
-    /// and answer and leave the same.
+    /// and return and leave the same.
     pub fn compare<T, U>(&self, machine: &Machine, before: impl Fn())
     where
         Safe: Fn() -> T,
@@ -48,6 +48,6 @@ impl<Safe, Raw> Twins<Safe, Raw> {
         let of_raw = observe(&mut || raw = Some((self.raw)()));
         assert_eq!(of_safe, of_raw, "the twins differ in what they call or leave");
         let (safe, raw) = (safe.expect("it ran"), raw.expect("it ran"));
-        assert!(safe == raw, "the twins answer {safe:?} and {raw:?}");
+        assert!(safe == raw, "the twins return {safe:?} and {raw:?}");
     }
 }

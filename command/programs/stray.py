@@ -1,4 +1,4 @@
-"""A worker that means to use device 1, and a thread that was never told so.
+"""A worker that uses device 1, and a thread in which no device was selected.
 
 It calls the driver by ctypes, so that it runs on the simulated driver as well.
 """
@@ -11,7 +11,7 @@ cuda = ctypes.CDLL("libcuda.so.1")
 
 def check(code):
     if code != 0:
-        raise RuntimeError(f"the driver answers {code}")
+        raise RuntimeError(f"the driver returned {code}")
 
 
 def use(ordinal):

@@ -11,16 +11,19 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::meant::Meant;
 use crate::options::Stack;
-use crate::record::{Event, PythonLine, Record};
-use decode::Bytes;
+use crate::processes;
+use crate::record::{Address, Event, Process, PythonLine, Record};
+use crate::unwind::Unwinder;
 use shared_file::SharedFile;
 
 /// The name of the variable that tells the witness where the file is.
-pub const VARIABLE: &str = layout::VARIABLE;
+pub const VARIABLE: &str = layout::ARENA_VARIABLE;
 
-/// The file's length. It is sparse, and every process maps all of it.
+/// The length of the longest text that `--only` may be.
+pub const LONGEST_ONLY: usize = layout::ONLY_BYTES as usize - 1;
+
+/// The file's length. It is sparse, and processes map only the parts that they write to.
 const CAPACITY: u64 = 256 << 20;
 
 /// How far the file has room before what is written.
@@ -32,42 +35,76 @@ const AHEAD_OF_MANY: u64 = 128 << 20;
 /// How long a writer may take over one record before it is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// No record is longer, nor crosses a multiple of it.
+const PIECE: u64 = layout::PIECE_BYTES as u64;
+
+const HEAD: u64 = size_of::<layout::Record>() as u64;
+
 /// What the witness is to do.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings<'options> {
     /// Which calls have a stack.
     pub stack: Stack,
-    /// Whether contexts on devices that are not meant are refused.
+    /// Whether contexts on devices that are not allowed are refused.
     pub deny: bool,
-    /// Whether no device is meant where `only` names none.
+    /// Whether no device is allowed if `only` names none.
     pub forbid: bool,
-    /// The device that is meant.
-    pub only: Option<&'options Meant>,
+    /// The devices that are allowed, as `--only` has them. Empty: it was not given.
+    pub only: &'options str,
+    /// Whether the witness may ask the driver for ordinals and UUIDs.
+    pub ask: bool,
+    /// The file's length. `None`: what the limit of file sizes allows, at most 256 MiB.
+    pub capacity: Option<u64>,
+}
+
+impl Default for Settings<'_> {
+    fn default() -> Self {
+        Self {
+            stack: Stack::First,
+            deny: false,
+            forbid: false,
+            only: "",
+            ask: true,
+            capacity: None,
+        }
+    }
 }
 
 /// The file.
 #[derive(Debug)]
 pub struct Arena {
     file: SharedFile,
+    capacity: u64,
+    /// The part that has room on the disk. Nothing is read beyond it, whatever the header says.
+    allocated: u64,
     /// When the command started, by the clock of the records.
     start: u64,
     /// What lies before it has been read.
     cursor: u64,
     /// Since when nothing was to be read at the cursor.
     waiting: Option<Instant>,
+    /// Whether what lies before the cursor was no record.
+    skipping: bool,
+    damaged: bool,
     /// Calls that have begun.
     begun: Vec<u64>,
     /// Lines of Python of calls that have begun, by the call's place.
     python: HashMap<u64, Vec<(u32, PythonLine)>>,
-    pids: Vec<u32>,
+    /// By number: the id that each process sees, and the one that it has here.
+    processes: HashMap<u32, (u32, Option<u32>)>,
+    unwinder: Unwinder,
+    /// By their places.
+    stacks: HashMap<u64, Vec<Address>>,
 }
 
 /// The first word of a record.
 struct Head {
     length: u64,
-    kind: u16,
-    state: u8,
+    kind: u32,
+    state: u32,
 }
+
+type Found = Vec<(u64, u64, Record)>;
 
 impl Arena {
     /// Makes it.
@@ -76,53 +113,62 @@ impl Arena {
     ///
     /// When there is no room, or a setting is too long.
     pub fn create(path: &Path, settings: Settings<'_>) -> io::Result<Self> {
-        let file = SharedFile::create(path, CAPACITY, AHEAD)?;
-        let start = now();
-        let only = settings.only.map(Meant::to_string).unwrap_or_default();
-        if only.len() >= layout::ONLY_BYTES {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "that is no device's name"));
+        let capacity = settings.capacity.unwrap_or_else(allowed_capacity);
+        let ahead = AHEAD.min(capacity);
+        if settings.only.len() > LONGEST_ONLY || capacity <= u64::from(layout::HEADER_BYTES) {
+            let text = if capacity < CAPACITY {
+                "the limit of file sizes is too low"
+            } else {
+                "--only is too long"
+            };
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let stack = match settings.stack {
-            Stack::First => layout::STACK_FIRST,
-            Stack::All => layout::STACK_ALL,
-            Stack::None => layout::STACK_NONE,
-        };
-        let mut header = vec![0; layout::arena::SIZE];
-        let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
-        put(layout::arena::MAGIC, layout::MAGIC);
-        put(layout::arena::LAYOUT, &layout::LAYOUT.to_ne_bytes());
-        put(layout::arena::HEADER_BYTES, &layout::HEADER_BYTES.to_ne_bytes());
-        put(layout::arena::CAPACITY, &CAPACITY.to_ne_bytes());
-        put(layout::arena::AVAILABLE, &AHEAD.to_ne_bytes());
-        put(layout::arena::POSITION, &u64::from(layout::HEADER_BYTES).to_ne_bytes());
-        put(layout::arena::NEXT_MODULE, &1_u32.to_ne_bytes());
-        put(layout::arena::STACK, &[stack]);
-        put(layout::arena::DENY, &[settings.deny.into()]);
-        put(layout::arena::ASK, &[1]);
-        put(layout::arena::FORBID, &[(settings.forbid || settings.deny).into()]);
-        put(layout::arena::ONLY, only.as_bytes());
-        file.write(0, &header);
+        let file = SharedFile::create(path, capacity, ahead)?;
+        let mut header: layout::Arena = layout::read(&[]);
+        header.magic.copy_from_slice(layout::ARENA_MAGIC.as_bytes());
+        header.layout = layout::LAYOUT;
+        header.header_bytes = layout::HEADER_BYTES;
+        header.capacity = capacity;
+        header.available = ahead;
+        header.position = layout::HEADER_BYTES.into();
+        header.next_module = 1;
+        header.next_process = 1;
+        header.stacks = match settings.stack {
+            Stack::First => layout::STACKS_FIRST,
+            Stack::All => layout::STACKS_ALL,
+            Stack::None => layout::STACKS_NONE,
+        } as u8;
+        header.deny = settings.deny.into();
+        header.ask = settings.ask.into();
+        header.forbid = (settings.forbid || settings.deny).into();
+        header.only[..settings.only.len()].copy_from_slice(settings.only.as_bytes());
+        file.write(0, layout::bytes(&header))?;
         Ok(Self {
             file,
-            start,
-            cursor: u64::from(layout::HEADER_BYTES),
+            capacity,
+            allocated: ahead,
+            start: now(),
+            cursor: layout::HEADER_BYTES.into(),
             waiting: None,
+            skipping: false,
+            damaged: false,
             begun: Vec::new(),
             python: HashMap::new(),
-            pids: Vec::new(),
+            processes: HashMap::new(),
+            unwinder: Unwinder::default(),
+            stacks: HashMap::new(),
         })
     }
 
-    /// What was written since, in the order in which it happened. At the `last` time nobody is waited
+    /// What was written since, in the order in which it happened. The `last` time nobody is waited
     /// for, and calls that have not ended are read, too.
     pub fn read(&mut self, last: bool) -> Vec<Record> {
         self.make_room();
         let mut found = Vec::new();
         self.advance(last, &mut found);
         // A call's lines of Python are written before it ends: reading on finds them all.
-        let (ended, begun) =
+        let (ended, begun): (Vec<u64>, _) =
             std::mem::take(&mut self.begun).into_iter().partition(|&call| self.has_ended(call));
-        let ended: Vec<u64> = ended;
         self.begun = begun;
         self.advance(last, &mut found);
         if last {
@@ -140,7 +186,14 @@ impl Arena {
     /// How many records found no room.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.file.word(layout::arena::LOST as u64)
+        self.file.word(std::mem::offset_of!(layout::Arena, lost) as u64)
+    }
+
+    /// Whether something else than the witness has written to the file, or truncated it. Records may
+    /// be missing or wrong.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.damaged
     }
 
     /// Since the command started.
@@ -153,125 +206,209 @@ impl Arena {
         Duration::from_nanos(time.saturating_sub(self.start))
     }
 
-    /// Sees to it that the file has room ahead. To be called often while much is written.
-    pub fn make_room(&self) {
-        let available = self.file.word(layout::arena::AVAILABLE as u64);
-        let position = self.file.word(layout::arena::POSITION as u64);
+    fn position(&self) -> u64 {
+        self.file.word(std::mem::offset_of!(layout::Arena, position) as u64)
+    }
+
+    fn available(&self) -> u64 {
+        self.file.word(std::mem::offset_of!(layout::Arena, available) as u64)
+    }
+
+    /// Makes sure that the file has room ahead. To be called often while much is written.
+    pub fn make_room(&mut self) {
+        self.damaged |= self.file.restore_length();
+        let (available, position) = (self.available(), self.position());
+        if position > self.allocated || available != self.allocated || position < self.cursor {
+            self.damaged = true;
+            return;
+        }
         let ahead = if position > AHEAD / 8 { AHEAD_OF_MANY } else { AHEAD };
-        let wanted = (position + ahead).min(CAPACITY);
-        // Not by every few bytes. Where the disk is full, what comes is counted as lost.
+        let wanted = (position + ahead).min(self.capacity);
+        // Not by every few bytes. If the disk is full, what comes is counted as lost.
         if wanted >= available + AHEAD / 4 && self.file.allocate(available, wanted).is_ok() {
-            self.file.set_word(layout::arena::AVAILABLE as u64, wanted);
+            let place = std::mem::offset_of!(layout::Arena, available) as u64;
+            self.damaged |= self.file.set_word(place, wanted).is_err();
+            self.allocated = wanted;
         }
     }
 
     /// Reads on as far as everything is written.
-    fn advance(&mut self, last: bool, found: &mut Vec<(u64, u64, Record)>) {
-        let position = self.file.word(layout::arena::POSITION as u64);
-        let limit = position.min(self.file.word(layout::arena::AVAILABLE as u64));
-        while self.cursor + layout::record::SIZE as u64 <= limit {
-            let head = self.head(self.cursor, limit);
-            let complete = head.as_ref().is_some_and(|head| head.state != layout::RESERVED);
-            if !complete && !last && !self.patience_is_over() {
+    fn advance(&mut self, last: bool, found: &mut Found) {
+        let limit = self.position().min(self.allocated);
+        while self.cursor + 8 <= limit {
+            let length = (limit - self.cursor).min(PIECE);
+            // What the heads say is complete was written before the second copy is made.
+            let heads = self.file.read(self.cursor, length);
+            let bodies = self.file.read(self.cursor, length);
+            let begin = self.cursor;
+            if !self.read_piece(begin, [&heads, &bodies], limit, last, found) {
                 return;
+            }
+        }
+        self.waiting = None;
+    }
+
+    /// Reads the records that lie whole in these copies of a part of the file. `false`: a record is
+    /// still being written.
+    fn read_piece(
+        &mut self,
+        begin: u64,
+        [heads, bodies]: [&[u8]; 2],
+        limit: u64,
+        last: bool,
+        found: &mut Found,
+    ) -> bool {
+        while self.cursor + 8 <= limit {
+            let at = (self.cursor - begin) as usize;
+            let Some(rest) = heads.get(at..).filter(|rest| rest.len() >= 8) else { return true };
+            let head = head(rest, limit - self.cursor);
+            let complete = head.as_ref().is_some_and(|head| head.state != layout::RESERVED);
+            if !complete && !last && !self.skipping && !self.patience_is_over() {
+                return false;
             }
             self.waiting = None;
             match head {
                 Some(head) if complete => {
-                    self.read_record(&head, found);
+                    let end = at + head.length as usize;
+                    let Some(body) = bodies.get(at..end) else { return true };
+                    self.read_record(&head, body, found);
+                    self.skipping = false;
                     self.cursor += head.length;
                 }
                 // Its writer died over it.
                 Some(head) => self.cursor += head.length,
-                None => self.cursor = self.next_record(limit),
+                None => {
+                    self.damaged |= rest[..8] != [0; 8];
+                    self.skipping = true;
+                    self.cursor += self.to_next_record(rest, limit - self.cursor);
+                }
             }
         }
-        self.waiting = None;
+        true
     }
 
     fn patience_is_over(&mut self) -> bool {
         self.waiting.get_or_insert_with(Instant::now).elapsed() > PATIENCE
     }
 
-    /// The head of the record at a place, if that is one.
-    fn head(&self, place: u64, limit: u64) -> Option<Head> {
-        let word = self.file.word(place).to_ne_bytes();
-        let bytes = Bytes(&word);
-        let head = Head { length: u64::from(bytes.u32(0)), kind: bytes.u16(4), state: bytes.u8(6) };
-        let is_record = bytes.u8(7) == layout::RECORD_MAGIC
-            && (layout::KIND_PROCESS..=layout::KIND_BYPASS).contains(&head.kind)
-            && (layout::RESERVED..=layout::ENDED).contains(&head.state)
-            && head.length >= layout::record::SIZE as u64
-            && head.length % 8 == 0
-            && place + head.length <= limit;
-        is_record.then_some(head)
-    }
-
-    /// Where the next record begins behind one whose writer died before it said how long it is.
-    fn next_record(&self, limit: u64) -> u64 {
-        let mut place = self.cursor + 8;
-        while place + layout::record::SIZE as u64 <= limit {
-            let pid = self.file.word(place + layout::record::PID as u64) as u32;
-            let known = cfg!(target_endian = "little") && self.pids.contains(&pid);
-            if known && self.head(place, limit).is_some() {
-                return place;
+    /// How far it is to the next record from one whose writer died before it said how long it is.
+    fn to_next_record(&self, rest: &[u8], limit: u64) -> u64 {
+        let rest = &rest[..rest.len() & !7];
+        let mut words = rest.chunks_exact(8).enumerate().skip(1);
+        let is_record = |(index, word): &(usize, &[u8])| {
+            // Most of what is skipped is zeros.
+            if u32::from(word[7]) != layout::RECORD_MAGIC {
+                return false;
             }
-            place += 8;
-        }
-        limit
+            let rest = &rest[index * 8..];
+            let record: layout::Record = layout::read(rest);
+            self.processes.contains_key(&record.process)
+                && head(rest, limit - *index as u64 * 8).is_some()
+        };
+        words.find(is_record).map_or(rest.len(), |(index, _)| index * 8) as u64
     }
 
-    fn read_record(&mut self, head: &Head, found: &mut Vec<(u64, u64, Record)>) {
-        if head.kind == layout::KIND_CALL {
-            self.begun.push(self.cursor);
-            return;
+    fn read_record(&mut self, head: &Head, bytes: &[u8], found: &mut Found) {
+        match head.kind {
+            layout::CALL => self.begun.push(self.cursor),
+            layout::STACK => {
+                let stack = decode::stack(bytes);
+                self.stacks.insert(self.cursor, self.unwinder.unwind(&stack));
+            }
+            layout::PYTHON => {
+                let (call, index, line) = decode::python_line(bytes);
+                self.python.entry(call).or_default().push((index, line));
+            }
+            layout::SKIP => {}
+            kind => {
+                let record: layout::Record = layout::read(bytes);
+                let Some(event) = self.event(kind, bytes, &record) else { return };
+                found.push((record.time, self.cursor, self.record(&record, record.time, event)));
+            }
         }
-        let bytes = self.file.read(self.cursor, head.length);
-        let bytes = Bytes(&bytes);
-        if head.kind == layout::KIND_PYTHON_FRAME {
-            let (call, index, line) = decode::python_line(&bytes);
-            self.python.entry(call).or_default().push((index, line));
-            return;
-        }
-        let Some(event) = decode::other(head.kind, &bytes) else { return };
-        if matches!(event, Event::Process(_)) {
-            self.pids.push(bytes.u32(layout::record::PID));
-        }
-        let time = bytes.u64(layout::record::TIME);
-        found.push((time, self.cursor, self.record(&bytes, time, event)));
     }
 
-    fn record(&self, bytes: &Bytes<'_>, time: u64, event: Event) -> Record {
+    fn event(&mut self, kind: u32, bytes: &[u8], record: &layout::Record) -> Option<Event> {
+        let mut event = decode::other(kind, bytes)?;
+        match &mut event {
+            Event::Process(process) => self.add_process(record.process, bytes, process),
+            Event::Module(module) => {
+                let host_pid = self.processes.get(&record.process).and_then(|ids| ids.1);
+                module.file = self.unwinder.add(&layout::read(bytes), &module.path, host_pid);
+            }
+            _ => {}
+        }
+        Some(event)
+    }
+
+    fn add_process(&mut self, number: u32, bytes: &[u8], process: &mut Process) {
+        let pid = layout::read::<layout::Process>(bytes).pid;
+        process.host_pid = processes::host_pid(pid, process.pid_namespace);
+        self.processes.insert(number, (pid, process.host_pid));
+    }
+
+    fn record(&self, record: &layout::Record, time: u64, event: Event) -> Record {
         Record {
-            pid: bytes.u32(layout::record::PID),
-            tid: bytes.u32(layout::record::TID),
+            process: record.process,
+            pid: self.processes.get(&record.process).map_or(0, |ids| ids.0),
+            tid: record.tid,
             time: self.since_start(time),
             event,
         }
     }
 
     fn has_ended(&self, call: u64) -> bool {
-        self.head(call, CAPACITY).is_some_and(|head| head.state == layout::ENDED)
+        let word = self.file.read(call, 8);
+        head(&word, PIECE).is_some_and(|head| head.state == layout::ENDED)
     }
 
-    fn read_call(&mut self, place: u64, found: &mut Vec<(u64, u64, Record)>) {
-        let Some(head) = self.head(place, CAPACITY) else { return };
+    fn read_call(&mut self, place: u64, found: &mut Found) {
+        let ended = self.has_ended(place);
         let mut python = self.python.remove(&place).unwrap_or_default();
         python.sort_by_key(|(index, _)| *index);
         let python = python.into_iter().map(|(_, line)| line).collect();
-        let bytes = self.file.read(place, head.length);
-        let bytes = Bytes(&bytes);
-        let ended = head.state == layout::ENDED;
-        if let Some((call, time)) = decode::call(&bytes, ended, python) {
-            found.push((time, place, self.record(&bytes, time, Event::Call(call))));
+        let raw: layout::Call =
+            layout::read(&self.file.read(place, size_of::<layout::Call>() as u64));
+        let stack = self.stacks.get(&raw.stack).map(Vec::as_slice).unwrap_or_default();
+        let Some((mut call, time)) = decode::call(&raw, ended, stack, python) else {
+            self.damaged = true;
+            return;
+        };
+        let host_pid = self.processes.get(&raw.record.process).and_then(|ids| ids.1);
+        if let Some(pid) = host_pid.filter(|_| call.created) {
+            call.thread = processes::thread_name(pid, raw.record.tid);
         }
+        found.push((time, place, self.record(&raw.record, time, Event::Call(call))));
     }
+}
+
+/// The head of the record that begins with these bytes, if it is one and has room.
+fn head(bytes: &[u8], room: u64) -> Option<Head> {
+    let record: layout::Record = layout::read(&bytes[..8]);
+    let head =
+        Head { length: record.length.into(), kind: record.kind.into(), state: record.state.into() };
+    let shortest = if head.kind == layout::SKIP { 8 } else { HEAD };
+    let is_record = u32::from(record.magic) == layout::RECORD_MAGIC
+        && (layout::PROCESS..=layout::SKIP).contains(&head.kind)
+        && (layout::RESERVED..=layout::ENDED).contains(&head.state)
+        && (shortest..=PIECE).contains(&head.length)
+        && head.length % 8 == 0
+        && head.length <= room;
+    is_record.then_some(head)
+}
+
+/// How long a file may be: a longer one would end this command by SIGXFSZ.
+fn allowed_capacity() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is of this frame.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } == 0;
+    if known { CAPACITY.min(limit.rlim_cur & !4095) } else { CAPACITY }
 }
 
 /// By the clock of the records.
 fn now() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the time is of this frame.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

@@ -1,61 +1,124 @@
-//! The driver that the dynamic loader would find, without loading it.
-
-mod loader_cache;
+//! The driver that the program would load, as its dynamic loader finds it.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::layout::REAL_NAME;
 
-/// Where the loader looks last; the first that exists on a system differs between distributions.
-#[cfg(target_arch = "x86_64")]
-const DEFAULT_FOLDERS: [&str; 6] = [
-    "/lib/x86_64-linux-gnu",
-    "/usr/lib/x86_64-linux-gnu",
-    "/lib64",
-    "/usr/lib64",
-    "/lib",
-    "/usr/lib",
-];
-#[cfg(target_arch = "aarch64")]
-const DEFAULT_FOLDERS: [&str; 6] = [
-    "/lib/aarch64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-    "/lib64",
-    "/usr/lib64",
-    "/lib",
-    "/usr/lib",
-];
-
-/// Where the Windows Subsystem for Linux keeps its driver; programs look there by themselves.
-const WSL_FOLDER: &str = "/usr/lib/wsl/lib";
-
-const LOADER_CACHE: &str = "/etc/ld.so.cache";
+/// Folders in which programs look when the loader finds nothing: NixOS's and that of the Windows
+/// Subsystem for Linux.
+const OTHER_FOLDERS: [&str; 2] = ["/run/opengl-driver/lib", "/usr/lib/wsl/lib"];
 
 /// The machine number in the head of an ELF file.
 const MACHINE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
 
-/// The driver that a program started with this `LD_LIBRARY_PATH` would load by this name.
+/// The path of a program's dynamic loader is in a segment of this type.
+const INTERPRETER_SEGMENT: u32 = 3;
+const LONGEST_PATH: u64 = 4096;
+
+/// Returns the library that a program gets when it opens this name.
 #[must_use]
-pub fn find(name: &str, library_path: Option<&OsStr>) -> Option<PathBuf> {
-    let named = library_path.into_iter().flat_map(env::split_paths);
-    // An empty entry means the current folder.
-    let named = named.map(|folder| if folder.as_os_str().is_empty() { ".".into() } else { folder });
-    let cached = std::fs::read(LOADER_CACHE).unwrap_or_default();
-    let cached = loader_cache::paths_of(&cached, name);
-    let standard = DEFAULT_FOLDERS.iter().chain([&WSL_FOLDER]).map(PathBuf::from);
-    named
-        .map(|folder| folder.join(name))
-        .chain(cached)
-        .chain(standard.map(|folder| folder.join(name)))
+pub fn find(name: &str, program: &OsStr) -> Option<PathBuf> {
+    let program = executable(program).unwrap_or_default();
+    let asked = [program, PathBuf::from("/proc/self/exe")]
+        .into_iter()
+        .find_map(|program| Some((interpreter(&program)?, program)));
+    let found = asked.and_then(|(loader, program)| ask(&loader, &program, name));
+    let others = OTHER_FOLDERS.into_iter().map(|folder| Path::new(folder).join(name));
+    found
+        .into_iter()
+        .chain(others)
         .find(|path| is_library(path))
         .map(|path| behind_a_witness(&path))
 }
 
-/// In a program that is traced already, the driver behind the witness that it found.
+/// Asks the loader to list what it would load for the program, the named library among it. It searches
+/// for that library as for one that the program opens, runs nothing and exits.
+fn ask(loader: &Path, program: &Path, name: &str) -> Option<PathBuf> {
+    let output = Command::new(loader)
+        .arg("--list")
+        .arg(program)
+        .env("LD_PRELOAD", name)
+        .env_remove("LD_DEBUG")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    listed(&output.stdout, name)
+}
+
+/// The path in a line such as `libcuda.so.1 => /lib/libcuda.so.1 (0x00007f1728af8000)`. A library in the
+/// current folder has no arrow.
+fn listed(list: &[u8], name: &str) -> Option<PathBuf> {
+    let arrow = [name.as_bytes(), b" => "].concat();
+    let path = list.split(|&byte| byte == b'\n').find_map(|line| {
+        let line = line.trim_ascii_start();
+        let end = line.windows(4).rposition(|part| part == b" (0x")?;
+        let line = &line[..end];
+        line.strip_prefix(&*arrow).or((line == name.as_bytes()).then_some(line))
+    })?;
+    Some(PathBuf::from(OsStr::from_bytes(path)))
+}
+
+/// The file that `execvp` runs. For a script, that is the program of its first line.
+fn executable(program: &OsStr) -> Option<PathBuf> {
+    let file = if program.as_bytes().contains(&b'/') {
+        PathBuf::from(program)
+    } else {
+        let path = env::var_os("PATH").unwrap_or_else(|| OsString::from("/bin:/usr/bin"));
+        env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())?
+    };
+    let mut head = Vec::new();
+    File::open(&file).ok()?.take(LONGEST_PATH).read_to_end(&mut head).ok()?;
+    let Some(line) = head.strip_prefix(b"#!") else { return Some(file) };
+    let words = line.split(|&byte| byte == b'\n').next()?.split(u8::is_ascii_whitespace);
+    let mut words = words.filter(|word| !word.is_empty());
+    let first = Path::new(OsStr::from_bytes(words.next()?));
+    // `#!/usr/bin/env python3` runs another program in turn.
+    match words.find(|word| !word.starts_with(b"-")) {
+        Some(name) if first.ends_with("env") && !name.contains(&b'/') => {
+            let path = env::var_os("PATH")?;
+            let name = OsStr::from_bytes(name);
+            env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+        }
+        _ => Some(first.to_owned()),
+    }
+}
+
+/// The dynamic loader of a program for this machine; `None` for others and for static programs.
+fn interpreter(program: &Path) -> Option<PathBuf> {
+    let file = File::open(program).ok()?;
+    let mut head = [0; 64];
+    file.read_exact_at(&mut head, 0).ok()?;
+    if !is_for_this_machine(&head) {
+        return None;
+    }
+    let number =
+        |bytes: &[u8], at: usize| bytes[at..].first_chunk().map(|n| u64::from_le_bytes(*n));
+    let (start, count) = (number(&head, 32)?, u64::from(u16::from_le_bytes([head[56], head[57]])));
+    (0..count).find_map(|index| {
+        let mut segment = [0; 56];
+        file.read_exact_at(&mut segment, start.checked_add(index * 56)?).ok()?;
+        let kind = u32::from_le_bytes(*segment.first_chunk()?);
+        let length = number(&segment, 32)?;
+        if kind != INTERPRETER_SEGMENT || length == 0 || length > LONGEST_PATH {
+            return None;
+        }
+        let mut path = vec![0; length as usize];
+        file.read_exact_at(&mut path, number(&segment, 8)?).ok()?;
+        path.pop(); // the zero that ends it
+        Some(PathBuf::from(OsString::from(OsStr::from_bytes(&path))))
+    })
+}
+
+/// Returns the driver behind the witness, if the library is a witness: the program may run under
+/// another trace already.
 #[must_use]
 pub fn behind_a_witness(path: &Path) -> PathBuf {
     let behind = path.parent().map(|folder| folder.join(REAL_NAME));
@@ -63,43 +126,66 @@ pub fn behind_a_witness(path: &Path) -> PathBuf {
     std::path::absolute(&found).unwrap_or(found)
 }
 
-/// Whether the loader would take it: a library for this machine. It passes over others.
+/// Whether the file is a library for this machine.
 #[must_use]
 pub fn is_library(path: &Path) -> bool {
-    let mut head = [0; 20];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    let mut head = [0; 64];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut head, 0));
+    read.is_ok() && is_for_this_machine(&head)
+}
+
+fn is_for_this_machine(head: &[u8; 64]) -> bool {
     let machine = u16::from_le_bytes([head[18], head[19]]);
-    read.is_ok() && head.starts_with(&[0x7f, b'E', b'L', b'F', 2, 1]) && machine == MACHINE
+    head.starts_with(&[0x7f, b'E', b'L', b'F', 2, 1]) && machine == MACHINE
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::{Path, PathBuf};
 
-    use super::{behind_a_witness, find, is_library};
+    use super::{behind_a_witness, executable, interpreter, is_library, listed};
     use crate::layout::{DRIVER_NAME, REAL_NAME};
 
     #[test]
-    fn the_first_library_for_this_machine_is_taken() {
-        let place = tempfile::tempdir().unwrap();
-        let folder = |name: &str, content: &[u8]| {
-            let folder = place.path().join(name);
-            fs::create_dir(&folder).unwrap();
-            fs::write(folder.join(DRIVER_NAME), content).unwrap();
-            folder
-        };
-        let program = fs::read("/proc/self/exe").unwrap();
-        let mut other_machine = program[..64].to_vec();
-        other_machine[18] = 8;
-        let folders = [
-            place.path().join("missing"),
-            folder("text", b"INPUT(libcuda.so.1)"),
-            folder("other", &other_machine),
-            folder("right", &program[..64]),
-            folder("later", &program[..64]),
-        ];
-        let path = std::env::join_paths(&folders).unwrap();
-        assert_eq!(find(DRIVER_NAME, Some(&path)), Some(folders[3].join(DRIVER_NAME)));
+    fn the_path_is_read_from_the_loader_s_list() {
+        let list = b"\tlinux-vdso.so.1 (0x00007f1728b0a000)\n\
+                     \tlibcuda.so.1 => /opt/a b (0x1)/libcuda.so.1 (0x00007f1728af8000)\n";
+        let expected = PathBuf::from("/opt/a b (0x1)/libcuda.so.1");
+        assert_eq!(listed(list, "libcuda.so.1"), Some(expected));
+        assert_eq!(listed(list, "libcuda.so"), None);
+        let here = b"\tlibcuda.so.1 (0x00007f1728af8000)\n";
+        assert_eq!(listed(here, "libcuda.so.1"), Some(PathBuf::from("libcuda.so.1")));
+        assert_eq!(listed(b"\tlibcuda.so.1 => not found\n", "libcuda.so.1"), None);
+        assert_eq!(listed(b"", "libcuda.so.1"), None);
+    }
+
+    #[test]
+    fn a_script_is_run_by_the_program_of_its_first_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let sh = executable(OsStr::new("sh")).unwrap();
+        assert!(sh.ends_with("sh") && sh.is_absolute(), "{sh:?}");
+        for (line, expected) in [
+            ("#!/bin/sh -e\n", Path::new("/bin/sh")),
+            ("#! /usr/bin/env sh\n", &*sh),
+            ("#!/usr/bin/env -S sh -e\n", &*sh),
+        ] {
+            let script = folder.path().join("script");
+            fs::write(&script, line).unwrap();
+            fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+            assert_eq!(executable(script.as_os_str()).as_deref(), Some(expected), "{line}");
+        }
+        assert_eq!(executable(OsStr::new("no-such-program-anywhere")), None);
+    }
+
+    #[test]
+    fn a_program_names_its_loader_and_a_text_none() {
+        let loader = interpreter(Path::new("/proc/self/exe")).unwrap();
+        assert!(loader.is_file(), "{loader:?}");
+        assert_eq!(interpreter(Path::new("/etc/passwd")), None);
+        assert_eq!(interpreter(&loader), None);
     }
 
     #[test]

@@ -1,43 +1,43 @@
 //! Events as lines of JSON, for programs. The README has the schema.
 
-mod end;
+mod background;
 mod schema;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::model::Model;
 use crate::options::Options;
 use crate::record::Record;
+use crate::report::Surroundings;
 use crate::symbols::Symbols;
 use crate::untraced::Untraced;
 
-use end::End;
-use schema::{Line, Trace};
+pub use background::Background;
 
-/// The version of the schema: raised when a field changes its meaning or goes.
+/// The version of the schema: it grows when a field changes its meaning or is removed.
 pub const SCHEMA: u32 = 1;
 
-/// A file of such lines.
+/// A file of such lines. Each method fails if the file cannot be written.
 #[derive(Debug)]
 pub struct JsonLines<To: Write>(BufWriter<To>);
 
-impl JsonLines<File> {
-    /// Makes the file, or empties it.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be written.
-    pub fn create(path: &Path) -> io::Result<Self> {
-        File::create(path).map(Self::new)
+impl JsonLines<Background> {
+    /// Waits until the file has taken everything, or for so long.
+    #[allow(clippy::missing_errors_doc, reason = "the type says when its methods fail")]
+    pub fn finish(&mut self, longest: Option<Duration>) -> io::Result<()> {
+        self.flush()?;
+        self.0.get_mut().finish(longest)
     }
 }
 
+#[allow(clippy::missing_errors_doc, reason = "the type says when its methods fail")]
 impl<To: Write> JsonLines<To> {
     /// Writes to this.
     pub fn new(to: To) -> Self {
@@ -45,66 +45,42 @@ impl<To: Write> JsonLines<To> {
     }
 
     /// The first line: what is run, and on which driver.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be written, as with those below.
     pub fn begin(&mut self, options: &Options, driver: Option<&Path>) -> io::Result<()> {
-        self.line(&Line::Trace(Trace::new(options, driver)))
+        self.line(&schema::trace(options, driver))
     }
 
-    /// What a record tells, which the model has taken in already.
-    ///
-    /// # Errors
-    ///
-    /// As above.
+    /// The event of a record, which the model has taken in already.
     pub fn record(
         &mut self,
         record: &Record,
         model: &Model,
         symbols: &mut Symbols,
     ) -> io::Result<()> {
-        match Line::of(record, model, symbols) {
-            Some(line) => self.line(&line),
-            None => Ok(()),
-        }
+        schema::event(record, model, symbols).map_or(Ok(()), |line| self.line(&line))
     }
 
     /// A driver that is not traced.
-    ///
-    /// # Errors
-    ///
-    /// As above.
     pub fn untraced(&mut self, time: Duration, untraced: &Untraced) -> io::Result<()> {
-        self.line(&Line::Untraced { time: time.as_secs_f64(), untraced })
+        self.line(&schema::untraced(time, untraced))
     }
 
     /// The last line: what is left.
-    ///
-    /// # Errors
-    ///
-    /// As above.
     pub fn end(
         &mut self,
         time: Duration,
         status: ExitStatus,
         model: &Model,
-        lost: u64,
-        living: &[(u32, String)],
+        about: &Surroundings,
     ) -> io::Result<()> {
-        self.line(&Line::End(End::new(time, status, model, lost, living)))
+        self.line(&schema::end(time, status, model, about))
     }
 
     /// Lets others see the lines.
-    ///
-    /// # Errors
-    ///
-    /// As above.
     pub fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
 
-    fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
+    fn line(&mut self, line: &Value) -> io::Result<()> {
         serde_json::to_writer(&mut self.0, line)?;
         self.0.write_all(b"\n")
     }

@@ -1,6 +1,7 @@
 //! Running the program so that it finds what it would find without the command: its streams, its
 //! signals, its exit status.
 
+mod limits;
 mod signals;
 mod streams;
 
@@ -9,6 +10,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
+pub use limits::Limits;
 pub use signals::Signals;
 pub use streams::occupy_closed;
 
@@ -17,7 +19,11 @@ pub use streams::occupy_closed;
 pub struct Program {
     child: Child,
     signals: Signals,
+    interrupted: bool,
 }
+
+/// By these, people end programs.
+const INTERRUPTIONS: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
 impl Program {
     /// Starts it.
@@ -25,11 +31,12 @@ impl Program {
     /// # Errors
     ///
     /// When it cannot be run.
-    pub fn start(mut command: Command, signals: Signals) -> io::Result<Self> {
+    pub fn start(mut command: Command, signals: Signals, limits: Limits) -> io::Result<Self> {
         let inherited = signals.inherited();
+        let restore = move || inherited.restore().and_then(|()| limits.restore());
         // SAFETY: the closure calls only what may be called between fork and exec.
-        unsafe { command.pre_exec(move || inherited.restore()) };
-        Ok(Self { child: command.spawn()?, signals })
+        unsafe { command.pre_exec(restore) };
+        Ok(Self { child: command.spawn()?, signals, interrupted: false })
     }
 
     /// Its process id.
@@ -48,11 +55,27 @@ impl Program {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
             }
-            if let Some(signal) = self.signals.next(pause) {
-                self.send(signal);
+            if let Some(received) = self.signals.next(pause) {
+                self.interrupted |= INTERRUPTIONS.contains(&received.signal);
+                if received.hand_on {
+                    self.send(received.signal);
+                }
             }
             meanwhile();
         }
+    }
+
+    /// Whether somebody wanted the program to end: they do not want to wait for the command.
+    #[must_use]
+    pub fn was_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// Lets signals to this process end it, after the program has ended. Those that came before were
+    /// the program's.
+    pub fn stop_holding_signals(&mut self) {
+        let last = self.signals.stop_holding();
+        self.interrupted |= last.iter().any(|signal| INTERRUPTIONS.contains(signal));
     }
 
     fn send(&self, signal: libc::c_int) {

@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Permissions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -43,17 +44,19 @@ impl Layout {
         Self::in_a_runnable_folder(|_| Ok(driver.to_owned()))
     }
 
-    /// Makes it, with the simulated driver behind the witness.
+    /// Makes it, with the simulated driver behind the witness, which programs find by either name.
     ///
     /// # Errors
     ///
     /// As above.
     pub fn create_simulated() -> io::Result<Self> {
-        Self::in_a_runnable_folder(|folder| {
+        let layout = Self::in_a_runnable_folder(|folder| {
             let place = folder.join("simulated");
             fs::create_dir(&place)?;
             simulated_libcuda::write_library(&place, None, &[])
-        })
+        })?;
+        layout.add_development_name()?;
+        Ok(layout)
     }
 
     /// Where files may be executed, which on some machines they may not in `/tmp`.
@@ -76,6 +79,13 @@ impl Layout {
     }
 
     fn create_in(place: &Path, driver: impl Fn(&Path) -> io::Result<PathBuf>) -> io::Result<Self> {
+        let place = std::path::absolute(place)?;
+        // The loader splits LD_LIBRARY_PATH at the first two and replaces what follows the third.
+        if place.as_os_str().as_bytes().iter().any(|byte| b":;$".contains(byte)) {
+            let text =
+                "a folder in LD_LIBRARY_PATH cannot have a colon, a semicolon or a dollar sign";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         // Another user's process shall pass over the witness, which could not write its events.
         let folder = tempfile::Builder::new()
             .prefix("cuda-contexts-")
@@ -117,16 +127,15 @@ impl Layout {
         self.folder().join(EVENTS_NAME)
     }
 
-    /// The folder before whatever was searched already.
-    ///
-    /// # Errors
-    ///
-    /// When the folder's own name has a colon.
-    pub fn library_path(&self, before: Option<&OsStr>) -> io::Result<OsString> {
-        let others =
-            before.filter(|value| !value.is_empty()).into_iter().flat_map(env::split_paths);
-        env::join_paths([self.folder().to_owned()].into_iter().chain(others))
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+    /// The value of `LD_LIBRARY_PATH` that leads to this folder first, then to what was searched before.
+    #[must_use]
+    pub fn library_path(&self, before: Option<&OsStr>) -> OsString {
+        let mut path = self.folder().as_os_str().to_owned();
+        if let Some(before) = before.filter(|value| !value.is_empty()) {
+            path.push(":");
+            path.push(before);
+        }
+        path
     }
 }
 
@@ -134,6 +143,7 @@ impl Layout {
 mod tests {
     use std::ffi::OsStr;
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     use super::{DEVELOPMENT_NAME, DRIVER_NAME, Layout, REAL_NAME};
 
@@ -144,8 +154,6 @@ mod tests {
         assert!(folder.join(DRIVER_NAME).is_file());
         assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(folder.join(REAL_NAME).canonicalize().unwrap(), layout.driver());
-        assert!(!folder.join(DEVELOPMENT_NAME).exists());
-        layout.add_development_name().unwrap();
         assert!(folder.join(DEVELOPMENT_NAME).is_file());
         drop(layout);
         assert!(!folder.exists());
@@ -156,10 +164,23 @@ mod tests {
         let layout = Layout::create_simulated().unwrap();
         let folder = layout.folder().to_str().unwrap();
         let path = |before: Option<&str>| {
-            layout.library_path(before.map(OsStr::new)).unwrap().into_string().unwrap()
+            layout.library_path(before.map(OsStr::new)).into_string().unwrap()
         };
         assert_eq!(path(None), folder);
         assert_eq!(path(Some("")), folder);
-        assert_eq!(path(Some("/a:/b")), format!("{folder}:/a:/b"));
+        assert_eq!(path(Some("/a:/b;/c:")), format!("{folder}:/a:/b;/c:"));
+    }
+
+    #[test]
+    fn a_folder_that_the_loader_would_split_is_refused() {
+        let simulated = |folder: &Path| simulated_libcuda::write_library(folder, None, &[]);
+        let place = tempfile::tempdir().unwrap();
+        for name in ["semi;colon", "co:lon", "$ORIGIN"] {
+            let folder = place.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            let error = Layout::create_in(&folder, simulated).unwrap_err().to_string();
+            assert!(error.contains("LD_LIBRARY_PATH"), "{name}: {error}");
+        }
+        assert!(Layout::create_in(place.path(), simulated).is_ok());
     }
 }

@@ -1,5 +1,5 @@
-//! The account: processes, the devices that they touched, the contexts on them and who holds those.
-//! Pure code, fed with records in their order.
+//! What the records say: processes, the devices that they used, the contexts on them and who holds
+//! those. It is fed with records; the counts in it are the witness's.
 
 mod context;
 mod device;
@@ -9,32 +9,42 @@ mod process;
 mod tests;
 
 use std::collections::HashMap;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-use crate::record::{Event, Record};
+use crate::record::{Event, Module, Record};
 
-pub use context::{Context, Kind};
+pub use context::Kind;
 pub use device::{Device, Holder, Taking};
 pub use notes::{Note, Notes};
-pub use process::{End, Inits, Process};
+pub use process::{End, Inits, Process, Thread};
 
 /// Everything that is known.
 #[derive(Debug, Default)]
 pub struct Model {
     modules: Modules,
     processes: Vec<Process>,
-    current: HashMap<u32, usize>,
+    /// By number.
+    places: HashMap<u32, usize>,
 }
 
 /// Libraries and programs by the number by which frames name them.
 #[derive(Debug, Default)]
-pub struct Modules(HashMap<u32, PathBuf>);
+pub struct Modules(HashMap<u32, Module>);
 
 impl Modules {
     /// The file, if the code was in one.
     #[must_use]
     pub fn path(&self, module: u32) -> Option<&Path> {
-        self.0.get(&module).map(PathBuf::as_path)
+        self.0.get(&module).map(|module| &*module.path)
+    }
+
+    /// Where its file can be read: by its path, if it was not opened when it was loaded.
+    #[must_use]
+    pub fn readable(&self, module: u32) -> Option<PathBuf> {
+        let module = self.0.get(&module)?;
+        let opened = module.file.as_ref().map(|file| file.0.as_raw_fd());
+        Some(opened.map_or(module.path.clone(), |file| format!("/proc/self/fd/{file}").into()))
     }
 
     /// The name by which people know it.
@@ -52,24 +62,32 @@ impl Model {
     /// Takes a record into account.
     pub fn add(&mut self, record: &Record) {
         if let Event::Module(module) = &record.event {
-            self.modules.0.insert(module.id, module.path.clone());
+            self.modules.0.insert(module.id, module.clone());
             return;
         }
         if let Event::Process(about) = &record.event {
-            // After an exec the same id comes again, or when the system uses it for another process.
-            let former = self.process_mut(record.pid);
-            if let Some(former) = former.filter(|former| former.about.start == about.start) {
-                former.end.get_or_insert(End::Replaced(record.time));
-            }
-            self.current.insert(record.pid, self.processes.len());
+            self.end_replaced(record, about);
+            self.places.insert(record.process, self.processes.len());
             self.processes.push(Process::new(record, about));
             return;
         }
-        let index = *self.current.entry(record.pid).or_insert_with(|| {
+        let index = *self.places.entry(record.process).or_insert_with(|| {
             self.processes.push(Process::new(record, &crate::record::Process::default()));
             self.processes.len() - 1
         });
         self.processes[index].add(record, &self.modules);
+    }
+
+    /// After an exec the same process has a new number.
+    fn end_replaced(&mut self, record: &Record, about: &crate::record::Process) {
+        let former = self.processes.iter_mut().rev().find(|former| {
+            former.pid == record.pid
+                && former.about.pid_namespace == about.pid_namespace
+                && former.about.start == about.start
+        });
+        if let Some(former) = former.filter(|_| about.forked_from.is_none()) {
+            former.end.get_or_insert(End::Replaced(record.time));
+        }
     }
 
     /// The processes that had the witness, in the order in which they got it. One that replaced its
@@ -79,14 +97,15 @@ impl Model {
         &self.processes
     }
 
-    /// The one that has this id now, or had it last.
+    /// The one with this number.
     #[must_use]
-    pub fn process(&self, pid: u32) -> Option<&Process> {
-        self.current.get(&pid).map(|&index| &self.processes[index])
+    pub fn process(&self, number: u32) -> Option<&Process> {
+        self.places.get(&number).map(|&index| &self.processes[index])
     }
 
-    fn process_mut(&mut self, pid: u32) -> Option<&mut Process> {
-        self.current.get(&pid).map(|&index| &mut self.processes[index])
+    /// Looks which threads live in processes that still run. To be called once, at the end.
+    pub fn look_at_threads(&mut self) {
+        self.processes.iter_mut().for_each(Process::look_at_threads);
     }
 
     /// The libraries.
@@ -95,7 +114,7 @@ impl Model {
         &self.modules
     }
 
-    /// Devices that are not meant, and on which a context was made or refused.
+    /// Devices that are not allowed, and on which a context was created or refused.
     pub fn strays(&self) -> impl Iterator<Item = (&Process, &Device)> {
         self.processes
             .iter()

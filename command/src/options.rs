@@ -1,55 +1,70 @@
-//! The command's options.
+//! The options of `cuda-contexts trace`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use crate::meant::Meant;
+use crate::only::Only;
 
-/// What `--help` prints.
+/// What `cuda-contexts trace --help` prints.
 pub const HELP: &str = "\
-usage: cuda-contexts trace [options] [--] COMMAND [ARGUMENTS...]
+Shows which CUDA contexts a program and its children create, which lines of code
+create them, and which libraries hold them.
 
-Runs COMMAND, and says on standard error which CUDA contexts it and its children
-made, which lines of code made them, and which libraries hold them.
+Usage: cuda-contexts trace [OPTIONS] [--] COMMAND [ARGUMENTS...]
 
-  --json FILE      write one JSON object a line to FILE, as it happens
-  --live           print events as they happen, too
-  --only DEVICE    DEVICE is meant to be used, contexts on others are strays:
-                   an ordinal, a UUID, or local-rank (the rank that a launcher
-                   such as torchrun, mpirun or srun gave the process)
-  --forbid         exit with status 3 if a context was made on a device that is
-                   not meant (on any device without --only)
-  --deny           refuse such a context with CUDA_ERROR_NOT_PERMITTED, so that
-                   the program fails at the line that asks for it
-  --stack WHICH    record the lines of Python and native code: all (of every
-                   event), first (the default: of the first cuInit, each
-                   creation and each refusal by --deny, each library's first
-                   reference, each release of another's, each reset of a
-                   living context), none
-  --driver DRIVER  the path of the driver, or simulated (default: what the
-                   dynamic loader finds)
-  --help           print this
-  --version        print the version
+Which devices a process may use:
+  --only DEVICES     Treat contexts on other devices as strays. DEVICES is a list
+                     of ordinals and UUIDs (0,1 or GPU-1a2b), one (one device for
+                     each process), or local-rank (the rank that torchrun,
+                     mpirun or srun gave the process).
+  --forbid[=WHICH]   Exit with status 3 if there is a stray. Without --only, every
+                     context is a stray. WHICH is made (the default) or held
+                     (only strays that still exist at the end).
+  --deny             Refuse strays with CUDA_ERROR_NOT_PERMITTED, so that the
+                     program fails at the line that creates one.
+  --allow-untraced   Let --forbid and --deny succeed when they could not judge
+                     every process. The default is to exit with status 125.
 
-The exit status is COMMAND's, or death by the same signal; 3 by --forbid; 125 if
-tracing failed, 126 if COMMAND cannot be run, 127 if it is not found.
+Output:
+  -o, --output FILE  Write the report to FILE instead of standard error.
+  --json FILE        Write one JSON object a line to FILE while the program runs.
+  --live             Also print events to standard error as they happen.
+
+What is recorded:
+  --stack WHICH      Record the stacks of all calls, of the first ones (first, the
+                     default: the first cuInit, each creation, each refusal by
+                     --deny, each library's first reference, each release of
+                     another library's reference, each reset), or of none.
+  --driver DRIVER    Use this driver: a path, or simulated. The default is the
+                     driver that the program's dynamic loader finds.
+
+  -h, --help         Print this text.
+  -V, --version      Print the version.
+
+The exit status is COMMAND's, and so is the signal that ends it. Other statuses:
+3 by --forbid, 125 if tracing failed or --forbid or --deny could not judge, 126 if
+COMMAND cannot be run, 127 if it is not found.
 ";
 
 /// A run of the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
+    /// Where the report goes; `None` for standard error.
+    pub output: Option<PathBuf>,
     /// Where the JSON lines go.
     pub json: Option<PathBuf>,
     /// Whether events are printed as they happen.
     pub live: bool,
-    /// The device that is meant.
-    pub only: Option<Meant>,
-    /// Whether strays change the exit status.
-    pub forbid: bool,
+    /// The allowed devices.
+    pub only: Option<Only>,
+    /// Which strays change the exit status.
+    pub forbid: Option<Forbid>,
     /// Whether strays are refused.
     pub deny: bool,
+    /// Whether `forbid` and `deny` succeed without having judged everything.
+    pub allow_untraced: bool,
     /// Which events have a stack.
     pub stack: Stack,
     /// Where the driver is.
@@ -58,13 +73,41 @@ pub struct Options {
     pub command: Vec<OsString>,
 }
 
+impl Options {
+    /// Whether something depends on which contexts are strays.
+    #[must_use]
+    pub fn is_gate(&self) -> bool {
+        self.forbid.is_some() || self.deny
+    }
+}
+
+/// Which strays change the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forbid {
+    /// Each one that was made.
+    Made,
+    /// Those that exist at the end.
+    Held,
+}
+
+impl Forbid {
+    /// Its name, as on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Made => "made",
+            Self::Held => "held",
+        }
+    }
+}
+
 /// Which events have a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stack {
     /// Every event.
     All,
     /// The first `cuInit`, each creation and each refusal by `--deny`, each library's first reference,
-    /// each release of another's, each reset of a living context.
+    /// each release of another library's reference, each reset of an active context.
     First,
     /// No event.
     None,
@@ -85,7 +128,7 @@ impl Stack {
 /// Where the driver comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DriverChoice {
-    /// What the dynamic loader would find.
+    /// The driver that the program's dynamic loader finds.
     Loader,
     /// A file.
     Path(PathBuf),
@@ -104,40 +147,39 @@ pub enum Request {
     Version,
 }
 
-/// Reads the command line, without the command's own name.
+/// Reads what follows the verb.
 ///
 /// # Errors
 ///
-/// What is wrong with it, in a sentence.
+/// Returns what is wrong, in a sentence.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, lexopt::Error> {
     let mut options = Options {
+        output: None,
         json: None,
         live: false,
         only: None,
-        forbid: false,
+        forbid: None,
         deny: false,
+        allow_untraced: false,
         stack: Stack::First,
         driver: DriverChoice::Loader,
         command: Vec::new(),
     };
     let mut parser = Parser::from_args(arguments);
-    match parser.next()? {
-        Some(Arg::Value(verb)) if verb == "trace" => {}
-        Some(Arg::Short('h') | Arg::Long("help")) => return Ok(Request::Help),
-        Some(Arg::Short('V') | Arg::Long("version")) => return Ok(Request::Version),
-        Some(Arg::Value(verb)) => {
-            return Err(format!("There is no verb {}: the verb is trace.", verb.display()).into());
-        }
-        Some(argument) => return Err(argument.unexpected()),
-        None => return Err("A verb is missing: cuda-contexts trace -- COMMAND.".into()),
-    }
     while let Some(argument) = parser.next()? {
         match argument {
-            Arg::Long("json") => options.json = Some(PathBuf::from(parser.value()?)),
+            Arg::Short('o') | Arg::Long("output") => options.output = Some(parser.value()?.into()),
+            Arg::Long("json") => options.json = Some(parser.value()?.into()),
             Arg::Long("live") => options.live = true,
-            Arg::Long("only") => options.only = Some(parser.value()?.parse_with(Meant::parse)?),
-            Arg::Long("forbid") => options.forbid = true,
+            Arg::Long("only") => options.only = Some(parser.value()?.parse_with(Only::parse)?),
+            Arg::Long("forbid") => {
+                options.forbid = Some(match parser.optional_value() {
+                    Some(value) => value.parse_with(forbid)?,
+                    None => Forbid::Made,
+                });
+            }
             Arg::Long("deny") => options.deny = true,
+            Arg::Long("allow-untraced") => options.allow_untraced = true,
             Arg::Long("stack") => options.stack = parser.value()?.parse_with(stack)?,
             Arg::Long("driver") => options.driver = driver(parser.value()?),
             Arg::Short('h') | Arg::Long("help") => return Ok(Request::Help),
@@ -150,7 +192,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, l
         }
     }
     if options.command.is_empty() {
-        return Err("there is no command to run".into());
+        return Err("the command to run is missing".into());
     }
     Ok(Request::Run(options))
 }
@@ -159,7 +201,14 @@ fn stack(word: &str) -> Result<Stack, &'static str> {
     [Stack::All, Stack::First, Stack::None]
         .into_iter()
         .find(|stack| stack.name() == word)
-        .ok_or("it is one of all, first, none")
+        .ok_or("expected all, first or none")
+}
+
+fn forbid(word: &str) -> Result<Forbid, &'static str> {
+    [Forbid::Made, Forbid::Held]
+        .into_iter()
+        .find(|forbid| forbid.name() == word)
+        .ok_or("expected made or held")
 }
 
 fn driver(word: OsString) -> DriverChoice {
@@ -168,14 +217,13 @@ fn driver(word: OsString) -> DriverChoice {
 
 #[cfg(test)]
 mod tests {
-    use super::{DriverChoice, HELP, Meant, Request, Stack, parse};
+    use super::{DriverChoice, Forbid, Only, Options, Request, Stack, parse};
 
     fn words(line: &str) -> Result<Request, String> {
-        parse(["trace"].into_iter().chain(line.split_whitespace()).map(Into::into))
-            .map_err(|error| error.to_string())
+        parse(line.split_whitespace().map(Into::into)).map_err(|error| error.to_string())
     }
 
-    fn options(line: &str) -> super::Options {
+    fn options(line: &str) -> Options {
         match words(line) {
             Ok(Request::Run(options)) => options,
             other => panic!("{line}: {other:?}"),
@@ -193,44 +241,55 @@ mod tests {
 
     #[test]
     fn each_option() {
-        let all = options(
-            "--json out --live --only local-rank --forbid --deny --stack all --driver simulated p",
-        );
-        assert_eq!(all.json, Some("out".into()));
-        assert_eq!(all.only, Some(Meant::LocalRank));
-        assert!(all.live && all.forbid && all.deny);
-        assert_eq!((all.stack, all.driver), (Stack::All, DriverChoice::Simulated));
-        let none = options("p");
-        assert_eq!((none.stack, none.driver), (Stack::First, DriverChoice::Loader));
-        assert_eq!(
-            options("--driver=./simulated p").driver,
-            DriverChoice::Path("./simulated".into())
-        );
+        let all = "--json out -o report --live --only local-rank --forbid --deny --allow-untraced \
+                   --stack all --driver simulated p";
+        let expected = Options {
+            output: Some("report".into()),
+            json: Some("out".into()),
+            live: true,
+            only: Some(Only::LocalRank),
+            forbid: Some(Forbid::Made),
+            deny: true,
+            allow_untraced: true,
+            stack: Stack::All,
+            driver: DriverChoice::Simulated,
+            command: vec!["p".into()],
+        };
+        assert_eq!(options(all), expected);
+        let expected = Options {
+            output: None,
+            json: None,
+            live: false,
+            only: None,
+            forbid: None,
+            deny: false,
+            allow_untraced: false,
+            stack: Stack::First,
+            driver: DriverChoice::Loader,
+            command: vec!["p".into()],
+        };
+        assert_eq!(options("p"), expected);
+        assert_eq!(options("--forbid=held p").forbid, Some(Forbid::Held));
+        assert_eq!(options("--forbid held").command, ["held"]);
+        let driver = options("--driver=./simulated p").driver;
+        assert_eq!(driver, DriverChoice::Path("./simulated".into()));
         assert_eq!(words("--help"), Ok(Request::Help));
         assert_eq!(words("-V"), Ok(Request::Version));
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn an_error_says_what_is_wrong() {
         for (line, needle) in [
-            ("", "no command"),
-            ("--live", "no command"),
-            ("--stack some p", "all, first, none"),
+            ("", "the command to run is missing"),
+            ("--live", "the command to run is missing"),
+            ("--stack some p", "all, first or none"),
+            ("--forbid=some p", "made or held"),
             ("--only first p", "local-rank"),
             ("--nothing p", "--nothing"),
             ("--json", "--json"),
         ] {
-            let complaint = words(line).unwrap_err();
-            assert!(complaint.contains(needle), "{line}: {complaint}");
-        }
-    }
-
-    #[test]
-    fn the_help_names_every_option() {
-        for option in
-            ["json", "live", "only", "forbid", "deny", "stack", "driver", "help", "version"]
-        {
-            assert!(HELP.contains(&format!("--{option} ")), "{option}");
+            let error = words(line).unwrap_err();
+            assert!(error.contains(needle), "{line}: {error}");
         }
     }
 }

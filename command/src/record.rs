@@ -1,6 +1,8 @@
-//! What the witness told, record by record.
+//! The records of the witness, decoded.
 
+use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,20 +10,22 @@ use serde::Serialize;
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The process, as it sees its own id.
+    /// The number of the process, which no other process of this run has.
+    pub process: u32,
+    /// Its id, as it sees it itself. Processes in different namespaces may share one.
     pub pid: u32,
-    /// The thread.
+    /// The thread, as the process sees it.
     pub tid: u32,
     /// Since the command started.
     pub time: Duration,
-    /// What it tells.
+    /// What happened.
     pub event: Event,
 }
 
-/// What a record tells.
+/// What a record is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A process has the witness.
+    /// A process has loaded the witness, or was forked by one that has.
     Process(Process),
     /// A library or program that later records name.
     Module(Module),
@@ -29,26 +33,30 @@ pub enum Event {
     Device(Device),
     /// A call.
     Call(Call),
-    /// The process ends in order.
-    Exit,
+    /// The process exits in order.
+    Exit(Vec<Thread>),
     /// It has a driver that is not behind the witness.
     Bypass(PathBuf),
 }
 
-/// A process has the witness: anew, after an exec, or as a forked child.
+/// A process that has the witness: new, after an exec, or as a forked child.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Process {
-    /// Who started it.
+    /// The number of the process that forked it, unless it has called exec since.
+    pub forked_from: Option<u32>,
+    /// Its parent's id, as it sees it itself.
     pub parent: u32,
-    /// Whether it is a forked child, and has had no exec since.
-    pub forked: bool,
-    /// When it was started, in clock ticks since the machine was; 0 if that is not known.
+    /// When it started, in clock ticks since boot; 0 if unknown.
     pub start: u64,
-    /// The ordinal that is meant, by `--only` or by the rank that a launcher gave it.
-    pub meant_ordinal: Option<u32>,
-    /// Of Python, such as `(3, 11)`.
+    /// The inode of its namespace of process ids; 0 if unknown.
+    pub pid_namespace: u64,
+    /// Its id in this command's namespace, if it was found there.
+    pub host_pid: Option<u32>,
+    /// The local rank that a launcher gave it.
+    pub local_rank: Option<u32>,
+    /// The version of Python, such as `(3, 11)`.
     pub python: Option<(u8, u8)>,
-    /// The variables of launchers, and `CUDA_VISIBLE_DEVICES`, those that are set.
+    /// The variables of launchers and `CUDA_VISIBLE_DEVICES`, those that are set.
     pub variables: Vec<(String, String)>,
     /// The command line.
     pub arguments: Vec<String>,
@@ -59,11 +67,25 @@ pub struct Process {
 /// A library or program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Module {
-    /// By which frames name it.
+    /// The number by which frames name it.
     pub id: u32,
-    /// Its file.
+    /// The path of its file, as the process sees it.
     pub path: PathBuf,
+    /// The file itself, opened when the record came.
+    pub file: Option<ModuleFile>,
 }
+
+/// An open file of a module. It can be read even if it has been deleted since, or lies in a container.
+#[derive(Debug, Clone)]
+pub struct ModuleFile(pub Arc<File>);
+
+impl PartialEq for ModuleFile {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for ModuleFile {}
 
 /// A device of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,39 +94,52 @@ pub struct Device {
     pub handle: i32,
     /// Its place among the devices that the process sees.
     pub ordinal: Option<u32>,
-    /// Its unique id.
+    /// How many devices the process sees.
+    pub count: Option<u32>,
+    /// The lowest bit is set if the process sees the first device that `--only` names, and so on.
+    pub named: u64,
+    /// Its UUID.
     pub uuid: Option<[u8; 16]>,
-    /// Whether it is meant to be used. `None`: nobody said so.
-    pub meant: Option<bool>,
+    /// Whether `--only` allows it. `None`: this cannot be judged.
+    pub allowed: Option<bool>,
+}
+
+/// A thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thread {
+    /// Its id, as the process sees it.
+    pub tid: u32,
+    /// Its name.
+    pub name: String,
 }
 
 /// A function of the driver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Function(pub &'static str);
 
-/// What a function is for.
+/// What a function does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// `cuInit`.
     Init,
     /// Takes a reference to a primary context.
     Retain,
-    /// Gives one back.
+    /// Releases one.
     Release,
     /// Ends a primary context, whoever holds it; the references stay.
     Reset,
-    /// Makes an ordinary context.
+    /// Creates an ordinary context.
     Create,
-    /// Ends one.
+    /// Destroys one.
     Destroy,
-    /// Makes a green context.
+    /// Creates a green context.
     GreenCreate,
-    /// Ends one.
+    /// Destroys one.
     GreenDestroy,
 }
 
 impl Function {
-    /// What it is for.
+    /// What it does.
     #[must_use]
     pub fn purpose(self) -> Option<Purpose> {
         let bare = self.0.split_once("_v").map_or(self.0, |(bare, _)| bare);
@@ -122,22 +157,48 @@ impl Function {
     }
 }
 
+/// What a library holds on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Holding {
+    /// References to the primary context, by retains.
+    Reference,
+    /// References to the primary context that its green contexts hold.
+    GreenReference,
+    /// Green contexts.
+    GreenContext,
+    /// Ordinary contexts.
+    OrdinaryContext,
+}
+
+/// How a call changed what a library holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// The library; 0 for code in no file.
+    pub module: u32,
+    /// What it holds.
+    pub holding: Holding,
+    /// How many it holds afterwards.
+    pub count: u32,
+    /// Of two changes of one holding the one with the higher number is the later.
+    pub number: u32,
+}
+
 /// A call of the driver.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Call {
-    /// What was called.
+    /// The function.
     pub function: Function,
-    /// The device's handle, where the call is about one.
+    /// The device's handle, if the call is about one.
     pub device: Option<i32>,
-    /// The context made or destroyed; 0 for none.
+    /// The context that was created or destroyed; 0 for none.
     pub context: u64,
-    /// The driver's answer. `None`: the thread ended, or hangs, in the middle of the call.
-    pub answer: Option<u32>,
+    /// What the driver returned. `None`: the thread ended, or hangs, during the call.
+    pub result: Option<u32>,
     /// How long the call took.
     pub took: Duration,
-    /// Answered by the witness, the driver was not called.
+    /// Refused by the witness, the driver was not called.
     pub denied: bool,
-    /// The call made a context.
+    /// The call created a context.
     pub created: bool,
     /// The call ended one.
     pub ended: bool,
@@ -147,28 +208,44 @@ pub struct Call {
     pub python_failed: bool,
     /// The witness had no room to count this one.
     pub uncounted: bool,
-    /// Whose reference a release took; 0 for nobody's.
-    pub taken_from: u32,
-    /// References to the device's primary context afterwards.
-    pub device_references: i32,
-    /// Where it came from: native code, innermost first. The first is the library that called.
+    /// The call created a context, and `CUDA_VISIBLE_DEVICES` had been changed since `cuInit`.
+    pub visible_changed: bool,
+    /// The references to the device's primary context afterwards.
+    pub references: u32,
+    /// Whose reference came or was taken.
+    pub reference: Option<Change>,
+    /// Whose ordinary or green context was created or destroyed.
+    pub other: Option<Change>,
+    /// The thread's name, if it could be read.
+    pub thread: Option<String>,
+    /// Native code, innermost first. The first is the library that called.
     pub native: Vec<Address>,
-    /// And lines of Python, innermost first.
+    /// Lines of Python, innermost first.
     pub python: Vec<PythonLine>,
 }
 
 impl Call {
-    /// The module of the library that called; 0 for code that is in none.
+    /// The module of the library that called; 0 for code in no file.
     #[must_use]
     pub fn caller(&self) -> u32 {
         self.native.first().map_or(0, |address| address.module)
     }
+
+    /// The module whose reference a release took, if it took one.
+    #[must_use]
+    pub fn taken_from(&self) -> Option<u32> {
+        let takes = matches!(
+            self.function.purpose(),
+            Some(Purpose::Release | Purpose::Reset | Purpose::GreenDestroy)
+        );
+        self.reference.filter(|_| takes).map(|change| change.module)
+    }
 }
 
-/// An address of a caller: the instruction behind its call.
+/// A place in native code: the instruction behind a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address {
-    /// The module; 0 for code that is in none, such as that made at run time.
+    /// The module; 0 for code in no file, such as code made at run time.
     pub module: u32,
     /// In the module's file.
     pub address: u64,
@@ -181,7 +258,7 @@ pub struct PythonLine {
     pub file: String,
     /// The function.
     pub function: String,
-    /// The line, where it is known.
+    /// The line, if it is known.
     pub line: Option<u32>,
 }
 

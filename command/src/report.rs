@@ -1,47 +1,91 @@
-//! What is told at the end, for people.
+//! The report at the end, for people.
 
 mod device;
-mod style;
+mod fold;
+mod headline;
+mod line;
+mod page;
+mod process;
+mod signal;
+mod stack_lines;
+mod stray;
+#[cfg(test)]
+mod tests;
 
 use std::env;
 use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 
-use crate::meant::Meant;
-use crate::model::{Device, End, Model, Process};
+use crate::model::{Model, Process};
+use crate::only::Only;
+use crate::options::Forbid;
 use crate::symbols::Symbols;
 use crate::untraced::Untraced;
+use crate::verdict::{Judge, Verdict};
 
-use device::Page;
-pub use device::code;
-pub use style::{Styled, seconds};
+use page::Page;
 
-/// What the witness cannot tell.
+pub use device::CONTEXT_MIB;
+pub use line::{Line, counted, seconds};
+pub use page::code;
+
+/// What the records do not say.
 #[derive(Debug, Default)]
 pub struct Surroundings {
+    /// How the program ended.
+    pub status: Option<ExitStatus>,
+    /// The program's process.
+    pub program: Option<u32>,
     /// Drivers that are not traced.
     pub untraced: Vec<Untraced>,
-    /// Records that found no room.
+    /// Whether the driver was opened although no process was traced.
+    pub opened_untraced: bool,
+    /// How many records found no room.
     pub lost: u64,
-    /// Processes that still run.
+    /// Whether the program overwrote records.
+    pub damaged: bool,
+    /// Processes that still run, with their command lines.
     pub living: Vec<(u32, String)>,
-    /// The device that is meant.
-    pub only: Option<Meant>,
-    /// Whether strays change the exit status.
-    pub forbid: bool,
-    /// Whether they are refused.
+    /// The allowed devices.
+    pub only: Option<Only>,
+    /// Which strays change the exit status.
+    pub forbid: Option<Forbid>,
+    /// Whether strays are refused.
     pub deny: bool,
+    /// The outcome of `--forbid` and `--deny`.
+    pub verdict: Verdict,
 }
 
 impl Surroundings {
-    /// Whether a device was named as meant, or none is meant.
-    fn judged(&self) -> bool {
-        self.only.is_some() || self.forbid || self.deny
+    /// The signal that killed the program.
+    #[must_use]
+    pub fn signal(&self) -> Option<i32> {
+        self.status.and_then(|status| status.signal())
     }
 
-    /// Whether it is known that something is missing.
+    /// Drivers that are not traced, without those that the witness saw itself.
+    pub fn untraced_elsewhere<'a>(
+        &'a self,
+        model: &'a Model,
+    ) -> impl Iterator<Item = &'a Untraced> {
+        self.untraced.iter().filter(|untraced| {
+            let mut processes = model.processes().iter();
+            !processes.any(|process| {
+                process.about.host_pid == Some(untraced.pid)
+                    && process.bypasses.contains(&untraced.library)
+            })
+        })
+    }
+
+    /// Whether something is known to be missing.
     fn incomplete(&self, model: &Model) -> bool {
         let bypassed = |process: &Process| !process.bypasses.is_empty();
-        self.lost > 0 || !self.untraced.is_empty() || model.processes().iter().any(bypassed)
+        self.lost > 0
+            || self.damaged
+            || self.opened_untraced
+            || !self.untraced.is_empty()
+            || model.processes().iter().any(bypassed)
     }
 }
 
@@ -49,170 +93,72 @@ impl Surroundings {
 ///
 /// # Errors
 ///
-/// When nobody reads it.
+/// When it cannot be written.
 pub fn write(
     to: &mut dyn Write,
     model: &Model,
     symbols: &mut Symbols,
     about: &Surroundings,
 ) -> io::Result<()> {
-    headline(to, model, about)?;
     let folder = env::current_dir().map(|folder| format!("{}/", folder.display()));
     let folder = folder.unwrap_or_default();
-    let mut page = Page { to, modules: model.modules(), symbols, folder };
-    for (process, device) in model.strays() {
-        let stray = Styled::stray("STRAY");
-        let who = title(process);
-        writeln!(page.to, "\n{stray} {} in {who}", Styled::heading(device.name()))?;
-        page.device(device)?;
-    }
-    for process in model.processes().iter().filter(|process| process.did_anything()) {
-        write_process(&mut page, process, about)?;
-    }
+    let mut page = Page { modules: model.modules(), symbols, folder: &folder };
+    let mut lines = headline::lines(model, about);
+    let strays = Judge::new(model, about).strays(model);
+    let strays: Vec<_> =
+        strays.into_iter().map(|(process, device)| page.stray(process, device, about)).collect();
+    lines.extend(fold::fold(strays).iter().flat_map(stray::lines));
+    let active = model.processes().iter().filter(|process| process.did_anything());
+    let processes: Vec<_> = active.map(|process| page.process(process, model, about)).collect();
+    lines.extend(fold::fold(processes).iter().flat_map(process::lines));
+    lines.extend(rest(model, about));
+    lines.iter().try_for_each(|line| writeln!(to, "{line}"))
+}
+
+/// What was not traced, and what holds for all of the report.
+fn rest(model: &Model, about: &Surroundings) -> Vec<Line> {
+    let mut lines = Vec::new();
     let idle = model.processes().iter().filter(|process| !process.did_anything()).count();
     if idle > 0 {
-        let (others, loaded) = plural(idle as u64, "more process", "more processes");
-        writeln!(to, "\n{others} {loaded} loaded the driver and did not initialise it")?;
+        let idle = line::counted(idle as u64, "more process", "more processes");
+        let text = format!("{idle} loaded the driver without initialising it.");
+        lines.extend(paragraph(Line::default().text(text)));
     }
-    write_limits(to, model, about)
-}
-
-fn headline(to: &mut dyn Write, model: &Model, about: &Surroundings) -> io::Result<()> {
-    let strays = model.strays().count();
-    let made = |process: &&Process| process.devices().any(|device| device.creations.total() > 0);
-    let users = model.processes().iter().filter(made).count();
-    write!(to, "{}", style::PREFIX)?;
-    if strays > 0 {
-        let made = model.strays().any(|(_, device)| device.creations.total() > 0);
-        let what = if made { "stray contexts" } else { "contexts refused" };
-        let (strays, are) = plural(strays as u64, "device that is", "devices that are");
-        let by = if about.forbid { ": exit status 3, by --forbid" } else { "" };
-        writeln!(to, "{}", Styled::stray(format!("{what} on {strays} {are} not meant{by}")))
-    } else if users == 0 && about.incomplete(model) {
-        let text = "no CUDA context was seen to be made, and not everything was traced (below)";
-        writeln!(to, "{}", Styled::warning(text))
-    } else if users == 0 {
-        writeln!(to, "no CUDA context was made")
-    } else {
-        let (users, processes) = plural(users as u64, "process", "processes");
-        let unknown =
-            |device: &Device| device.about.meant.is_none() && device.creations.total() > 0;
-        let mut devices = model.processes().iter().flat_map(Process::devices);
-        let judgement = match about.judged() {
-            false => "",
-            true if devices.any(unknown) => {
-                ", of which some could not be judged: it is not known which device is meant"
-            }
-            true if about.incomplete(model) => {
-                let text = format!(
-                    "CUDA contexts in {users} {processes}, none of them seen to be stray, and not \
-                     everything was traced (below)"
-                );
-                return writeln!(to, "{}", Styled::warning(text));
-            }
-            true => ", none of them stray",
-        };
-        writeln!(to, "CUDA contexts in {users} {processes}{judgement}")
+    for untraced in about.untraced_elsewhere(model) {
+        let (pid, library) = (untraced.pid, untraced.library.display());
+        let text = format!("Not traced: process {pid} loaded {library}: {}", untraced.command);
+        lines.extend(paragraph(Line::default().warning(text)));
+        lines.push(Line::indented(2).text(untraced.reason.text()));
     }
-}
-
-fn plural<'word>(count: u64, one: &'word str, more: &'word str) -> (u64, &'word str) {
-    (count, if count == 1 { one } else { more })
-}
-
-/// Its id, its command line, and its rank.
-fn title(process: &Process) -> String {
-    let rank = process.rank().map(|(name, value)| format!(", {name}={value}"));
-    format!("process {}: {}{}", process.pid, process.command(), rank.unwrap_or_default())
-}
-
-fn write_process(page: &mut Page<'_>, process: &Process, about: &Surroundings) -> io::Result<()> {
-    let forked = if process.about.forked { ", forked" } else { "" };
-    let title = title(process);
-    let title = Styled::heading(format!("P{}", &title[1..]));
-    let parent = Styled::faint(format!("(started by {}{forked})", process.about.parent));
-    writeln!(page.to, "\n{title} {parent}")?;
-    let unranked = about.only == Some(Meant::LocalRank) && process.about.meant_ordinal.is_none();
-    if unranked {
-        let text =
-            "no launcher's variable said its rank when it loaded the driver: no device is judged";
-        writeln!(page.to, "  {}", Styled::warning(text))?;
-    }
-    page.init(&process.inits)?;
-    for device in process.devices() {
-        let name = device.name();
-        if device.is_stray() {
-            writeln!(page.to, "  {} {}", name, Styled::stray("is a stray, see above"))?;
-            continue;
-        }
-        let meant = match device.about.meant {
-            Some(true) => ", which is meant",
-            None if about.judged() => ", of which it is not known whether it is meant",
-            _ => "",
-        };
-        writeln!(page.to, "  {}{meant}", Styled::heading(name))?;
-        page.device(device)?;
-    }
-    page.elsewhere(&process.elsewhere)?;
-    for path in &process.bypasses {
-        let path = path.display();
-        writeln!(page.to, "  {}", Styled::warning(format!("not traced: {path} is loaded, too")))?;
-    }
-    if process.uncounted {
-        let text = "more was held than the witness has room to count: numbers are too low";
-        writeln!(page.to, "  {}", Styled::warning(text))?;
-    }
-    let lives = about.living.iter().any(|(pid, _)| *pid == process.pid);
-    match process.end {
-        Some(End::Exit(time)) => writeln!(page.to, "  exit at {}", seconds(time)),
-        Some(End::Replaced(time)) => {
-            writeln!(page.to, "  replaced by another program (exec) at {}", seconds(time))
-        }
-        None if lives => writeln!(page.to, "  still runs"),
-        None => writeln!(page.to, "  ended without its exit handlers (killed, or by _exit)"),
-    }
-}
-
-/// What was not seen.
-fn write_limits(to: &mut dyn Write, model: &Model, about: &Surroundings) -> io::Result<()> {
-    for Untraced { pid, command, library, reason } in &about.untraced {
-        // Where the witness itself has seen it, it is told there.
-        if model.process(*pid).is_some_and(|process| process.bypasses.contains(library)) {
-            continue;
-        }
-        let text = format!("not traced: {} in process {pid}: {command}", library.display());
-        writeln!(to, "\n{}\n  {}", Styled::warning(text), reason.text())?;
+    if about.opened_untraced {
+        let text = "The driver's file was opened, but no process was traced.";
+        lines.extend(paragraph(Line::default().warning(text)));
     }
     if about.lost > 0 {
-        let (lost, events) =
-            plural(about.lost, "event found no room and is", "events found no room and are");
-        let text = format!("{lost} {events} missing above");
-        writeln!(to, "\n{}", Styled::warning(text))?;
+        let events = line::counted(about.lost, "event is", "events are");
+        let text = format!("{events} missing above: the shared memory was full.");
+        lines.extend(paragraph(Line::default().warning(text)));
+    }
+    if about.damaged {
+        let text =
+            "The program overwrote the trace's shared memory: records may be missing or wrong.";
+        lines.extend(paragraph(Line::default().warning(text)));
     }
     for (pid, command) in &about.living {
-        let text = format!("process {pid} still runs, and is traced no longer: {command}");
-        writeln!(to, "\n{}", Styled::warning(text))?;
+        let text = format!("Process {pid} still runs and is no longer traced: {command}");
+        lines.extend(paragraph(Line::default().warning(text)));
     }
-    Ok(())
+    let creates = |process: &Process| process.devices().any(|device| device.creations.total() > 0);
+    if model.processes().iter().any(creates) {
+        let text = format!(
+            "A context takes about {CONTEXT_MIB} MiB of GPU memory (measured on an H200 with driver 580; \
+             others differ)."
+        );
+        lines.extend(paragraph(Line::default().faint(text)));
+    }
+    lines
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{Model, Surroundings, Symbols, write};
-
-    #[test]
-    fn where_events_were_lost_nobody_knows_that_no_context_was_made() {
-        let report = |lost: u64| {
-            let about = Surroundings { lost, ..Surroundings::default() };
-            let mut text = Vec::new();
-            write(&mut text, &Model::default(), &mut Symbols::default(), &about).unwrap();
-            String::from_utf8(text).unwrap()
-        };
-        assert!(report(0).contains("no CUDA context was made"));
-        let text = report(1);
-        assert!(text.contains("not everything was traced (below)"), "{text}");
-        assert!(text.contains("1 event found no room and is missing above"), "{text}");
-        let text = report(2);
-        assert!(text.contains("2 events found no room and are missing above"), "{text}");
-    }
+fn paragraph(line: Line) -> [Line; 2] {
+    [Line::default(), line]
 }

@@ -34,8 +34,8 @@ pub fn native(call: &Call, modules: &Modules, symbols: &mut Symbols) -> Vec<Nati
         let library = modules.path(frame.module).map(Path::to_owned);
         // The address is that of the instruction behind the call, which may be another line's.
         let address = frame.address;
-        let places = match &library {
-            Some(library) => symbols.places(library, address.saturating_sub(1)),
+        let places = match modules.readable(frame.module) {
+            Some(file) => symbols.places(&file, address.saturating_sub(1)),
             None => vec![Place::default()],
         };
         lines.extend(places.into_iter().map(|place| NativeLine {
@@ -91,7 +91,9 @@ pub fn route(call: &Call, modules: &Modules, symbols: &mut Symbols) -> Vec<Strin
 }
 
 impl NativeLine {
-    fn library_name(&self) -> Option<String> {
+    /// The file's name.
+    #[must_use]
+    pub fn library_name(&self) -> Option<String> {
         let name = self.library.as_deref().and_then(Path::file_name);
         name.map(|name| name.to_string_lossy().into_owned())
     }

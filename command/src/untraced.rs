@@ -12,30 +12,22 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde::{Serialize, Serializer};
-
 use crate::layout::DRIVER_NAME;
 use opens::Opens;
 use process_tree::{Process, descendants};
 pub use reason::Reason;
 
 /// A process with a driver that is not traced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Untraced {
     /// The process.
     pub pid: u32,
     /// Its command line.
     pub command: String,
     /// The driver that it has loaded.
-    #[serde(serialize_with = "lossy")]
     pub library: PathBuf,
     /// Why the witness was passed by.
     pub reason: Reason,
-}
-
-/// A path need not be UTF-8, JSON must.
-fn lossy<To: Serializer>(path: &Path, to: To) -> Result<To::Ok, To::Error> {
-    to.collect_str(&path.display())
 }
 
 /// How often a process is looked at: soon after it was seen first, then less and less.
@@ -52,6 +44,7 @@ pub struct Watch {
     witness: PathBuf,
     driver: PathBuf,
     opens: Option<Opens>,
+    was_opened: bool,
     next_search: Instant,
     seen: HashMap<Process, Seen>,
 }
@@ -72,6 +65,7 @@ impl Watch {
             program,
             witness: folder.join(DRIVER_NAME),
             opens: Opens::of(&driver),
+            was_opened: false,
             driver,
             next_search: Instant::now(),
             seen: HashMap::new(),
@@ -83,6 +77,7 @@ impl Watch {
         self.search();
         let now = Instant::now();
         if self.opens.as_mut().is_some_and(Opens::any) {
+            self.was_opened = true;
             self.seen.values_mut().for_each(|seen| seen.look_again(now));
         }
         self.seen.retain(|process, seen| seen.due > now || process.lives());
@@ -122,10 +117,31 @@ impl Watch {
         self.next_search = Instant::now() + (now.elapsed() * SHARE).max(FIRST_PAUSE);
     }
 
-    /// Takes note of a process that the witness told of: its parent may have ended.
+    /// Finds processes whose parent has ended: the witness's folder is in their environment.
+    pub fn find_orphans(&mut self) {
+        let now = Instant::now();
+        let folder = self.witness.parent().map_or(&[][..], |folder| folder.as_os_str().as_bytes());
+        for process in process_tree::with_environment(folder) {
+            self.seen.entry(process).or_insert_with(|| Seen::at(now));
+        }
+    }
+
+    /// Takes note of a process that has the witness: its parent may have ended.
     pub fn add(&mut self, pid: u32, start: u64) {
         let now = Instant::now();
         self.seen.entry(Process { pid, start }).or_insert_with(|| Seen::at(now));
+    }
+
+    /// Whether anybody opened the driver's file while the program ran.
+    #[must_use]
+    pub fn driver_was_opened(&self) -> bool {
+        self.was_opened
+    }
+
+    /// The program's process.
+    #[must_use]
+    pub fn program(&self) -> u32 {
+        self.program
     }
 
     /// Those that still run, without the program itself.

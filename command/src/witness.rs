@@ -10,10 +10,10 @@ use std::path::Path;
 use memmap2::Mmap;
 
 /// The witness as the build compiled it.
-static LIBRARY: &[u8] = include_bytes!(env!("CUDA_CONTEXTS_WITNESS"));
+pub(crate) static LIBRARY: &[u8] = include_bytes!(env!("CUDA_CONTEXTS_WITNESS"));
 
 /// Every function that it wraps.
-pub const WRAPPED: &[&str] = include!(concat!(env!("OUT_DIR"), "/wrapped.rs"));
+pub const WRAPPED: &[&str] = &crate::arena::layout::FUNCTIONS;
 
 /// What a witness exports and a driver does not.
 const OWN_SYMBOL: &str = "cuda_contexts_version";
@@ -76,6 +76,27 @@ mod tests {
         let there = elf::defined(&witness, WRAPPED).unwrap();
         assert_eq!(there.len(), WRAPPED.len() - 1);
         assert!(!there.contains(&"cuGreenCtxCreate"));
+    }
+
+    /// Bytes of a driver changed at random: it is taken or refused. The seed is fixed.
+    #[test]
+    fn a_damaged_driver_ends_nothing() {
+        let mut random = crate::unwind::Random(20_261_130);
+        let (mut taken, mut refused) = (0, 0);
+        let mut clean = LIBRARY.to_vec();
+        elf::hide(&mut clean, &["cuda_contexts_version"]).unwrap();
+        for round in 0..600 {
+            let mut driver = clean.clone();
+            random.change(&mut driver, round % 40);
+            if round % 7 == 0 {
+                driver.truncate(random.below(driver.len()));
+            }
+            match witness_for(&driver) {
+                Ok(_) => taken += 1,
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(taken > 20 && refused > 20, "{taken} taken, {refused} refused");
     }
 
     #[test]

@@ -6,8 +6,9 @@ mod arena;
 #[path = "witness/traced.rs"]
 mod traced;
 
-use arena::{ALL, CREATED, ENDED_CONTEXT, HAS_STACK, NONE, Settings, TOOK_FROM_OTHERS, name};
-use simulated_libcuda::Simulator;
+use arena::{ALL, NONE, Settings, name};
+use cuda_contexts::record::Holding;
+use simulated_libcuda::{Fault, Simulator};
 use traced::{CLIENT, LINKED, Traced, trace, trace_with, untraced};
 
 const EVERYTHING: &str = "init retain 0 retain 0 release 0 release1 0 release 0 create 1 destroy \
@@ -19,28 +20,27 @@ fn creation_first_reference_and_end() {
     let (said, arena) = trace(2, "init retain 1 retain 1 release 1 release 1 release 1");
     assert_eq!(said, "init 0\nretain 0\nretain 0\nrelease 0\nrelease 0\nrelease 201\n");
     let retains = arena.of("cuDevicePrimaryCtxRetain");
-    assert!(retains[0].has(CREATED) && retains[0].has(HAS_STACK));
-    assert!(!retains[1].has(CREATED) && !retains[1].has(HAS_STACK));
-    let counts =
-        |call: &&arena::Call| (call.answer, call.library_references, call.device_references);
+    assert!(retains[0].created && retains[0].has_stack());
+    assert!(!retains[1].created && !retains[1].has_stack());
+    let counts = |call: &&arena::Of<arena::Call>| (call.result, call.left(), call.references);
     let releases = arena.of("cuDevicePrimaryCtxRelease_v2");
-    assert_eq!(retains.iter().map(counts).collect::<Vec<_>>(), [(0, 1, 1), (0, 2, 2)]);
+    assert_eq!(
+        retains.iter().map(counts).collect::<Vec<_>>(),
+        [(Some(0), Some(1), 1), (Some(0), Some(2), 2)]
+    );
     assert_eq!(
         releases.iter().map(counts).collect::<Vec<_>>(),
-        [(0, 1, 1), (0, 0, 0), (201, 0, 0)]
+        [(Some(0), Some(1), 1), (Some(0), Some(0), 0), (Some(201), None, 0)]
     );
-    assert_eq!(
-        releases.iter().map(|call| call.has(ENDED_CONTEXT)).collect::<Vec<_>>(),
-        [false, true, false]
-    );
-    assert!(releases.iter().all(|call| !call.has(TOOK_FROM_OTHERS)));
-    assert!(arena.calls.iter().all(|call| call.ended && call.library() == "client"));
+    assert_eq!(releases.iter().map(|call| call.ended).collect::<Vec<_>>(), [false, true, false]);
+    assert!(releases.iter().all(|call| !call.took_from_others()));
+    assert!(arena.calls.iter().all(|call| call.result.is_some() && call.library() == "client"));
     let device = &arena.devices[0];
-    assert_eq!((device.ordinal, device.handle), (1, retains[0].device));
-    assert_ne!(device.uuid, [0; 16]);
+    assert_eq!((device.ordinal, Some(device.handle)), (Some(1), retains[0].device));
+    assert_eq!((device.count, device.uuid.is_some()), (Some(2), true));
     assert_eq!((arena.processes.len(), arena.exits.len(), arena.lost), (1, 1, 0));
     let process = &arena.processes[0];
-    assert_eq!(process.executable, CLIENT.to_str().unwrap());
+    assert_eq!(process.executable, *CLIENT);
     assert_eq!(process.arguments[1..3], ["init", "retain"]);
 }
 
@@ -74,7 +74,7 @@ fn stacks_are_those_of_libc() {
             recorded.iter().map(|(module, at)| (name(module), format!("{at:x}"))).collect();
         assert!(!expected.is_empty(), "{place}: {said}");
         let both = expected.len().min(recorded.len() - 2);
-        assert!(recorded.len() == 64 || both == expected.len(), "{place}: {recorded:?} {said}");
+        assert_eq!(both, expected.len(), "{place}: {recorded:?} {said}");
         for (expected, recorded) in expected.iter().zip(&recorded[2..]) {
             assert_eq!(*expected, (recorded.0, recorded.1.as_str()), "{place}");
         }
@@ -88,7 +88,7 @@ fn a_linked_program() {
     traced.client.args("init retain 0 release 0 create 0".split_whitespace());
     assert_eq!(traced.run(), "init 0\nretain 0\nrelease 0\ncreate 0\n");
     let arena = traced.arena();
-    let names: Vec<&str> = arena.calls.iter().map(|call| call.function).collect();
+    let names: Vec<&str> = arena.calls.iter().map(|call| call.function.0).collect();
     assert_eq!(
         names,
         ["cuInit", "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2", "cuCtxCreate_v2"]
@@ -105,13 +105,13 @@ fn all_or_no_stacks() {
         &Settings { stack: ALL, ..Settings::default() },
     );
     assert!(arena.calls.len() > 20);
-    assert!(arena.calls.iter().all(|call| call.has(HAS_STACK) && call.frames.len() > 1));
+    assert!(arena.calls.iter().all(|call| call.has_stack()));
     let (_, arena) = trace_with(
         Simulator::builder(),
         EVERYTHING,
         &Settings { stack: NONE, ..Settings::default() },
     );
-    assert!(arena.calls.iter().all(|call| !call.has(HAS_STACK) && call.frames.len() == 1));
+    assert!(arena.calls.iter().all(|call| !call.has_stack()));
 }
 
 #[test]
@@ -123,25 +123,45 @@ fn stacks_that_end_early_crash_nothing() {
     let retains = arena.of("cuDevicePrimaryCtxRetain");
     assert!(retains[0].frames.len() >= 2, "the helper and the coroutine's body");
     assert_eq!(retains[1].frames[0].0, "", "code in no file");
-    assert_eq!((retains[1].library_references, retains[1].device_references), (1, 2));
+    assert_eq!((retains[1].left(), retains[1].references), (Some(1), 2));
 }
 
 #[test]
 fn ordinary_contexts() {
-    let (_, arena) = trace(2, "init create 1 create3 1 destroy destroy create4 0");
-    for (function, ordinary) in
-        [("cuCtxCreate_v2", 1), ("cuCtxCreate_v3", 2), ("cuCtxCreate_v4", 1)]
-    {
+    let (_, arena) = trace(2, "init create 1 create3 1 destroy destroy create4 0 destroy");
+    for (function, count) in [("cuCtxCreate_v2", 1), ("cuCtxCreate_v3", 2), ("cuCtxCreate_v4", 1)] {
         let call = arena.of(function)[0];
-        assert!(call.has(CREATED) && call.has(HAS_STACK), "{function}");
-        assert_eq!((call.device_ordinary, call.device_references), (ordinary, 0), "{function}");
+        assert!(call.created && call.has_stack(), "{function}");
+        let expected = (Some((Holding::OrdinaryContext, count)), 0);
+        assert_eq!((call.contexts(), call.references), expected, "{function}");
     }
     let destructions = arena.of("cuCtxDestroy_v2");
-    assert!(destructions[0].has(ENDED_CONTEXT));
-    assert_eq!((destructions[0].answer, destructions[0].device_ordinary), (0, 1));
+    let left = |count| Some((Holding::OrdinaryContext, count));
+    assert_eq!((destructions[0].ended, destructions[0].contexts()), (true, left(1)));
     // The second one is of a context that is gone: refused, and nothing is counted.
-    assert_ne!(destructions[1].answer, 0);
-    assert!(!destructions[1].has(ENDED_CONTEXT));
+    assert_ne!(destructions[1].result, Some(0));
+    assert_eq!((destructions[1].ended, destructions[1].contexts()), (false, None));
+    assert_eq!(destructions[2].contexts(), left(0), "the table finds what comes after a deletion");
+}
+
+/// A context lives on if the driver refuses to destroy it.
+#[test]
+fn a_destruction_that_fails_forgets_nothing() {
+    for (make, destroy, function, holding) in [
+        ("create", "destroy", "cuCtxDestroy_v2", Holding::OrdinaryContext),
+        ("green", "green-destroy", "cuGreenCtxDestroy", Holding::GreenContext),
+    ] {
+        let mut traced = Traced::new(Simulator::builder(), &*CLIENT, &Settings::default());
+        let words = format!("init {make} 0 {destroy} {destroy}");
+        traced.client.args(words.split_whitespace());
+        traced.client.inject(Fault::of(function, 1).code(999).refused().once());
+        let said = traced.run();
+        assert!(said.ends_with(&format!("{destroy} 999\n{destroy} 0\n")), "{said}");
+        let arena = traced.arena();
+        let calls = arena.of(function);
+        assert_eq!((calls[0].ended, calls[0].contexts()), (false, None), "{function}");
+        assert_eq!((calls[1].ended, calls[1].contexts()), (true, Some((holding, 0))), "{function}");
+    }
 }
 
 #[test]
@@ -149,8 +169,8 @@ fn what_the_driver_refuses_is_recorded_with_its_code() {
     let (said, arena) = trace(1, "retain 0 init retain 7");
     assert_eq!(said, "retain 3\ninit 0\nretain 101\n");
     let retains = arena.of("cuDevicePrimaryCtxRetain");
-    assert_eq!([retains[0].answer, retains[1].answer], [3, 101]);
-    assert!(retains.iter().all(|call| !call.has(CREATED) && call.device_references == 0));
+    assert_eq!([retains[0].result, retains[1].result], [Some(3), Some(101)]);
+    assert!(retains.iter().all(|call| !call.created && call.references == 0));
 }
 
 #[test]
@@ -171,7 +191,7 @@ fn the_program_can_ask_who_holds_a_device() {
 /// The same answers, and the driver is asked the same, in the same order, by the same threads.
 #[test]
 fn the_driver_sees_no_difference() {
-    let calls = |settings: &Settings| {
+    let calls = |settings: &Settings<'_>| {
         let mut traced = Traced::new(Simulator::builder().devices(2), &*CLIENT, settings);
         traced.client.args(EVERYTHING.replace("threads 2 5 0", "").split_whitespace());
         let said = traced.run();

@@ -1,20 +1,24 @@
-//! Which devices are meant, and refusing contexts on others.
+//! Which devices are allowed, and refusing contexts on others.
 
 #[path = "witness/arena.rs"]
 mod arena;
 #[path = "witness/traced.rs"]
 mod traced;
 
-use arena::{Arena, DENIED, HAS_STACK, Settings};
+use arena::{Arena, Settings};
 use simulated_libcuda::{Call, Simulator};
 use traced::{CLIENT, Traced};
 
-const UNKNOWN: u8 = 0;
-const YES: u8 = 1;
-const NO: u8 = 2;
+const UNKNOWN: Option<bool> = None;
+const YES: Option<bool> = Some(true);
+const NO: Option<bool> = Some(false);
 
 /// What a program with three devices said, what was recorded, and what the driver was asked.
-fn run(words: &str, settings: &Settings, variables: &[(&str, &str)]) -> (String, Arena, Vec<Call>) {
+fn run(
+    words: &str,
+    settings: &Settings<'_>,
+    variables: &[(&str, &str)],
+) -> (String, Arena, Vec<Call>) {
     let mut traced = Traced::new(Simulator::builder().devices(3), &*CLIENT, settings);
     traced.client.args(words.split_whitespace()).envs(variables.iter().copied());
     let said = traced.run();
@@ -22,12 +26,12 @@ fn run(words: &str, settings: &Settings, variables: &[(&str, &str)]) -> (String,
 }
 
 /// By ordinal, for all three devices.
-fn meant(settings: &Settings, variables: &[(&str, &str)]) -> Vec<u8> {
+fn allowed(settings: &Settings<'_>, variables: &[(&str, &str)]) -> Vec<Option<bool>> {
     let (_, arena, _) = run("init retain 0 retain 1 retain 2", settings, variables);
     let mut devices: Vec<_> =
-        arena.devices.iter().map(|device| (device.ordinal, device.meant)).collect();
+        arena.devices.iter().map(|device| (device.ordinal, device.allowed)).collect();
     devices.sort_unstable();
-    devices.into_iter().map(|(_, meant)| meant).collect()
+    devices.into_iter().map(|(_, allowed)| allowed).collect()
 }
 
 #[test]
@@ -40,10 +44,10 @@ fn every_way_to_make_a_context_on_another_device_is_refused() {
         "init 0\nretain 800\ncreate 800\ncreate3 800\ncreate4 800\ngreen 800\nretain 0\n\
          create 0\ngreen 0\n"
     );
-    let denied: Vec<_> = arena.calls.iter().filter(|call| call.has(DENIED)).collect();
+    let denied: Vec<_> = arena.calls.iter().filter(|call| call.denied).collect();
     assert_eq!(denied.len(), 5);
-    assert!(denied.iter().all(|call| call.answer == 800 && call.has(HAS_STACK) && call.ended));
-    assert!(denied.iter().all(|call| call.device_references == 0 && call.device_ordinary == 0));
+    assert!(denied.iter().all(|call| call.result == Some(800) && call.has_stack()));
+    assert!(denied.iter().all(|call| call.references == 0 && call.other.is_none()));
     // The driver was not asked for any of them.
     let made = calls.iter().filter(|call| {
         ["cuDevicePrimaryCtxRetain", "cuGreenCtxCreate"].contains(&call.function)
@@ -59,7 +63,7 @@ fn without_a_device_every_context_is_refused() {
     let (said, arena, _) = run("retain 0 init retain 0 release 0", &settings, &[]);
     // Before cuInit the driver has the say.
     assert_eq!(said, "retain 3\ninit 0\nretain 800\nrelease 201\n");
-    assert_eq!(arena.devices.last().unwrap().meant, NO);
+    assert_eq!(arena.devices.last().unwrap().allowed, NO);
 }
 
 #[test]
@@ -67,25 +71,30 @@ fn what_is_not_denied_is_only_marked() {
     let settings = Settings { only: "2", ..Settings::default() };
     let (said, arena, _) = run("init retain 0", &settings, &[]);
     assert_eq!(said, "init 0\nretain 0\n");
-    assert_eq!(arena.devices[0].meant, NO);
-    assert_eq!(meant(&settings, &[]), [NO, NO, YES]);
-    assert_eq!(meant(&Settings::default(), &[]), [UNKNOWN; 3]);
-    assert_eq!(meant(&Settings { forbid: true, ..Settings::default() }, &[]), [NO; 3]);
+    assert_eq!(arena.devices[0].allowed, NO);
+    assert_eq!(allowed(&settings, &[]), [NO, NO, YES]);
+    assert_eq!(allowed(&Settings::default(), &[]), [UNKNOWN; 3]);
+    assert_eq!(allowed(&Settings { forbid: true, ..Settings::default() }, &[]), [NO; 3]);
 }
 
 #[test]
 fn a_device_by_its_uuid_or_the_beginning_of_it() {
     let (_, arena, _) = run("init retain 1", &Settings::default(), &[]);
-    let digits: String = arena.devices[0].uuid.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits: String =
+        arena.devices[0].uuid.unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
     let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
     let uuid: &'static str = format!("GPU-{}", parts.join("-")).leak();
     for only in [uuid, &uuid[..12], uuid.to_uppercase().leak()] {
         // The beginning is GPU- in any case, as the command has checked.
         let only: &'static str = format!("GPU-{}", &only[4..]).leak();
-        assert_eq!(meant(&Settings { only, ..Settings::default() }, &[]), [NO, YES, NO], "{only}");
+        assert_eq!(
+            allowed(&Settings { only, ..Settings::default() }, &[]),
+            [NO, YES, NO],
+            "{only}"
+        );
     }
     let other = Settings { only: "GPU-ffffffff-0000", ..Settings::default() };
-    assert_eq!(meant(&other, &[]), [NO; 3]);
+    assert_eq!(allowed(&other, &[]), [NO; 3]);
 }
 
 #[test]
@@ -98,26 +107,26 @@ fn the_device_of_the_local_rank() {
         "MPI_LOCALRANKID",
         "MV2_COMM_WORLD_LOCAL_RANK",
     ] {
-        assert_eq!(meant(&settings, &[(variable, "2")]), [NO, NO, YES], "{variable}");
+        assert_eq!(allowed(&settings, &[(variable, "2")]), [NO, NO, YES], "{variable}");
     }
     // The order is that of the report, and what is empty does not count.
     let several =
         [("LOCAL_RANK", ""), ("MPI_LOCALRANKID", "2"), ("SLURM_LOCALID", "0"), ("RANK", "1")];
-    assert_eq!(meant(&settings, &several), [NO, NO, YES]);
+    assert_eq!(allowed(&settings, &several), [NO, NO, YES]);
     for rank in ["", "two", "-1", "4294967298"] {
-        assert_eq!(meant(&settings, &[("LOCAL_RANK", rank)]), [UNKNOWN; 3], "{rank:?}");
+        assert_eq!(allowed(&settings, &[("LOCAL_RANK", rank)]), [UNKNOWN; 3], "{rank:?}");
     }
     // A launcher that shows each process a device of its own.
     let (_, arena, _) =
         run("init retain 0", &settings, &[("LOCAL_RANK", "2"), ("CUDA_VISIBLE_DEVICES", "2")]);
-    assert_eq!((arena.devices[0].ordinal, arena.devices[0].meant), (0, YES));
+    assert_eq!((arena.devices[0].ordinal, arena.devices[0].allowed), (Some(0), YES));
 }
 
 /// 2^32 + 1 is no ordinal of an int, and is not 1.
 #[test]
 fn an_ordinal_that_is_too_large_is_no_other() {
     let settings = Settings { only: "4294967297", ..Settings::default() };
-    assert_eq!(meant(&settings, &[]), [UNKNOWN; 3]);
+    assert_eq!(allowed(&settings, &[]), [UNKNOWN; 3]);
 }
 
 #[test]
@@ -137,5 +146,26 @@ fn threads_that_come_while_a_device_is_looked_up_are_refused_too() {
         "every retain and release failed"
     );
     let retains = arena.of("cuDevicePrimaryCtxRetain");
-    assert!(retains.iter().all(|call| call.has(DENIED) && call.answer == 800));
+    assert!(retains.iter().all(|call| call.denied && call.result == Some(800)));
+}
+
+#[test]
+fn a_set_of_devices() {
+    let settings = Settings { only: "0,2", ..Settings::default() };
+    assert_eq!(allowed(&settings, &[]), [YES, NO, YES]);
+    let settings = Settings { only: "0,4294967297", ..Settings::default() };
+    assert_eq!(allowed(&settings, &[]), [YES, UNKNOWN, UNKNOWN]);
+}
+
+/// Each process may hold contexts on one device, whichever it comes to first.
+#[test]
+fn a_second_device_is_refused_while_the_first_one_is_held() {
+    let settings = Settings { deny: true, only: "one", ..Settings::default() };
+    let words = "init retain 1 retain 0 create 2 retain 1 release 1 release 1 retain 0 retain 1";
+    let (said, arena, _) = run(words, &settings, &[]);
+    assert_eq!(
+        said,
+        "init 0\nretain 0\nretain 800\ncreate 800\nretain 0\nrelease 0\nrelease 0\nretain 0\nretain 800\n"
+    );
+    assert!(arena.devices.iter().all(|device| device.allowed == UNKNOWN));
 }

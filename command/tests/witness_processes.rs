@@ -8,9 +8,8 @@ mod traced;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use arena::{
-    AFTER_EXIT, Arena, CREATED, ENDED_CONTEXT, HAS_STACK, NONE, Settings, TOOK_FROM_OTHERS,
-};
+use arena::{Arena, NONE, Settings};
+use cuda_contexts::record::Holding;
 use simulated_libcuda::{Knob, Simulator};
 use traced::{CLIENT, LATE, Traced, signal_of, trace, trace_with, untraced};
 
@@ -19,14 +18,17 @@ fn a_child_forked_before_init_is_a_process_of_its_own() {
     for fork in ["fork", "bare-fork"] {
         let (_, arena) = trace(1, &format!("{fork} init retain 0 end init retain 0 retain 0"));
         let [parent, child] = &arena.processes[..] else { panic!("{:?}", arena.processes) };
-        assert!(child.forked && !parent.forked, "{fork}");
+        assert!(
+            child.forked_from == Some(parent.process) && parent.forked_from.is_none(),
+            "{fork}"
+        );
         assert_eq!(child.parent, parent.pid);
         let of = |pid: u32| arena.calls.iter().filter(move |call| call.pid == pid);
         assert_eq!((of(child.pid).count(), of(parent.pid).count()), (2, 3), "{fork}");
         // Each has made its own context.
         let created = arena.of("cuDevicePrimaryCtxRetain");
-        assert_eq!(created.iter().filter(|call| call.has(CREATED)).count(), 2, "{fork}");
-        assert_eq!(created.last().unwrap().device_references, 2, "{fork}");
+        assert_eq!(created.iter().filter(|call| call.created).count(), 2, "{fork}");
+        assert_eq!(created.last().unwrap().references, 2, "{fork}");
         assert_eq!(arena.exits.len(), 2, "{fork}");
     }
 }
@@ -34,15 +36,15 @@ fn a_child_forked_before_init_is_a_process_of_its_own() {
 #[test]
 fn a_child_forked_after_init_inherits_no_reference() {
     // The simulated driver does not notice a bare fork, and answers as in the parent.
-    for (fork, answer) in [("fork", 3), ("bare-fork", 0)] {
+    for (fork, result) in [("fork", 3), ("bare-fork", 0)] {
         let (_, arena) = trace(1, &format!("init retain 0 {fork} release 0 end release 0"));
         let [parent, child] = &arena.processes[..] else { panic!("{:?}", arena.processes) };
         let [theirs, ours] = arena.of("cuDevicePrimaryCtxRelease_v2")[..] else { panic!("{fork}") };
-        assert_eq!((theirs.pid, theirs.answer), (child.pid, answer));
-        assert_eq!((theirs.taken_from.as_str(), theirs.device_references), ("", 0));
+        assert_eq!((theirs.pid, theirs.result), (child.pid, Some(result)));
+        assert_eq!((theirs.taken_from(), theirs.references), (None, 0));
         // The parent's count is its own.
-        assert_eq!((ours.pid, ours.answer, ours.device_references), (parent.pid, 0, 0));
-        assert_eq!(arena::name(&ours.taken_from), "client");
+        assert_eq!((ours.pid, ours.result, ours.references), (parent.pid, Some(0), 0));
+        assert_eq!(ours.taken_from(), Some("client"));
     }
 }
 
@@ -50,8 +52,10 @@ fn a_child_forked_after_init_inherits_no_reference() {
 fn a_child_forked_by_the_bare_call_knows_nothing_of_its_parent_s_contexts() {
     let (said, arena) = trace(1, "init retain 0 create 0 bare-fork holders 0 destroy end destroy");
     let [theirs, ours] = arena.of("cuCtxDestroy_v2")[..] else { panic!("{said}") };
-    assert_eq!((theirs.answer, theirs.device, theirs.device_ordinary), (0, -1, 0), "the child");
-    assert_eq!((ours.pid, ours.device_ordinary), (arena.processes[0].pid, 0), "the parent");
+    let theirs = (theirs.result, theirs.device, theirs.contexts());
+    assert_eq!(theirs, (Some(0), None, None), "the child");
+    let left = Some((Holding::OrdinaryContext, 0));
+    assert_eq!((ours.pid, ours.contexts()), (arena.processes[0].pid, left), "the parent");
     assert_eq!(arena.processes.len(), 2);
     assert!(said.contains("holders 0\n"), "{said}");
 }
@@ -67,10 +71,11 @@ fn a_program_that_starts_another_in_its_place() {
     let (_, arena) = trace(1, "init retain 0 exec init retain 0 release 0");
     let [first, second] = &arena.processes[..] else { panic!("{:?}", arena.processes) };
     assert_eq!(first.pid, second.pid);
-    assert!(!second.forked);
+    assert!(second.forked_from.is_none() && first.process != second.process);
+    assert_eq!((first.start, first.start > 0), (second.start, true));
     assert_eq!(second.arguments[1..], ["init", "retain", "0", "release", "0"]);
     let retains = arena.of("cuDevicePrimaryCtxRetain");
-    assert!(retains.iter().all(|call| call.has(CREATED)), "each program made one");
+    assert!(retains.iter().all(|call| call.created), "each program made one");
 }
 
 #[test]
@@ -82,7 +87,7 @@ fn sixteen_threads() {
     );
     assert!(said.contains("threads 0\nthreads 0\nholders 0\n"), "{said}");
     assert_eq!(arena.calls.len(), 2 + 2 * 16 * (200 + 50));
-    assert!(arena.calls.iter().all(|call| call.ended && call.answer == 0));
+    assert!(arena.calls.iter().all(|call| call.result == Some(0)));
     let threads: std::collections::HashSet<u32> = arena.calls.iter().map(|call| call.tid).collect();
     assert_eq!(threads.len(), 33);
     assert_eq!(arena.devices.len(), 2);
@@ -97,20 +102,19 @@ fn sixteen_threads_with_stacks() {
         &Settings { stack: arena::ALL, ..Settings::default() },
     );
     assert!(said.ends_with("holders 0\n"), "{said}");
-    assert!(arena.calls.iter().all(|call| call.has(HAS_STACK) && call.frames.len() > 1));
-    assert_eq!(arena.calls.last().unwrap().device_references, 0);
+    assert!(arena.calls.iter().all(|call| call.has_stack()));
+    assert_eq!(arena.calls.last().unwrap().references, 0);
 }
 
 #[test]
 fn a_signal_handler_in_the_middle_of_the_witness() {
     for stack in [NONE, arena::ALL] {
-        let settings =
-            Settings { stack, length: 256 << 20, available: 256 << 20, ..Settings::default() };
+        let settings = Settings { stack, ..Settings::default() };
         let (said, arena) =
             trace_with(Simulator::builder(), "init retain 0 signals 40 0 release 0", &settings);
         assert_eq!(said, "init 0\nretain 0\nsignals 0\nrelease 0\n");
-        assert_eq!(arena.calls.last().unwrap().device_references, 0);
-        assert!(arena.calls.iter().all(|call| call.ended && call.answer == 0));
+        assert_eq!(arena.calls.last().unwrap().references, 0);
+        assert!(arena.calls.iter().all(|call| call.result == Some(0)));
     }
 }
 
@@ -120,7 +124,7 @@ fn what_was_written_before_a_process_is_killed_is_there() {
     traced.client.args("init retain 0 kill".split_whitespace());
     assert_eq!(signal_of(&traced.client.output().unwrap()), Some(libc::SIGKILL));
     let arena = traced.arena();
-    assert_eq!(arena.of("cuDevicePrimaryCtxRetain")[0].device_references, 1);
+    assert_eq!(arena.of("cuDevicePrimaryCtxRetain")[0].references, 1);
     assert!(arena.exits.is_empty());
     let (_, arena) = trace(1, "init retain 0 _exit");
     assert!(arena.exits.is_empty());
@@ -132,15 +136,17 @@ fn a_process_that_is_killed_in_the_middle_of_a_call() {
     let mut traced = Traced::new(slow, &*CLIENT, &Settings::default());
     traced.client.args("init retain 0".split_whitespace());
     let mut child = traced.client.stdout(Stdio::null()).spawn().unwrap();
-    while traced.arena_so_far().of("cuDevicePrimaryCtxRetain").is_empty() {
+    // The device's record comes right before the call's, and the call's before the driver's.
+    while traced.client.calls().unwrap().is_empty() || traced.arena_so_far().devices.is_empty() {
         assert_eq!(child.try_wait().unwrap(), None, "it ended before its call");
         std::thread::yield_now();
     }
+    std::thread::sleep(std::time::Duration::from_millis(200));
     child.kill().unwrap();
     child.wait().unwrap();
     let arena = traced.arena();
     let retain = arena.of("cuDevicePrimaryCtxRetain")[0];
-    assert!(!retain.ended && retain.has(HAS_STACK));
+    assert!(retain.result.is_none() && retain.has_stack());
     assert_eq!(arena::name(&retain.frames[1].0), "client", "where it was is known");
 }
 
@@ -152,9 +158,9 @@ fn calls_from_destructors_are_after_the_exit() {
     let arena = traced.arena();
     let release = arena.of("cuDevicePrimaryCtxRelease_v2")[0];
     assert_eq!((release.library(), arena.exits.len()), ("late.so", 1));
-    assert!(release.has(AFTER_EXIT) && !arena.calls[1].has(AFTER_EXIT));
+    assert!(release.after_exit && !arena.calls[1].after_exit);
     // The driver has ended, too.
-    assert_eq!((release.answer, release.device_references), (4, 1));
+    assert_eq!((release.result, release.references), (Some(4), 1));
     assert_eq!(said, "init 0\nretain 0\nlate 0\nlate 4\n");
 }
 
@@ -166,16 +172,15 @@ fn a_library_that_releases_what_another_holds() {
     traced.run();
     let arena = traced.arena();
     let release = arena.of("cuDevicePrimaryCtxRelease_v2")[0];
-    assert_eq!((release.answer, release.device_references), (0, 0));
-    assert_eq!((release.library(), arena::name(&release.taken_from)), ("late.so", "client"));
-    assert!(release.has(TOOK_FROM_OTHERS) && release.has(HAS_STACK) && release.has(ENDED_CONTEXT));
+    assert_eq!((release.result, release.references), (Some(0), 0));
+    assert_eq!((release.library(), release.taken_from()), ("late.so", Some("client")));
+    assert!(release.took_from_others() && release.has_stack() && release.ended);
 }
 
 #[test]
 fn a_full_arena_is_said_and_changes_nothing() {
     let words = "init retain 0 threads 4 100 0 release 0";
-    let length = 1 << 20;
-    let settings = Settings { length, available: 4096 + 16 * 1024, ..Settings::default() };
+    let settings = Settings { capacity: Some(4096 + 16 * 1024), ..Settings::default() };
     let (said, arena) = trace_with(Simulator::builder(), words, &settings);
     let (without, _) = untraced(Simulator::builder(), words);
     assert_eq!(said, without);
@@ -210,7 +215,7 @@ fn the_driver_closed_and_opened_again() {
     let (without, _) = untraced(Simulator::builder(), words);
     assert_eq!(said, format!("{without}holders 1\n  client 2 0 0\n"));
     assert_eq!((arena.processes.len(), arena.exits.len()), (1, 1));
-    assert_eq!(arena.of("cuDevicePrimaryCtxRetain")[1].device_references, 2);
+    assert_eq!(arena.of("cuDevicePrimaryCtxRetain")[1].references, 2);
 }
 
 #[test]
@@ -239,7 +244,11 @@ fn the_launchers_variables() {
     traced.client.env("CUDA_VISIBLE_DEVICES", "0");
     traced.run();
     let arena: Arena = traced.arena();
-    assert_eq!(arena.processes[0].variables, ["LOCAL_RANK=3", "RANK=11", "CUDA_VISIBLE_DEVICES=0"]);
+    assert_eq!(
+        arena.processes[0].variables,
+        [("LOCAL_RANK", "3"), ("RANK", "11"), ("CUDA_VISIBLE_DEVICES", "0")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    );
 }
 
 /// Programs made with AddressSanitizer refuse to start where something was preloaded.

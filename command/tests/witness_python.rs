@@ -2,8 +2,8 @@
 //! of its own stack.
 //!
 //! ```text
-//! .ci/fetch-pythons DIR
-//! CUDA_PRIMARY_CONTEXT_TEST_PYTHONS=DIR cargo test -p cuda-contexts --test witness_python
+//! .ci/fetch pythons
+//! CUDA_PRIMARY_CONTEXT_TEST_PYTHONS=$PWD/target/ci/pythons cargo test -p cuda-contexts --test witness_python
 //! ```
 //!
 //! An interpreter is DIR/3.13/python, else python3.13, else one of pyenv's. One that is not there is
@@ -21,7 +21,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use arena::{ALL, Arena, PYTHON_FAILED, Settings};
+use arena::{ALL, Arena, Settings};
 use serde_json::Value;
 use simulated_libcuda::Simulator;
 use skips::skip;
@@ -92,11 +92,11 @@ fn lines(version: &str) {
             for (said, call) in said.lines().zip(calls) {
                 // One of them is deeper than what is kept.
                 let cut = call.python.len() == MOST_FRAMES;
-                assert_eq!(call.has(PYTHON_FAILED), cut, "{} {how}: {said}", python.display());
-                assert_eq!(call.python, expected(said), "{} {how}", python.display());
+                assert_eq!(call.python_failed, cut, "{} {how}: {said}", python.display());
+                assert_eq!(call.lines(), expected(said), "{} {how}", python.display());
             }
-            let recorded = arena.processes[0].python >> 16;
-            assert_eq!(format!("{}.{}", recorded >> 8, recorded & 0xff), version);
+            let (major, minor) = arena.processes[0].python.unwrap();
+            assert_eq!(format!("{major}.{minor}"), version);
             skips::say(&format!(
                 "{} {how}: {} stacks as Python says",
                 python.display(),
@@ -107,15 +107,15 @@ fn lines(version: &str) {
     }
 }
 
-fn expected(line: &str) -> Vec<(String, i32, String)> {
-    let frames: Vec<(String, i32, String)> = serde_json::from_str::<Value>(line)
+fn expected(line: &str) -> Vec<(String, i64, String)> {
+    let frames: Vec<(String, i64, String)> = serde_json::from_str::<Value>(line)
         .unwrap()
         .as_array()
         .unwrap()
         .iter()
         .map(|frame| {
             let text = |index: usize| frame[index].as_str().unwrap().to_owned();
-            (text(0), frame[1].as_i64().unwrap().try_into().unwrap(), text(2))
+            (text(0), frame[1].as_i64().unwrap(), text(2))
         })
         .collect();
     frames
@@ -135,8 +135,8 @@ fn unusual(python: &Path) {
     );
     let (_, arena) = run(python, &["-c", &foreign], &settings);
     let release = arena.of("cuDevicePrimaryCtxRelease_v2")[0];
-    assert!(release.python.is_empty() && !release.has(PYTHON_FAILED), "{release:?}");
-    assert_eq!(arena.of("cuInit")[0].python, [("<string>".to_owned(), 1, "<module>".to_owned())]);
+    assert!(release.python.is_empty() && !release.python_failed, "{release:?}");
+    assert_eq!(arena.of("cuInit")[0].lines(), [("<string>".to_owned(), 1, "<module>".to_owned())]);
 
     let deep = format!(
         "{before}\
@@ -145,7 +145,7 @@ fn unusual(python: &Path) {
     );
     let (_, arena) = run(python, &["-c", &deep], &settings);
     let releases = arena.of("cuDevicePrimaryCtxRelease_v2");
-    let kept = releases.iter().map(|call| (call.python.len(), call.has(PYTHON_FAILED)));
+    let kept = releases.iter().map(|call| (call.python.len(), call.python_failed));
     assert_eq!(kept.collect::<Vec<_>>(), [(63, false), (64, false), (64, true)], "cut is said");
 
     let late = format!(
@@ -159,18 +159,8 @@ fn unusual(python: &Path) {
     let (_, arena) = run(python, &["-c", &late], &settings);
     let releases = arena.of("cuDevicePrimaryCtxRelease_v2");
     assert!(releases.len() >= 2, "{releases:?}");
-    assert_eq!(releases[0].python[0].2, "<lambda>");
-    assert!(releases.iter().all(|call| call.ended && !call.has(PYTHON_FAILED)));
-}
-
-#[test]
-fn python_3_9() {
-    lines("3.9");
-}
-
-#[test]
-fn python_3_10() {
-    lines("3.10");
+    assert_eq!(releases[0].python[0].function, "<lambda>");
+    assert!(releases.iter().all(|call| call.result.is_some() && !call.python_failed));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod arena;
 #[path = "witness/traced.rs"]
 mod traced;
 
-use arena::{CREATED, ENDED_CONTEXT, HAS_STACK, TOOK_FROM_OTHERS, name};
+use cuda_contexts::record::Holding;
 use traced::trace;
 
 /// As measured: a release that answers 800 has taken the reference.
@@ -18,29 +18,27 @@ fn green_contexts_hold_a_reference() {
         "init 0\ngreen 0\nrelease 800\ngreen-destroy 0\nrelease 201\nretain 0\nrelease 0\n"
     );
     let created = arena.of("cuGreenCtxCreate")[0];
-    assert!(created.has(CREATED));
-    assert_eq!((created.device_references, created.device_green), (1, 1));
+    assert!(created.created);
+    let contexts = |count| Some((Holding::GreenContext, count));
+    assert_eq!((created.references, created.contexts()), (1, contexts(1)));
     let releases = arena.of("cuDevicePrimaryCtxRelease_v2");
-    assert_eq!((releases[0].answer, releases[0].device_references), (800, 0));
-    assert_eq!(name(&releases[0].taken_from), "client");
-    assert!(!releases[0].has(ENDED_CONTEXT), "the context stays");
+    assert_eq!((releases[0].result, releases[0].references), (Some(800), 0));
+    assert_eq!(releases[0].taken_from(), Some("client"));
+    assert_eq!(releases[0].reference.unwrap().holding, Holding::GreenReference);
+    assert!(!releases[0].ended, "the context stays");
     let destroyed = arena.of("cuGreenCtxDestroy")[0];
-    assert_eq!(
-        (destroyed.taken_from.as_str(), destroyed.device_green),
-        ("", 0),
-        "none to give back"
-    );
+    assert_eq!((destroyed.taken_from(), destroyed.contexts()), (None, contexts(0)));
     let retained = arena.of("cuDevicePrimaryCtxRetain")[0];
-    assert!(!retained.has(CREATED), "it was still there");
-    assert!(releases[2].has(ENDED_CONTEXT));
+    assert!(!retained.created, "it was still there");
+    assert!(releases[2].ended);
 }
 
 #[test]
 fn a_retain_undoes_what_a_release_took_from_a_green_context() {
     let (_, arena) = trace(1, "init green 0 release 0 retain 0 green-destroy release 0");
     let destroyed = arena.of("cuGreenCtxDestroy")[0];
-    assert_eq!((name(&destroyed.taken_from), destroyed.device_references), ("client", 0));
-    assert_eq!(arena.of("cuDevicePrimaryCtxRelease_v2")[1].answer, 201);
+    assert_eq!((destroyed.taken_from(), destroyed.references), (Some("client"), 0));
+    assert_eq!(arena.of("cuDevicePrimaryCtxRelease_v2")[1].result, Some(201));
 }
 
 /// As measured: every reference stays to be released, but for one that the old function takes.
@@ -55,13 +53,13 @@ fn a_reset_ends_the_context_and_leaves_the_references() {
         );
         assert!(said.contains(&format!("{word} 0\nstate 0\n")), "{said}");
         let reset = arena.of(function)[0];
-        assert!(reset.has(ENDED_CONTEXT) && reset.has(HAS_STACK), "{word}");
-        assert_eq!((reset.library_references, reset.device_references), (left, left), "{word}");
-        assert_eq!(name(&reset.taken_from), if left == 2 { "" } else { "client" });
-        assert!(arena.of("cuDevicePrimaryCtxRetain")[2].has(CREATED), "{word}");
+        assert!(reset.ended && reset.has_stack(), "{word}");
+        assert_eq!(reset.references, left, "{word}");
+        assert_eq!(reset.taken_from(), (left == 1).then_some("client"));
+        assert!(arena.of("cuDevicePrimaryCtxRetain")[2].created, "{word}");
         let last = arena.of("cuDevicePrimaryCtxRelease_v2")[1];
-        assert_eq!((last.answer, last.device_references), (0, left - 1), "{word}");
-        assert_eq!(last.has(ENDED_CONTEXT), left == 1, "{word}");
+        assert_eq!((last.result, last.references), (Some(0), left - 1), "{word}");
+        assert_eq!(last.ended, left == 1, "{word}");
     }
 }
 
@@ -71,11 +69,8 @@ fn a_release_that_finds_nothing_takes_from_nobody() {
     let (said, arena) = trace(1, "init release1 0 retain 0 release1 0 release1 0");
     assert_eq!(said, "init 0\nrelease1 0\nretain 0\nrelease1 0\nrelease1 0\n");
     let releases = arena.of("cuDevicePrimaryCtxRelease");
-    assert!(releases.iter().all(|call| !call.has(TOOK_FROM_OTHERS)));
-    assert_eq!(
-        releases.iter().map(|call| call.has(ENDED_CONTEXT)).collect::<Vec<_>>(),
-        [false, true, false]
-    );
+    assert!(releases.iter().all(|call| !call.took_from_others()));
+    assert_eq!(releases.iter().map(|call| call.ended).collect::<Vec<_>>(), [false, true, false]);
 }
 
 /// Calls in any order: what the driver says of its context after each is what the witness has seen.
@@ -109,20 +104,16 @@ fn what_is_counted_is_what_the_driver_counts() {
     for (index, (answers, call)) in said.chunks(2).zip(&arena.calls[1..]).take(400).enumerate() {
         let case = format!("{index}: {answers:?} {call:?}");
         let [_, state] = *answers else { panic!("{case}") };
-        if matches!(call.function, "cuGreenCtxCreate" | "cuGreenCtxDestroy") {
+        if matches!(call.function.0, "cuGreenCtxCreate" | "cuGreenCtxDestroy") {
             // Of these the flags are about the green context.
-        } else if call.answer == 0 {
-            assert_eq!(call.has(CREATED), (active, state) == ("state 0", "state 1"), "{case}");
-            assert_eq!(
-                call.has(ENDED_CONTEXT),
-                (active, state) == ("state 1", "state 0"),
-                "{case}"
-            );
+        } else if call.result == Some(0) {
+            assert_eq!(call.created, (active, state) == ("state 0", "state 1"), "{case}");
+            assert_eq!(call.ended, (active, state) == ("state 1", "state 0"), "{case}");
         }
         active = state;
     }
     let released = said[800..].iter().filter(|line| **line != "release 201").count();
-    assert_eq!(arena.calls[400].device_references as usize, released);
+    assert_eq!(arena.calls[400].references as usize, released);
     assert!(released > 0, "the words are to leave some");
 }
 
@@ -130,6 +121,6 @@ fn what_is_counted_is_what_the_driver_counts() {
 fn the_first_retain_of_a_library_with_a_green_context_has_its_stack() {
     let (_, arena) = trace(1, "init green 0 retain 0 retain 0");
     let retains = arena.of("cuDevicePrimaryCtxRetain");
-    let stacks: Vec<_> = retains.iter().map(|call| call.has(HAS_STACK)).collect();
+    let stacks: Vec<_> = retains.iter().map(|call| call.has_stack()).collect();
     assert_eq!(stacks, [true, false]);
 }

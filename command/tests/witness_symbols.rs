@@ -3,8 +3,8 @@
 //! NVIDIA's own:
 //!
 //! ```text
-//! .ci/fetch-drivers DIR all
-//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=DIR cargo test -p cuda-contexts --test witness_symbols
+//! .ci/fetch drivers
+//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=$PWD/target/ci/drivers cargo test -p cuda-contexts --test witness_symbols
 //! ```
 
 #[path = "witness/arena.rs"]
@@ -167,7 +167,7 @@ fn no_device(driver: &Path) {
     let directory = tempfile::tempdir().unwrap();
     lay_out(directory.path(), driver).unwrap();
     let arena = directory.path().join("arena");
-    arena::create(&arena, &Settings::default());
+    let mut reader = cuda_contexts::arena::Arena::create(&arena, Settings::default()).unwrap();
     let beside = driver.parent().unwrap();
     let init = |folder: &Path| {
         let mut command = Command::new(&*traced::CLIENT);
@@ -178,9 +178,9 @@ fn no_device(driver: &Path) {
     };
     let plain = init(beside);
     assert_eq!(init(directory.path()), plain);
-    let recorded = arena::Arena::read(&arena);
+    let recorded = arena::Arena::new(&reader.read(true), reader.lost());
     let answer = plain.1.trim_start_matches("init ").trim();
-    assert_eq!(recorded.of("cuInit")[0].answer.to_string(), answer);
+    assert_eq!(recorded.of("cuInit")[0].result.unwrap().to_string(), answer);
 }
 
 #[test]

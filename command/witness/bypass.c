@@ -4,15 +4,14 @@
  * it so does not meet the witness.
  */
 #define _GNU_SOURCE
+#include "loaded_object.h"
 #include "witness.h"
 
-#include <link.h>
 #include <string.h>
 
 enum { MAXIMUM_REPORTED = 16 };
 
 static _Atomic uint64_t reported[MAXIMUM_REPORTED];
-static _Atomic uint64_t last_number_of_loads;
 
 static bool is_driver(const char *path)
 {
@@ -37,7 +36,7 @@ static bool is_new(uintptr_t address)
 static void note(const char *path)
 {
     size_t length = strlen(path);
-    struct trace_bypass *record = reserve_record(TRACE_BYPASS, sizeof *record + length);
+    struct trace_bypass *record = reserve_record(TRACE_BYPASS, sizeof *record + length, NULL);
 
     if (!record)
         return;
@@ -46,34 +45,17 @@ static void note(const char *path)
     publish_record(record, TRACE_WRITTEN);
 }
 
-/* The loader counts what it has mapped so far: while the count is the same, there is nothing new. */
-static int look_at(struct dl_phdr_info *info, size_t size, void *data)
+static bool look_at(const struct loaded_object *object, void *data)
 {
-    bool *first = data;
-
-    (void)size;
-    if (*first && atomic_exchange(&last_number_of_loads, info->dlpi_adds) == info->dlpi_adds)
-        return 1;
-    *first = false;
-    if (!info->dlpi_name || !is_driver(info->dlpi_name))
-        return 0;
-    for (int index = 0; index < info->dlpi_phnum; index++) {
-        const ElfW(Phdr) *segment = &info->dlpi_phdr[index];
-
-        if (segment->p_type != PT_LOAD)
-            continue;
-        if (!is_witness(info->dlpi_addr + segment->p_vaddr)
-            && is_new(info->dlpi_addr + segment->p_vaddr))
-            note(info->dlpi_name);
-        break;
-    }
-    return 0;
+    (void)data;
+    if (is_driver(object->name) && !is_witness(object->start) && is_new(object->start))
+        note(object->name);
+    return false;
 }
 
+/* When the witness is loaded and at exit: in a call it would take the loader's lock. */
 void look_for_bypass(void)
 {
-    bool first = true;
-
-    if (arena_settings()->capacity && !is_forked_child())
-        dl_iterate_phdr(look_at, &first);
+    if (has_arena() && !is_forked_child())
+        each_loaded_object(look_at, NULL);
 }

@@ -15,6 +15,7 @@ typedef struct {
 
 enum {
     CUDA_SUCCESS = 0,
+    CUDA_ERROR_NOT_FOUND = 500,
     CUDA_ERROR_NOT_PERMITTED = 800,
 };
 

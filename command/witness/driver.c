@@ -1,8 +1,9 @@
 /* The driver behind the witness, and its addresses of what is wrapped. */
 #define _GNU_SOURCE
 #include "loaded_object.h"
-#include "old_glibc.h"
 #include "witness.h"
+
+#include <string.h>
 
 #define FUNCTION(name) EXPORTED void name(void);
 /* Only their addresses are wanted here. */
@@ -24,26 +25,64 @@ static struct {
 
 static struct loaded_object witness, behind;
 
+/* The file beside the witness, by whatever path it was loaded first. */
+struct identity {
+    uint64_t device, inode;
+};
+
+static bool identify_driver(struct identity *identity)
+{
+    enum { LONGEST_PATH = 1024 };
+    static const char name[] = "libcuda-real.so";
+    char path[LONGEST_PATH];
+    const char *end = strrchr(witness.name, '/');
+    size_t length = end ? (size_t)(end + 1 - witness.name) : 0;
+
+    if (!length || length + sizeof name > sizeof path)
+        return false;
+    memcpy(path, witness.name, length);
+    memcpy(path + length, name, sizeof name);
+    return identify_file(path, &identity->device, &identity->inode);
+}
+
+static bool is_driver(const struct loaded_object *object, void *data)
+{
+    const struct identity *identity = data;
+    struct identity found;
+
+    if (!*object->name || is_witness(object->start) || !symbol_of_object(object, "cuInit")
+        || !identify_file(object->name, &found.device, &found.inode)
+        || found.device != identity->device || found.inode != identity->inode)
+        return false;
+    behind = *object;
+    return true;
+}
+
 /*
- * Once, while the library loads: dlsym takes the loader's lock, which a call must not wait for. The
- * driver stays as long as the witness, which is for good: the handle need not be kept.
+ * Once, before the first call. Not by dlopen and dlsym: a preloaded library may have hooked them, to
+ * hand out functions that call this one. The driver stays as long as the witness, which is for good.
  */
 void find_driver(void)
 {
-    void *driver = dlopen("libcuda-real.so", RTLD_LAZY | RTLD_NOLOAD);
-    find_loaded_object((uintptr_t)functions, &witness);
-    for (int function = 1; driver && function < TRACE_FUNCTION_COUNT; function++) {
-        functions[function].real = (driver_function)dlsym(driver, functions[function].name);
-        if (functions[function].real && !behind.end)
-            find_loaded_object((uintptr_t)functions[function].real, &behind);
-    }
-    if (driver)
-        dlclose(driver);
+    struct identity identity;
+
+    if (!find_loaded_object((uintptr_t)functions, &witness) || !identify_driver(&identity))
+        return;
+    each_loaded_object(is_driver, &identity);
+    for (int function = 1; behind.end && function < TRACE_FUNCTION_COUNT; function++)
+        functions[function].real =
+            (driver_function)symbol_of_object(&behind, functions[function].name);
+}
+
+static CUresult lacks_function(void)
+{
+    return CUDA_ERROR_NOT_FOUND;
 }
 
 driver_function real_function(enum trace_function function)
 {
-    return functions[function].real;
+    begin_process();
+    return functions[function].real ? functions[function].real : (driver_function)lacks_function;
 }
 
 driver_function real_question(const char *name)

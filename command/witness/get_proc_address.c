@@ -1,6 +1,6 @@
 /*
- * Addresses by name and version. The driver decides what a name and a version mean; where its answer
- * is a function that is wrapped, the program gets the witness's. These calls are not recorded.
+ * Addresses by name and version. The driver decides what a name and a version mean; if it finds
+ * a function that is wrapped, the program gets the witness's. These calls are not recorded.
  */
 #include "witness.h"
 
@@ -10,11 +10,11 @@ EXPORTED CUresult cuGetProcAddress(const char *name, void **address, int version
 {
     CUresult (*real)(const char *, void **, int, cuuint64_t) =
         (CUresult (*)(const char *, void **, int, cuuint64_t))real_function(TRACE_cuGetProcAddress);
-    CUresult answer = real(name, address, version, flags);
+    CUresult result = real(name, address, version, flags);
 
-    if (answer == CUDA_SUCCESS && address)
+    if (result == CUDA_SUCCESS && address)
         *address = wrapped_in_place_of(*address);
-    return answer;
+    return result;
 }
 
 EXPORTED CUresult cuGetProcAddress_v2(const char *name, void **address, int version,
@@ -22,9 +22,9 @@ EXPORTED CUresult cuGetProcAddress_v2(const char *name, void **address, int vers
 {
     CUresult (*real)(const char *, void **, int, cuuint64_t, int *) = (CUresult (*)(
         const char *, void **, int, cuuint64_t, int *))real_function(TRACE_cuGetProcAddress_v2);
-    CUresult answer = real(name, address, version, flags, status);
+    CUresult result = real(name, address, version, flags, status);
 
-    if (answer == CUDA_SUCCESS && address)
+    if (result == CUDA_SUCCESS && address)
         *address = wrapped_in_place_of(*address);
-    return answer;
+    return result;
 }

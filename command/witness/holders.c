@@ -1,7 +1,7 @@
 /*
- * Who holds what on each device. Numbers are added and taken after the driver has answered, each
- * atomically, with no lock; the driver's count of references is the sum of the libraries' own ones and
- * of one for each green context (as measured, it is one count, whoever takes from it).
+ * Who holds what on each device. Numbers are changed after the driver has returned, each atomically,
+ * with no lock; the driver's count of references is the sum of the libraries' own ones and of one for
+ * each green context (as measured, it is one count, whoever takes from it).
  *
  * Who is charged: a release takes a reference of the library that called. If that has none, it takes
  * the reference of the library that has held one longest; if there is none either, that of a green
@@ -14,33 +14,45 @@
 
 #include <string.h>
 
+/* One holding of one library. */
 struct holder {
-    _Atomic uint32_t module; /* one more than the module's id; 0: free */
-    _Atomic int32_t references, green, ordinary;
+    _Atomic uint64_t key;   /* module and holding; 0: free */
+    _Atomic uint64_t state; /* the number of its changes in the upper half, its count in the lower */
     _Atomic uint64_t since; /* when it came to hold one, in order */
-    _Atomic bool retained;  /* has ever taken a reference of its own */
 };
 
 static struct {
-    _Atomic int32_t references, green, ordinary;
+    _Atomic uint32_t references;
     _Atomic int alive;
     struct holder holders[MAXIMUM_HOLDERS];
-} devices[MAXIMUM_DEVICES];
+} devices[TRACE_MAXIMUM_DEVICES];
 
 static _Atomic int highest_slot = -1;
 static _Atomic uint64_t next_since = 1;
 
-static struct holder *find_holder(int slot, uint32_t module, bool add)
+static uint64_t key_of(uint32_t module, enum trace_holding holding)
 {
+    return (uint64_t)module << 8 | holding;
+}
+
+static uint32_t count_of(struct holder *holder)
+{
+    return holder ? (uint32_t)atomic_load(&holder->state) : 0;
+}
+
+static struct holder *find_holder(int slot, uint32_t module, enum trace_holding holding, bool add)
+{
+    uint64_t key = key_of(module, holding);
+
     for (int index = 0; slot >= 0 && index < MAXIMUM_HOLDERS; index++) {
         struct holder *holder = &devices[slot].holders[index];
-        uint32_t found = atomic_load_explicit(&holder->module, memory_order_relaxed);
+        uint64_t found = atomic_load_explicit(&holder->key, memory_order_relaxed);
 
         if (!found && !add)
             return NULL;
-        if (!found && atomic_compare_exchange_strong(&holder->module, &found, module + 1))
+        if (!found && atomic_compare_exchange_strong(&holder->key, &found, key))
             return holder;
-        if (found == module + 1)
+        if (found == key)
             return holder;
     }
     return NULL;
@@ -54,27 +66,69 @@ static void note_slot(int slot)
     }
 }
 
-static bool take_one(_Atomic int32_t *number)
+/* False if it would be less than 0. */
+static bool change(struct holder *holder, bool add, struct trace_change *changed)
 {
-    int32_t value = atomic_load(number);
+    uint64_t before = atomic_load(&holder->state), after, key = atomic_load(&holder->key);
 
-    while (value > 0)
-        if (atomic_compare_exchange_weak(number, &value, value - 1))
-            return true;
-    return false;
+    do {
+        uint32_t number = (uint32_t)(before >> 32) + 1, count = (uint32_t)before;
+
+        if (!add && !count)
+            return false;
+        after = (uint64_t)number << 32 | (add ? count + 1 : count - 1);
+    } while (!atomic_compare_exchange_weak(&holder->state, &before, after));
+    if (add && !(uint32_t)before)
+        atomic_store(&holder->since, atomic_fetch_add(&next_since, 1));
+    *changed = (struct trace_change){ .module = (uint32_t)(key >> 8),
+                                      .holding = key & 0xff,
+                                      .count = (uint32_t)after,
+                                      .number = (uint32_t)(after >> 32) };
+    return true;
 }
 
-/* Whoever has held a reference longest, its own or one of a green context. */
-static struct holder *oldest_holder(int slot, bool green)
+static bool is_reference(enum trace_holding holding)
+{
+    return holding == TRACE_REFERENCE || holding == TRACE_GREEN_REFERENCE;
+}
+
+struct trace_change add_holding(int slot, uint32_t module, enum trace_holding holding)
+{
+    struct trace_change changed = { .holding = TRACE_NOTHING };
+    struct holder *holder = find_holder(slot, module, holding, true);
+
+    if (slot < 0)
+        return changed;
+    note_slot(slot);
+    if (is_reference(holding))
+        atomic_fetch_add(&devices[slot].references, 1);
+    if (holder)
+        change(holder, true, &changed);
+    return changed;
+}
+
+struct trace_change end_holding(int slot, uint32_t module, enum trace_holding holding)
+{
+    struct trace_change changed = { .holding = TRACE_NOTHING };
+    struct holder *holder = find_holder(slot, module, holding, false);
+
+    if (holder)
+        change(holder, false, &changed);
+    return changed;
+}
+
+/* Whoever has held one of these longest. */
+static struct holder *oldest_holder(int slot, enum trace_holding holding)
 {
     struct holder *oldest = NULL;
 
     for (int index = 0; index < MAXIMUM_HOLDERS; index++) {
         struct holder *holder = &devices[slot].holders[index];
+        uint64_t key = atomic_load(&holder->key);
 
-        if (!atomic_load(&holder->module))
+        if (!key)
             break;
-        if (atomic_load(green ? &holder->green : &holder->references) > 0
+        if ((key & 0xff) == holding && count_of(holder)
             && (!oldest || atomic_load(&holder->since) < atomic_load(&oldest->since)))
             oldest = holder;
     }
@@ -86,136 +140,81 @@ bool is_context_alive(int slot)
     return slot >= 0 && atomic_load(&devices[slot].alive);
 }
 
-int32_t references_of(int slot, uint32_t module)
+bool is_device_held(int slot)
 {
-    struct holder *holder = find_holder(slot, module, false);
+    return is_context_alive(slot) || oldest_holder(slot, TRACE_ORDINARY_CONTEXT);
+}
 
-    return holder ? atomic_load(&holder->references) : 0;
+bool holds_reference(int slot, uint32_t module)
+{
+    return count_of(find_holder(slot, module, TRACE_REFERENCE, false));
 }
 
 bool has_ever_held(int slot, uint32_t module)
 {
-    struct holder *holder = find_holder(slot, module, false);
-
-    return holder && atomic_load(&holder->retained);
+    return find_holder(slot, module, TRACE_REFERENCE, false);
 }
 
-static bool add(int slot, uint32_t module, bool green, bool *counted)
+uint32_t references_of(int slot)
 {
-    struct holder *holder = find_holder(slot, module, true);
-
-    *counted = holder != NULL;
-    if (slot < 0)
-        return false;
-    note_slot(slot);
-    atomic_fetch_add(&devices[slot].references, 1);
-    if (green)
-        atomic_fetch_add(&devices[slot].green, 1);
-    if (holder) {
-        if (atomic_load(&holder->references) + atomic_load(&holder->green) <= 0)
-            atomic_store(&holder->since, atomic_fetch_add(&next_since, 1));
-        atomic_fetch_add(green ? &holder->green : &holder->references, 1);
-        if (!green)
-            atomic_store(&holder->retained, true);
-    }
-    return !atomic_exchange(&devices[slot].alive, 1);
+    return slot < 0 ? 0 : atomic_load(&devices[slot].references);
 }
 
-bool add_reference(int slot, uint32_t module, bool *counted)
+bool begin_context(int slot)
 {
-    return add(slot, module, false, counted);
-}
-
-bool add_green(int slot, uint32_t module, bool *counted)
-{
-    return add(slot, module, true, counted);
-}
-
-/* Takes one of a holder's; the other kind of reference than asked for only where there is no other. */
-static uint32_t charge(int slot, struct holder *first, bool green)
-{
-    struct holder *holder = first;
-
-    while (holder && !take_one(green ? &holder->green : &holder->references))
-        holder = NULL;
-    while (!holder && (holder = oldest_holder(slot, false)))
-        if (!take_one(&holder->references))
-            holder = NULL;
-    while (!holder && (holder = oldest_holder(slot, true)))
-        if (!take_one(&holder->green))
-            holder = NULL;
-    return holder ? atomic_load(&holder->module) - 1 : 0;
-}
-
-static enum taking take(int slot, uint32_t module, bool green, bool stays_alive,
-                        uint32_t *taken_from)
-{
-    *taken_from = 0;
-    if (slot < 0 || !take_one(&devices[slot].references))
-        return TOOK_NOTHING;
-    *taken_from = charge(slot, find_holder(slot, module, false), green);
-    if (stays_alive)
-        return TOOK_REFERENCE;
-    while (atomic_load(&devices[slot].references) <= 0
-           && atomic_exchange(&devices[slot].alive, 0)) {
-        int dead = 0;
-
-        /*
-         * Another thread's retain may have come in between. If it finds the context alive again, this was
-         * no end. If it found none, it tells a creation, and this is the end before that.
-         */
-        if (atomic_load(&devices[slot].references) <= 0
-            || !atomic_compare_exchange_strong(&devices[slot].alive, &dead, 1))
-            return ENDED_CONTEXT;
-    }
-    return TOOK_REFERENCE;
-}
-
-enum taking take_reference(int slot, uint32_t module, bool stays_alive, uint32_t *taken_from)
-{
-    return take(slot, module, false, stays_alive, taken_from);
-}
-
-/* As measured: where there is no reference left, it finds none to give back, and the context stays. */
-enum taking take_green(int slot, uint32_t maker, uint32_t *taken_from)
-{
-    *taken_from = 0;
-    if (slot < 0)
-        return TOOK_NOTHING;
-    take_one(&devices[slot].green);
-    return take(slot, maker, true, false, taken_from);
-}
-
-void add_ordinary(int slot, uint32_t module, int change)
-{
-    struct holder *holder = find_holder(slot, module, true);
-
-    if (slot < 0)
-        return;
-    note_slot(slot);
-    atomic_fetch_add(&devices[slot].ordinary, change);
-    if (!holder)
-        return;
-    if (!atomic_load(&holder->since))
-        atomic_store(&holder->since, atomic_fetch_add(&next_since, 1));
-    atomic_fetch_add(&holder->ordinary, change);
+    return slot >= 0 && !atomic_exchange(&devices[slot].alive, 1);
 }
 
 /* As measured: a reset ends the context, and every reference stays to be released. */
-bool reset_references(int slot)
+bool reset_context(int slot)
 {
     return slot >= 0 && atomic_exchange(&devices[slot].alive, 0);
 }
 
-struct device_counts counts_of(int slot)
+static bool take_one(_Atomic uint32_t *number)
 {
-    struct device_counts none = { 0 };
+    uint32_t value = atomic_load(number);
 
-    if (slot < 0)
-        return none;
-    return (struct device_counts){ .references = atomic_load(&devices[slot].references),
-                                   .green = atomic_load(&devices[slot].green),
-                                   .ordinary = atomic_load(&devices[slot].ordinary) };
+    while (value > 0)
+        if (atomic_compare_exchange_weak(number, &value, value - 1))
+            return true;
+    return false;
+}
+
+static void charge(int slot, struct holder *first, struct trace_change *changed)
+{
+    static const enum trace_holding order[] = { TRACE_REFERENCE, TRACE_GREEN_REFERENCE };
+    struct holder *holder;
+
+    if (first && change(first, false, changed))
+        return;
+    for (int kind = 0; kind < 2; kind++)
+        while ((holder = oldest_holder(slot, order[kind])))
+            if (change(holder, false, changed))
+                return;
+}
+
+/* As measured: a green context that ends when there is no reference left gives none back. */
+enum taking take_reference(int slot, uint32_t first, enum trace_holding holding, bool stays_alive,
+                           struct trace_change *changed)
+{
+    if (slot < 0 || !take_one(&devices[slot].references))
+        return TOOK_NOTHING;
+    charge(slot, find_holder(slot, first, holding, false), changed);
+    if (stays_alive)
+        return TOOK_REFERENCE;
+    while (!references_of(slot) && atomic_exchange(&devices[slot].alive, 0)) {
+        int dead = 0;
+
+        /*
+         * Another thread's retain may have come in between. If it finds the context alive again, this was
+         * no end. If it found none, its record has a creation, and this is the end before that.
+         */
+        if (!references_of(slot)
+            || !atomic_compare_exchange_strong(&devices[slot].alive, &dead, 1))
+            return ENDED_CONTEXT;
+    }
+    return TOOK_REFERENCE;
 }
 
 void forget_holders(void)
@@ -227,10 +226,33 @@ void forget_holders(void)
     atomic_store(&highest_slot, -1);
 }
 
-/* In the order of `since`, by choosing the next one again and again: there are few. */
-EXPORTED uint32_t cuda_contexts_holders(int32_t device,
-                                             struct cuda_contexts_holder *holders,
-                                             uint32_t capacity)
+/* Since when a library has held anything; 0: it holds nothing. Fills `out` in. */
+static uint64_t sum_up(int slot, uint32_t module, struct cuda_contexts_holder *out)
+{
+    uint64_t since = 0;
+
+    memset(out, 0, sizeof *out);
+    for (int index = 0; index < MAXIMUM_HOLDERS; index++) {
+        struct holder *holder = &devices[slot].holders[index];
+        uint64_t key = atomic_load(&holder->key), begin = atomic_load(&holder->since);
+        uint32_t count = count_of(holder);
+
+        if (key >> 8 != module || !count || (key & 0xff) == TRACE_GREEN_CONTEXT)
+            continue;
+        since = !since || begin < since ? begin : since;
+        if ((key & 0xff) == TRACE_REFERENCE)
+            out->references = count;
+        if ((key & 0xff) == TRACE_GREEN_REFERENCE)
+            out->green = count;
+        if ((key & 0xff) == TRACE_ORDINARY_CONTEXT)
+            out->ordinary = count;
+    }
+    return since;
+}
+
+/* By choosing the next one again and again: there are few. */
+EXPORTED uint32_t cuda_contexts_holders(int32_t device, struct cuda_contexts_holder *holders,
+                                        uint32_t capacity)
 {
     uint64_t after = 0;
     uint32_t count = 0;
@@ -239,32 +261,26 @@ EXPORTED uint32_t cuda_contexts_holders(int32_t device,
     notice_fork();
     slot = known_device_slot(device);
     for (;;) {
-        struct holder *next = NULL;
+        struct cuda_contexts_holder next, found;
+        uint64_t first = 0;
+        uint32_t module = 0;
 
         for (int index = 0; slot >= 0 && index < MAXIMUM_HOLDERS; index++) {
-            struct holder *holder = &devices[slot].holders[index];
-            uint64_t since = atomic_load(&holder->since);
+            uint64_t key = atomic_load(&devices[slot].holders[index].key);
+            uint64_t since = key ? sum_up(slot, (uint32_t)(key >> 8), &found) : 0;
 
-            if (!atomic_load(&holder->module))
-                break;
-            if (since > after && (!next || since < atomic_load(&next->since)))
-                next = holder;
+            if (since > after && (!first || since < first)) {
+                first = since;
+                module = (uint32_t)(key >> 8);
+                next = found;
+            }
         }
-        if (!next)
+        if (!first)
             return count;
-        after = atomic_load(&next->since);
-        if (atomic_load(&next->references) <= 0 && atomic_load(&next->green) <= 0
-            && atomic_load(&next->ordinary) <= 0)
-            continue;
+        after = first;
         if (count < capacity) {
-            struct cuda_contexts_holder *out = &holders[count];
-
-            memset(out, 0, sizeof *out);
-            out->references = (uint32_t)atomic_load(&next->references);
-            out->green = (uint32_t)atomic_load(&next->green);
-            out->ordinary = (uint32_t)atomic_load(&next->ordinary);
-            copy_module_path(atomic_load(&next->module) - 1, out->library,
-                             sizeof out->library - 1);
+            copy_module_path(module, next.library, sizeof next.library - 1);
+            holders[count] = next;
         }
         count++;
     }

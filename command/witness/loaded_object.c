@@ -1,11 +1,10 @@
 #define _GNU_SOURCE
 #include "loaded_object.h"
-#include "old_glibc.h"
 
 #include <string.h>
 
 /*
- * glibc's struct dl_find_object, which older headers lack. dladdr would answer the same, but it waits
+ * glibc's struct dl_find_object, which older headers lack. dladdr would find the same, but it waits
  * for the loader's lock, which a thread holds that runs a constructor and may wait for this one.
  */
 struct found {
@@ -19,103 +18,135 @@ struct found {
 
 static int (*find_object)(void *address, struct found *found);
 
-void find_loader_functions(void)
-{
-    find_object = (int (*)(void *, struct found *))dlsym(RTLD_DEFAULT, "_dl_find_object");
-}
-
-/* The program headers lie behind the file's own, at the beginning of the first segment. */
-static void find_segments(struct loaded_object *object)
-{
-    const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)object->start;
-
-    object->segments = NULL;
-    object->segment_count = 0;
-    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0
-        || header->e_phentsize != sizeof(ElfW(Phdr))
-        || header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > 4096)
-        return;
-    object->segments = (const ElfW(Phdr) *)(object->start + header->e_phoff);
-    object->segment_count = header->e_phnum;
-}
-
 struct search {
-    uintptr_t address;
-    struct loaded_object *object;
+    bool (*look)(const struct loaded_object *object, void *data);
+    void *data;
 };
 
-static int compare_object(struct dl_phdr_info *info, size_t size, void *data)
+static int look_at(struct dl_phdr_info *info, size_t size, void *data)
 {
     const struct search *search = data;
-    uintptr_t start = UINTPTR_MAX, end = 0;
+    struct loaded_object object = { .start = UINTPTR_MAX,
+                                    .bias = info->dlpi_addr,
+                                    .name = info->dlpi_name ? info->dlpi_name : "" };
 
     (void)size;
     for (size_t index = 0; index < info->dlpi_phnum; index++) {
         const ElfW(Phdr) *segment = &info->dlpi_phdr[index];
         uintptr_t first = info->dlpi_addr + segment->p_vaddr;
 
+        if (segment->p_type == PT_DYNAMIC)
+            object.dynamic = (const ElfW(Dyn) *)first;
         if (segment->p_type != PT_LOAD)
             continue;
-        start = first < start ? first : start;
-        end = first + segment->p_memsz > end ? first + segment->p_memsz : end;
+        object.start = first < object.start ? first : object.start;
+        object.end = first + segment->p_memsz > object.end ? first + segment->p_memsz : object.end;
     }
-    if (search->address < start || search->address >= end)
-        return 0;
-    *search->object = (struct loaded_object){ .start = start & ~(uintptr_t)4095,
-                                              .end = end,
-                                              .bias = info->dlpi_addr,
-                                              .name = info->dlpi_name,
-                                              .segments = info->dlpi_phdr,
-                                              .segment_count = info->dlpi_phnum };
-    return 1;
+    object.start &= ~(uintptr_t)4095;
+    return object.end && search->look(&object, search->data);
+}
+
+void each_loaded_object(bool (*look)(const struct loaded_object *object, void *data), void *data)
+{
+    struct search search = { look, data };
+
+    dl_iterate_phdr(look_at, &search);
+}
+
+static bool has_find_object(const struct loaded_object *object, void *data)
+{
+    (void)data;
+    find_object = (int (*)(void *, struct found *))symbol_of_object(object, "_dl_find_object");
+    return find_object;
+}
+
+/* Not by dlsym, which others hook. */
+void find_loader_functions(void)
+{
+    each_loaded_object(has_find_object, NULL);
+}
+
+struct wanted {
+    uintptr_t address;
+    struct loaded_object *object;
+};
+
+static bool has_address(const struct loaded_object *object, void *data)
+{
+    const struct wanted *wanted = data;
+
+    if (wanted->address < object->start || wanted->address >= object->end)
+        return false;
+    *wanted->object = *object;
+    return true;
 }
 
 bool find_loaded_object(uintptr_t address, struct loaded_object *object)
 {
-    struct search search = { .address = address, .object = object };
+    struct wanted wanted = { address, object };
     struct found found;
 
-    if (!find_object)
-        return dl_iterate_phdr(compare_object, &search) != 0;
+    if (!find_object) {
+        object->end = 0;
+        each_loaded_object(has_address, &wanted);
+        return object->end;
+    }
     if (find_object((void *)address, &found) != 0 || !found.link_map)
         return false;
     *object = (struct loaded_object){ .start = (uintptr_t)found.map_start,
                                       .end = (uintptr_t)found.map_end,
                                       .bias = found.link_map->l_addr,
-                                      .name = found.link_map->l_name };
-    find_segments(object);
+                                      .name = found.link_map->l_name,
+                                      .dynamic = found.link_map->l_ld };
     return true;
 }
 
-/* What the dynamic section says of symbols. */
+/* What the dynamic section says of symbols. Each table is looked at up to the object's end only. */
 struct symbols {
-    const ElfW(Sym) *table;
-    const char *names;
-    const uint32_t *hash; /* DT_GNU_HASH */
+    uintptr_t start, end;
+    uintptr_t table, names, hash, old_hash; /* DT_GNU_HASH, DT_HASH */
 };
 
 static struct symbols symbols_of(const struct loaded_object *object)
 {
-    struct symbols symbols = { 0 };
-    const ElfW(Dyn) *entry = NULL;
+    struct symbols symbols = { .start = object->start, .end = object->end };
+    uintptr_t at = (uintptr_t)object->dynamic;
 
-    for (size_t index = 0; index < object->segment_count; index++)
-        if (object->segments[index].p_type == PT_DYNAMIC)
-            entry = (const ElfW(Dyn) *)(object->bias + object->segments[index].p_vaddr);
-    for (; entry && entry->d_tag != DT_NULL; entry++) {
+    for (; at >= object->start && at + sizeof(ElfW(Dyn)) <= object->end; at += sizeof(ElfW(Dyn))) {
+        const ElfW(Dyn) *entry = (const ElfW(Dyn) *)at;
         uintptr_t address = entry->d_un.d_ptr;
 
+        if (entry->d_tag == DT_NULL)
+            break;
         /* glibc has added the bias already, but for the vDSO. */
         if (address < object->start)
             address += object->bias;
         if (entry->d_tag == DT_SYMTAB)
-            symbols.table = (const ElfW(Sym) *)address;
+            symbols.table = address;
         if (entry->d_tag == DT_STRTAB)
-            symbols.names = (const char *)address;
+            symbols.names = address;
         if (entry->d_tag == DT_GNU_HASH)
-            symbols.hash = (const uint32_t *)address;
+            symbols.hash = address;
+        if (entry->d_tag == DT_HASH)
+            symbols.old_hash = address;
     }
     return symbols;
+}
+
+/* NULL if it is not in the object. */
+static const void *part(const struct symbols *symbols, uintptr_t table, uint64_t offset, size_t size)
+{
+    if (table < symbols->start || table >= symbols->end || offset > symbols->end - table
+        || size > symbols->end - table - offset)
+        return NULL;
+    return (const void *)(table + offset);
+}
+
+static uint32_t number(const struct symbols *symbols, uintptr_t table, uint64_t index)
+{
+    const uint32_t *at = part(symbols, table, index * sizeof *at, sizeof *at);
+
+    return at ? *at : 0;
 }
 
 static uint32_t gnu_hash(const char *name)
@@ -127,30 +158,73 @@ static uint32_t gnu_hash(const char *name)
     return hash;
 }
 
+static uint32_t old_hash(const char *name)
+{
+    uint32_t hash = 0;
+
+    for (; *name; name++) {
+        hash = (hash << 4) + (unsigned char)*name;
+        hash = (hash ^ (hash >> 24 & 0xf0)) & 0x0fffffff;
+    }
+    return hash;
+}
+
+/* The value of the symbol with this number if it has this name and is defined; else 0. */
+static uintptr_t value_of(const struct symbols *symbols, uint64_t index, const char *name)
+{
+    const ElfW(Sym) *symbol =
+        part(symbols, symbols->table, index * sizeof *symbol, sizeof *symbol);
+    size_t length = strlen(name) + 1;
+    const char *found =
+        symbol ? part(symbols, symbols->names, symbol->st_name, length) : NULL;
+
+    if (!found || symbol->st_shndx == SHN_UNDEF || memcmp(found, name, length) != 0)
+        return 0;
+    return symbol->st_value;
+}
+
+static uintptr_t by_gnu_hash(const struct symbols *symbols, const char *name)
+{
+    uint32_t wanted = gnu_hash(name), bucket_count = number(symbols, symbols->hash, 0);
+    uint32_t first = number(symbols, symbols->hash, 1);
+    uint64_t buckets =
+        4 + (uint64_t)number(symbols, symbols->hash, 2) * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
+    uint64_t chain = buckets + bucket_count;
+    uint64_t index = bucket_count ? number(symbols, symbols->hash, buckets + wanted % bucket_count) : 0;
+
+    for (; index >= first && index > 0; index++) {
+        const uint32_t *hash = part(symbols, symbols->hash,
+                                    (chain + index - first) * sizeof *hash, sizeof *hash);
+        uintptr_t value =
+            hash && (*hash | 1) == (wanted | 1) ? value_of(symbols, index, name) : 0;
+
+        if (value || !hash || *hash & 1)
+            return value;
+    }
+    return 0;
+}
+
+static uintptr_t by_old_hash(const struct symbols *symbols, const char *name)
+{
+    uint32_t bucket_count = number(symbols, symbols->old_hash, 0);
+    uint32_t count = number(symbols, symbols->old_hash, 1);
+    uint32_t index =
+        bucket_count ? number(symbols, symbols->old_hash, 2 + old_hash(name) % bucket_count) : 0;
+
+    for (uint32_t steps = 0; index && steps < count; steps++) {
+        uintptr_t value = value_of(symbols, index, name);
+
+        if (value)
+            return value;
+        index = number(symbols, symbols->old_hash, (uint64_t)2 + bucket_count + index);
+    }
+    return 0;
+}
+
 uintptr_t symbol_of_object(const struct loaded_object *object, const char *name)
 {
     struct symbols symbols = symbols_of(object);
-    uint32_t wanted = gnu_hash(name), bucket_count, first, filter_words, index;
-    const uint32_t *buckets, *chain;
+    uintptr_t value = symbols.hash ? by_gnu_hash(&symbols, name) : by_old_hash(&symbols, name);
 
-    if (!symbols.table || !symbols.names || !symbols.hash)
-        return 0;
-    bucket_count = symbols.hash[0];
-    first = symbols.hash[1];
-    filter_words = symbols.hash[2];
-    buckets = symbols.hash + 4 + filter_words * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
-    chain = buckets + bucket_count;
-    index = bucket_count ? buckets[wanted % bucket_count] : 0;
-    if (index < first)
-        return 0;
-    for (;; index++) {
-        uint32_t hash = chain[index - first];
-        const ElfW(Sym) *symbol = &symbols.table[index];
-
-        if ((hash | 1) == (wanted | 1) && symbol->st_shndx != SHN_UNDEF
-            && strcmp(symbols.names + symbol->st_name, name) == 0)
-            return object->bias + symbol->st_value;
-        if (hash & 1)
-            return 0;
-    }
+    return value ? object->bias + value : 0;
 }

@@ -7,7 +7,6 @@
 #include "witness.h"
 
 #include <string.h>
-#include <unistd.h>
 
 enum { MAXIMUM_MODULES = 512, PATH_KEPT = 256, LONGEST_PATH = 4096, ID_BITS = 24 };
 
@@ -24,9 +23,7 @@ static size_t program_length;
 /* The program's path, for the loader has none for it. */
 void note_program(void)
 {
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program);
-
-    program_length = length > 0 ? (size_t)length : 0;
+    program_length = read_link("/proc/self/exe", program, sizeof program - 1);
 }
 
 static uint64_t mix(uint64_t hash, uint64_t value)
@@ -59,12 +56,17 @@ static void keep_path(unsigned entry, const char *path, size_t length)
     atomic_store_explicit(&paths[entry].length, (uint32_t)kept, memory_order_release);
 }
 
-static void note_module(uint32_t id, const char *path, size_t length)
+static void note_module(uint32_t id, const struct loaded_object *object, const char *path,
+                        size_t length)
 {
-    struct trace_module *record = reserve_record(TRACE_MODULE, sizeof *record + length);
+    struct trace_module *record = reserve_record(TRACE_MODULE, sizeof *record + length, NULL);
 
     if (!record)
         return;
+    record->start = object->start;
+    record->end = object->end;
+    record->bias = object->bias;
+    identify_file(*object->name ? object->name : "/proc/self/exe", &record->device, &record->inode);
     record->id = id;
     record->path_length = (uint32_t)length;
     memcpy(record + 1, path, length);
@@ -85,31 +87,36 @@ static uint32_t claim_entry(unsigned entry, uint64_t which, const struct loaded_
     if (!atomic_compare_exchange_strong(&modules[entry], &empty, claimed))
         return (empty ^ which) >> ID_BITS ? 0 : id_in(empty);
     keep_path(entry, path, length);
-    note_module(id_in(claimed), path, length);
+    note_module(id_in(claimed), object, path, length);
     return id_in(claimed);
 }
 
-uint32_t module_of(uintptr_t address, uintptr_t *bias)
+uint32_t module_of_object(const struct loaded_object *object)
 {
-    struct loaded_object object;
-    uint64_t which;
+    uint64_t which = identity(object);
 
-    if (!find_loaded_object(address, &object))
-        return 0;
-    *bias = object.bias;
-    which = identity(&object);
     for (unsigned entry = 0; entry < MAXIMUM_MODULES; entry++) {
         uint64_t word = atomic_load_explicit(&modules[entry], memory_order_acquire);
         uint32_t id = 0;
 
         if (!word)
-            id = claim_entry(entry, which, &object);
+            id = claim_entry(entry, which, object);
         else if (!((word ^ which) >> ID_BITS))
             id = id_in(word);
         if (id)
             return id;
     }
     return 0;
+}
+
+uint32_t module_of(uintptr_t address, uintptr_t *bias)
+{
+    struct loaded_object object;
+
+    if (!find_loaded_object(address, &object))
+        return 0;
+    *bias = object.bias;
+    return module_of_object(&object);
 }
 
 size_t copy_module_path(uint32_t module, char *path, size_t capacity)

@@ -4,11 +4,11 @@
 #include "witness.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { VARIABLES_KEPT = 2048, ARGUMENTS_KEPT = 4096, EXECUTABLE_KEPT = 1024, FIELD_OF_START = 22 };
@@ -23,32 +23,44 @@ static const char *const variables[] = {
 enum {
     LOCAL_RANK_COUNT = sizeof local_ranks / sizeof *local_ranks,
     VARIABLE_COUNT = sizeof variables / sizeof *variables,
+    PAGE = 4096,
 };
 
-/* This process's pid. A page that the kernel empties in a forked child, however it was forked. */
-static _Atomic int *pid_page;
+/* A page that the kernel empties in a forked child, however it was forked. 1 in it: the same process. */
+static _Atomic int *fork_page;
 
-/* The pids that the witness was loaded in, that the tables are about, and that have their record, their
- * cuInit, their exit. */
-static _Atomic int loaded_in, owner, noted, initialized, exited;
+/* The pid that the tables are about, if there is no such page. */
+static _Atomic int owner;
 
-/* What `--only` means by a number: read once, for a program may change its environment at any time. */
-static _Atomic int32_t meant;
+/* Of this process: the number in the arena (0: not yet), its record, its cuInit, its exit. */
+static _Atomic uint32_t number, forked_from;
+static _Atomic bool noted, initialized, exited;
+
+/* Read once, for a program may change its environment at any time. */
+static _Atomic int32_t rank;
+
+enum { NOT_BEGUN, BEGINNING, BEGUN };
+static _Atomic int progress;
 
 /* -1: no launcher's variable. */
-static int local_rank(void)
+static int32_t read_local_rank(void)
 {
     for (int index = 0; index < LOCAL_RANK_COUNT; index++) {
         const char *value = getenv(local_ranks[index]);
         char *end;
-        long rank;
+        long found;
 
         if (!value || !*value)
             continue;
-        rank = strtol(value, &end, 10);
-        return *end || rank < 0 || rank > INT32_MAX ? -1 : (int)rank;
+        found = strtol(value, &end, 10);
+        return *end || found < 0 || found > INT32_MAX ? -1 : (int32_t)found;
     }
     return -1;
+}
+
+int32_t local_rank(void)
+{
+    return atomic_load(&rank);
 }
 
 static uint32_t copy_variables(char *to)
@@ -70,30 +82,10 @@ static uint32_t copy_variables(char *to)
     return (uint32_t)used;
 }
 
-/* As much of a file as fits. */
-static size_t read_file(const char *path, char *to, size_t capacity)
-{
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    size_t used = 0;
-
-    while (file >= 0 && used < capacity) {
-        ssize_t length = read(file, to + used, capacity - used);
-
-        if (length < 0 && errno == EINTR)
-            continue;
-        if (length <= 0)
-            break;
-        used += (size_t)length;
-    }
-    if (file >= 0)
-        close(file);
-    return used;
-}
-
 /* The 22nd word of /proc/self/stat; the 2nd is in brackets and may hold anything. */
 static uint64_t start_of_process(void)
 {
-    char text[1024];
+    char text[512];
     size_t length = read_file("/proc/self/stat", text, sizeof text - 1);
     const char *at;
 
@@ -104,80 +96,71 @@ static uint64_t start_of_process(void)
     return at ? strtoull(at, NULL, 10) : 0;
 }
 
-static int32_t read_meant_ordinal(void)
-{
-    const char *only = arena_settings()->only;
-    char *end;
-    long ordinal;
-
-    if (strcmp(only, "local-rank") == 0)
-        return local_rank();
-    ordinal = strtol(only, &end, 10);
-    return !*only || *end || ordinal < 0 || ordinal > INT32_MAX ? -1 : (int32_t)ordinal;
-}
-
-int32_t meant_ordinal(void)
-{
-    return atomic_load(&meant);
-}
-
 /* The parts are written where they belong: there may be little room on this stack. */
-static void write_process_record(bool forked)
+static void write_process_record(void)
 {
     struct trace_process *record =
-        reserve_record(TRACE_PROCESS, sizeof *record + VARIABLES_KEPT + ARGUMENTS_KEPT
-                                          + EXECUTABLE_KEPT);
+        reserve_record(TRACE_PROCESS,
+                       sizeof *record + VARIABLES_KEPT + ARGUMENTS_KEPT + EXECUTABLE_KEPT, NULL);
+    uint64_t device;
     char *text;
-    ssize_t length;
 
     if (!record)
         return;
     text = (char *)(record + 1);
-    record->parent = (uint32_t)getppid();
-    record->forked = forked;
     record->start = start_of_process();
-    record->meant_ordinal = meant_ordinal();
+    identify_file("/proc/self/ns/pid", &device, &record->pid_namespace);
+    record->pid = (uint32_t)getpid();
+    record->parent_pid = (uint32_t)getppid();
+    record->forked_from = atomic_load(&forked_from);
+    record->local_rank = local_rank();
     record->python = python_version();
     record->variables_length = copy_variables(text);
     text += record->variables_length;
     record->arguments_length = (uint32_t)read_file("/proc/self/cmdline", text, ARGUMENTS_KEPT);
     text += record->arguments_length;
-    length = readlink("/proc/self/exe", text, EXECUTABLE_KEPT);
-    record->executable_length = length > 0 ? (uint32_t)length : 0;
+    record->executable_length = (uint32_t)read_link("/proc/self/exe", text, EXECUTABLE_KEPT);
     publish_record(record, TRACE_WRITTEN);
 }
 
-static void make_pid_page(void)
+static void make_fork_page(void)
 {
-    long size = sysconf(_SC_PAGESIZE);
-    void *page = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    long page = syscall(SYS_mmap, NULL, (size_t)PAGE, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    if (page == MAP_FAILED)
+    if (page == -1)
         return;
-    if (madvise(page, (size_t)size, MADV_WIPEONFORK) == 0)
-        pid_page = page;
+    if (syscall(SYS_madvise, page, (size_t)PAGE, MADV_WIPEONFORK) == 0)
+        fork_page = (_Atomic int *)page;
     else
-        munmap(page, (size_t)size);
+        syscall(SYS_munmap, page, (size_t)PAGE);
 }
 
-/* getpid is a system call; before Linux 4.14 there is nothing else. */
-int process_id(void)
+uint32_t process_number(void)
 {
-    int pid = pid_page ? atomic_load_explicit(pid_page, memory_order_acquire) : 0;
+    uint32_t none = 0, found = atomic_load(&number);
 
-    return pid ? pid : getpid();
+    if (found)
+        return found;
+    found = next_process_number();
+    return atomic_compare_exchange_strong(&number, &none, found) ? found : none;
 }
 
-void note_process(void)
+static void note_process(void)
 {
-    int pid = process_id(), before = atomic_load(&noted);
-
-    if (before == pid)
+    if (atomic_load_explicit(&noted, memory_order_acquire))
         return;
-    /* Before others find the process noted, and ask what is meant: in a child it was the parent's. */
-    atomic_store(&meant, read_meant_ordinal());
-    if (atomic_compare_exchange_strong(&noted, &before, pid))
-        write_process_record(is_forked_child());
+    /* Before others find the process noted, and ask which devices it may use. */
+    atomic_store(&rank, read_local_rank());
+    if (!atomic_exchange(&noted, true))
+        write_process_record();
+}
+
+static void begin_tables(void)
+{
+    atomic_store(&owner, getpid());
+    if (fork_page)
+        atomic_store_explicit(fork_page, 1, memory_order_release);
 }
 
 /* A child inherits files, not contexts. */
@@ -186,17 +169,22 @@ static void forget_parent(void)
     forget_holders();
     forget_contexts();
     forget_devices();
-    atomic_store(&initialized, 0);
-    atomic_store(&owner, getpid());
-    if (pid_page)
-        atomic_store_explicit(pid_page, getpid(), memory_order_release);
+    forget_creators();
+    note_forked_thread();
+    if (atomic_load(&noted))
+        atomic_store(&forked_from, atomic_load(&number));
+    atomic_store(&number, 0);
+    atomic_store(&initialized, false);
+    atomic_store(&exited, false);
+    atomic_store(&noted, false);
+    begin_tables();
 }
 
 /* A fork that did not go through libc calls no handler; there is one thread in it then. */
 void notice_fork(void)
 {
-    bool same = pid_page ? atomic_load_explicit(pid_page, memory_order_relaxed) != 0
-                         : atomic_load_explicit(&owner, memory_order_relaxed) == getpid();
+    bool same = fork_page ? atomic_load_explicit(fork_page, memory_order_relaxed) != 0
+                          : atomic_load_explicit(&owner, memory_order_relaxed) == getpid();
 
     if (!same)
         forget_parent();
@@ -204,63 +192,111 @@ void notice_fork(void)
 
 void enter_process(void)
 {
+    begin_process();
     notice_fork();
     note_process();
 }
 
+/* A number for a value that is compared with itself later; 0: not set. */
+static uint64_t visible_devices(void)
+{
+    const char *value = getenv("CUDA_VISIBLE_DEVICES");
+    uint64_t hash = value ? 14695981039346656037u : 0;
+
+    for (; value && *value; value++)
+        hash = (hash ^ (unsigned char)*value) * 1099511628211u;
+    return hash;
+}
+
+static _Atomic uint64_t visible_at_init;
+
 void note_successful_init(void)
 {
-    atomic_store(&initialized, process_id());
+    if (atomic_exchange(&initialized, true))
+        return;
+    atomic_store(&visible_at_init, visible_devices());
+}
+
+bool has_visible_changed(void)
+{
+    return visible_devices() != atomic_load(&visible_at_init);
 }
 
 bool is_initialized(void)
 {
-    return atomic_load(&initialized) == process_id();
+    return atomic_load(&initialized);
 }
 
 bool is_forked_child(void)
 {
-    return atomic_load(&loaded_in) != process_id();
+    return atomic_load(&forked_from);
 }
 
 bool has_exited(void)
 {
-    return atomic_load(&exited) == process_id();
+    return atomic_load(&exited);
 }
 
 /*
  * At exit, before the driver's own handlers, which were there before this one. Libraries release from
- * their destructors, which come later.
+ * their destructors, which come later. A forked child that never used the driver has no record.
  */
 static void end(void)
 {
-    int error = errno, pid = process_id();
+    enum { MOST_THREADS = 64 };
+    int error = errno;
+    struct trace_exit *record;
 
-    /* A forked child that never used the driver has nothing to say. */
-    if (atomic_load(&noted) == pid) {
-        look_for_bypass();
-        publish_record(reserve_record(TRACE_EXIT, sizeof(struct trace_exit)), TRACE_WRITTEN);
-        atomic_store(&exited, pid);
-    }
+    notice_fork();
+    if (!atomic_load(&noted))
+        return;
+    look_for_bypass();
+    record = reserve_record(TRACE_EXIT,
+                            sizeof *record + MOST_THREADS * sizeof(struct trace_thread), NULL);
+    if (record)
+        record->thread_count = living_creators((struct trace_thread *)(record + 1), MOST_THREADS);
+    publish_record(record, TRACE_WRITTEN);
+    atomic_store(&exited, true);
     errno = error;
 }
 
-/* The loader runs it before the driver is used, and after the driver's own constructors. */
-__attribute__((constructor)) static void begin(void)
+static bool look_at(const struct loaded_object *object, void *data)
 {
-    int error = errno;
+    (void)data;
+    look_for_python(object);
+    return false;
+}
 
-    make_pid_page();
-    forget_parent();
-    atomic_store(&loaded_in, process_id());
+/*
+ * When the library is loaded, or when a constructor calls the driver before that: it happens in the
+ * order of dependencies, which a plugin may not have.
+ */
+void begin_process(void)
+{
+    int error = errno, before = NOT_BEGUN;
+
+    if (atomic_load_explicit(&progress, memory_order_acquire) == BEGUN)
+        return;
+    if (!atomic_compare_exchange_strong(&progress, &before, BEGINNING)) {
+        find_driver(); /* another thread is about it, too */
+        return;
+    }
+    make_fork_page();
+    begin_tables();
     find_loader_functions();
     note_program();
-    open_arena();
+    open_arena(getenv(TRACE_ARENA_VARIABLE));
     find_driver();
-    look_for_python();
+    each_loaded_object(look_at, NULL);
     pthread_atfork(NULL, NULL, forget_parent);
     atexit(end);
+    atomic_store_explicit(&progress, BEGUN, memory_order_release);
     note_process();
     look_for_bypass();
     errno = error;
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    begin_process();
 }

@@ -2,147 +2,84 @@
  * The Python lines that led to a call. The calling thread stands still in it, so its frames do, too,
  * whether or not it holds the GIL; nothing here takes it.
  *
- * 3.11 and 3.12 export what their faulthandler uses, _Py_DumpTraceback. 3.13 and 3.14 do not, but have
- * a table of offsets for debuggers. 3.9 and 3.10 have neither: their structures are known, and what is
- * found is checked.
+ * An interpreter may be unloaded at any time when no thread runs it. So what is known of it is looked
+ * up again before it is used.
  */
 #define _GNU_SOURCE
 #include "loaded_object.h"
+#include "python_frames.h"
 #include "witness.h"
 
-#include <stdlib.h>
-#include <string.h>
+enum { MOST_INTERPRETERS = 4, FREE = 0, BEING_WRITTEN = 1, WRITTEN = 2 };
 
-/* Where an interpreter is, once it is seen. Written once, before `interpreter` says so. */
-static struct {
-    void *(*this_thread)(void); /* PyGILState_GetThisThreadState */
-    void *dump;                 /* _Py_DumpTraceback, if it is exported */
-    const void *runtime;        /* _PyRuntime */
-    struct python_types types;
-    uint32_t version;
-} python;
+static struct interpreter {
+    _Atomic int state;
+    struct python python;
+    uintptr_t this_thread; /* PyGILState_GetThisThreadState */
+} interpreters[MOST_INTERPRETERS];
 
-enum { UNSEEN, BEING_READ, SEEN };
-static _Atomic int interpreter;
-static _Atomic uint64_t last_number_of_loads;
+static const char this_thread_name[] = "PyGILState_GetThisThreadState";
 
-static const void *data_symbol(const struct loaded_object *object, const char *name)
+static bool is_known(uintptr_t this_thread)
 {
-    return (const void *)symbol_of_object(object, name);
+    for (int index = 0; index < MOST_INTERPRETERS; index++)
+        if (atomic_load_explicit(&interpreters[index].state, memory_order_acquire) == WRITTEN
+            && interpreters[index].this_thread == this_thread)
+            return true;
+    return false;
 }
 
-/* Before 3.11 there is only the text, "3.9.18 (main, …". */
-static uint32_t version_of(const struct loaded_object *object)
+void look_for_python(const struct loaded_object *object)
 {
-    const uint32_t *number = data_symbol(object, "Py_Version");
-    const char *(*text)(void) = (const char *(*)(void))symbol_of_object(object, "Py_GetVersion");
-    uint32_t version = 0;
-    const char *at;
+    uintptr_t this_thread = symbol_of_object(object, this_thread_name);
+    uintptr_t version = this_thread ? symbol_of_object(object, "Py_Version") : 0; /* since 3.11 */
 
-    if (number)
-        return *number;
-    if (!text || !(at = text()))
-        return 0;
-    for (int shift = 24; shift >= 8; shift -= 8) {
-        char *end;
+    if (!version || is_known(this_thread))
+        return;
+    for (int index = 0; index < MOST_INTERPRETERS; index++) {
+        struct interpreter *interpreter = &interpreters[index];
+        int before = FREE;
 
-        version |= (uint32_t)strtoul(at, &end, 10) << shift;
-        at = *end == '.' ? end + 1 : end;
+        if (!atomic_compare_exchange_strong(&interpreter->state, &before, BEING_WRITTEN))
+            continue;
+        interpreter->this_thread = this_thread;
+        interpreter->python =
+            (struct python){ .version = *(const uint32_t *)version,
+                             .runtime = symbol_of_object(object, "_PyRuntime"),
+                             .code_type = symbol_of_object(object, "PyCode_Type") };
+        atomic_store_explicit(&interpreter->state, WRITTEN, memory_order_release);
+        return;
     }
-    return version | 0xf0;
 }
 
-static bool find_symbols(const struct loaded_object *object)
+static bool is_loaded(const struct interpreter *interpreter)
 {
-    int before = UNSEEN;
-    uintptr_t this_thread = symbol_of_object(object, "PyGILState_GetThisThreadState");
+    struct loaded_object object;
 
-    if (!this_thread)
-        return false;
-    if (!atomic_compare_exchange_strong(&interpreter, &before, BEING_READ))
-        return true;
-    python.this_thread = (void *(*)(void))this_thread;
-    python.dump = (void *)symbol_of_object(object, "_Py_DumpTraceback");
-    python.runtime = data_symbol(object, "_PyRuntime");
-    python.types = (struct python_types){
-        .code = symbol_of_object(object, "PyCode_Type"),
-        .frame = symbol_of_object(object, "PyFrame_Type"),
-        .text = symbol_of_object(object, "PyUnicode_Type"),
-        .bytes = symbol_of_object(object, "PyBytes_Type"),
-    };
-    python.version = version_of(object);
-    atomic_store_explicit(&interpreter, SEEN, memory_order_release);
-    return true;
-}
-
-/* The loader counts what it has mapped so far: while the count is the same, there is nothing new. */
-static int look_at(struct dl_phdr_info *info, size_t size, void *data)
-{
-    bool *first = data;
-    struct loaded_object object = { .bias = info->dlpi_addr,
-                                    .name = info->dlpi_name,
-                                    .segments = info->dlpi_phdr,
-                                    .segment_count = info->dlpi_phnum };
-
-    (void)size;
-    if (*first && atomic_exchange(&last_number_of_loads, info->dlpi_adds) == info->dlpi_adds)
-        return 1;
-    *first = false;
-    for (size_t index = 0; index < object.segment_count; index++) {
-        const ElfW(Phdr) *segment = &object.segments[index];
-
-        if (segment->p_type == PT_LOAD && !object.end)
-            object.start = info->dlpi_addr + segment->p_vaddr;
-        if (segment->p_type == PT_LOAD)
-            object.end = info->dlpi_addr + segment->p_vaddr + segment->p_memsz;
-    }
-    return object.end && find_symbols(&object);
-}
-
-void look_for_python(void)
-{
-    bool first = true;
-
-    if (atomic_load_explicit(&interpreter, memory_order_acquire) == UNSEEN && !is_forked_child())
-        dl_iterate_phdr(look_at, &first);
+    return atomic_load_explicit(&interpreter->state, memory_order_acquire) == WRITTEN
+        && find_loaded_object(interpreter->this_thread, &object)
+        && symbol_of_object(&object, this_thread_name) == interpreter->this_thread;
 }
 
 uint32_t python_version(void)
 {
-    return atomic_load_explicit(&interpreter, memory_order_acquire) == SEEN ? python.version : 0;
+    return is_loaded(&interpreters[0]) ? interpreters[0].python.version : 0;
 }
 
-bool note_python_frames(uint64_t call)
+bool note_python_lines(uint64_t call)
 {
-    void *thread;
+    bool complete = true;
 
-    look_for_python();
-    if (!call || atomic_load_explicit(&interpreter, memory_order_acquire) != SEEN)
-        return true;
-    thread = python.this_thread();
-    if (!thread) /* a thread that Python does not know, or an interpreter that has ended */
-        return true;
-    if (python.dump)
-        return dump_python_frames(call, python.dump, thread);
-    if (python.version >> 16 <= 0x030a)
-        return walk_old_python_frames(call, python.version, &python.types, thread);
-    return walk_python_frames(call, python.runtime, &python.types, thread);
-}
+    for (int index = 0; index < MOST_INTERPRETERS; index++) {
+        struct interpreter *interpreter = &interpreters[index];
+        void *thread;
 
-void note_python_frame(uint64_t call, uint32_t index, int32_t line, const char *file,
-                       size_t file_length, const char *function, size_t function_length)
-{
-    struct trace_python_frame *record =
-        reserve_record(TRACE_PYTHON_FRAME, sizeof *record + file_length + function_length);
-
-    if (!record)
-        return;
-    record->call = call;
-    record->index = index;
-    record->line = line;
-    record->file_length = (uint32_t)file_length;
-    record->function_length = (uint32_t)function_length;
-    memcpy(record + 1, file, file_length);
-    memcpy((char *)(record + 1) + file_length, function, function_length);
-    publish_record(record, TRACE_WRITTEN);
+        if (!is_loaded(interpreter))
+            continue;
+        /* NULL: a thread that Python does not know, or an interpreter that has ended. */
+        thread = ((void *(*)(void))interpreter->this_thread)();
+        if (thread && !walk_python_frames(call, &interpreter->python, (uintptr_t)thread))
+            complete = false;
+    }
+    return complete;
 }

@@ -1,6 +1,6 @@
 /*
- * Python 3.13 and 3.14: the calling thread's frames, read where CPython's table for debuggers says
- * that they are. Everything is read with care, so that a table that lies crashes nothing.
+ * The calling thread's frames. Everything is read with care, so that a structure that is not what it
+ * should be crashes nothing.
  */
 #include "python_offsets.h"
 #include "python_text.h"
@@ -8,59 +8,24 @@
 
 #include <string.h>
 
-enum { UNUSED_FRAMES = 256, TAG_BITS = 3 };
+enum { UNUSED_FRAMES = 256, TAG_BITS = 3, OWNED_BY_C = 3 };
 
-#define COPY(from)                                                                                 \
-    *offsets = (struct python_offsets){ .current_frame = (from)->thread.current_frame,             \
-                                        .previous = (from)->previous,                              \
-                                        .executable = (from)->executable,                          \
-                                        .instr_ptr = (from)->instr_ptr,                            \
-                                        .filename = (from)->filename,                              \
-                                        .name = (from)->name,                                      \
-                                        .linetable = (from)->linetable,                            \
-                                        .firstlineno = (from)->firstlineno,                        \
-                                        .code = (from)->co_code_adaptive,                          \
-                                        .ob_type = (from)->object.ob_type,                         \
-                                        .bytes_length = (from)->text.bytes_ob_size,                \
-                                        .bytes_content = (from)->text.ob_sval,                     \
-                                        .text = { .state = (from)->text.state,                     \
-                                                  .length = (from)->text.length,                   \
-                                                  .header = (from)->text.asciiobject_size,         \
-                                                  .more_header = 2 * sizeof(uintptr_t),            \
-                                                  .kind_shift = 2 } }
-
-/* False for a version whose table is not known. */
-static bool read_offsets(struct readable *readable, const void *runtime,
-                         struct python_offsets *offsets)
+static void note_line(uint64_t call, uint32_t index, int32_t line, const char *file,
+                      size_t file_length, const char *function, size_t function_length)
 {
-    struct python_head head;
+    struct trace_python *record =
+        reserve_record(TRACE_PYTHON, sizeof *record + file_length + function_length, NULL);
 
-    if (!read_memory(readable, (uintptr_t)runtime, &head, sizeof head)
-        || memcmp(head.cookie, "xdebugpy", sizeof head.cookie) != 0)
-        return false;
-    if (head.version >> 16 == 0x030d) {
-        const struct python_3_13 *table = runtime;
-
-        if (!can_read(readable, (uintptr_t)table, sizeof *table))
-            return false;
-        COPY(table);
-        /* The copies came with 3.14. */
-        return true;
-    }
-    if (head.version >> 16 == 0x030e) {
-        const struct python_3_14 *table = runtime;
-
-        if (!can_read(readable, (uintptr_t)table, sizeof *table))
-            return false;
-        COPY(table);
-        offsets->free_threaded = head.free_threaded != 0;
-        offsets->tlbc_index = table->tlbc_index;
-        offsets->co_tlbc = table->co_tlbc;
-        if (offsets->free_threaded)
-            offsets->text.kind_shift = 8;
-        return true;
-    }
-    return false;
+    if (!record)
+        return;
+    record->call = call;
+    record->index = index;
+    record->line = line;
+    record->file_length = (uint32_t)file_length;
+    record->function_length = (uint32_t)function_length;
+    memcpy(record + 1, file, file_length);
+    memcpy((char *)(record + 1) + file_length, function, function_length);
+    publish_record(record, TRACE_WRITTEN);
 }
 
 struct walk {
@@ -121,33 +86,53 @@ static bool note_frame(struct walk *walk, uint64_t call, uint32_t index, uintptr
         || !read_python_text(&walk->readable, &walk->offsets.text, name, function, sizeof function,
                              &function_length))
         return false;
-    note_python_frame(call, index, read_line(walk, frame, code), file, file_length, function,
-                      function_length);
+    note_line(call, index, read_line(walk, frame, code), file, file_length, function,
+              function_length);
     return true;
 }
 
-bool walk_python_frames(uint64_t call, const void *runtime, const struct python_types *types,
-                        const void *thread_state)
+/* Between calls from C stand frames that run no code of anybody. */
+static bool is_unused(struct walk *walk, uintptr_t frame, uintptr_t code)
 {
-    struct walk walk = { .code_type = types->code };
+    uintptr_t type;
+    char owner = 0;
+
+    if (walk->offsets.owner
+        && !read_memory(&walk->readable, frame + walk->offsets.owner, &owner, sizeof owner))
+        return true;
+    return owner == OWNED_BY_C || !code
+        || !read_pointer(&walk->readable, code + walk->offsets.ob_type, &type)
+        || type != walk->code_type;
+}
+
+static bool find_first_frame(struct walk *walk, uintptr_t holder, uintptr_t *frame)
+{
+    const struct python_offsets *offsets = &walk->offsets;
+
+    if (offsets->frame_holder
+        && !read_pointer(&walk->readable, holder + offsets->frame_holder, &holder))
+        return false;
+    return read_pointer(&walk->readable, holder + offsets->current_frame, frame);
+}
+
+bool walk_python_frames(uint64_t call, const struct python *python, uintptr_t thread_state)
+{
+    struct walk walk = { .readable.lasting = true, .code_type = python->code_type };
     uintptr_t frame;
     uint32_t index = 0;
 
-    if (!runtime || !read_offsets(&walk.readable, runtime, &walk.offsets)
-        || !read_pointer(&walk.readable, (uintptr_t)thread_state + walk.offsets.current_frame,
-                         &frame))
+    if (!find_python_offsets(&walk.readable, python, &walk.offsets)
+        || !find_first_frame(&walk, thread_state, &frame))
         return false;
     for (int unused = 0; frame && unused < UNUSED_FRAMES;) {
-        uintptr_t code, type;
+        uintptr_t code;
 
         if (!read_pointer(&walk.readable, frame + walk.offsets.executable, &code))
             return false;
         code &= ~(uintptr_t)TAG_BITS;
-        /* Between calls from C stand frames that run no code of anybody. */
-        if (!code || !read_pointer(&walk.readable, code + walk.offsets.ob_type, &type)
-            || type != walk.code_type)
+        if (is_unused(&walk, frame, code))
             unused++;
-        else if (index < TRACE_MAXIMUM_PYTHON_FRAMES && note_frame(&walk, call, index, frame, code))
+        else if (index < TRACE_MAXIMUM_PYTHON_LINES && note_frame(&walk, call, index, frame, code))
             index++;
         else
             return false; /* it cannot be read, or is one more than are kept */

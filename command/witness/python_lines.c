@@ -4,7 +4,7 @@
  * byte with the highest bit, four bits of kind and three of length less one; what follows depends on
  * the kind and never has the highest bit in its first byte.
  */
-#include "witness.h"
+#include "python_frames.h"
 
 enum { NO_LOCATION = 15, LONG_FORM = 14, NO_COLUMNS = 13, ONE_LINE_FIRST = 10, ONE_LINE_LAST = 12,
        UNIT = 2 };
@@ -36,7 +36,6 @@ static bool read_signed(const uint8_t *table, size_t length, size_t *at, int64_t
     return true;
 }
 
-/* `offset` is in bytes from the beginning of the code. -1: none. */
 int32_t python_line(const uint8_t *table, size_t length, int32_t first_line, int64_t offset)
 {
     int64_t line = first_line, end = 0;

@@ -1,5 +1,7 @@
 #include "python_text.h"
 
+#include <string.h>
+
 size_t put_utf8(char *to, uint32_t letter)
 {
     if (letter < 0x80) {
@@ -42,10 +44,15 @@ bool read_python_text(struct readable *readable, const struct python_text_layout
     if (!(state & COMPACT) || (size != 1 && size != 2 && size != 4))
         return false;
     letters = text + layout->header + (state & ASCII ? 0 : layout->more_header);
+    if (length > capacity)
+        length = capacity;
+    if (!can_read(readable, letters, length * size))
+        return false;
     for (uint64_t index = 0; index < length && *used + LONGEST_LETTER <= capacity; index++) {
         uint32_t letter = 0; /* its bytes, the lowest first */
 
-        if (!read_memory(readable, letters + index * size, &letter, size) || letter > 0x10ffff)
+        memcpy(&letter, (const char *)letters + index * size, size);
+        if (letter > 0x10ffff)
             return false;
         *used += put_utf8(to + *used, letter);
     }

@@ -1,6 +1,6 @@
 /*
- * Whether a page can be read is asked of the kernel: rt_sigprocmask reads the set that it is given
- * before it refuses a `how` that does not exist. So it answers EFAULT or EINVAL, and changes nothing.
+ * Whether a page can be read is a question to the kernel: rt_sigprocmask reads the set that it is given
+ * before it refuses a `how` that does not exist. So it fails with EFAULT or EINVAL, and changes nothing.
  * It needs no descriptor, works under every filter of system calls that lets a thread start, and in a
  * signal handler.
  */
@@ -8,24 +8,33 @@
 #include "readable.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SMALLEST_PAGE = 4096, NO_SUCH_HOW = ~0 };
+enum { SMALLEST_PAGE = 4096, NO_SUCH_HOW = ~0, LASTING_PAGES = 1024 };
+
+static _Atomic uintptr_t lasting_pages[LASTING_PAGES];
 
 static bool is_readable(struct readable *readable, uintptr_t page)
 {
     enum { COUNT = sizeof readable->pages / sizeof *readable->pages };
 
+    _Atomic uintptr_t *lasting = &lasting_pages[page / SMALLEST_PAGE % LASTING_PAGES];
+
     if (!page) /* for the kernel, no set at all */
         return false;
+    if (readable->lasting && atomic_load_explicit(lasting, memory_order_relaxed) == page)
+        return true;
     for (unsigned index = 0; index < COUNT; index++)
         if (readable->pages[index] == page)
             return true;
     if (syscall(SYS_rt_sigprocmask, NO_SUCH_HOW, page, NULL, 8) == -1 && errno == EFAULT)
         return false;
     readable->pages[readable->next++ % COUNT] = page;
+    if (readable->lasting)
+        atomic_store_explicit(lasting, page, memory_order_relaxed);
     return true;
 }
 

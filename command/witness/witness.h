@@ -12,30 +12,46 @@
 #define EXPORTED __attribute__((visibility("default")))
 
 /* arena.c */
-void open_arena(void);
+void open_arena(const char *path);
+bool has_arena(void);
 const struct trace_arena *arena_settings(void); /* what there is without an arena: nothing denied */
-/* NULL where there is no arena or no room. Nothing of a record is cleared: it is 0 already. */
-void *reserve_record(enum trace_kind kind, size_t length);
+/* NULL if there is no arena or no room. Nothing of a record is cleared: it is 0 already. */
+void *reserve_record(enum trace_kind kind, size_t length, uint64_t *place);
 void publish_record(void *record, enum trace_state state);
-uint64_t place_of_record(const void *record);
 uint32_t next_module_id(void);
+uint32_t next_process_number(void);
 uint64_t monotonic_ns(void);
 
 /* process.c */
-int process_id(void);
+void begin_process(void); /* once, before anything else */
 void notice_fork(void);   /* writes no record */
-void enter_process(void); /* before anything else in a call: that, and the process's record */
-void note_process(void);  /* the process's record, unless it has one */
+void enter_process(void); /* before anything else in a call: both, and the process's record */
+uint32_t process_number(void);
 void note_successful_init(void);
 bool is_initialized(void);
+
+/* Whether CUDA_VISIBLE_DEVICES was changed since the driver read it. */
+bool has_visible_changed(void);
 bool has_exited(void);
 bool is_forked_child(void); /* another thread of the parent may have had the loader's lock */
-int32_t meant_ordinal(void); /* of --only; -1: it is no ordinal, or no rank is known */
+int32_t local_rank(void);   /* -1: no launcher set one */
+
+/* threads.c */
+uint32_t thread_id(void);
+void note_forked_thread(void); /* the one thread of a forked child */
+void note_creator(void);       /* the calling thread has created a context */
+void forget_creators(void);
+uint32_t living_creators(struct trace_thread *threads, uint32_t capacity);
+
+/* files.c: without cancellation points, which open, read and close of libc are */
+size_t read_file(const char *path, char *to, size_t capacity);
+size_t read_link(const char *path, char *to, size_t capacity);
+bool identify_file(const char *path, uint64_t *device, uint64_t *inode);
 
 /* driver.c */
 typedef void (*driver_function)(void);
 void find_driver(void);
-driver_function real_function(enum trace_function function);
+driver_function real_function(enum trace_function function); /* never NULL */
 driver_function real_question(const char *name);
 /* The witness's function in place of the driver's, if it is wrapped. */
 void *wrapped_in_place_of(void *address);
@@ -43,33 +59,34 @@ bool is_witness(uintptr_t address);
 
 /* modules.c */
 uint32_t module_of(uintptr_t address, uintptr_t *bias);
+struct loaded_object;
+uint32_t module_of_object(const struct loaded_object *object);
 size_t copy_module_path(uint32_t module, char *path, size_t capacity);
 void note_program(void);
 
 /* devices.c */
-enum { MAXIMUM_DEVICES = 1024, MAXIMUM_HOLDERS = 48 };
-/* The devices of this process that a call was about, or -1 where there is no room for one more. */
+enum { MAXIMUM_HOLDERS = 64 };
+/* The devices of this process that a call was about, or -1 if there is no room for one more. */
 int device_slot(CUdevice device);
 int known_device_slot(CUdevice device);
-enum trace_meant whether_meant(int slot);
+bool is_denied(int slot);
 void forget_devices(void);
 
 /* holders.c: who holds what. A slot of -1 is a device that is not counted. */
-struct device_counts {
-    int32_t references, green, ordinary;
-};
 bool is_context_alive(int slot);
+bool is_device_held(int slot);
 bool has_ever_held(int slot, uint32_t module);
-/* These answer whether the primary context came to life by it. */
-bool add_reference(int slot, uint32_t module, bool *counted);
-bool add_green(int slot, uint32_t module, bool *counted);
+bool holds_reference(int slot, uint32_t module);
+uint32_t references_of(int slot);
+/* What the library has of it afterwards; no holding if there is no room to count it. */
+struct trace_change add_holding(int slot, uint32_t module, enum trace_holding holding);
+struct trace_change end_holding(int slot, uint32_t module, enum trace_holding holding);
+bool begin_context(int slot); /* whether the primary context came to life by it */
 enum taking { TOOK_NOTHING, TOOK_REFERENCE, ENDED_CONTEXT }; /* the last: the last reference, too */
-enum taking take_reference(int slot, uint32_t module, bool stays_alive, uint32_t *taken_from);
-enum taking take_green(int slot, uint32_t maker, uint32_t *taken_from);
-void add_ordinary(int slot, uint32_t module, int change);
-bool reset_references(int slot); /* whether it ended the primary context */
-struct device_counts counts_of(int slot);
-int32_t references_of(int slot, uint32_t module);
+/* `first`: whose is taken if it has one. */
+enum taking take_reference(int slot, uint32_t first, enum trace_holding holding, bool stays_alive,
+                           struct trace_change *change);
+bool reset_context(int slot); /* whether it ended the primary context */
 void forget_holders(void);
 
 /* context_table.c: whose an ordinary or green context is */
@@ -82,6 +99,10 @@ bool forget_context(const void *context, struct context_entry *entry);
 void forget_contexts(void);
 
 /* call.c: the frame around every wrapped call */
+struct caller {
+    uintptr_t address; /* the instruction behind the call */
+    uintptr_t frame;   /* where the caller's frame ends on the stack */
+};
 struct call {
     struct trace_call *record; /* NULL: not recorded, but counted */
     enum trace_function function;
@@ -89,37 +110,21 @@ struct call {
     int slot;
     uint32_t module; /* the library that called */
     uint32_t flags;
-    uint32_t taken_from;
+    struct trace_change reference, other;
     const void *context;
 };
-/* Answers whether the call is denied: then the driver is not to be called. */
+/* Whether the call is denied: then the driver is not to be called. */
 bool begin_call(struct call *call, enum trace_function function, CUdevice device,
-                uint64_t arguments, const void *caller);
-void end_call(struct call *call, CUresult answer);
+                uint64_t arguments, struct caller caller);
+void end_call(struct call *call, CUresult result);
 
-/* native_stack.c */
-/* Return addresses outside the witness, innermost first, the first one being `caller`. */
-int native_stack(uintptr_t caller, uintptr_t addresses[TRACE_MAXIMUM_NATIVE_FRAMES]);
+/* stack.c: the place of the record of the calling thread's stack; 0: none */
+uint64_t note_stack(struct caller caller);
 
 /* python.c */
-bool note_python_frames(uint64_t call); /* false: there are frames that could not be read */
+bool note_python_lines(uint64_t call); /* false: there are frames that could not be read */
 uint32_t python_version(void);
-void look_for_python(void);
-void note_python_frame(uint64_t call, uint32_t index, int32_t line, const char *file,
-                       size_t file_length, const char *function, size_t function_length);
-
-/* Addresses of the interpreter's own types, by which its objects are known. */
-struct python_types {
-    uintptr_t code, frame, text, bytes;
-};
-/* python_dump.c, python_frames.c, python_old_frames.c: the three ways */
-bool dump_python_frames(uint64_t call, void *dump, void *thread_state);
-bool walk_python_frames(uint64_t call, const void *runtime, const struct python_types *types,
-                        const void *thread_state);
-bool walk_old_python_frames(uint64_t call, uint32_t version, const struct python_types *types,
-                            const void *thread_state);
-/* python_lines.c */
-int32_t python_line(const uint8_t *table, size_t length, int32_t first_line, int64_t offset);
+void look_for_python(const struct loaded_object *object);
 
 /* bypass.c */
 void look_for_bypass(void);

@@ -7,6 +7,7 @@ mod options;
 mod progress;
 mod report;
 
+use std::collections::HashMap;
 use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -15,10 +16,9 @@ use std::time::Duration;
 
 use cuda_primary_context::checkpoint::nvml::NvmlError;
 use cuda_primary_context::checkpoint::{
-    CheckpointError, Checkpointed, Found, GpuMap, GroupError, Process, State, Suspended, suspend,
-    tree,
+    CheckpointError, GpuMap, GroupError, Process, Resumed, Room, StepReport, Steps, Suspended,
+    TreeProcess, tree,
 };
-use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{Driver, PrimaryContext};
 use serde_json::json;
 
@@ -29,6 +29,8 @@ use report::{Host, Report};
 
 const WRONG_ARGUMENTS: u8 = 2;
 const NOTHING_TO_USE: u8 = 3;
+
+const WITH_FORCE: &str = "With --force it is not checked; a process that finds no room is lost.";
 
 /// Why nothing was done at all.
 pub(crate) enum Failure {
@@ -45,12 +47,11 @@ impl Failure {
         match self {
             Self::NoDriver(error) | Self::Arguments(error) => error.to_string(),
             Self::NoProcess(message) => message.clone(),
-            Self::NoRoomKnown(error) => format!(
-                "{error}; whether there is room for the restore cannot be seen: --force does \
-                 without, and a process that finds no room is lost"
-            ),
+            Self::NoRoomKnown(error) => {
+                format!("Room for the restore cannot be checked: {error}. {WITH_FORCE}")
+            }
             Self::RoomNotTold => {
-                "--resume needs --needs GPU=BYTES, as --suspend printed it, or --force".to_owned()
+                "--resume needs --needs GPU=BYTES, as --suspend printed it, or --force.".to_owned()
             }
         }
     }
@@ -89,11 +90,11 @@ fn open_all(options: &Options, report: &mut Report) -> Result<Vec<Process>, Fail
     }
     if let Some(root) = options.tree {
         report.tree = tree(root).map_err(|error| Failure::NoProcess(error.to_string()))?;
-        for member in &report.tree {
+        let named = |member: &&TreeProcess| options.pids.contains(&member.pid);
+        for member in report.tree.iter().filter(|member| !named(member)) {
             match open(options, member.pid) {
                 Ok(process) => {
-                    let no_cuda = CUresult::CUDA_ERROR_NOT_INITIALIZED;
-                    if process.state().map_err(|error| error.code()) != Err(Some(no_cuda)) {
+                    if !process.state().is_err_and(|error| error.is_without_cuda()) {
                         processes.push(process);
                     }
                 }
@@ -103,15 +104,10 @@ fn open_all(options: &Options, report: &mut Report) -> Result<Vec<Process>, Fail
             }
         }
         if processes.is_empty() {
-            return Err(Failure::NoProcess(format!("no process of the tree of {root} uses CUDA")));
+            return Err(Failure::NoProcess(format!("No process of the tree of {root} uses CUDA.")));
         }
     }
     Ok(processes)
-}
-
-/// Handles of their own for the line that shows the progress.
-fn watchers(options: &Options, pids: &[u32]) -> Vec<Process> {
-    pids.iter().filter_map(|&pid| open(options, pid).ok()).collect()
 }
 
 /// What a failed group leaves: those that it locked are unlocked here.
@@ -121,17 +117,27 @@ fn note_failure(report: &mut Report, error: GroupError) {
     report.error = Some(error);
 }
 
+/// Takes the steps of a group, and shows them.
+fn with_progress<T>(
+    options: &Options,
+    progress: Progress,
+    action: impl FnOnce(Steps<'_>) -> T,
+) -> T {
+    let hear = |pid: u32, step: &StepReport| progress.step(pid, step);
+    let steps = Steps::new().on_step(&hear);
+    action(options.at_once.map_or(steps, |processes| steps.at_once(processes)))
+}
+
 fn suspend_all(
     options: &Options,
     report: &mut Report,
     processes: Vec<Process>,
+    before: &Before,
 ) -> Option<Suspended> {
     let pids: Vec<u32> = processes.iter().map(Process::pid).collect();
-    let watched = watchers(options, &pids);
-    let progress = Progress::begin("suspending", State::Checkpointed, watched, options.json);
+    let progress = Progress::begin("suspending", pids.len(), before.of_processes(), options.json);
     let limit = options.limit.unwrap_or(Duration::MAX);
-    let result = suspend(processes, limit);
-    drop(progress);
+    let result = with_progress(options, progress, |steps| steps.suspend(processes, limit));
     report.host[1] = Some(Host::now(&pids));
     match result {
         Ok(suspended) => {
@@ -145,42 +151,23 @@ fn suspend_all(
     }
 }
 
-fn resume_all(
+/// Looks at the room, and brings processes back.
+fn bring_back(
     options: &Options,
     report: &mut Report,
-    suspended: Suspended,
+    processes: usize,
     map: &GpuMap,
+    action: impl FnOnce(Steps<'_>, &Room) -> Result<Resumed, GroupError>,
 ) -> Result<(), Failure> {
     let needed = report.memory.clone().unwrap_or_default();
     let room = memory::room(options, &needed, map)?;
     report.room = Some(room.clone());
-    let pids: Vec<u32> = suspended.processes().iter().map(Checkpointed::pid).collect();
-    let watched = watchers(options, &pids);
-    let progress = Progress::begin("resuming", State::Running, watched, options.json);
-    let result = suspended.resume(map, &room);
-    drop(progress);
-    match result {
+    let progress = Progress::begin("resuming", processes, HashMap::new(), options.json);
+    match with_progress(options, progress, |steps| action(steps, &room)) {
         Ok(resumed) => report.steps.extend(resumed.reports().iter().cloned()),
         Err(error) => note_failure(report, error),
     }
     Ok(())
-}
-
-/// Those found checkpointed; those found locked are unlocked, those running left alone.
-fn take_up(report: &mut Report, processes: Vec<Process>) -> Suspended {
-    let mut checkpointed = Vec::new();
-    for process in processes {
-        match process.take_up() {
-            Found::Checkpointed(process) => checkpointed.push(process),
-            Found::Locked(process) => {
-                if let Err(error) = process.unlock() {
-                    report.error.get_or_insert(error.into());
-                }
-            }
-            _ => {}
-        }
-    }
-    Suspended::of(checkpointed)
 }
 
 fn map(options: &Options) -> Result<GpuMap, Failure> {
@@ -205,18 +192,21 @@ fn act(options: &Options, report: &mut Report, processes: Vec<Process>) -> Resul
                 before.is_known().map_err(Failure::NoRoomKnown)?;
             }
             report.memory = before.listed().map(<[_]>::to_vec);
-            if let Some(suspended) = suspend_all(options, report, processes) {
+            if let Some(suspended) = suspend_all(options, report, processes, &before) {
                 // A process that is suspended itself asks nothing of NVML: on driver 580 that waits for
                 // itself, for ever.
-                report.memory = match options.oneself {
+                report.memory = match options.oneself || before.is_known().is_err() {
                     true => None,
-                    false => Some(before.needed()),
+                    false => Some(before.needed()).filter(|memory| !memory.is_empty()),
                 };
                 thread::sleep(options.hold);
                 if options.action == Action::Cycle {
-                    // Whoever has to resume them by hand needs to know what they had.
-                    resume_all(options, report, suspended, &map)
+                    // To resume them by hand, one needs to know what they had.
+                    let back = |steps: Steps<'_>, room: &Room| steps.resume(suspended, &map, room);
+                    bring_back(options, report, pids.len(), &map, back)
                         .inspect_err(|_| say(&format!("suspended:\n{}", report.text())))?;
+                } else if let Err(error) = before.is_known() {
+                    say(&Failure::NoRoomKnown(error).message());
                 }
             }
         }
@@ -225,8 +215,8 @@ fn act(options: &Options, report: &mut Report, processes: Vec<Process>) -> Resul
                 return Err(Failure::RoomNotTold);
             }
             report.memory = Some(options.needs.clone());
-            let suspended = take_up(report, processes);
-            resume_all(options, report, suspended, &map)?;
+            let back = |steps: Steps<'_>, room: &Room| steps.recover(processes, &map, room);
+            bring_back(options, report, pids.len(), &map, back)?;
         }
     }
     Ok(())
@@ -310,7 +300,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells the user something apart from the output. Where nobody listens, that is all right.
+/// Writes to the user, apart from the output. If nobody listens, that is all right.
 fn say(message: &str) {
     let _ = writeln!(io::stderr(), "checkpoint: {message}");
 }

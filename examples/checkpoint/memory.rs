@@ -1,5 +1,6 @@
 //! Memory on devices, by NVML, and of the host, by the kernel.
 
+use std::collections::HashMap;
 use std::fs;
 
 use cuda_primary_context::checkpoint::nvml::{self, DeviceMemory, NvmlError};
@@ -10,15 +11,25 @@ use crate::options::Options;
 
 /// What is known of the memory before a checkpoint.
 pub struct Before {
-    /// By NVML's list of processes; an error where it does not have one of them.
+    /// By NVML's list of processes; an error if it does not have one of them.
     listed: Result<Vec<DeviceMemory>, NvmlError>,
+    of_processes: HashMap<u32, u64>,
     free: Result<Vec<DeviceMemory>, NvmlError>,
 }
 
 impl Before {
     pub fn of(pids: &[u32]) -> Self {
-        let listed = pids.iter().map(|&pid| nvml::memory_of(pid)).collect::<Result<Vec<_>, _>>();
-        Self { listed: listed.map(|all| all.concat()), free: nvml::free() }
+        let each = pids.iter().map(|&pid| (pid, nvml::memory_of(pid))).collect::<Vec<_>>();
+        let bytes = |memory: &[DeviceMemory]| memory.iter().map(|on| on.bytes).sum();
+        let known = each.iter().filter_map(|(pid, on)| Some((*pid, bytes(on.as_ref().ok()?))));
+        let of_processes = known.collect();
+        let listed = each.into_iter().map(|(_, memory)| memory).collect::<Result<Vec<_>, _>>();
+        Self { listed: listed.map(|all| all.concat()), of_processes, free: nvml::free() }
+    }
+
+    /// The bytes on GPUs of each process that NVML lists.
+    pub fn of_processes(&self) -> HashMap<u32, u64> {
+        self.of_processes.clone()
     }
 
     /// Whether the room for a restore can be looked at.

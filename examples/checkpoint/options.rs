@@ -27,18 +27,19 @@ Processes:
 
 Options:
   --limit SECONDS   how long to wait for work under way, 0 for ever [default: 10]
+  --at-once N       how many are checkpointed or restored at once [default: all]
   --hold SECONDS    how long to wait in the middle of a cycle [default: 0]
   --map OLD=NEW     resume on another GPU; by unique ids, and every GPU of the
                     machine must be named, those that stay the same, too
-  --needs GPU=BYTES what the processes had there, by its unique id, where NVML
-                    cannot say any more: --suspend prints it
-  --force           do not look for room; without room a process is lost
+  --needs GPU=BYTES what the processes had there, by its unique id, because NVML
+                    cannot say it any more: --suspend prints it
+  --force           do not check the room; without room a process is lost
   --driver PATH     a driver library in place of libcuda.so.1
   --json            print one JSON object
   -h, --help        print this
 
 Exit status: 0 all is well, 1 some process failed, 2 the arguments are wrong,
-3 there is no usable driver, no process, or no way to look for room.
+3 there is no usable driver, no process, or no way to check the room.
 ";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,7 @@ pub struct Options {
     pub oneself: bool,
     /// `None`: for ever.
     pub limit: Option<Duration>,
+    pub at_once: Option<usize>,
     pub hold: Duration,
     pub map: Vec<GpuPair>,
     pub needs: Vec<DeviceMemory>,
@@ -89,6 +91,7 @@ pub fn from_command_line() -> Result<Request, String> {
         tree: None,
         oneself: false,
         limit: Some(Duration::from_secs(10)),
+        at_once: None,
         hold: Duration::ZERO,
         map: Vec::new(),
         needs: Vec::new(),
@@ -109,6 +112,9 @@ pub fn from_command_line() -> Result<Request, String> {
             Arg::Long("limit") => {
                 let limit = seconds(&mut parser, "--limit")?;
                 options.limit = (!limit.is_zero()).then_some(limit);
+            }
+            Arg::Long("at-once") => {
+                options.at_once = Some(value(&mut parser, "--at-once", "a number of processes")?);
             }
             Arg::Long("hold") => options.hold = seconds(&mut parser, "--hold")?,
             Arg::Long("map") => {

@@ -46,6 +46,26 @@ impl Report {
         *self.host[moment].as_ref()?.resident.get(process)?
     }
 
+    /// The arguments that resume what this run suspended.
+    fn resume_with(&self) -> Option<String> {
+        if self.action != Action::Suspend || self.error.is_some() {
+            return None;
+        }
+        let mut arguments = String::from("--resume");
+        for (pid, _) in &self.processes {
+            let _ = write!(arguments, " --pid {pid}");
+        }
+        match &self.memory {
+            Some(memory) => {
+                for DeviceMemory { device, bytes } in memory {
+                    let _ = write!(arguments, " --needs {device}={bytes}");
+                }
+            }
+            None => arguments += " --force",
+        }
+        Some(arguments)
+    }
+
     pub fn json(&self) -> String {
         let moments = ["before", "suspended", "after"];
         let available = moments.iter().zip(&self.host).map(|(moment, host)| {
@@ -74,6 +94,7 @@ impl Report {
             "room": self.room,
             "available": Value::Object(available.collect()),
             "tree": self.tree,
+            "resume": self.resume_with(),
             "error": self.error,
         });
         format!("{object}\n")
@@ -92,6 +113,9 @@ impl Report {
         for (index, (pid, state)) in self.processes.iter().enumerate() {
             let _ = match state {
                 Ok(state) => write!(text, "process  {pid}  {state}"),
+                Err(error) if error.is_without_cuda() => {
+                    write!(text, "process  {pid}  does not use CUDA")
+                }
                 Err(error) => write!(text, "process  {pid}  {error}"),
             };
             for report in self.steps.iter().filter(|report| report.pid() == *pid) {
@@ -112,6 +136,9 @@ impl Report {
         }
         for DeviceMemory { device, bytes } in self.memory.iter().flatten() {
             let _ = writeln!(text, "memory   {device}={bytes}");
+        }
+        if let Some(arguments) = self.resume_with() {
+            let _ = writeln!(text, "resume   {arguments}");
         }
         if let Some(error) = &self.error {
             let _ = writeln!(text, "failed   {error}");

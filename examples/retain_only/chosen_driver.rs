@@ -42,7 +42,7 @@ impl ChosenDriver {
     }
 
     fn simulate(devices: u32) -> Result<Self, Error> {
-        let simulator = Simulator::try_start(devices).map_err(|error| {
+        let simulator = Simulator::builder().devices(devices).try_start().map_err(|error| {
             let folder = env::temp_dir();
             let reason = format!("it cannot be written to {}: {error}", folder.display());
             Error::LibraryNotFound { tried: vec![Attempt::new("the simulator", reason)] }

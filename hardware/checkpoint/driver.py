@@ -19,7 +19,7 @@ def is_simulated():
 
 
 def call(name, *arguments):
-    """The answer, or None where this driver has no such function."""
+    """The result, or None where this driver has no such function."""
     try:
         function = getattr(library(), name)
     except AttributeError:
@@ -32,7 +32,7 @@ def must(name, *arguments):
     if code is None:
         raise NotImplementedError(f"the driver has no {name}")
     if code != 0:
-        raise RuntimeError(f"{name} answered {code}")
+        raise RuntimeError(f"{name} returned {code}")
 
 
 def device(ordinal=0):
@@ -50,7 +50,7 @@ def uuid(ordinal=0):
 
 
 def state(pid):
-    """The code, and the state's name where the code is 0."""
+    """The code, and the state's name if the code is 0."""
     number = ctypes.c_uint(77)
     code = call("cuCheckpointProcessGetState", pid, ctypes.byref(number))
     return {"code": code, "state": STATES.get(number.value, number.value) if code == 0 else None}

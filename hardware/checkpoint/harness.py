@@ -1,4 +1,4 @@
-"""Processes to suspend, runs of the example, and the record."""
+"""Processes to suspend, and runs of the example."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class Target:
             self.stand(wait)
 
     def stand(self, wait=90):
-        """Waits until it stands; one that waits for others is waited for when all are started."""
+        """Waits until it is ready; those that need one another are started first."""
         first = self.read(wait)
         if "missing" in first:
             self.kill()
@@ -42,7 +42,7 @@ class Target:
         if not line:
             code = self.process.poll()
             self.kill()
-            raise RuntimeError(f"{self.name}: no answer within {wait} s, status {code}")
+            raise RuntimeError(f"{self.name}: no line within {wait} s, status {code}")
         return json.loads(line)
 
     def ask(self):
@@ -50,7 +50,7 @@ class Target:
         self.process.stdin.flush()
 
     def check(self, wait=30, asked=False):
-        """Does its work and says whether it came out right; an answer that does not come is told."""
+        """Lets it work and returns whether the result is right, or what failed."""
         try:
             if not asked:
                 self.ask()
@@ -70,66 +70,47 @@ class Target:
 
 
 class Session:
-    """The example, the time that is left, and the record that everything is written to."""
+    """The example, the time that is left, and the lines that are printed."""
 
-    def __init__(self, example, out, seconds, name="checkpoint"):
-        self.example = example
+    def __init__(self, example, seconds):
+        self.example = os.path.abspath(example)
         self.end = time.monotonic() + seconds
-        self.seconds = seconds
-        os.makedirs(out, exist_ok=True)
-        self.record = open(os.path.join(out, f"{name}.jsonl"), "w")
-        self.summary = open(os.path.join(out, f"{name}.txt"), "w")
 
     def left(self):
         return self.end - time.monotonic()
 
-    def note(self, row, **what):
-        self.record.write(json.dumps({"row": row, **what}) + "\n")
-        self.record.flush()
-
-    def tell(self, line):
+    def show(self, line):
         print(line, flush=True)
-        self.summary.write(line + "\n")
-        self.summary.flush()
 
-    def rows(self, rows, only=""):
+    def rows(self, rows):
         """Runs rows, each a name, a function and the seconds it needs; how many failed."""
-        chosen = [name for name in only.split(",") if name]
         failed = 0
         for name, row, needs in rows:
-            if chosen and name not in chosen:
-                continue
             if self.left() < needs:
-                self.tell(f"{name:32} left out: {self.left():.0f} s are left")
+                self.show(f"skipped: {name}: it needs {needs} s, and {max(self.left(), 0):.0f} s are left")
                 continue
             try:
                 row(self)
             except Missing as missing:
-                self.note(name, missing=str(missing))
-                self.tell(f"{name:32} skipped: {missing}")
+                self.show(f"skipped: {name}: {missing}")
             except Exception as error:
                 failed += 1
-                self.note(name, failed=repr(error))
-                self.tell(f"{name:32} failed: {error!r}")
-        self.tell(f"{failed} rows failed; {self.seconds - self.left():.0f} s")
+                self.show(f"{name:32} failed: {error!r}")
         return failed
 
-    def run(self, row, *arguments, limit=120):
+    def run(self, *arguments, limit=60):
         """One run of the example; its exit status and its object."""
         began = time.monotonic()
         command = [self.example, "--json", *map(str, arguments)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=limit)
         except subprocess.TimeoutExpired:
-            self.note(row, run=command[1:], timed_out=limit)
             return {"status": None, "report": {}, "seconds": limit}
         try:
             report = json.loads(done.stdout)
         except ValueError:
-            report = {"output": done.stdout, "errors": done.stderr}
-        seconds = round(time.monotonic() - began, 4)
-        self.note(row, run=command[1:], status=done.returncode, seconds=seconds, report=report)
-        return {"status": done.returncode, "report": report, "seconds": seconds}
+            report = {}
+        return {"status": done.returncode, "report": report, "seconds": time.monotonic() - began}
 
 
 def processes(report):
@@ -137,7 +118,7 @@ def processes(report):
 
 
 def codes(report):
-    """The answer of every step, 0 for success, in order."""
+    """The result of every step, 0 for success, in order."""
     steps = [step for process in processes(report) for step in process.get("steps", [])]
     return [step["error"]["code"] or step["error"]["kind"] if step["error"] else 0 for step in steps]
 
@@ -155,3 +136,9 @@ def host_mebibytes(report):
     available = report.get("available", {})
     grown = [(resident.get("before"), resident.get("suspended")), (available.get("suspended"), available.get("before"))]
     return [None if None in pair else round((pair[1] - pair[0]) / (1 << 20)) for pair in grown]
+
+
+def describe(report):
+    times = [milliseconds(report, name) for name in ("checkpoint", "restore")]
+    shown = ["-" if value is None else f"{value:.0f}" for value in times]
+    return f"ms {', '.join(shown)}; host MiB of process, of machine {host_mebibytes(report)}"

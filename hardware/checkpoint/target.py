@@ -6,7 +6,6 @@ whether it came out right, anything else ends it.
 
 import ctypes
 import json
-import mmap
 import os
 import sys
 import time
@@ -15,7 +14,6 @@ sys.dont_write_bytecode = True
 import driver  # noqa: E402
 
 MIB = 1 << 20
-KEPT = []  # nothing that is made here goes before the process does
 
 
 def context(ordinal=0):
@@ -121,37 +119,6 @@ def busy(seconds):
     return lambda: driver.call("cuCtxSynchronize") == 0
 
 
-def ipc():
-    context()
-    address = allocate(16 * MIB)
-    driver.must("cuIpcGetMemHandle", (ctypes.c_uint8 * 64)(), address)
-    return lambda: driver.call("cuCtxSynchronize") == 0
-
-
-def pinned():
-    context()
-    address = ctypes.c_void_p()
-    driver.must("cuMemAllocHost_v2", ctypes.byref(address), ctypes.c_size_t(64 * MIB))
-    ctypes.memset(address, 7, 64 * MIB)
-    return lambda: ctypes.string_at(address.value + 63 * MIB, 4) == b"\7\7\7\7"
-
-
-def registered():
-    context()
-    place = mmap.mmap(-1, 64 * MIB)
-    KEPT.append(place)
-    start = ctypes.addressof(ctypes.c_char.from_buffer(place))
-    driver.must("cuMemHostRegister_v2", ctypes.c_void_p(start), ctypes.c_size_t(64 * MIB), 0)
-    return lambda: driver.call("cuCtxSynchronize") == 0
-
-
-def pool():
-    context()
-    address = ctypes.c_uint64()
-    driver.must("cuMemAllocAsync", ctypes.byref(address), ctypes.c_size_t(64 * MIB), None)
-    return lambda: driver.call("cuCtxSynchronize") == 0
-
-
 def forked():
     context()
     if os.fork() == 0:
@@ -195,11 +162,6 @@ def nothing():
     return lambda: True
 
 
-def loaded():
-    driver.library()
-    return lambda: True
-
-
 def initialised():
     driver.must("cuInit", 0)
     return lambda: driver.call("cuDeviceGetCount", ctypes.byref(ctypes.c_int())) == 0
@@ -207,7 +169,6 @@ def initialised():
 
 KINDS = {
     "nothing": lambda _: nothing(),
-    "loaded": lambda _: loaded(),
     "initialised": lambda _: initialised(),
     "released": lambda _: released(False),
     "released_while_current": lambda _: released(True),
@@ -216,10 +177,6 @@ KINDS = {
     "fill": lambda _: fill(),
     "managed": lambda _: managed(),
     "busy": busy,
-    "ipc": lambda _: ipc(),
-    "pinned": lambda _: pinned(),
-    "registered": lambda _: registered(),
-    "pool": lambda _: pool(),
     "forked": lambda _: forked(),
     "torch": lambda _: torch_work(False),
     "torch_loader": lambda _: torch_work(True),
@@ -227,7 +184,7 @@ KINDS = {
 
 
 def serve(kinds):
-    """Stands as the kind that the command line names, and answers."""
+    """Stands as the kind that the command line names, and results."""
     try:
         check = kinds[sys.argv[1]](float(sys.argv[2]) if len(sys.argv) > 2 else 0)
     except (ImportError, NotImplementedError) as missing:
@@ -238,10 +195,10 @@ def serve(kinds):
         if line.strip() != "check":
             break
         try:
-            answer = check()
+            result = check()
         except Exception as error:
-            answer = {"ok": False, "error": repr(error)}
-        print(json.dumps(answer if isinstance(answer, dict) else {"ok": bool(answer)}), flush=True)
+            result = {"ok": False, "error": repr(error)}
+        print(json.dumps(result if isinstance(result, dict) else {"ok": bool(result)}), flush=True)
     os._exit(0)
 
 

@@ -1,8 +1,8 @@
-"""A worker of device 1 that is to be suspended: `worker.py KIND`; it answers as target.py does.
+"""A worker of device 1 that is to be suspended: `worker.py KIND`; it results as target.py does.
 
-Of those that end in `_stray` a thread that was told no device touched every other one, of those that end
-in `_released` those contexts were released again. One that ends in `_left` has left its NCCL group, and
-joins another when it is asked to work.
+In those that end in `_stray`, a thread that selected no device touched every other one. In those that end in
+`_released`, these contexts were released again. One that ends in `_left` has left its NCCL group and joins another
+one for its check.
 """
 
 import ctypes
@@ -39,7 +39,7 @@ def release_others():
 
 
 def with_strays(check, touch, ending):
-    """The worker's check, after the strays were made, and released if so it is meant."""
+    """The worker's check, after the strays were made and, if the ending says so, released."""
     if ending:
         on_thread(touch)
     if ending == "released":

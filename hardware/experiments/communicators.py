@@ -8,7 +8,7 @@ import time
 
 from .cells import cell, ended
 
-LIMIT = 60
+LIMIT = 40
 
 
 def collective(torch, distributed, rank):
@@ -28,24 +28,23 @@ def rank(run):
     own, what = int(os.environ["RANK"]), os.environ["CONTRACT_RELEASE"]
     torch.cuda.set_device(own)
     distributed.init_process_group("nccl")
-    run.on_thread("helper", lambda: [torch.ones(1, device=f"cuda:{other}")
-                                     for other in range(torch.cuda.device_count()) if other != own])
+    run.on_thread(lambda: [torch.ones(1, device=f"cuda:{other}")
+                           for other in range(torch.cuda.device_count()) if other != own])
     before = collective(torch, distributed, own)
     devices = run.devices()
-    answers = [f"sum right {before}", run.states(devices)]
+    results = [f"sum right {before}", run.states(devices)]
     for ordinal, device in enumerate(devices):
         if what == "strays" and ordinal != own or what == "own" and ordinal == own == 1:
-            done, last, state = run.release_until_inactive(device, 8)
-            answers.append(f"{ordinal}: {done} releases, last {last} -> {state}")
+            done, last, state = run.release_until_inactive(device)
+            results.append(f"{ordinal}: {done} releases, last {last} -> {state}")
     if what == "strays":
         distributed.barrier()
-    run.about_to_call("all_reduce")
+    run.about_to("all_reduce")
     try:
-        answers.append(f"sum right again {collective(torch, distributed, own)}")
+        results.append(f"sum right again {collective(torch, distributed, own)}")
     except BaseException as error:
-        answers.append(f"all_reduce raised {type(error).__name__}: {str(error).strip().splitlines()[0][:160]}")
-    run.about_to_call("")
-    print(f"rank {own}: {'; '.join(answers)}", flush=True)
+        results.append(f"all_reduce raised {type(error).__name__}: {str(error).strip().splitlines()[0][:160]}")
+    print(f"rank {own}: {'; '.join(results)}", flush=True)
     os._exit(0)
 
 
@@ -62,9 +61,9 @@ def ranks(run, release):
                    "MASTER_PORT": str(free_port()), "CONTRACT_RELEASE": release}
     started = [subprocess.Popen(run.command_for("E16/rank"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT, text=True,
-                                env={**environment, "RANK": str(number), "CONTRACT_PROCESS": f"rank {number}"})
+                                env={**environment, "RANK": str(number)})
                for number in range(count)]
-    told, end = [], time.monotonic() + LIMIT
+    said, end = [], time.monotonic() + LIMIT
     for number, process in enumerate(started):
         try:
             output, _ = process.communicate(timeout=max(1, end - time.monotonic()))
@@ -74,10 +73,9 @@ def ranks(run, release):
             output, _ = process.communicate()
             how = "hung, was killed"
         lines = output.splitlines()
-        run.note(rank=number, ended=how, lines=lines[-20:])
         words = [line for line in lines if line.startswith(f"rank {number}: ")]
-        told.append(f"{words[-1] if words else f'rank {number} said nothing'}; {how}")
-    return " | ".join(told)
+        said.append(f"{words[-1] if words else f'rank {number} said nothing'}; {how}")
+    return " | ".join(said)
 
 
 for what_goes in ("nothing", "strays", "own"):

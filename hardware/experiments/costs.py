@@ -3,13 +3,11 @@
 import ctypes
 import functools
 import os
-import time
 
 from .cells import Skip, cell
-from .nvml import Nvml
+from .nvml import witness
 
-MIB = 2**20
-LIVE_BYTES = 512 * MIB
+LIVE_BYTES = 512 << 20
 
 
 class VmmProperties(ctypes.Structure):
@@ -23,74 +21,71 @@ class VmmAccess(ctypes.Structure):
     _fields_ = [("location_type", ctypes.c_int), ("location_id", ctypes.c_int), ("flags", ctypes.c_int)]
 
 
-def witness():
-    """NVML, or a skip where it is absent."""
-    try:
-        return Nvml()
-    except (OSError, AttributeError) as error:
-        raise Skip(f"no NVML: {error}")
-
-
-def timing(run, rounds):
-    """Milliseconds of each call; NVML is not loaded, so that nothing else holds the device."""
+@cell("E6", "milliseconds")
+def milliseconds(run):
+    """Of each call; NVML is not loaded, so that nothing else holds the device."""
     took = {}
 
     def call(step, name, *arguments):
         result = run.driver.call(name, arguments)
         if not result.ok:
-            raise Skip(f"no device: {name} answered {result}")
-        took.setdefault(step, []).append(round(result.nanoseconds / 1e6, 3))
+            raise Skip(f"it needs a device: {name} returned {result}")
+        took.setdefault(step, []).append(f"{result.milliseconds:.3f}")
         return result
 
-    start = time.perf_counter_ns()
-    run.driver
-    took["load"] = [round((time.perf_counter_ns() - start) / 1e6, 3)]
     call("cuInit", "cuInit", 0)
-    call("cuInit again", "cuInit", 0)
     device = call("cuDeviceGet", "cuDeviceGet", 0)["device"]
     call("GetState", "cuDevicePrimaryCtxGetState", device)
-    for _ in range(rounds):
+    for _ in range(5):
         call("first retain", "cuDevicePrimaryCtxRetain", device)
         call("second retain", "cuDevicePrimaryCtxRetain", device)
         call("release, not last", "cuDevicePrimaryCtxRelease_v2", device)
         call("last release", "cuDevicePrimaryCtxRelease_v2", device)
-    run.note(milliseconds=took)
-    return "ms: " + ", ".join(f"{step} {' '.join(map(str, values))}" for step, values in took.items())
+    return "; ".join(f"{step} {' '.join(values)}" for step, values in took.items())
 
 
+class Used:
+    """Used MiB of device 0 after each step."""
+
+    def __init__(self):
+        self.nvml, self.steps = witness(), []
+
+    def look(self, step):
+        self.steps.append(f"{step} {self.nvml.settled_mib()}")
+
+    def is_listed(self):
+        return os.getpid() in self.nvml.processes()
+
+    def __str__(self):
+        return "MiB used: " + ", ".join(self.steps)
+
+
+@cell("E6", "memory")
 def memory(run):
-    """Used MiB after each step, as NVML sees the whole device."""
-    nvml = witness()
-    used = {"start": nvml.settled_mib()}
-
-    def look(step):
-        used[step] = nvml.settled_mib()
-
+    """Looking creates nothing, a retain creates a context, and the last release returns all of it."""
+    used = Used()
+    used.look("start")
     device = run.device()
-    look("cuInit")
-    for number in range(3):
-        run.retain(device)
-        look(f"first retain {number}")
-        run.retain(device)
-        look(f"second retain {number}")
-        run.release(device)
-        run.release(device)
-        look(f"last release {number}")
-    listed = nvml.processes()
-    run.note(used_mib=used, processes_after=listed, own_pid=os.getpid())
-    return "MiB used: " + ", ".join(f"{step} {value}" for step, value in used.items())
-
-
-for mode in ("LAZY", "EAGER"):
-    for attempt in (1, 2, 3):
-        cell("E6", f"time-{mode.lower()}-{attempt}", environment={"CUDA_MODULE_LOADING": mode})(
-            functools.partial(timing, rounds=3))
-    cell("E6", f"memory-{mode.lower()}", environment={"CUDA_MODULE_LOADING": mode})(memory)
+    used.look("cuInit")
+    run.states([device] * 20)
+    run.driver.cuDeviceGetUuid_v2(device)
+    run.driver.cuDeviceGetName(128, device)
+    used.look("state and identity")
+    listed = used.is_listed()
+    run.retain(device)
+    used.look("first retain")
+    listed_then = used.is_listed()
+    run.retain(device)
+    used.look("second retain")
+    run.release(device)
+    run.release(device)
+    used.look("last release")
+    return f"{used}; NVML lists this process: before the retain {listed}, after it {listed_then}"
 
 
 def allocate_plain(run, device):
     address = run.driver.cuMemAlloc_v2(LIVE_BYTES)
-    return address, lambda: str(run.driver.cuMemFree_v2(address["address"]))
+    return address, lambda: run.driver.cuMemFree_v2(address["address"])
 
 
 def allocate_pool(run, device):
@@ -99,92 +94,46 @@ def allocate_pool(run, device):
 
     def give_back():
         pool = run.driver.cuDeviceGetDefaultMemPool(device)["pool"]
-        freed = run.driver.cuMemFreeAsync(address["address"], None)
+        run.driver.cuMemFreeAsync(address["address"], None)
         run.driver.cuStreamSynchronize(None)
-        return f"cuMemFreeAsync {freed}, cuMemPoolTrimTo {run.driver.cuMemPoolTrimTo(pool, 0)}"
+        return run.driver.cuMemPoolTrimTo(pool, 0)
 
     return address, give_back
 
 
 def allocate_vmm(run, device):
-    properties = VmmProperties(type=1, location_type=1, location_id=device)
-    handle = run.driver.cuMemCreate(LIVE_BYTES, properties, 0)
+    handle = run.driver.cuMemCreate(LIVE_BYTES, VmmProperties(type=1, location_type=1, location_id=device), 0)
     place = run.driver.cuMemAddressReserve(LIVE_BYTES, 0, 0, 0)
-    mapped = run.driver.cuMemMap(place["address"], LIVE_BYTES, 0, handle["handle"], 0)
-    access = VmmAccess(location_type=1, location_id=device, flags=3)
-    allowed = run.driver.cuMemSetAccess(place["address"], LIVE_BYTES, access, 1)
-    run.note(mapped=str(mapped), access=str(allowed))
+    run.driver.cuMemMap(place["address"], LIVE_BYTES, 0, handle["handle"], 0)
+    run.driver.cuMemSetAccess(place["address"], LIVE_BYTES, VmmAccess(1, device, 3), 1)
 
     def give_back():
-        return (f"cuMemUnmap {run.driver.cuMemUnmap(place['address'], LIVE_BYTES)}, "
-                f"cuMemRelease {run.driver.cuMemRelease(handle['handle'])}, "
-                f"cuMemAddressFree {run.driver.cuMemAddressFree(place['address'], LIVE_BYTES)}")
+        run.driver.cuMemUnmap(place["address"], LIVE_BYTES)
+        run.driver.cuMemRelease(handle["handle"])
+        return run.driver.cuMemAddressFree(place["address"], LIVE_BYTES)
 
     return handle, give_back
 
 
 def live_memory(run, allocate):
-    """How much of the device memory comes back at the last release with 512 MiB live."""
-    nvml = witness()
+    """How much of 512 MiB the last release returns to the device."""
+    used = Used()
     device = run.device()
-    used = {"inactive": nvml.settled_mib()}
+    used.look("inactive")
     run.driver.cuCtxSetCurrent(run.retain(device))
-    used["retained"] = nvml.settled_mib()
+    used.look("retained")
     made, give_back = allocate(run, device)
     if not made.ok:
-        raise Skip(f"the allocation answered {made}")
-    used["allocated"] = nvml.settled_mib()
+        raise Skip(f"the allocation returned {made}")
+    used.look("allocated")
     run.release(device)
-    used["last release"] = nvml.settled_mib()
+    used.look("last release")
     run.retain(device)
-    used["retained again"] = nvml.settled_mib()
-    run.note(used_mib=used)
-    given = give_back()
-    used["given back"] = nvml.settled_mib()
+    freed = give_back()
     run.release(device)
-    used["released again"] = nvml.settled_mib()
-    run.note(used_mib=used, given_back=given)
-    return ("MiB used: " + ", ".join(f"{step} {value}" for step, value in used.items())
-            + f"; giving back: {given}")
+    used.look(f"freed ({freed}) and released again")
+    return str(used)
 
 
 for kind, allocator in {"cumemalloc": allocate_plain, "pool": allocate_pool, "vmm": allocate_vmm}.items():
     cell("E6", f"live-{kind}")(functools.partial(live_memory, allocate=allocator))
-
-
-@cell("E6", "untouched-device")
-def untouched(run):
-    """Does cuInit, does GetState create anything on a device that nobody touched?"""
-    nvml = witness()
-    used = {"start": nvml.settled_mib()}
-    device = run.device()
-    used["cuInit"], listed = nvml.settled_mib(), os.getpid() in nvml.processes()
-    states = {run.state(device) for _ in range(20)}
-    used["GetState"], listed_after = nvml.settled_mib(), os.getpid() in nvml.processes()
-    run.driver.cuDeviceGetUuid_v2(device)
-    run.driver.cuDeviceGetName(128, device)
-    used["identity"] = nvml.settled_mib()
-    run.retain(device)
-    used["retain"], listed_retained = nvml.settled_mib(), os.getpid() in nvml.processes()
-    run.note(used_mib=used)
-    return (f"MiB used: {', '.join(f'{step} {value}' for step, value in used.items())}; states {states}; "
-            f"own pid listed after cuInit {listed}, GetState {listed_after}, retain {listed_retained}")
-
-
-@cell("E6", "memory-torch", needs=("torch",), timeout=120)
-def memory_of_torch(run):
-    """Used MiB as PyTorch touches the device and as its references are released from outside."""
-    nvml = witness()
-    used = {"start": nvml.settled_mib()}
-    import torch
-    tensor = torch.ones(1024, device="cuda")
-    used["tensor"] = nvml.settled_mib()
-    square = tensor[:64].reshape(8, 8)
-    square @ square
-    torch.cuda.synchronize()
-    used["matmul"] = nvml.settled_mib()
-    device = run.device()
-    released, _, state = run.release_until_inactive(device, 8)
-    used[f"{released} releases"] = nvml.settled_mib()
-    run.note(used_mib=used)
-    return f"{state}; MiB used: " + ", ".join(f"{step} {value}" for step, value in used.items())

@@ -9,7 +9,7 @@ USES = ("nothing", "bind", "synchronize-context", "synchronize-stream", "copy-to
 
 
 def use(run, name):
-    """What each step answered, or where the process died."""
+    """What each step returned, or where the process died."""
     program = run.program("several_gpus")
     run.devices(1)
     how, lines = run.start([program, "former-life", name], 30)

@@ -1,7 +1,9 @@
-"""NVML through ctypes: device memory and the process list, the witness outside the driver."""
+"""NVML through ctypes: device memory and the process list, a witness outside the driver."""
 
 import ctypes
 import time
+
+from .cells import Skip
 
 
 class Memory(ctypes.Structure):
@@ -14,12 +16,11 @@ class Process(ctypes.Structure):
 
 
 class Nvml:
-    """A device by its UUID, else the first that NVML names. OSError where NVML is absent or does not start."""
+    """A device by its UUID, or the first; OSError if NVML is absent or does not start."""
 
     def __init__(self, uuid=None):
-        self.library = ctypes.CDLL("libnvidia-ml.so.1")
+        self.library, self.device = ctypes.CDLL("libnvidia-ml.so.1"), ctypes.c_void_p()
         self.check("nvmlInit_v2")
-        self.device = ctypes.c_void_p()
         if uuid:
             self.check("nvmlDeviceGetHandleByUUID", uuid.encode(), ctypes.byref(self.device))
         else:
@@ -28,44 +29,34 @@ class Nvml:
     def check(self, name, *arguments):
         code = getattr(self.library, name)(*arguments)
         if code != 0:
-            raise OSError(f"{name} answered {code}")
+            raise OSError(f"{name} returned {code}")
 
-    def text(self, name, *first):
-        buffer = ctypes.create_string_buffer(96)
-        self.check(name, *first, buffer, ctypes.c_uint32(96))
-        return buffer.value.decode()
-
-    def number(self, name):
-        """An enumeration or a number of the device."""
-        value = ctypes.c_uint32()
-        self.check(name, self.device, ctypes.byref(value))
-        return value.value
-
-    def device_count(self):
-        count = ctypes.c_uint32()
-        self.check("nvmlDeviceGetCount_v2", ctypes.byref(count))
-        return count.value
-
-    def used(self):
-        """Used device memory in bytes, all processes together."""
+    def used_mib(self):
         memory = Memory()
         self.check("nvmlDeviceGetMemoryInfo", self.device, ctypes.byref(memory))
-        return memory.used
+        return round(memory.used / 2**20, 1)
 
-    def settled_mib(self, settle=0.12, limit=2.0):
-        """Used MiB once two looks agree: the driver gives memory back with some delay."""
-        deadline, last = time.monotonic() + limit, self.used()
+    def settled_mib(self):
+        """Used MiB once two looks agree: the driver returns memory with some delay."""
+        deadline, last = time.monotonic() + 2, self.used_mib()
         while time.monotonic() < deadline:
-            time.sleep(settle)
-            now = self.used()
+            time.sleep(0.12)
+            now = self.used_mib()
             if now == last:
                 break
             last = now
-        return round(last / 2**20, 1)
+        return last
 
     def processes(self):
-        """{pid: MiB} of the compute processes on the device, as far as NVML shows them."""
+        """The ids of the compute processes on the device, as far as NVML shows them."""
         count, found = ctypes.c_uint32(64), (Process * 64)()
         self.check("nvmlDeviceGetComputeRunningProcesses_v3", self.device, ctypes.byref(count), found)
-        return {found[i].pid: None if found[i].used == 2**64 - 1 else round(found[i].used / 2**20, 1)
-                for i in range(count.value)}
+        return [process.pid for process in found[:count.value]]
+
+
+def witness(uuid=None):
+    """NVML, or a skip if it is absent."""
+    try:
+        return Nvml(uuid)
+    except (OSError, AttributeError) as error:
+        raise Skip(f"it needs NVML: {error}")

@@ -21,8 +21,7 @@ def enumerate_devices(run):
     # Too late: the driver has read it.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     later = run.driver.cuDeviceGetCount()
-    print(json.dumps({"init": str(init), "seen": seen, "later": later["count"]}), flush=True)
-    return f"{init}, {len(seen)} devices"
+    return json.dumps({"init": str(init), "seen": seen, "later": later["count"] if later.ok else str(later)})
 
 
 def see(run, **variables):
@@ -30,18 +29,7 @@ def see(run, **variables):
                    if name not in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")}
     process = subprocess.run(run.command_for("E17/enumerate"), env={**environment, **variables},
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, text=True)
-    answer = json.loads(process.stdout.splitlines()[-1])
-    run.note(variables=variables, **answer)
-    return answer
-
-
-def mig_names():
-    """MIG instances that nvidia-smi lists, if any."""
-    try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return []
-    return [line.rpartition("UUID: ")[2].rstrip(")") for line in listed.splitlines() if "UUID: MIG-" in line]
+    return json.loads(process.stdout.splitlines()[-1].removeprefix("summary: "))
 
 
 @cell("E17", "order", timeout=300)
@@ -49,13 +37,13 @@ def order(run):
     """Each way to name devices: which of the machine's it gives, by their place in its own order."""
     run.devices()
     machine = [uuid for uuid, _ in see(run)["seen"]]
-    count, told = len(machine), []
+    count, lines = len(machine), []
 
     def compare(name, expected, **variables):
-        answer = see(run, **variables)
-        places = [machine.index(uuid) if uuid in machine else uuid for uuid, _ in answer["seen"]]
+        result = see(run, **variables)
+        places = [machine.index(uuid) if uuid in machine else uuid for uuid, _ in result["seen"]]
         verdict = "" if expected is None else " as expected" if places == expected else f" NOT {expected}"
-        told.append(f"{name} {answer['init']} {places}{verdict}, later {answer['later']}")
+        lines.append(f"{name} {result['init']} {places}{verdict}, later {result['later']}")
 
     backwards = list(reversed(range(count)))
     compare("reversed", backwards, CUDA_VISIBLE_DEVICES=",".join(map(str, backwards)))
@@ -66,10 +54,8 @@ def order(run):
     compare("empty", [], CUDA_VISIBLE_DEVICES="")
     compare("none", [], CUDA_VISIBLE_DEVICES="-1")
     for name in ("FASTEST_FIRST", "PCI_BUS_ID"):
-        answer = see(run, CUDA_DEVICE_ORDER=name)
-        places = [machine.index(uuid) for uuid, _ in answer["seen"]]
-        sorted_by_bus = [bus for _, bus in answer["seen"]] == sorted(bus for _, bus in answer["seen"])
-        told.append(f"{name} {places}, in the order of the bus: {sorted_by_bus}")
-    for name in mig_names()[:2]:
-        compare(name[:12], None, CUDA_VISIBLE_DEVICES=name)
-    return f"{count} devices; " + "; ".join(told)
+        result = see(run, CUDA_DEVICE_ORDER=name)
+        places = [machine.index(uuid) for uuid, _ in result["seen"]]
+        sorted_by_bus = [bus for _, bus in result["seen"]] == sorted(bus for _, bus in result["seen"])
+        lines.append(f"{name} {places}, in the order of the bus: {sorted_by_bus}")
+    return f"{count} devices; " + "; ".join(lines)

@@ -1,4 +1,5 @@
-"""What this machine's driver says: ``python -m cuda_primary_context [--json]``."""
+"""``python -m cuda_primary_context [--json]`` prints what this machine's driver says; ``suspend`` and ``resume``
+move processes off their GPUs and back."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import argparse
 import json
 import sys
 
+from .checkpoint import _command
 from . import Context, Driver, Error, NamedDevice, contexts, devices, driver
 
 NO_DRIVER_OR_DEVICE = 3
@@ -14,11 +16,17 @@ NO_DRIVER_OR_DEVICE = 3
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m cuda_primary_context",
-        description="Prints the CUDA driver and the devices that it shows this process. Creates no context.",
-        epilog="Exit status: 0 all is well, 2 the arguments are wrong, 3 there is no usable driver.",
+        description="Prints the CUDA driver and the devices that it shows this process, or suspends and resumes "
+        "processes. Creates no context.",
+        epilog="Exit status: 0 all is well, 1 a process failed, 2 the arguments are wrong, 3 there is no usable "
+        "driver or no way to check the room.",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    as_json = parser.parse_args().json
+    _command.add_commands(parser.add_subparsers(metavar="suspend|resume"))
+    arguments = parser.parse_args()
+    if hasattr(arguments, "run"):
+        return _command.run(arguments)
+    as_json = arguments.json
     try:
         found = driver(), devices(), contexts()
     except Error as error:

@@ -13,6 +13,6 @@ def pytest_report_header() -> str:
 
 def pytest_configure() -> None:
     if not WRITER:
-        raise pytest.UsageError("CUDA_PRIMARY_CONTEXT_SIMULATOR names no program; run .ci/python DIR")
+        raise pytest.UsageError("CUDA_PRIMARY_CONTEXT_SIMULATOR names no program; run .ci/run python")
     if "site-packages" not in cuda_primary_context.__file__:
         raise pytest.UsageError(f"{cuda_primary_context.__file__} is not an installed wheel's")

@@ -27,7 +27,7 @@ RELEASE = "cuDevicePrimaryCtxRelease_v2"
 def library(*options: str) -> str:
     """A folder with a simulated driver, such as one of another version."""
     if not WRITER:
-        raise RuntimeError("CUDA_PRIMARY_CONTEXT_SIMULATOR names no program; run .ci/python DIR")
+        raise RuntimeError("CUDA_PRIMARY_CONTEXT_SIMULATOR names no program; run .ci/run python")
     folder = tempfile.mkdtemp(prefix="simulated-driver-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     subprocess.run([WRITER, folder, *options], check=True, stdout=subprocess.DEVNULL)

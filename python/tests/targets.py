@@ -6,7 +6,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Sequence
 
 from simulated import HERE, environment
 
@@ -22,9 +22,12 @@ sys.stdin.read()
 
 
 @contextmanager
-def target(machine: Path, *contexts: int, **settings: object) -> Iterator[subprocess.Popen[str]]:
-    """A process with contexts on these devices, which lives until the end of the block."""
-    words = [sys.executable, "-c", TARGET, *map(str, contexts)]
+def target(
+    machine: Path, *contexts: int, prefix: Sequence[str] = (), **settings: object
+) -> Iterator[subprocess.Popen[str]]:
+    """A process with contexts on these devices, which lives until the end of the block. A prefix is a command
+    that runs it."""
+    words = [*prefix, sys.executable, "-c", TARGET, *map(str, contexts)]
     env = environment(machine=machine, **settings)  # type: ignore[arg-type]
     pipe = subprocess.PIPE
     process = subprocess.Popen(words, env=env, cwd=HERE, stdin=pipe, stdout=pipe, text=True)

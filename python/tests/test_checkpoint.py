@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread, Timer
-from typing import Any, Callable, List
+from threading import Event, Thread, get_native_id
+from typing import Any, Callable, Iterator, List, Tuple, Type
 
 import cuda_primary_context as cpc
 import pytest
@@ -85,52 +86,141 @@ def test_a_block_that_fails_brings_the_process_back() -> None:
         assert Process(process.pid).state() == "running"
 
 
-@on_a_machine(knobs="checkpoint_milliseconds=300")
-def test_interrupted_in_a_checkpoint() -> None:
+class Raised(BaseException):
+    """What no ``except Exception`` catches."""
+
+
+EXCEPTIONS = (KeyboardInterrupt, SystemExit, TimeoutError, Raised)
+
+
+@contextmanager
+def raising(error: Type[BaseException], seconds: float) -> Iterator[None]:
+    """A signal whose handler raises this, so many seconds later."""
+
+    def handler(*_: object) -> None:
+        raise error
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def by_blocks(pids: List[int]) -> None:
+    for pid in pids:
+        with Process(pid).lock(timeout=10) as locked:
+            with locked.checkpoint():
+                pass
+
+
+def by_hand(pids: List[int]) -> None:
+    for pid in pids:
+        with Process(pid).lock(timeout=10) as locked:
+            locked.checkpoint().restore(room=TRUSTED).unlock()
+
+
+def as_a_group(pids: List[int]) -> None:
+    with checkpoint.suspend(pids, timeout=10, at_once=1):
+        pass
+
+
+def as_a_group_that_is_observed(pids: List[int]) -> None:
+    with checkpoint.suspend(pids, timeout=10, on_step=lambda pid, step: time.sleep(0.001)):
+        pass
+
+
+CYCLES = (by_blocks, by_hand, as_a_group, as_a_group_that_is_observed)
+
+
+@on_a_machine(knobs="checkpoint_milliseconds=40,restore_milliseconds=40")
+def test_promise_12_no_exception_during_a_step_leaves_a_process_behind() -> None:
+    with target(MACHINE, 0) as first, target(MACHINE, 0) as second:
+        pids = [first.pid, second.pid]
+        for cycle in CYCLES:
+            for error in EXCEPTIONS:
+                # In the checkpoint of each of the two, and in the restore of each.
+                for seconds in (0.02, 0.06, 0.1, 0.14):
+                    try:
+                        with raising(error, seconds):
+                            cycle(pids)
+                            time.sleep(10)
+                    except error:
+                        pass
+                    states = [Process(pid).state() for pid in pids]
+                    assert states == ["running"] * 2, (cycle, error, seconds, states)
+
+
+@on_a_machine()
+def test_promise_12_no_exception_between_steps_leaves_a_process_behind() -> None:
     with target(MACHINE, 0) as process:
-        timer = Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
-        with pytest.raises(KeyboardInterrupt):
-            with Process(process.pid).lock(timeout=10) as locked:
-                timer.start()
-                with locked.checkpoint():
-                    time.sleep(10)
-        assert Process(process.pid).state() == "running"
+        for cycle in CYCLES:
+            began = time.perf_counter()
+            cycle([process.pid])
+            took = time.perf_counter() - began
+            for number in range(150):
+                error = EXCEPTIONS[number % len(EXCEPTIONS)]
+                try:
+                    # Not 0, which would set no timer.
+                    with raising(error, took * number / 120 + 1e-6):
+                        cycle([process.pid])
+                except error:
+                    pass
+                state = Process(process.pid).state()
+                assert state == "running", (cycle, error, number, state)
 
 
 class Interrupted:
-    """A controller whose lock ends with Ctrl-C, as it does where that came during the driver's call."""
+    """A controller whose lock ends with a signal, as it does if that came during the driver's call."""
 
     def __init__(self, controller: Any) -> None:
         self.controller = controller
 
-    def lock(self, seconds: float) -> None:
-        self.controller.lock(seconds)
-        signal.raise_signal(signal.SIGINT)
+    def lock(self, seconds: float) -> Any:
+        try:
+            return self.controller.lock(seconds)
+        finally:
+            signal.raise_signal(signal.SIGALRM)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.controller, name)
 
 
 @on_a_machine()
-def test_interrupted_in_a_lock() -> None:
+def test_promise_12_no_exception_in_a_lock_leaves_a_process_behind() -> None:
     with target(MACHINE, 0) as process:
-        handle = Process(process.pid)
-        handle._controller = Interrupted(handle._controller)  # type: ignore[assignment]
-        with pytest.raises(KeyboardInterrupt):
-            handle.lock(timeout=10)
-        assert handle.state() == "running"
+        for error in EXCEPTIONS:
+            handle = Process(process.pid)
+            handle._controller = Interrupted(handle._controller)  # type: ignore[assignment]
+            with raising(error, 100), pytest.raises(error):
+                handle.lock(timeout=10)
+            assert handle.state() == "running"
 
 
-@on_a_machine(knobs="restore_milliseconds=300")
-def test_interrupted_in_a_restore() -> None:
-    with target(MACHINE, 0) as process:
-        suspended = Process(process.pid).lock(timeout=10).checkpoint()
-        timer = Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
-        with pytest.raises(KeyboardInterrupt):
-            timer.start()
-            suspended.restore(room=TRUSTED)
-            time.sleep(10)
-        assert suspended.state() == "running"
+@on_a_machine(knobs="checkpoint_milliseconds=300")
+def test_promise_12_a_controller_that_dies_is_recovered_from() -> None:
+    with target(MACHINE, 0) as first, target(MACHINE, 0) as second, target(MACHINE) as without:
+        pids = [first.pid, second.pid]
+        for at_once, left in (("1", ["checkpointed", "locked"]), ("2", ["checkpointed"] * 2)):
+            code = (
+                "from cuda_primary_context import checkpoint\n"
+                f"die = lambda pid, step: step.step == 'checkpoint' and __import__('os')._exit(0)\n"
+                f"checkpoint.suspend({pids}, timeout=10, at_once={at_once}, on_step=die)"
+            )
+            assert python("-c", code, env=dict(os.environ)).returncode == 0
+            deadline = time.monotonic() + 10
+            while [Process(pid).state() for pid in pids] != left and time.monotonic() < deadline:
+                time.sleep(0.01)
+            # Processes without CUDA, and those that have ended, are no hindrance.
+            ended = subprocess.Popen(["true"])
+            ended.wait()
+            reports = checkpoint.recover([*pids, without.pid, ended.pid])
+            assert [report.state for report in reports] == ["running"] * 2 + [None]
+            assert [Process(pid).state() for pid in pids] == ["running"] * 2
+        with pytest.raises(cpc.ProcessIdError, match="named twice"):
+            checkpoint.recover([first.pid] * 2)
 
 
 @on_a_machine()
@@ -168,7 +258,7 @@ def test_steps_out_of_order_are_not_taken() -> None:
     with target(MACHINE, 0) as process:
         handle = Process(process.pid)
         locked = handle.lock(timeout=10)
-        with pytest.raises(ValueError, match="cannot lock here: to this controller it is locked"):
+        with pytest.raises(ValueError, match="Cannot lock process .*: to this controller it is locked"):
             handle.lock(timeout=10)
         suspended = locked.checkpoint()
         for step in (locked.checkpoint, locked.unlock):
@@ -177,7 +267,7 @@ def test_steps_out_of_order_are_not_taken() -> None:
         suspended.restore(room=TRUSTED).unlock()
         with pytest.raises(ValueError, match="to this controller it is not locked"):
             suspended.restore(room=TRUSTED)
-        with pytest.raises(ValueError, match="a limit of -1"):
+        with pytest.raises(ValueError, match="The time limit of -1 s is not possible"):
             handle.lock(timeout=-1)
 
 
@@ -190,6 +280,7 @@ def test_another_controller_was_faster() -> None:
         error = raised.value
         assert (error.call, error.pid, error.code) == ("cuCheckpointProcessLock", process.pid, 401)
         assert error.state == "locked" and [type(each) for each in error.found] == [Process]
+        assert "already locked, maybe by another controller" in str(error)
         assert error.to_dict()["pid"] == process.pid
         again = pickle.loads(pickle.dumps(error))
         assert again == error and again.found == () and again.state == "locked"
@@ -206,13 +297,15 @@ def test_no_such_process() -> None:
     ended.wait()
     with pytest.raises(cpc.ProcessEndedError, match="has ended") as raised:
         Process(ended.pid)
-    assert raised.value.pid == ended.pid and raised.value.kind == "ended"
+    assert type(raised.value) is cpc.NoSuchProcessError
+    assert raised.value.pid == ended.pid and raised.value.kind == "no_such_process"
     with target(MACHINE, 0) as process:
         locked = Process(process.pid).lock(timeout=10)
         process.kill()
         process.wait()
-        with pytest.raises(cpc.ProcessEndedError):
+        with pytest.raises(cpc.ProcessEndedError, match="has ended") as raised:
             locked.checkpoint()
+        assert type(raised.value) is cpc.ProcessEndedError
 
 
 @on_a_machine()
@@ -260,7 +353,7 @@ def test_room_is_looked_at() -> None:
         with pytest.raises(cpc.NoRoomError, match="1 bytes free, and the restore needs 2") as raised:
             suspended.restore(room=[DeviceRoom(uuid, needed=2, free=1)])
         assert raised.value.call is None and raised.value.state == "checkpointed"
-        with pytest.raises(ValueError, match="the only word"):
+        with pytest.raises(ValueError, match="The only word"):
             suspended.restore(room="enough")  # type: ignore[arg-type]
         with pytest.raises(cpc.NvmlError, match="libnvidia-ml.so.1"):
             suspended.restore(room={uuid: 1})
@@ -279,20 +372,20 @@ def test_a_room_names_a_device() -> None:
         used = iter([room])
         next(used)
         for nothing in ({}, [], used):
-            with pytest.raises(ValueError, match="the room names no device"):
+            with pytest.raises(ValueError, match="The room names no device"):
                 locked.checkpoint(room=nothing)
-            with pytest.raises(ValueError, match="the room names no device"):
+            with pytest.raises(ValueError, match="The room names no device"):
                 checkpoint.suspend([process.pid], timeout=10, room=nothing)
         assert handle.state() == "locked"
         # A block takes one that can be read once.
         with locked.checkpoint(room=iter([room])) as suspended:
-            with pytest.raises(ValueError, match="the room names no device"):
+            with pytest.raises(ValueError, match="The room names no device"):
                 suspended.restore(room={})
             assert handle.state() == "checkpointed"
         assert handle.state() == "locked"
         locked.unlock()
         with checkpoint.suspend([process.pid], timeout=10, room=iter([room])) as group:
-            with pytest.raises(ValueError, match="the room names no device"):
+            with pytest.raises(ValueError, match="The room names no device"):
                 group.resume(room=[])
         assert handle.state() == "running"
 
@@ -317,10 +410,11 @@ def test_maps_name_every_gpu() -> None:
 @on_a_machine()
 def test_a_process_suspends_itself() -> None:
     touch(0)
+    uuid = str(cpc.devices()[0].uuid)
     with Process(os.getpid()).lock(timeout=10) as locked:
         with locked.checkpoint() as suspended:
             with pytest.raises(ValueError, match="must not ask NVML"):
-                suspended.restore(room={"GPU-1": 1})
+                suspended.restore(room={uuid: 1})
     assert Process(os.getpid()).state() == "running"
 
 
@@ -341,7 +435,7 @@ def test_groups_are_suspended_together() -> None:
         assert all(step.error is None and step.milliseconds >= 0 for step in reports[0].steps)
         assert reports == pickle.loads(pickle.dumps(reports))
         assert json.loads(reports[0].to_json())["pid"] == first.pid
-        with pytest.raises(ValueError, match="was resumed"):
+        with pytest.raises(ValueError, match="was resumed already"):
             group.resume(room=TRUSTED)
 
 
@@ -388,8 +482,100 @@ def test_a_group_is_taken_up() -> None:
         assert Process(process.pid).state() == "running"
         running = Process(process.pid).take_up()
         assert isinstance(running, Process)
-        with pytest.raises(ValueError, match="is not locked to this controller"):
+        with pytest.raises(TypeError):
             checkpoint.Suspended.of([running])  # type: ignore[list-item]
+
+
+@on_a_machine()
+def test_a_group_that_cannot_be_made_takes_nothing() -> None:
+    with target(MACHINE, 0) as first, target(MACHINE, 0) as second:
+        good, back = (Process(pid).lock(timeout=10).checkpoint() for pid in (first.pid, second.pid))
+        back.restore(room=TRUSTED).unlock()
+        with pytest.raises(ValueError, match=f"Process {second.pid} is not locked to this"):
+            checkpoint.Suspended.of([good, back])
+        # Twice, by one object and by two.
+        with pytest.raises(RuntimeError, match="in a group"):
+            checkpoint.Suspended.of([good, good])
+        again = Process(first.pid).take_up()
+        assert isinstance(again, Checkpointed)
+        both = checkpoint.Suspended.of([good, again])
+        with pytest.raises(cpc.ProcessIdError, match="named twice"):
+            both.resume(room=TRUSTED)
+        assert Process(first.pid).state() == "checkpointed"
+        checkpoint.recover([first.pid])
+        assert Process(first.pid).state() == "running"
+
+
+@on_a_machine()
+def test_a_groups_block_with_too_little_room_restores_nothing() -> None:
+    with target(MACHINE, 0) as process:
+        uuid = str(cpc.devices()[0].uuid)
+        with pytest.raises(cpc.NoRoomError) as raised:
+            with checkpoint.suspend([process.pid], timeout=10, room=[DeviceRoom(uuid, 2, 1)]):
+                pass
+        assert raised.value.call is None
+        assert Process(process.pid).state() == "checkpointed"
+
+
+@on_a_machine(knobs="checkpoint_milliseconds=500")
+def test_steps_are_told_and_bounded() -> None:
+    with target(MACHINE, 0) as first, target(MACHINE, 0) as second:
+        pids = [first.pid, second.pid]
+        told: List[Tuple[int, str]] = []
+
+        def hear(pid: int, step: checkpoint.StepReport) -> None:
+            told.append((pid, step.step))
+
+        for at_once, least, most in ((1, 1.0, 60.0), (None, 0.5, 0.95)):
+            told.clear()
+            began = time.monotonic()
+            group = checkpoint.suspend(pids, timeout=10, at_once=at_once, on_step=hear)
+            took = time.monotonic() - began
+            assert least <= took < most, (at_once, took)
+            group.resume(room=TRUSTED, on_step=hear)
+            steps = [step for step in ("lock", "checkpoint", "restore", "unlock") for _ in pids]
+            assert [step for _, step in told] == steps
+            assert {pid for pid, _ in told[2:4]} == set(pids)
+
+        def fail(pid: int, step: checkpoint.StepReport) -> None:
+            raise KeyError(step.step)
+
+        with pytest.raises(KeyError, match="lock"):
+            checkpoint.suspend(pids, timeout=10, on_step=fail)
+        assert [Process(pid).state() for pid in pids] == ["running"] * 2
+
+
+@on_a_machine()
+def test_ids_that_are_no_process() -> None:
+    with target(MACHINE, 0) as process:
+        for number in (-1, 2**40, 2**200):
+            with pytest.raises(ValueError, match=f"{number} is not a process id"):
+                Process(number)
+        for number in (0, 2**22 + 1):
+            with pytest.raises(cpc.ProcessIdError, match=f"{number} is not a process id"):
+                checkpoint.suspend([process.pid, number], timeout=10)
+        with pytest.raises(TypeError):
+            Process("1")  # type: ignore[arg-type]
+        threads: List[int] = []
+        release = Event()
+
+        def wait() -> None:
+            threads.append(get_native_id())
+            release.wait()
+
+        thread = Thread(target=wait)
+        thread.start()
+        while not threads:
+            time.sleep(0.001)
+        with pytest.raises(ValueError, match=f"a thread of process {os.getpid()}") as raised:
+            Process(threads[0])
+        assert isinstance(raised.value, cpc.ProcessIdError) and raised.value.kind == "thread_id"
+        release.set()
+        thread.join()
+        with pytest.raises(cpc.ProcessIdError, match="is named twice") as twice:
+            checkpoint.suspend([process.pid] * 2, timeout=10)
+        assert twice.value.reports[0].steps == ()
+        assert Process(process.pid).state() == "running"
 
 
 @on_a_machine()
@@ -472,3 +658,69 @@ def test_gpus_of_this_machine() -> None:
     else:
         with pytest.raises(FileNotFoundError):
             checkpoint.machine_gpus()
+
+
+def test_the_command_suspends_and_resumes(tmp_path: Path) -> None:
+    machine = tmp_path / "machine"
+    env = environment(machine=machine, knobs="checkpoint_milliseconds=200")
+
+    def command(*arguments: object) -> "subprocess.CompletedProcess[str]":
+        return python("-m", "cuda_primary_context", *map(str, arguments), env=env)
+
+    with target(machine, 0) as first, target(machine, 0) as second:
+        done = command("suspend", first.pid, "--tree", second.pid)
+        assert done.returncode == 0, done.stderr
+        lines = done.stderr.splitlines()
+        # Without NVML the room cannot be checked.
+        assert "Room for the restore cannot be checked: libnvidia-ml.so.1" in lines.pop()
+        steps = [(line.split(": ")[0], line.split(": ")[1].split(",")[0]) for line in lines]
+        names = [f"process {each.pid}" for each in (first, second)]
+        assert steps[:2] == [(name, "lock") for name in names]
+        assert sorted(steps[2:]) == sorted((name, "checkpoint") for name in names)
+        assert all(line.endswith(" s") for line in lines)
+        module, _, arguments = done.stdout.strip().partition(" -m cuda_primary_context ")
+        assert module == "resume with: python" and arguments.endswith(" --force")
+        again = command("suspend", first.pid)
+        assert again.returncode == 1 and "already checkpointed. Resume it first" in again.stderr
+        unchecked = command("resume", first.pid)
+        assert unchecked.returncode == 3 and "--needs GPU=BYTES" in unchecked.stderr
+        resumed = command(*arguments.split())
+        assert (resumed.returncode, resumed.stdout.count(" is running\n")) == (0, 2), resumed.stderr
+    for wrong in (["suspend"], ["suspend", 0], ["suspend", 2**40], ["resume", "--needs", "x", 1]):
+        assert command(*wrong).returncode == 2, wrong
+
+
+def test_the_command_undoes_what_it_began_on_sigterm(tmp_path: Path) -> None:
+    machine = tmp_path / "machine"
+    env = environment(machine=machine, knobs="checkpoint_milliseconds=600")
+    with target(machine, 0) as process:
+        words = [sys.executable, "-m", "cuda_primary_context", "suspend", str(process.pid)]
+        command = subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True)
+        assert command.stderr is not None and ": lock, " in command.stderr.readline()
+        command.terminate()
+        command.communicate(timeout=60)
+        assert command.returncode == 128 + signal.SIGTERM
+        code = f"from cuda_primary_context.checkpoint import Process; print(Process({process.pid}).state())"
+        assert python("-c", code, env=env).stdout == "running\n"
+
+
+@pytest.mark.parametrize("inside", [0, 1])
+def test_a_process_in_a_pid_namespace_of_its_own(tmp_path: Path, inside: int) -> None:
+    """As in a container: whether the driver wants the id that is seen outside is a knob."""
+    machine = tmp_path / "machine"
+    unshared = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if subprocess.run([*unshared, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no PID namespace can be made here")
+    with target(machine, 0, prefix=unshared) as process:
+        found = checkpoint.tree(process.pid)
+        worker = next(each for each in found if each.parent == process.pid)
+        code = (
+            "import sys\n"
+            "from cuda_primary_context.checkpoint import Process\n"
+            f"with Process({worker.pid}).lock(timeout=10) as locked, locked.checkpoint(): pass"
+        )
+        knobs = f"checkpoint_ids_inside={inside}"
+        controller = python("-c", code, env=environment(machine=machine, knobs=knobs))
+        assert (controller.returncode == 0) == (inside == 0), controller.stderr
+        if inside:
+            assert "It is process 1 in a PID namespace of its own" in controller.stderr

@@ -54,7 +54,7 @@ def test_no_device() -> None:
 
 def test_too_old() -> None:
     kind, *_, text = error_with(library("--driver-version", "10020"))
-    assert kind == "DriverTooOldError" and "install a newer driver" in text
+    assert kind == "DriverTooOldError" and "Install a newer driver" in text
 
 
 def test_function_missing() -> None:
@@ -65,7 +65,7 @@ def test_function_missing() -> None:
 def test_a_call_that_fails() -> None:
     kind, call, device, code, name, text = error_with(library(), fault=f"{RETAIN}:1:2:refused:once")
     assert [kind, call, device, code] == ["DriverError", RETAIN, "0", "2"]
-    assert name == "CUDA_ERROR_OUT_OF_MEMORY" and "on device 0 answered" in text
+    assert name == "CUDA_ERROR_OUT_OF_MEMORY" and "on device 0 returned" in text
 
 
 def test_a_code_that_no_header_knows() -> None:
@@ -86,7 +86,7 @@ def test_a_failed_load_is_tried_anew() -> None:
 
 def test_all_are_errors_of_this_package() -> None:
     classes: Dict[str, Any] = {name: each for name, each in vars(cpc).items() if name.endswith("Error")}
-    assert len(classes) == 17
+    assert len(classes) == 20
     for name, each in classes.items():
         assert issubclass(each, cpc.Error) and each.__doc__, name
         assert str(each("text")) == "text"

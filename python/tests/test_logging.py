@@ -29,7 +29,7 @@ def test_debug_a_device_and_a_warning_for_a_failure() -> None:
     guard = cpc.retain_only(1)
     assert [level for level, _ in lines] == ["WARNING", "DEBUG", "DEBUG", "DEBUG"]
     assert [text for _, text in lines] == [str(device) for device in guard.report.devices]
-    assert lines[0][1].startswith(f"device 0: failed, active now: {RELEASE} on device 0 answered")
+    assert lines[0][1].startswith(f"device 0: failed, active now: {RELEASE} on device 0 returned")
     assert lines[2][1].startswith("device 2: still active (1 released) (")
 
 

@@ -99,7 +99,7 @@ def test_spawned_workers_answer_with_reports_and_errors() -> None:
         for report, error in pool.map(spawned_worker, [1, 2]):
             assert report.devices[0].outcome == "released"
             assert type(error) is cpc.NoSuchDeviceError and error.device == 99
-        with pytest.raises(cpc.NoSuchDeviceError, match="no device 77"):
+        with pytest.raises(cpc.NoSuchDeviceError, match="Device 77 does not exist"):
             pool.apply(raises, (77,))
 
 

@@ -1,5 +1,5 @@
 /* The driver version of this copy of the library. Whoever writes a copy may change it, behind the text. */
-#include "simulated.h"
+#include "driver.h"
 
 static volatile struct {
     char marker[40];

@@ -1,6 +1,6 @@
 /* The log of calls: in memory for the Rust side, and as lines of JSON in a file for anybody. */
 #define _GNU_SOURCE
-#include "simulated.h"
+#include "watched_calls.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +14,12 @@ static struct simulated_cuda_call *records;
 static uint64_t record_count;
 static uint64_t record_capacity;
 static int log_file = -1;
+
+static void update_log(void)
+{
+    driver.logs_calls = recording || log_file != -1;
+    update_watched();
+}
 
 static bool make_room(void)
 {
@@ -47,7 +53,7 @@ void record_call(const struct call *call, CUresult result)
 {
     struct simulated_cuda_call record;
 
-    if (!calls_are_watched())
+    if (!driver.logs_calls)
         return;
     record = (struct simulated_cuda_call){ .function = (uint32_t)call->entry,
                                    .device = call->device < 0 ? NO_DEVICE : call->device,
@@ -68,7 +74,7 @@ bool log_calls_to_file(const char *path)
         return false;
     stop_logging();
     log_file = file;
-    update_watched();
+    update_log();
     return true;
 }
 
@@ -77,18 +83,13 @@ void stop_logging(void)
     if (log_file != -1)
         close(log_file);
     log_file = -1;
-    update_watched();
+    update_log();
 }
 
 void set_recording(bool on)
 {
     recording = on;
-    update_watched();
-}
-
-bool calls_are_watched(void)
-{
-    return recording || log_file != -1;
+    update_log();
 }
 
 uint64_t copy_recorded_calls(struct simulated_cuda_call *out, uint64_t capacity)

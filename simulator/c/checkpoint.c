@@ -2,6 +2,7 @@
  * Suspending and resuming the processes of one machine, as measured: codes and states for every step, in
  * and out of order. The caller needs no cuInit, and other calls go on while one of these waits.
  */
+#include "implementations.h"
 #include "machine.h"
 
 #include <string.h>

@@ -1,23 +1,24 @@
-/* What a context answers about itself, living and dead. */
-#include "simulated.h"
+/* What a context says about itself, living and dead. */
+#include "devices.h"
+#include "implementations.h"
 
-CUresult living_current_context(struct context **context, CUresult answer_on_dead)
+CUresult living_current_context(struct context **context, CUresult result_if_dead)
 {
     *context = current_context();
     if (!*context)
         return CUDA_ERROR_INVALID_CONTEXT;
-    return (*context)->alive ? CUDA_SUCCESS : answer_on_dead;
+    return (*context)->alive ? CUDA_SUCCESS : result_if_dead;
 }
 
 /* NULL means the current one. */
-static CUresult living_context(CUcontext handle, struct context **context, CUresult answer_on_dead)
+static CUresult living_context(CUcontext handle, struct context **context, CUresult result_if_dead)
 {
     if (!handle)
-        return living_current_context(context, answer_on_dead);
+        return living_current_context(context, result_if_dead);
     *context = find_context(handle);
     if (!*context)
         return CUDA_ERROR_INVALID_CONTEXT;
-    return (*context)->alive ? CUDA_SUCCESS : answer_on_dead;
+    return (*context)->alive ? CUDA_SUCCESS : result_if_dead;
 }
 
 static CUresult get_device(CUcontext handle, CUdevice *device)
@@ -46,7 +47,7 @@ CUresult context_synchronize_v2(CUcontext handle)
 {
     struct context *context;
 
-    return living_context(handle, &context, answer_of_knob(synchronize_on_dead));
+    return living_context(handle, &context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 }
 
 CUresult context_synchronize(void)
@@ -59,7 +60,7 @@ CUresult context_get_flags(unsigned int *flags)
 {
     enum { MAP_HOST = 0x08 };
     struct context *context;
-    CUresult result = living_current_context(&context, answer_of_knob(get_flags_on_dead));
+    CUresult result = living_current_context(&context, CUDA_SUCCESS);
 
     if (!flags)
         return CUDA_ERROR_INVALID_VALUE;
@@ -73,8 +74,7 @@ CUresult context_get_api_version(CUcontext handle, unsigned int *version)
     struct context *context;
     CUresult result =
         living_context(handle, &context,
-                       handle ? answer_of_knob(get_api_version_on_dead)
-                              : CUDA_ERROR_CONTEXT_IS_DESTROYED);
+                       handle ? CUDA_ERROR_INVALID_CONTEXT : CUDA_ERROR_CONTEXT_IS_DESTROYED);
 
     if (!version)
         return CUDA_ERROR_INVALID_VALUE;
@@ -86,7 +86,7 @@ CUresult context_get_api_version(CUcontext handle, unsigned int *version)
 CUresult context_get_id(CUcontext handle, unsigned long long *id)
 {
     struct context *context;
-    CUresult result = living_context(handle, &context, answer_of_knob(get_id_on_dead));
+    CUresult result = living_context(handle, &context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 
     if (!id)
         return CUDA_ERROR_INVALID_VALUE;

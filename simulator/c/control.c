@@ -1,6 +1,8 @@
 /* The control calls of simulated_cuda.h: each takes the driver's lock and does its one thing. */
 #include "control.h"
-#include "simulated.h"
+#include "devices.h"
+#include "implementations.h"
+#include "process.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,21 +12,26 @@ uint32_t simulated_cuda_version(void)
     return 1;
 }
 
-/* Whatever the environment said is forgotten. */
-static bool configure(uint32_t devices, int32_t driver_version, uint32_t stub)
+static bool forget_settings(void)
 {
-    if (driver.state != NEVER_INITIALIZED || devices > MAXIMUM_DEVICES)
+    if (driver.state != NEVER_INITIALIZED)
         return false;
     reset_driver();
-    driver.physical_devices = devices;
-    driver.version = driver_version;
-    driver.stub = stub != 0;
     return true;
 }
 
-uint32_t simulated_cuda_configure(uint32_t devices, int32_t driver_version, uint32_t stub)
+uint32_t simulated_cuda_forget_settings(void)
 {
-    UNDER_LOCK(uint32_t, configure(devices, driver_version, stub));
+    UNDER_LOCK(uint32_t, forget_settings());
+}
+
+const char *simulated_cuda_set(const char *setting)
+{
+    lock_driver();
+    driver.complaint[0] = '\0';
+    read_setting(setting);
+    unlock_driver();
+    return driver.complaint[0] ? driver.complaint : NULL;
 }
 
 static bool set_visible_devices(const char *list)
@@ -42,39 +49,6 @@ static bool set_visible_devices(const char *list)
 uint32_t simulated_cuda_set_visible_devices(const char *list)
 {
     UNDER_LOCK(uint32_t, set_visible_devices(list));
-}
-
-static bool set_device_files(const char *directory)
-{
-    if (strlen(directory) >= sizeof driver.device_files)
-        return false;
-    strcpy(driver.device_files, directory);
-    return true;
-}
-
-uint32_t simulated_cuda_set_device_files(const char *directory)
-{
-    UNDER_LOCK(uint32_t, set_device_files(directory));
-}
-
-const char *simulated_cuda_knob_name(uint32_t index)
-{
-    return knob_name(index);
-}
-
-uint32_t simulated_cuda_set_knob(const char *name, uint64_t value)
-{
-    UNDER_LOCK(uint32_t, set_knob(name, value));
-}
-
-uint32_t simulated_cuda_knob(uint32_t index, uint64_t *value)
-{
-    if (index >= KNOB_COUNT)
-        return false;
-    lock_driver();
-    *value = knobs[index];
-    unlock_driver();
-    return true;
 }
 
 /* cuInit by somebody else in the process. */
@@ -120,7 +94,6 @@ static bool describe_device(int32_t ordinal, struct simulated_cuda_device *out)
         .flags = device->primary.alive ? device->primary.flags : device->flags,
         .context_bytes = device->context_bytes,
         .ordinary_bytes = device->ordinary_bytes,
-        .pool_bytes = device->pool_bytes,
     };
     return true;
 }
@@ -128,21 +101,6 @@ static bool describe_device(int32_t ordinal, struct simulated_cuda_device *out)
 uint32_t simulated_cuda_device(int32_t ordinal, struct simulated_cuda_device *out)
 {
     UNDER_LOCK(uint32_t, describe_device(ordinal, out));
-}
-
-static bool set_pool_bytes(int32_t ordinal, uint64_t bytes)
-{
-    struct device *device = device_at(ordinal);
-
-    if (!device || bytes > free_bytes_of(device) + device->pool_bytes)
-        return false;
-    device->pool_bytes = (size_t)bytes;
-    return true;
-}
-
-uint32_t simulated_cuda_set_pool_bytes(int32_t ordinal, uint64_t bytes)
-{
-    UNDER_LOCK(uint32_t, set_pool_bytes(ordinal, bytes));
 }
 
 uint32_t simulated_cuda_stack(struct simulated_cuda_stack_entry *out, uint32_t capacity)

@@ -3,7 +3,7 @@
 #define SIMULATED_CUDA_CONTROL_H
 
 #include "machine.h"
-#include "simulated.h"
+#include "simulated_cuda.h"
 
 /* Does one thing under the lock and returns its value. */
 #define UNDER_LOCK(type, expression)   \

@@ -1,11 +1,6 @@
 /* The control calls for the machine that processes share. */
 #include "control.h"
-#include "machine.h"
-
-uint32_t simulated_cuda_set_machine(const char *path)
-{
-    UNDER_LOCK(uint32_t, driver.state == NEVER_INITIALIZED && join_machine(path));
-}
+#include "devices.h"
 
 static CUresult describe(int32_t pid, struct simulated_cuda_target *out)
 {

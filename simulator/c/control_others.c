@@ -1,5 +1,8 @@
 /* The control calls for what others in the process do: their references and green contexts. */
 #include "control.h"
+#include "devices.h"
+#include "primary_contexts.h"
+#include "process.h"
 
 static CUresult retain_by_others(uint32_t owner, int32_t device, uint32_t references)
 {
@@ -13,11 +16,6 @@ static CUresult retain_by_others(uint32_t owner, int32_t device, uint32_t refere
 uint32_t simulated_cuda_retain_by(uint32_t owner, int32_t device, uint32_t references)
 {
     UNDER_LOCK(uint32_t, (uint32_t)retain_by_others(owner, device, references));
-}
-
-uint32_t simulated_cuda_retain_by_others(int32_t device, uint32_t references)
-{
-    return simulated_cuda_retain_by(OWNER_OTHER_LIBRARY, device, references);
 }
 
 static CUresult release_by_others(uint32_t owner, int32_t ordinal)
@@ -36,23 +34,6 @@ static CUresult release_by_others(uint32_t owner, int32_t ordinal)
 uint32_t simulated_cuda_release_by(uint32_t owner, int32_t device)
 {
     UNDER_LOCK(uint32_t, (uint32_t)release_by_others(owner, device));
-}
-
-uint32_t simulated_cuda_release_by_others(int32_t device)
-{
-    return simulated_cuda_release_by(OWNER_OTHER_LIBRARY, device);
-}
-
-static CUresult runtime_call(int32_t device)
-{
-    CUresult result = initialize_for_others();
-
-    return result == CUDA_SUCCESS ? call_of_the_runtime(device) : result;
-}
-
-uint32_t simulated_cuda_runtime_call(int32_t device)
-{
-    UNDER_LOCK(uint32_t, (uint32_t)runtime_call(device));
 }
 
 static CUresult add_green(int32_t ordinal)

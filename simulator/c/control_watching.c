@@ -1,13 +1,6 @@
 /* The control calls for faults in the calls of clients, and for what can be seen of the calls. */
 #include "control.h"
-
-uint32_t simulated_cuda_inject(const char *function, uint64_t nth, int32_t device,
-                                       uint32_t code, uint32_t done_then_reported,
-                                       uint32_t from_then_on)
-{
-    UNDER_LOCK(uint32_t, inject_fault(function, nth, device, code, done_then_reported != 0,
-                                      from_then_on != 0));
-}
+#include "watched_calls.h"
 
 void simulated_cuda_clear_faults(void)
 {
@@ -20,11 +13,6 @@ uint32_t simulated_cuda_add_hook(const char *function, uint64_t nth, uint32_t af
                                  simulated_cuda_hook run, simulated_cuda_hook discard, void *data)
 {
     UNDER_LOCK(uint32_t, add_hook(function, nth, after != 0, run, discard, data));
-}
-
-uint64_t simulated_cuda_waiting_hooks(void)
-{
-    UNDER_LOCK(uint64_t, waiting_hooks());
 }
 
 void simulated_cuda_clear_hooks(void)
@@ -53,11 +41,6 @@ void simulated_cuda_clear_calls(void)
     unlock_driver();
 }
 
-const char *simulated_cuda_function_name(uint32_t index)
-{
-    return entry_point_name(index);
-}
-
 uint64_t simulated_cuda_count(uint32_t index)
 {
     if (index >= ENTRY_POINT_COUNT)
@@ -72,7 +55,6 @@ void simulated_cuda_counters(struct simulated_cuda_counters *out)
         .total_calls = driver.total_calls,
         .faults_fired = faults_fired(),
         .underflows = driver.underflows,
-        .would_be_crashes = driver.would_be_crashes,
     };
     unlock_driver();
 }

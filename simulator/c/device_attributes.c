@@ -1,8 +1,8 @@
 /* Device attributes: one plausible data-centre GPU, the same for every device but for its PCI place. */
-#include "simulated.h"
+#include "devices.h"
+#include "implementations.h"
 
 enum {
-    COMPUTE_MODE = 20,
     PCI_BUS_ID = 33,
     PCI_DEVICE_ID = 34,
     PCI_DOMAIN_ID = 50,
@@ -11,7 +11,7 @@ enum {
     ATTRIBUTE_COUNT = 162 /* one past the last of CUDA 13.5 */
 };
 
-/* By the numbers of CUdevice_attribute; those not named answer 0. */
+/* By the numbers of CUdevice_attribute; those not named are 0. */
 static const int values[ATTRIBUTE_COUNT] = {
     [1] = 1024,        /* threads in a block */
     [2] = 1024,        /* block dimensions */
@@ -110,9 +110,6 @@ CUresult device_get_attribute(int *value, CUdevice_attribute attribute, CUdevice
     if (!value || number < 1 || number >= ATTRIBUTE_COUNT)
         return CUDA_ERROR_INVALID_VALUE;
     switch (number) {
-    case COMPUTE_MODE:
-        *value = (int)knob(compute_mode);
-        break;
     case PCI_BUS_ID:
         *value = pci_bus_of(device->physical);
         break;

@@ -3,7 +3,7 @@
  * directory is named; then "nvidiactl" is opened by cuInit and "nvidiaN" at a device's first
  * activation, and both stay open until the end, as with the real driver.
  */
-#include "simulated.h"
+#include "devices.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,5 +1,7 @@
 /* What the driver enumerates, and who each device is. */
-#include "simulated.h"
+#include "devices.h"
+#include "implementations.h"
+#include "machine.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,7 +42,6 @@ size_t free_bytes_of(const struct device *device)
 
     left -= device->context_bytes < left ? device->context_bytes : left;
     left -= device->ordinary_bytes < left ? device->ordinary_bytes : left;
-    left -= device->pool_bytes < left ? device->pool_bytes : left;
     if (driver.shares_machine) {
         size_t others = (size_t)bytes_of_others(device->physical);
 
@@ -81,22 +82,6 @@ CUresult device_get_name(char *name, int length, CUdevice handle)
     return CUDA_SUCCESS;
 }
 
-/* Sixteen bytes that look random, differ from device to device and never change. */
-void describe_uuid(uint32_t physical, unsigned char bytes[16])
-{
-    uint64_t state = 0x53494d554c415445u + physical;
-
-    for (int index = 0; index < 16; index++) {
-        if (index % 8 == 0) {
-            state += 0x9e3779b97f4a7c15u;
-            state = (state ^ (state >> 30)) * 0xbf58476d1ce4e5b9u;
-            state = (state ^ (state >> 27)) * 0x94d049bb133111ebu;
-            state ^= state >> 31;
-        }
-        bytes[index] = (unsigned char)(state >> (8 * (index % 8)));
-    }
-}
-
 CUresult device_get_uuid(CUuuid *uuid, CUdevice handle)
 {
     const struct device *device = find_device(handle);
@@ -115,18 +100,8 @@ CUresult device_get_uuid_v2(CUuuid *uuid, CUdevice handle)
     CUresult result = device_get_uuid(uuid, handle);
 
     if (result == CUDA_SUCCESS && knob(mig_instances))
-        uuid->bytes[0] ^= 0x55;
+        describe_instance_uuid(find_device(handle)->physical, (unsigned char *)uuid->bytes);
     return result;
-}
-
-int pci_bus_of(uint32_t physical)
-{
-    return (int)(physical % 255) + 1;
-}
-
-int pci_domain_of(uint32_t physical)
-{
-    return (int)(physical / 255);
 }
 
 CUresult device_get_pci_bus_id(char *id, int length, CUdevice handle)
@@ -192,16 +167,5 @@ CUresult device_total_memory(size_t *bytes, CUdevice handle)
     if (!bytes)
         return CUDA_ERROR_INVALID_VALUE;
     *bytes = (size_t)knob(device_bytes);
-    return CUDA_SUCCESS;
-}
-
-/* The first generation has 32 bits for the answer. */
-CUresult device_total_memory_v1(unsigned int *bytes, CUdevice handle)
-{
-    if (!find_device(handle))
-        return CUDA_ERROR_INVALID_DEVICE;
-    if (!bytes)
-        return CUDA_ERROR_INVALID_VALUE;
-    *bytes = knob(device_bytes) > UINT32_MAX ? UINT32_MAX : (unsigned int)knob(device_bytes);
     return CUDA_SUCCESS;
 }

@@ -23,7 +23,7 @@ void map_process_page(void)
 
     if (page != MAP_FAILED) {
         process_page = page;
-        /* QEMU 7.2 answers success to any advice, even to one that does not exist, and wipes nothing. */
+        /* QEMU 7.2 returns success for any advice, even to one that does not exist, and wipes nothing. */
         process_page_needs_owner =
             madvise(page, size, -1) == 0 || madvise(page, size, MADV_WIPEONFORK) != 0;
     }

@@ -8,4 +8,7 @@ enum entry_point {
     ENTRY_POINT_COUNT
 };
 
+/* A call of a function that is not modelled. */
+__attribute__((visibility("hidden"))) int refused_call(enum entry_point entry);
+
 #endif

@@ -2,34 +2,15 @@
  * The exported functions. Each is the same few lines around its implementation: take the lock, count,
  * ask whether a fault or the state of the process refuses the call, do it, log it.
  */
+#include "devices.h"
+#include "implementations.h"
+#include "machine.h"
 #include "outputs.h"
-#include "simulated.h"
+#include "process.h"
+#include "streams.h"
+#include "watched_calls.h"
 
 #include <string.h>
-
-static const char *const names[ENTRY_POINT_COUNT] = {
-#define ENTRY_POINT(symbol, ...) #symbol,
-#include "entry_points.h"
-};
-
-const char *entry_point_name(uint32_t entry)
-{
-    return entry < ENTRY_POINT_COUNT ? names[entry] : NULL;
-}
-
-int entry_point_index(const char *name)
-{
-    for (int entry = 0; name && entry < ENTRY_POINT_COUNT; entry++)
-        if (!strcmp(names[entry], name))
-            return entry;
-    return -1;
-}
-
-void update_watched(void)
-{
-    driver.watched =
-        faults_are_armed() || hooks_wait() || calls_are_watched() || driver.may_be_locked;
-}
 
 static inline CUresult refusal(enum needs needs)
 {
@@ -98,14 +79,9 @@ static bool enter(enum needs needs)
 
 #define REFUSED(symbol, since) /* in refused_functions.c */
 #define ENTRY_POINT(symbol, since, needs, device, implementation, parameters, arguments) \
-    EXPORTED CUresult CUDAAPI symbol parameters                                          \
+    __attribute__((visibility("default"))) CUresult CUDAAPI symbol parameters            \
     BODY(ENTRY_##symbol, needs, device, implementation arguments, SPOIL_OUTPUTS arguments)
 #include "entry_points.h"
 
-CUresult refuse_unmodelled(void)
-{
-    return CUDA_ERROR_NOT_SUPPORTED;
-}
-
 int refused_call(enum entry_point entry)
-BODY(entry, INITIALIZED, NO_DEVICE, refuse_unmodelled(), )
+BODY(entry, INITIALIZED, NO_DEVICE, CUDA_ERROR_NOT_SUPPORTED, )

@@ -5,7 +5,7 @@
  *
  *   symbol          the exported name
  *   since           the CUDA version that introduced it
- *   needs           ALWAYS: answers before cuInit and after the end; INITIALIZED: refused then
+ *   needs           ALWAYS: works before cuInit and after the end; INITIALIZED: refused then
  *   device          the ordinal that the call is about, for the log and for faults of one device
  *   implementation  the function in the model that does the work, under the driver's lock
  *
@@ -196,7 +196,7 @@ ENTRY_POINT(cuCheckpointProcessUnlock, 12080, ALWAYS, NO_DEVICE,
 
 #ifndef REFUSED
 #define REFUSED(symbol, since) \
-    ENTRY_POINT(symbol, since, INITIALIZED, NO_DEVICE, refuse_unmodelled, (void), ())
+    ENTRY_POINT(symbol, since, INITIALIZED, NO_DEVICE, refused_call, (void), ())
 #endif
 #include "refused_functions.h"
 

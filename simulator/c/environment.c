@@ -1,12 +1,14 @@
 /*
  * Settings for clients that are not Rust, read when the library loads. The first thing that is wrong is
  * remembered, and cuInit then says which variable and which entry it was, why, and what is accepted,
- * and answers 999.
+ * and returns 999.
  */
-#include "simulated.h"
+#include "machine.h"
+#include "primary_contexts.h"
+#include "process.h"
+#include "watched_calls.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,16 +62,6 @@ static bool read_devices(char *text)
     if (!parse_number(text, MAXIMUM_DEVICES, &number))
         return false;
     driver.physical_devices = (uint32_t)number;
-    return true;
-}
-
-static bool read_driver_version(char *text)
-{
-    uint64_t number;
-
-    if (!parse_number(text, INT_MAX, &number))
-        return false;
-    driver.version = (int)number;
     return true;
 }
 
@@ -138,7 +130,7 @@ static bool read_fault(char *entry)
         return refuse("calls are counted from 1");
     return inject_fault(strcmp(function, "any") ? function : NULL, nth, entry ? (int)device : -1,
                         (uint32_t)code, done, lasting)
-           || refuse("out of memory");
+           || refuse("more than 1024 faults");
 }
 
 static bool read_log(char *text)
@@ -171,7 +163,6 @@ static const struct variable {
     const char *accepted;
 } variables[] = {
     { "SIMULATED_CUDA_DEVICES", read_devices, false, "a number from 0 to 4096" },
-    { "SIMULATED_CUDA_DRIVER_VERSION", read_driver_version, false, "a number such as 13000" },
     { "SIMULATED_CUDA_STUB", read_stub, false, "0 or 1" },
     { "SIMULATED_CUDA_HELD_BY_OTHERS", read_others_entry, true,
       "ORDINAL:REFERENCES, as often as wanted, with commas between" },
@@ -196,48 +187,40 @@ static void read_entry(const struct variable *variable, char *entry)
     free(whole);
 }
 
-static void read_variable(const struct variable *variable)
+static void read_value(const struct variable *variable, const char *value)
 {
-    const char *value = getenv(variable->name);
-    char *copy = value ? strdup(value) : NULL;
+    char *copy = strdup(value);
     char *rest = copy;
     char *entry;
 
-    if (!copy)
-        return;
-    if (!variable->list)
+    if (copy && !variable->list)
         read_entry(variable, copy);
-    else
-        while ((entry = strsep(&rest, ",")))
-            read_entry(variable, entry);
+    while (copy && variable->list && (entry = strsep(&rest, ",")))
+        read_entry(variable, entry);
     free(copy);
 }
 
-static bool is_known(const char *setting)
+void read_setting(const char *setting)
 {
     for (int index = 0; index < VARIABLE_COUNT; index++) {
-        size_t length = strlen(variables[index].name);
+        const struct variable *variable = &variables[index];
+        size_t length = strlen(variable->name);
 
-        if (!strncmp(setting, variables[index].name, length) && setting[length] == '=')
-            return true;
+        if (!strncmp(setting, variable->name, length) && setting[length] == '=') {
+            read_value(variable, setting + length + 1);
+            return;
+        }
     }
-    return false;
-}
-
-/* A name that is almost right would otherwise be ignored. */
-static void refuse_unknown_variables(void)
-{
-    for (char **setting = environ; setting && *setting; setting++)
-        if (!strncmp(*setting, "SIMULATED_CUDA_", PREFIX) && !is_known(*setting))
-            complain_of_environment(
-                "there is no environment variable %.*s; after SIMULATED_CUDA_ comes DEVICES, "
-                "DRIVER_VERSION, STUB, HELD_BY_OTHERS, KNOBS, FAULT, LOG, MACHINE or DEVICE_FILES",
-                (int)strcspn(*setting, "="), *setting);
+    /* A name that is almost right would otherwise be ignored. */
+    complain_of_environment(
+        "there is no environment variable %.*s; after SIMULATED_CUDA_ comes DEVICES, "
+        "STUB, HELD_BY_OTHERS, KNOBS, FAULT, LOG, MACHINE or DEVICE_FILES",
+        (int)strcspn(setting, "="), setting);
 }
 
 void read_environment(void)
 {
-    for (int index = 0; index < VARIABLE_COUNT; index++)
-        read_variable(&variables[index]);
-    refuse_unknown_variables();
+    for (char **setting = environ; setting && *setting; setting++)
+        if (!strncmp(*setting, "SIMULATED_CUDA_", PREFIX))
+            read_setting(*setting);
 }

@@ -1,5 +1,6 @@
 /* Names and texts of the result codes. */
-#include "simulated.h"
+#include "driver.h"
+#include "implementations.h"
 
 #include <stdlib.h>
 

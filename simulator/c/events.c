@@ -1,5 +1,8 @@
 /* Events: points in time on a stream. Recorded is completed. */
-#include "simulated.h"
+#include "driver.h"
+#include "handles.h"
+#include "implementations.h"
+#include "streams.h"
 
 #include <stdlib.h>
 
@@ -21,7 +24,7 @@ static CUresult find_event(CUevent handle, struct event **event)
     *event = find_handle(&events, handle);
     if (!*event || (*event)->destroyed)
         return CUDA_ERROR_INVALID_HANDLE;
-    return answer_for_object((*event)->context, (*event)->generation);
+    return refusal_of_object((*event)->context, (*event)->generation);
 }
 
 int ordinal_of_event(CUevent handle)
@@ -87,6 +90,16 @@ CUresult event_synchronize(CUevent handle)
     struct event *event;
 
     return find_event(handle, &event);
+}
+
+CUresult stream_wait_event(CUstream handle, CUevent event, unsigned int flags)
+{
+    struct context *context;
+    CUresult result = context_of_stream(handle, &context);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    return flags > 1 ? CUDA_ERROR_INVALID_VALUE : event_synchronize(event);
 }
 
 CUresult event_elapsed_time(float *milliseconds, CUevent start_handle, CUevent end_handle)

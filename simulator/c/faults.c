@@ -1,38 +1,27 @@
-/* Injected faults: this call, of this function, for this device, answers with this code. */
-#include "simulated.h"
+/* Injected faults: this call, of this function, for this device, returns this code. */
+#include "watched_calls.h"
 
-#include <stdlib.h>
-
-enum { ANY_FUNCTION = -1, ANY_DEVICE = -1 };
+enum { ANY_FUNCTION = -1, ANY_DEVICE = -1, MAXIMUM_FAULTS = 1024 };
 
 struct fault {
     int entry;
     int device;
     uint32_t code;
-    bool done_then_reported; /* the call acts before it answers with the code */
+    bool done_then_reported; /* the call acts before it returns the code */
     bool from_then_on;
     uint64_t nth;  /* among the matching calls since the fault was armed, from 1 */
     uint64_t seen;
 };
 
-static struct fault *faults;
+static struct fault faults[MAXIMUM_FAULTS];
 static size_t fault_count;
-static size_t fault_capacity;
 static uint64_t fired;
 
-static bool make_room(void)
+static void update_faults(size_t count)
 {
-    size_t capacity = fault_capacity ? 2 * fault_capacity : 8;
-    struct fault *grown;
-
-    if (fault_count < fault_capacity)
-        return true;
-    grown = realloc(faults, capacity * sizeof *grown);
-    if (!grown)
-        return false;
-    faults = grown;
-    fault_capacity = capacity;
-    return true;
+    fault_count = count;
+    driver.has_faults = count > 0;
+    update_watched();
 }
 
 /* A NULL function means any; a negative device means any. */
@@ -41,15 +30,15 @@ bool inject_fault(const char *function, uint64_t nth, int device, uint32_t code,
 {
     int entry = function ? entry_point_index(function) : ANY_FUNCTION;
 
-    if ((function && entry < 0) || !nth || !make_room())
+    if ((function && entry < 0) || !nth || fault_count == MAXIMUM_FAULTS)
         return false;
-    faults[fault_count++] = (struct fault){ .entry = entry,
+    faults[fault_count] = (struct fault){ .entry = entry,
                                             .device = device < 0 ? ANY_DEVICE : device,
                                             .code = code,
                                             .done_then_reported = done_then_reported,
                                             .from_then_on = from_then_on,
                                             .nth = nth };
-    update_watched();
+    update_faults(fault_count + 1);
     return true;
 }
 
@@ -59,7 +48,7 @@ static bool concerns(const struct fault *fault, const struct call *call)
            && (fault->device == ANY_DEVICE || fault->device == call->device);
 }
 
-/* Every armed fault counts the call; the first that is due decides its answer. */
+/* Every armed fault counts the call; the first that is due decides what it returns. */
 void apply_faults(struct call *call)
 {
     for (size_t index = 0; index < fault_count; index++) {
@@ -80,14 +69,8 @@ void apply_faults(struct call *call)
 
 void clear_faults(void)
 {
-    fault_count = 0;
+    update_faults(0);
     fired = 0;
-    update_watched();
-}
-
-bool faults_are_armed(void)
-{
-    return fault_count > 0;
 }
 
 uint64_t faults_fired(void)

@@ -3,7 +3,8 @@
  * library, as on a driver too old for it) is not found here either.
  */
 #define _GNU_SOURCE
-#include "simulated.h"
+#include "implementations.h"
+#include "process.h"
 
 #include <dlfcn.h>
 #include <string.h>

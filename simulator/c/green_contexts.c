@@ -3,7 +3,10 @@
  * descriptor says, and one reference to its primary context. A green context and the CUcontext made of
  * it are one handle, as measured.
  */
-#include "simulated.h"
+#include "devices.h"
+#include "handles.h"
+#include "implementations.h"
+#include "primary_contexts.h"
 
 #include <stdlib.h>
 #include <string.h>

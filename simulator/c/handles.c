@@ -1,5 +1,5 @@
 /* Handles: addresses in reserved, unreadable memory. */
-#include "simulated.h"
+#include "handles.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -2,7 +2,7 @@
  * Hooks: functions of the test that run just before or after one call of a client acts, on the thread
  * that makes it and outside the driver's lock, so that they may call the driver themselves.
  */
-#include "simulated.h"
+#include "watched_calls.h"
 
 #include <stdlib.h>
 
@@ -19,6 +19,12 @@ struct hook {
 
 /* In the order in which they were added. */
 static struct hook *waiting;
+
+static void update_hooks(void)
+{
+    driver.has_hooks = waiting != NULL;
+    update_watched();
+}
 
 static void append(struct hook **list, struct hook *hook)
 {
@@ -46,7 +52,7 @@ bool add_hook(const char *function, uint64_t nth, bool after, simulated_cuda_hoo
                            .discard = discard,
                            .data = data };
     append(&waiting, hook);
-    update_watched();
+    update_hooks();
     return true;
 }
 
@@ -65,7 +71,7 @@ void take_due_hooks(struct call *call)
         *link = hook->next;
         append(hook->after ? &call->after : &call->before, hook);
     }
-    update_watched();
+    update_hooks();
 }
 
 void run_hooks(struct hook *due)
@@ -87,7 +93,7 @@ void clear_hooks(void)
     struct hook *left = waiting;
 
     waiting = NULL;
-    update_watched();
+    update_hooks();
     while (left) {
         struct hook *hook = left;
 
@@ -97,18 +103,4 @@ void clear_hooks(void)
         free(hook);
         lock_driver();
     }
-}
-
-bool hooks_wait(void)
-{
-    return waiting != NULL;
-}
-
-uint64_t waiting_hooks(void)
-{
-    uint64_t count = 0;
-
-    for (const struct hook *hook = waiting; hook; hook = hook->next)
-        count++;
-    return count;
 }

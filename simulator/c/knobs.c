@@ -1,5 +1,5 @@
 /* The named settings for what the vendor leaves undocumented. */
-#include "simulated.h"
+#include "knob.h"
 
 #include <string.h>
 
@@ -15,11 +15,6 @@ uint64_t knobs[KNOB_COUNT] = {
 #define KNOB(name, initial) initial,
 #include "knobs.h"
 };
-
-const char *knob_name(unsigned int index)
-{
-    return index < KNOB_COUNT ? known[index].name : NULL;
-}
 
 bool set_knob(const char *name, uint64_t value)
 {

@@ -4,36 +4,20 @@
  *   KNOB(identifier, default)
  *
  * The defaults are what driver 580 did on an H200 or an H100 where that was measured, and a guess where not.
- * simulator/README.md says which is which, and which experiment it was. Where a value is an answer,
+ * simulator/README.md says which is which, and which experiment it was. Where a value is a result,
  * it is the CUresult itself.
  */
 KNOB(handles_are_ordinals, 1)             /* 1: a CUdevice is the ordinal; 0: another number */
 KNOB(child_after_init, 3)                 /* 3: poisoned; 0: the child of an initialised parent works */
 KNOB(child_of_bare_clone, 0)              /* the same for clone without the C library's fork handlers */
-KNOB(child_after_failed_init, 0)          /* cuInit in the child of a parent that found no device: 0 dies, else the answer */
-KNOB(release_too_many_after_failed_init, 0) /* in a child of a parent whose cuInit refused flags: 0 dies, else the answer */
-KNOB(release_v1_at_zero, 0)               /* one release too many through the first generation */
-KNOB(reset_v1_takes_a_reference, 1)       /* 1: the first generation's reset releases once, too */
-KNOB(reset_with_references, 0)            /* 0: deactivates; else the refusal (708) */
-KNOB(set_flags_when_active, 0)            /* second generation: 0 at once, 1 at the next activation, else refused */
-KNOB(flags_survive_deactivation, 0)       /* 1: flags stay for the next activation; 0: back to none */
-KNOB(set_current_on_dead, 0)              /* making a dead primary context current: 0, or the refusal */
+KNOB(child_after_failed_init, 0)          /* cuInit in the child of a parent that found no device: 0 dies, else the result */
 KNOB(get_device_on_dead, 0)               /* cuCtxGetDevice with a dead current context */
-KNOB(synchronize_on_dead, 709)            /* cuCtxSynchronize likewise */
-KNOB(get_flags_on_dead, 0)                /* cuCtxGetFlags likewise */
-KNOB(get_api_version_on_dead, 201)        /* cuCtxGetApiVersion of a dead context's handle */
-KNOB(get_id_on_dead, 709)                 /* cuCtxGetId likewise */
-KNOB(destroy_primary, 201)                /* cuCtxDestroy of a primary context; 0: deactivates it */
-KNOB(stale_object, 201)                   /* a stream or event whose context is gone */
-KNOB(duplicate_visible_device, 101)       /* cuInit with CUDA_VISIBLE_DEVICES=0,0; 0: the list ends there */
-KNOB(compute_mode, 0)                     /* attribute of all devices; 2 (prohibited) fails the first retain with 999 */
 KNOB(device_name_bytes, 0)                /* length of the name of each device; 0: as it is */
 KNOB(mig_instances, 0)                    /* 1: each device is an instance of a GPU that MIG divides */
 KNOB(device_bytes, 85899345920)           /* memory of each device: 80 GiB */
 KNOB(context_bytes, 549453824)            /* memory that one context takes: 524 MiB */
 KNOB(retain_microseconds, 0)              /* duration of an activation */
 KNOB(release_microseconds, 0)             /* duration of a teardown */
-KNOB(delay_holds_lock, 0)                 /* 1: nobody else gets into the driver during these */
 KNOB(deinitialize_at_exit, 1)             /* 1: an exit handler, registered by cuInit, ends the driver */
 KNOB(checkpoint_managed_memory, 801)      /* checkpoint of a process with managed memory; 0: it works */
 KNOB(restore_after_loss, 304)             /* restore of a process that a restore without room destroyed */

@@ -15,7 +15,7 @@
 enum { MAXIMUM_TARGETS = 128, MADE = 0x4d414348 };
 
 struct machine {
-    uint32_t made; /* stored last by whoever makes it */
+    uint32_t made; /* stored last by the process that makes it */
     pthread_mutex_t lock;
     struct target targets[MAXIMUM_TARGETS];
 };
@@ -63,7 +63,7 @@ static struct machine *map(int file)
     return NULL;
 }
 
-/* The file is made by whoever comes first; the others wait, and go on where that process was killed. */
+/* The first process makes the file. The others wait, and finish it if that process was killed. */
 bool join_machine(const char *path)
 {
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -296,8 +296,7 @@ void publish_own_memory(void)
             own->shares[next] = (struct share){ .place = { next, next } };
             own->share_count = next + 1;
         }
-        own->shares[device->physical].bytes =
-            device->context_bytes + device->ordinary_bytes + device->pool_bytes;
+        own->shares[device->physical].bytes = device->context_bytes + device->ordinary_bytes;
     }
     own->contexts = living_contexts();
 }

@@ -9,7 +9,7 @@
 #ifndef SIMULATED_CUDA_MACHINE_H
 #define SIMULATED_CUDA_MACHINE_H
 
-#include "simulated.h"
+#include "driver.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -61,7 +61,7 @@ static inline void set_state(struct target *target, uint32_t state)
 }
 
 /*
- * These lock the machine where they answer CUDA_SUCCESS: 304 for no such process, 3 for one that has
+ * These lock the machine where they return CUDA_SUCCESS: 304 for no such process, 3 for one that has
  * not initialised CUDA, 2 where there is no machine for lack of memory.
  */
 CUresult begin_with_target(int pid, struct target **target);
@@ -77,6 +77,15 @@ struct gpu_map {
     const unsigned char *ids;
     uint32_t count;
 };
+
+/* The machine's file, and this process's place. */
+bool join_machine(const char *path);
+void forget_machine(void);
+bool register_process(void);
+void unregister_process(void);
+void enter_call(void);
+void leave_call(void);
+uint64_t bytes_of_others(uint32_t physical);
 
 CUresult restore_process(int pid, const struct gpu_map *map);
 /* In microseconds, of a step that takes so many milliseconds for a process, a context and a GiB. */

@@ -2,7 +2,9 @@
  * Device and pinned host memory: enough to see it go down and come back. Device addresses are host
  * mappings that only cost what is touched.
  */
-#include "simulated.h"
+#include "devices.h"
+#include "implementations.h"
+#include "memory.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -15,15 +17,15 @@ struct allocation {
 
 static struct allocation *host_allocations;
 
-static struct allocation *map_memory(size_t bytes, int placement)
+static struct allocation *map_memory(size_t bytes)
 {
     struct allocation *allocation = malloc(sizeof *allocation);
     void *start;
 
     if (!allocation)
         return NULL;
-    start = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | placement, -1, 0);
+    start = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                 0);
     if (start == MAP_FAILED) {
         free(allocation);
         return NULL;
@@ -90,28 +92,7 @@ CUresult memory_get_info(size_t *free_bytes, size_t *total_bytes)
     return CUDA_SUCCESS;
 }
 
-static unsigned int in_32_bits(size_t bytes)
-{
-    return bytes > UINT32_MAX ? UINT32_MAX : (unsigned int)bytes;
-}
-
-CUresult memory_get_info_v1(unsigned int *free_bytes, unsigned int *total_bytes)
-{
-    size_t wide_free;
-    size_t wide_total;
-    CUresult result;
-
-    if (!free_bytes || !total_bytes)
-        return CUDA_ERROR_INVALID_VALUE;
-    result = memory_get_info(&wide_free, &wide_total);
-    if (result != CUDA_SUCCESS)
-        return result;
-    *free_bytes = in_32_bits(wide_free);
-    *total_bytes = in_32_bits(wide_total);
-    return CUDA_SUCCESS;
-}
-
-static CUresult allocate(size_t bytes, int placement, uintptr_t highest, char **start)
+static CUresult allocate(size_t bytes, char **start)
 {
     struct allocation *allocation;
     struct context *context;
@@ -123,11 +104,7 @@ static CUresult allocate(size_t bytes, int placement, uintptr_t highest, char **
         return CUDA_ERROR_INVALID_VALUE;
     if (bytes > free_bytes_of(&driver.devices[context->ordinal]))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    allocation = map_memory(bytes, placement);
-    if (allocation && (uintptr_t)allocation->start > highest) {
-        unmap_memory(allocation);
-        allocation = NULL;
-    }
+    allocation = map_memory(bytes);
     if (!allocation)
         return CUDA_ERROR_OUT_OF_MEMORY;
     allocation->next = context->allocations;
@@ -144,30 +121,11 @@ CUresult memory_allocate(CUdeviceptr *address, size_t bytes)
 
     if (!address)
         return CUDA_ERROR_INVALID_VALUE;
-    result = allocate(bytes, 0, UINTPTR_MAX, &start);
+    result = allocate(bytes, &start);
     if (result == CUDA_SUCCESS)
         *address = (CUdeviceptr)(uintptr_t)start;
     else if (result == CUDA_ERROR_CONTEXT_IS_DESTROYED)
         *address = 0; /* as measured */
-    return result;
-}
-
-/* The first generation's addresses have 32 bits. Where the system has no such place there is none. */
-CUresult memory_allocate_v1(CUdeviceptr_v1 *address, unsigned int bytes)
-{
-#ifdef MAP_32BIT
-    const int placement = MAP_32BIT;
-#else
-    const int placement = 0;
-#endif
-    char *start;
-    CUresult result;
-
-    if (!address)
-        return CUDA_ERROR_INVALID_VALUE;
-    result = allocate(bytes, placement, UINT32_MAX, &start);
-    if (result == CUDA_SUCCESS)
-        *address = (CUdeviceptr_v1)(uintptr_t)start;
     return result;
 }
 
@@ -189,11 +147,6 @@ CUresult memory_free(CUdeviceptr address)
     return CUDA_SUCCESS;
 }
 
-CUresult memory_free_v1(CUdeviceptr_v1 address)
-{
-    return memory_free(address);
-}
-
 CUresult memory_allocate_host(void **address, size_t bytes)
 {
     struct allocation *allocation;
@@ -206,18 +159,13 @@ CUresult memory_allocate_host(void **address, size_t bytes)
         return result;
     if (!bytes)
         return CUDA_ERROR_INVALID_VALUE;
-    allocation = map_memory(bytes, 0);
+    allocation = map_memory(bytes);
     if (!allocation)
         return CUDA_ERROR_OUT_OF_MEMORY;
     allocation->next = host_allocations;
     host_allocations = allocation;
     *address = allocation->start;
     return CUDA_SUCCESS;
-}
-
-CUresult memory_allocate_host_v1(void **address, unsigned int bytes)
-{
-    return memory_allocate_host(address, bytes);
 }
 
 CUresult memory_free_host(void *address)

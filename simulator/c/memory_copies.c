@@ -1,5 +1,6 @@
 /* Copies through simulated device memory. Those on a stream have happened when they return. */
-#include "simulated.h"
+#include "implementations.h"
+#include "memory.h"
 
 #include <string.h>
 

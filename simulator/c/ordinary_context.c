@@ -1,58 +1,9 @@
-/* Contexts that cuCtxCreate makes, and how handles of all kinds of contexts are found. */
-#include "simulated.h"
+/* Contexts that cuCtxCreate makes. */
+#include "devices.h"
+#include "implementations.h"
+#include "memory.h"
 
 #include <stdlib.h>
-
-static struct handle_table contexts;
-
-/* Only before cuInit has succeeded, when nobody has a handle. The array is left behind rather than
-   freed: a fork in the middle of another thread's cuInit may have caught it half made. */
-void forget_context_handles(void)
-{
-    contexts = (struct handle_table){ .base = contexts.base };
-}
-
-bool reserve_context_handle(struct context *context)
-{
-    void *handle;
-
-    if (!reserve_handle(&contexts, context, &handle))
-        return false;
-    context->handle = handle;
-    return true;
-}
-
-struct context *find_context(CUcontext handle)
-{
-    return find_handle(&contexts, handle);
-}
-
-int ordinal_of_context(CUcontext handle)
-{
-    const struct context *context = find_context(handle);
-
-    return context ? context->ordinal : NO_DEVICE;
-}
-
-/* One way at most to wait, and no bit that no header knows. */
-bool context_flags_are_valid(unsigned int flags)
-{
-    unsigned int scheduling = flags & 0x07;
-
-    return flags <= 0xff && (scheduling & (scheduling - 1)) == 0;
-}
-
-uint32_t living_contexts(void)
-{
-    uint32_t living = 0;
-
-    for (uint32_t index = 0; index < contexts.count; index++) {
-        const struct context *context = contexts.objects[index];
-
-        living += context->alive && !context->green;
-    }
-    return living;
-}
 
 static CUresult create(CUcontext *handle, unsigned int flags, CUdevice of, uint32_t api_version)
 {
@@ -117,25 +68,11 @@ CUresult context_create_v4(CUcontext *context, CUctxCreateParams *parameters, un
     return create(context, flags, device, 3020);
 }
 
-static CUresult destroy_primary(struct context *context)
-{
-    if (knob(destroy_primary) != CUDA_SUCCESS)
-        return answer_of_knob(destroy_primary);
-    if (!context->alive)
-        return CUDA_ERROR_CONTEXT_IS_DESTROYED;
-    deactivate_primary_context(&driver.devices[context->ordinal]);
-    return CUDA_SUCCESS;
-}
-
 CUresult context_destroy(CUcontext handle)
 {
     struct context *context = find_context(handle);
 
-    if (!context)
-        return CUDA_ERROR_INVALID_CONTEXT;
-    if (context->primary)
-        return destroy_primary(context);
-    if (!context->alive || context->green)
+    if (!context || !context->alive || context->primary || context->green)
         return CUDA_ERROR_INVALID_CONTEXT;
     /* Popped where it is on top of the calling thread's stack; other threads keep the dead one. */
     if (current_context() == context)

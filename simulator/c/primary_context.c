@@ -1,32 +1,32 @@
 /* The primary context of each device: a count of references, and a context that lives while it is not zero. */
-#include "simulated.h"
+#include "devices.h"
+#include "implementations.h"
+#include "memory.h"
+#include "primary_contexts.h"
+
+#include <sys/mman.h>
 
 /*
- * The time that an activation or a teardown takes. Unless the knob says that it keeps everybody out,
- * the driver's lock is free meanwhile, so the caller looks at the state anew afterwards.
+ * The time that an activation or a teardown takes. The driver's lock is free meanwhile, so the caller looks
+ * at the state anew afterwards.
  */
 static void take_time(uint64_t microseconds)
 {
     struct timespec duration = { .tv_sec = (time_t)(microseconds / 1000000),
                                  .tv_nsec = (long)(microseconds % 1000000) * 1000 };
-    bool shared = !knob(delay_holds_lock);
 
     if (!microseconds)
         return;
-    if (shared)
-        unlock_driver();
+    unlock_driver();
     while (nanosleep(&duration, &duration) != 0) {
     }
-    if (shared)
-        lock_driver();
+    lock_driver();
 }
 
-CUresult activate_primary_context(struct device *device)
+static CUresult activate_primary_context(struct device *device)
 {
     struct context *primary = &device->primary;
 
-    if (knob(compute_mode) == 2)
-        return CUDA_ERROR_UNKNOWN;
     take_time(knob(retain_microseconds));
     if (primary->alive)
         return CUDA_SUCCESS;
@@ -43,13 +43,12 @@ CUresult activate_primary_context(struct device *device)
 }
 
 /* Ordinary memory goes with the context, pools stay, and no thread's stack is touched. */
-void deactivate_primary_context(struct device *device)
+static void deactivate_primary_context(struct device *device)
 {
     free_allocations(&device->primary);
     device->context_bytes -= device->primary.bytes;
     device->primary.alive = false;
-    if (!knob(flags_survive_deactivation))
-        device->flags = 0;
+    device->flags = 0;
 }
 
 CUresult retain_for(struct device *device, uint32_t owner)
@@ -80,11 +79,11 @@ CUresult primary_context_retain(CUcontext *context, CUdevice handle)
 }
 
 /*
- * As measured: while a green context lives, the release that takes the last reference answers 800,
- * takes it all the same, and leaves the context active. With no reference left a release answers 201,
+ * As measured: while a green context lives, the release that takes the last reference returns 800,
+ * takes it all the same, and leaves the context active. With no reference left a release returns 201,
  * active or not.
  */
-CUresult release_for(struct device *device, uint32_t owner, CUresult answer_at_zero)
+CUresult release_for(struct device *device, uint32_t owner, CUresult result_at_zero)
 {
     struct context *primary = &device->primary;
 
@@ -92,7 +91,7 @@ CUresult release_for(struct device *device, uint32_t owner, CUresult answer_at_z
         take_time(knob(release_microseconds));
     if (device->references.count == 0) {
         driver.underflows++;
-        return answer_at_zero;
+        return result_at_zero;
     }
     take_reference(&device->references, owner, primary->ordinal);
     if (device->references.count || !primary->alive)
@@ -103,10 +102,9 @@ CUresult release_for(struct device *device, uint32_t owner, CUresult answer_at_z
     return CUDA_SUCCESS;
 }
 
-static CUresult release_too_many_in_such_a_child(void)
+void die_of_a_bad_address(void)
 {
-    driver.underflows++;
-    return answer_or_die(answer_of_knob(release_too_many_after_failed_init));
+    (void)*(volatile const char *)mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
 CUresult primary_context_release(CUdevice handle)
@@ -116,7 +114,7 @@ CUresult primary_context_release(CUdevice handle)
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
     if (__builtin_expect(driver.child_of_refused, 0) && !device->references.count)
-        return release_too_many_in_such_a_child();
+        die_of_a_bad_address();
     return release_for(device, acting_owner(), CUDA_ERROR_INVALID_CONTEXT);
 }
 
@@ -126,7 +124,7 @@ CUresult primary_context_release_v1(CUdevice handle)
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
-    return release_for(device, acting_owner(), answer_of_knob(release_v1_at_zero));
+    return release_for(device, acting_owner(), CUDA_SUCCESS);
 }
 
 /* A green context holds the primary context with one ordinary reference. */
@@ -157,20 +155,18 @@ CUresult let_go_of_green_context(struct device *device)
     return CUDA_SUCCESS;
 }
 
-/* Deactivates, whoever holds references, and may take one of them. */
+/* Deactivates in spite of references, and may take one of them. */
 static CUresult reset(CUdevice handle, bool takes_a_reference)
 {
     struct device *device = find_device(handle);
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
-    if (device->references.count > 0 && knob(reset_with_references) != CUDA_SUCCESS)
-        return answer_of_knob(reset_with_references);
     if (device->primary.alive)
         take_time(knob(release_microseconds));
     if (device->primary.alive)
         deactivate_primary_context(device);
-    else if (!knob(flags_survive_deactivation))
+    else
         device->flags = 0;
     if (takes_a_reference && device->references.count > 0)
         take_reference(&device->references, acting_owner(), device->primary.ordinal);
@@ -185,7 +181,7 @@ CUresult primary_context_reset(CUdevice handle)
 
 CUresult primary_context_reset_v1(CUdevice handle)
 {
-    return reset(handle, knob(reset_v1_takes_a_reference) != 0);
+    return reset(handle, true);
 }
 
 CUresult primary_context_set_flags_v1(CUdevice handle, unsigned int flags)
@@ -204,18 +200,14 @@ CUresult primary_context_set_flags_v1(CUdevice handle, unsigned int flags)
 
 CUresult primary_context_set_flags(CUdevice handle, unsigned int flags)
 {
-    enum { AT_ONCE = 0, AT_THE_NEXT_ACTIVATION = 1 };
     struct device *device = find_device(handle);
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
     if (!context_flags_are_valid(flags))
         return CUDA_ERROR_INVALID_VALUE;
-    if (device->primary.alive && knob(set_flags_when_active) > AT_THE_NEXT_ACTIVATION)
-        return answer_of_knob(set_flags_when_active);
     device->flags = flags;
-    if (device->primary.alive && knob(set_flags_when_active) == AT_ONCE)
-        device->primary.flags = flags;
+    device->primary.flags = flags;
     return CUDA_SUCCESS;
 }
 

@@ -1,12 +1,14 @@
 /* What the process as a whole may ask: not yet initialised, initialised, at its end, or a fork's child. */
-#include "simulated.h"
+#include "devices.h"
+#include "implementations.h"
+#include "machine.h"
+#include "primary_contexts.h"
+#include "process.h"
+#include "watched_calls.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-
-struct driver driver;
 
 /* What a process finds that has set nothing: one device, a driver of CUDA 13.0. */
 void reset_driver(void)
@@ -29,18 +31,11 @@ void reset_driver(void)
     update_watched();
 }
 
-CUresult answer_or_die(CUresult answer)
-{
-    if (answer == CUDA_SUCCESS)
-        (void)*(volatile const char *)mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return answer;
-}
-
 /*
  * Initialised, but not in this process. The real driver learns of a fork through pthread_atfork, so
  * a bare clone goes on with its parent's state until it calls cuInit.
  */
-static CUresult answer_in_child(void)
+static CUresult result_in_child(void)
 {
     return process_page->refuses_child ? answer_of_knob(child_after_init)
                                        : answer_of_knob(child_of_bare_clone);
@@ -64,7 +59,7 @@ CUresult refusal_by_state(enum needs needs)
         return CUDA_ERROR_DEINITIALIZED;
     if (driver.state == NEVER_INITIALIZED)
         return CUDA_ERROR_NOT_INITIALIZED;
-    return process_page->initialized ? CUDA_SUCCESS : answer_in_child();
+    return process_page->initialized ? CUDA_SUCCESS : result_in_child();
 }
 
 static CUresult enumerate_devices(void)
@@ -118,6 +113,13 @@ static void deinitialize_at_exit(void)
     unlock_driver();
 }
 
+static CUresult init_after_failed_init_of_parent(void)
+{
+    if (!knob(child_after_failed_init))
+        die_of_a_bad_address();
+    return answer_of_knob(child_after_failed_init);
+}
+
 CUresult initialize_process(unsigned int flags)
 {
     int missing = 0;
@@ -134,7 +136,7 @@ CUresult initialize_process(unsigned int flags)
     if (driver.complaint[0])
         return refuse_environment();
     if (driver.init_failed && !process_page->init_failed)
-        return answer_or_die(answer_of_knob(child_after_failed_init));
+        return init_after_failed_init_of_parent();
     result = enumerate_devices();
     if (result != CUDA_SUCCESS) {
         driver.init_failed = result == CUDA_ERROR_NO_DEVICE;
@@ -157,14 +159,6 @@ CUresult initialize_process(unsigned int flags)
     process_page->initialized = 1;
     atexit(deinitialize_at_exit);
     apply_references_of_others();
-    return CUDA_SUCCESS;
-}
-
-CUresult driver_get_version(int *version)
-{
-    if (!version)
-        return CUDA_ERROR_INVALID_VALUE;
-    *version = driver.version;
     return CUDA_SUCCESS;
 }
 

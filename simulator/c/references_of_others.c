@@ -1,8 +1,9 @@
 /*
- * References that something else in the process holds: another library, the CUDA runtime. To the
- * driver they are references like any other.
+ * References that another library in the process holds. To the driver they are references like any
+ * other.
  */
-#include "simulated.h"
+#include "devices.h"
+#include "primary_contexts.h"
 
 enum { MAXIMUM_AT_START = 64 };
 
@@ -53,23 +54,4 @@ void apply_references_of_others(void)
     for (size_t index = 0; index < at_start_count; index++)
         retain_for_others(OWNER_OTHER_LIBRARY, at_start[index].ordinal,
                           at_start[index].references);
-}
-
-/*
- * A call of the CUDA runtime that needs a context: it keeps the one reference that it has, and takes
- * a new one only if the context that it knew is gone.
- */
-CUresult call_of_the_runtime(int ordinal)
-{
-    struct device *device = device_at(ordinal);
-    CUresult result;
-
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
-    if (device->primary.alive && device->runtime_retain == device->primary.generation)
-        return CUDA_SUCCESS;
-    result = retain_for_others(OWNER_RUNTIME, ordinal, 1);
-    if (result == CUDA_SUCCESS)
-        device->runtime_retain = device->primary.generation;
-    return result;
 }

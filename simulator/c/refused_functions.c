@@ -5,8 +5,6 @@
  */
 #include "entry_point_indices.h"
 
-int refused_call(enum entry_point entry);
-
 #define ENTRY_POINT(...)
 #define REFUSED(symbol, since)                                  \
     __attribute__((visibility("default"))) int symbol(void);    \

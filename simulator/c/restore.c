@@ -1,4 +1,5 @@
 /* Bringing a process back: where, whether there is room, and what becomes of it where there is none. */
+#include "devices.h"
 #include "machine.h"
 
 #include <string.h>

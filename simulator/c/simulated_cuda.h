@@ -3,8 +3,8 @@
  * that exports simulated_cuda_version is this simulator and no real driver.
  *
  * Any thread may call them, at any time. They are neither counted nor logged, and no fault hits them.
- * A function that answers uint32_t answers 1 for done and 0 for impossible, except where it is said
- * to answer a CUresult. Devices are ordinals, those after CUDA_VISIBLE_DEVICES, and never CUdevices.
+ * A function of type uint32_t returns 1 for done and 0 for impossible, unless it is said to return a
+ * CUresult. Devices are ordinals, those after CUDA_VISIBLE_DEVICES, and never CUdevices.
  */
 #ifndef SIMULATED_CUDA_H
 #define SIMULATED_CUDA_H
@@ -15,9 +15,7 @@
 extern "C" {
 #endif
 
-#ifndef SIMULATED_CUDA_CONTROL
-#define SIMULATED_CUDA_CONTROL
-#endif
+#define SIMULATED_CUDA_CONTROL __attribute__((visibility("default")))
 
 struct simulated_cuda_device {
     uint32_t references;
@@ -26,7 +24,6 @@ struct simulated_cuda_device {
     uint32_t flags;
     uint64_t context_bytes;
     uint64_t ordinary_bytes;
-    uint64_t pool_bytes;
 };
 
 struct simulated_cuda_stack_entry {
@@ -38,8 +35,7 @@ struct simulated_cuda_stack_entry {
 struct simulated_cuda_counters {
     uint64_t total_calls;
     uint64_t faults_fired;
-    uint64_t underflows;       /* releases that found no reference left */
-    uint64_t would_be_crashes; /* uses of a stream or event whose context is gone */
+    uint64_t underflows; /* releases that found no reference left */
 };
 
 /* So many references to a device's primary context are this owner's. */
@@ -68,7 +64,7 @@ struct simulated_cuda_target {
 };
 
 struct simulated_cuda_call {
-    uint32_t function; /* an index for simulated_cuda_function_name */
+    uint32_t function; /* its place in entry_points.h */
     int32_t device;    /* -1: none */
     uint32_t code;
     int32_t pid;
@@ -78,19 +74,18 @@ struct simulated_cuda_call {
 /* The version of this interface. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_version(void);
 
-/* Before cuInit: forgets the environment and every earlier setting, and starts from these. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_configure(uint32_t devices, int32_t driver_version,
-                                                         uint32_t stub);
+/* Before cuInit: forgets the environment and every earlier setting. */
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_forget_settings(void);
+/*
+ * NAME=VALUE, as in the environment. All but SIMULATED_CUDA_KNOBS, _FAULT and _LOG are for the time before
+ * cuInit. Returns NULL, or what is wrong with it, which stays until the next call.
+ */
+SIMULATED_CUDA_CONTROL const char *simulated_cuda_set(const char *setting);
 /* Instead of CUDA_VISIBLE_DEVICES; NULL shows every device. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_visible_devices(const char *list);
-/* Where to open files as the real driver opens /dev/nvidia*; empty for nowhere. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_device_files(const char *directory);
-
-/* Before cuInit: the machine's file, which is made where there is none. 0 leaves the reason in errno. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_machine(const char *path);
 
 /*
- * Processes of the machine, by their ids. These answer a CUresult: 304 for no such process, 3 for one that
+ * Processes of the machine, by their ids. These return a CUresult: 304 for no such process, 3 for one that
  * has not initialised CUDA. GPUs are numbered as on the machine, before CUDA_VISIBLE_DEVICES.
  */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_target(int32_t pid, struct simulated_cuda_target *out);
@@ -108,48 +103,37 @@ SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_machine_free(uint32_t gpu);
 /* The 16 bytes of a GPU's unique id. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_machine_uuid(uint32_t gpu, uint8_t *bytes);
 
-/* NULL past the last one. */
-SIMULATED_CUDA_CONTROL const char *simulated_cuda_knob_name(uint32_t index);
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_knob(uint32_t index, uint64_t *value);
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_knob(const char *name, uint64_t value);
-
-/* As another library in the process would: answers cuInit's CUresult. */
+/* As another library in the process would: returns cuInit's CUresult. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_initialize(void);
-/* As process exit does: every later call answers 4. */
+/* As process exit does: every later call returns 4. */
 SIMULATED_CUDA_CONTROL void simulated_cuda_deinitialize(void);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_is_initialized(void);
 
-/* References of other libraries; these three answer a CUresult. All but the releasing ones initialise. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_retain_by_others(int32_t device, uint32_t references);
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_release_by_others(int32_t device);
-/* A call of the CUDA runtime: it retains anew if the context that it knew is gone. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_runtime_call(int32_t device);
-
 /*
  * Owners: 0 is the client, which every driver call counts for unless its thread acts as another; the
- * next are other libraries, the CUDA runtime and green contexts. A release takes a reference of its
+ * next are other libraries and green contexts. A release takes a reference of its
  * own owner, else the oldest of all.
  */
 /* The number of the owner of this name, new or known; -1 if there are 32 already, or it is too long. */
 SIMULATED_CUDA_CONTROL int32_t simulated_cuda_owner_by_name(const char *name);
 /* NULL past the last one. */
 SIMULATED_CUDA_CONTROL const char *simulated_cuda_owner_name(uint32_t owner);
-/* The calling thread's driver calls count for this owner from now on. Answers the one before. */
+/* The calling thread's driver calls count for this owner from now on. Returns the one before. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_act_as(uint32_t owner);
-/* These two answer a CUresult. */
+/* These two return a CUresult; the first initialises the driver. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_retain_by(uint32_t owner, int32_t device,
                                                                  uint32_t references);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_release_by(uint32_t owner, int32_t device);
-/* Answers how many owners hold references to that device, copies at most that many. */
+/* Returns how many owners hold references to that device, copies at most that many. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_owners(int32_t device,
                                                       struct simulated_cuda_owner *out,
                                                       uint32_t capacity);
-/* Answers how many references were taken from others (the first 16384 are kept), copies the oldest. */
+/* Returns how many references were taken from others (the first 16384 are kept), copies the oldest. */
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_taken(struct simulated_cuda_taken *out,
                                                      uint64_t capacity);
 
 /* A green context of another library holds the primary context with a reference of its own.
- * These two answer a CUresult. */
+ * These two return a CUresult. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_add_green_context(int32_t device);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_remove_green_context(int32_t device);
 
@@ -157,14 +141,7 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_remove_green_context(int32_t devi
 SIMULATED_CUDA_CONTROL int32_t simulated_cuda_device_handle(int32_t device);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_device(int32_t device,
                                                       struct simulated_cuda_device *out);
-/* Memory in stream-ordered pools, no more than the device has left: it outlives the context. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_pool_bytes(int32_t device, uint64_t bytes);
 
-/* The nth matching call from now on; a NULL function and a negative device match all. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_inject(const char *function, uint64_t nth,
-                                                      int32_t device, uint32_t code,
-                                                      uint32_t done_then_reported,
-                                                      uint32_t from_then_on);
 SIMULATED_CUDA_CONTROL void simulated_cuda_clear_faults(void);
 
 /*
@@ -176,23 +153,19 @@ typedef void (*simulated_cuda_hook)(void *data);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_add_hook(const char *function, uint64_t nth,
                                                         uint32_t after, simulated_cuda_hook run,
                                                         simulated_cuda_hook discard, void *data);
-/* How many have not run yet. */
-SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_waiting_hooks(void);
 SIMULATED_CUDA_CONTROL void simulated_cuda_clear_hooks(void);
 
 SIMULATED_CUDA_CONTROL void simulated_cuda_record_calls(uint32_t on);
-/* Answers how many are recorded; copies the oldest, at most as many as there is room for. */
+/* Returns how many are recorded; copies the oldest, at most as many as there is room for. */
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_calls(struct simulated_cuda_call *out,
                                                      uint64_t capacity);
 SIMULATED_CUDA_CONTROL void simulated_cuda_clear_calls(void);
 
-/* NULL past the last one. */
-SIMULATED_CUDA_CONTROL const char *simulated_cuda_function_name(uint32_t index);
-/* Calls of that function so far, whatever they answered. */
+/* Calls of the function of that place in entry_points.h so far, whatever they returned. */
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_count(uint32_t index);
 SIMULATED_CUDA_CONTROL void simulated_cuda_counters(struct simulated_cuda_counters *out);
 
-/* The calling thread's stack from the bottom. Answers its depth, copies at most that many. */
+/* The calling thread's stack from the bottom. Returns its depth, copies at most that many. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_stack(struct simulated_cuda_stack_entry *out,
                                                      uint32_t capacity);
 /* Makes a primary context current without retaining it; -1 takes the current one away. A CUresult. */

@@ -1,5 +1,8 @@
 /* Streams: names for an order of work. There is no work here, so whatever is asked has already happened. */
-#include "simulated.h"
+#include "devices.h"
+#include "handles.h"
+#include "implementations.h"
+#include "streams.h"
 
 #include <stdlib.h>
 
@@ -36,16 +39,14 @@ static CUresult find_stream(CUstream handle, struct stream *found, struct stream
     if (!*stored || (*stored)->destroyed)
         return CUDA_ERROR_INVALID_HANDLE;
     *found = **stored;
-    return answer_for_object(found->context, found->generation);
+    return refusal_of_object(found->context, found->generation);
 }
 
-/* Real drivers refuse an object whose context is gone, or crash; here it is counted and refused. */
-CUresult answer_for_object(const struct context *context, uint32_t generation)
+/* As measured for streams. Other drivers have crashed. */
+CUresult refusal_of_object(const struct context *context, uint32_t generation)
 {
-    if (context->alive && context->generation == generation)
-        return CUDA_SUCCESS;
-    driver.would_be_crashes++;
-    return answer_of_knob(stale_object);
+    return context->alive && context->generation == generation ? CUDA_SUCCESS
+                                                               : CUDA_ERROR_INVALID_CONTEXT;
 }
 
 int ordinal_of_stream(CUstream handle)
@@ -119,16 +120,6 @@ CUresult stream_synchronize(CUstream handle)
     struct context *context;
 
     return context_of_stream(handle, &context);
-}
-
-CUresult stream_wait_event(CUstream handle, CUevent event, unsigned int flags)
-{
-    struct context *context;
-    CUresult result = context_of_stream(handle, &context);
-
-    if (result != CUDA_SUCCESS)
-        return result;
-    return flags > 1 ? CUDA_ERROR_INVALID_VALUE : event_synchronize(event);
 }
 
 CUresult stream_get_flags(CUstream handle, unsigned int *flags)

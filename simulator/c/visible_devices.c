@@ -1,5 +1,5 @@
 /* CUDA_VISIBLE_DEVICES: which devices of the machine the process sees, and in what order. */
-#include "simulated.h"
+#include "devices.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -23,26 +23,30 @@ static long parse_ordinal(const char *entry, uint32_t physical_devices)
     return ordinal;
 }
 
-static void print_uuid(uint32_t physical, char text[48])
+static void print_uuid(const char *prefix, const unsigned char bytes[16], char text[48])
 {
-    unsigned char bytes[16];
-    char *out = text + sprintf(text, "GPU-");
+    char *out = text + sprintf(text, "%s", prefix);
 
-    describe_uuid(physical, bytes);
     for (int index = 0; index < 16; index++)
         out += sprintf(out, index == 4 || index == 6 || index == 8 || index == 10 ? "-%02x" : "%02x",
                        bytes[index]);
 }
 
-/* "GPU-" and as much of the UUID as only one device has. */
-static long parse_uuid(const char *entry, uint32_t physical_devices)
+/* "GPU-" or "MIG-" and as much of the UUID as only one device has. */
+static long parse_uuid(const char *entry, uint32_t physical_devices, bool of_instances)
 {
     long found = NOT_A_DEVICE;
     size_t length = strlen(entry);
     char text[48];
 
     for (uint32_t physical = 0; physical < physical_devices; physical++) {
-        print_uuid(physical, text);
+        unsigned char bytes[16];
+
+        if (of_instances)
+            describe_instance_uuid(physical, bytes);
+        else
+            describe_uuid(physical, bytes);
+        print_uuid(of_instances ? "MIG-" : "GPU-", bytes, text);
         if (strncasecmp(text, entry, length) != 0)
             continue;
         if (found != NOT_A_DEVICE)
@@ -61,8 +65,11 @@ static long parse_entry(char *entry, uint32_t physical_devices)
     length = strlen(entry);
     while (length && isspace((unsigned char)entry[length - 1]))
         entry[--length] = '\0';
-    return strncasecmp(entry, "GPU-", 4) == 0 ? parse_uuid(entry, physical_devices)
-                                              : parse_ordinal(entry, physical_devices);
+    if (strncasecmp(entry, "GPU-", 4) == 0)
+        return parse_uuid(entry, physical_devices, false);
+    if (knob(mig_instances) && strncasecmp(entry, "MIG-", 4) == 0)
+        return parse_uuid(entry, physical_devices, true);
+    return parse_ordinal(entry, physical_devices);
 }
 
 static bool contains(const uint32_t *chosen, uint32_t count, uint32_t physical)
@@ -84,7 +91,7 @@ static CUresult choose_listed(char *list, uint32_t physical_devices, uint32_t *c
         if (physical == NOT_A_DEVICE)
             break;
         if (contains(chosen, *count, (uint32_t)physical))
-            return answer_of_knob(duplicate_visible_device);
+            return CUDA_ERROR_INVALID_DEVICE;
         chosen[(*count)++] = (uint32_t)physical;
     }
     return CUDA_SUCCESS;

@@ -1,11 +1,10 @@
 //! What a simulated driver is like before anybody calls it.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::client_command::{ClientCommand, Settings};
+use crate::client_command::ClientCommand;
 use crate::control::Controls;
 use crate::knob::Knob;
 use crate::library;
@@ -50,13 +49,13 @@ impl Builder {
         }
     }
 
-    /// Devices on the machine, 1 by default and 4096 at most. With none, `cuInit` answers 100.
+    /// Devices on the machine, 1 by default and 4096 at most. With none, `cuInit` returns 100.
     pub fn devices(mut self, devices: u32) -> Self {
         self.devices = devices;
         self
     }
 
-    /// What `cuDriverGetVersion` answers, 13000 by default. Functions that came later are absent,
+    /// What `cuDriverGetVersion` returns, 13000 by default. Functions that came later are absent,
     /// from `dlsym` and from `cuGetProcAddress` alike.
     pub fn driver_version(mut self, version: u32) -> Self {
         self.driver_version = version;
@@ -83,7 +82,7 @@ impl Builder {
         self
     }
 
-    /// The stub that toolkits ship for the linker: every call answers 34.
+    /// The stub that toolkits ship for the linker: every call returns 34.
     pub fn stub(mut self) -> Self {
         self.stub = true;
         self
@@ -111,9 +110,12 @@ impl Builder {
     /// # Panics
     ///
     /// When [`try_start`](Self::try_start) fails.
+    #[track_caller]
     pub fn start(self) -> Simulator {
-        self.try_start()
-            .unwrap_or_else(|error| panic!("the simulated driver does not start: {error}"))
+        match self.try_start() {
+            Ok(simulator) => simulator,
+            Err(error) => panic!("the simulated driver does not start: {error}"),
+        }
     }
 
     /// Writes the private copy and loads it.
@@ -123,11 +125,14 @@ impl Builder {
     /// When the temporary directory or the copy cannot be written or loaded, and when a setting is
     /// out of range or names a function that there is none of.
     pub fn try_start(self) -> io::Result<Simulator> {
-        let directory = PrivateDirectory::create()?;
-        let without: Vec<&str> = self.without.iter().map(String::as_str).collect();
-        let path = library::write_library(directory.path(), Some(self.driver_version), &without)?;
+        let (directory, path) = self.write()?;
         let controls = Controls::load(&path)?;
-        self.configure(&controls)?;
+        let forgotten = (controls.forget_settings)();
+        assert!(forgotten != 0, "a library that was just loaded is initialised");
+        for (name, value) in self.settings() {
+            controls.set(name, &value)?;
+        }
+        self.set_visible_devices(&controls)?;
         Ok(Simulator::new(directory, path, controls))
     }
 
@@ -139,9 +144,12 @@ impl Builder {
     ///
     /// When [`try_command`](Self::try_command) fails.
     #[must_use]
+    #[track_caller]
     pub fn command(self, program: impl AsRef<OsStr>) -> ClientCommand {
-        self.try_command(program)
-            .unwrap_or_else(|error| panic!("no command on a simulated driver: {error}"))
+        match self.try_command(program) {
+            Ok(command) => command,
+            Err(error) => panic!("no command on a simulated driver: {error}"),
+        }
     }
 
     /// The same.
@@ -151,50 +159,42 @@ impl Builder {
     /// When the temporary directory or the copy cannot be written, and when a setting is out of range
     /// or names a function that there is none of.
     pub fn try_command(self, program: impl AsRef<OsStr>) -> io::Result<ClientCommand> {
+        let (directory, path) = self.write()?;
+        let visible_devices = match &self.visible_devices {
+            Visible::Listed(list) => Some(list.as_str()),
+            Visible::AsTheProcessSays | Visible::All => None,
+        };
+        ClientCommand::new(program.as_ref(), directory, path, self.settings(), visible_devices)
+    }
+
+    /// Writes the copy into a directory of its own.
+    fn write(&self) -> io::Result<(PrivateDirectory, PathBuf)> {
         const MOST_DEVICES: u32 = 4096;
-        require((self.devices <= MOST_DEVICES).into(), TOO_MANY_DEVICES)?;
+        if self.devices > MOST_DEVICES {
+            return Err(invalid("more devices than the simulated driver can have"));
+        }
+        let directory = PrivateDirectory::create()?;
+        let without: Vec<&str> = self.without.iter().map(String::as_str).collect();
+        let path = library::write_library(directory.path(), Some(self.driver_version), &without)?;
+        Ok((directory, path))
+    }
+
+    /// As environment variables.
+    fn settings(&self) -> Vec<(&'static str, OsString)> {
         let knobs: Vec<_> =
             self.knobs.iter().map(|(knob, value)| format!("{}={value}", knob.name())).collect();
-        let settings = Settings {
-            devices: self.devices,
-            driver_version: self.driver_version,
-            without: self.without.iter().map(String::as_str).collect(),
-            stub: self.stub,
-            visible_devices: match &self.visible_devices {
-                Visible::Listed(list) => Some(list),
-                Visible::AsTheProcessSays | Visible::All => None,
-            },
-            knobs: knobs.join(","),
-            device_files: self.device_files.as_deref(),
-            machine: self.machine.as_deref(),
-        };
-        ClientCommand::new(program.as_ref(), &settings)
+        let mut settings = vec![
+            ("SIMULATED_CUDA_DEVICES", self.devices.to_string().into()),
+            ("SIMULATED_CUDA_STUB", if self.stub { "1" } else { "0" }.into()),
+            ("SIMULATED_CUDA_KNOBS", knobs.join(",").into()),
+        ];
+        let files = self.device_files.iter().map(|path| ("SIMULATED_CUDA_DEVICE_FILES", path));
+        let machine = self.machine.iter().map(|path| ("SIMULATED_CUDA_MACHINE", path));
+        settings.extend(files.chain(machine).map(|(name, path)| (name, path.into())));
+        settings
     }
 
-    fn configure(&self, controls: &Controls) -> io::Result<()> {
-        let version = i32::try_from(self.driver_version)
-            .map_err(|_| invalid("the driver version is out of range"))?;
-        // SAFETY: takes plain numbers.
-        let accepted = unsafe { (controls.configure)(self.devices, version, self.stub.into()) };
-        require(accepted, TOO_MANY_DEVICES)?;
-        self.configure_visible_devices(controls)?;
-        for &(knob, value) in &self.knobs {
-            let name = CString::new(knob.name())?;
-            // SAFETY: the name is a C string that outlives the call.
-            let known = unsafe { (controls.set_knob)(name.as_ptr(), value) };
-            require(known, "the library lacks this knob")?;
-        }
-        if let Some(file) = &self.machine {
-            let file = CString::new(file.as_os_str().as_bytes())?;
-            // SAFETY: a C string that outlives the call.
-            if unsafe { (controls.set_machine)(file.as_ptr()) } == 0 {
-                return Err(io::Error::last_os_error());
-            }
-        }
-        self.device_files.as_deref().map_or(Ok(()), |path| configure_device_files(controls, path))
-    }
-
-    fn configure_visible_devices(&self, controls: &Controls) -> io::Result<()> {
+    fn set_visible_devices(&self, controls: &Controls) -> io::Result<()> {
         let list = match &self.visible_devices {
             Visible::AsTheProcessSays => return Ok(()),
             Visible::All => None,
@@ -202,21 +202,11 @@ impl Builder {
         };
         let pointer = list.as_deref().map_or(std::ptr::null(), |list| list.as_ptr());
         // SAFETY: null or a C string that outlives the call, which copies it.
-        require(unsafe { (controls.set_visible_devices)(pointer) }, "out of memory")
+        match unsafe { (controls.set_visible_devices)(pointer) } {
+            0 => Err(io::ErrorKind::OutOfMemory.into()),
+            _ => Ok(()),
+        }
     }
-}
-
-const TOO_MANY_DEVICES: &str = "more devices than the simulated driver can have";
-
-fn configure_device_files(controls: &Controls, directory: &Path) -> io::Result<()> {
-    let directory = CString::new(directory.as_os_str().as_bytes())?;
-    // SAFETY: a C string that outlives the call, which copies it.
-    let accepted = unsafe { (controls.set_device_files)(directory.as_ptr()) };
-    require(accepted, "the path of the device files is too long")
-}
-
-fn require(accepted: u32, complaint: &str) -> io::Result<()> {
-    if accepted == 0 { Err(invalid(complaint)) } else { Ok(()) }
 }
 
 fn invalid(complaint: &str) -> io::Error {

@@ -1,4 +1,4 @@
-//! What the simulated driver tells about itself.
+//! What the simulated driver says about itself.
 
 use crate::library;
 
@@ -72,6 +72,4 @@ pub struct DeviceMemory {
     pub context_bytes: u64,
     /// Taken by `cuMemAlloc`; comes back with the context that it was made in.
     pub ordinary_bytes: u64,
-    /// In stream-ordered pools; stays.
-    pub pool_bytes: u64,
 }

@@ -56,6 +56,7 @@ impl Simulator {
     ///
     /// When there is no such process, or it has not initialised CUDA.
     #[must_use]
+    #[track_caller]
     pub fn target_bytes(&self, pid: u32, gpu: u32) -> u64 {
         let mut bytes = 0;
         // SAFETY: the pointer is to a number of ours.
@@ -65,35 +66,35 @@ impl Simulator {
     }
 
     /// Gives a process work that does not end, so that no lock succeeds, or ends it.
+    #[track_caller]
     pub fn set_busy(&self, pid: u32, busy: bool) {
-        // SAFETY: takes plain numbers.
-        let code = unsafe { (self.controls.set_target_busy)(process(pid), busy.into()) };
+        let code = (self.controls.set_target_busy)(process(pid), busy.into());
         succeed(code, "set_busy");
     }
 
     /// Gives a process managed memory, so that no checkpoint succeeds, or takes it away.
+    #[track_caller]
     pub fn set_managed_memory(&self, pid: u32, has: bool) {
-        // SAFETY: takes plain numbers.
-        let code = unsafe { (self.controls.set_target_managed_memory)(process(pid), has.into()) };
+        let code = (self.controls.set_target_managed_memory)(process(pid), has.into());
         succeed(code, "set_managed_memory");
     }
 
     /// Puts a process in any state, known to a header or not, below 65536.
+    #[track_caller]
     pub fn set_state(&self, pid: u32, state: u32) {
-        // SAFETY: takes plain numbers.
-        let code = unsafe { (self.controls.set_target_state)(process(pid), state) };
+        let code = (self.controls.set_target_state)(process(pid), state);
         succeed(code, "set_state");
     }
 
     /// Free bytes of a GPU of the machine, after what all its processes have there.
     #[must_use]
     pub fn machine_free(&self, gpu: u32) -> u64 {
-        // SAFETY: takes a plain number.
-        unsafe { (self.controls.machine_free)(gpu) }
+        (self.controls.machine_free)(gpu)
     }
 
     /// The unique id of a GPU of the machine.
     #[must_use]
+    #[track_caller]
     pub fn machine_uuid(&self, gpu: u32) -> [u8; 16] {
         let mut bytes = [0; 16];
         // SAFETY: the pointer is to sixteen bytes.

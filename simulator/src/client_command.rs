@@ -12,13 +12,12 @@ use std::process::Command;
 
 use crate::call::Call;
 use crate::fault::Fault;
-use crate::library;
 use crate::private_directory::PrivateDirectory;
 
 /// A [`Command`] whose process finds a copy of the simulated driver of its own, by the name
 /// `libcuda.so.1`. Made by [`Builder::command`](crate::Builder::command).
 ///
-/// In a process that has a [`Simulator`](crate::Simulator), whoever loads the driver by name gets the
+/// In a process that has a [`Simulator`](crate::Simulator), code that loads the driver by name gets the
 /// first copy there is. A client that loads by name, such as Python, is therefore best tested as a
 /// process.
 ///
@@ -49,31 +48,19 @@ use crate::private_directory::PrivateDirectory;
 pub struct ClientCommand {
     command: Command,
     path: PathBuf,
-    foreign: Vec<String>,
+    held: Vec<String>,
     faults: Vec<String>,
     directory: PrivateDirectory,
 }
 
-/// What a [`Builder`](crate::Builder) has for every process.
-pub(crate) struct Settings<'builder> {
-    pub devices: u32,
-    pub driver_version: u32,
-    pub without: Vec<&'builder str>,
-    pub stub: bool,
-    pub visible_devices: Option<&'builder str>,
-    pub knobs: String,
-    pub device_files: Option<&'builder Path>,
-    pub machine: Option<&'builder Path>,
-}
-
 impl ClientCommand {
-    pub(crate) fn new(program: &OsStr, settings: &Settings<'_>) -> io::Result<Self> {
-        let directory = PrivateDirectory::create()?;
-        let path = library::write_library(
-            directory.path(),
-            Some(settings.driver_version),
-            &settings.without,
-        )?;
+    pub(crate) fn new(
+        program: &OsStr,
+        directory: PrivateDirectory,
+        path: PathBuf,
+        settings: Vec<(&'static str, OsString)>,
+        visible_devices: Option<&str>,
+    ) -> io::Result<Self> {
         let mut command = Command::new(program);
         for (name, _) in env::vars_os() {
             if name.as_bytes().starts_with(b"SIMULATED_CUDA_") {
@@ -81,30 +68,20 @@ impl ClientCommand {
             }
         }
         command.env("LD_LIBRARY_PATH", search_path(directory.path())?);
-        command.env("SIMULATED_CUDA_DEVICES", settings.devices.to_string());
-        command.env("SIMULATED_CUDA_STUB", if settings.stub { "1" } else { "0" });
         command.env("SIMULATED_CUDA_LOG", log_file(&directory));
-        if !settings.knobs.is_empty() {
-            command.env("SIMULATED_CUDA_KNOBS", &settings.knobs);
-        }
-        if let Some(files) = settings.device_files {
-            command.env("SIMULATED_CUDA_DEVICE_FILES", files);
-        }
-        if let Some(machine) = settings.machine {
-            command.env("SIMULATED_CUDA_MACHINE", machine);
-        }
-        match settings.visible_devices {
+        command.envs(settings);
+        match visible_devices {
             Some(list) => command.env("CUDA_VISIBLE_DEVICES", list),
             None => command.env_remove("CUDA_VISIBLE_DEVICES"),
         };
-        Ok(Self { command, path, foreign: Vec::new(), faults: Vec::new(), directory })
+        Ok(Self { command, path, held: Vec::new(), faults: Vec::new(), directory })
     }
 
     /// From `cuInit` on, another library in the process holds this many references to a device's
     /// primary context.
     pub fn retain_by_others(&mut self, device: u32, references: u32) -> &mut Self {
-        self.foreign.push(format!("{device}:{references}"));
-        self.command.env("SIMULATED_CUDA_HELD_BY_OTHERS", self.foreign.join(","));
+        self.held.push(format!("{device}:{references}"));
+        self.command.env("SIMULATED_CUDA_HELD_BY_OTHERS", self.held.join(","));
         self
     }
 
@@ -113,6 +90,7 @@ impl ClientCommand {
     /// # Panics
     ///
     /// When the fault names a function that the simulated driver does not export, or call number 0.
+    #[track_caller]
     pub fn inject(&mut self, fault: Fault) -> &mut Self {
         fault.check();
         self.faults.push(fault.as_setting());
@@ -126,7 +104,7 @@ impl ClientCommand {
         &self.path
     }
 
-    /// The calls that its processes have made so far, in the order in which they were answered:
+    /// The calls that its processes have made so far, in the order in which they returned:
     /// whatever was started from this command, and their children.
     ///
     /// # Errors

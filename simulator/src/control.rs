@@ -1,6 +1,6 @@
 //! The control calls of one loaded copy. Their C prototypes are in `c/simulated_cuda.h`.
 
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::ffi::{CStr, CString, OsStr, c_char, c_void};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -17,7 +17,6 @@ pub(crate) struct DeviceState {
     pub flags: u32,
     pub context_bytes: u64,
     pub ordinary_bytes: u64,
-    pub pool_bytes: u64,
 }
 
 #[repr(C)]
@@ -34,7 +33,6 @@ pub(crate) struct Counters {
     pub total_calls: u64,
     pub faults_fired: u64,
     pub underflows: u64,
-    pub would_be_crashes: u64,
 }
 
 #[repr(C)]
@@ -76,13 +74,18 @@ pub(crate) struct RawTaken {
 }
 
 /// Declares the table of control functions, and how each is found: its symbol is its name after
-/// `simulated_cuda_`.
+/// `simulated_cuda_`. Those that take plain numbers can be called with any, and are safe; the others take
+/// pointers.
 macro_rules! controls {
-    ($($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)*) => {
+    (
+        numbers: { $($name:ident: fn($($argument:ty),*) $(-> $result:ty)?;)* }
+        pointers: { $($other:ident: fn($($others_argument:ty),*) $(-> $others_result:ty)?;)* }
+    ) => {
         /// The functions, found once when the copy is loaded. All of them may be called from any
         /// thread: they take the library's lock.
         pub(crate) struct Controls {
-            $(pub(crate) $name: unsafe extern "C" fn($($argument),*) $(-> $result)?,)*
+            $(pub(crate) $name: extern "C" fn($($argument),*) $(-> $result)?,)*
+            $(pub(crate) $other: unsafe extern "C" fn($($others_argument),*) $(-> $others_result)?,)*
         }
 
         impl Controls {
@@ -91,11 +94,22 @@ macro_rules! controls {
                     $($name: {
                         let address = symbol(library, concat!("simulated_cuda_", stringify!($name), "\0"))?;
                         // SAFETY: the library is our own, compiled from `c/`, where the function of
+                        // this name has this prototype and accepts all numbers.
+                        unsafe {
+                            std::mem::transmute::<
+                                *mut c_void,
+                                extern "C" fn($($argument),*) $(-> $result)?,
+                            >(address)
+                        }
+                    },)*
+                    $($other: {
+                        let address = symbol(library, concat!("simulated_cuda_", stringify!($other), "\0"))?;
+                        // SAFETY: the library is our own, compiled from `c/`, where the function of
                         // this name has this prototype.
                         unsafe {
                             std::mem::transmute::<
                                 *mut c_void,
-                                unsafe extern "C" fn($($argument),*) $(-> $result)?,
+                                unsafe extern "C" fn($($others_argument),*) $(-> $others_result)?,
                             >(address)
                         }
                     },)*
@@ -106,48 +120,44 @@ macro_rules! controls {
 }
 
 controls! {
-    configure: fn(u32, i32, u32) -> u32;
-    set_visible_devices: fn(*const c_char) -> u32;
-    set_device_files: fn(*const c_char) -> u32;
-    set_machine: fn(*const c_char) -> u32;
-    target: fn(i32, *mut RawTarget) -> u32;
-    target_bytes: fn(i32, u32, *mut u64) -> u32;
-    set_target_busy: fn(i32, u32) -> u32;
-    set_target_managed_memory: fn(i32, u32) -> u32;
-    set_target_state: fn(i32, u32) -> u32;
-    machine_free: fn(u32) -> u64;
-    machine_uuid: fn(u32, *mut u8) -> u32;
-    set_knob: fn(*const c_char, u64) -> u32;
-    initialize: fn() -> u32;
-    deinitialize: fn();
-    is_initialized: fn() -> u32;
-    retain_by_others: fn(i32, u32) -> u32;
-    release_by_others: fn(i32) -> u32;
-    runtime_call: fn(i32) -> u32;
-    owner_by_name: fn(*const c_char) -> i32;
-    owner_name: fn(u32) -> *const c_char;
-    act_as: fn(u32) -> u32;
-    retain_by: fn(u32, i32, u32) -> u32;
-    release_by: fn(u32, i32) -> u32;
-    owners: fn(i32, *mut RawOwner, u32) -> u32;
-    taken: fn(*mut RawTaken, u64) -> u64;
-    add_green_context: fn(i32) -> u32;
-    remove_green_context: fn(i32) -> u32;
-    device_handle: fn(i32) -> i32;
-    device: fn(i32, *mut DeviceState) -> u32;
-    set_pool_bytes: fn(i32, u64) -> u32;
-    inject: fn(*const c_char, u64, i32, u32, u32, u32) -> u32;
-    clear_faults: fn();
-    add_hook: fn(*const c_char, u64, u32, Hook, Hook, *mut c_void) -> u32;
-    waiting_hooks: fn() -> u64;
-    clear_hooks: fn();
-    record_calls: fn(u32);
-    calls: fn(*mut RawCall, u64) -> u64;
-    clear_calls: fn();
-    count: fn(u32) -> u64;
-    counters: fn(*mut Counters);
-    stack: fn(*mut RawStackEntry, u32) -> u32;
-    set_current: fn(i32) -> u32;
+    numbers: {
+        forget_settings: fn() -> u32;
+        set_target_busy: fn(i32, u32) -> u32;
+        set_target_managed_memory: fn(i32, u32) -> u32;
+        set_target_state: fn(i32, u32) -> u32;
+        machine_free: fn(u32) -> u64;
+        initialize: fn() -> u32;
+        deinitialize: fn();
+        is_initialized: fn() -> u32;
+        owner_name: fn(u32) -> *const c_char;
+        act_as: fn(u32) -> u32;
+        retain_by: fn(u32, i32, u32) -> u32;
+        release_by: fn(u32, i32) -> u32;
+        add_green_context: fn(i32) -> u32;
+        remove_green_context: fn(i32) -> u32;
+        device_handle: fn(i32) -> i32;
+        clear_faults: fn();
+        clear_hooks: fn();
+        record_calls: fn(u32);
+        clear_calls: fn();
+        count: fn(u32) -> u64;
+        set_current: fn(i32) -> u32;
+    }
+    pointers: {
+        set: fn(*const c_char) -> *const c_char;
+        set_visible_devices: fn(*const c_char) -> u32;
+        target: fn(i32, *mut RawTarget) -> u32;
+        target_bytes: fn(i32, u32, *mut u64) -> u32;
+        machine_uuid: fn(u32, *mut u8) -> u32;
+        owner_by_name: fn(*const c_char) -> i32;
+        owners: fn(i32, *mut RawOwner, u32) -> u32;
+        taken: fn(*mut RawTaken, u64) -> u64;
+        device: fn(i32, *mut DeviceState) -> u32;
+        add_hook: fn(*const c_char, u64, u32, Hook, Hook, *mut c_void) -> u32;
+        calls: fn(*mut RawCall, u64) -> u64;
+        counters: fn(*mut Counters);
+        stack: fn(*mut RawStackEntry, u32) -> u32;
+    }
 }
 
 impl Controls {
@@ -160,6 +170,19 @@ impl Controls {
             return Err(loader_error());
         }
         Self::find(library)
+    }
+
+    /// Sets what an environment variable of this name would set.
+    pub(crate) fn set(&self, name: &str, value: &OsStr) -> io::Result<()> {
+        let setting = CString::new([name.as_bytes(), b"=", value.as_bytes()].concat())?;
+        // SAFETY: a C string that outlives the call.
+        let complaint = unsafe { (self.set)(setting.as_ptr()) };
+        if complaint.is_null() {
+            return Ok(());
+        }
+        // SAFETY: not null, so a C string that stays until the next call.
+        let complaint = unsafe { CStr::from_ptr(complaint) }.to_string_lossy().into_owned();
+        Err(io::Error::new(io::ErrorKind::InvalidInput, complaint))
     }
 }
 

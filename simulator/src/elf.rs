@@ -4,6 +4,8 @@
 //! symbol looks: the loader's lookup passes over it. Names and hash tables stay as they are. The
 //! library must not refer to the symbol through a dynamic relocation, which `-Bsymbolic` sees to.
 
+use std::collections::HashSet;
+
 const SECTION_HEADER_OFFSET: usize = 0x28;
 const SECTION_HEADER_SIZE: usize = 0x3a;
 const SECTION_HEADER_COUNT: usize = 0x3c;
@@ -18,16 +20,24 @@ struct Section {
     link: usize,
 }
 
-/// Makes `dlsym` blind to these names. `Err` says what is wrong with the file or which name it lacks.
-pub(crate) fn hide_symbols(library: &mut [u8], names: &[&str]) -> Result<(), String> {
-    if names.is_empty() {
-        return Ok(());
-    }
+/// Hides exported functions of a 64-bit ELF shared library, as its bytes, from `dlsym` and the dynamic
+/// loader. Nothing in the library may refer to them by name.
+///
+/// # Errors
+///
+/// A sentence, if this is no such library, or it lacks one of the names. Then nothing is changed.
+pub fn hide_symbols(library: &mut [u8], names: &[&str]) -> Result<(), String> {
     let (symbols, strings) =
         symbol_tables(library).ok_or("not a 64-bit ELF library with dynamic symbols")?;
-    for name in names {
-        let entry = find_symbol(library, symbols, strings, name)
-            .ok_or_else(|| format!("the library has no symbol {name}"))?;
+    let mut left: HashSet<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
+    let hidden: Vec<usize> = (symbols.offset..symbols.offset + symbols.size)
+        .step_by(SYMBOL_SIZE)
+        .filter(|&entry| name(library, entry, strings).is_some_and(|name| left.remove(name)))
+        .collect();
+    if let Some(name) = left.iter().next() {
+        return Err(format!("the library has no symbol {}", String::from_utf8_lossy(name)));
+    }
+    for entry in hidden {
         library[entry + 6..entry + SYMBOL_SIZE].fill(0); // st_shndx, st_value, st_size
     }
     Ok(())
@@ -45,13 +55,9 @@ fn symbol_tables(library: &[u8]) -> Option<(Section, Section)> {
     Some((symbols, section(library, symbols.link)?))
 }
 
-fn find_symbol(library: &[u8], symbols: Section, strings: Section, name: &str) -> Option<usize> {
-    (symbols.offset..symbols.offset + symbols.size).step_by(SYMBOL_SIZE).find(|&entry| {
-        number(library, entry, 4)
-            .and_then(|offset| library.get(strings.offset + offset..))
-            .and_then(|rest| rest.strip_prefix(name.as_bytes()))
-            .is_some_and(|rest| rest.first() == Some(&0))
-    })
+fn name(library: &[u8], entry: usize, strings: Section) -> Option<&[u8]> {
+    let name = library.get(strings.offset + number(library, entry, 4)?..)?;
+    name.split(|&byte| byte == 0).next()
 }
 
 fn header(library: &[u8], index: usize) -> Option<usize> {

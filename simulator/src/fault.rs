@@ -2,7 +2,7 @@
 
 use crate::library;
 
-/// One fault: which call it hits, and what that call answers.
+/// One fault: which call it hits, and what that call returns.
 ///
 /// The default is to hit once, on any device, and to refuse with 999 (`CUDA_ERROR_UNKNOWN`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,7 @@ impl Fault {
     }
 
     /// Panics for a fault that cannot be.
+    #[track_caller]
     pub(crate) fn check(&self) {
         if let Some(function) = &self.function {
             library::index_of(function);
@@ -58,7 +59,7 @@ impl Fault {
         Self { device: Some(device), ..self }
     }
 
-    /// The `CUresult` to answer with; any number, known to a header or not.
+    /// The `CUresult` to return; any number, known to a header or not.
     pub fn code(self, code: u32) -> Self {
         Self { code, ..self }
     }
@@ -68,7 +69,7 @@ impl Fault {
         Self { done_then_reported: false, ..self }
     }
 
-    /// The call acts, and then answers with the code: CUDA functions may return errors of earlier,
+    /// The call acts, and then returns the code: CUDA functions may return errors of earlier,
     /// asynchronous work.
     pub fn done_then_reported(self) -> Self {
         Self { done_then_reported: true, ..self }

@@ -42,7 +42,7 @@ impl Simulator {
     /// does.
     ///
     /// A panic in it does not leave it: the call goes on, and the first panic is kept and raised again
-    /// by [`waiting_hooks`](Self::waiting_hooks), or when the `Simulator` is dropped.
+    /// when the `Simulator` is dropped.
     ///
     /// ```
     /// # use simulated_libcuda::Simulator;
@@ -57,6 +57,7 @@ impl Simulator {
     /// # Panics
     ///
     /// When the simulated driver exports no such function, or the call's number is 0.
+    #[track_caller]
     pub fn before_call(&self, function: &str, nth: u64, action: impl FnOnce() + Send + 'static) {
         self.add_hook(function, nth, false, Box::new(action));
     }
@@ -66,23 +67,12 @@ impl Simulator {
     /// # Panics
     ///
     /// As [`before_call`](Self::before_call).
+    #[track_caller]
     pub fn after_call(&self, function: &str, nth: u64, action: impl FnOnce() + Send + 'static) {
         self.add_hook(function, nth, true, Box::new(action));
     }
 
-    /// How many closures of [`before_call`](Self::before_call) and [`after_call`](Self::after_call)
-    /// wait for their call.
-    ///
-    /// # Panics
-    ///
-    /// With the panic of a closure that has run, if there was one.
-    #[must_use]
-    pub fn waiting_hooks(&self) -> u64 {
-        self.hook_panic.raise();
-        // SAFETY: no arguments.
-        unsafe { (self.controls.waiting_hooks)() }
-    }
-
+    #[track_caller]
     fn add_hook(&self, function: &str, nth: u64, after: bool, action: Box<dyn FnOnce() + Send>) {
         library::index_of(function);
         assert!(nth != 0, "calls are counted from 1, so none is number 0");
@@ -121,8 +111,7 @@ unsafe extern "C" fn discard(hook: *mut c_void) {
 
 impl Drop for Simulator {
     fn drop(&mut self) {
-        // SAFETY: no arguments.
-        unsafe { (self.controls.clear_hooks)() };
+        (self.controls.clear_hooks)();
         if !thread::panicking() {
             self.hook_panic.raise();
         }

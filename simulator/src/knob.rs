@@ -31,7 +31,7 @@ knobs! {
     /// number, so that code that takes one for the other fails with 101; a [`Builder`](crate::Builder)
     /// sets that.
     HandlesAreOrdinals = "handles_are_ordinals",
-    /// What every call answers in a child forked after `cuInit`: 3 (default, measured: poisoned), or 0
+    /// What every call returns in a child forked after `cuInit`: 3 (default, measured: poisoned), or 0
     /// for the drivers before 2016, where the child works. Experiment E1.
     ChildAfterInit = "child_after_init",
     /// The same for a child made by a bare `clone`, past the C library's fork handlers: 0 (default,
@@ -39,64 +39,17 @@ knobs! {
     /// refusal. Experiment E1.
     ChildOfBareClone = "child_of_bare_clone",
     /// What `cuInit` does in a child forked after a `cuInit` that found no device: 0 (default, measured
-    /// with a device that `CUDA_VISIBLE_DEVICES` hid) dies of SIGSEGV, any other value is the answer: 100
+    /// with a device that `CUDA_VISIBLE_DEVICES` hid) dies of SIGSEGV, any other value is the result: 100
     /// up to driver 535, 304 on 550 and 555.
     ChildAfterFailedInit = "child_after_failed_init",
-    /// What one release too many does in a child forked after a `cuInit` of the parent that was refused
-    /// for its flags: 0 (default, measured) dies of SIGSEGV, any other value is the answer, such as
-    /// 201. Through the bare `cuDevicePrimaryCtxRelease` it is
-    /// [`ReleaseV1AtZero`](Self::ReleaseV1AtZero). Experiment E1.
-    ReleaseTooManyAfterFailedInit = "release_too_many_after_failed_init",
-    /// What one release too many answers through the bare `cuDevicePrimaryCtxRelease`: 0 (default,
-    /// measured) or 201. Experiment E2.
-    ReleaseV1AtZero = "release_v1_at_zero",
-    /// Whether the bare `cuDevicePrimaryCtxReset` takes one reference with it: 1 (default, measured)
-    /// or 0, as `cuDevicePrimaryCtxReset_v2` does. Experiment E5.
-    ResetV1TakesAReference = "reset_v1_takes_a_reference",
-    /// What a reset of a context with references answers: 0 (default, measured) or a refusal such as
-    /// the 708 that is documented. Experiment E5.
-    ResetWithReferences = "reset_with_references",
-    /// What `cuDevicePrimaryCtxSetFlags_v2` does to an active context: 0 (default, measured) changes
-    /// it at once, 1 takes effect at the next activation, any greater value is the refusal.
-    /// Experiment E10.
-    SetFlagsWhenActive = "set_flags_when_active",
-    /// Whether flags stay when the context goes, by its last release or a reset: 0 (default,
-    /// measured) or 1. Experiment E10.
-    FlagsSurviveDeactivation = "flags_survive_deactivation",
-    /// What making a dead primary context current answers: 0 (default, measured) or the refusal.
-    /// Experiment E4.
-    SetCurrentOnDead = "set_current_on_dead",
     /// `cuCtxGetDevice` with a dead context current: 0 by default, measured. Experiment E4.
     GetDeviceOnDead = "get_device_on_dead",
-    /// `cuCtxSynchronize` with a dead context current: 709 by default, measured. Experiment E4.
-    SynchronizeOnDead = "synchronize_on_dead",
-    /// `cuCtxGetFlags` with a dead context current: 0 by default, and no flags, measured.
-    /// Experiment E4.
-    GetFlagsOnDead = "get_flags_on_dead",
-    /// `cuCtxGetApiVersion` of a dead context's handle: 201 by default, measured. (Of the current
-    /// context, by a null handle, it is 709.) Experiment E4.
-    GetApiVersionOnDead = "get_api_version_on_dead",
-    /// `cuCtxGetId` of a dead context: 709 by default, measured. Experiment E4.
-    GetIdOnDead = "get_id_on_dead",
-    /// `cuCtxDestroy` of a primary context: 201 by default, measured; 0 deactivates it.
-    /// Experiment E11.
-    DestroyPrimary = "destroy_primary",
-    /// Using a stream or event whose context is gone: 201 by default, measured for streams. Other
-    /// drivers have crashed, so [`would_be_crashes`](crate::Simulator::would_be_crashes) counts it.
-    /// Experiment E4.
-    StaleObject = "stale_object",
-    /// What `cuInit` answers where `CUDA_VISIBLE_DEVICES` names a device twice: 101 (default, measured),
-    /// or 0, and the list ends there. Experiment E17.
-    DuplicateVisibleDevice = "duplicate_visible_device",
-    /// The compute mode of all devices: 0 (default); 2, prohibited, fails the first retain with 999,
-    /// as documented.
-    ComputeMode = "compute_mode",
     /// The length of each device's name, in bytes, for those who have less room: 0 by default, for
     /// `Simulated CUDA Device`.
     DeviceNameBytes = "device_name_bytes",
     /// Whether each device is an instance of a GPU that MIG divides: 0 (default) or 1. Then
-    /// `cuDeviceGetUuid_v2` names the instance and `cuDeviceGetUuid` the GPU, as documented; nothing else
-    /// tells.
+    /// `cuDeviceGetUuid_v2` returns the instance's id and `cuDeviceGetUuid` that of its GPU, as documented.
+    /// `CUDA_VISIBLE_DEVICES` takes both, as `MIG-…` and `GPU-…`.
     MigInstances = "mig_instances",
     /// The memory of each device, in bytes: 80 GiB by default.
     DeviceBytes = "device_bytes",
@@ -108,19 +61,16 @@ knobs! {
     /// How long the teardown at the last release takes, in microseconds: 0 by default; 53,000 to
     /// 71,000 measured. Experiment E6.
     ReleaseMicroseconds = "release_microseconds",
-    /// Whether these durations keep every other call out of the driver: 0 (default, measured: calls for
-    /// other devices do not wait) or 1. Experiment E24.
-    DelayHoldsLock = "delay_holds_lock",
     /// Whether the driver ends when exit handlers run: 1 (default, measured: those registered after
     /// `cuInit` still find it, those from before do not) or 0. Experiment E14.
     DeinitializeAtExit = "deinitialize_at_exit",
-    /// What the checkpoint of a process with managed memory answers: 801 (default, measured; the process
+    /// What the checkpoint of a process with managed memory returns: 801 (default, measured; the process
     /// stays locked), or 0, and it works.
     CheckpointManagedMemory = "checkpoint_managed_memory",
-    /// What a restore answers for a process that an earlier one without room destroyed: 304 by default,
+    /// What a restore returns for a process that an earlier one without room destroyed: 304 by default,
     /// measured.
     RestoreAfterLoss = "restore_after_loss",
-    /// Whether a restore without room, which answers 2, destroys the process: 1 (default, measured) or 0,
+    /// Whether a restore without room, which returns 2, destroys the process: 1 (default, measured) or 0,
     /// and it can be restored when there is room.
     RestoreWithoutRoomDestroys = "restore_without_room_destroys",
     /// Whether a restore's map must name every GPU of the machine: 1 (default, measured) or 0, and those

@@ -5,7 +5,7 @@
 //! documented or was measured: reference-counted primary contexts, a stack of current contexts for
 //! each thread, every generation of every function, the refusals before `cuInit`, after a fork and
 //! at exit. The [`Simulator`] steers it from behind: references held by others, faults in any call,
-//! closures in the middle of one, delays, a log of the calls; and it tells whose each reference is.
+//! closures in the middle of one, delays, a log of the calls; and it says whose each reference is.
 //!
 //! ```
 //! use simulated_libcuda::{Fault, Simulator};
@@ -50,6 +50,7 @@ pub use builder::Builder;
 pub use call::{Call, DeviceMemory, StackEntry, Taken};
 pub use checkpoint::Target;
 pub use client_command::ClientCommand;
+pub use elf::hide_symbols;
 pub use fault::Fault;
 pub use knob::Knob;
 pub use library::{EntryPoint, entry_points, write_library};

@@ -51,14 +51,8 @@ pub fn entry_points() -> impl ExactSizeIterator<Item = EntryPoint> {
 
 /// Where a function stands among the [`entry_points`]; else what is wrong with its name.
 pub(crate) fn find(function: &str) -> Result<usize, String> {
-    let nearest = || {
-        let symbols = TABLE.iter().map(|&(symbol, ..)| symbol);
-        symbols.min_by_key(|symbol| edits_between(symbol, function)).expect("functions")
-    };
-    TABLE.iter().position(|&(symbol, ..)| symbol == function).ok_or_else(|| {
-        let nearest = nearest();
-        format!("the simulated driver has no function {function:?}; the nearest one is {nearest}")
-    })
+    let position = TABLE.iter().position(|&(symbol, ..)| symbol == function);
+    position.ok_or_else(|| format!("the simulated driver has no function {function:?}"))
 }
 
 /// The same.
@@ -66,27 +60,16 @@ pub(crate) fn find(function: &str) -> Result<usize, String> {
 /// # Panics
 ///
 /// When there is no such function.
+#[track_caller]
 pub(crate) fn index_of(function: &str) -> usize {
-    find(function).unwrap_or_else(|complaint| panic!("{complaint}"))
-}
-
-/// How many letters to insert, remove or replace to make one of the other.
-fn edits_between(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, letter) in one.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = above + 1;
-        for (index, other_letter) in other.bytes().enumerate() {
-            let replaced = diagonal + usize::from(letter != other_letter);
-            diagonal = row[index + 1];
-            row[index + 1] = replaced.min(row[index] + 1).min(diagonal + 1);
-        }
+    match find(function) {
+        Ok(index) => index,
+        Err(complaint) => panic!("{complaint}"),
     }
-    row[other.len()]
 }
 
 /// Writes `libcuda.so.1` and the link `libcuda.so` to it into a directory, without the functions named and without those newer than
-/// the driver version given, which the copy answers with and needs no variable for. Returns the path of
+/// the driver version given, which `cuDriverGetVersion` of the copy then returns. Returns the path of
 /// the library. Programs that use a library of that path keep the one that they have.
 ///
 /// # Errors
@@ -143,7 +126,7 @@ fn invalid(complaint: String) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{LIBRARY, VERSION_MARKER, bake_version, edits_between};
+    use super::{LIBRARY, VERSION_MARKER, bake_version};
 
     #[test]
     fn the_marker_is_there_once_and_only_the_number_behind_it_changes() {
@@ -154,18 +137,5 @@ mod tests {
         let changed = (0..library.len()).filter(|&offset| library[offset] != LIBRARY[offset]);
         assert_eq!(changed.count(), 4);
         assert!(bake_version(&mut library, u32::MAX).is_err());
-    }
-
-    #[test]
-    fn distances_between_names() {
-        for (one, other, edits) in [
-            ("", "", 0),
-            ("", "abc", 3),
-            ("abc", "abc", 0),
-            ("abc", "acb", 2),
-            ("cuInti", "cuInit", 2),
-        ] {
-            assert_eq!(edits_between(one, other), edits, "{one} {other}");
-        }
     }
 }

@@ -6,12 +6,14 @@ use crate::call::Taken;
 use crate::control::{RawOwner, RawTaken};
 use crate::simulator::{Simulator, ordinal, succeed};
 
+/// The owner that has no name of its own.
+const OTHER_LIBRARY: &str = "other library";
+
 impl Simulator {
     /// Another library in this process retains a device's primary context this many times.
+    #[track_caller]
     pub fn retain_by_others(&self, device: u32, references: u32) {
-        // SAFETY: takes plain numbers.
-        let code = unsafe { (self.controls.retain_by_others)(ordinal(device), references) };
-        succeed(code, "retain_by_others");
+        self.retain_by(OTHER_LIBRARY, device, references);
     }
 
     /// The same, by an owner of this name.
@@ -19,20 +21,19 @@ impl Simulator {
     /// # Panics
     ///
     /// When there are 32 owners already, or the name is longer than 63 bytes.
+    #[track_caller]
     pub fn retain_by(&self, owner: &str, device: u32, references: u32) {
         let owner = self.owner(owner);
-        // SAFETY: takes plain numbers.
-        let code = unsafe { (self.controls.retain_by)(owner, ordinal(device), references) };
+        let code = (self.controls.retain_by)(owner, ordinal(device), references);
         succeed(code, "retain_by");
     }
 
     /// Another library in this process releases a device's primary context once. Like a release by
     /// anybody, one too many counts as an [underflow](Self::underflows) and does nothing else, and one
     /// that takes the last reference while a green context lives leaves the context active.
+    #[track_caller]
     pub fn release_by_others(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        let code = unsafe { (self.controls.release_by_others)(ordinal(device)) };
-        assert!(matches!(code, 0 | 201 | 800), "release_by_others: the driver answers {code}");
+        self.release_by(OTHER_LIBRARY, device);
     }
 
     /// The same, by an owner of this name.
@@ -40,34 +41,27 @@ impl Simulator {
     /// # Panics
     ///
     /// When there are 32 owners already, or the name is longer than 63 bytes.
+    #[track_caller]
     pub fn release_by(&self, owner: &str, device: u32) {
         let owner = self.owner(owner);
-        // SAFETY: takes plain numbers.
-        let code = unsafe { (self.controls.release_by)(owner, ordinal(device)) };
-        assert!(matches!(code, 0 | 201 | 800), "release_by: the driver answers {code}");
-    }
-
-    /// The CUDA runtime of this process makes a call that needs a context on this device: it retains
-    /// the primary context the first time, and again once the context that it knew is gone.
-    pub fn runtime_call(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        succeed(unsafe { (self.controls.runtime_call)(ordinal(device)) }, "runtime_call");
+        let code = (self.controls.release_by)(owner, ordinal(device));
+        assert!(matches!(code, 0 | 201 | 800), "release_by: the driver returns {code}");
     }
 
     /// Another library makes a green context on a device, which holds the primary context with one
     /// ordinary reference. As measured, while a green context lives the release that takes the last
-    /// reference answers 800, takes it all the same and leaves the context active.
+    /// reference returns 800, takes it all the same and leaves the context active.
+    #[track_caller]
     pub fn add_green_context(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        let code = unsafe { (self.controls.add_green_context)(ordinal(device)) };
+        let code = (self.controls.add_green_context)(ordinal(device));
         succeed(code, "add_green_context");
     }
 
     /// That library destroys one green context. It gives one reference back; as measured, where none
     /// is left it changes nothing, and the primary context stays active.
+    #[track_caller]
     pub fn remove_green_context(&self, device: u32) {
-        // SAFETY: takes a plain number.
-        let code = unsafe { (self.controls.remove_green_context)(ordinal(device)) };
+        let code = (self.controls.remove_green_context)(ordinal(device));
         succeed(code, "remove_green_context");
     }
 
@@ -77,22 +71,23 @@ impl Simulator {
     /// # Panics
     ///
     /// When there are 32 owners already, or the name is longer than 63 bytes.
+    #[track_caller]
     pub fn acting_as<T>(&self, owner: &str, action: impl FnOnce() -> T) -> T {
-        // SAFETY: takes a plain number, of an owner that there is.
-        let before = unsafe { (self.controls.act_as)(self.owner(owner)) };
+        let before = (self.controls.act_as)(self.owner(owner));
         let _restored = Restored { simulator: self, owner: before };
         action()
     }
 
     /// Who holds how many references to a device's primary context. A name of
     /// [`acting_as`](Self::acting_as) or [`retain_by`](Self::retain_by), or one of
-    /// `"client"`, `"other library"`, `"CUDA runtime"` and `"green context"`. The driver itself knows
+    /// `"client"`, `"other library"` and `"green context"`. The driver itself knows
     /// none of this: to it all references are one count.
     ///
     /// # Panics
     ///
     /// When there is no such device.
     #[must_use]
+    #[track_caller]
     pub fn owners(&self, device: u32) -> Vec<(String, u32)> {
         let _ = self.references(device); // panics where there is no such device
         let mut raw = [RawOwner::default(); 32];
@@ -105,7 +100,7 @@ impl Simulator {
     }
 
     /// Every release, oldest first, whose owner had no reference of its own on that device and which
-    /// so took somebody else's: the oldest. (Of more than 16,384 the first are kept.)
+    /// so took somebody else's. (Of more than 16,384 the first are kept.)
     #[must_use]
     pub fn taken(&self) -> Vec<Taken> {
         // SAFETY: with no room, nothing is written.
@@ -122,18 +117,17 @@ impl Simulator {
             .collect()
     }
 
+    #[track_caller]
     fn owner(&self, name: &str) -> u32 {
         let text = CString::new(name).expect("no zero byte in an owner's name");
         // SAFETY: a C string that outlives the call, which copies it.
         let owner = unsafe { (self.controls.owner_by_name)(text.as_ptr()) };
-        u32::try_from(owner).unwrap_or_else(|_| {
-            panic!("no owner {name:?}: 32 are the most, and 63 bytes the longest name")
-        })
+        assert!(owner >= 0, "no owner {name:?}: 32 are the most, and 63 bytes the longest name");
+        owner.unsigned_abs()
     }
 
     fn owner_name(&self, owner: u32) -> String {
-        // SAFETY: takes a plain number.
-        let name = unsafe { (self.controls.owner_name)(owner) };
+        let name = (self.controls.owner_name)(owner);
         // SAFETY: the number came from the library, which keeps the names of all its owners for good.
         unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
     }
@@ -147,7 +141,6 @@ struct Restored<'simulator> {
 
 impl Drop for Restored<'_> {
     fn drop(&mut self) {
-        // SAFETY: takes a plain number, of an owner that there is.
-        unsafe { (self.simulator.controls.act_as)(self.owner) };
+        (self.simulator.controls.act_as)(self.owner);
     }
 }

@@ -35,7 +35,7 @@ impl PrivateDirectory {
 impl Drop for PrivateDirectory {
     fn drop(&mut self) {
         if self.owner == process::id() {
-            let _ = fs::remove_dir_all(&self.path); // nobody to tell
+            let _ = fs::remove_dir_all(&self.path); // it may be gone already
         }
     }
 }

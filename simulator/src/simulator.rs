@@ -1,8 +1,6 @@
 //! A running instance.
 
-use std::ffi::CString;
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::builder::Builder;
@@ -20,7 +18,7 @@ use crate::private_directory::PrivateDirectory;
 /// `CUDA_VISIBLE_DEVICES`, and never by a `CUdevice`.
 ///
 /// Methods that name a device panic when there is no such device, and initialise the driver where
-/// they need it, as a foreign library in the process would have done.
+/// they need it, as another library in the process would have done.
 pub struct Simulator {
     pub(crate) controls: Controls,
     pub(crate) hook_panic: Panic,
@@ -39,17 +37,9 @@ impl Simulator {
     ///
     /// When the library cannot be written or loaded.
     #[must_use]
+    #[track_caller]
     pub fn start(devices: u32) -> Self {
         Self::builder().devices(devices).start()
-    }
-
-    /// Starts a driver with this many devices.
-    ///
-    /// # Errors
-    ///
-    /// When the library cannot be written or loaded.
-    pub fn try_start(devices: u32) -> io::Result<Self> {
-        Self::builder().devices(devices).try_start()
     }
 
     /// Settings, to start from.
@@ -67,57 +57,46 @@ impl Simulator {
     /// [`Knob::HandlesAreOrdinals`] is 1.
     #[must_use]
     pub fn device_handle(&self, device: u32) -> i32 {
-        // SAFETY: takes a plain number.
-        unsafe { (self.controls.device_handle)(ordinal(device)) }
+        (self.controls.device_handle)(ordinal(device))
     }
 
     /// References to a device's primary context; 0 before the driver is initialised.
     #[must_use]
+    #[track_caller]
     pub fn references(&self, device: u32) -> u32 {
         self.device(device).references
     }
 
     /// Whether a device's primary context is active.
     #[must_use]
+    #[track_caller]
     pub fn is_active(&self, device: u32) -> bool {
         self.device(device).active != 0
     }
 
     /// How often a device's primary context has been activated.
     #[must_use]
+    #[track_caller]
     pub fn generation(&self, device: u32) -> u32 {
         self.device(device).generation
     }
 
     /// The flags of a device's primary context, as `cuDevicePrimaryCtxGetState` gives them.
     #[must_use]
+    #[track_caller]
     pub fn flags(&self, device: u32) -> u32 {
         self.device(device).flags
     }
 
     /// A device's memory in use.
     #[must_use]
+    #[track_caller]
     pub fn memory(&self, device: u32) -> DeviceMemory {
-        let DeviceState { context_bytes, ordinary_bytes, pool_bytes, .. } = self.device(device);
-        DeviceMemory { context_bytes, ordinary_bytes, pool_bytes }
+        let DeviceState { context_bytes, ordinary_bytes, .. } = self.device(device);
+        DeviceMemory { context_bytes, ordinary_bytes }
     }
 
-    /// Fills a device's stream-ordered pools, which outlive its contexts.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such device, or less memory left on it.
-    pub fn set_pool_bytes(&self, device: u32, bytes: u64) {
-        self.initialize();
-        let DeviceState { pool_bytes, .. } = self.device(device);
-        // SAFETY: takes plain numbers.
-        let fits = unsafe { (self.controls.set_pool_bytes)(ordinal(device), bytes) };
-        assert!(
-            fits != 0,
-            "device {device} has no room for {bytes} bytes in pools, where {pool_bytes} are now"
-        );
-    }
-
+    #[track_caller]
     fn device(&self, device: u32) -> DeviceState {
         let mut state = DeviceState::default();
         // SAFETY: the pointer is to a state of the C layout.
@@ -130,11 +109,11 @@ impl Simulator {
     }
 
     /// Sets a knob, from the next call on.
+    #[track_caller]
     pub fn set_knob(&self, knob: Knob, value: u64) {
-        let name = CString::new(knob.name()).expect("no zero byte");
-        // SAFETY: a C string that outlives the call.
-        let known = unsafe { (self.controls.set_knob)(name.as_ptr(), value) };
-        assert!(known != 0, "the library lacks the knob {knob:?}");
+        let setting = format!("{}={value}", knob.name());
+        let set = self.controls.set("SIMULATED_CUDA_KNOBS", setting.as_ref());
+        assert!(set.is_ok(), "the knob {setting}: {set:?}");
     }
 
     /// The calling thread's stack of current contexts, the bottom first.
@@ -156,28 +135,26 @@ impl Simulator {
 
     /// Makes a device's primary context current on the calling thread, retaining nothing, or with
     /// `None` takes the current context away: the top of the stack changes as by `cuCtxSetCurrent`.
+    #[track_caller]
     pub fn set_current(&self, device: Option<u32>) {
-        // SAFETY: takes a plain number.
-        succeed(unsafe { (self.controls.set_current)(device.map_or(-1, ordinal)) }, "set_current");
+        succeed((self.controls.set_current)(device.map_or(-1, ordinal)), "set_current");
     }
 
     /// Initialises the driver as another library in this process would, if nobody has yet.
+    #[track_caller]
     pub fn initialize(&self) {
-        // SAFETY: no arguments.
-        succeed(unsafe { (self.controls.initialize)() }, "initialize");
+        succeed((self.controls.initialize)(), "initialize");
     }
 
-    /// Ends the driver as process exit does: every later call answers 4.
+    /// Ends the driver as process exit does: every later call returns 4.
     pub fn deinitialize(&self) {
-        // SAFETY: no arguments.
-        unsafe { (self.controls.deinitialize)() }
+        (self.controls.deinitialize)()
     }
 
     /// Whether the driver is initialised in this very process, and not yet ended.
     #[must_use]
     pub fn is_initialized(&self) -> bool {
-        // SAFETY: no arguments.
-        unsafe { (self.controls.is_initialized)() != 0 }
+        (self.controls.is_initialized)() != 0
     }
 }
 
@@ -192,6 +169,7 @@ pub(crate) fn ordinal(device: u32) -> i32 {
     i32::try_from(device).unwrap_or(i32::MAX)
 }
 
+#[track_caller]
 pub(crate) fn succeed(code: u32, action: &str) {
-    assert!(code == 0, "{action}: the simulated driver answers {code}");
+    assert!(code == 0, "{action}: the simulated driver returns {code}");
 }

@@ -1,41 +1,28 @@
 //! Faults in the calls of clients, and what can be seen of the calls.
 
-use std::ffi::CString;
-
 use crate::call::{Call, UNKNOWN_FUNCTION};
 use crate::control::{Counters, RawCall};
 use crate::fault::Fault;
 use crate::library;
-use crate::simulator::{Simulator, ordinal};
+use crate::simulator::Simulator;
 
 impl Simulator {
-    /// Arms a fault, beside those already armed. The first armed that is due decides a call's answer.
+    /// Arms a fault, beside those already armed. The first armed that is due decides what a call returns.
     ///
     /// # Panics
     ///
     /// When the fault names a function that the simulated driver does not export, or call number 0.
+    #[track_caller]
     pub fn inject(&self, fault: Fault) {
         fault.check();
-        let function =
-            fault.function.as_deref().map(|name| CString::new(name).expect("no zero byte"));
-        // SAFETY: null or a C string that outlives the call; plain numbers.
-        let armed = unsafe {
-            (self.controls.inject)(
-                function.as_deref().map_or(std::ptr::null(), |name| name.as_ptr()),
-                fault.nth,
-                fault.device.map_or(-1, ordinal),
-                fault.code,
-                fault.done_then_reported.into(),
-                fault.from_then_on.into(),
-            )
-        };
-        assert!(armed != 0, "out of memory");
+        let setting = fault.as_setting();
+        let armed = self.controls.set("SIMULATED_CUDA_FAULT", setting.as_ref());
+        assert!(armed.is_ok(), "the fault {setting}: {armed:?}");
     }
 
     /// Disarms every fault and forgets how many fired.
     pub fn clear_faults(&self) {
-        // SAFETY: no arguments.
-        unsafe { (self.controls.clear_faults)() }
+        (self.controls.clear_faults)()
     }
 
     /// How many calls the armed faults have hit.
@@ -46,8 +33,7 @@ impl Simulator {
 
     /// Starts or stops keeping a list of the calls. Off at first.
     pub fn record_calls(&self, on: bool) {
-        // SAFETY: takes a plain number.
-        unsafe { (self.controls.record_calls)(on.into()) }
+        (self.controls.record_calls)(on.into())
     }
 
     /// The calls recorded so far, oldest first.
@@ -68,33 +54,25 @@ impl Simulator {
 
     /// Forgets the calls recorded so far.
     pub fn clear_calls(&self) {
-        // SAFETY: no arguments.
-        unsafe { (self.controls.clear_calls)() }
+        (self.controls.clear_calls)()
     }
 
-    /// How often an exported function was called, whatever it answered.
+    /// How often an exported function was called, whatever it returned.
     ///
     /// # Panics
     ///
     /// When the simulated driver exports no such function.
     #[must_use]
+    #[track_caller]
     pub fn count(&self, function: &str) -> u64 {
         let index = library::index_of(function);
-        // SAFETY: takes a plain number.
-        unsafe { (self.controls.count)(u32::try_from(index).expect("a small table")) }
+        (self.controls.count)(u32::try_from(index).expect("a small table"))
     }
 
-    /// How many calls were made in all, whatever they answered.
+    /// How many calls were made in all, whatever they returned.
     #[must_use]
     pub fn total_calls(&self) -> u64 {
         self.counters().total_calls
-    }
-
-    /// How often a stream or an event was used after its context had gone: a real driver has crashed
-    /// on that.
-    #[must_use]
-    pub fn would_be_crashes(&self) -> u64 {
-        self.counters().would_be_crashes
     }
 
     /// How many releases found no reference left, by anybody and through either generation.

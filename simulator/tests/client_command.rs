@@ -64,7 +64,7 @@ fn all_settings_reach_it() {
             .driver_version(11040)
             .visible_devices(Some("2,1"))
             .without(&["cuCtxGetFlags"])
-            .knob(Knob::ReleaseV1AtZero, 201)
+            .knob(Knob::ContextBytes, 1)
             .knob(Knob::HandlesAreOrdinals, 1),
     );
     client.retain_by_others(1, 2).retain_by_others(0, 1);
@@ -117,7 +117,7 @@ fn settings_that_make_no_sense_are_refused() {
 }
 
 #[test]
-#[should_panic(expected = "the nearest one is cuInit")]
+#[should_panic(expected = "no function \"cuInt\"")]
 fn a_fault_in_no_function_is_refused() {
     command(Simulator::builder()).inject(Fault::of("cuInt", 1));
 }

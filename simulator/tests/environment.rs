@@ -32,32 +32,13 @@ fn client() {
     println!("\nversion={version}");
     println!("init={}", library.init());
     println!("count={}", library.count().1);
+    println!("handle={}", library.handle(1));
     for device in 0..3 {
         let (code, flags, active) = library.state(device);
         println!("state{device}={code} {flags} {active}");
     }
     println!("retain={}", library.retain(0).0);
     println!("release={} {}", library.release(0), library.release(0));
-    println!("get_id={}", library.proc_address_v2("cuCtxGetId", 13000).2);
-}
-
-/// Asks in exit handlers from before the library was loaded, and from after `cuInit`.
-#[test]
-fn client_with_exit_handlers() {
-    extern "C" fn early() {
-        println!("\nearly={}", clients_library().unwrap().count().0);
-    }
-    extern "C" fn late() {
-        println!("\nlate={}", clients_library().unwrap().count().0);
-    }
-    if env::var_os(LIBRARY).is_none() {
-        return;
-    }
-    // SAFETY: the handler takes and returns nothing.
-    assert_eq!(unsafe { libc::atexit(early) }, 0);
-    assert_eq!(clients_library().unwrap().init(), 0);
-    // SAFETY: as above.
-    assert_eq!(unsafe { libc::atexit(late) }, 0);
 }
 
 fn run(test: &str, library: &Path, variables: &[(&str, &str)]) -> Output {
@@ -99,10 +80,10 @@ fn without_variables_there_is_one_device() {
     let (answers, errors) = meets(&[]);
     assert_eq!(answers["version"], "13000");
     assert_eq!((&*answers["init"], &*answers["count"]), ("0", "1"));
+    assert_eq!(answers["handle"], "1", "the ordinal");
     assert_eq!(answers["state0"], "0 0 0");
     assert!(answers["state1"].starts_with("101 "));
     assert_eq!((&*answers["retain"], &*answers["release"]), ("0", "0 201"));
-    assert_eq!(answers["get_id"], "0");
     assert_eq!(errors, "");
 }
 
@@ -110,17 +91,15 @@ fn without_variables_there_is_one_device() {
 fn variables_set_the_scene() {
     let (answers, _) = meets(&[
         ("SIMULATED_CUDA_DEVICES", "5"),
-        ("SIMULATED_CUDA_DRIVER_VERSION", "11040"),
         ("SIMULATED_CUDA_HELD_BY_OTHERS", "0:1,2:3"),
-        ("SIMULATED_CUDA_KNOBS", "context_bytes=1,destroy_primary=0"),
+        ("SIMULATED_CUDA_KNOBS", "context_bytes=1,get_device_on_dead=201"),
         ("CUDA_VISIBLE_DEVICES", "4,3,2"),
     ]);
-    assert_eq!((&*answers["version"], &*answers["count"]), ("11040", "3"));
+    assert_eq!(answers["count"], "3");
     assert_eq!(answers["state0"], "0 0 1");
     assert_eq!(answers["state1"], "0 0 0");
     assert_eq!(answers["state2"], "0 0 1");
     assert_eq!(answers["release"], "0 0", "one is the foreign reference");
-    assert_eq!(answers["get_id"], "1", "newer than the driver");
 }
 
 #[test]
@@ -150,23 +129,12 @@ fn the_log_has_a_line_of_json_for_every_call() {
     assert_eq!(errors, "");
     let text = fs::read_to_string(log).unwrap();
     let calls: Vec<_> = text.lines().collect();
-    assert_eq!(calls.len(), 10);
+    assert_eq!(calls.len(), 9);
     let begins = |line: &str, start: &str| assert!(line.starts_with(start), "{line}");
     begins(calls[0], r#"{"function":"cuDriverGetVersion","device":-1,"code":0,"pid":"#);
     begins(calls[4], r#"{"function":"cuDevicePrimaryCtxGetState","device":1,"code":101,"pid":"#);
     begins(calls[6], r#"{"function":"cuDevicePrimaryCtxRetain","device":0,"code":2,"pid":"#);
     assert!(calls.iter().all(|line| line.contains(r#","tid":"#) && line.ends_with('}')));
-}
-
-#[test]
-fn at_exit_the_driver_ends_between_the_handlers_from_after_and_before_init() {
-    let directory = Directory::new("exit");
-    let library = write_library(&directory.0, None, &[]).unwrap();
-    for (knobs, early) in [("deinitialize_at_exit=0", "0"), ("deinitialize_at_exit=1", "4")] {
-        let output = run("client_with_exit_handlers", &library, &[("SIMULATED_CUDA_KNOBS", knobs)]);
-        let answers = lines(&output);
-        assert_eq!((&*answers["late"], &*answers["early"]), ("0", early), "{output:?}");
-    }
 }
 
 #[test]
@@ -190,38 +158,6 @@ fn a_private_copy_ignores_the_variables() {
 }
 
 #[test]
-fn device_files_are_opened_and_inherited() {
-    let directory = Directory::new("files");
-    let simulator = Simulator::builder()
-        .devices(3)
-        .visible_devices(Some("2,0"))
-        .device_files(&directory.0)
-        .start();
-    let open = || {
-        let mut names: Vec<_> = fs::read_dir("/proc/self/fd")
-            .unwrap()
-            .filter_map(|entry| fs::read_link(entry.unwrap().path()).ok())
-            .filter(|target| target.starts_with(&directory.0))
-            .map(|target| target.file_name().unwrap().to_str().unwrap().to_owned())
-            .collect();
-        names.sort();
-        names
-    };
-    let library = Library::of(&simulator);
-    assert_eq!(open(), [""; 0]);
-    library.init();
-    assert_eq!(open(), ["nvidiactl"]);
-    library.retain(0);
-    assert_eq!(open(), ["nvidia2", "nvidiactl"], "named by the physical device");
-    library.release(0);
-    assert_eq!(open(), ["nvidia2", "nvidiactl"], "open until the end");
-    let inherited = driver::in_forked_child(|| u32::try_from(open().len()).unwrap());
-    assert_eq!(inherited, 2);
-    simulator.deinitialize();
-    assert_eq!(open(), [""; 0]);
-}
-
-#[test]
 fn the_environment_knows_every_knob() {
     let all: Vec<_> = Knob::ALL.iter().map(|knob| format!("{}=0", knob.name())).collect();
     let (answers, errors) = meets(&[("SIMULATED_CUDA_KNOBS", &all.join(","))]);
@@ -235,8 +171,6 @@ const WRONG: &[(&str, &str, bool, &str)] = &[
     ("DEVICES", "two", false, "not a number"),
     ("DEVICES", "4097", false, "too great a number"),
     ("DEVICES", "1 ", false, "not a number"),
-    ("DRIVER_VERSION", "13.0", false, "not a number"),
-    ("DRIVER_VERSION", "99999999999", false, "too great a number"),
     ("STUB", "yes", false, "neither"),
     ("HELD_BY_OTHERS", "", true, "no colon"),
     ("HELD_BY_OTHERS", "0", true, "no colon"),

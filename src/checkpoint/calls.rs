@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::checkpoint::map::GpuMap;
 use crate::driver::Driver;
-use crate::driver::entry_points::CheckpointFunctions;
+use crate::driver::functions::CheckpointFunctions;
 use crate::driver::library::Library;
 use crate::driver::missing::unusable;
 use crate::error::Error;
@@ -45,9 +45,8 @@ impl Calls {
 
     /// Those of a driver that is there.
     pub(super) fn of_driver(driver: Driver) -> Result<Self, Error> {
-        let loaded = driver.loaded();
-        loaded.check_process()?;
-        Self::of(loaded.library(), loaded.path())
+        driver.check_process()?;
+        Self::of(driver.library(), driver.path())
     }
 
     fn of(library: &Library, path: &Path) -> Result<Self, Error> {
@@ -58,7 +57,7 @@ impl Calls {
     pub(super) fn get_state(&self, pid: c_int) -> (CUresult, sys::CUprocessState) {
         let mut state = sys::CUprocessState(0);
         // SAFETY: the out-parameter is a state of ours, and any number may stand in it.
-        let code = unsafe { (self.0.get_state)(pid, &mut state) };
+        let code = unsafe { (self.0.get_state.function)(pid, &mut state) };
         (code, state)
     }
 
@@ -68,7 +67,7 @@ impl Calls {
         let mut arguments: sys::CUcheckpointLockArgs = unsafe { zeroed() };
         arguments.timeoutMs = milliseconds;
         // SAFETY: the arguments are the header's struct, and live through the call.
-        unsafe { (self.0.lock)(pid, &mut arguments) }
+        unsafe { (self.0.lock.function)(pid, &mut arguments) }
     }
 
     pub(super) fn checkpoint(&self, pid: c_int) -> CUresult {
@@ -76,7 +75,7 @@ impl Calls {
         let mut arguments: sys::CUcheckpointCheckpointArgs = unsafe { zeroed() };
         // SAFETY: the arguments are the header's struct, and live through the call; all zero, they ask
         // for nothing beyond a checkpoint in host memory.
-        unsafe { (self.0.checkpoint)(pid, &mut arguments) }
+        unsafe { (self.0.checkpoint.function)(pid, &mut arguments) }
     }
 
     pub(super) fn restore(&self, pid: c_int, map: &GpuMap) -> CUresult {
@@ -98,14 +97,14 @@ impl Calls {
             unsafe { count.write((pairs.len() / 2) as c_uint) };
         }
         // SAFETY: the arguments and the pairs live through the call; a pair is two ids in a row.
-        unsafe { (self.0.restore)(pid, &mut arguments) }
+        unsafe { (self.0.restore.function)(pid, &mut arguments) }
     }
 
     pub(super) fn unlock(&self, pid: c_int) -> CUresult {
         // SAFETY: integers alone, for which zero is a value.
         let mut arguments: sys::CUcheckpointUnlockArgs = unsafe { zeroed() };
         // SAFETY: the arguments are the header's struct, and live through the call.
-        unsafe { (self.0.unlock)(pid, &mut arguments) }
+        unsafe { (self.0.unlock.function)(pid, &mut arguments) }
     }
 }
 

@@ -235,8 +235,10 @@ fn advice(call: &str, code: CUresult, state: Option<State>, pid_inside: Option<u
         }
         _ => return String::new(),
     };
-    let not_found =
-        matches!(code, CUresult::CUDA_ERROR_NOT_INITIALIZED | CUresult::CUDA_ERROR_OPERATING_SYSTEM);
+    let not_found = matches!(
+        code,
+        CUresult::CUDA_ERROR_NOT_INITIALIZED | CUresult::CUDA_ERROR_OPERATING_SYSTEM
+    );
     match pid_inside.filter(|_| not_found) {
         Some(inside) => format!(
             " {advice} It is process {inside} in a PID namespace of its own, such as a container's: run \
@@ -256,7 +258,9 @@ fn wrong_state(state: Option<State>) -> &'static str {
         Some(State::Checkpointed) => {
             "The process is already checkpointed. Resume it first; nothing was changed."
         }
-        Some(State::Failed) => "An earlier step failed, and the driver can do no more for the process.",
+        Some(State::Failed) => {
+            "An earlier step failed, and the driver can do no more for the process."
+        }
         _ => "The process is in another state than this call needs; nothing was changed.",
     }
 }

@@ -170,8 +170,7 @@ impl<'a> Steps<'a> {
         if let Err(error) = room.check() {
             return Err(group.failed(error, None));
         }
-        let restored =
-            group.take(Order::AtOnce, AtFailure::GoOn, |member| member.restore(map));
+        let restored = group.take(Order::AtOnce, AtFailure::GoOn, |member| member.restore(map));
         let unlocked = group.take(Order::OneByOne, AtFailure::GoOn, Member::unlock);
         group.resumed(restored.or(unlocked))
     }

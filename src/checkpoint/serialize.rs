@@ -12,6 +12,21 @@ use crate::checkpoint::tree::TreeProcess;
 use crate::fork::DeviceFile;
 use crate::sys::CUresult;
 
+/// Serialises a type as an object with these fields.
+macro_rules! object {
+    ($(#[$documentation:meta])* $type:ty, $this:ident: { $($name:literal: $value:expr,)* }) => {
+        $(#[$documentation])*
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let $this = self;
+                let mut map = serializer.serialize_map(Some([$($name),*].len()))?;
+                $(map.serialize_entry($name, &$value)?;)*
+                map.end()
+            }
+        }
+    };
+}
+
 /// As it is displayed: its `kind`, and an unknown one with its number.
 impl Serialize for State {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -26,93 +41,51 @@ impl Serialize for Step {
     }
 }
 
-/// `kind`, `call`, `pid`, `code`, `name` and `message`; what does not apply is null.
-impl Serialize for CheckpointError {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(6))?;
-        map.serialize_entry("kind", self.kind())?;
-        map.serialize_entry("call", &self.call())?;
-        map.serialize_entry("pid", &self.pid())?;
-        map.serialize_entry("code", &self.code().map(|code| code.0))?;
-        map.serialize_entry("name", &self.code().and_then(CUresult::name))?;
-        map.serialize_entry("message", &format_args!("{self}"))?;
-        map.end()
+object! {
+    /// What does not apply is null.
+    CheckpointError, this: {
+        "kind": this.kind(),
+        "call": this.call(),
+        "pid": this.pid(),
+        "code": this.code().map(|code| code.0),
+        "name": this.code().and_then(CUresult::name),
+        "message": format_args!("{this}"),
     }
 }
 
-/// `error`, and the `state` of the process, null where it is not known.
-impl Serialize for StepError {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("error", self.error())?;
-        map.serialize_entry("state", &self.found().state())?;
-        map.end()
+object! {
+    /// The state is null if it is not known.
+    StepError, this: {
+        "error": this.error(),
+        "state": this.found().state(),
     }
 }
 
-/// `step`, `undoing`, `milliseconds` and `error`, null for none.
-impl Serialize for StepReport {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(4))?;
-        map.serialize_entry("step", &self.step())?;
-        map.serialize_entry("undoing", &self.is_undoing())?;
-        map.serialize_entry("milliseconds", &(self.took().as_secs_f64() * 1e3))?;
-        map.serialize_entry("error", &self.error())?;
-        map.end()
+object! {
+    /// The error is null for none.
+    StepReport, this: {
+        "step": this.step(),
+        "undoing": this.is_undoing(),
+        "milliseconds": this.took().as_secs_f64() * 1e3,
+        "error": this.error(),
     }
 }
 
-/// `pid`, `steps` and `state`, null where it is not known.
-impl Serialize for ProcessReport {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("pid", &self.pid())?;
-        map.serialize_entry("steps", self.steps())?;
-        map.serialize_entry("state", &self.state())?;
-        map.end()
+object! {
+    /// The state is null if it is not known.
+    ProcessReport, this: {
+        "pid": this.pid(),
+        "steps": this.steps(),
+        "state": this.state(),
     }
 }
 
-/// `processes`: the reports.
-impl Serialize for Suspended {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry("processes", self.reports())?;
-        map.end()
-    }
-}
+object! { Suspended, this: { "processes": this.reports(), } }
+object! { Resumed, this: { "processes": this.reports(), } }
+object! { GroupError, this: { "error": this.error(), "processes": this.reports(), } }
+object! { DeviceRoom, this: { "device": this.device, "needed": this.needed, "free": this.free, } }
 
-/// `processes`: the reports.
-impl Serialize for Resumed {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry("processes", self.reports())?;
-        map.end()
-    }
-}
-
-/// `error` and `processes`: the reports.
-impl Serialize for GroupError {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("error", self.error())?;
-        map.serialize_entry("processes", self.reports())?;
-        map.end()
-    }
-}
-
-/// `device`, `needed` and `free`.
-impl Serialize for DeviceRoom {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("device", &self.device)?;
-        map.serialize_entry("needed", &self.needed)?;
-        map.serialize_entry("free", &self.free)?;
-        map.end()
-    }
-}
-
-/// The devices; null where the caller answers for it.
+/// The devices; null if the caller knows that there is room.
 impl Serialize for Room {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -122,26 +95,20 @@ impl Serialize for Room {
     }
 }
 
-/// `pid`, `parent`, `command` and `device_files`, null where they are not known; what is not UTF-8 is
-/// replaced.
-impl Serialize for TreeProcess {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(4))?;
-        map.serialize_entry("pid", &self.pid)?;
-        map.serialize_entry("parent", &self.parent)?;
-        map.serialize_entry("command", &self.command.to_string_lossy())?;
-        map.serialize_entry("device_files", &self.device_files)?;
-        map.end()
+object! {
+    /// The device files are null if they are not known; what is not UTF-8 is replaced.
+    TreeProcess, this: {
+        "pid": this.pid,
+        "parent": this.parent,
+        "command": this.command.to_string_lossy(),
+        "device_files": this.device_files,
     }
 }
 
-/// `descriptor` and `path`.
-impl Serialize for DeviceFile {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("descriptor", &self.descriptor)?;
-        map.serialize_entry("path", &self.path.to_string_lossy())?;
-        map.end()
+object! {
+    DeviceFile, this: {
+        "descriptor": this.descriptor,
+        "path": this.path.to_string_lossy(),
     }
 }
 
@@ -150,23 +117,6 @@ mod nvml {
     use super::{Serialize, SerializeMap, Serializer};
     use crate::checkpoint::nvml::{DeviceMemory, NvmlError};
 
-    /// `device` and `bytes`.
-    impl Serialize for DeviceMemory {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut map = serializer.serialize_map(Some(2))?;
-            map.serialize_entry("device", &self.device)?;
-            map.serialize_entry("bytes", &self.bytes)?;
-            map.end()
-        }
-    }
-
-    /// `kind` and `message`.
-    impl Serialize for NvmlError {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut map = serializer.serialize_map(Some(2))?;
-            map.serialize_entry("kind", self.kind())?;
-            map.serialize_entry("message", &format_args!("{self}"))?;
-            map.end()
-        }
-    }
+    object! { DeviceMemory, this: { "device": this.device, "bytes": this.bytes, } }
+    object! { NvmlError, this: { "kind": this.kind(), "message": format_args!("{this}"), } }
 }

@@ -1,22 +1,19 @@
 //! A list that only grows, and in which every value stays where it is.
 //!
-//! Nobody waits for anybody: a child that is forked while another thread adds to the list finds it
-//! whole. A `Once` in its place could leave that child waiting for a thread that it does not have.
-//!
-//! `super::atomic` is the standard library's here, and loom's where tests/interleavings.rs goes through
-//! every order that threads can take.
+//! Nobody waits for anybody: a child that is forked while another thread adds to the list finds it whole.
+//! With a `Once`, that child could wait for a thread that it does not have.
 
 use std::ptr;
 
-use super::atomic::{AtomicPtr, Ordering};
+use crate::sync::{AtomicPtr, Ordering};
 
-/// Values are never removed, so that it is meant for a static.
+/// Values are never removed: the list is for a static.
 pub(crate) struct AppendOnly<T> {
     first: Link<T>,
 }
 
 /// Null, or a node that was leaked into the list.
-pub(crate) type Link<T> = AtomicPtr<Node<T>>;
+type Link<T> = AtomicPtr<Node<T>>;
 
 pub(crate) struct Node<T> {
     value: T,
@@ -24,26 +21,26 @@ pub(crate) struct Node<T> {
 }
 
 impl<T: Send + Sync> AppendOnly<T> {
-    /// An empty list, of a link that is null.
-    pub(crate) const fn starting_at(first: Link<T>) -> Self {
+    /// An empty list, made of a null link.
+    pub(crate) const fn starting_at(first: AtomicPtr<Node<T>>) -> Self {
         Self { first }
     }
 
-    /// The values, in the order in which they came.
+    /// The values, in the order in which they were added.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         std::iter::successors(follow(&self.first), |node| follow(&node.next))
             .map(|node| &node.value)
     }
 
-    /// Adds a value at the end, unless the list has one that `is_same`; answers the one that is in
-    /// the list then.
+    /// Adds a value at the end, unless the list has one that `is_same`. Returns the one that is in the
+    /// list then.
     pub(crate) fn add_unless(&self, value: T, is_same: impl Fn(&T) -> bool) -> &T {
         let new = Box::into_raw(Box::new(Node { value, next: Link::new(ptr::null_mut()) }));
         let mut link = &self.first;
         loop {
             let node = match follow(link) {
                 Some(node) => node,
-                // Whoever is first with this link, the next look at it finds a node.
+                // If another thread was faster with this link, the next round finds its node.
                 None => match append(link, new) {
                     Some(node) => return &node.value,
                     None => continue,
@@ -60,7 +57,7 @@ impl<T: Send + Sync> AppendOnly<T> {
 }
 
 fn follow<T>(link: &Link<T>) -> Option<&Node<T>> {
-    // SAFETY: a node in the list is never removed, and nobody has it for themselves any more.
+    // SAFETY: a node in the list is never removed, and nobody has it mutably any more.
     unsafe { link.load(Ordering::Acquire).as_ref() }
 }
 

@@ -1,170 +1,170 @@
 //! The driver calls about primary contexts and about what a thread has current, each in one place, with
 //! the reason why it is sound.
 //!
-//! They answer the driver's code as it is; what it means is for the caller to say. None asks whether
-//! this is a forked child: the caller has.
+//! They return the driver's result as it is. None checks whether this is a forked child: the caller has.
 
 use std::ffi::{c_int, c_uint};
 use std::ptr;
 
-use crate::driver::loaded::{DeviceRecord, Loaded};
+use crate::driver::Driver;
+use crate::driver::device::Device;
+use crate::error::Error;
 use crate::sys::{self, CUresult};
 
-/// A function that the safe layer calls for a device or a thread, in one byte: a report keeps many.
+/// One driver call and its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Callee {
-    Retain,
-    Release,
-    GetState,
-    SetFlags,
-    Reset,
-    GetCurrent,
-    GetDevice,
-    GetApiVersion,
-    SetCurrent,
-    PushCurrent,
-    PopCurrent,
+#[must_use]
+#[non_exhaustive]
+pub struct Call {
+    /// The C function, by its exact name.
+    pub function: &'static str,
+    /// What it returned.
+    pub code: CUresult,
 }
 
-impl Callee {
-    /// The exact C name, for errors and reports.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Retain => "cuDevicePrimaryCtxRetain",
-            Self::Release => "cuDevicePrimaryCtxRelease_v2",
-            Self::GetState => "cuDevicePrimaryCtxGetState",
-            Self::SetFlags => "cuDevicePrimaryCtxSetFlags_v2",
-            Self::Reset => "cuDevicePrimaryCtxReset_v2",
-            Self::GetCurrent => "cuCtxGetCurrent",
-            Self::GetDevice => "cuCtxGetDevice",
-            Self::GetApiVersion => "cuCtxGetApiVersion",
-            Self::SetCurrent => "cuCtxSetCurrent",
-            Self::PushCurrent => "cuCtxPushCurrent_v2",
-            Self::PopCurrent => "cuCtxPopCurrent_v2",
+impl Call {
+    #[inline]
+    pub(crate) fn is_success(self) -> bool {
+        self.code.is_success()
+    }
+
+    /// The error for a call that failed.
+    pub(crate) fn error(self, device: Option<u32>) -> Error {
+        Error::Driver { call: self.function, device, code: self.code }
+    }
+
+    /// The error for a call that failed, or nothing.
+    pub(crate) fn check(self, device: Option<u32>) -> Result<(), Error> {
+        match self.is_success() {
+            true => Ok(()),
+            false => Err(self.error(device)),
         }
     }
 }
 
-impl DeviceRecord {
-    /// `cuDevicePrimaryCtxRetain`. The context says something where the code is success.
+impl Device {
+    /// `cuDevicePrimaryCtxRetain`. The context is valid if the call succeeded.
     #[inline]
-    pub(crate) fn retain(&self) -> (CUresult, sys::CUcontext) {
+    pub(crate) fn call_retain(self) -> (Call, sys::CUcontext) {
         let mut context = ptr::null_mut();
-        let retain = self.driver.functions().primary_ctx_retain;
-        // SAFETY: the out-parameter is a handle of ours, and the device handle is the driver's own.
-        let code = unsafe { retain(&mut context, self.handle) };
-        (code, context)
+        let retain = self.driver().functions().retain;
+        // SAFETY: the out-parameter is a handle of ours, and the device is the driver's own.
+        let code = unsafe { (retain.function)(&mut context, self.as_raw()) };
+        (retain.returned(code), context)
     }
 
     /// `cuDevicePrimaryCtxRelease_v2`.
     #[inline]
-    pub(crate) fn release(&self) -> CUresult {
-        let release = self.driver.functions().primary_ctx_release;
-        // SAFETY: the device handle is the driver's own. One release more than there are references
-        // is refused (201) by every driver that was tried, in a process that the driver takes for
-        // initialised. In a child forked after somebody else's *failed* cuInit driver 580 dies of it
-        // (SIGSEGV); nobody can ask whether this is such a child, and the page `driver_behaviour`
-        // says so. Others who still use the context: "Soundness" of `retain_only`.
-        unsafe { release(self.handle) }
+    pub(crate) fn call_release(self) -> Call {
+        let release = self.driver().functions().release;
+        // SAFETY: the device is the driver's own. One release more than there are references is refused
+        // (201) by every driver that was tried, in a process that the driver takes for initialised. In a
+        // child forked after a *failed* cuInit of other code driver 580 dies of it (SIGSEGV); nobody can
+        // ask whether this is such a child, and the page `driver_behaviour` says so. Others who still use
+        // the context: "Soundness" of `retain_only`.
+        let code = unsafe { (release.function)(self.as_raw()) };
+        release.returned(code)
     }
 
-    /// `cuDevicePrimaryCtxGetState`: flags and whether it is active, where the code is success.
+    /// `cuDevicePrimaryCtxGetState`: flags and whether it is active, if the call succeeded.
     #[inline]
-    pub(crate) fn get_state(&self) -> (CUresult, c_uint, bool) {
-        self.driver.get_state()(self.handle)
+    pub(crate) fn call_get_state(self) -> (Call, c_uint, bool) {
+        let get_state = self.driver().functions().get_state;
+        let (mut flags, mut active): (c_uint, c_int) = (0, 0);
+        // SAFETY: the out-parameters are ints of ours, and the device is the driver's own.
+        let code = unsafe { (get_state.function)(self.as_raw(), &mut flags, &mut active) };
+        (get_state.returned(code), flags, active != 0)
     }
 
     /// `cuDevicePrimaryCtxSetFlags_v2`.
-    pub(crate) fn set_flags(&self, flags: c_uint) -> CUresult {
-        let set_flags = self.driver.functions().primary_ctx_set_flags;
-        // SAFETY: the device handle is the driver's own, and flags it does not know are refused.
-        unsafe { set_flags(self.handle, flags) }
+    pub(crate) fn call_set_flags(self, flags: c_uint) -> Call {
+        let set_flags = self.driver().functions().set_flags;
+        // SAFETY: the device is the driver's own, and flags that it does not know are refused.
+        let code = unsafe { (set_flags.function)(self.as_raw(), flags) };
+        set_flags.returned(code)
     }
 
     /// `cuDevicePrimaryCtxReset_v2`.
     ///
     /// # Safety
     /// Nobody in the process uses an object of the device's primary context any more.
-    pub(crate) unsafe fn reset(&self) -> CUresult {
-        let reset = self.driver.functions().primary_ctx_reset;
-        // SAFETY: the device handle is the driver's own; the rest is the caller's promise.
-        unsafe { reset(self.handle) }
+    pub(crate) unsafe fn call_reset(self) -> Call {
+        let reset = self.driver().functions().reset;
+        // SAFETY: the device is the driver's own; the rest is the caller's promise.
+        let code = unsafe { (reset.function)(self.as_raw()) };
+        reset.returned(code)
     }
 }
 
-impl Loaded {
-    /// [`get_state`](DeviceRecord::get_state) for one who asks many devices, by their handles: the
-    /// function is read from memory once.
+impl Driver {
+    /// `cuCtxGetCurrent`: null if nothing is current.
     #[inline]
-    pub(crate) fn get_state(&self) -> impl Fn(sys::CUdevice) -> (CUresult, c_uint, bool) + use<> {
-        let get_state = self.functions().primary_ctx_get_state;
-        move |device| {
-            let (mut flags, mut active): (c_uint, c_int) = (0, 0);
-            // SAFETY: the out-parameters are ints of ours. One that is no device handle is refused.
-            let code = unsafe { get_state(device, &mut flags, &mut active) };
-            (code, flags, active != 0)
-        }
-    }
-
-    /// `cuCtxGetCurrent`: null where nothing is current.
-    #[inline]
-    pub(crate) fn get_current(&self) -> (CUresult, sys::CUcontext) {
+    pub(crate) fn call_get_current(self) -> (Call, sys::CUcontext) {
         let mut context = ptr::null_mut();
+        let get_current = self.functions().ctx_get_current;
         // SAFETY: the out-parameter is a handle of ours.
-        let code = unsafe { (self.functions().ctx_get_current)(&mut context) };
-        (code, context)
+        let code = unsafe { (get_current.function)(&mut context) };
+        (get_current.returned(code), context)
     }
 
     /// `cuCtxGetDevice`: that of the current context.
     #[inline]
-    pub(crate) fn get_current_device(&self) -> (CUresult, sys::CUdevice) {
+    pub(crate) fn call_get_current_device(self) -> (Call, sys::CUdevice) {
         let mut device = 0;
-        // SAFETY: the out-parameter is a device handle of ours.
-        let code = unsafe { (self.functions().ctx_get_device)(&mut device) };
-        (code, device)
+        let get_device = self.functions().ctx_get_device;
+        // SAFETY: the out-parameter is a device of ours.
+        let code = unsafe { (get_device.function)(&mut device) };
+        (get_device.returned(code), device)
     }
 
-    /// `cuCtxGetApiVersion`, for its code alone: success for a living context, primary or ordinary,
+    /// `cuCtxGetApiVersion`, for its result alone: success for a living context, primary or ordinary,
     /// 201 for a dead one. It changes nothing.
     ///
     /// # Safety
-    /// The handle came from this driver. The context behind it may be dead: measured on driver 580,
-    /// which answers 201 then, of a primary context and of a destroyed one of `cuCtxCreate`.
+    /// The handle came from this driver. The context may be dead: measured on driver 580, which returns
+    /// 201 then, for a primary context and for a destroyed one of `cuCtxCreate`.
     #[inline]
-    pub(crate) unsafe fn is_alive(&self, context: sys::CUcontext) -> CUresult {
+    pub(crate) unsafe fn call_get_api_version(self, context: sys::CUcontext) -> Call {
         let mut version = 0;
+        let get_api_version = self.functions().ctx_get_api_version;
         // SAFETY: the out-parameter is an int of ours; the handle is as the caller promises.
-        unsafe { (self.functions().ctx_get_api_version)(context, &mut version) }
+        let code = unsafe { (get_api_version.function)(context, &mut version) };
+        get_api_version.returned(code)
     }
 
     /// `cuCtxSetCurrent`, in place of what is current.
     ///
     /// # Safety
-    /// The handle came from this driver. A dead primary context is taken without harm (driver 580,
-    /// measured); of a destroyed one of `cuCtxCreate` nothing is recorded, and NVIDIA leaves it to whoever
-    /// destroys it that no call is given it afterwards.
+    /// The handle came from this driver. A dead primary context is accepted without harm (driver 580,
+    /// measured). Nothing is recorded for a destroyed context of `cuCtxCreate`; NVIDIA's documentation
+    /// says that whoever destroys one must see to it that no later call uses it.
     #[inline]
-    pub(crate) unsafe fn set_current(&self, context: sys::CUcontext) -> CUresult {
+    pub(crate) unsafe fn call_set_current(self, context: sys::CUcontext) -> Call {
+        let set_current = self.functions().ctx_set_current;
         // SAFETY: the caller's promise.
-        unsafe { (self.functions().ctx_set_current)(context) }
+        let code = unsafe { (set_current.function)(context) };
+        set_current.returned(code)
     }
 
     /// `cuCtxPushCurrent_v2`.
     ///
     /// # Safety
-    /// As [`set_current`](Self::set_current).
+    /// As [`call_set_current`](Self::call_set_current).
     #[inline]
-    pub(crate) unsafe fn push_current(&self, context: sys::CUcontext) -> CUresult {
+    pub(crate) unsafe fn call_push_current(self, context: sys::CUcontext) -> Call {
+        let push_current = self.functions().ctx_push_current;
         // SAFETY: the caller's promise.
-        unsafe { (self.functions().ctx_push_current)(context) }
+        let code = unsafe { (push_current.function)(context) };
+        push_current.returned(code)
     }
 
-    /// `cuCtxPopCurrent_v2`: what was on top, where the code is success.
+    /// `cuCtxPopCurrent_v2`: what was on top, if the call succeeded.
     #[inline]
-    pub(crate) fn pop_current(&self) -> (CUresult, sys::CUcontext) {
+    pub(crate) fn call_pop_current(self) -> (Call, sys::CUcontext) {
         let mut popped = ptr::null_mut();
+        let pop_current = self.functions().ctx_pop_current;
         // SAFETY: the out-parameter is a handle of ours.
-        let code = unsafe { (self.functions().ctx_pop_current)(&mut popped) };
-        (code, popped)
+        let code = unsafe { (pop_current.function)(&mut popped) };
+        (pop_current.returned(code), popped)
     }
 }

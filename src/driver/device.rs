@@ -1,30 +1,57 @@
-//! A device: what identifies it, and what can be asked of it.
+//! A device: what identifies it, and what the driver says about it.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::c_int;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::driver::Driver;
-use crate::driver::loaded::{DeviceRecord, Loaded};
+use crate::driver::calls::Call;
+use crate::driver::identity::{Identity, text};
+use crate::driver::ledger::Ledger;
 use crate::driver::uuid::Uuid;
 use crate::error::Error;
-use crate::sys::{self, CUresult};
+use crate::sys;
 
 /// A device that the driver shows this process.
 ///
 /// A small handle, an identity and no context: having it retains nothing. Ordinals number what the
-/// process sees, after `CUDA_VISIBLE_DEVICES`; to compare with other processes or with `nvidia-smi`
-/// use the [`uuid`](Self::uuid) or the [`pci_bus_id`](Self::pci_bus_id).
+/// process sees, after `CUDA_VISIBLE_DEVICES`. To compare with other processes or with `nvidia-smi`, use
+/// the [`uuid`](Self::uuid) or the [`pci_bus_id`](Self::pci_bus_id).
 #[derive(Clone, Copy)]
-pub struct Device(pub(crate) &'static DeviceRecord);
+pub struct Device(pub(super) &'static Inside);
+
+/// What is kept of a device for the rest of the process.
+pub(super) struct Inside {
+    driver: Driver,
+    raw: sys::CUdevice,
+    ordinal: u32,
+    ledger: Ledger,
+    /// How many references runs of this process released here. It only grows.
+    released: AtomicU32,
+    identity: Identity,
+}
+
+impl Inside {
+    pub(super) fn new(driver: Driver, ordinal: u32, raw: sys::CUdevice) -> Self {
+        Self {
+            identity: Identity::read(driver.functions(), raw, ordinal),
+            driver,
+            raw,
+            ordinal,
+            ledger: Ledger::new(),
+            released: AtomicU32::new(0),
+        }
+    }
+}
 
 impl Device {
     /// The driver that the device belongs to.
     #[inline]
     #[must_use]
     pub fn driver(self) -> Driver {
-        Driver::of(self.0.driver)
+        self.0.driver
     }
 
     /// The device's number in this process, from 0.
@@ -39,83 +66,56 @@ impl Device {
     #[inline]
     #[must_use]
     pub fn as_raw(self) -> sys::CUdevice {
-        self.0.handle
+        self.0.raw
     }
 
-    /// The product name, such as `NVIDIA H200`. Calls `cuDeviceGetName`; needs no context and
+    /// Returns the product name, such as `NVIDIA H200`. Calls `cuDeviceGetName`; needs no context and
     /// creates none.
     ///
     /// # Errors
     /// [`Error::Driver`], [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDeviceGetName")]
     pub fn name(self) -> Result<String, Error> {
-        self.text("cuDeviceGetName", self.loaded().functions().device_get_name)
+        self.driver().check_process()?;
+        let name = text(self.driver().functions().device_get_name, self.as_raw());
+        name.map_err(|call| self.error(call))
     }
 
-    /// The PCI address as `domain:bus:device.function`, such as `0000:3B:00.0`. Read
-    /// once, when the driver is loaded, with `cuDeviceGetPCIBusId`; needs no context and creates none.
+    /// Returns the PCI address as `domain:bus:device.function`, such as `0000:3B:00.0`. Read once, when
+    /// the driver is loaded, with `cuDeviceGetPCIBusId`.
     ///
     /// # Errors
-    /// [`Error::Driver`], [`Error::ForkedAfterInit`].
+    /// [`Error::Driver`] if that call failed, [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDeviceGetPCIBusId")]
     pub fn pci_bus_id(self) -> Result<String, Error> {
-        self.loaded().check_process()?;
-        if let Some(address) = self.0.pci_bus_id.get() {
-            return Ok(address.to_string());
-        }
-        let function = self.loaded().functions().device_get_pci_bus_id;
-        let address = self.text("cuDeviceGetPCIBusId", function)?;
-        Ok(self.0.pci_bus_id.get_or_init(|| address.into()).to_string())
+        self.driver().check_process()?;
+        self.0.identity.pci_bus_id.clone()
     }
 
-    /// The device's unique id; that of the MIG instance where the driver can tell (CUDA 11.4).
-    ///
-    /// Read once, when the driver is loaded, with `cuDeviceGetUuid_v2` if the driver has it and with
-    /// `cuDeviceGetUuid`. As documented, the second returns the GPU's id where the first returns that of
-    /// a MIG instance, so two different ids mean an instance. Needs no context and creates none.
+    /// Returns the device's unique id: that of the MIG instance, if the driver can tell (CUDA 11.4).
+    /// Read once, when the driver is loaded, with `cuDeviceGetUuid` and `cuDeviceGetUuid_v2`.
     ///
     /// # Errors
-    /// [`Error::Driver`], [`Error::ForkedAfterInit`].
+    /// [`Error::Driver`] if one of those calls failed, [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDeviceGetUuid")]
     #[doc(alias = "cuDeviceGetUuid_v2")]
     pub fn uuid(self) -> Result<Uuid, Error> {
-        self.loaded().check_process()?;
-        if let Some(uuid) = self.0.uuid.get() {
-            return Ok(*uuid);
-        }
-        let functions = self.loaded().functions();
-        let of_the_gpu = self.uuid_by(functions.device_get_uuid, "cuDeviceGetUuid")?;
-        let uuid = match functions.device_get_uuid_v2 {
-            Some(get_uuid_v2) => {
-                let bytes = self.uuid_by(get_uuid_v2, "cuDeviceGetUuid_v2")?;
-                match bytes == of_the_gpu {
-                    true => Uuid::from_bytes(bytes),
-                    false => Uuid::mig_from_bytes(bytes),
-                }
-            }
-            None => Uuid::from_bytes(of_the_gpu),
-        };
-        Ok(*self.0.uuid.get_or_init(|| uuid))
+        self.driver().check_process()?;
+        self.0.identity.uuid.clone()
     }
 
-    /// The unique id, if the driver has returned it. Makes no driver call.
+    /// The unique id for a report, in a forked child, too.
     pub(crate) fn known_uuid(self) -> Option<Uuid> {
-        self.0.uuid.get().copied()
+        self.0.identity.uuid.as_ref().ok().copied()
     }
 
-    fn uuid_by(
-        self,
-        get_uuid: unsafe extern "C" fn(*mut sys::CUuuid, sys::CUdevice) -> CUresult,
-        call: &'static str,
-    ) -> Result<[u8; 16], Error> {
-        let mut raw = sys::CUuuid { bytes: [0; 16] };
-        // SAFETY: the out-parameter is a uuid of ours, the handle is the driver's own.
-        let code = unsafe { get_uuid(&mut raw, self.0.handle) };
-        self.0.check(code, call)?;
-        Ok(raw.bytes.map(|byte| byte as u8))
+    /// The PCI address for a report, in a forked child, too.
+    #[cfg(feature = "serde")]
+    pub(crate) fn known_pci_bus_id(self) -> Option<&'static str> {
+        self.0.identity.pci_bus_id.as_deref().ok()
     }
 
-    /// One attribute, as the driver gives it. Calls `cuDeviceGetAttribute`; needs no context and
+    /// Returns one attribute, as the driver gives it. Calls `cuDeviceGetAttribute`; needs no context and
     /// creates none.
     ///
     /// # Errors
@@ -123,20 +123,17 @@ impl Device {
     /// know), [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDeviceGetAttribute")]
     pub fn attribute(self, attribute: sys::CUdevice_attribute) -> Result<c_int, Error> {
-        let loaded = self.loaded();
-        loaded.check_process()?;
+        self.driver().check_process()?;
         let mut value = 0;
-        // SAFETY: the out-parameter is an int of ours, the handle is the driver's own, and an
-        // attribute it does not know is refused.
-        let code = unsafe {
-            (loaded.functions().device_get_attribute)(&mut value, attribute, self.as_raw())
-        };
-        loaded.check(code, "cuDeviceGetAttribute", Some(self.0.ordinal))?;
-        Ok(value)
+        let get_attribute = self.driver().functions().device_get_attribute;
+        // SAFETY: the out-parameter is an int of ours, the device is the driver's own, and an
+        // attribute that it does not know is refused.
+        let code = unsafe { (get_attribute.function)(&mut value, attribute, self.as_raw()) };
+        self.check(get_attribute.returned(code)).map(|()| value)
     }
 
-    /// The compute capability as `(major, minor)`: `(9, 0)` for an H200. Calls `cuDeviceGetAttribute`;
-    /// needs no context and creates none.
+    /// Returns the compute capability as `(major, minor)`: `(9, 0)` for an H200. Calls
+    /// `cuDeviceGetAttribute` twice; needs no context and creates none.
     ///
     /// # Errors
     /// As [`attribute`](Self::attribute).
@@ -149,59 +146,65 @@ impl Device {
         Ok((major, minor))
     }
 
-    /// The device's memory in bytes, used and free. Calls `cuDeviceTotalMem_v2`; needs no context and
-    /// creates none.
+    /// Returns the device's memory in bytes, used and free. Calls `cuDeviceTotalMem_v2`; needs no context
+    /// and creates none.
     ///
     /// # Errors
     /// [`Error::Driver`], [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDeviceTotalMem")]
     #[doc(alias = "cuDeviceTotalMem_v2")]
     pub fn total_memory(self) -> Result<u64, Error> {
-        let loaded = self.loaded();
-        loaded.check_process()?;
+        self.driver().check_process()?;
         let mut bytes = 0;
-        // SAFETY: the out-parameter is a size of ours, and the handle is the driver's own.
-        let code = unsafe { (loaded.functions().device_total_mem)(&mut bytes, self.as_raw()) };
-        loaded.check(code, "cuDeviceTotalMem_v2", Some(self.0.ordinal))?;
-        Ok(bytes as u64)
+        let total_mem = self.driver().functions().device_total_mem;
+        // SAFETY: the out-parameter is a size of ours, and the device is the driver's own.
+        let code = unsafe { (total_mem.function)(&mut bytes, self.as_raw()) };
+        self.check(total_mem.returned(code)).map(|()| bytes as u64)
     }
 
-    /// How many handles of this crate are alive on the device, each with one reference; one that is
-    /// being made or released at this moment counts. Calls nothing and never waits.
+    /// Returns how many handles of this crate are alive on the device, each with one reference. One that
+    /// is being made or released at this moment counts. Makes no driver call and never waits.
     ///
     /// # Errors
     /// [`Error::ForkedAfterInit`].
     pub fn handles(self) -> Result<u32, Error> {
-        self.loaded().check_process()?;
-        Ok(self.0.handles.count())
+        self.driver().check_process()?;
+        Ok(self.0.ledger.handles())
     }
 
     #[inline]
-    pub(crate) fn loaded(self) -> &'static Loaded {
-        self.0.driver
+    pub(crate) fn ledger(self) -> &'static Ledger {
+        &self.0.ledger
     }
 
-    /// Asks for a text that the driver writes into a buffer.
-    fn text(
-        self,
-        call: &'static str,
-        function: unsafe extern "C" fn(*mut c_char, c_int, sys::CUdevice) -> CUresult,
-    ) -> Result<String, Error> {
-        const SIZE: usize = 256;
-        let loaded = self.loaded();
-        loaded.check_process()?;
-        let mut buffer = [0_u8; SIZE];
-        // One byte less than there is, so that the text ends in NUL whatever the driver does.
-        // SAFETY: the buffer has room for the size given, the handle is the driver's own.
-        let code =
-            unsafe { function(buffer.as_mut_ptr().cast(), SIZE as c_int - 1, self.as_raw()) };
-        loaded.check(code, call, Some(self.0.ordinal))?;
-        let text = CStr::from_bytes_until_nul(&buffer).unwrap_or_default();
-        Ok(text.to_string_lossy().into_owned())
+    /// Counts a handle in the ledger, before its retain.
+    #[inline]
+    pub(crate) fn count_handle(self) -> Result<(), Error> {
+        self.0.ledger.add_handle(|| self.driver().check_process_id())
+    }
+
+    /// Counts references that a run released here. Returns how many were counted before.
+    pub(crate) fn count_released(self, references: u32) -> u32 {
+        self.0.released.fetch_add(references, Ordering::Relaxed)
+    }
+
+    /// The error for a failed call about this device, or nothing.
+    #[inline]
+    pub(crate) fn check(self, call: Call) -> Result<(), Error> {
+        match call.is_success() {
+            true => Ok(()),
+            false => Err(self.error(call)),
+        }
+    }
+
+    /// The error for a failed call about this device.
+    #[cold]
+    pub(crate) fn error(self, call: Call) -> Error {
+        self.driver().error(call, Some(self.ordinal()))
     }
 }
 
-/// Two devices are equal when they are one device of one driver.
+/// Two devices are equal if they are one device of one driver.
 impl PartialEq for Device {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
@@ -221,8 +224,8 @@ impl fmt::Debug for Device {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Device")
-            .field("ordinal", &self.0.ordinal)
-            .field("driver", &self.0.driver.path())
+            .field("ordinal", &self.ordinal())
+            .field("driver", &self.driver().path())
             .finish()
     }
 }

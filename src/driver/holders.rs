@@ -63,9 +63,8 @@ impl Device {
     /// Makes no driver call. What other threads do meanwhile may be in it or not.
     #[must_use]
     pub fn holders(self) -> Option<Vec<Holder>> {
-        let loaded = self.loaded();
-        let witness = loaded.witness()?;
-        match loaded.check_process() {
+        let witness = self.driver().witness()?;
+        match self.driver().check_process() {
             Ok(()) => Some(witness.holders(self.as_raw())),
             Err(_) => Some(Vec::new()),
         }

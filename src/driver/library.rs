@@ -16,22 +16,23 @@ use libloading::os::windows as loader;
 
 use crate::error::{Attempt, Error};
 
-/// The driver's library, and where WSL keeps it. Never `libcuda.so`: where a toolkit is installed,
-/// that is often its stub, which answers every call with `CUDA_ERROR_STUB_LIBRARY`.
+/// The driver's library, and where WSL and NixOS keep it. Never `libcuda.so`: if a toolkit is installed,
+/// that is often its stub, which returns `CUDA_ERROR_STUB_LIBRARY` from every call.
 #[cfg(unix)]
-const DRIVERS: [&str; 2] = ["libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1"];
+const DRIVERS: [&str; 3] =
+    ["libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1", "/run/opengl-driver/lib/libcuda.so.1"];
 
 /// The driver's library. It is looked for in the system's folder alone, where the driver installs it,
 /// and not beside the program.
 #[cfg(windows)]
 const DRIVERS: [&str; 1] = ["nvcuda.dll"];
 
-/// A loaded library. It is opened for itself: the names in it stay its own. Dropping it closes nothing.
+/// A loaded library, opened with `RTLD_LOCAL`. Dropping it closes nothing.
 #[derive(Debug)]
 pub(crate) struct Library(ManuallyDrop<loader::Library>);
 
 impl Library {
-    /// Opens the driver: the first of its names that opens, and that name.
+    /// Opens the driver: the first of its names that opens. Returns that name, too.
     pub(crate) fn open_driver() -> Result<(Self, &'static Path), Error> {
         let mut tried = Vec::new();
         for name in DRIVERS.map(Path::new) {
@@ -120,9 +121,9 @@ fn refusal(path: &Path) -> Option<&'static str> {
 /// The library, never to be closed; or what was tried, and what the loader said.
 fn opened(
     path: &Path,
-    answer: Result<loader::Library, libloading::Error>,
+    result: Result<loader::Library, libloading::Error>,
 ) -> Result<Library, Attempt> {
-    let library = answer.map_err(|error| {
+    let library = result.map_err(|error| {
         // On Windows the system's reason is the error's source.
         let reason = match error.source() {
             Some(source) => format!("{error}: {source}"),

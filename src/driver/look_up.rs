@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 
 use crate::driver::Driver;
-use crate::driver::loaded::Loaded;
+use crate::driver::missing::lacks;
 use crate::error::Error;
 use crate::sys;
 use crate::sys::function::{Function, FunctionPointer};
@@ -60,32 +60,33 @@ impl Driver {
     #[doc(alias = "cuGetProcAddress")]
     #[doc(alias = "cuGetProcAddress_v2")]
     pub fn function<F: FunctionPointer>(self, function: Function<F>) -> Result<F::Function, Error> {
-        let loaded = self.loaded();
-        loaded.check_process()?;
-        let address = look_up(loaded, &function)?;
+        self.check_process()?;
+        let address = look_up(self, &function)?;
         // SAFETY: the address is what the driver gave for this very function and version.
         Ok(unsafe { function.at(address) })
     }
 }
 
 fn look_up<F: FunctionPointer>(
-    loaded: &Loaded,
+    driver: Driver,
     function: &Function<F>,
 ) -> Result<NonNull<c_void>, Error> {
-    // A driver from before this version has another version of the function under the name, with
-    // other parameters, and cuGetProcAddress would give that.
-    let known = function.introduced() <= loaded.version();
-    let found = match known.then(|| get_proc_address(loaded, function)) {
-        Some(Some(answer)) => answer?,
-        Some(None) => loaded.library().symbol(function.symbol()),
+    // A driver from before this version has another version of the function under the name, with other
+    // parameters, and cuGetProcAddress would return that.
+    let is_known = function.introduced() <= driver.version();
+    let found = match is_known.then(|| get_proc_address(driver, function)) {
+        Some(Some(found)) => found?,
+        Some(None) => driver.library().symbol(function.symbol()),
         None => None,
     };
-    found.ok_or_else(|| loaded.lacks(function.symbol(), function.introduced()))
+    let missing =
+        || lacks(driver.path(), function.symbol(), driver.version(), function.introduced());
+    found.ok_or_else(missing)
 }
 
-/// What the driver's own look-up says; `None` where the driver has none.
+/// What the driver's own look-up returns; `None` if the driver has none.
 fn get_proc_address<F: FunctionPointer>(
-    loaded: &Loaded,
+    driver: Driver,
     function: &Function<F>,
 ) -> Option<Result<Option<NonNull<c_void>>, Error>> {
     let flags = match function.is_per_thread() {
@@ -95,20 +96,21 @@ fn get_proc_address<F: FunctionPointer>(
     let (name, version) = (function.name().as_ptr(), function.introduced().raw());
     let flags = sys::cuuint64_t::from(flags.0);
     let mut address = ptr::null_mut();
-    let functions = loaded.functions();
-    let (code, call) = if let Some(get_proc_address) = functions.get_proc_address_v2 {
+    let functions = driver.functions();
+    let call = if let Some(look_up) = functions.get_proc_address_v2 {
         // SAFETY: the name is a C string, the out-parameter is ours, and the status may be null.
-        let code = unsafe { get_proc_address(name, &mut address, version, flags, ptr::null_mut()) };
-        (code, "cuGetProcAddress_v2")
-    } else if let Some(get_proc_address) = functions.get_proc_address {
+        let code =
+            unsafe { (look_up.function)(name, &mut address, version, flags, ptr::null_mut()) };
+        look_up.returned(code)
+    } else if let Some(look_up) = functions.get_proc_address {
         // SAFETY: the name is a C string, and the out-parameter is ours.
-        (unsafe { get_proc_address(name, &mut address, version, flags) }, "cuGetProcAddress")
+        look_up.returned(unsafe { (look_up.function)(name, &mut address, version, flags) })
     } else {
         return None;
     };
-    Some(match code {
-        // What the first version says of a function that it lacks; the second has no address.
+    Some(match call.code {
+        // The first version returns this for a function that it lacks; the second returns no address.
         sys::CUresult::CUDA_ERROR_NOT_FOUND => Ok(None),
-        code => loaded.check(code, call, None).map(|()| NonNull::new(address)),
+        _ => driver.check(call).map(|()| NonNull::new(address)),
     })
 }

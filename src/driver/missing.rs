@@ -3,15 +3,15 @@
 use std::ffi::CStr;
 use std::path::Path;
 
-use crate::driver::entry_points::{EntryPoints, Missing};
+use crate::driver::functions::{Functions, Missing};
 use crate::driver::library::Library;
-use crate::driver::version::CudaVersion;
 use crate::error::Error;
+use crate::sys::CudaVersion;
 
 /// Why a library that was to be loaded lacks a function: it is no driver, or lacks that one.
 pub(crate) fn unusable(library: &Library, path: &Path, missing: Missing) -> Error {
     let Missing { symbol, introduced } = missing;
-    match EntryPoints::version_of(library) {
+    match Functions::version_of(library) {
         Some(driver) => lacks(path, symbol, driver, introduced),
         None => Error::NotADriver { library: path.into(), missing: text(symbol) },
     }

@@ -23,7 +23,7 @@ impl Serialize for Device {
         let mut map = serializer.serialize_map(Some(3))?;
         map.serialize_entry("ordinal", &self.ordinal())?;
         map.serialize_entry("uuid", &self.known_uuid())?;
-        map.serialize_entry("pci_bus_id", &self.0.pci_bus_id.get())?;
+        map.serialize_entry("pci_bus_id", &self.known_pci_bus_id())?;
         map.end()
     }
 }

@@ -12,19 +12,19 @@ pub(super) fn on(device: Option<u32>) -> String {
 pub(super) fn advice(call: &str, code: CUresult) -> String {
     let remedy = match (call, code) {
         ("cuInit", CUresult::CUDA_ERROR_UNKNOWN) => Some(
-            "see that the kernel modules nvidia and nvidia_uvm are loaded and, in a container, that \
-             the device nodes /dev/nvidia* are there; dmesg may tell more",
+            "check that the kernel modules nvidia and nvidia_uvm are loaded and, in a container, that \
+             the device files /dev/nvidia* exist (dmesg may have details)",
         ),
         ("cuDevicePrimaryCtxRetain", CUresult::CUDA_ERROR_NOT_PERMITTED) => {
-            Some("cuda-contexts trace --deny answers this for a device that is not meant")
+            Some("cuda-contexts trace --deny refuses contexts outside the allowed devices with it")
         }
-        // What there is to be said of it concerns releases.
+        // Its remedy is about releases.
         (call, CUresult::CUDA_ERROR_INVALID_CONTEXT) if call != "cuDevicePrimaryCtxRelease_v2" => {
             None
         }
         (_, code) => code.remedy(),
     };
-    remedy.map_or_else(String::new, |remedy| format!("; {remedy}"))
+    remedy.map_or_else(String::new, |remedy| format!(": {remedy}"))
 }
 
 pub(super) fn attempts(tried: &[Attempt]) -> String {
@@ -39,14 +39,14 @@ pub(super) fn attempts(tried: &[Attempt]) -> String {
     lines.collect::<Vec<_>>().join("; ")
 }
 
-/// Where the driver comes from, for those who did not name a file of their own.
+/// Where the driver comes from, for callers who did not name a file of their own.
 pub(super) fn origin(tried: &[Attempt]) -> &'static str {
     let was_tried = |name| tried.iter().any(|attempt| attempt.library == Path::new(name));
     if was_tried("libcuda.so.1") {
-        "; libcuda.so.1 comes with NVIDIA's driver, not with the CUDA toolkit: install the \
-         driver, or in a container ask for the GPU (for instance docker run --gpus all)"
+        " libcuda.so.1 comes with NVIDIA's driver, not with the CUDA toolkit: install the driver, or \
+         give the container a GPU (for example docker run --gpus all)."
     } else if was_tried("nvcuda.dll") {
-        "; nvcuda.dll comes with NVIDIA's driver, not with the CUDA toolkit: install the driver"
+        " nvcuda.dll comes with NVIDIA's driver, not with the CUDA toolkit: install the driver."
     } else {
         ""
     }
@@ -56,6 +56,14 @@ pub(super) fn visibility(visible_devices: Option<&str>) -> String {
     visible_devices.map_or_else(String::new, |value| format!(" (CUDA_VISIBLE_DEVICES={value:?})"))
 }
 
+/// `4 devices, 0 to 3`.
+pub(super) fn visible(count: u32) -> String {
+    match count {
+        1 => "1 device, 0".to_owned(),
+        count => format!("{count} devices, 0 to {}", count.saturating_sub(1)),
+    }
+}
+
 pub(super) fn parent(process: Option<u32>) -> String {
     process.map_or_else(String::new, |process| format!(" (in process {process})"))
 }
@@ -63,13 +71,13 @@ pub(super) fn parent(process: Option<u32>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::version::CudaVersion;
     use crate::error::Error;
+    use crate::sys::CudaVersion;
 
     /// An error's kind, C function, device and code.
-    type Told = (&'static str, Option<&'static str>, Option<u32>, Option<u32>);
+    type Facts = (&'static str, Option<&'static str>, Option<u32>, Option<u32>);
 
-    /// What an error says of itself, in the order of its variants.
+    /// Each error's facts, and a part of its text.
     #[test]
     fn errors_name_call_device_code_and_remedy() {
         let library: Box<Path> = Path::new("/opt/libcuda.so.1").into();
@@ -104,59 +112,59 @@ mod tests {
             Error::Driver { call: "cuInit", device: None, code: CUresult::CUDA_ERROR_UNKNOWN },
         ];
         let release = "cuDevicePrimaryCtxRelease_v2";
-        let expected: [(Told, &str); 16] = [
+        let expected: [(Facts, &str); 16] = [
             (
                 ("driver", Some(release), Some(3), Some(201)),
-                " on device 3 answered CUDA_ERROR_INVALID_C",
+                " on device 3 returned CUDA_ERROR_INVALID_C",
             ),
             (("driver", Some("cuInit"), None, Some(777_777)), "does not know (777777)"),
             (("library_not_found", None, None, None), "(/a/libcuda.so.1: no such file)"),
             (
                 ("not_a_driver", None, None, None),
-                "/opt/libcuda.so.1 is no CUDA driver: it has no cuInit",
+                "/opt/libcuda.so.1 is not a CUDA driver: it has no cuInit.",
             ),
             (
                 ("driver_too_old", None, None, None),
-                "is for CUDA 10.1, and the function came with CUDA 11.4",
+                "it supports CUDA 10.1, and the function came with CUDA 11.4.",
             ),
-            (("function_missing", None, None, None), "came with CUDA 11.4, although it says"),
+            (
+                ("function_missing", None, None, None),
+                "although it supports CUDA 12.9 and the function came with CUDA 11.4.",
+            ),
             (
                 ("stub_library", Some("cuInit"), None, Some(34)),
                 "take its folder off LD_LIBRARY_PATH",
             ),
-            (("no_device", Some("cuInit"), None, Some(100)), "(CUDA_VISIBLE_DEVICES=\"7\"); check"),
+            (("no_device", Some("cuInit"), None, Some(100)), "(CUDA_VISIBLE_DEVICES=\"7\"): check"),
             (
                 ("no_device", Some("cuInit"), None, Some(100)),
-                "no device; check CUDA_VISIBLE_DEVICES",
+                "no device: check CUDA_VISIBLE_DEVICES",
             ),
-            (("forked_after_init", None, None, Some(3)), "initialised (in process 42); the driver"),
+            (("forked_after_init", None, None, Some(3)), "initialised (in process 42), so that"),
             (
                 ("forked_after_init", None, None, Some(3)),
-                "initialised; the driver refuses every call",
+                "initialised, so that every driver call fails",
             ),
             (
                 ("no_such_device", None, Some(7), None),
-                "no device 7: the driver shows this process 2,",
+                "Device 7 does not exist: this process sees 2 devices, 0 to 1 (after",
             ),
             (
                 ("other_driver", None, Some(5), None),
-                "device 5, which the policy keeps, belongs to another driver",
+                "Device 5, which the policy keeps, belongs to another driver",
             ),
             (
                 ("unknown_device", None, None, None),
-                "no device GPU-0 among the 2 that the driver shows",
+                "No device GPU-0: it is not among the 2 that this process sees",
             ),
-            (
-                ("not_current", None, Some(3), None),
-                "of device 3 was not the current one when its scope",
-            ),
-            (("driver", Some("cuInit"), None, Some(999)), "device nodes /dev/nvidia* are there"),
+            (("not_current", None, Some(3), None), "of device 3 was not current when its scope"),
+            (("driver", Some("cuInit"), None, Some(999)), "device files /dev/nvidia* exist"),
         ];
         assert_eq!(found.len(), expected.len());
         for (error, (expected, part)) in found.iter().zip(expected) {
-            let told =
+            let facts =
                 (error.kind(), error.call(), error.device(), error.code().map(|code| code.0));
-            assert_eq!(told, expected);
+            assert_eq!(facts, expected);
             assert!(error.to_string().contains(part), "{error}");
         }
     }
@@ -173,23 +181,19 @@ mod tests {
     fn advice_on_releases_is_given_of_releases() {
         let text = |call, code| Error::Driver { call, device: Some(0), code }.to_string();
         let (release, retain) = ("cuDevicePrimaryCtxRelease_v2", "cuDevicePrimaryCtxRetain");
-        let told = text(release, CUresult::CUDA_ERROR_INVALID_CONTEXT);
-        assert!(told.contains("; to a release: there was no reference left"), "{told}");
-        let told = text("cuCtxPopCurrent_v2", CUresult::CUDA_ERROR_INVALID_CONTEXT);
-        assert!(told.ends_with("CUDA_ERROR_INVALID_CONTEXT (201)"), "{told}");
-        let told = text(release, CUresult::CUDA_ERROR_NOT_PERMITTED);
-        assert!(told.contains("green context"), "{told}");
-        let told = text(retain, CUresult::CUDA_ERROR_NOT_PERMITTED);
-        assert!(
-            told.ends_with(
-                "; cuda-contexts trace --deny answers this for a device that is not meant"
-            )
-        );
-        assert!(!told.contains("green context"), "{told}");
+        let text_of = text(release, CUresult::CUDA_ERROR_INVALID_CONTEXT);
+        assert!(text_of.contains(": there was no reference left"), "{text_of}");
+        let text_of = text("cuCtxPopCurrent_v2", CUresult::CUDA_ERROR_INVALID_CONTEXT);
+        assert!(text_of.ends_with("CUDA_ERROR_INVALID_CONTEXT (201)"), "{text_of}");
+        let text_of = text(release, CUresult::CUDA_ERROR_NOT_PERMITTED);
+        assert!(text_of.contains("green context"), "{text_of}");
+        let text_of = text(retain, CUresult::CUDA_ERROR_NOT_PERMITTED);
+        assert!(text_of.contains(": cuda-contexts trace --deny refuses"), "{text_of}");
+        assert!(!text_of.contains("green context"), "{text_of}");
     }
 
     #[test]
-    fn stub_is_told_of_once() {
+    fn stub_is_named_once() {
         let text = Error::StubLibrary { library: Path::new("/a/libcuda.so").into() }.to_string();
         assert_eq!(text.matches("stub").count(), 1, "{text}");
         assert!(text.starts_with("/a/libcuda.so: this libcuda is the toolkit's stub"), "{text}");

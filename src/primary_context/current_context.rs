@@ -4,7 +4,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 
-use crate::driver::calls::Callee;
 use crate::error::Error;
 use crate::primary_context::PrimaryContext;
 
@@ -27,11 +26,10 @@ pub struct CurrentContext<'a> {
 
 impl<'a> CurrentContext<'a> {
     pub(crate) fn push(context: &'a PrimaryContext) -> Result<Self, Error> {
-        let loaded = context.device().loaded();
-        loaded.check_process()?;
+        let device = context.device();
+        device.driver().check_process()?;
         // SAFETY: the handle is the driver's own.
-        let code = unsafe { loaded.push_current(context.as_raw()) };
-        loaded.check(code, Callee::PushCurrent.name(), Some(context.device().ordinal()))?;
+        device.check(unsafe { device.driver().call_push_current(context.as_raw()) })?;
         Ok(Self { context, of_this_thread: PhantomData })
     }
 
@@ -54,17 +52,15 @@ impl<'a> CurrentContext<'a> {
 
     fn pop(&self) -> Result<(), Error> {
         let device = self.context.device();
-        let loaded = device.loaded();
-        loaded.check_process()?;
-        let (code, popped) = loaded.pop_current();
-        loaded.check(code, Callee::PopCurrent.name(), Some(device.ordinal()))?;
+        device.driver().check_process()?;
+        let (call, popped) = device.driver().call_pop_current();
+        device.check(call)?;
         if popped == self.context.as_raw() {
             return Ok(());
         }
-        // SAFETY: the driver gave the handle just now, from this thread's stack; whoever destroyed a
-        // context of `cuCtxCreate` that is still there answers for it, as `push_current` says.
-        let code = unsafe { loaded.push_current(popped) };
-        loaded.check(code, Callee::PushCurrent.name(), Some(device.ordinal()))?;
+        // SAFETY: the driver returned the handle just now, from this thread's stack. If it is a context of
+        // `cuCtxCreate` that was destroyed, its destroyer is responsible, as `call_push_current` says.
+        device.check(unsafe { device.driver().call_push_current(popped) })?;
         Err(Error::NotCurrent { device: device.ordinal() })
     }
 }

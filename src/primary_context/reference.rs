@@ -1,72 +1,60 @@
-//! Giving one reference back, and undoing what that does to a green context.
+//! Giving one reference back, and undoing what a release does to a green context.
 
-use crate::driver::calls::Callee;
-use crate::driver::loaded::DeviceRecord;
+use crate::driver::calls::Call;
+use crate::driver::device::Device;
 use crate::error::Error;
-use crate::sys::CUresult;
+use crate::sys::{CUresult, functions};
 
-/// The answers to one release, and to the retain that undid it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Release {
-    pub(crate) code: CUresult,
-    /// What the retain answered that followed at once, after 800.
-    pub(crate) undo: Option<CUresult>,
-}
-
-/// What a release left of the reference.
+/// What a release left of a handle's reference.
 pub(crate) enum GivenBack {
     /// It is gone.
     Yes,
     /// It is gone, or nobody's any more, although a call failed.
     WithError(Error),
-    /// The driver did not take it, as far as it tells.
+    /// The driver still has it, as far as is known.
     No(Error),
-}
-
-/// Releases once, whoever's reference that is. `cuDevicePrimaryCtxRelease_v2`, and after 800
-/// `cuDevicePrimaryCtxRetain`.
-///
-/// A green context holds one ordinary reference. Where a release takes the last one while a green
-/// context lives, the driver answers 800, takes it all the same and leaves the context active, for
-/// good: destroying the green context finds nothing to give back. One retain puts that right, and the
-/// context then goes with the green one (measured on driver 580).
-#[inline]
-pub(crate) fn release(record: &DeviceRecord) -> Release {
-    let code = record.release();
-    let undo = match code {
-        CUresult::CUDA_ERROR_NOT_PERMITTED => Some(record.retain().0),
-        _ => None,
-    };
-    Release { code, undo }
 }
 
 /// Gives the reference of a handle back.
 #[inline]
-pub(crate) fn give_back(record: &DeviceRecord) -> GivenBack {
-    let release = release(record);
-    match release.code.is_success() {
+pub(crate) fn give_back(device: Device) -> GivenBack {
+    let release = device.call_release();
+    match release.is_success() {
         true => GivenBack::Yes,
-        false => after_failure(record, release),
+        false => after_failure(device, release),
     }
 }
 
-/// An answer is not an effect: what is so now counts.
+/// After a failed release, the state of the context decides.
 #[cold]
-pub(crate) fn after_failure(record: &DeviceRecord, release: Release) -> GivenBack {
-    match release.undo {
+pub(crate) fn after_failure(device: Device, release: Call) -> GivenBack {
+    let (state, _, active) = device.call_get_state();
+    let active = state.is_success().then_some(active);
+    match undo_for_green_context(device, release, active) {
         // The reference is the green context's now, which had lost its own.
-        Some(CUresult::CUDA_SUCCESS) => return GivenBack::Yes,
-        Some(code) => return GivenBack::WithError(error(record, code, Callee::Retain.name())),
-        None => {}
-    }
-    let failure = error(record, release.code, Callee::Release.name());
-    match record.get_state() {
-        // Nobody holds a reference to a context that is not there.
-        (CUresult::CUDA_SUCCESS, _, false) => GivenBack::WithError(failure),
-        _ => GivenBack::No(failure),
+        Some(undo) if undo.is_success() => GivenBack::Yes,
+        Some(undo) => GivenBack::WithError(device.error(undo)),
+        // Nobody holds a reference to a context that does not exist.
+        None if active == Some(false) => GivenBack::WithError(device.error(release)),
+        None => GivenBack::No(device.error(release)),
     }
 }
 
-fn error(record: &DeviceRecord, code: CUresult, call: &'static str) -> Error {
-    record.driver.error(code, call, Some(record.ordinal))
+/// Retains once after a release that returned 800, unless the context is inactive or the driver has no green
+/// contexts. Returns the result of that retain.
+///
+/// A green context holds one ordinary reference. If a release takes the last one while a green context is
+/// alive, driver 580 returns 800, takes it all the same and leaves the context active for good: destroying
+/// the green context finds nothing to give back. One retain puts that right, and the context then goes
+/// with the green one. A driver without green contexts that returns 800 has refused the release.
+pub(crate) fn undo_for_green_context(
+    device: Device,
+    release: Call,
+    active: Option<bool>,
+) -> Option<Call> {
+    let introduced = functions::cuGreenCtxCreate_v12040.introduced();
+    let took_it = release.code == CUresult::CUDA_ERROR_NOT_PERMITTED
+        && active != Some(false)
+        && device.driver().version() >= introduced;
+    took_it.then(|| device.call_retain().0)
 }

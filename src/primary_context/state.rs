@@ -1,6 +1,5 @@
 //! Whether a device's primary context is active, and its settings.
 
-use crate::driver::calls::Callee;
 use crate::driver::device::Device;
 use crate::error::Error;
 use crate::sys;
@@ -29,9 +28,9 @@ impl Device {
     #[doc(alias = "cuDevicePrimaryCtxGetState")]
     #[inline]
     pub fn primary_context_state(self) -> Result<PrimaryContextState, Error> {
-        self.loaded().check_process()?;
-        let (code, flags, active) = self.0.get_state();
-        self.0.check(code, Callee::GetState.name())?;
+        self.driver().check_process()?;
+        let (call, flags, active) = self.call_get_state();
+        self.check(call)?;
         Ok(PrimaryContextState { active, flags: sys::CUctx_flags(flags) })
     }
 
@@ -48,8 +47,8 @@ impl Device {
     #[doc(alias = "cuDevicePrimaryCtxSetFlags")]
     #[doc(alias = "cuDevicePrimaryCtxSetFlags_v2")]
     pub fn set_primary_context_flags(self, flags: sys::CUctx_flags) -> Result<(), Error> {
-        self.loaded().check_process()?;
-        self.0.check(self.0.set_flags(flags.0), Callee::SetFlags.name())
+        self.driver().check_process()?;
+        self.check(self.call_set_flags(flags.0))
     }
 
     /// Destroys everything in the device's primary context, whoever made it. Calls
@@ -68,9 +67,8 @@ impl Device {
     #[doc(alias = "cuDevicePrimaryCtxReset")]
     #[doc(alias = "cuDevicePrimaryCtxReset_v2")]
     pub unsafe fn reset_primary_context(self) -> Result<(), Error> {
-        self.loaded().check_process()?;
+        self.driver().check_process()?;
         // SAFETY: that nobody uses the context is the caller's promise.
-        let code = unsafe { self.0.reset() };
-        self.0.check(code, Callee::Reset.name())
+        self.check(unsafe { self.call_reset() })
     }
 }

@@ -1,18 +1,18 @@
 //! What the calling thread has current, as far as a release on some device is concerned.
 
-use crate::driver::calls::Callee;
-use crate::driver::loaded::Loaded;
+use crate::driver::Driver;
+use crate::driver::calls::Call;
 use crate::sys::{self, CUresult};
 
-/// A context handle that the driver gave, and that is only ever given back to it. The context behind it
-/// may be dead.
+/// A context handle that the driver returned, and that is only ever passed back to it. The context may be
+/// dead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RawContext(pub(crate) sys::CUcontext);
 
 /// What is current on the calling thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ThreadContext {
-    /// Nothing, or a context that is destroyed already and whose device the driver does not tell any
+    /// Nothing, or a context that is destroyed already and whose device the driver does not return any
     /// more (driver 580 does): no release can leave the thread worse off.
     OfNoDevice,
     /// A context of this device.
@@ -20,28 +20,25 @@ pub(crate) enum ThreadContext {
 }
 
 impl ThreadContext {
-    /// Asks the driver, and tells `record` of every call: `cuCtxGetCurrent`, and of what that names
-    /// `cuCtxGetDevice`. The error is the function that failed and its answer.
-    pub(crate) fn query(
-        loaded: &Loaded,
-        mut record: impl FnMut(Callee, CUresult),
-    ) -> Result<Self, (Callee, CUresult)> {
-        let (code, raw) = loaded.get_current();
-        record(Callee::GetCurrent, code);
-        if !code.is_success() {
-            return Err((Callee::GetCurrent, code));
+    /// Calls `cuCtxGetCurrent`, and for what that returns `cuCtxGetDevice`; passes every call to `record`.
+    /// The error is the call that failed.
+    pub(crate) fn query(driver: Driver, mut record: impl FnMut(Call)) -> Result<Self, Call> {
+        let (call, raw) = driver.call_get_current();
+        record(call);
+        if !call.is_success() {
+            return Err(call);
         }
         if raw.is_null() {
             return Ok(Self::OfNoDevice);
         }
-        let (code, device) = loaded.get_current_device();
-        record(Callee::GetDevice, code);
-        match code {
+        let (call, device) = driver.call_get_current_device();
+        record(call);
+        match call.code {
             CUresult::CUDA_SUCCESS => Ok(Self::Of(device, RawContext(raw))),
             CUresult::CUDA_ERROR_INVALID_CONTEXT | CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED => {
                 Ok(Self::OfNoDevice)
             }
-            code => Err((Callee::GetDevice, code)),
+            _ => Err(call),
         }
     }
 }

@@ -1,129 +1,110 @@
-//! The calling thread's current context while a device is swept: taken off it before the release, given
-//! back after it if it still lives.
+//! The calling thread's current context while a device is released: taken off the thread before, and made
+//! current again afterwards if it is still alive.
 
-use crate::driver::calls::Callee;
+use crate::driver::calls::Call;
 use crate::driver::device::Device;
-use crate::primary_context::PrimaryContext;
 use crate::primary_context::thread_context::{RawContext, ThreadContext};
-use crate::retain_only::sweep::{Sweep, error};
+use crate::retain_only::run::Run;
 use crate::sys::CUresult;
 
-impl Sweep<'_> {
-    /// Takes the calling thread off a context of this device, and answers which.
-    pub(super) fn leave(
-        &mut self,
-        device: Device,
-    ) -> Result<Option<RawContext>, (Callee, CUresult)> {
-        let thread = match self.thread {
-            Some(thread) => thread,
-            None => self.ask_thread()?,
+impl Run<'_> {
+    /// Takes the calling thread off a context of this device, and returns which. The error is the call
+    /// that failed.
+    pub(super) fn take_thread_off(&mut self, device: Device) -> Result<Option<RawContext>, Call> {
+        let former = match self.thread_context()? {
+            ThreadContext::Of(raw, former) if raw == device.as_raw() => former,
+            _ => return Ok(None),
         };
-        match thread {
-            ThreadContext::Of(handle, former) if handle == device.as_raw() => {
-                let left = match self.kept {
-                    Some(kept) => (Callee::SetCurrent, self.set_current(kept.into())),
-                    None => (Callee::PopCurrent, self.pop_current()),
-                };
-                // Asked anew before the next release: it is another context now, or will be.
-                self.thread = None;
-                match left.1.is_success() {
-                    true => Ok(Some(former)),
-                    false => {
-                        self.stay(device, former);
-                        Err(left)
-                    }
-                }
+        let call = match self.kept {
+            Some(kept) => self.set_current(RawContext(kept.as_raw())),
+            None => self.pop_current(),
+        };
+        // Read anew before the next release: it is another context now, or will be.
+        self.thread = None;
+        match call.is_success() {
+            true => Ok(Some(former)),
+            false => {
+                self.stay_on(device, former);
+                Err(call)
             }
-            _ => Ok(None),
         }
     }
 
-    fn ask_thread(&mut self) -> Result<ThreadContext, (Callee, CUresult)> {
-        let findings = &mut self.findings;
-        let thread = ThreadContext::query(self.driver.loaded(), |function, code| {
-            findings.record(function, code);
-        })?;
+    /// What the thread has current, read once until that changes.
+    fn thread_context(&mut self) -> Result<ThreadContext, Call> {
+        if let Some(thread) = self.thread {
+            return Ok(thread);
+        }
+        let thread = ThreadContext::query(self.driver, |call| self.record(call))?;
         self.thread = Some(thread);
         Ok(thread)
     }
 
-    /// After a failure to leave a context, which may have had its effect all the same: sees to it that
-    /// the thread is on it.
+    /// After a failure to take the thread off a context, which may have had its effect all the same: sees
+    /// to it that the thread is on it.
     #[cold]
-    fn stay(&mut self, device: Device, former: RawContext) {
-        let (code, current) = self.driver.loaded().get_current();
-        self.findings.record(Callee::GetCurrent, code);
-        if code.is_success() && RawContext(current) == former {
-            return;
+    fn stay_on(&mut self, device: Device, former: RawContext) {
+        if !self.is_current(former) {
+            self.make_current_again(device, former);
         }
-        self.make_current_again(device, former);
     }
 
-    /// After the release of the device whose context the thread was on: makes that current again, if it
-    /// still lives.
+    /// After the release of the device whose context the thread was on: makes that current again, if it is
+    /// still alive.
     #[cold]
-    pub(super) fn come_back(&mut self, device: Device, former: RawContext) {
-        // SAFETY: the driver gave the handle on this thread.
-        let code = unsafe { self.driver.loaded().is_alive(former.0) };
-        self.findings.record(Callee::GetApiVersion, code);
-        match code {
+    pub(super) fn restore_current(&mut self, device: Device, former: RawContext) {
+        // SAFETY: the driver returned the handle on this thread.
+        let call = unsafe { self.driver.call_get_api_version(former.0) };
+        self.record(call);
+        match call.code {
             CUresult::CUDA_SUCCESS => self.make_current_again(device, former),
             CUresult::CUDA_ERROR_INVALID_CONTEXT | CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED => {
-                self.findings.switched(device);
+                self.findings().switched(device);
             }
-            code => self.not_restored(device, (Callee::GetApiVersion, code)),
+            _ => self.findings().not_restored(device, device.error(call)),
         }
     }
 
     fn make_current_again(&mut self, device: Device, former: RawContext) {
-        let (function, code) = match self.kept {
-            Some(_) => (Callee::SetCurrent, self.set_current(former)),
-            None => (Callee::PushCurrent, self.push_current(former)),
+        let call = match self.kept {
+            Some(_) => self.set_current(former),
+            None => self.push_current(former),
         };
         self.thread = None;
-        if code.is_success() {
-            return;
-        }
-        // It may have had its effect all the same.
-        let (current_code, current) = self.driver.loaded().get_current();
-        self.findings.record(Callee::GetCurrent, current_code);
-        if !current_code.is_success() || RawContext(current) != former {
-            self.not_restored(device, (function, code));
+        // A call that failed may have had its effect all the same.
+        if !call.is_success() && !self.is_current(former) {
+            self.findings().not_restored(device, device.error(call));
         }
     }
 
-    fn not_restored(&mut self, device: Device, call: (Callee, CUresult)) {
-        let error = error(device, call);
-        self.findings.not_restored(device, error);
+    fn is_current(&mut self, context: RawContext) -> bool {
+        let (call, current) = self.driver.call_get_current();
+        self.record(call);
+        call.is_success() && RawContext(current) == context
     }
 
-    fn set_current(&mut self, context: RawContext) -> CUresult {
-        // SAFETY: the driver gave the handle: it is the kept context's, or was current on this thread. A
-        // primary one that was destroyed since is taken without harm (measured); the thread is then on a
-        // dead context. What a destroyed one of `cuCtxCreate` does here was not tried: `come_back` has
-        // asked before whether it lives, `stay` has not, and who destroys it on another thread after that
-        // answers for every call that is given it, this one too (NVIDIA's documentation of cuCtxDestroy).
-        let code = unsafe { self.driver.loaded().set_current(context.0) };
-        self.findings.record(Callee::SetCurrent, code);
-        code
+    fn set_current(&mut self, context: RawContext) -> Call {
+        // SAFETY: the driver returned the handle: it is the kept context's, or was current on this thread.
+        // A primary context that was destroyed since is accepted without harm (measured); the thread is
+        // then on a dead context. What a destroyed one of `cuCtxCreate` does here was not tried:
+        // `restore_current` has checked that it is alive, `stay_on` has not. Whoever destroys it on
+        // another thread after that must see to it that no call uses it, this one included (NVIDIA's
+        // documentation of cuCtxDestroy).
+        let call = unsafe { self.driver.call_set_current(context.0) };
+        self.record(call);
+        call
     }
 
-    fn push_current(&mut self, context: RawContext) -> CUresult {
+    fn push_current(&mut self, context: RawContext) -> Call {
         // SAFETY: as for `set_current`.
-        let code = unsafe { self.driver.loaded().push_current(context.0) };
-        self.findings.record(Callee::PushCurrent, code);
-        code
+        let call = unsafe { self.driver.call_push_current(context.0) };
+        self.record(call);
+        call
     }
 
-    fn pop_current(&mut self) -> CUresult {
-        let (code, _) = self.driver.loaded().pop_current();
-        self.findings.record(Callee::PopCurrent, code);
-        code
-    }
-}
-
-impl From<&PrimaryContext> for RawContext {
-    fn from(context: &PrimaryContext) -> Self {
-        Self(context.as_raw())
+    fn pop_current(&mut self) -> Call {
+        let (call, _) = self.driver.call_pop_current();
+        self.record(call);
+        call
     }
 }

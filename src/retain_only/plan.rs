@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::driver::Driver;
-use crate::driver::calls::Callee;
 use crate::driver::device::Device;
 use crate::error::Error;
 use crate::retain_only::policy::StrayRelease;
@@ -61,11 +60,11 @@ impl Planned {
     }
 
     fn of(device: Device, policy: &StrayRelease) -> Self {
-        let (code, _, active) = device.0.get_state();
-        if let Err(error) = device.0.check(code, Callee::GetState.name()) {
+        let (call, _, active) = device.call_get_state();
+        if let Err(error) = device.check(call) {
             return Self::Failed(error);
         }
-        match (active, device.0.handles.count(), policy.releases()) {
+        match (active, device.ledger().handles(), policy.releases()) {
             (false, ..) => Self::AlreadyInactive,
             (true, 0, 0) => Self::LeaveActive,
             (true, 0, at_most) => Self::Release { at_most },
@@ -96,7 +95,7 @@ impl Plan {
         kept: Option<Device>,
         policy: &StrayRelease,
     ) -> Result<Self, Error> {
-        driver.loaded().check_process()?;
+        driver.check_process()?;
         let planned = driver.devices().map(|device| match kept == Some(device) {
             true => Planned::Keep,
             false if policy.keeps(device) => Planned::LeaveAlone,

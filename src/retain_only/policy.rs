@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::retain_only::events;
 use crate::retain_only::plan::Plan;
 use crate::retain_only::report::Report;
-use crate::retain_only::sweep::sweep;
+use crate::retain_only::run::release_strays;
 
 /// What [`retain_only_with`](crate::PrimaryContextGuard::retain_only_with) may release, and a
 /// [`run`](Self::run) that retains nothing.
@@ -62,8 +62,8 @@ impl StrayRelease {
     /// driver. Failures of single devices are in the report; [`Report::check`] makes an error of them.
     pub fn run(&self, driver: Driver) -> Result<Report, Error> {
         self.check(driver)?;
-        driver.loaded().check_process()?;
-        let report = Report::new(driver, None, sweep(driver, None, self));
+        driver.check_process()?;
+        let report = Report::new(driver, None, release_strays(driver, None, self));
         events::released(&report);
         Ok(report)
     }
@@ -98,12 +98,7 @@ impl StrayRelease {
         }
     }
 
-    /// Whether any device is to be left alone.
     #[inline]
-    pub(super) fn keeps_any(&self) -> bool {
-        !self.kept.is_empty()
-    }
-
     pub(super) fn keeps(&self, device: Device) -> bool {
         self.kept.contains(&device)
     }

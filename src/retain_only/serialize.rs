@@ -5,10 +5,11 @@
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::driver::calls::Call;
 use crate::driver::device::Device;
 use crate::retain_only::outcome::{CurrentContextChange, Outcome};
 use crate::retain_only::plan::{Plan, Planned};
-use crate::retain_only::report::{Call, DeviceReport, Report};
+use crate::retain_only::report::{DeviceReport, Report};
 
 /// `summary`, `driver`, `kept`, `current_context_switched`, `current_context` and `devices`.
 impl Serialize for Report {

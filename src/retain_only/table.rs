@@ -2,12 +2,13 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use crate::driver::calls::Call;
 use crate::driver::device::Device;
 use crate::driver::holders::Holder;
 use crate::error::Error;
 use crate::retain_only::outcome::{CurrentContextChange, Outcome, failed};
 use crate::retain_only::plan::{Plan, Planned};
-use crate::retain_only::report::{Call, DeviceReport, Report};
+use crate::retain_only::report::{DeviceReport, Report};
 
 /// One device: its outcome in words, and the driver calls made for it.
 struct Row {
@@ -86,7 +87,8 @@ impl Display for Report {
             if line.taken_before() > 0 {
                 table.below.push(taken_before(&line));
             }
-            if let Some(holders) = line.holders().filter(|holders| !holders.is_empty()) {
+            let holders = line.holders().filter(|_| *line.outcome() != Outcome::Kept);
+            if let Some(holders) = holders.filter(|holders| !holders.is_empty()) {
                 table.below.push(held(&line, holders));
             }
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-use crate::driver::version::CudaVersion;
+use crate::sys::CudaVersion;
 
 /// A driver function as the header declares it: its name, version and type. The constants are in
 /// [`sys::functions`](crate::sys::functions); [`Driver::function`](crate::Driver::function) looks

@@ -17,8 +17,7 @@ impl CUresult {
     }
 
     /// The constant's name in `cuda.h`, such as `CUDA_ERROR_INVALID_CONTEXT`; `None` for a number
-    /// that no header known to this crate has. Calls nothing; the driver's own answer is that of
-    /// `cuGetErrorName`.
+    /// that no header known to this crate has. Makes no driver call, unlike `cuGetErrorName`.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         let index = NAMES.binary_search_by_key(&self.0, |(number, _)| *number);
@@ -30,19 +29,19 @@ impl CUresult {
     pub fn remedy(self) -> Option<&'static str> {
         Some(match self {
             Self::CUDA_ERROR_OUT_OF_MEMORY => {
-                "a context needs memory of its own on the device, several hundred MiB; see which \
-                 processes hold memory there"
+                "a context needs several hundred MiB on the device, so check which processes use its \
+                 memory (nvidia-smi)"
             }
             Self::CUDA_ERROR_NOT_INITIALIZED => {
-                "a process forked after cuInit gets this from every call: start it with spawn or \
-                 exec, or fork before CUDA is touched"
+                "every call returns this in a process that was forked after cuInit, so start it with \
+                 spawn or exec, or fork before CUDA is used"
             }
             Self::CUDA_ERROR_DEINITIALIZED => {
-                "the driver is shutting down with the process; release contexts before main returns"
+                "the driver is shutting down with the process, so release contexts before main returns"
             }
             Self::CUDA_ERROR_STUB_LIBRARY => {
-                "this libcuda is the toolkit's stub, made for linking alone; take its folder off \
-                 LD_LIBRARY_PATH so that the driver's own libcuda.so.1 is found"
+                "this libcuda is the toolkit's stub, made for linking alone, so take its folder off \
+                 LD_LIBRARY_PATH and the driver's own libcuda.so.1 is found"
             }
             Self::CUDA_ERROR_DEVICE_UNAVAILABLE => {
                 "another process may hold the device in an exclusive compute mode"
@@ -51,33 +50,34 @@ impl CUresult {
                 "check CUDA_VISIBLE_DEVICES, and that nvidia-smi lists a device here"
             }
             Self::CUDA_ERROR_INVALID_CONTEXT => {
-                "to a release: there was no reference left, for something else in this process took \
-                 it; where the context is active all the same, it was a green context's, and one \
-                 retain gives that back"
+                "there was no reference left to release, because something else in this process released \
+                 it (if the context is active all the same, that was a green context's reference, and \
+                 one retain gives it back)"
             }
             Self::CUDA_ERROR_OPERATING_SYSTEM => {
-                "the driver could not get what it needs from the operating system; on drivers 550 \
-                 and 555 cuInit was seen to answer this in a child forked after a failed cuInit"
+                "the driver could not get what it needs from the operating system (drivers 550 and 555 \
+                 also return this from cuInit in a child forked after a failed cuInit)"
             }
             Self::CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE => {
-                "the primary context is already active; set its flags before the first retain"
+                "the primary context is already active, so set its flags before the first retain"
             }
             Self::CUDA_ERROR_CONTEXT_IS_DESTROYED => {
-                "the thread's current context was destroyed; make a live one current"
+                "the thread's current context was destroyed, so make a live one current"
             }
             Self::CUDA_ERROR_NOT_PERMITTED => {
-                "driver 580 answers this to a release that took the reference of a green context, \
-                 which one retain gives back; the context goes when its owner destroys the green one"
+                "a driver with green contexts returns this from a release that took the reference of a \
+                 green context, and one retain gives it back"
             }
             Self::CUDA_ERROR_SYSTEM_NOT_READY => {
-                "the machine's GPU services are not up; check nvidia-fabricmanager where it applies"
+                "the machine's GPU services are not running, so check nvidia-fabricmanager if the machine \
+                 has it"
             }
             Self::CUDA_ERROR_SYSTEM_DRIVER_MISMATCH => {
-                "libcuda and the kernel's driver are of different versions; reboot after a driver \
+                "libcuda and the kernel's driver have different versions, so reboot after a driver \
                  update, or mount the host's own libcuda into the container"
             }
             Self::CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE => {
-                "the forward-compatibility libcuda does not support this device; use the driver's"
+                "the forward-compatibility libcuda does not support this device, so use the driver's"
             }
             _ => return None,
         })

@@ -17,7 +17,7 @@ use super::questions::Questions;
 const DEFAULT_STREAM: u32 = 1;
 
 /// A device and the answers of calls on it, each with the state that follows.
-struct Device {
+pub struct Device {
     library: Library,
     device: i32,
 }
@@ -26,11 +26,16 @@ impl Device {
     /// The first device, where the driver has green contexts: they came with CUDA 12.4.
     fn first(machine: &Machine, questions: &Questions) -> Option<Self> {
         let library = machine.initialised();
+        Self::new(library, library.device(0), questions)
+    }
+
+    /// The same for any device of an initialised driver.
+    pub fn new(library: Library, device: i32, questions: &Questions) -> Option<Self> {
         if library.symbol(c"cuGreenCtxCreate").is_none() {
             questions.skip("they need green contexts: the driver lacks cuGreenCtxCreate");
             return None;
         }
-        Some(Self { library, device: library.device(0) })
+        Some(Self { library, device })
     }
 
     fn after(&self, answer: Answer) -> String {
@@ -54,7 +59,7 @@ impl Device {
     }
 
     /// A green context over all multiprocessors of the device.
-    fn create(&self, questions: &Questions) -> CUgreenCtx {
+    pub fn create(&self, questions: &Questions) -> CUgreenCtx {
         let (library, device) = (self.library, self.device);
         let multiprocessors = CUdevResourceType::CU_DEV_RESOURCE_TYPE_SM;
         let (mut resource, mut description) = (MaybeUninit::zeroed(), ptr::null_mut());
@@ -76,7 +81,7 @@ impl Device {
         green
     }
 
-    fn destroy(&self, green: CUgreenCtx) -> String {
+    pub fn destroy(&self, green: CUgreenCtx) -> String {
         self.after(call!(self.library, cuGreenCtxDestroy_v12040(green)))
     }
 }

@@ -248,7 +248,7 @@ pub fn held_and_kept_devices(machine: &Machine, questions: &Questions) {
     let policy = StrayRelease::new().keep([other]);
     let guard =
         PrimaryContextGuard::retain_only_with(kept, &policy).expect("the device can be kept");
-    questions.ask("kept", expected(driver, &["kept", "kept"]), outcomes(guard.report()));
+    questions.ask("kept", expected(driver, &["kept", "left_alone"]), outcomes(guard.report()));
     // SAFETY: the reference was leaked above and is nobody's.
     let context = unsafe { PrimaryContext::from_raw(other, raw) }.expect("this is no fork");
     questions.holds("still one reference", context.release().is_ok());

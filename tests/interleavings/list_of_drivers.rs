@@ -4,7 +4,7 @@ use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicPtr, Ordering};
 use loom::thread;
 
-use crate::with_loom::append_only::AppendOnly;
+use crate::driver::append_only::AppendOnly;
 
 /// A value of the list, known by its name. The list keeps it for good, which loom would call a leak;
 /// so the count of those alive is the standard library's.

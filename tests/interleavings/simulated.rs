@@ -13,11 +13,10 @@ use simulated_libcuda::Simulator;
 
 use crate::driver::Driver;
 use crate::driver::device::Device;
-use crate::driver::entry_points::EntryPoints;
+use crate::driver::functions::{Entry, Functions};
 use crate::driver::library::Library;
-use crate::driver::loaded::Loaded;
 use crate::driver::process::Process;
-use crate::sys::{CUcontext, CUdevice, CUresult};
+use crate::sys::{CUcontext, CUdevice, CUresult, CudaVersion};
 
 pub const DEVICES: u32 = 2;
 
@@ -25,12 +24,12 @@ pub const DEVICES: u32 = 2;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     pub thread: ThreadId,
-    pub call: Call,
+    pub call: Observed,
     pub device: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
+pub enum Observed {
     Retain,
     Release,
     GetState,
@@ -39,24 +38,24 @@ pub enum Call {
 thread_local! {
     static SIMULATOR: Simulator =
         Simulator::builder().devices(DEVICES).visible_devices(None).start();
-    static ENTRY_POINTS: EntryPoints = {
+    static FUNCTIONS: Functions = {
         let library = SIMULATOR.with(|simulator| {
             // SAFETY: it is the simulator's library.
             unsafe { Library::open_named(simulator.path()) }
         });
-        let Ok(entry_points) = EntryPoints::resolve(&library.expect("the simulator loads")) else {
+        let Ok(functions) = Functions::resolve(&library.expect("the simulator loads")) else {
             panic!("the simulator has every function")
         };
-        entry_points
+        functions
     };
     /// Of the model at hand: what every call touches, so that loom tries every order of the calls.
     static ORDER: Cell<Option<&'static AtomicUsize>> = const { Cell::new(None) };
     static EVENTS: RefCell<Vec<Event>> = const { RefCell::new(Vec::new()) };
     /// How many handles live on each device, as the test's threads see it.
     static LIVE: Cell<[u32; DEVICES as usize]> = const { Cell::new([0; DEVICES as usize]) };
-    /// The threads that are in a sweep, with how many releases each has made on a device on which a
+    /// The threads that are in a run, with how many releases each has made on a device on which a
     /// handle lives.
-    static SWEEPING: RefCell<Vec<(ThreadId, u32)>> = const { RefCell::new(Vec::new()) };
+    static RUNNING: RefCell<Vec<(ThreadId, u32)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A place where loom may let another thread go on. What was done before it on one thread is known after
@@ -65,13 +64,13 @@ pub fn look() {
     ORDER.get().expect("a model is at hand").fetch_add(1, Ordering::AcqRel);
 }
 
-fn called(call: Call, device: CUdevice) {
+fn called(call: Observed, device: CUdevice) {
     look();
     let thread = thread::current().id();
     let device = ordinal(device);
-    if call == Call::Release && LIVE.get()[device as usize] > 0 {
-        SWEEPING.with_borrow_mut(|sweeping| {
-            let mine = sweeping.iter_mut().find(|(sweeper, _)| *sweeper == thread);
+    if call == Observed::Release && LIVE.get()[device as usize] > 0 {
+        RUNNING.with_borrow_mut(|running| {
+            let mine = running.iter_mut().find(|(runner, _)| *runner == thread);
             mine.into_iter().for_each(|(_, releases)| *releases += 1);
         });
     }
@@ -84,15 +83,15 @@ fn ordinal(handle: CUdevice) -> u32 {
 }
 
 unsafe extern "C" fn retain(context: *mut CUcontext, device: CUdevice) -> CUresult {
-    called(Call::Retain, device);
+    called(Observed::Retain, device);
     // SAFETY: the caller's promises are passed on.
-    unsafe { (ENTRY_POINTS.with(|entry| entry.primary_ctx_retain))(context, device) }
+    unsafe { (FUNCTIONS.with(|functions| functions.retain.function))(context, device) }
 }
 
 unsafe extern "C" fn release(device: CUdevice) -> CUresult {
-    called(Call::Release, device);
+    called(Observed::Release, device);
     // SAFETY: the caller's promises are passed on.
-    unsafe { (ENTRY_POINTS.with(|entry| entry.primary_ctx_release))(device) }
+    unsafe { (FUNCTIONS.with(|functions| functions.release.function))(device) }
 }
 
 unsafe extern "C" fn get_state(
@@ -100,9 +99,9 @@ unsafe extern "C" fn get_state(
     flags: *mut c_uint,
     active: *mut c_int,
 ) -> CUresult {
-    called(Call::GetState, device);
+    called(Observed::GetState, device);
     // SAFETY: the caller's promises are passed on.
-    unsafe { (ENTRY_POINTS.with(|entry| entry.primary_ctx_get_state))(device, flags, active) }
+    unsafe { (FUNCTIONS.with(|functions| functions.get_state.function))(device, flags, active) }
 }
 
 /// What a model works on: a driver of its own, whose words in the ledger are loom's.
@@ -116,14 +115,15 @@ pub fn machine(strays: u32) -> Machine {
     ORDER.set(Some(Box::leak(Box::new(AtomicUsize::new(0)))));
     EVENTS.take();
     LIVE.take();
-    SWEEPING.take();
-    let entry_points = EntryPoints {
-        primary_ctx_retain: retain,
-        primary_ctx_release: release,
-        primary_ctx_get_state: get_state,
-        ..ENTRY_POINTS.with(|entry_points| *entry_points)
+    RUNNING.take();
+    let real = FUNCTIONS.with(|functions| *functions);
+    let functions = Functions {
+        retain: Entry { function: retain, ..real.retain },
+        release: Entry { function: release, ..real.release },
+        get_state: Entry { function: get_state, ..real.get_state },
+        ..real
     };
-    let loaded = simulator(|simulator| {
+    let driver = simulator(|simulator| {
         simulator.initialize();
         assert_eq!(references(), [0; DEVICES as usize], "the model before gave all back");
         simulator.retain_by_others(0, strays);
@@ -132,9 +132,9 @@ pub fn machine(strays: u32) -> Machine {
         let library = library.expect("the simulator loads");
         let handles = (0..DEVICES).map(|ordinal| simulator.device_handle(ordinal)).collect();
         let (path, process) = (simulator.path(), Process::current());
-        Loaded::keep(library, path, entry_points, 13_000, process, handles)
+        Driver::keep(library, path, functions, CudaVersion::from_raw(13_000), process, handles)
     });
-    Machine { driver: Driver::of(loaded) }
+    Machine { driver }
 }
 
 /// The simulator of this test.
@@ -163,16 +163,16 @@ impl Machine {
         LIVE.set(live);
     }
 
-    /// Runs a sweep, and answers with it how many releases it made on devices on which a handle lived.
-    pub fn sweeping<T>(self, sweep: impl FnOnce() -> T) -> (T, u32) {
+    /// Runs a run, and answers with it how many releases it made on devices on which a handle lived.
+    pub fn running<T>(self, run: impl FnOnce() -> T) -> (T, u32) {
         let thread = thread::current().id();
-        SWEEPING.with_borrow_mut(|sweeping| sweeping.push((thread, 0)));
-        let answer = sweep();
-        let releases = SWEEPING.with_borrow_mut(|sweeping| {
-            let place = sweeping.iter().position(|(sweeper, _)| *sweeper == thread);
-            sweeping.swap_remove(place.expect("it was put there")).1
+        RUNNING.with_borrow_mut(|running| running.push((thread, 0)));
+        let result = run();
+        let releases = RUNNING.with_borrow_mut(|running| {
+            let place = running.iter().position(|(runner, _)| *runner == thread);
+            running.swap_remove(place.expect("it was put there")).1
         });
-        (answer, releases)
+        (result, releases)
     }
 
     /// Ends a model, with this many references left on device 0: nothing is counted, nothing is owed.

@@ -12,6 +12,7 @@ pub mod watchdog;
 
 use std::path::Path;
 
+use cuda_primary_context::sys::{CUcontext, functions};
 use cuda_primary_context::{
     Device, Driver, Error, Outcome, PrimaryContextGuard, StrayRelease, Uuid,
 };
@@ -86,6 +87,16 @@ impl Machine {
         while simulator.references(device) > 0 {
             simulator.release_by_others(device);
         }
+    }
+
+    /// Makes a context of `cuCtxCreate` on this device, which is current then.
+    pub fn create_context(&self, device: u32) -> CUcontext {
+        let create = self.driver.function(functions::cuCtxCreate_v3020).unwrap();
+        let mut context = std::ptr::null_mut();
+        // SAFETY: the out-parameter is a handle of ours, the device handle is the driver's own.
+        let code = unsafe { create(&mut context, 0, self.device(device).as_raw()) };
+        assert!(code.is_success(), "{code}");
+        context
     }
 
     /// What `action` calls, as `function@device`.

@@ -1,58 +1,42 @@
-//! Records out of bytes. Nothing here trusts a length.
+//! Records out of bytes. Nothing here trusts a length or a number.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::layout::{self, call, device, frame, module, process, python_frame};
-use crate::record::{Address, Call, Device, Event, Function, Module, Process, PythonLine};
+use super::layout;
+use crate::record::{
+    Address, Call, Change, Device, Event, Function, Holding, Module, Process, PythonLine, Thread,
+};
+use crate::unwind::Stack;
 
-/// The bytes of one record, from its beginning. What lies behind them reads as zeros.
-pub struct Bytes<'record>(pub &'record [u8]);
+/// What lies behind the struct of a record.
+struct Behind<'record>(&'record [u8]);
 
-impl Bytes<'_> {
-    fn number<const N: usize>(&self, at: usize) -> [u8; N] {
-        self.0.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
+impl<'record> Behind<'record> {
+    fn of<Value>(bytes: &'record [u8]) -> Self {
+        Self(bytes.get(size_of::<Value>()..).unwrap_or_default())
     }
 
-    pub fn u8(&self, at: usize) -> u8 {
-        u8::from_ne_bytes(self.number(at))
+    /// The next so many bytes, or as many as there are.
+    fn take(&mut self, length: u32) -> &'record [u8] {
+        let (taken, rest) = self.0.split_at(self.0.len().min(length as usize));
+        self.0 = rest;
+        taken
     }
 
-    pub fn u16(&self, at: usize) -> u16 {
-        u16::from_ne_bytes(self.number(at))
+    fn text(&mut self, length: u32) -> String {
+        String::from_utf8_lossy(self.take(length)).into_owned()
     }
 
-    pub fn u32(&self, at: usize) -> u32 {
-        u32::from_ne_bytes(self.number(at))
-    }
-
-    pub fn i32(&self, at: usize) -> i32 {
-        i32::from_ne_bytes(self.number(at))
-    }
-
-    pub fn u64(&self, at: usize) -> u64 {
-        u64::from_ne_bytes(self.number(at))
-    }
-
-    /// As many bytes as there are of these.
-    fn slice(&self, at: usize, length: u32) -> &[u8] {
-        let rest = self.0.get(at..).unwrap_or_default();
-        &rest[..rest.len().min(length as usize)]
-    }
-
-    fn text(&self, at: usize, length: u32) -> String {
-        String::from_utf8_lossy(self.slice(at, length)).into_owned()
-    }
-
-    fn path(&self, at: usize, length: u32) -> PathBuf {
-        OsStr::from_bytes(self.slice(at, length)).into()
+    fn path(&mut self, length: u32) -> PathBuf {
+        OsStr::from_bytes(self.take(length)).into()
     }
 
     /// Words that each end in a zero.
-    fn words(&self, at: usize, length: u32) -> Vec<String> {
-        let bytes = self.slice(at, length);
+    fn words(&mut self, length: u32) -> Vec<String> {
+        let bytes = self.take(length);
         let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
         if bytes.is_empty() {
             return Vec::new();
@@ -63,103 +47,168 @@ impl Bytes<'_> {
 }
 
 /// A line of Python, and the place of the call that it belongs to, and which of its lines it is.
-pub fn python_line(bytes: &Bytes<'_>) -> (u64, u32, PythonLine) {
-    let file_length = bytes.u32(python_frame::FILE_LENGTH);
-    let behind = python_frame::SIZE.saturating_add(file_length as usize);
-    let line = PythonLine {
-        file: bytes.text(python_frame::SIZE, file_length),
-        function: bytes.text(behind, bytes.u32(python_frame::FUNCTION_LENGTH)),
-        line: u32::try_from(bytes.i32(python_frame::LINE)).ok(),
-    };
-    (bytes.u64(python_frame::CALL), bytes.u32(python_frame::INDEX), line)
+pub fn python_line(bytes: &[u8]) -> (u64, u32, PythonLine) {
+    let raw: layout::Python = layout::read(bytes);
+    let mut behind = Behind::of::<layout::Python>(bytes);
+    let file = behind.text(raw.file_length);
+    let function = behind.text(raw.function_length);
+    (raw.call, raw.index, PythonLine { file, function, line: u32::try_from(raw.line).ok() })
 }
 
-/// Everything but calls and lines of Python.
-pub fn other(kind: u16, bytes: &Bytes<'_>) -> Option<Event> {
+/// A stack.
+pub fn stack(bytes: &[u8]) -> Stack {
+    let raw: layout::Stack = layout::read(bytes);
+    let mut behind = Behind::of::<layout::Stack>(bytes);
+    let numbers = |bytes: &[u8]| -> Vec<u64> {
+        bytes
+            .chunks_exact(8)
+            .map(|chunk| u64::from_ne_bytes(chunk.try_into().expect("8 bytes")))
+            .collect()
+    };
+    let word_count = raw.word_count.min(layout::STACK_BYTES / 8);
+    let kept = numbers(behind.take(word_count.div_ceil(64) * 8));
+    let count: u32 = kept.iter().map(|bits| bits.count_ones()).sum();
+    let mut words = numbers(behind.take(count * 8)).into_iter();
+    let is_kept = |index: u32| {
+        kept.get(index as usize / 64).is_some_and(|bits| bits >> (index % 64) & 1 != 0)
+    };
+    let words =
+        (0..word_count).map(|index| is_kept(index).then(|| words.next()).flatten()).collect();
+    let modules = behind.take(raw.module_count.saturating_mul(4));
+    let modules = modules.chunks_exact(4);
+    Stack {
+        registers: raw.registers,
+        first: raw.first,
+        words,
+        modules: modules.map(|id| u32::from_ne_bytes(id.try_into().expect("4 bytes"))).collect(),
+    }
+}
+
+/// Everything but calls, stacks and lines of Python.
+pub fn other(kind: u32, bytes: &[u8]) -> Option<Event> {
     Some(match kind {
-        layout::KIND_PROCESS => Event::Process(process(bytes)),
-        layout::KIND_MODULE => {
-            let path = bytes.path(module::SIZE, bytes.u32(module::PATH_LENGTH));
-            Event::Module(Module { id: bytes.u32(module::ID), path })
+        layout::PROCESS => Event::Process(process(bytes)),
+        layout::MODULE => {
+            let raw: layout::Module = layout::read(bytes);
+            let path = Behind::of::<layout::Module>(bytes).path(raw.path_length);
+            Event::Module(Module { id: raw.id, path, file: None })
         }
-        layout::KIND_DEVICE => {
-            let uuid = bytes.number(device::UUID);
+        layout::DEVICE => {
+            let raw: layout::Device = layout::read(bytes);
             Event::Device(Device {
-                handle: bytes.i32(device::HANDLE),
-                ordinal: u32::try_from(bytes.i32(device::ORDINAL)).ok(),
-                uuid: (uuid != [0; 16]).then_some(uuid),
-                meant: match bytes.u8(device::MEANT) {
-                    layout::MEANT_YES => Some(true),
-                    layout::MEANT_NO => Some(false),
+                handle: raw.handle,
+                ordinal: u32::try_from(raw.ordinal).ok(),
+                count: u32::try_from(raw.count).ok(),
+                named: raw.named,
+                uuid: (raw.uuid != [0; 16]).then_some(raw.uuid),
+                allowed: match raw.allowed {
+                    layout::ALLOWED_YES => Some(true),
+                    layout::ALLOWED_NO => Some(false),
                     _ => None,
                 },
             })
         }
-        layout::KIND_EXIT => Event::Exit,
-        layout::KIND_BYPASS => {
-            let length = bytes.u32(layout::bypass::PATH_LENGTH);
-            Event::Bypass(bytes.path(layout::bypass::SIZE, length))
+        layout::EXIT => {
+            let raw: layout::Exit = layout::read(bytes);
+            let threads =
+                Behind::of::<layout::Exit>(bytes).0.chunks_exact(size_of::<layout::Thread>());
+            Event::Exit(threads.take(raw.thread_count as usize).map(thread).collect())
+        }
+        layout::BYPASS => {
+            let raw: layout::Bypass = layout::read(bytes);
+            Event::Bypass(Behind::of::<layout::Bypass>(bytes).path(raw.path_length))
         }
         _ => return None,
     })
 }
 
-fn process(bytes: &Bytes<'_>) -> Process {
-    let variables_length = bytes.u32(process::VARIABLES_LENGTH);
-    let arguments_length = bytes.u32(process::ARGUMENTS_LENGTH);
-    let arguments = process::SIZE.saturating_add(variables_length as usize);
-    let executable = arguments.saturating_add(arguments_length as usize);
-    let variables = bytes.words(process::SIZE, variables_length);
-    let [_, _, minor, major] = bytes.u32(process::PYTHON).to_le_bytes();
+fn thread(bytes: &[u8]) -> Thread {
+    let raw: layout::Thread = layout::read(bytes);
+    let name = raw.name.split(|&byte| byte == 0).next().unwrap_or_default();
+    Thread { tid: raw.tid, name: String::from_utf8_lossy(name).into_owned() }
+}
+
+fn process(bytes: &[u8]) -> Process {
+    let raw: layout::Process = layout::read(bytes);
+    let mut behind = Behind::of::<layout::Process>(bytes);
+    let variables = behind.words(raw.variables_length);
+    let [_, _, minor, major] = raw.python.to_le_bytes();
     Process {
-        parent: bytes.u32(process::PARENT),
-        forked: bytes.u32(process::FORKED) != 0,
-        start: bytes.u64(process::START),
-        meant_ordinal: u32::try_from(bytes.i32(process::MEANT_ORDINAL)).ok(),
+        forked_from: Some(raw.forked_from).filter(|&number| number != 0),
+        parent: raw.parent_pid,
+        start: raw.start,
+        pid_namespace: raw.pid_namespace,
+        host_pid: None,
+        local_rank: u32::try_from(raw.local_rank).ok(),
         python: (major != 0).then_some((major, minor)),
         variables: variables
             .iter()
             .filter_map(|entry| entry.split_once('='))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
-        arguments: bytes.words(arguments, arguments_length),
-        executable: bytes.path(executable, bytes.u32(process::EXECUTABLE_LENGTH)),
+        arguments: without_padding(behind.words(raw.arguments_length)),
+        executable: behind.path(raw.executable_length),
     }
 }
 
-/// A call, and when it ended. One that did not end has no answer, and of what is written with the
-/// answer only the device is looked at: its thread may be writing.
-pub fn call(bytes: &Bytes<'_>, ended: bool, python: Vec<PythonLine>) -> Option<(Call, u64)> {
-    let number = usize::from(bytes.u16(call::FUNCTION)).checked_sub(1)?;
-    let began = bytes.u64(layout::record::TIME);
-    let end = if ended { bytes.u64(call::ENDED).max(began) } else { began };
-    let known = if ended { u32::MAX } else { layout::DENIED };
-    let flags = bytes.u32(call::FLAGS) & known;
+/// A program that sets a title overwrites its arguments, and fills up what is left with zeros or spaces.
+fn without_padding(mut arguments: Vec<String>) -> Vec<String> {
+    let used = arguments.iter().rposition(|word| !word.is_empty()).map_or(0, |last| last + 1);
+    // One empty argument may be what the program was started with.
+    if arguments.len() - used > 1 {
+        arguments.truncate(used);
+    }
+    if let [title] = &mut arguments[..] {
+        title.truncate(title.trim_end().len());
+    }
+    arguments
+}
+
+/// A call, and when it ended. One that did not end has no result, and nothing else that is written
+/// with the result: its thread may be writing.
+pub fn call(
+    raw: &layout::Call,
+    ended: bool,
+    stack: &[Address],
+    python: Vec<PythonLine>,
+) -> Option<(Call, u64)> {
+    let number = (raw.function as usize).checked_sub(1)?;
+    let end = if ended { raw.ended.max(raw.record.time) } else { raw.record.time };
+    let flags = raw.flags & if ended { u32::MAX } else { layout::DENIED };
     let has = |flag: u32| flags & flag != 0;
-    let frames = 0..usize::from(bytes.u16(call::FRAME_COUNT));
-    let native = frames
-        .map(|index| call::SIZE + index * frame::SIZE)
-        .take_while(|at| at + frame::SIZE <= bytes.0.len())
-        .map(|at| Address {
-            module: bytes.u32(at + frame::MODULE),
-            address: bytes.u64(at + frame::ADDRESS),
-        });
+    let caller = Address { module: raw.module, address: raw.caller };
+    // The stack begins in the witness.
+    let behind = stack.iter().position(|frame| *frame == caller).map_or(stack.len(), |at| at + 1);
     let call = Call {
         function: Function(layout::FUNCTIONS.get(number)?),
-        device: Some(bytes.i32(call::DEVICE)).filter(|&device| device != -1),
-        context: if ended { bytes.u64(call::CONTEXT) } else { 0 },
-        answer: ended.then(|| bytes.u32(call::ANSWER)),
-        took: Duration::from_nanos(end - began),
+        device: Some(raw.device).filter(|&device| device != -1),
+        context: if ended { raw.context } else { 0 },
+        result: ended.then_some(raw.result as u32),
+        took: Duration::from_nanos(end - raw.record.time),
         denied: has(layout::DENIED),
         created: has(layout::CREATED),
         ended: has(layout::ENDED_CONTEXT),
         after_exit: has(layout::AFTER_EXIT),
         python_failed: has(layout::PYTHON_FAILED),
         uncounted: has(layout::TABLE_FULL),
-        taken_from: if ended { bytes.u32(call::TAKEN_FROM) } else { 0 },
-        device_references: if ended { bytes.i32(call::DEVICE_REFERENCES) } else { 0 },
-        native: native.collect(),
+        visible_changed: has(layout::VISIBLE_CHANGED),
+        references: if ended { raw.references.try_into().unwrap_or(0) } else { 0 },
+        reference: change(&raw.reference).filter(|_| ended),
+        other: change(&raw.other).filter(|_| ended),
+        thread: None,
+        native: std::iter::once(caller).chain(stack[behind..].iter().copied()).collect(),
         python,
     };
     Some((call, end))
+}
+
+fn change(raw: &layout::Change) -> Option<Change> {
+    let holding = match raw.holding {
+        layout::REFERENCE => Holding::Reference,
+        layout::GREEN_REFERENCE => Holding::GreenReference,
+        layout::GREEN_CONTEXT => Holding::GreenContext,
+        layout::ORDINARY_CONTEXT => Holding::OrdinaryContext,
+        _ => return None,
+    };
+    Some(Change { module: raw.module, holding, count: raw.count, number: raw.number })
 }

@@ -1,18 +1,22 @@
-//! Memory that other processes write to.
+//! A file that other processes map and write to.
+//!
+//! This side reads and writes it by calls, not through a map: a program that truncates the file must
+//! not end the command by SIGBUS.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use memmap2::MmapRaw;
+/// How much is written at once. More than most programs need.
+const WRITTEN: u64 = 4 << 20;
 
-/// A file that is mapped, here and by others.
+/// The file.
 #[derive(Debug)]
 pub struct SharedFile {
     file: File,
-    map: MmapRaw,
+    capacity: u64,
 }
 
 impl SharedFile {
@@ -20,9 +24,10 @@ impl SharedFile {
     pub fn create(path: &Path, capacity: u64, allocated: u64) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
         file.set_len(capacity)?;
-        let map = MmapRaw::map_raw(&file)?;
-        let shared = Self { file, map };
+        let shared = Self { file, capacity };
         shared.allocate(0, allocated)?;
+        // Some file systems take milliseconds over the first write to a page that was only allocated.
+        shared.write(0, &vec![0; allocated.min(WRITTEN) as usize])?;
         Ok(shared)
     }
 
@@ -36,45 +41,44 @@ impl SharedFile {
         }
     }
 
-    /// The word at a place, which is a multiple of eight; what its writer wrote before it is seen.
+    /// Makes it as long again as it was if a program has truncated it: a write to what is missing
+    /// would end the program.
+    pub fn restore_length(&self) -> bool {
+        let shorter = self.file.metadata().is_ok_and(|about| about.len() < self.capacity);
+        shorter && self.file.set_len(self.capacity).is_ok()
+    }
+
+    /// The word at a place, which is a multiple of eight. What its writer wrote before it is seen by
+    /// later reads.
     pub fn word(&self, place: u64) -> u64 {
-        self.atomic(place).load(Ordering::Acquire)
+        let mut bytes = [0; 8];
+        // What is missing reads as zeros.
+        let _ = self.file.read_exact_at(&mut bytes, place);
+        u64::from_ne_bytes(bytes)
     }
 
     /// Sets it.
-    pub fn set_word(&self, place: u64, value: u64) {
-        self.atomic(place).store(value, Ordering::Release);
+    pub fn set_word(&self, place: u64, value: u64) -> io::Result<()> {
+        self.write(place, &value.to_ne_bytes())
     }
 
-    fn atomic(&self, place: u64) -> &AtomicU64 {
-        let pointer = self.pointer(place, 8).cast::<u64>();
-        assert!(pointer.is_aligned());
-        // SAFETY: the place is inside the map, aligned, and everybody treats it as an atomic word.
-        unsafe { AtomicU64::from_ptr(pointer) }
-    }
-
-    /// A copy of what is there. The word before it says whether its writer is done with it. Another
-    /// process may still write the last fields of a call that has not ended; they are plain numbers,
-    /// and but for the device are not used without that state.
+    /// A copy of a part. What is missing reads as zeros.
     pub fn read(&self, place: u64, length: u64) -> Vec<u8> {
         let mut bytes = vec![0; length as usize];
-        let from = self.pointer(place, length);
-        // SAFETY: the source is inside the map, the destination is as long. What another process
-        // writes meanwhile are numbers, of which any bytes are one.
-        unsafe { from.copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len()) };
+        let mut done = 0;
+        while done < bytes.len() {
+            match self.file.read_at(&mut bytes[done..], place + done as u64) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
         bytes
     }
 
-    /// Writes, where nobody else does yet.
-    pub fn write(&self, place: u64, bytes: &[u8]) {
-        let to = self.pointer(place, bytes.len() as u64);
-        // SAFETY: the destination is inside the map, and nobody knows the file yet.
-        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-    }
-
-    fn pointer(&self, place: u64, length: u64) -> *mut u8 {
-        let end = place.checked_add(length).expect("a place in the file");
-        assert!(end <= self.map.len() as u64, "{place}");
-        self.map.as_mut_ptr().wrapping_add(place as usize)
+    /// Writes.
+    pub fn write(&self, place: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, place)
     }
 }

@@ -1,10 +1,11 @@
+use std::mem::offset_of;
 use std::time::Duration;
 
 use super::{AHEAD, Arena, Settings, layout};
-use crate::options::Stack;
 use crate::record::{Event, Record};
 
 const PID: u32 = 40;
+const NUMBER: u32 = 3;
 
 /// A writer that does what `events.h` asks for, step by step.
 struct Writer {
@@ -15,109 +16,111 @@ struct Writer {
 impl Writer {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings { stack: Stack::All, deny: false, forbid: false, only: None };
-        let arena = Arena::create(&folder.path().join("events"), settings).unwrap();
+        let arena = Arena::create(&folder.path().join("events"), Settings::default()).unwrap();
         let mut writer = Self { arena, _folder: folder };
         writer.process();
         writer
     }
 
     fn reserve(&mut self, length: u64) -> u64 {
-        let position = layout::arena::POSITION as u64;
-        let place = self.arena.file.word(position);
-        self.arena.file.set_word(position, place + length);
+        let place = self.arena.position();
+        self.set_position(place + length);
         place
     }
 
-    fn store_word(&mut self, place: u64, length: u64, kind: u16, state: u8) {
-        let mut word = [0; 8];
-        word[..4].copy_from_slice(&(length as u32).to_ne_bytes());
-        word[4..6].copy_from_slice(&kind.to_ne_bytes());
-        word[6..].copy_from_slice(&[state, layout::RECORD_MAGIC]);
-        self.arena.file.set_word(place, u64::from_ne_bytes(word));
+    fn set_position(&mut self, position: u64) {
+        self.arena.file.set_word(offset_of!(layout::Arena, position) as u64, position).unwrap();
     }
 
-    /// A record with these fields, by place and bytes, in this state.
-    fn record(&mut self, kind: u16, state: u8, size: usize, fields: &[(usize, &[u8])]) -> u64 {
-        let length = size.next_multiple_of(8) as u64;
-        let place = self.reserve(length);
-        let time = self.arena.start + place;
-        let head: [(usize, &[u8]); 2] = [
-            (layout::record::PID, &PID.to_ne_bytes()),
-            (layout::record::TIME, &time.to_ne_bytes()),
-        ];
-        for (at, bytes) in head.iter().chain(fields) {
-            self.arena.file.write(place + *at as u64, bytes);
+    fn head(&self, length: u64, kind: u32, state: u32, time: u64) -> layout::Record {
+        layout::Record {
+            length: length as u32,
+            kind: kind as u16,
+            state: state as u8,
+            magic: layout::RECORD_MAGIC as u8,
+            process: NUMBER,
+            tid: 7,
+            time,
         }
-        self.store_word(place, length, kind, state);
+    }
+
+    fn store_head(&mut self, place: u64, length: u64, kind: u32, state: u32) {
+        let head = self.head(length, kind, state, self.arena.start + place);
+        self.arena.file.write(place, layout::bytes(&head)).unwrap();
+    }
+
+    /// A record of this struct, whose head is set here, and of what lies behind it.
+    fn record<Raw: layout::Plain>(
+        &mut self,
+        kind: u32,
+        state: u32,
+        raw: &Raw,
+        behind: &[u8],
+    ) -> u64 {
+        let length = (size_of::<Raw>() + behind.len()).next_multiple_of(8) as u64;
+        let place = self.reserve(length);
+        self.arena.file.write(place, layout::bytes(raw)).unwrap();
+        self.arena.file.write(place + size_of::<Raw>() as u64, behind).unwrap();
+        self.store_head(place, length, kind, state);
         place
     }
 
     fn process(&mut self) -> u64 {
-        let (variables, arguments) = (b"LOCAL_RANK=1\0", b"python3\0stray.py\0");
-        let executable = b"/usr/bin/python3";
-        let base = layout::process::SIZE;
-        let behind = [base, base + variables.len(), base + variables.len() + arguments.len()];
-        let lengths = [variables.len(), arguments.len(), executable.len()];
-        let size = base + lengths.iter().sum::<usize>();
-        let lengths = lengths.map(|length| (length as u32).to_ne_bytes());
-        self.record(
-            layout::KIND_PROCESS,
-            layout::WRITTEN,
-            size,
-            &[
-                (layout::process::PARENT, &39_u32.to_ne_bytes()),
-                (layout::process::PYTHON, &0x030b_07f0_u32.to_ne_bytes()),
-                (layout::process::VARIABLES_LENGTH, &lengths[0]),
-                (layout::process::ARGUMENTS_LENGTH, &lengths[1]),
-                (layout::process::EXECUTABLE_LENGTH, &lengths[2]),
-                (behind[0], variables),
-                (behind[1], arguments),
-                (behind[2], executable),
-            ],
-        )
+        let (variables, arguments) = (&b"LOCAL_RANK=1\0"[..], &b"python3\0stray.py\0"[..]);
+        let executable = &b"/usr/bin/python3"[..];
+        let raw = layout::Process {
+            pid: PID,
+            parent_pid: 39,
+            python: 0x030b_07f0,
+            local_rank: 1,
+            variables_length: variables.len() as u32,
+            arguments_length: arguments.len() as u32,
+            executable_length: executable.len() as u32,
+            ..layout::read(&[])
+        };
+        let behind = [variables, arguments, executable].concat();
+        self.record(layout::PROCESS, layout::WRITTEN, &raw, &behind)
     }
 
-    fn call(&mut self, state: u8) -> u64 {
-        self.record(
-            layout::KIND_CALL,
-            state,
-            layout::call::SIZE + layout::frame::SIZE,
-            &[
-                (layout::call::FUNCTION, &2_u16.to_ne_bytes()),
-                (layout::call::FRAME_COUNT, &1_u16.to_ne_bytes()),
-                (layout::call::DEVICE, &100_i32.to_ne_bytes()),
-                (layout::call::FLAGS, &layout::CREATED.to_ne_bytes()),
-                (layout::call::SIZE + layout::frame::ADDRESS, &0x40_u64.to_ne_bytes()),
-                (layout::call::SIZE + layout::frame::MODULE, &7_u32.to_ne_bytes()),
-            ],
-        )
+    fn call(&mut self, state: u32) -> u64 {
+        let raw = layout::Call {
+            function: 2,
+            device: 100,
+            flags: layout::CREATED,
+            caller: 0x40,
+            module: 7,
+            ..layout::read(&[])
+        };
+        self.record(layout::CALL, state, &raw, &[])
     }
 
     fn python_line(&mut self, call: u64, index: u32, function: &str) {
-        let size = layout::python_frame::SIZE;
-        self.record(
-            layout::KIND_PYTHON_FRAME,
-            layout::WRITTEN,
-            size + 4 + function.len(),
-            &[
-                (layout::python_frame::CALL, &call.to_ne_bytes()),
-                (layout::python_frame::INDEX, &index.to_ne_bytes()),
-                (layout::python_frame::LINE, &3_i32.to_ne_bytes()),
-                (layout::python_frame::FILE_LENGTH, &4_u32.to_ne_bytes()),
-                (layout::python_frame::FUNCTION_LENGTH, &(function.len() as u32).to_ne_bytes()),
-                (size, b"s.py"),
-                (size + 4, function.as_bytes()),
-            ],
-        );
+        let raw = layout::Python {
+            call,
+            index,
+            line: 3,
+            file_length: 4,
+            function_length: function.len() as u32,
+            ..layout::read(&[])
+        };
+        let behind = format!("s.py{function}");
+        self.record(layout::PYTHON, layout::WRITTEN, &raw, behind.as_bytes());
     }
 
-    /// The driver has answered.
+    /// Changes a call's record.
+    fn change(&mut self, place: u64, change: impl FnOnce(&mut layout::Call)) {
+        let mut raw = layout::read(&self.arena.file.read(place, size_of::<layout::Call>() as u64));
+        change(&mut raw);
+        self.arena.file.write(place, layout::bytes(&raw)).unwrap();
+    }
+
+    /// The driver has returned.
     fn end(&mut self, call: u64) {
-        let ended = self.arena.start + self.arena.file.word(layout::arena::POSITION as u64);
-        self.arena.file.write(call + layout::call::ENDED as u64, &ended.to_ne_bytes());
-        let length = (layout::call::SIZE + layout::frame::SIZE) as u64;
-        self.store_word(call, length, layout::KIND_CALL, layout::ENDED);
+        let ended = self.arena.start + self.arena.position();
+        self.change(call, |raw| {
+            raw.ended = ended;
+            raw.record.state = layout::ENDED as u8;
+        });
     }
 
     fn read(&mut self) -> Vec<Record> {
@@ -134,7 +137,8 @@ fn a_process_has_its_command_line_its_variables_and_its_python() {
     let mut writer = Writer::new();
     let [record] = &*writer.read() else { panic!("one record") };
     let Event::Process(process) = &record.event else { panic!("{record:?}") };
-    assert_eq!((record.pid, process.parent, process.python), (PID, 39, Some((3, 11))));
+    assert_eq!((record.process, record.pid, process.parent), (NUMBER, PID, 39));
+    assert_eq!((process.python, process.local_rank), (Some((3, 11)), Some(1)));
     assert_eq!(process.arguments, ["python3", "stray.py"]);
     assert_eq!(process.variables, [("LOCAL_RANK".to_owned(), "1".to_owned())]);
     assert_eq!(process.executable.to_str(), Some("/usr/bin/python3"));
@@ -153,7 +157,7 @@ fn a_call_is_read_when_it_has_ended_with_its_lines_in_order() {
     let [record] = &*writer.read() else { panic!("one record") };
     let Event::Call(call) = &record.event else { panic!("{record:?}") };
     assert_eq!((call.function.0, call.device), ("cuDevicePrimaryCtxRetain", Some(100)));
-    assert_eq!((call.answer, call.created, call.caller()), (Some(0), true, 7));
+    assert_eq!((call.result, call.created, call.caller()), (Some(0), true, 7));
     assert!(call.took > Duration::ZERO);
     let functions: Vec<_> = call.python.iter().map(|line| &*line.function).collect();
     assert_eq!(functions, ["helper", "main"]);
@@ -161,37 +165,42 @@ fn a_call_is_read_when_it_has_ended_with_its_lines_in_order() {
 }
 
 #[test]
-fn a_call_that_has_not_ended_at_the_end_has_no_answer() {
+fn a_call_that_has_not_ended_at_the_end_has_no_result() {
     let mut writer = Writer::new();
     writer.read();
     let call = writer.call(layout::WRITTEN);
     // Its thread is about to write what the driver did.
-    let flags = layout::DENIED | layout::CREATED | layout::ENDED_CONTEXT | layout::TABLE_FULL;
-    writer.arena.file.write(call + layout::call::FLAGS as u64, &flags.to_ne_bytes());
-    writer.arena.file.write(call + layout::call::CONTEXT as u64, &9_u64.to_ne_bytes());
-    writer.arena.file.write(call + layout::call::TAKEN_FROM as u64, &5_u32.to_ne_bytes());
+    writer.change(call, |raw| {
+        raw.flags = u32::MAX;
+        raw.context = 9;
+        raw.references = 4;
+        raw.reference =
+            layout::Change { module: 5, holding: layout::REFERENCE, count: 1, number: 1 };
+    });
     let later = writer.call(layout::WRITTEN);
     writer.end(later);
     assert_eq!(calls(&writer.read()), 1);
     let [record] = &*writer.arena.read(true) else { panic!("one record") };
     let Event::Call(call) = &record.event else { panic!("{record:?}") };
-    assert_eq!((call.answer, call.denied), (None, true));
+    assert_eq!((call.result, call.denied), (None, true));
     assert!(!call.created && !call.ended && !call.uncounted, "{call:?}");
-    assert_eq!((call.context, call.taken_from, call.device_references), (0, 0, 0));
+    assert_eq!((call.context, call.reference, call.references), (0, None, 0));
 }
 
 #[test]
 fn a_writer_that_is_slow_is_waited_for() {
     let mut writer = Writer::new();
     writer.read();
-    let place = writer.reserve(24);
+    let length = size_of::<layout::Exit>() as u64;
+    let place = writer.reserve(length);
     let call = writer.call(layout::WRITTEN);
     writer.end(call);
     assert!(writer.read().is_empty());
-    writer.store_word(place, 24, layout::KIND_EXIT, layout::RESERVED);
+    writer.store_head(place, length, layout::EXIT, layout::RESERVED);
     assert!(writer.read().is_empty());
-    writer.store_word(place, 24, layout::KIND_EXIT, layout::WRITTEN);
+    writer.store_head(place, length, layout::EXIT, layout::WRITTEN);
     assert_eq!(writer.read().len(), 2);
+    assert!(!writer.arena.is_damaged());
 }
 
 #[test]
@@ -200,9 +209,9 @@ fn a_writer_that_died_costs_its_own_record_alone() {
     writer.read();
     // One before it said its length, one after.
     let place = writer.reserve(64);
-    writer.arena.file.write(place + 8, &[0xC7; 40]); // as a record's own text could look
+    writer.arena.file.write(place + 8, &[0xC7; 40]).unwrap(); // as a record's own text could look
     let place = writer.reserve(24);
-    writer.store_word(place, 24, layout::KIND_EXIT, layout::RESERVED);
+    writer.store_head(place, 24, layout::EXIT, layout::RESERVED);
     let call = writer.call(layout::WRITTEN);
     writer.end(call);
     assert!(writer.read().is_empty());
@@ -213,14 +222,74 @@ fn a_writer_that_died_costs_its_own_record_alone() {
     assert_eq!(calls(&read), 1, "{read:?}");
 }
 
+/// A length, a position or a room that cannot be, and a file that was truncated.
+#[test]
+fn what_a_program_scribbles_is_noticed_and_ends_nothing() {
+    let scribbles: [(&str, fn(&mut Writer)); 4] = [
+        ("position", |writer| writer.set_position(1 << 40)),
+        ("available", |writer| {
+            let place = offset_of!(layout::Arena, available) as u64;
+            writer.arena.file.set_word(place, u64::MAX).unwrap();
+        }),
+        ("records", |writer| {
+            let place = writer.reserve(4096);
+            writer.arena.file.write(place, &[0x41; 4096]).unwrap();
+        }),
+        ("length", |writer| {
+            let path = writer._folder.path().join("events");
+            std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(0).unwrap();
+        }),
+    ];
+    for (name, scribble) in scribbles {
+        let mut writer = Writer::new();
+        writer.read();
+        scribble(&mut writer);
+        assert!(writer.arena.read(true).is_empty(), "{name}");
+        assert!(writer.arena.is_damaged(), "{name}");
+    }
+}
+
+/// Bytes of records changed at random: whatever is read, nothing fails. The seed is fixed.
+#[test]
+fn random_damage_ends_nothing() {
+    let mut random = 20_261_130_u64;
+    let mut next = |bound: u64| {
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % bound
+    };
+    let mut read = 0;
+    for _ in 0..300 {
+        let mut writer = Writer::new();
+        let begin = u64::from(layout::HEADER_BYTES);
+        for _ in 0..4 {
+            let call = writer.call(layout::WRITTEN);
+            writer.python_line(call, 0, "main");
+            writer.end(call);
+            let stack = layout::Stack { word_count: 64, module_count: 1, ..layout::read(&[]) };
+            writer.record(layout::STACK, layout::WRITTEN, &stack, &[1; 40]);
+            let module = layout::Module { id: 7, path_length: 16, ..layout::read(&[]) };
+            writer.record(layout::MODULE, layout::WRITTEN, &module, b"/lib/libx.so.1");
+            let exit = layout::Exit { thread_count: 1, ..layout::read(&[]) };
+            writer.record(layout::EXIT, layout::WRITTEN, &exit, &[b'a'; 24]);
+        }
+        let length = writer.arena.position() - begin;
+        for _ in 0..=next(20) {
+            let byte = if next(3) == 0 { 0xff } else { next(256) as u8 };
+            writer.arena.file.write(begin + next(length), &[byte]).unwrap();
+        }
+        read += writer.arena.read(true).len();
+    }
+    assert!(read > 300, "{read}");
+}
+
 #[test]
 fn lengths_that_cannot_be_are_never_trusted() {
     let mut writer = Writer::new();
     writer.read();
-    for kind in layout::KIND_PROCESS..=layout::KIND_BYPASS {
-        let fields: Vec<(usize, &[u8])> =
-            (24..64).step_by(4).map(|at| (at, &[0xff; 4][..])).collect();
-        writer.record(kind, layout::WRITTEN, 88, &fields);
+    for kind in layout::PROCESS..=layout::BYPASS {
+        let raw: layout::Call = layout::read(&[0xff; size_of::<layout::Call>()]);
+        writer.record(kind, layout::WRITTEN, &raw, &[]);
     }
     // None of them fails, and what follows is read.
     writer.process();
@@ -229,14 +298,39 @@ fn lengths_that_cannot_be_are_never_trusted() {
 }
 
 #[test]
+fn the_rest_of_a_piece_is_skipped() {
+    let mut writer = Writer::new();
+    writer.read();
+    let rest = super::PIECE - writer.arena.position() - 8;
+    writer.reserve(rest);
+    let place = writer.arena.position() - rest;
+    writer.store_head(place, rest, layout::SKIP, layout::WRITTEN);
+    let place = writer.reserve(8);
+    let head = writer.head(8, layout::SKIP, layout::WRITTEN, 0);
+    writer.arena.file.write(place, &layout::bytes(&head)[..8]).unwrap();
+    writer.process();
+    assert_eq!(writer.read().len(), 1);
+    assert!(!writer.arena.is_damaged());
+}
+
+#[test]
 fn there_is_always_room_ahead() {
     let mut writer = Writer::new();
     for _ in 0..3 {
         writer.reserve(AHEAD / 2);
         writer.arena.make_room();
-        let word = |at: usize| writer.arena.file.word(at as u64);
-        let room = word(layout::arena::AVAILABLE) - word(layout::arena::POSITION);
+        let room = writer.arena.available() - writer.arena.position();
         assert!(room >= AHEAD / 2, "{room}");
     }
     assert_eq!(writer.arena.lost(), 0);
+}
+
+#[test]
+fn a_limit_of_file_sizes_makes_the_file_shorter() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { capacity: Some(1 << 19), ..Settings::default() };
+    let path = folder.path().join("events");
+    let arena = Arena::create(&path, settings).unwrap();
+    assert_eq!(path.metadata().unwrap().len(), 1 << 19);
+    assert_eq!(arena.available(), 1 << 19);
 }

@@ -1,224 +1,194 @@
-//! The fields of each line but the last. A path need not be UTF-8, JSON must: what is not is
-//! replaced.
+//! The fields of each line. A path need not be UTF-8, JSON must be: what is not UTF-8 is replaced.
 
-use std::borrow::Cow;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::ExitStatus;
+use std::time::Duration;
 
 use cuda_primary_context::sys::CUresult;
-use serde::Serialize;
+use serde_json::{Value, json};
 
-use super::end::End;
-use crate::model::{self, Kind, Model, Modules};
-use crate::options::Options;
-use crate::record::{Call, Event, Record};
+use crate::model::{Device, Holder, Kind, Model, Process};
+use crate::options::{Forbid, Options};
+use crate::record::{self, Call, Event, Holding, Record};
+use crate::report::Surroundings;
 use crate::stack::{self, NativeLine};
 use crate::symbols::Symbols;
 use crate::untraced::Untraced;
+use crate::verdict::{Judge, Verdict};
 
-#[derive(Debug, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Line<'trace> {
-    Trace(Trace<'trace>),
-    Process(Process<'trace>),
-    Device(Device),
-    Call(Box<CallLine<'trace>>),
-    Exit {
-        time: f64,
-        pid: u32,
-    },
-    Bypass {
-        time: f64,
-        pid: u32,
-        library: Cow<'trace, str>,
-    },
-    Untraced {
-        time: f64,
-        #[serde(flatten)]
-        untraced: &'trace Untraced,
-    },
-    End(End<'trace>),
+fn path(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
-#[derive(Debug, Serialize)]
-pub struct Trace<'trace> {
-    schema: u32,
-    version: &'static str,
-    command: Vec<String>,
-    driver: Option<Cow<'trace, str>>,
-    only: Option<String>,
-    forbid: bool,
-    deny: bool,
-    stack: &'static str,
+/// The first line: what is run, and on which driver.
+pub fn trace(options: &Options, driver: Option<&Path>) -> Value {
+    let command: Vec<_> = options.command.iter().map(|word| word.to_string_lossy()).collect();
+    json!({
+        "event": "trace",
+        "schema": super::SCHEMA,
+        "version": env!("CARGO_PKG_VERSION"),
+        "command": command,
+        "driver": driver.map(path),
+        "only": options.only.as_ref().map(ToString::to_string),
+        "forbid": options.forbid.map(Forbid::name),
+        "deny": options.deny,
+        "allow_untraced": options.allow_untraced,
+        "stack": options.stack.name(),
+    })
 }
 
-impl<'trace> Trace<'trace> {
-    pub fn new(options: &Options, driver: Option<&'trace Path>) -> Self {
-        Self {
-            schema: super::SCHEMA,
-            version: env!("CARGO_PKG_VERSION"),
-            command: options.command.iter().map(|word| word.to_string_lossy().into()).collect(),
-            driver: driver.map(Path::to_string_lossy),
-            only: options.only.as_ref().map(ToString::to_string),
-            forbid: options.forbid,
-            deny: options.deny,
-            stack: options.stack.name(),
+/// The event of a record; `None` for what is no event of its own.
+pub fn event(record: &Record, model: &Model, symbols: &mut Symbols) -> Option<Value> {
+    let process = model.process(record.process)?;
+    let mut line = match &record.event {
+        Event::Module(_) => return None,
+        Event::Process(about) => process_line(about, process),
+        Event::Device(about) => json!({
+            "event": "device",
+            "handle": about.handle,
+            "device": about.ordinal,
+            "uuid": process.device_of(about.handle).and_then(Device::uuid),
+            "count": about.count,
+            "allowed": about.allowed,
+        }),
+        Event::Call(call) => {
+            let mut line = call_line(call, process, model, symbols);
+            line["tid"] = record.tid.into();
+            line
         }
-    }
+        Event::Exit(_) => json!({ "event": "exit" }),
+        Event::Bypass(library) => json!({ "event": "bypass", "library": path(library) }),
+    };
+    line["time"] = record.time.as_secs_f64().into();
+    line["process"] = record.process.into();
+    line["pid"] = record.pid.into();
+    Some(line)
 }
 
-#[derive(Debug, Serialize)]
-pub struct Process<'trace> {
-    time: f64,
-    pid: u32,
-    parent: u32,
-    forked: bool,
-    command: &'trace [String],
-    executable: Cow<'trace, str>,
-    python: Option<String>,
-    rank: Option<Rank<'trace>>,
-    cuda_visible_devices: Option<&'trace str>,
+fn process_line(about: &record::Process, process: &Process) -> Value {
+    let rank =
+        process.rank().map(|(variable, value)| json!({ "variable": variable, "value": value }));
+    json!({
+        "event": "process",
+        "parent": about.parent,
+        "forked_from": about.forked_from,
+        "command": about.arguments,
+        "executable": path(&about.executable),
+        "python": about.python.map(|(major, minor)| format!("{major}.{minor}")),
+        "rank": rank,
+        "cuda_visible_devices": process.variable("CUDA_VISIBLE_DEVICES"),
+    })
 }
 
-#[derive(Debug, Serialize)]
-struct Rank<'trace> {
-    variable: &'trace str,
-    value: &'trace str,
+fn call_line(call: &Call, process: &Process, model: &Model, symbols: &mut Symbols) -> Value {
+    let (device, modules) = (call.device.and_then(|at| process.device_of(at)), model.modules());
+    let allowed = device.and_then(|device| device.about.allowed);
+    let native = stack::native(call, modules, symbols).into_iter().map(native_line);
+    json!({
+        "event": "call",
+        "thread": call.thread,
+        "function": call.function.0,
+        "handle": call.device,
+        "device": device.and_then(|device| device.about.ordinal),
+        "result": call.result,
+        "result_name": call.result.and_then(|result| CUresult(result).name()),
+        "seconds": call.took.as_secs_f64(),
+        "context": (call.context != 0).then(|| format!("{:#x}", call.context)),
+        "kind": (call.created || call.ended).then(|| Kind::of(call).name()),
+        "created": call.created,
+        "ended": call.ended,
+        "denied": call.denied,
+        "stray": call.created && allowed == Some(false),
+        "after_exit": call.after_exit,
+        "library": modules.name(call.caller()),
+        "library_path": modules.path(call.caller()).map(path),
+        "reference_of": call.taken_from().map(|module| modules.name(module)),
+        "uncounted": call.uncounted,
+        "references": call.references,
+        "visible_devices_changed": call.visible_changed,
+        "python": call.python,
+        "python_complete": !call.python_failed,
+        "native": native.collect::<Vec<_>>(),
+    })
 }
 
-#[derive(Debug, Serialize)]
-pub struct Device {
-    time: f64,
-    pid: u32,
-    handle: i32,
-    device: Option<u32>,
-    uuid: Option<String>,
-    meant: Option<bool>,
+fn native_line(line: NativeLine) -> Value {
+    json!({
+        "library": line.library.as_deref().map(path),
+        "address": line.address,
+        "function": line.place.function,
+        "file": line.place.file,
+        "line": line.place.line,
+    })
 }
 
-#[derive(Debug, Serialize)]
-pub struct CallLine<'trace> {
-    time: f64,
-    pid: u32,
-    tid: u32,
-    function: &'static str,
-    /// Where it is about one: its handle, and its ordinal if that is known.
-    handle: Option<i32>,
-    device: Option<u32>,
-    answer: Option<u32>,
-    answer_name: Option<&'static str>,
-    seconds: f64,
-    context: Option<String>,
-    kind: Option<&'static str>,
-    created: bool,
-    ended: bool,
-    denied: bool,
-    stray: bool,
-    after_exit: bool,
-    library: String,
-    library_path: Option<Cow<'trace, str>>,
-    reference_of: Option<String>,
-    uncounted: bool,
-    references: i32,
-    python: &'trace [crate::record::PythonLine],
-    python_complete: bool,
-    native: Vec<Native>,
+/// A driver that is not traced.
+pub fn untraced(time: Duration, untraced: &Untraced) -> Value {
+    json!({
+        "event": "untraced",
+        "time": time.as_secs_f64(),
+        "pid": untraced.pid,
+        "command": untraced.command,
+        "library": path(&untraced.library),
+        "reason": untraced.reason,
+    })
 }
 
-#[derive(Debug, Serialize)]
-struct Native {
-    library: Option<String>,
-    address: u64,
-    function: Option<String>,
-    file: Option<String>,
-    line: Option<u32>,
+/// The last line: how the program ended, and what is left.
+pub fn end(time: Duration, status: ExitStatus, model: &Model, about: &Surroundings) -> Value {
+    let judge = Judge::new(model, about);
+    let processes = model.processes().iter();
+    let devices = processes
+        .flat_map(|process| process.devices().map(|device| device_end(process, device, &judge)));
+    let (verdict, reasons) = match &about.verdict {
+        Verdict::Passed => ("passed", &[][..]),
+        Verdict::Stray => ("stray", &[][..]),
+        Verdict::NotJudged(reasons) => ("not_judged", &reasons[..]),
+    };
+    json!({
+        "event": "end",
+        "time": time.as_secs_f64(),
+        "status": status.code(),
+        "signal": status.signal(),
+        "lost": about.lost,
+        "strays": judge.strays(model).len(),
+        "verdict": verdict,
+        "reasons": reasons,
+        "still_running": about.living.iter().map(|(pid, _)| *pid).collect::<Vec<_>>(),
+        "devices": devices.collect::<Vec<_>>(),
+    })
 }
 
-impl From<NativeLine> for Native {
-    fn from(line: NativeLine) -> Self {
-        let stack::NativeLine { library, address, place } = line;
-        let crate::symbols::Place { function, file, line } = place;
-        let library = library.map(|path| path.to_string_lossy().into_owned());
-        Self { library, address, function, file, line }
-    }
-}
-
-impl<'trace> Line<'trace> {
-    /// `None` for what is no event of its own.
-    pub fn of(record: &'trace Record, model: &'trace Model, symbols: &mut Symbols) -> Option<Self> {
-        let Record { pid, tid, .. } = *record;
-        let time = record.time.as_secs_f64();
-        let process = model.process(pid)?;
-        Some(match &record.event {
-            Event::Module(_) => return None,
-            Event::Process(about) => Self::Process(Process {
-                time,
-                pid,
-                parent: about.parent,
-                forked: about.forked,
-                command: &about.arguments,
-                executable: about.executable.to_string_lossy(),
-                python: about.python.map(|(major, minor)| format!("{major}.{minor}")),
-                rank: process.rank().map(|(variable, value)| Rank { variable, value }),
-                cuda_visible_devices: process.variable("CUDA_VISIBLE_DEVICES"),
-            }),
-            Event::Device(about) => Self::Device(Device {
-                time,
-                pid,
-                handle: about.handle,
-                device: about.ordinal,
-                uuid: process.device_of(about.handle).and_then(model::Device::uuid),
-                meant: about.meant,
-            }),
-            Event::Call(call) => {
-                let device = call.device.and_then(|handle| process.device_of(handle));
-                let stack = stack::native(call, model.modules(), symbols);
-                Self::Call(Box::new(CallLine {
-                    time,
-                    pid,
-                    tid,
-                    ..CallLine::of(call, device, model.modules(), stack)
-                }))
-            }
-            Event::Exit => Self::Exit { time, pid },
-            Event::Bypass(path) => Self::Bypass { time, pid, library: path.to_string_lossy() },
+fn device_end(process: &Process, device: &Device, judge: &Judge<'_>) -> Value {
+    let references = |holder: &&Holder| holder.holding == Holding::Reference;
+    let holders = device.holders.iter().filter(references).map(|holder| {
+        json!({
+            "library": holder.library,
+            "references": holder.count(),
+            "retained": holder.acquired,
+            "released": holder.released,
         })
-    }
-}
-
-impl<'trace> CallLine<'trace> {
-    fn of(
-        call: &'trace Call,
-        device: Option<&model::Device>,
-        modules: &'trace Modules,
-        native: Vec<NativeLine>,
-    ) -> Self {
-        let makes_or_ends = call.created || call.ended;
-        let is_stray = |device: &model::Device| device.about.meant == Some(false);
-        Self {
-            time: 0.0,
-            pid: 0,
-            tid: 0,
-            function: call.function.0,
-            handle: call.device,
-            device: device.and_then(|device| device.about.ordinal),
-            answer: call.answer,
-            answer_name: call.answer.and_then(|answer| CUresult(answer).name()),
-            seconds: call.took.as_secs_f64(),
-            context: (call.context != 0).then(|| format!("{:#x}", call.context)),
-            kind: makes_or_ends.then(|| Kind::of(call).name()),
-            created: call.created,
-            ended: call.ended,
-            denied: call.denied,
-            stray: (call.created || call.denied) && device.is_some_and(is_stray),
-            after_exit: call.after_exit,
-            library: modules.name(call.caller()),
-            library_path: modules.path(call.caller()).map(Path::to_string_lossy),
-            reference_of: (call.taken_from != 0).then(|| modules.name(call.taken_from)),
-            uncounted: call.uncounted,
-            references: call.device_references,
-            python: &call.python,
-            python_complete: !call.python_failed,
-            native: native.into_iter().map(Native::from).collect(),
-        }
-    }
+    });
+    let taken = device.takings.iter();
+    let taken = taken.map(|each| json!({ "by": each.by, "from": each.from, "count": each.count }));
+    let contexts = device.held().filter(|holder| !references(holder)).map(|holder| {
+        let kind = Kind::held(holder.holding).name();
+        json!({ "library": holder.library, "kind": kind, "count": holder.count() })
+    });
+    json!({
+        "process": process.number,
+        "pid": process.pid,
+        "handle": device.about.handle,
+        "device": device.about.ordinal,
+        "uuid": device.uuid(),
+        "allowed": judge.allows(process, device),
+        "stray": judge.is_stray(process, device),
+        "created": device.creations.total(),
+        "ended": device.endings.total(),
+        "refused": device.refusals.total(),
+        "holders": holders.collect::<Vec<_>>(),
+        "taken": taken.collect::<Vec<_>>(),
+        "contexts": contexts.collect::<Vec<_>>(),
+    })
 }

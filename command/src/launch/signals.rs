@@ -26,6 +26,7 @@ const HANDED_ON: [libc::c_int; 12] = [
 pub struct Inherited {
     mask: libc::sigset_t,
     pipe: libc::sighandler_t,
+    file_size: libc::sighandler_t,
     child: libc::sighandler_t,
 }
 
@@ -49,19 +50,33 @@ impl Signals {
         let mask = unsafe { mask.assume_init() };
         // SAFETY: no handler is installed.
         let pipe = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+        // A file of the command's own that grows beyond a limit is an error of the write, too.
+        // SAFETY: no handler is installed.
+        let file_size = unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
         // An ignored SIGCHLD would reap the program before it is waited for.
         // SAFETY: no handler is installed.
         let child = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
-        Self { inherited: Inherited { mask, pipe, child }, held }
+        Self { inherited: Inherited { mask, pipe, file_size, child }, held }
+    }
+
+    /// Returns the signals that came last.
+    pub(super) fn stop_holding(&self) -> Vec<libc::c_int> {
+        let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the set and the time are of this frame; nothing is asked about the signal.
+        let next = || unsafe { libc::sigtimedwait(&self.held, ptr::null_mut(), &none) };
+        let last = std::iter::repeat_with(next).take_while(|&signal| signal > 0).collect();
+        // SAFETY: the mask is initialised; the old one is not asked for.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.inherited.mask, ptr::null_mut()) };
+        last
     }
 
     pub(super) fn inherited(&self) -> Inherited {
         self.inherited
     }
 
-    /// Waits for a signal that the program has not had itself; `None` after the pause, or where
-    /// there is another reason to look around.
-    pub(super) fn next(&self, pause: Duration) -> Option<libc::c_int> {
+    /// Waits for a signal that is meant for the program; `None` after the pause, or if there is another
+    /// reason to look around.
+    pub(super) fn next(&self, pause: Duration) -> Option<Received> {
         let pause = libc::timespec {
             tv_sec: pause.as_secs() as libc::time_t,
             tv_nsec: i64::from(pause.subsec_nanos()),
@@ -75,8 +90,16 @@ impl Signals {
         // process's own use of processors is not about the program. An alarm that was set before
         // this process was executed is meant for the program, which has inherited none.
         let own = about.si_code == libc::SI_KERNEL && signal != libc::SIGALRM;
-        (signal > 0 && signal != libc::SIGCHLD && !own).then_some(signal)
+        let is_for_program = signal > 0 && signal != libc::SIGCHLD;
+        is_for_program.then_some(Received { signal, hand_on: !own })
     }
+}
+
+/// A signal that came to the command.
+pub(super) struct Received {
+    pub signal: libc::c_int,
+    /// Whether the program did not get it itself.
+    pub hand_on: bool,
 }
 
 impl std::fmt::Debug for Signals {
@@ -88,7 +111,12 @@ impl std::fmt::Debug for Signals {
 impl Inherited {
     /// Gives this process what it was started with. May be called between fork and exec.
     pub(super) fn restore(&self) -> io::Result<()> {
-        for (signal, disposition) in [(libc::SIGPIPE, self.pipe), (libc::SIGCHLD, self.child)] {
+        let changed = [
+            (libc::SIGPIPE, self.pipe),
+            (libc::SIGXFSZ, self.file_size),
+            (libc::SIGCHLD, self.child),
+        ];
+        for (signal, disposition) in changed {
             // SAFETY: the disposition is one that this process had; no handler of ours is among them.
             unsafe { libc::signal(signal, disposition) };
         }

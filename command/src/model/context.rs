@@ -1,20 +1,6 @@
-//! The kinds of contexts, and those that live beside the primary one.
+//! The kinds of contexts.
 
-use std::path::PathBuf;
-
-use crate::record::{Call, Purpose};
-
-/// An ordinary or green context that lives.
-#[derive(Debug)]
-pub struct Context {
-    /// The library that made it.
-    pub library: String,
-    /// Which.
-    pub kind: Kind,
-    pub(super) handle: u64,
-    /// The library's file, by which it is told from others of its name.
-    pub(super) file: Option<PathBuf>,
-}
+use crate::record::{Call, Holding, Purpose};
 
 /// The kind of a context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,13 +14,23 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Which kind a call makes or ends.
+    /// Which kind a call creates or ends.
     #[must_use]
     pub fn of(call: &Call) -> Self {
         match call.function.purpose() {
             Some(Purpose::Create | Purpose::Destroy) => Self::Ordinary,
             Some(Purpose::GreenCreate | Purpose::GreenDestroy) => Self::Green,
             _ => Self::Primary,
+        }
+    }
+
+    /// Which kind a library holds.
+    #[must_use]
+    pub fn held(holding: Holding) -> Self {
+        match holding {
+            Holding::Reference => Self::Primary,
+            Holding::OrdinaryContext => Self::Ordinary,
+            Holding::GreenContext | Holding::GreenReference => Self::Green,
         }
     }
 

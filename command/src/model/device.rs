@@ -4,60 +4,75 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::record::{self, Call, Purpose, Record};
+use crate::record::{self, Call, Change, Holding, Purpose, Record};
 
 use super::Modules;
-use super::context::{Context, Kind};
 use super::notes::{Note, Notes};
 
-/// A device that a process touched.
+/// A device that a process used.
 #[derive(Debug)]
 pub struct Device {
-    /// What was told of it.
+    /// What the driver said of it.
     pub about: record::Device,
-    /// Calls that made a context.
+    /// Calls that created a context.
     pub creations: Notes,
     /// Calls that ended one.
     pub endings: Notes,
     /// Calls that the driver or the witness refused.
     pub refusals: Notes,
-    /// Releases that answered 800: they took the reference of a green context.
+    /// Releases that returned 800: they took the reference of a green context.
     pub taken_from_green: Notes,
-    /// Calls in the middle of which the thread ended, or hangs.
+    /// Calls during which the thread ended, or hangs.
     pub unfinished: Notes,
     /// Releases of references that nobody was seen to take.
     pub unseen_releases: Notes,
-    /// Who holds or held the primary context, in the order of their first retains.
+    /// Who holds or held something, in the order in which they came to it.
     pub holders: Vec<Holder>,
     /// Releases that took another's reference.
     pub takings: Vec<Taking>,
-    /// Ordinary and green contexts that live.
-    pub contexts: Vec<Context>,
-    denied: u64,
-    /// References that were released before the record of their library's first retain came.
-    early: HashMap<File, i64>,
+    /// How many calls `--deny` refused.
+    pub denied: u64,
 }
 
 /// A library's file, by which it is told from others of its name. `None`: code in no file.
 type File = Option<PathBuf>;
 
-/// A library that holds, or has held, references to a primary context.
+/// A library that holds, or has held, something on a device: references to the primary context,
+/// ordinary contexts or green ones.
 #[derive(Debug)]
 pub struct Holder {
     /// Its name.
     pub library: String,
-    /// How many it holds. Records may come in another order than that in which threads did what they
-    /// tell: until all have come, this may be less than 0.
-    pub references: i64,
-    /// How often it retained.
-    pub retained: u64,
-    /// How many of its references it released itself.
+    /// What it holds.
+    pub holding: Holding,
+    /// How often it took or created one.
+    pub acquired: u64,
+    /// How often it released or destroyed one of its own.
     pub released: u64,
     /// When it did so last.
     pub last_release: Option<Duration>,
-    /// Its first retain.
+    /// The call by which it came to hold one.
     pub first: Note,
     file: File,
+    /// By module, for a library that was loaded again is another module: the count after its latest
+    /// change, and the number of that change.
+    counts: HashMap<u32, (u32, u32)>,
+}
+
+impl Holder {
+    /// How many it holds, as the witness counted them.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.values().map(|(_, count)| u64::from(*count)).sum()
+    }
+
+    /// Records of different threads may come in another order than the changes.
+    fn set(&mut self, change: Change) {
+        let (number, count) = self.counts.entry(change.module).or_default();
+        if change.number >= *number {
+            (*number, *count) = (change.number, change.count);
+        }
+    }
 }
 
 /// Whose reference somebody else's releases took.
@@ -81,7 +96,14 @@ fn file_of(module: u32, modules: &Modules) -> File {
 impl Device {
     pub(super) fn new(handle: i32) -> Self {
         Self {
-            about: record::Device { handle, ordinal: None, uuid: None, meant: None },
+            about: record::Device {
+                handle,
+                ordinal: None,
+                count: None,
+                named: 0,
+                uuid: None,
+                allowed: None,
+            },
             creations: Notes::default(),
             endings: Notes::default(),
             refusals: Notes::default(),
@@ -90,20 +112,17 @@ impl Device {
             unseen_releases: Notes::default(),
             holders: Vec::new(),
             takings: Vec::new(),
-            contexts: Vec::new(),
             denied: 0,
-            early: HashMap::new(),
         }
     }
 
     pub(super) fn add(&mut self, record: &Record, call: &Call, modules: &Modules) {
         let note = || Note::new(record, call);
-        match call.answer {
+        let releases = call.function.purpose() == Some(Purpose::Release);
+        match call.result {
             None => return self.unfinished.add(note()),
             Some(0) => {}
-            Some(800) if call.function.purpose() == Some(Purpose::Release) => {
-                self.taken_from_green.add(note());
-            }
+            Some(800) if releases => self.taken_from_green.add(note()),
             Some(_) => {
                 self.denied += u64::from(call.denied);
                 self.refusals.add(note());
@@ -115,92 +134,64 @@ impl Device {
         if call.ended {
             self.endings.add(note());
         }
-        match (call.function.purpose(), call.answer) {
-            (Some(Purpose::Retain), Some(0)) => self.retain(note(), modules),
-            (Some(Purpose::Release), _) => self.release(note(), modules),
-            // As measured, only the function of the old ABI takes a reference.
-            (Some(Purpose::Reset), _) if call.function.0 == "cuDevicePrimaryCtxReset" => {
-                self.release(note(), modules);
-            }
-            (Some(Purpose::Create | Purpose::GreenCreate), Some(0)) => {
-                self.contexts.push(Context {
-                    library: modules.name(call.caller()),
-                    kind: Kind::of(call),
-                    handle: call.context,
-                    file: file_of(call.caller(), modules),
-                });
-            }
-            (Some(purpose @ (Purpose::Destroy | Purpose::GreenDestroy)), Some(0)) => {
-                self.contexts.retain(|context| context.handle != call.context);
-                // It may have given back what a library retained, in place of what a release took
-                // from it.
-                let none_left = call.device_references == 0 && !call.uncounted;
-                if purpose == Purpose::GreenDestroy && none_left {
-                    self.holders.iter_mut().for_each(|holder| holder.references = 0);
-                    self.early.clear();
+        for change in [call.reference, call.other].into_iter().flatten() {
+            self.change(change, &note(), modules);
+        }
+        // The function of the old ABI returns 0 even if there is nothing to release.
+        let is_new = call.function.0 == "cuDevicePrimaryCtxRelease_v2";
+        if is_new && call.result == Some(0) && call.reference.is_none() && !call.uncounted {
+            self.unseen_releases.add(note());
+        }
+        // The end of a green context takes what its maker or another has, as measured: no taking.
+        let ends_green = call.function.purpose() == Some(Purpose::GreenDestroy);
+        if let Some(from) = call.taken_from().filter(|_| !ends_green) {
+            self.take(from, note(), modules);
+        }
+    }
+
+    fn change(&mut self, change: Change, note: &Note, modules: &Modules) {
+        // The green context itself is a holding of its own.
+        if change.holding == Holding::GreenReference {
+            return;
+        }
+        let file = file_of(change.module, modules);
+        let known = self
+            .holders
+            .iter()
+            .position(|holder| holder.holding == change.holding && holder.file == file);
+        let index = known.unwrap_or_else(|| {
+            self.holders.push(Holder {
+                library: modules.name(change.module),
+                holding: change.holding,
+                acquired: 0,
+                released: 0,
+                last_release: None,
+                first: note.clone(),
+                file: file.clone(),
+                counts: HashMap::new(),
+            });
+            self.holders.len() - 1
+        });
+        let holder = &mut self.holders[index];
+        holder.set(change);
+        match note.call.function.purpose() {
+            Some(Purpose::Retain | Purpose::Create | Purpose::GreenCreate) => {
+                if holder.acquired == 0 {
+                    holder.first = note.clone();
                 }
+                holder.acquired += 1;
+            }
+            _ if file_of(note.call.caller(), modules) == file => {
+                holder.released += 1;
+                holder.last_release = Some(note.time);
             }
             _ => {}
         }
     }
 
-    fn retain(&mut self, note: Note, modules: &Modules) {
-        let file = file_of(note.call.caller(), modules);
-        let known = self.holders.iter_mut().find(|holder| holder.file == file);
-        let holder = match known {
-            Some(holder) => holder,
-            None => {
-                let first = note.clone();
-                let early = self.early.remove(&file).unwrap_or(0);
-                self.holders.push(Holder {
-                    library: modules.name(note.call.caller()),
-                    references: -early,
-                    retained: 0,
-                    released: 0,
-                    last_release: None,
-                    first,
-                    file,
-                });
-                self.holders.last_mut().expect("just added")
-            }
-        };
-        holder.references += 1;
-        holder.retained += 1;
-    }
-
-    /// As measured, a release that answers 800 takes a reference, too.
-    fn release(&mut self, note: Note, modules: &Modules) {
-        if !matches!(note.call.answer, Some(0 | 800)) {
-            return;
-        }
-        let (by, from) = (note.call.caller(), note.call.taken_from);
+    fn take(&mut self, from: u32, note: Note, modules: &Modules) {
+        let by = note.call.caller();
         let files = (file_of(by, modules), file_of(from, modules));
-        let holder = self.holders.iter_mut().find(|holder| holder.file == files.1);
-        // Nobody's, or of code in no file, if that holds any.
-        if from == 0 && holder.as_ref().is_none_or(|holder| holder.references <= 0) {
-            // The function of the old ABI answers 0 where there is nothing to release, too.
-            if note.call.answer == Some(0) && note.call.function.0 == "cuDevicePrimaryCtxRelease_v2"
-            {
-                self.unseen_releases.add(note);
-            }
-            return;
-        }
-        // Where it held none of its own, the release took that of its green context.
-        let mut contexts = self.contexts.iter();
-        let green = contexts.any(|each| each.kind == Kind::Green && each.file == files.1);
-        match holder {
-            Some(holder) => {
-                if holder.references > 0 || !green {
-                    holder.references -= 1;
-                }
-                if files.0 == files.1 {
-                    holder.released += 1;
-                    holder.last_release = Some(note.time);
-                }
-            }
-            None if green => {}
-            None => *self.early.entry(files.1.clone()).or_default() += 1,
-        }
         if files.0 == files.1 {
             return;
         }
@@ -213,22 +204,15 @@ impl Device {
         }
     }
 
-    /// Whether an ordinary or green context of this handle lives on it.
-    #[must_use]
-    pub fn has_context(&self, handle: u64) -> bool {
-        handle != 0 && self.contexts.iter().any(|context| context.handle == handle)
-    }
-
-    /// Not meant, and a context was made on it, or was refused by `--deny`.
+    /// Not allowed, and a context was created on it, or was refused by `--deny`.
     #[must_use]
     pub fn is_stray(&self) -> bool {
-        self.about.meant == Some(false) && (self.creations.total() > 0 || self.denied > 0)
+        self.about.allowed == Some(false) && (self.creations.total() > 0 || self.denied > 0)
     }
 
-    /// The references that are held: library and number.
-    pub fn held(&self) -> impl Iterator<Item = (&str, u64)> {
-        let holding = self.holders.iter().filter(|holder| holder.references > 0);
-        holding.map(|holder| (&*holder.library, holder.references.unsigned_abs()))
+    /// Those that hold something.
+    pub fn held(&self) -> impl Iterator<Item = &Holder> {
+        self.holders.iter().filter(|holder| holder.count() > 0)
     }
 
     /// How people name it.
@@ -244,7 +228,7 @@ impl Device {
         }
     }
 
-    /// Its unique id as text.
+    /// Its UUID as text.
     #[must_use]
     pub fn uuid(&self) -> Option<String> {
         let bytes = self.about.uuid?;

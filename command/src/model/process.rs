@@ -1,6 +1,7 @@
 //! One process, or one program of it.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,17 +24,17 @@ pub enum End {
 /// Calls of `cuInit`.
 #[derive(Debug, Default)]
 pub struct Inits {
-    /// Those that were answered with 0.
+    /// Those that returned 0.
     pub successful: Notes,
     /// Those that the driver refused.
     pub refused: Notes,
-    /// Those in the middle of which the thread ended, or hangs.
+    /// Those during which the thread ended, or hangs.
     pub unfinished: Notes,
 }
 
 impl Inits {
     fn add(&mut self, note: Note) {
-        match note.call.answer {
+        match note.call.result {
             Some(0) => self.successful.add(note),
             Some(_) => self.refused.add(note),
             None => self.unfinished.add(note),
@@ -45,12 +46,23 @@ impl Inits {
     }
 }
 
+/// A thread that created a context.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Thread {
+    /// Its name, if it could be read while it lived.
+    pub name: Option<String>,
+    /// Whether it lives: when the process exited, or now. `None`: unknown.
+    pub lives: Option<bool>,
+}
+
 /// A process from the moment on at which it had the witness.
 #[derive(Debug)]
 pub struct Process {
+    /// Its number, which no other process has.
+    pub number: u32,
     /// Its id, as it sees it itself.
     pub pid: u32,
-    /// What was told then.
+    /// What was known then.
     pub about: record::Process,
     /// How it ended. `None`: it was killed, left by `_exit`, or runs.
     pub end: Option<End>,
@@ -62,12 +74,14 @@ pub struct Process {
     pub bypasses: Vec<PathBuf>,
     /// Whether the witness had no room to count some calls.
     pub uncounted: bool,
+    threads: BTreeMap<u32, Thread>,
     devices: BTreeMap<i32, Device>,
 }
 
 impl Process {
     pub(super) fn new(record: &Record, about: &record::Process) -> Self {
         Self {
+            number: record.process,
             pid: record.pid,
             about: about.clone(),
             end: None,
@@ -75,6 +89,7 @@ impl Process {
             elsewhere: Notes::default(),
             bypasses: Vec::new(),
             uncounted: false,
+            threads: BTreeMap::new(),
             devices: BTreeMap::new(),
         }
     }
@@ -83,7 +98,7 @@ impl Process {
         match &record.event {
             Event::Device(about) => self.device(about.handle).about = about.clone(),
             Event::Call(call) => self.add_call(record, call, modules),
-            Event::Exit => self.end = Some(End::Exit(record.time)),
+            Event::Exit(living) => self.exit(record.time, living),
             Event::Bypass(path) => self.bypasses.push(path.clone()),
             Event::Process(_) | Event::Module(_) => unreachable!("the model's own"),
         }
@@ -95,19 +110,49 @@ impl Process {
             self.inits.add(Note::new(record, call));
             return;
         }
-        // A context is known by its handle, wherever it was said to be.
-        let of_context = self.devices.values().find(|device| device.has_context(call.context));
-        match of_context.map(|device| device.about.handle).or(call.device) {
+        if call.created {
+            let thread = self.threads.entry(record.tid).or_default();
+            thread.name = call.thread.clone().or_else(|| thread.name.take());
+        }
+        match call.device {
             Some(handle) => self.device(handle).add(record, call, modules),
             None => self.elsewhere.add(Note::new(record, call)),
         }
+    }
+
+    fn exit(&mut self, time: Duration, living: &[record::Thread]) {
+        self.end = Some(End::Exit(time));
+        for (tid, thread) in &mut self.threads {
+            let found = living.iter().find(|living| living.tid == *tid);
+            thread.lives = Some(found.is_some());
+            thread.name = found.map(|found| found.name.clone()).or_else(|| thread.name.take());
+        }
+    }
+
+    /// Looks which of its threads live, if the process still runs.
+    pub(super) fn look_at_threads(&mut self) {
+        let Some(pid) = self.about.host_pid.filter(|_| self.end.is_none()) else { return };
+        if fs::metadata(format!("/proc/{pid}")).is_err() {
+            return;
+        }
+        for (tid, thread) in &mut self.threads {
+            let name = crate::processes::thread_name(pid, *tid);
+            thread.lives = Some(name.is_some());
+            thread.name = name.or_else(|| thread.name.take());
+        }
+    }
+
+    /// A thread that created a context.
+    #[must_use]
+    pub fn thread(&self, tid: u32) -> Option<&Thread> {
+        self.threads.get(&tid)
     }
 
     fn device(&mut self, handle: i32) -> &mut Device {
         self.devices.entry(handle).or_insert_with(|| Device::new(handle))
     }
 
-    /// The devices that it touched.
+    /// The devices that it used.
     pub fn devices(&self) -> impl Iterator<Item = &Device> {
         self.devices.values()
     }

@@ -2,7 +2,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Device, End, Model};
-use crate::record::{self, Address, Call, Event, Function, Module, Process, Record};
+use crate::record::{
+    self, Address, Call, Change, Event, Function, Holding, Module, Process, Record, Thread,
+};
 
 const RUNTIME: u32 = 1;
 const BLAS: u32 = 2;
@@ -12,14 +14,20 @@ const PID: u32 = 40;
 struct Story {
     model: Model,
     clock: Duration,
-    pid: u32,
+    number: u32,
+    changes: u32,
+}
+
+fn module(id: u32, path: &str) -> Event {
+    Event::Module(Module { id, path: path.into(), file: None })
 }
 
 impl Story {
     fn begin() -> Self {
-        let mut story = Self { model: Model::default(), clock: Duration::ZERO, pid: PID };
+        let (model, clock) = (Model::default(), Duration::ZERO);
+        let mut story = Self { model, clock, number: PID, changes: 0 };
         for (id, path) in [(RUNTIME, "/lib/libcudart.so.13"), (BLAS, "/lib/libcublas.so.13")] {
-            story.add(Event::Module(Module { id, path: path.into() }));
+            story.add(module(id, path));
         }
         story.start(PID, &[("LOCAL_RANK", "1")]);
         story
@@ -27,11 +35,12 @@ impl Story {
 
     fn add(&mut self, event: Event) {
         self.clock += Duration::from_millis(1);
-        self.model.add(&Record { pid: self.pid, tid: 7, time: self.clock, event });
+        let (process, time) = (self.number, self.clock);
+        self.model.add(&Record { process, pid: PID, tid: 7, time, event });
     }
 
-    fn start(&mut self, pid: u32, variables: &[(&str, &str)]) {
-        self.pid = pid;
+    fn start(&mut self, number: u32, variables: &[(&str, &str)]) {
+        self.number = number;
         let pair = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
         self.add(Event::Process(Process {
             arguments: vec!["python3".to_owned(), "stray.py".to_owned()],
@@ -40,8 +49,10 @@ impl Story {
         }));
     }
 
-    fn device(&mut self, handle: i32, meant: Option<bool>) {
-        let about = record::Device { handle, ordinal: Some(0), uuid: Some([0xab; 16]), meant };
+    fn device(&mut self, handle: i32, allowed: Option<bool>) {
+        let (ordinal, count) = (Some(0), Some(1));
+        let uuid = Some([0xab; 16]);
+        let about = record::Device { handle, ordinal, count, named: 0, uuid, allowed };
         self.add(Event::Device(about));
     }
 
@@ -49,8 +60,7 @@ impl Story {
         let mut call = Call {
             function: Function(function),
             device: Some(100),
-            answer: Some(0),
-            device_references: 1,
+            result: Some(0),
             native: vec![Address { module: by, address: 16 }],
             ..Call::default()
         };
@@ -58,144 +68,130 @@ impl Story {
         self.add(Event::Call(call));
     }
 
-    fn retain(&mut self, by: u32, created: bool) {
-        self.call(by, "cuDevicePrimaryCtxRetain", |call| call.created = created);
+    /// What a library holds now.
+    fn now(&mut self, module: u32, holding: Holding, count: u32) -> Option<Change> {
+        self.changes += 1;
+        Some(Change { module, holding, count, number: self.changes })
     }
 
-    fn release(&mut self, by: u32, from: u32, left: i32) {
-        self.call(by, "cuDevicePrimaryCtxRelease_v2", |call| {
-            call.taken_from = from;
-            call.device_references = left;
-            call.ended = left == 0;
-        });
+    fn retain(&mut self, by: u32, count: u32) {
+        let reference = self.now(by, Holding::Reference, count);
+        self.call(by, "cuDevicePrimaryCtxRetain", |call| call.reference = reference);
     }
 
-    fn touched(&self) -> &Device {
+    fn release(&mut self, by: u32, from: u32, left: u32) {
+        let reference = self.now(from, Holding::Reference, left);
+        self.call(by, "cuDevicePrimaryCtxRelease_v2", |call| call.reference = reference);
+    }
+
+    fn used(&self) -> &Device {
         self.model.process(PID).unwrap().devices().next().unwrap()
     }
 
     fn held(&self) -> Vec<(&str, u64)> {
-        self.touched().held().collect()
+        self.used().held().map(|holder| (&*holder.library, holder.count())).collect()
     }
 }
 
 #[test]
-fn references_are_counted_library_by_library() {
+fn a_holder_has_what_the_witness_counted_last() {
     let mut story = Story::begin();
-    story.device(100, None);
-    story.retain(RUNTIME, true);
-    story.retain(BLAS, false);
-    story.retain(BLAS, false);
+    story.retain(RUNTIME, 1);
+    story.retain(BLAS, 1);
+    story.retain(BLAS, 2);
     assert_eq!(story.held(), [("libcudart.so.13", 1), ("libcublas.so.13", 2)]);
-    story.release(BLAS, BLAS, 2);
+    story.release(BLAS, BLAS, 1);
     assert_eq!(story.held(), [("libcudart.so.13", 1), ("libcublas.so.13", 1)]);
-    let holder = &story.touched().holders[1];
-    assert_eq!((holder.retained, holder.released), (2, 1));
-    assert_eq!(story.touched().creations.total(), 1);
-    assert!(story.touched().takings.is_empty());
-}
-
-#[test]
-fn who_took_whose_is_told() {
-    let mut story = Story::begin();
-    story.retain(RUNTIME, true);
-    story.retain(RUNTIME, false);
-    story.release(BLAS, RUNTIME, 1);
-    story.release(BLAS, RUNTIME, 0);
-    assert!(story.held().is_empty());
-    let [taking] = &*story.touched().takings else { panic!("{:?}", story.touched().takings) };
-    assert_eq!((&*taking.by, &*taking.from), ("libcublas.so.13", "libcudart.so.13"));
-    assert_eq!(taking.count, 2);
-    assert_eq!(story.touched().holders[0].released, 0);
-    assert_eq!(story.touched().endings.total(), 1);
-}
-
-#[test]
-fn a_release_that_answers_800_takes_a_reference_and_one_that_takes_none_takes_none() {
-    let mut story = Story::begin();
-    story.retain(RUNTIME, true);
-    story.call(RUNTIME, "cuDevicePrimaryCtxRelease_v2", |call| {
-        call.answer = Some(201);
-    });
-    assert_eq!(story.held(), [("libcudart.so.13", 1)]);
-    story.call(RUNTIME, "cuDevicePrimaryCtxRelease_v2", |call| {
-        call.answer = Some(800);
-        call.taken_from = RUNTIME;
-    });
-    assert!(story.held().is_empty());
-    assert_eq!(story.touched().refusals.total(), 1, "the 800 is none");
-    assert_eq!(story.touched().taken_from_green.total(), 1);
-    story.call(RUNTIME, "cuDevicePrimaryCtxRelease", |_| {});
-    assert_eq!(story.touched().unseen_releases.total(), 0, "it answers 0 where there is none");
-    story.call(RUNTIME, "cuDevicePrimaryCtxRelease_v2", |_| {});
-    assert_eq!(story.touched().unseen_releases.total(), 1);
-}
-
-#[test]
-fn a_reset_ends_the_context_and_leaves_the_references() {
-    let mut story = Story::begin();
-    story.retain(RUNTIME, true);
-    story.retain(BLAS, false);
-    story.call(BLAS, "cuDevicePrimaryCtxReset_v2", |call| {
-        call.ended = true;
-        call.device_references = 2;
-    });
-    assert_eq!(story.held(), [("libcudart.so.13", 1), ("libcublas.so.13", 1)]);
-    assert_eq!(story.touched().endings.total(), 1);
-    story.call(BLAS, "cuDevicePrimaryCtxReset", |call| call.taken_from = BLAS);
-    assert_eq!(story.held(), [("libcudart.so.13", 1)]);
-    story.call(BLAS, "cuDevicePrimaryCtxReset", |call| call.taken_from = RUNTIME);
-    assert!(story.held().is_empty());
-    assert_eq!(story.touched().takings.len(), 1);
+    let holder = &story.used().holders[1];
+    assert_eq!((holder.acquired, holder.released), (2, 1));
+    assert!(story.used().takings.is_empty());
 }
 
 #[test]
 fn the_order_of_the_records_does_not_matter() {
     let mut story = Story::begin();
-    story.retain(RUNTIME, true);
-    story.release(RUNTIME, RUNTIME, 1);
-    story.release(RUNTIME, RUNTIME, 0);
-    story.retain(RUNTIME, false);
+    let first = story.now(BLAS, Holding::Reference, 1);
+    let second = story.now(BLAS, Holding::Reference, 0);
+    story.call(BLAS, "cuDevicePrimaryCtxRelease_v2", |call| call.reference = second);
+    story.call(BLAS, "cuDevicePrimaryCtxRetain", |call| call.reference = first);
     assert!(story.held().is_empty());
-    story.retain(RUNTIME, true);
-    assert_eq!(story.held(), [("libcudart.so.13", 1)]);
-    story.release(BLAS, BLAS, 0);
-    story.retain(BLAS, false);
-    story.retain(BLAS, false);
-    assert_eq!(story.held(), [("libcudart.so.13", 1), ("libcublas.so.13", 1)]);
+    let holder = &story.used().holders[0];
+    assert_eq!((holder.acquired, holder.released), (1, 1));
+    assert_eq!(holder.first.call.function.0, "cuDevicePrimaryCtxRetain");
 }
 
-/// A green context whose reference a release took gives back what its library retains then.
 #[test]
-fn the_end_of_a_green_context_may_take_what_was_retained() {
+fn who_took_whose_is_reported() {
     let mut story = Story::begin();
-    let green = |story: &mut Story, function, left| {
-        story.call(BLAS, function, |call| {
-            (call.context, call.device_references) = (0x20, left);
-        });
+    story.retain(RUNTIME, 2);
+    story.release(BLAS, RUNTIME, 1);
+    let taken = story.now(RUNTIME, Holding::Reference, 0);
+    story.call(BLAS, "cuDevicePrimaryCtxReset", |call| call.reference = taken);
+    assert!(story.held().is_empty());
+    let [taking] = &*story.used().takings else { panic!("{:?}", story.used().takings) };
+    assert_eq!((&*taking.by, &*taking.from), ("libcublas.so.13", "libcudart.so.13"));
+    assert_eq!(taking.count, 2);
+    assert_eq!(story.used().holders[0].released, 0);
+}
+
+#[test]
+fn a_release_that_returns_800_takes_a_reference_and_one_that_takes_none_takes_none() {
+    let mut story = Story::begin();
+    story.call(RUNTIME, "cuDevicePrimaryCtxRelease_v2", |call| call.result = Some(201));
+    assert_eq!(story.used().refusals.total(), 1);
+    let taken = story.now(RUNTIME, Holding::GreenReference, 0);
+    story.call(RUNTIME, "cuDevicePrimaryCtxRelease_v2", |call| {
+        (call.result, call.reference) = (Some(800), taken);
+    });
+    assert_eq!(story.used().refusals.total(), 1, "the 800 is none");
+    assert_eq!(story.used().taken_from_green.total(), 1);
+    story.call(RUNTIME, "cuDevicePrimaryCtxRelease", |_| {});
+    assert_eq!(story.used().unseen_releases.total(), 0, "it returns 0 if there is none");
+    story.call(RUNTIME, "cuDevicePrimaryCtxRelease_v2", |_| {});
+    assert_eq!(story.used().unseen_releases.total(), 1);
+    assert!(story.used().holders.is_empty() && story.used().takings.is_empty());
+}
+
+#[test]
+fn contexts_belong_to_who_made_them() {
+    let mut story = Story::begin();
+    let ordinary = story.now(BLAS, Holding::OrdinaryContext, 1);
+    story.call(BLAS, "cuCtxCreate_v4", |call| call.other = ordinary);
+    let green = story.now(BLAS, Holding::GreenContext, 1);
+    story.call(BLAS, "cuGreenCtxCreate", |call| call.other = green);
+    let kinds = |story: &Story| -> Vec<Holding> {
+        story.used().held().map(|holder| holder.holding).collect()
     };
-    let take = |story: &mut Story| {
-        story.call(BLAS, "cuDevicePrimaryCtxRelease_v2", |call| {
-            (call.answer, call.taken_from, call.device_references) = (Some(800), BLAS, 0);
-        });
-    };
-    for _ in 0..2 {
-        green(&mut story, "cuGreenCtxCreate", 1);
-        take(&mut story);
-        assert!(story.held().is_empty());
-        story.retain(BLAS, false);
-        assert_eq!(story.held(), [("libcublas.so.13", 1)]);
-        green(&mut story, "cuGreenCtxDestroy", 0);
-        assert!(story.held().is_empty());
-    }
-    assert_eq!(story.touched().refusals.total(), 0);
+    assert_eq!(kinds(&story), [Holding::OrdinaryContext, Holding::GreenContext]);
+    let ordinary = story.now(BLAS, Holding::OrdinaryContext, 0);
+    story.call(RUNTIME, "cuCtxDestroy_v2", |call| call.other = ordinary);
+    assert_eq!(kinds(&story), [Holding::GreenContext]);
+    story.call(RUNTIME, "cuCtxDestroy_v2", |call| {
+        (call.device, call.result) = (None, Some(201));
+    });
+    assert_eq!(story.model.process(PID).unwrap().elsewhere.total(), 1);
+}
+
+#[test]
+fn a_thread_lives_if_it_does_when_the_process_exits() {
+    let mut story = Story::begin();
+    story.call(RUNTIME, "cuDevicePrimaryCtxRetain", |call| {
+        (call.created, call.thread) = (true, Some("loader".to_owned()));
+    });
+    let thread = |story: &Story| story.model.process(PID).unwrap().thread(7).cloned().unwrap();
+    assert_eq!((thread(&story).name.as_deref(), thread(&story).lives), (Some("loader"), None));
+    story.add(Event::Exit(vec![Thread { tid: 7, name: "watchdog".to_owned() }]));
+    assert_eq!(thread(&story).lives, Some(true));
+    assert_eq!(thread(&story).name.as_deref(), Some("watchdog"));
+    story.add(Event::Exit(Vec::new()));
+    assert_eq!(thread(&story).lives, Some(false));
 }
 
 #[test]
 fn initialisations_that_were_refused_are_kept_apart() {
     let mut story = Story::begin();
-    for answer in [Some(100), Some(0), Some(0), None] {
-        story.call(RUNTIME, "cuInit", |call| call.answer = answer);
+    for result in [Some(100), Some(0), Some(0), None] {
+        story.call(RUNTIME, "cuInit", |call| call.result = result);
     }
     let inits = &story.model.process(PID).unwrap().inits;
     let totals = [&inits.successful, &inits.refused, &inits.unfinished].map(super::Notes::total);
@@ -203,46 +199,8 @@ fn initialisations_that_were_refused_are_kept_apart() {
 }
 
 #[test]
-fn a_refused_release_takes_nothing_from_code_in_no_file() {
-    let mut story = Story::begin();
-    story.retain(0, true);
-    story.call(BLAS, "cuDevicePrimaryCtxRelease_v2", |call| call.answer = Some(201));
-    assert_eq!(story.held(), [("code in no file", 1)]);
-    assert!(story.touched().takings.is_empty());
-    story.release(BLAS, 0, 0);
-    assert!(story.held().is_empty());
-}
-
-#[test]
-fn other_contexts_belong_to_who_made_them_and_are_known_by_their_handles() {
-    let mut story = Story::begin();
-    for (function, context) in [("cuCtxCreate_v4", 0x10), ("cuGreenCtxCreate", 0x20)] {
-        story.call(BLAS, function, |call| {
-            call.created = true;
-            call.context = context;
-        });
-    }
-    let kinds = |story: &Story| -> Vec<&str> {
-        story.touched().contexts.iter().map(|context| context.kind.name()).collect()
-    };
-    assert_eq!(kinds(&story), ["ordinary", "green"]);
-    story.call(RUNTIME, "cuCtxDestroy_v2", |call| {
-        call.context = 0x10;
-        call.device = None;
-        call.ended = true;
-    });
-    assert_eq!(kinds(&story), ["green"]);
-    story.call(RUNTIME, "cuCtxDestroy_v2", |call| {
-        call.context = 0x99;
-        call.device = None;
-        call.answer = Some(201);
-    });
-    assert_eq!(story.model.process(PID).unwrap().elsewhere.total(), 1);
-}
-
-#[test]
-fn a_stray_is_a_context_or_a_refused_one_on_a_device_that_is_not_meant() {
-    for (meant, created, denied, stray) in [
+fn a_stray_is_a_context_or_a_refused_one_on_a_device_that_is_not_allowed() {
+    for (allowed, created, denied, stray) in [
         (Some(false), true, false, true),
         (Some(false), false, true, true),
         (Some(false), false, false, false),
@@ -250,14 +208,14 @@ fn a_stray_is_a_context_or_a_refused_one_on_a_device_that_is_not_meant() {
         (None, true, false, false),
     ] {
         let mut story = Story::begin();
-        story.device(100, meant);
+        story.device(100, allowed);
         story.call(RUNTIME, "cuDevicePrimaryCtxRetain", |call| {
             call.created = created;
             call.denied = denied;
-            call.answer = Some(if created { 0 } else { 800 });
+            call.result = Some(if created { 0 } else { 800 });
         });
-        let case = (meant, created, denied);
-        assert_eq!(story.touched().is_stray(), stray, "{case:?}");
+        let case = (allowed, created, denied);
+        assert_eq!(story.used().is_stray(), stray, "{case:?}");
         assert_eq!(story.model.strays().count(), usize::from(stray), "{case:?}");
     }
 }
@@ -265,22 +223,23 @@ fn a_stray_is_a_context_or_a_refused_one_on_a_device_that_is_not_meant() {
 #[test]
 fn an_exec_begins_anew_and_a_forked_child_is_another_process() {
     let mut story = Story::begin();
-    story.retain(RUNTIME, true);
-    story.start(PID, &[]);
-    assert!(!story.model.process(PID).unwrap().did_anything());
+    story.retain(RUNTIME, 1);
+    story.start(41, &[]);
+    assert!(!story.model.process(41).unwrap().did_anything());
     assert!(matches!(story.model.processes()[0].end, Some(End::Replaced(_))));
     assert_eq!(story.model.processes()[0].devices().count(), 1);
-    story.start(41, &[]);
-    story.add(Event::Exit);
-    assert!(matches!(story.model.process(41).unwrap().end, Some(End::Exit(_))));
-    assert_eq!(story.model.process(PID).unwrap().end, None);
+    story.number = 42;
+    story.add(Event::Process(Process { forked_from: Some(41), ..Process::default() }));
+    story.add(Event::Exit(Vec::new()));
+    assert!(matches!(story.model.process(42).unwrap().end, Some(End::Exit(_))));
+    assert_eq!(story.model.process(41).unwrap().end, None);
 }
 
 #[test]
 fn an_id_that_is_used_again_is_no_exec() {
     let mut story = Story::begin();
     for start in [100, 200] {
-        story.pid = 60;
+        story.number = 60 + start as u32;
         story.add(Event::Process(Process { start, ..Process::default() }));
     }
     let ends: Vec<_> = story.model.processes()[1..].iter().map(|process| process.end).collect();
@@ -291,21 +250,21 @@ fn an_id_that_is_used_again_is_no_exec() {
 fn two_libraries_of_one_name_are_two_holders() {
     const OTHER: u32 = 3;
     let mut story = Story::begin();
-    story.add(Event::Module(Module { id: OTHER, path: "/opt/libcudart.so.13".into() }));
-    story.retain(RUNTIME, true);
-    story.retain(OTHER, false);
+    story.add(module(OTHER, "/opt/libcudart.so.13"));
+    story.retain(RUNTIME, 1);
+    story.retain(OTHER, 1);
     assert_eq!(story.held(), [("libcudart.so.13", 1), ("libcudart.so.13", 1)]);
-    story.release(OTHER, RUNTIME, 1);
+    story.release(OTHER, RUNTIME, 0);
     assert_eq!(story.held(), [("libcudart.so.13", 1)]);
-    assert_eq!(story.touched().takings.len(), 1);
-    assert_eq!(story.touched().holders[1].references, 1);
+    assert_eq!(story.used().takings.len(), 1);
+    assert_eq!(story.used().holders[1].count(), 1);
 }
 
 #[test]
-fn a_call_of_a_process_that_nobody_announced_is_kept() {
+fn a_call_of_a_process_without_a_record_is_kept() {
     let mut story = Story::begin();
-    story.pid = 50;
-    story.retain(RUNTIME, true);
+    story.number = 50;
+    story.retain(RUNTIME, 1);
     story.add(Event::Bypass(PathBuf::from("/opt/libcuda.so.1")));
     let process = story.model.process(50).unwrap();
     assert_eq!(process.devices().count(), 1);
@@ -331,10 +290,13 @@ fn the_rank_is_the_local_one_before_any_other() {
 fn of_many_calls_the_first_are_kept_and_all_are_counted() {
     let mut story = Story::begin();
     for _ in 0..1000 {
-        story.retain(RUNTIME, true);
+        let reference = story.now(RUNTIME, Holding::Reference, 1);
+        story.call(RUNTIME, "cuDevicePrimaryCtxRetain", |call| {
+            (call.created, call.reference) = (true, reference);
+        });
         story.release(RUNTIME, RUNTIME, 0);
     }
-    let creations = &story.touched().creations;
+    let creations = &story.used().creations;
     assert_eq!((creations.total(), creations.first().len()), (1000, 8));
     assert!(creations.last().unwrap() > creations.first()[7].time);
     assert!(story.held().is_empty());
@@ -345,8 +307,8 @@ fn names_of_devices() {
     let mut story = Story::begin();
     story.device(100, None);
     let uuid = "GPU-abababab-abab-abab-abab-abababababab";
-    assert_eq!(story.touched().name(), format!("device 0 ({uuid})"));
+    assert_eq!(story.used().name(), format!("device 0 ({uuid})"));
     let mut unknown = Story::begin();
-    unknown.retain(RUNTIME, true);
-    assert_eq!(unknown.touched().name(), "device with the handle 100");
+    unknown.retain(RUNTIME, 1);
+    assert_eq!(unknown.used().name(), "device with the handle 100");
 }

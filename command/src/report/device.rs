@@ -1,246 +1,201 @@
 //! One device of one process.
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
-use cuda_primary_context::sys::CUresult;
+use crate::model::{Device, Holder, Kind, Note, Notes, Process};
+use crate::record::Holding;
 
-use crate::model::{Device, Holder, Inits, Kind, Modules, Note, Notes};
-use crate::record::Call;
-use crate::stack::{self, Line};
-use crate::symbols::Symbols;
+use super::line::{Line, counted, seconds};
+use super::page::{Page, at, code, in_thread};
 
-use super::style::{Styled, seconds};
+/// What a context takes in GPU memory, as measured; the report and the README say where.
+pub const CONTEXT_MIB: u32 = 524;
 
-/// How many lines of a stack people are shown.
-const STACK_LINES: usize = 12;
+const INDENT: usize = 4;
 
-/// Where the report is written, and what names are looked up in.
-pub struct Page<'report> {
-    pub to: &'report mut dyn Write,
-    pub modules: &'report Modules,
-    pub symbols: &'report mut Symbols,
-    /// The current folder with a slash: what lies in it is named from there on.
-    pub folder: String,
-}
-
-/// The name of a result code, with its number.
-pub fn code(answer: u32) -> String {
-    match CUresult(answer).name() {
-        Some(name) => format!("{name} ({answer})"),
-        None => format!("{answer}"),
-    }
+fn line() -> Line {
+    Line::indented(INDENT)
 }
 
 impl Page<'_> {
-    /// When the driver was initialised, and by whom.
-    pub fn init(&mut self, inits: &Inits) -> io::Result<()> {
-        if let Some(first) = inits.successful.first().first() {
-            let by = self.modules.name(first.call.caller());
-            writeln!(self.to, "  cuInit by {by} at {}", seconds(first.time))?;
-            self.stack(&first.call)?;
-        }
-        self.refusals(&inits.refused)?;
-        self.unfinished(&inits.unfinished)
-    }
-
     /// What happened on a device.
-    pub fn device(&mut self, device: &Device) -> io::Result<()> {
-        self.creations(&device.creations)?;
+    pub fn device(&mut self, process: &Process, device: &Device) -> Vec<Line> {
+        let mut lines = self.creations(process, &device.creations);
         for holder in &device.holders {
-            self.holder(holder, device)?;
+            lines.extend(self.holdings(holder, device));
         }
         for taking in &device.takings {
-            let text = format!(
-                "{} released {} of {}, first at {}",
-                taking.by,
-                references(taking.count),
-                taking.from,
-                seconds(taking.first.time)
+            let by = self.caller(&taking.first.call);
+            let owner = device.holders.iter().find(|holder| holder.library == taking.from);
+            let from = owner.map_or_else(|| taking.from.clone(), |owner| self.holder(owner));
+            let count = counted(taking.count, "reference", "references");
+            let text = format!("{by} released {count} of {from}");
+            lines.push(
+                line().warning(text).varying(format!(", first at {}", seconds(taking.first.time))),
             );
-            writeln!(self.to, "    {}", Styled::warning(text))?;
-            self.stack(&taking.first.call)?;
+            lines.extend(self.stack(&taking.first.call));
         }
         if let Some(first) = device.unseen_releases.first().first() {
-            let by = self.modules.name(first.call.caller());
-            let count = references(device.unseen_releases.total());
-            writeln!(self.to, "    {by} released {count} that nobody was seen to take")?;
-            self.stack(&first.call)?;
-        }
-        self.taken_from_green(&device.taken_from_green)?;
-        self.refusals(&device.refusals)?;
-        self.unfinished(&device.unfinished)?;
-        self.endings(&device.endings)?;
-        self.left(device)
-    }
-
-    fn unfinished(&mut self, notes: &Notes) -> io::Result<()> {
-        for note in notes.first() {
-            let function = note.call.function.0;
-            let began = seconds(note.time);
-            writeln!(self.to, "    {function}, called at {began}, has not returned")?;
-            self.stack(&note.call)?;
-        }
-        Ok(())
-    }
-
-    fn creations(&mut self, creations: &Notes) -> io::Result<()> {
-        let shown = creations.first().len() as u64;
-        for note in creations.first() {
-            let by = self.modules.name(note.call.caller());
-            let (kind, time) = (Kind::of(&note.call).name(), seconds(note.time));
-            let (function, thread) = (note.call.function.0, note.tid);
-            writeln!(
-                self.to,
-                "    {kind} context made by {by} at {time} ({function}, thread {thread})"
-            )?;
-            self.stack(&note.call)?;
-        }
-        self.and_more(creations.total() - shown, "made", creations)
-    }
-
-    fn endings(&mut self, endings: &Notes) -> io::Result<()> {
-        for note in endings.first() {
-            let by = self.modules.name(note.call.caller());
-            let (kind, time) = (Kind::of(&note.call).name(), seconds(note.time));
-            let function = note.call.function.0;
-            writeln!(self.to, "    {kind} context ended by {by} at {time} ({function})")?;
-        }
-        self.and_more(endings.total() - endings.first().len() as u64, "ended", endings)
-    }
-
-    fn and_more(&mut self, count: u64, what: &str, notes: &Notes) -> io::Result<()> {
-        match notes.last() {
-            Some(last) if count == 1 => {
-                writeln!(self.to, "    and {what} once more, at {}", seconds(last))
-            }
-            Some(last) if count > 0 => {
-                let last = seconds(last);
-                writeln!(self.to, "    and {what} {count} more times, the last at {last}")
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn holder(&mut self, holder: &Holder, device: &Device) -> io::Result<()> {
-        // The call that made the context stands above, with its stack.
-        let creations = device.creations.first().iter();
-        let made_it = creations.into_iter().any(|note| note.time == holder.first.time);
-        if made_it && holder.retained == 1 && holder.released == 0 {
-            return Ok(());
-        }
-        let (library, retained) = (&holder.library, times(holder.retained));
-        write!(self.to, "    {library} retained it {retained}")?;
-        if !made_it {
-            write!(self.to, ", first at {}", seconds(holder.first.time))?;
-        }
-        match holder.last_release {
-            Some(last) if holder.released == 1 => {
-                writeln!(self.to, ", and released it once at {}", seconds(last))?;
-            }
-            Some(last) => {
-                let released = times(holder.released);
-                writeln!(self.to, ", and released it {released}, the last at {}", seconds(last))?;
-            }
-            None => writeln!(self.to)?,
-        }
-        if made_it { Ok(()) } else { self.stack(&holder.first.call) }
-    }
-
-    fn taken_from_green(&mut self, notes: &Notes) -> io::Result<()> {
-        for note in notes.first() {
-            let by = self.modules.name(note.call.caller());
-            let (function, answer) = (note.call.function.0, code(800));
-            let text = format!(
-                "{function} of {by} answered {answer}, and took the reference of a green context"
+            let by = self.caller(&first.call);
+            let count = counted(device.unseen_releases.total(), "reference", "references");
+            lines.push(
+                line().text(format!("{by} released {count} that no library was seen to take")),
             );
-            writeln!(self.to, "    {} at {}", Styled::warning(text), seconds(note.time))?;
-            self.stack(&note.call)?;
+            lines.extend(self.stack(&first.call));
         }
-        let more = notes.total() - notes.first().len() as u64;
-        self.and_more(more, "taken from a green context", notes)
+        lines.extend(self.taken_from_green(&device.taken_from_green));
+        lines.extend(self.refusals(&device.refusals));
+        lines.extend(self.unfinished(&device.unfinished));
+        lines.extend(self.endings(&device.endings));
+        lines.extend(self.held(device));
+        lines
     }
 
-    /// Of one function, code and library, one line; where `--deny` refused, the stack, too.
-    fn refusals(&mut self, notes: &Notes) -> io::Result<()> {
+    fn creations(&mut self, process: &Process, creations: &Notes) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for note in creations.first() {
+            let (kind, by) = (Kind::of(&note.call), self.caller(&note.call));
+            // A green context is a part of the primary one.
+            let size = match kind {
+                Kind::Green => String::new(),
+                _ => format!(" (about {CONTEXT_MIB} MiB)"),
+            };
+            let text = format!("{} context{size} created by {by}", kind.name());
+            let function = format!(" ({})", note.call.function.0);
+            lines.push(at(in_thread(line().text(text), process, note), note).text(function));
+            lines.extend(self.stack(&note.call));
+            if note.call.visible_changed {
+                let text = "CUDA_VISIBLE_DEVICES was changed after cuInit: the driver uses the former value";
+                lines.push(line().warning(text));
+            }
+        }
+        lines.extend(and_more("created", creations));
+        lines
+    }
+
+    fn endings(&mut self, endings: &Notes) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for note in endings.first() {
+            let (kind, by) = (Kind::of(&note.call).name(), self.caller(&note.call));
+            let text = format!("{kind} context destroyed by {by}");
+            lines.push(at(line().text(text), note).text(format!(" ({})", note.call.function.0)));
+        }
+        lines.extend(and_more("destroyed", endings));
+        lines
+    }
+
+    /// How often a library retained and released the primary context.
+    fn holdings(&mut self, holder: &Holder, device: &Device) -> Vec<Line> {
+        if holder.holding != Holding::Reference {
+            return Vec::new();
+        }
+        // The call that created the context stands above, with its stack.
+        let creations = device.creations.first().iter();
+        let created = creations.into_iter().any(|note| note.time == holder.first.time);
+        if created && holder.acquired == 1 && holder.released == 0 {
+            return Vec::new();
+        }
+        let mut line =
+            line().text(format!("{} retained it {}", self.holder(holder), times(holder.acquired)));
+        if !created {
+            line = line.varying(format!(", first at {}", seconds(holder.first.time)));
+        }
+        if let Some(last) = holder.last_release {
+            let last = seconds(last);
+            line = line.text(format!(", and released it {}", times(holder.released)));
+            line = match holder.released {
+                1 => line.varying(format!(" at {last}")),
+                _ => line.varying(format!(", last at {last}")),
+            };
+        }
+        let mut lines = vec![line];
+        if !created {
+            lines.extend(self.stack(&holder.first.call));
+        }
+        lines
+    }
+
+    fn taken_from_green(&mut self, notes: &Notes) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for note in notes.first() {
+            let (function, by) = (note.call.function.0, self.caller(&note.call));
+            let text = format!(
+                "{function} by {by} returned {} and took the reference of a green context",
+                code(800)
+            );
+            lines.push(at(line().warning(text), note));
+            lines.extend(self.stack(&note.call));
+        }
+        lines.extend(and_more("taken from a green context", notes));
+        lines
+    }
+
+    /// Calls that were refused: one line for each function, code and caller.
+    pub fn refusals(&mut self, notes: &Notes) -> Vec<Line> {
         let mut groups: BTreeMap<_, Vec<&Note>> = BTreeMap::new();
         for note in notes.first() {
-            let Some(answer) = note.call.answer.filter(|&answer| answer != 0) else { continue };
-            let by = self.modules.name(note.call.caller());
-            groups.entry((note.call.function.0, answer, by)).or_default().push(note);
+            let Some(result) = note.call.result.filter(|&result| result != 0) else { continue };
+            let by = self.caller(&note.call);
+            groups.entry((note.call.function.0, result, by)).or_default().push(note);
         }
-        for ((function, answer, by), notes) in groups {
-            let [first, ..] = notes[..] else { continue };
-            let denied = if first.call.denied { ", by --deny" } else { "" };
+        let mut lines = Vec::new();
+        for ((function, result, by), notes) in groups {
+            let first = notes[0];
+            let denied = if first.call.denied { " (by --deny)" } else { "" };
             let exit = if first.call.after_exit { ", after the exit began" } else { "" };
-            let often =
-                if notes.len() > 1 { format!(", {} times", notes.len()) } else { String::new() };
-            let text = format!("{function} of {by} refused with {}{denied}{often}", code(answer));
-            let text = Styled::warning(text);
-            writeln!(self.to, "    {text}, first at {}{exit}", seconds(first.time))?;
-            self.stack(&first.call)?;
+            let often = match notes.len() {
+                1 => String::new(),
+                count => format!(", {count} times, first"),
+            };
+            let text = format!("{function} by {by} returned {}{denied}{exit}{often}", code(result));
+            lines.push(at(line().warning(text), first));
+            lines.extend(self.stack(&first.call));
         }
-        self.and_more(notes.total() - notes.first().len() as u64, "refused", notes)
+        lines.extend(and_more("refused", notes));
+        lines
     }
 
-    /// Calls about a device that is not known.
-    pub fn elsewhere(&mut self, notes: &Notes) -> io::Result<()> {
+    /// Calls that did not return.
+    pub fn unfinished(&mut self, notes: &Notes) -> Vec<Line> {
+        let mut lines = Vec::new();
         for note in notes.first() {
-            let by = self.modules.name(note.call.caller());
-            let (function, time) = (note.call.function.0, seconds(note.time));
-            let answer = note.call.answer.map_or_else(|| "has not returned".to_owned(), code);
-            writeln!(self.to, "  {function} of {by} at {time}: {answer}")?;
+            let (function, by) = (note.call.function.0, self.caller(&note.call));
+            let called = line().text(format!("{function} by {by} has not returned, called"));
+            lines.push(at(called, note));
+            lines.extend(self.stack(&note.call));
         }
-        Ok(())
+        lines.extend(and_more("called", notes));
+        lines
     }
 
-    fn left(&mut self, device: &Device) -> io::Result<()> {
+    fn held(&mut self, device: &Device) -> Vec<Line> {
         if device.creations.total() == 0 && device.holders.is_empty() {
-            return Ok(());
+            return Vec::new();
         }
-        let mut left: Vec<String> =
-            device.held().map(|(library, count)| format!("{library} {count}")).collect();
-        left.extend(
-            device
-                .contexts
-                .iter()
-                .map(|context| format!("{} 1 ({} context)", context.library, context.kind.name())),
-        );
-        let left = if left.is_empty() { "nothing".to_owned() } else { left.join(", ") };
-        writeln!(self.to, "    held at the end: {}", Styled::heading(left))
-    }
-
-    fn stack(&mut self, call: &Call) -> io::Result<()> {
-        let lines = stack::lines(call, self.modules, self.symbols);
-        // Where there is no stack, the one line repeats the library.
-        if lines.len() > 1 || matches!(lines.first(), Some(Line::Python(_))) {
-            for line in lines.iter().take(STACK_LINES) {
-                let line = line.to_string();
-                let line = line.strip_prefix(&self.folder).unwrap_or(&line);
-                writeln!(self.to, "      {}", Styled::code(line))?;
-            }
-            if lines.len() > STACK_LINES {
-                let more = Styled::faint(format!("and {} more", lines.len() - STACK_LINES));
-                writeln!(self.to, "      {more}")?;
-            }
-        }
-        if call.python_failed {
-            let text = Styled::faint("lines of Python could not all be read");
-            writeln!(self.to, "      {text}")?;
-        }
-        if matches!(lines.first(), Some(Line::Python(_))) {
-            let route = stack::route(call, self.modules, self.symbols).join(", ");
-            writeln!(self.to, "      {}", Styled::faint(format!("through {route}")))?;
-        }
-        Ok(())
+        let held = device.held().map(|holder| {
+            let (one, more) = match Kind::held(holder.holding) {
+                Kind::Primary => ("reference", "references"),
+                Kind::Ordinary => ("ordinary context", "ordinary contexts"),
+                Kind::Green => ("green context", "green contexts"),
+            };
+            format!("{} by {}", counted(holder.count(), one, more), self.holder(holder))
+        });
+        let held: Vec<String> = held.collect();
+        let held = if held.is_empty() { "nothing".to_owned() } else { held.join(", ") };
+        vec![line().text("held at the end: ").heading(held)]
     }
 }
 
-fn references(count: u64) -> String {
-    if count == 1 { "1 reference".to_owned() } else { format!("{count} references") }
+/// What is not shown one by one.
+fn and_more(what: &str, notes: &Notes) -> Option<Line> {
+    let count = notes.total() - notes.first().len() as u64;
+    let last = notes.last().filter(|_| count > 0).map(seconds)?;
+    Some(match count {
+        1 => line().text(format!("and {what} once more")).varying(format!(", at {last}")),
+        _ => line()
+            .text(format!("and {what} {count} more times"))
+            .varying(format!(", last at {last}")),
+    })
 }
 
 fn times(count: u64) -> String {

@@ -60,6 +60,20 @@ pub fn descendants(pid: u32) -> Vec<Process> {
     found
 }
 
+/// Processes that were started with this text in their environment, other than this one.
+pub fn with_environment(text: &[u8]) -> Vec<Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|&pid| pid != std::process::id())
+        .filter(|pid| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.windows(text.len().max(1)).any(|part| part == text)
+        })
+        .filter_map(Process::of)
+        .collect()
+}
+
 /// Each thread has those that it started.
 fn children(pid: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();

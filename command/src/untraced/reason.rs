@@ -37,7 +37,7 @@ impl Reason {
         let folder = process.file("cwd");
         let leads_here = |variable: &[u8]| {
             let Some(value) = variable.strip_prefix(b"LD_LIBRARY_PATH=") else { return false };
-            let mut entries = value.split(|&byte| byte == b':').map(OsStr::from_bytes);
+            let mut entries = value.split(|byte| b":;".contains(byte)).map(OsStr::from_bytes);
             // Relative ones, and the empty one, are of the process's own folder.
             let first = entries.find_map(|entry| {
                 let library = folder.join(entry).join(DRIVER_NAME);

@@ -38,16 +38,16 @@ static int device(const char *ordinal) {
     return handle;
 }
 
-static void answer(const char *what, int code) {
+static void result(const char *what, int code) {
     if (code) {
-        printf("%s answers %d\n", what, code);
+        printf("%s returned %d\n", what, code);
         fflush(stdout);
     }
 }
 
 static void retain(const char *ordinal) {
     void *primary;
-    answer("retain", ((int (*)(void **, int))function("cuDevicePrimaryCtxRetain"))(
+    result("retain", ((int (*)(void **, int))function("cuDevicePrimaryCtxRetain"))(
                          &primary, device(ordinal)));
 }
 
@@ -106,7 +106,7 @@ static void run(char **words) {
         } else if (IS("load")) {
             function("cuInit");
         } else if (IS("init")) {
-            answer("init", ((int (*)(unsigned))function("cuInit"))(0));
+            result("init", ((int (*)(unsigned))function("cuInit"))(0));
         } else if (IS("retain")) {
             retain(value);
         } else if (IS("thread")) {
@@ -130,15 +130,15 @@ static void run(char **words) {
                                                 rounds / 2);
             fflush(stdout);
         } else if (IS("release")) {
-            answer("release",
+            result("release",
                    ((int (*)(int))function("cuDevicePrimaryCtxRelease_v2"))(device(value)));
         } else if (IS("reset")) {
-            answer("reset", ((int (*)(int))function("cuDevicePrimaryCtxReset_v2"))(device(value)));
+            result("reset", ((int (*)(int))function("cuDevicePrimaryCtxReset_v2"))(device(value)));
         } else if (IS("create")) {
-            answer("create", ((int (*)(void **, unsigned, int))function("cuCtxCreate_v2"))(
+            result("create", ((int (*)(void **, unsigned, int))function("cuCtxCreate_v2"))(
                                  &context, 0, device(value)));
         } else if (IS("destroy")) {
-            answer("destroy", ((int (*)(void *))function("cuCtxDestroy_v2"))(context));
+            result("destroy", ((int (*)(void *))function("cuCtxDestroy_v2"))(context));
         } else if (IS("fork")) { /* the child goes on, and this process ends as the child does */
             pid_t child = fork();
             if (child) {
@@ -210,7 +210,23 @@ static void run(char **words) {
     }
 }
 
+/* As setproctitle does: the rest of the arguments becomes zeros. */
+static char **set_title(int count, char **words) {
+    char **copy = calloc((size_t)count + 1, sizeof *copy);
+    char *end = words[count - 1] + strlen(words[count - 1]);
+
+    for (int word = 0; word < count; word++) {
+        copy[word] = strdup(words[word]);
+    }
+    memset(words[0], 0, (size_t)(end - words[0]));
+    strcpy(words[0], "worker");
+    return copy;
+}
+
 int main(int count, char **words) {
+    if (count > 1 && !strcmp(words[1], "title")) {
+        words = set_title(count, words) + 1;
+    }
     run(words + (count > 0));
     return 0;
 }

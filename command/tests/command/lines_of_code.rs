@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::traced::{Trace, Traced};
+use crate::skips::skip;
+use crate::traced::{Trace, Traced, has_python};
 
 fn stray_py() -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/stray.py").to_str().unwrap().to_owned()
@@ -12,7 +13,7 @@ fn stray_py() -> String {
 /// The interpreters of this machine that start.
 fn interpreters() -> Vec<String> {
     let names = ["python3".to_owned()].into_iter();
-    let names = names.chain((9..=14).map(|minor| format!("python3.{minor}")));
+    let names = names.chain((11..=15).map(|minor| format!("python3.{minor}")));
     names
         .filter(|name| {
             let output = Command::new(name).args(["-c", "import ctypes"]).output();
@@ -32,7 +33,7 @@ fn functions(traced: &Traced, stray: bool) -> Vec<String> {
 fn the_thread_that_was_never_told_its_device_is_found_by_its_line() {
     let interpreters = interpreters();
     if interpreters.is_empty() {
-        println!("skipped: there is no Python here");
+        skip("python", "lines of Python", "there is no python3 with ctypes");
     }
     let source = std::fs::read_to_string(stray_py()).unwrap();
     let line = 1 + source.lines().position(|line| line == "    use(device)").unwrap();
@@ -48,13 +49,12 @@ fn the_thread_that_was_never_told_its_device_is_found_by_its_line() {
 
 #[test]
 fn a_denied_context_fails_at_the_line_that_asks_for_it() {
-    if interpreters().is_empty() {
-        println!("skipped: there is no Python here");
+    if !has_python("a denied context in Python") {
         return;
     }
     let traced = Trace::new(&["--only", "1", "--deny"]).program(&["python3", &stray_py()]).run();
     traced.says("in prefetch\n    use(device)");
-    traced.says("the driver answers 800");
+    traced.says("the driver returned 800");
 }
 
 #[test]

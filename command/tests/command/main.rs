@@ -2,9 +2,15 @@
 
 mod account;
 mod documentation;
+mod driver;
+mod gates;
+mod limit;
 mod lines_of_code;
 mod options;
 mod program;
+mod report;
+#[path = "../../../tests/support/skips.rs"]
+mod skips;
 mod strays;
 mod traced;
 mod untraced;

@@ -5,7 +5,9 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::traced::{CLIENT, Trace, Traced};
+use crate::limit;
+use crate::skips::skip;
+use crate::traced::{CLIENT, Trace, Traced, has_python};
 
 /// Starts it, and waits until the program says that it is ready.
 fn start(trace: &mut Trace) -> Child {
@@ -33,7 +35,7 @@ fn sent(words: &str, signal: libc::c_int) -> Traced {
     unsafe { trace.pre_exec(as_a_rule) };
     let child = start(&mut trace);
     send(&child, signal);
-    let output = child.wait_with_output().unwrap();
+    let output = limit::rest(child);
     trace.ended(output)
 }
 
@@ -64,6 +66,7 @@ fn signals_to_the_command_are_the_program_s() {
         assert_eq!(died.status.signal(), Some(signal));
         assert!(died.left.is_empty(), "{:?}", died.left);
         died.says("Process ");
+        died.says("The program was killed by SIG");
     }
 }
 
@@ -81,12 +84,9 @@ fn an_alarm_that_was_set_before_the_command_is_the_program_s() {
     let client = CLIENT.to_str().unwrap();
     let command = [env!("CARGO_BIN_EXE_cuda-contexts"), "trace", "--driver", "simulated", "--"];
     let alarm = format!("catch:{}", libc::SIGALRM);
-    let output = Command::new(client)
-        .args(["alarm:5", "launch"])
-        .args(command)
-        .args([client, &alarm, "init", "sleep:60000"])
-        .output()
-        .unwrap();
+    let mut launcher = Command::new(client);
+    launcher.args(["alarm:5", "launch"]).args(command);
+    let output = limit::output(launcher.args([client, &alarm, "init", "sleep:60000"]));
     let report = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(40 + libc::SIGALRM), "{report}");
 }
@@ -96,11 +96,10 @@ fn a_key_on_the_terminal_is_one_signal_and_no_second_one_from_the_command() {
     let python = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/command/terminal.py");
     let command = [env!("CARGO_BIN_EXE_cuda-contexts"), "trace", "--driver", "simulated", "--"];
     let words = [CLIENT.to_str().unwrap(), "init", "count:2", "print:ready", "counted", "exit:6"];
-    let output = Command::new("python3").arg(python).args(command).args(words).output();
-    let Ok(output) = output else {
-        println!("skipped: there is no Python here");
+    if !has_python("a key on a terminal") {
         return;
-    };
+    }
+    let output = limit::output(Command::new("python3").arg(python).args(command).args(words));
     let written = String::from_utf8(output.stdout).unwrap();
     assert!(written.contains("1 signals"), "{written}");
     assert_eq!(output.status.code(), Some(6), "{written}");
@@ -114,7 +113,7 @@ fn the_program_s_streams_are_its_own() {
     let mut child =
         trace.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"\x00one\ntwo").unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = limit::rest(child);
     assert_eq!(output.stdout, b"\x00one\ntwobehind\n");
     trace.ended(output).ended_with(0);
 }
@@ -123,7 +122,7 @@ fn the_program_s_streams_are_its_own() {
 fn nothing_is_printed_into_the_program() {
     let words = "init retain:1 release:1 release:1 retain:1 fork retain:1";
     let mut alone = simulated_libcuda::Simulator::builder().devices(3).command(&*CLIENT);
-    let alone = alone.args(words.split_whitespace()).output().unwrap();
+    let alone = limit::output(alone.args(words.split_whitespace()));
     let traced = Trace::new(&[]).client(words).run();
     assert_eq!(traced.stdout, String::from_utf8(alone.stdout).unwrap());
     assert_eq!(traced.status.code(), alone.status.code());
@@ -139,7 +138,7 @@ fn signals_that_are_blocked_or_ignored_stay_so_and_no_others() {
         let launch = |words: &[&str]| {
             let mut launcher = Command::new(client);
             launcher.args(unusual.split_whitespace()).arg("launch").args(words);
-            String::from_utf8(launcher.stdin(Stdio::null()).output().unwrap().stdout).unwrap()
+            String::from_utf8(limit::output(launcher.stdin(Stdio::null())).stdout).unwrap()
         };
         let alone = launch(&says);
         assert!(alone.contains("SigIgn"), "{alone}");
@@ -150,7 +149,7 @@ fn signals_that_are_blocked_or_ignored_stay_so_and_no_others() {
 #[test]
 fn descriptors_of_the_command_are_not_inherited() {
     let list = "ls /proc/self/fd | wc -l";
-    let alone = Command::new("sh").args(["-c", list]).stdin(Stdio::null()).output().unwrap();
+    let alone = limit::output(Command::new("sh").args(["-c", list]).stdin(Stdio::null()));
     let traced = Trace::new(&["--live"]).program(&["sh", "-c", list]).run();
     assert_eq!(traced.stdout.as_bytes(), alone.stdout);
 }
@@ -168,7 +167,8 @@ fn closed_streams_stay_closed_and_no_file_takes_their_place() {
         let launch = |words: &[&str]| {
             let script = format!("exec \"$@\" {closed}");
             let words = [&["-c", &script, "sh"][..], words].concat();
-            Command::new("sh").args(words).status().unwrap().code()
+            let mut shell = Command::new("sh");
+            limit::wait(&mut shell.args(words).stderr(Stdio::null()).spawn().unwrap()).code()
         };
         let (alone, script) = open("alone");
         assert_eq!(launch(&["sh", "-c", &script]), Some(5), "{closed}");
@@ -198,7 +198,7 @@ fn a_reader_that_is_gone_changes_nothing() {
     let mut trace = Trace::new(&["--live"]).client("init print:ready sleep:100 retain:0 exit:5");
     let mut child = start(&mut trace);
     drop(child.stderr.take());
-    assert_eq!(child.wait().unwrap().code(), Some(5));
+    assert_eq!(limit::wait(&mut child).code(), Some(5));
 }
 
 #[test]
@@ -206,11 +206,11 @@ fn the_parent_of_an_orphan_is_the_same_as_without_the_command() {
     // The subshell outlives its parent, and says who its parent is then.
     let script = "(sleep 0.3; sed -n 's/^PPid:\\t//p' /proc/$BASHPID/status) & exit 0";
     let words = ["bash", "-c", script];
-    let alone = Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).output();
-    let Ok(alone) = alone else {
-        println!("skipped: there is no bash here");
+    if Command::new("bash").arg("--version").stdout(Stdio::null()).status().is_err() {
+        skip("bash", "the parent of an orphan", "there is no bash");
         return;
-    };
+    }
+    let alone = limit::output(Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()));
     let traced = Trace::new(&[]).program(&words).run();
     traced.ended_with(0);
     assert_eq!(traced.stdout, String::from_utf8(alone.stdout).unwrap());
@@ -222,4 +222,101 @@ fn a_program_that_has_ended_is_noticed_at_once() {
     // Where nothing is traced, the command looks once a minute.
     Trace::without_driver(&[]).program(&["true"]).run().ended_with(0);
     assert!(started.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn limits_of_the_program_are_no_limits_of_the_command() {
+    // Files of 1.5 MB, an address space of 400 MB.
+    for (limit, words) in
+        [("-f 3000", "init retain:0 exit:5"), ("-v 400000", "init retain:0 exit:5")]
+    {
+        for root in [true, false] {
+            let client = CLIENT.display();
+            let command = env!("CARGO_BIN_EXE_cuda-contexts");
+            let folder = tempfile::tempdir().unwrap();
+            std::os::unix::fs::chown(folder.path(), Some(65534), Some(65534)).ok();
+            let user = if root { "" } else { "setpriv --reuid 65534 --clear-groups --regid 65534" };
+            let script = format!(
+                "ulimit {limit}; exec {user} {command} trace --driver simulated -- {client} {words}"
+            );
+            let mut shell = Command::new("sh");
+            let output = limit::output(shell.args(["-c", &script]).env("TMPDIR", folder.path()));
+            let report = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(5), "{limit} {root}: {report}");
+            assert!(report.contains("created by command-client"), "{limit} {root}: {report}");
+        }
+    }
+    // And they are the program's.
+    let shown = "ulimit -f; ulimit -v; ulimit -n";
+    let script = "ulimit -f 1000; ulimit -v 900000; ulimit -n 100; exec \"$@\"";
+    let launch = |words: &[&str]| {
+        let mut shell = Command::new("sh");
+        let words = [words, &["sh", "-c", shown]].concat();
+        limit::output(shell.args(["-c", script, "sh"]).args(words)).stdout
+    };
+    let command = env!("CARGO_BIN_EXE_cuda-contexts");
+    assert_eq!(launch(&[command, "trace", "--driver", "simulated", "--"]), launch(&[]));
+}
+
+/// A FIFO that nobody reads, or that somebody has opened and does not read.
+#[test]
+fn a_file_of_json_that_takes_nothing_can_be_interrupted() {
+    for is_open in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        let path = std::ffi::CString::new(fifo.to_str().unwrap()).unwrap();
+        // SAFETY: the path is a C string.
+        assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+        let open = |fifo| std::fs::OpenOptions::new().read(true).write(true).open(fifo).unwrap();
+        let reader = is_open.then(|| open(&fifo));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cuda-contexts"));
+        command.args(["trace", "--driver", "simulated", "--stack", "all", "--json"]).arg(&fifo);
+        command.arg("--").arg(CLIENT.as_path()).args([
+            "init",
+            "retain:0",
+            "cost:2000",
+            "print:done",
+        ]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let mut child = command.spawn().unwrap();
+        if is_open {
+            // The program ends although nobody reads.
+            let mut line = String::new();
+            std::io::BufRead::read_line(
+                &mut std::io::BufReader::new(child.stdout.as_mut().unwrap()),
+                &mut line,
+            )
+            .unwrap();
+            assert!(line.starts_with("cost "), "{line}");
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(child.try_wait().unwrap().is_none(), "{is_open}");
+        send(&child, libc::SIGTERM);
+        let code = limit::rest(child).status;
+        // By then the program may have ended, and the command goes on writing for a while.
+        let ended = code.signal() == Some(libc::SIGTERM) || (is_open && code.success());
+        assert!(ended, "{is_open}: {code:?}");
+        drop(reader);
+    }
+}
+
+#[test]
+fn a_program_that_damages_the_shared_memory_loses_its_own_record_only() {
+    if !has_python("a program that damages the shared memory") {
+        return;
+    }
+    let script = "\
+import ctypes, os
+ctypes.CDLL('libcuda.so.1').cuInit(0)
+os.truncate(os.environ['CUDA_CONTEXTS_ARENA'], 0)
+print('done', flush=True)
+os._exit(7)
+";
+    let traced = Trace::new(&[]).python(script);
+    traced.ended_with(7);
+    assert_eq!(traced.stdout, "done\n");
+    traced.says("The program overwrote the trace's shared memory: ");
+    let traced = Trace::new(&["--forbid"]).python(script);
+    traced.ended_with(125);
+    traced.says("could not judge everything");
 }

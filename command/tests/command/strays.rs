@@ -1,4 +1,4 @@
-//! Which device is meant, and what happens to contexts on others.
+//! Which devices are allowed, and what happens to contexts on others.
 
 use serde_json::Value;
 
@@ -22,9 +22,34 @@ fn by_ordinal_the_other_device_comes_first_in_the_report() {
     traced.ended_with(0);
     assert_eq!(strays(&traced), [0]);
     assert_eq!(traced.end()["strays"], 1);
-    let stray = traced.stderr.find("STRAY device 0").expect("the stray");
-    assert!(stray < traced.stderr.find("device 1").unwrap(), "{}", traced.stderr);
-    traced.says("stray contexts on 1 device that is not meant");
+    let stray = traced.stderr.find("STRAY on device 0").expect("the stray");
+    assert!(stray < traced.stderr.find("Process ").unwrap(), "{}", traced.stderr);
+    traced.says("cuda-contexts: 1 process holds 1 stray on device 0 (GPU-");
+}
+
+#[test]
+fn by_a_set_of_ordinals_and_uuids() {
+    let set = format!("0,{}", uuid_of(1));
+    let traced = Trace::new(&["--only", &set]).client("init retain:0 retain:1 retain:2").run();
+    traced.ended_with(0);
+    assert_eq!(strays(&traced), [2]);
+}
+
+#[test]
+fn with_one_device_for_each_process_both_devices_of_a_process_are_strays() {
+    let options = ["--only", "one", "--forbid"];
+    let traced = Trace::new(&options).client("init retain:2 spawn init retain:1").run();
+    traced.ended_with(0);
+    assert!(strays(&traced).is_empty());
+    let traced = Trace::new(&options).client("init retain:2 retain:1").run();
+    traced.ended_with(3);
+    assert_eq!(strays(&traced), [1, 2]);
+    traced.says("holds contexts on more than one device: device 1 (GPU-");
+    assert_eq!(traced.stderr.matches("STRAY on device").count(), 2, "{}", traced.stderr);
+    let words = "init retain:2 retain:1";
+    let traced = Trace::new(&["--only", "one", "--deny"]).client(words).run();
+    traced.ended_with(0);
+    assert_eq!(traced.stdout, "retain returned 800\n");
 }
 
 #[test]
@@ -54,23 +79,17 @@ fn by_the_rank_that_a_launcher_gave() {
 }
 
 #[test]
-fn without_a_rank_nothing_is_judged_and_that_is_said() {
-    let traced = Trace::new(&["--only", "local-rank"]).client("init retain:1").run();
-    traced.ended_with(0);
-    assert!(traced.events("device")[0]["meant"].is_null());
-    traced.says("some could not be judged");
-    traced.says("no launcher's variable said its rank");
-}
-
-#[test]
-fn a_rank_among_all_machines_is_none_on_this_one() {
-    let mut trace = Trace::new(&["--only", "local-rank"]);
-    trace.env("RANK", "1").env("LOCAL_RANK", "");
-    let traced = trace.client("init retain:1").run();
-    traced.ended_with(0);
-    assert!(traced.events("device")[0]["meant"].is_null());
-    traced.says("no launcher's variable said its rank when it loaded the driver");
-    traced.says(", RANK=1");
+fn without_a_rank_nothing_is_judged() {
+    for rank in [None, Some("1")] {
+        let mut trace = Trace::new(&["--only", "local-rank"]);
+        // A rank among all machines is none on this one.
+        rank.map(|rank| trace.env("RANK", rank).env("LOCAL_RANK", ""));
+        let traced = trace.client("init retain:1").run();
+        traced.ended_with(0);
+        assert!(traced.events("device")[0]["allowed"].is_null());
+        traced.says("cannot be judged, because no launcher set a rank (LOCAL_RANK)");
+        assert_eq!(traced.stderr.contains("(RANK=1)"), rank.is_some(), "{}", traced.stderr);
+    }
 }
 
 #[test]
@@ -95,10 +114,14 @@ fn forbidden_strays_give_status_3() {
         (&["--only", "1"], "init retain:0", 0),
         (&["--forbid"], "fork init retain:1", 3),
         (&["--forbid", "--only", "1"], "init retain:0 raise:9", 3),
+        (&["--forbid=held", "--only", "1"], "init retain:0 release:0", 0),
+        (&["--forbid=held", "--only", "1"], "init retain:0 exit:7", 3),
+        (&["--forbid=held", "--only", "one"], "init retain:0 retain:1 release:0", 0),
+        (&["--forbid", "--only", "one"], "init retain:0 retain:1 release:0", 3),
     ] {
         let traced = Trace::new(options).client(words).run();
         traced.ended_with(code);
-        assert_eq!(traced.stderr.contains("exit status 3, by --forbid"), code == 3);
+        assert_eq!(traced.stderr.contains("Exit status 3 by --forbid."), code == 3);
     }
 }
 
@@ -107,31 +130,32 @@ fn denied_strays_are_refused_and_others_are_not() {
     let traced =
         Trace::new(&["--deny", "--only", "1"]).client("init retain:1 retain:0 create:2").run();
     traced.ended_with(0);
-    assert_eq!(traced.stdout, "retain answers 800\ncreate answers 800\n");
+    assert_eq!(traced.stdout, "retain returned 800\ncreate returned 800\n");
     let answers = |function| -> Vec<(Value, Value)> {
         let calls = traced.calls(function);
-        calls.iter().map(|call| (call["answer_name"].clone(), call["denied"].clone())).collect()
+        calls.iter().map(|call| (call["result_name"].clone(), call["denied"].clone())).collect()
     };
     let not_permitted = (Value::from("CUDA_ERROR_NOT_PERMITTED"), Value::from(true));
     let success = (Value::from("CUDA_SUCCESS"), Value::from(false));
     assert_eq!(answers("cuDevicePrimaryCtxRetain"), [success, not_permitted.clone()]);
     assert_eq!(answers("cuCtxCreate_v2"), [not_permitted]);
-    traced.says("refused with CUDA_ERROR_NOT_PERMITTED (800), by --deny");
-    traced.says("contexts refused on 2 devices that are not meant");
+    assert!(strays(&traced).is_empty());
+    traced.says("returned CUDA_ERROR_NOT_PERMITTED (800) (by --deny)");
+    traced.says("cuda-contexts: Refused 2 contexts outside the allowed devices (--only 1).");
 }
 
 #[test]
-fn without_a_meant_device_deny_refuses_all_and_forbid_counts_what_was_refused() {
+fn without_only_deny_refuses_all_and_forbid_counts_what_was_refused() {
     let traced = Trace::new(&["--deny", "--forbid"]).client("init retain:1").run();
     traced.ended_with(3);
-    assert_eq!(traced.stdout, "retain answers 800\n");
+    assert_eq!(traced.stdout, "retain returned 800\n");
 }
 
 #[test]
-fn without_a_meant_device_nothing_is_stray() {
+fn without_only_nothing_is_a_stray() {
     let traced = Trace::new(&[]).client("init retain:0 retain:1").run();
     traced.ended_with(0);
     assert!(strays(&traced).is_empty());
-    traced.says("CUDA contexts in 1 process\n");
+    traced.says("cuda-contexts: CUDA contexts in 1 process on device 0 (GPU-");
     assert!(!traced.stderr.contains("STRAY"), "{}", traced.stderr);
 }

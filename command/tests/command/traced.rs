@@ -10,22 +10,32 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::limit;
+use crate::skips::skip;
+
 /// The compiled client.
 pub static CLIENT: LazyLock<PathBuf> = LazyLock::new(|| {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/command/client.c");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("command-client");
     let beside = program.with_extension(std::process::id().to_string());
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    let output = Command::new(compiler)
-        .args(["-std=c11", "-g", "-O0", "-Wall", "-o"])
-        .args([&beside, &source])
-        .args(["-ldl", "-lpthread"])
-        .output()
-        .expect("a C compiler, as the build has one");
+    let mut command = Command::new(compiler);
+    command.args(["-std=c11", "-g", "-O0", "-Wall", "-o"]).args([&beside, &source]);
+    let output = limit::output(command.args(["-ldl", "-lpthread"]));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     fs::rename(&beside, &program).unwrap();
     program
 });
+
+/// Whether a Python is here; if not, says so.
+pub fn has_python(what: &str) -> bool {
+    let found = Command::new("python3").args(["-c", "import ctypes"]).stdin(Stdio::null()).output();
+    let has = found.is_ok_and(|output| output.status.success());
+    if !has {
+        skip("python", what, "there is no python3 with ctypes");
+    }
+    has
+}
 
 /// The command with its options, on the simulated driver with three devices, which keeps what it
 /// makes in a folder of the test's own.
@@ -77,13 +87,18 @@ impl Trace {
         self
     }
 
+    /// Python with a script.
+    pub fn python(self, script: &str) -> Traced {
+        self.program(&["python3", "-c", script]).run()
+    }
+
     pub fn program(mut self, words: &[&(impl AsRef<OsStr> + ?Sized)]) -> Self {
         self.command.arg("--").args(words);
         self
     }
 
     pub fn run(mut self) -> Traced {
-        let output = self.command.output().unwrap();
+        let output = limit::output(&mut self.command);
         self.ended(output)
     }
 

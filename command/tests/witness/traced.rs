@@ -1,6 +1,7 @@
 //! Programs on the simulated driver, with the witness before it and without.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use std::cell::RefCell;
 use std::env;
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
@@ -8,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
+use cuda_contexts::arena::Arena as Reader;
+use cuda_contexts::record::Record;
 use simulated_libcuda::{Builder, Call, ClientCommand, Simulator};
 use tempfile::TempDir;
 
-use crate::arena::{self, Arena, Settings};
+use crate::arena::{Arena, Settings};
 
 /// Flags for the C compiler, such as those of a sanitizer that the witness is compiled with, too.
 const FLAGS: &str = "CUDA_CONTEXTS_TEST_CFLAGS";
@@ -62,15 +65,16 @@ fn compile_source(source: &str, name: &str, arguments: &[&str]) -> PathBuf {
 pub struct Traced {
     pub client: ClientCommand,
     pub directory: TempDir,
+    reader: RefCell<(Reader, Vec<Record>)>,
 }
 
 impl Traced {
     /// A program whose driver is behind the witness.
-    pub fn new(builder: Builder, program: impl AsRef<OsStr>, settings: &Settings) -> Self {
+    pub fn new(builder: Builder, program: impl AsRef<OsStr>, settings: &Settings<'_>) -> Self {
         let mut client = builder.command(program);
         let directory = TempDir::new().unwrap();
         cuda_contexts::witness::lay_out(directory.path(), client.path()).unwrap();
-        arena::create(&directory.path().join("arena"), settings);
+        let reader = Reader::create(&directory.path().join("arena"), *settings).unwrap();
         client.env("LD_LIBRARY_PATH", directory.path());
         client.env("CUDA_CONTEXTS_ARENA", directory.path().join("arena"));
         for rank in [
@@ -83,16 +87,23 @@ impl Traced {
         ] {
             client.env_remove(rank);
         }
-        Self { client, directory }
+        Self { client, directory, reader: RefCell::new((reader, Vec::new())) }
     }
 
+    /// After the program has ended.
     pub fn arena(&self) -> Arena {
-        Arena::read(&self.directory.path().join("arena"))
+        self.read(true)
     }
 
-    /// While processes still write to it.
+    /// While processes still write to it: what has ended.
     pub fn arena_so_far(&self) -> Arena {
-        Arena::read_so_far(&self.directory.path().join("arena"))
+        self.read(false)
+    }
+
+    fn read(&self, last: bool) -> Arena {
+        let (reader, records) = &mut *self.reader.borrow_mut();
+        records.extend(reader.read(last));
+        Arena::new(records, reader.lost())
     }
 
     /// What it printed, where it ended well and said nothing on standard error.
@@ -113,7 +124,7 @@ pub fn trace(devices: u32, words: &str) -> (String, Arena) {
     trace_with(Simulator::builder().devices(devices), words, &Settings::default())
 }
 
-pub fn trace_with(builder: Builder, words: &str, settings: &Settings) -> (String, Arena) {
+pub fn trace_with(builder: Builder, words: &str, settings: &Settings<'_>) -> (String, Arena) {
     let mut traced = Traced::new(builder, &*CLIENT, settings);
     traced.client.args(words.split_whitespace());
     let said = traced.run();

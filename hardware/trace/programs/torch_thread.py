@@ -1,4 +1,4 @@
-"""A thread that nobody told its device."""
+"""A thread that selects no device."""
 
 import threading
 

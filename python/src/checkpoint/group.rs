@@ -1,6 +1,5 @@
 //! Several processes at once.
 
-use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use cuda_primary_context::checkpoint::{
@@ -22,6 +21,7 @@ use crate::error::{answer, exception, json};
 /// At the end of a `with` block they are brought back on the GPUs that they had. Otherwise they stay
 /// suspended until somebody restores them: see `recover`.
 #[pyclass(frozen, module = "cuda_primary_context.checkpoint")]
+#[derive(Debug)]
 pub struct Suspended {
     pids: Vec<u32>,
     /// What was done for each process, as JSON.
@@ -177,12 +177,6 @@ impl Suspended {
     }
 }
 
-impl fmt::Debug for Suspended {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Suspended").field(&self.pids).finish()
-    }
-}
-
 /// If the room is not known to be there, the processes stay suspended.
 impl Drop for Suspended {
     fn drop(&mut self) {
@@ -212,7 +206,8 @@ pub fn suspend(
 ) -> PyResult<Suspended> {
     let (limit, observer) = (limit(timeout)?, Observer::new(on_step));
     let pids = process_ids(pids)?;
-    let processes = py.detach(|| pids.into_iter().map(Process::open).collect::<Result<Vec<_>, _>>());
+    let processes =
+        py.detach(|| pids.into_iter().map(Process::open).collect::<Result<Vec<_>, _>>());
     let processes = answer(py, processes)?;
     match observer.run(py, at_once, |steps| steps.suspend(processes, limit)) {
         Ok(suspended) => {

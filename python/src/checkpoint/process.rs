@@ -1,6 +1,5 @@
 //! A process in each of its states.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use crate::error::answer;
 
 /// The native part of `checkpoint.Process`.
 #[pyclass(frozen, module = "cuda_primary_context._native")]
+#[derive(Debug)]
 pub struct Controller(Arc<Held>);
 
 #[pymethods]
@@ -77,6 +77,7 @@ impl Controller {
 /// A process whose CUDA calls wait. It is unlocked by `unlock`, at the end of a `with` block, or when the
 /// last object that stands for the lock is garbage.
 #[pyclass(frozen, module = "cuda_primary_context.checkpoint")]
+#[derive(Debug)]
 pub struct Locked {
     held: Arc<Held>,
     _lock: Arc<Lock>,
@@ -145,6 +146,7 @@ impl Drop for Locked {
 /// At the end of a `with` block it is restored on the GPUs that it had. Otherwise it stays suspended until
 /// somebody restores it, so that a controller may end in between: see `recover` and `Process.take_up`.
 #[pyclass(frozen, module = "cuda_primary_context.checkpoint")]
+#[derive(Debug)]
 pub struct Checkpointed {
     pub held: Arc<Held>,
     /// Of the lock that a restore comes back to.
@@ -259,22 +261,4 @@ pub fn limit(seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds).map_err(|error| {
         PyValueError::new_err(format!("The time limit of {seconds} s is not possible: {error}."))
     })
-}
-
-macro_rules! debug_by_pid {
-    ($($name:ident: $pid:expr,)*) => {
-        $(
-            impl fmt::Debug for $name {
-                fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    formatter.debug_tuple(stringify!($name)).field(&$pid(self)).finish()
-                }
-            }
-        )*
-    };
-}
-
-debug_by_pid! {
-    Controller: |this: &Controller| this.0.pid(),
-    Locked: |this: &Locked| this.held.pid(),
-    Checkpointed: |this: &Checkpointed| this.held.pid(),
 }

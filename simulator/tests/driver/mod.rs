@@ -71,10 +71,6 @@ impl Library {
         self.call("cuDevicePrimaryCtxRelease_v2", &[self.device(device)])
     }
 
-    pub fn reset(self, device: i32) -> u32 {
-        self.call("cuDevicePrimaryCtxReset_v2", &[self.device(device)])
-    }
-
     /// The `CUdevice` of an ordinal.
     pub fn handle(self, ordinal: i32) -> i32 {
         call_address(self.address("simulated_cuda_device_handle"), &[ordinal as usize]) as i32
@@ -198,19 +194,6 @@ pub const WATCHDOG_SECONDS: u32 = 120;
 
 /// Runs a closure in a forked child and returns its answer. The child does nothing after it.
 pub fn in_forked_child(child: impl FnOnce() -> u32) -> u32 {
-    let (answer, status) = fork(child);
-    answer.unwrap_or_else(|| panic!("the child ended without an answer, by signal {status}"))
-}
-
-/// The signal that a forked child dies of.
-pub fn signal_of_forked_child(child: impl FnOnce() -> u32) -> i32 {
-    let (answer, signal) = fork(child);
-    assert_eq!(answer, None, "the child lives");
-    signal
-}
-
-/// The child's answer, if it got so far, and the signal that it died of, or 0.
-fn fork(child: impl FnOnce() -> u32) -> (Option<u32>, i32) {
     let mut ends = [0; 2];
     // SAFETY: room for two descriptors.
     assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
@@ -228,15 +211,15 @@ fn fork(child: impl FnOnce() -> u32) -> (Option<u32>, i32) {
         // SAFETY: runs nothing of the parent's.
         unsafe { libc::_exit(0) }
     }
-    let (mut answer, mut status) = ([0; 4], 0);
+    let mut answer = [0; 4];
     // SAFETY: a descriptor of this process.
     unsafe { libc::close(ends[1]) };
     // SAFETY: a descriptor of this process and four writable bytes.
     let read = unsafe { libc::read(ends[0], answer.as_mut_ptr().cast(), answer.len()) };
     // SAFETY: a descriptor of this process.
     unsafe { libc::close(ends[0]) };
-    // SAFETY: our own child, and a place for its status.
-    unsafe { libc::waitpid(pid, &raw mut status, 0) };
-    let signal = if libc::WIFSIGNALED(status) { libc::WTERMSIG(status) } else { 0 };
-    ((read == 4).then(|| u32::from_ne_bytes(answer)), signal)
+    // SAFETY: our own child, whose status nobody asks for.
+    unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
+    assert_eq!(read, 4, "the child ended without an answer");
+    u32::from_ne_bytes(answer)
 }

@@ -1,8 +1,7 @@
 //! What only real GPUs answer, from Rust and beside cudarc, on the driver that the dynamic loader finds; the
-//! experiments E7, E23 and E25 run it (hardware/experiments).
+//! experiments E7 and E25 run it (hardware/experiments).
 //!
 //! - `several_gpus strays`: a worker of device 1 whose helper thread touched every other device.
-//! - `several_gpus costs`: what it costs to look at all devices, raw and by the crate.
 //! - `several_gpus former-life USE`: safe code of cudarc's with objects of a context that was released and
 //!   retained again.
 //!
@@ -10,10 +9,9 @@
 
 use std::env;
 use std::error::Error;
-use std::hint::black_box;
 use std::time::Instant;
 
-use cuda_primary_context::{Driver, PrimaryContext, PrimaryContextGuard, StrayRelease, sys};
+use cuda_primary_context::{Driver, PrimaryContext, PrimaryContextGuard, StrayRelease};
 use cudarc::driver::{CudaContext, DriverError};
 
 type Anything = Result<(), Box<dyn Error>>;
@@ -46,56 +44,6 @@ fn strays() -> Anything {
     drop(left);
     guard.release()?;
     println!("released; {:?} on device 1", driver.device(1)?.primary_context_state()?);
-    Ok(())
-}
-
-fn median(mut nanoseconds: Vec<f64>) -> f64 {
-    nanoseconds.sort_by(f64::total_cmp);
-    nanoseconds[nanoseconds.len() / 2]
-}
-
-/// Median of batches, in nanoseconds a round.
-fn per_round(rounds: u32, mut round: impl FnMut()) -> f64 {
-    let batch = |round: &mut dyn FnMut()| {
-        let began = Instant::now();
-        (0..rounds).for_each(|_| round());
-        began.elapsed().as_nanos() as f64 / f64::from(rounds)
-    };
-    median((0..21).map(|_| batch(&mut round)).collect())
-}
-
-fn costs() -> Anything {
-    let driver = Driver::load()?;
-    let kept = driver.device(driver.device_count() - 1)?;
-    let under = PrimaryContext::retain(kept)?;
-    let get_state = driver.function(sys::functions::cuDevicePrimaryCtxGetState_v7000)?;
-    let retain = driver.function(sys::functions::cuDevicePrimaryCtxRetain_v7000)?;
-    let release = driver.function(sys::functions::cuDevicePrimaryCtxRelease_v11000)?;
-    let devices: Vec<_> = driver.devices().collect();
-    let look = |device: sys::CUdevice| {
-        let (mut flags, mut active) = (0, 0);
-        // SAFETY: both are places for what the call writes.
-        let code = unsafe { get_state(device, &mut flags, &mut active) };
-        let _ = black_box((code, flags, active));
-    };
-    let raw = per_round(200, || {
-        let mut context = std::ptr::null_mut();
-        // SAFETY: a place for what the call writes; it is released below.
-        let _ = black_box(unsafe { retain(&mut context, kept.as_raw()) });
-        devices.iter().filter(|device| **device != kept).for_each(|device| look(device.as_raw()));
-        // SAFETY: the reference of above, once.
-        let _ = black_box(unsafe { release(kept.as_raw()) });
-    });
-    let by_the_crate = per_round(200, || {
-        drop(black_box(PrimaryContextGuard::retain_only(kept)));
-    });
-    println!(
-        "{} devices, none stray: retain, GetState of the others, release: raw {raw:.0} ns, retain_only and Drop \
-         {by_the_crate:.0} ns ({:.2})",
-        devices.len(),
-        by_the_crate / raw
-    );
-    under.release()?;
     Ok(())
 }
 
@@ -151,8 +99,7 @@ fn main() -> Anything {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["strays"] => strays(),
-        ["costs"] => costs(),
         ["former-life", used] => former_life(used),
-        _ => Err("usage: several_gpus strays | costs | former-life USE".into()),
+        _ => Err("usage: several_gpus strays | former-life USE".into()),
     }
 }

@@ -1,0 +1,134 @@
+//! Names of functions of C++ and Rust, demangled and kept short: a program chooses its own symbols.
+
+use std::fmt::{self, Write};
+
+use cpp_demangle::DemangleOptions;
+
+/// A symbol that is longer is not demangled.
+const LONGEST_SYMBOL: usize = 16 << 10;
+
+/// A demangled name is cut there: a short symbol can stand for megabytes.
+const LONGEST_NAME: usize = 1000;
+
+/// A name that is longer is shown without its template arguments.
+const READABLE: usize = 80;
+
+/// A text that takes no more than so many bytes.
+struct Bounded {
+    text: String,
+    limit: usize,
+}
+
+impl Write for Bounded {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        for letter in part.chars() {
+            if self.text.len() + letter.len_utf8() > self.limit {
+                return Err(fmt::Error);
+            }
+            self.text.push(letter);
+        }
+        Ok(())
+    }
+}
+
+/// Demangles the symbol of a function, without its arguments. Other names stay as they are.
+#[must_use]
+pub fn demangle(symbol: &str) -> String {
+    let mut name = Bounded { text: String::new(), limit: LONGEST_NAME };
+    if written(symbol, &mut name).is_err() {
+        name.text.push('…');
+    }
+    name.text
+}
+
+fn written(symbol: &str, name: &mut Bounded) -> fmt::Result {
+    if symbol.len() > LONGEST_SYMBOL {
+        return name.write_str(symbol);
+    }
+    if let Ok(rust) = rustc_demangle::try_demangle(symbol) {
+        return write!(name, "{rust:#}");
+    }
+    let options = DemangleOptions::new().no_params().no_return_type();
+    match cpp_demangle::Symbol::new(symbol) {
+        Ok(cpp) => cpp.structured_demangle(name, &options),
+        Err(_) => name.write_str(symbol),
+    }
+}
+
+/// Leaves out the template arguments of a long name: `f<…>`.
+#[must_use]
+pub fn readable(name: &str) -> String {
+    if name.len() <= READABLE {
+        return name.to_owned();
+    }
+    let mut short = String::new();
+    let mut depth = 0_usize;
+    let mut before = '\0';
+    for letter in name.chars() {
+        match letter {
+            // Not `->`, `operator<` and `operator>`.
+            '<' if !short.ends_with("operator") && !short.ends_with("operator<") => {
+                if depth == 0 {
+                    short.push_str("<…");
+                }
+                depth += 1;
+            }
+            '>' if depth > 0 && before != '-' => {
+                depth -= 1;
+                if depth == 0 {
+                    short.push('>');
+                }
+            }
+            _ if depth == 0 => short.push(letter),
+            _ => {}
+        }
+        before = letter;
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST_NAME, demangle, readable};
+
+    #[test]
+    fn names_of_rust_and_of_cpp_are_demangled_without_arguments() {
+        for (symbol, name) in [
+            ("_ZN4c10d9something5thingEv", "c10d::something::thing"),
+            ("_ZN8mooncake13ClientSession9writeBodyEmPv", "mooncake::ClientSession::writeBody"),
+            ("_Z3addIiET_S0_S0_", "add<int>"),
+            ("_RNvC6_123foo3bar", "123foo::bar"),
+            ("cuInit", "cuInit"),
+            ("_Z", "_Z"),
+        ] {
+            assert_eq!(demangle(symbol), name);
+        }
+    }
+
+    #[test]
+    fn a_symbol_that_stands_for_megabytes_is_cut() {
+        // Each template argument is the one before it, twice.
+        let doubled = |index: u32| match index {
+            0 => "S_".to_owned(),
+            _ => format!("S{}_", char::from_digit(index - 1, 36).unwrap().to_ascii_uppercase()),
+        };
+        let arguments: String =
+            (1..=30).map(|index| format!("S_I{}E", doubled(index).repeat(2))).collect();
+        for symbol in [
+            format!("_Z1f1PIiiE{arguments}"),
+            format!("_ZN1a1PIiiE{arguments}1gEv"),
+            format!("_Z1fI1PIiiE{arguments}Evv"),
+            "x".repeat(1 << 20),
+        ] {
+            assert!(demangle(&symbol).len() <= LONGEST_NAME + '…'.len_utf8(), "{symbol}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_loses_its_template_arguments() {
+        let long = "std::map<std::string, std::vector<int>>".repeat(2);
+        let name = format!("a::f<{long}>::operator<<::g<b->c, ({long})>");
+        assert_eq!(readable(&name), "a::f<…>::operator<<::g<…>");
+        assert_eq!(readable("a::f<int>"), "a::f<int>");
+    }
+}

@@ -1,0 +1,136 @@
+//! The first lines of the report: the result.
+
+use std::collections::BTreeSet;
+
+use crate::model::{Device, Model, Process};
+use crate::only::Only;
+use crate::verdict::{Judge, Verdict};
+
+use super::Surroundings;
+use super::line::{Line, counted, list};
+use super::signal::signal_name;
+
+/// So many devices are named.
+const NAMED: usize = 4;
+
+/// The result in one line, and how the program and the gates ended.
+pub fn lines(model: &Model, about: &Surroundings) -> Vec<Line> {
+    let mut lines = vec![result(model, about)];
+    if let Some(signal) = about.signal() {
+        let text = format!("The program was killed by {}.", signal_name(signal));
+        lines.push(Line::prefixed().warning(text));
+    }
+    match &about.verdict {
+        Verdict::Passed => {}
+        Verdict::Stray => lines.push(Line::prefixed().stray("Exit status 3 by --forbid.")),
+        Verdict::NotJudged(reasons) => {
+            let gate = if about.forbid.is_some() { "--forbid" } else { "--deny" };
+            let text = format!(
+                "Exit status 125, because {gate} could not judge everything (--allow-untraced accepts that):"
+            );
+            lines.push(Line::prefixed().stray(text));
+            lines.extend(reasons.iter().map(|reason| Line::indented(2).warning(&**reason)));
+        }
+    }
+    lines
+}
+
+fn result(model: &Model, about: &Surroundings) -> Line {
+    let judge = Judge::new(model, about);
+    let strays = judge.strays(model);
+    let line = Line::prefixed();
+    if !strays.is_empty() {
+        return line.stray(stray(&strays, model, &judge, about));
+    }
+    let denied: u64 = devices(model).map(|device| device.denied).sum();
+    if denied > 0 {
+        let outside = match &about.only {
+            Some(only) => format!(" outside the allowed devices (--only {only})"),
+            None => String::new(),
+        };
+        let refused = counted(denied, "context", "contexts");
+        return line.stray(format!("Refused {refused}{outside}."));
+    }
+    let users: Vec<_> = model.processes().iter().filter(|process| creates(process)).collect();
+    let incomplete = about.incomplete(model);
+    if users.is_empty() {
+        return match incomplete {
+            true => {
+                line.warning("No CUDA context was seen, but not everything was traced (see below).")
+            }
+            false => line.text("No CUDA context was created."),
+        };
+    }
+    let used: Vec<&Device> = users
+        .iter()
+        .flat_map(|process| process.devices())
+        .filter(|device| device.creations.total() > 0)
+        .collect();
+    let processes = counted(users.len() as u64, "process", "processes");
+    let contexts = format!("CUDA contexts in {processes} on {}", names(&used));
+    if !judge.judges() {
+        line.text(format!("{contexts}."))
+    } else if !judge.unknown(model).is_empty() {
+        line.warning(format!("{contexts}: not all of them can be judged (see below)."))
+    } else if incomplete {
+        line.warning(format!(
+            "{contexts}: no strays seen, but not everything was traced (see below)."
+        ))
+    } else {
+        line.text(format!("No strays. {contexts}."))
+    }
+}
+
+/// How many processes hold how many strays, and where.
+fn stray(
+    strays: &[(&Process, &Device)],
+    model: &Model,
+    judge: &Judge<'_>,
+    about: &Surroundings,
+) -> String {
+    let all = model.processes().iter().filter(|process| process.did_anything()).count();
+    let (held, released): (Vec<_>, Vec<_>) =
+        strays.iter().copied().partition(|(process, device)| judge.is_held_stray(process, device));
+    let text = |strays: &[(&Process, &Device)], one: &str, more: &str| {
+        let numbers: BTreeSet<u32> = strays.iter().map(|(process, _)| process.number).collect();
+        let devices: Vec<&Device> = strays.iter().map(|(_, device)| *device).collect();
+        let processes = counted(all as u64, "process", "processes");
+        let holders = match numbers.len() {
+            count if count == all => processes,
+            count => format!("{count} of {processes}"),
+        };
+        let verb = if numbers.len() == 1 { one } else { more };
+        let (what, on) = match about.only {
+            Some(Only::One) => ("contexts on more than one device".to_owned(), ":"),
+            _ => (counted(strays.len() as u64, "stray", "strays"), " on"),
+        };
+        format!("{holders} {verb} {what}{on} {}", names(&devices))
+    };
+    match (&held[..], &released[..]) {
+        (held, []) => format!("{}.", text(held, "holds", "hold")),
+        ([], released) => {
+            let it = if released.len() == 1 { "it" } else { "them" };
+            format!("{}, and released {it}.", text(released, "created", "created"))
+        }
+        (held, released) => {
+            let more = counted(released.len() as u64, "more stray was", "more strays were");
+            format!("{}. {more} released.", text(held, "holds", "hold"))
+        }
+    }
+}
+
+/// The devices, each once.
+fn names(devices: &[&Device]) -> String {
+    let mut names: Vec<String> = devices.iter().map(|device| device.name()).collect();
+    names.sort();
+    names.dedup();
+    list(&names, NAMED)
+}
+
+fn devices(model: &Model) -> impl Iterator<Item = &Device> {
+    model.processes().iter().flat_map(Process::devices)
+}
+
+fn creates(process: &Process) -> bool {
+    process.devices().any(|device| device.creations.total() > 0)
+}

@@ -1,0 +1,145 @@
+//! One process: its initialisation, its devices and its end.
+
+use crate::model::{End, Model, Process};
+use crate::only::Only;
+use crate::verdict::Judge;
+
+use super::Surroundings;
+use super::fold::{Block, Group};
+use super::line::{Line, seconds};
+use super::page::{Page, at, code, command, who};
+use super::signal::signal_name;
+use super::stray::processes;
+
+/// After a fork, every call in the child returns this.
+const NOT_INITIALIZED: u32 = 3;
+
+fn line() -> Line {
+    Line::indented(2)
+}
+
+/// Lines of a device, moved to where those of a process are.
+fn outdented(lines: Vec<Line>) -> impl Iterator<Item = Line> {
+    lines.into_iter().map(|line| line.outdented(2))
+}
+
+impl Page<'_> {
+    /// A process as a block.
+    pub fn process(&mut self, process: &Process, model: &Model, about: &Surroundings) -> Block {
+        let judge = Judge::new(model, about);
+        let mut body = Vec::new();
+        if about.only == Some(Only::LocalRank) && process.about.local_rank.is_none() {
+            let text = "cannot be judged, because no launcher set a rank (LOCAL_RANK) before the \
+                        driver was loaded";
+            body.push(line().warning(text));
+        }
+        body.extend(self.inits(process));
+        body.extend(self.fork(process, model));
+        for device in process.devices() {
+            let name = line().heading(device.name()).that_varies();
+            if judge.is_stray(process, device) {
+                body.push(name.text(" ").stray("is a stray, see above"));
+                continue;
+            }
+            body.push(match judge.allows(process, device) {
+                Some(true) if about.only.is_some() => name.text(", allowed"),
+                Some(false) if about.only.is_some() => name.text(", not allowed"),
+                None if judge.judges() => name.warning(", cannot be judged"),
+                _ => name,
+            });
+            body.extend(self.device(process, device));
+        }
+        body.extend(self.elsewhere(process));
+        for path in &process.bypasses {
+            let text = format!("not traced: this process also loaded {}", path.display());
+            body.push(line().warning(text));
+        }
+        if process.uncounted {
+            let text = "the witness had no room to count all references: the numbers are too low";
+            body.push(line().warning(text));
+        }
+        body.push(end(process, about));
+        let forked = if process.about.forked_from.is_some() { " (forked)" } else { "" };
+        let title = format!("{}{forked}", command(process));
+        Block { who: who(process), place: String::new(), title, body }
+    }
+
+    /// When the driver was initialised, and by whom.
+    fn inits(&mut self, process: &Process) -> Vec<Line> {
+        let mut lines = Vec::new();
+        if let Some(first) = process.inits.successful.first().first() {
+            let by = self.caller(&first.call);
+            lines.push(at(line().text(format!("cuInit by {by}")), first));
+            lines.extend(outdented(self.stack(&first.call)));
+        }
+        lines.extend(outdented(self.refusals(&process.inits.refused)));
+        lines.extend(outdented(self.unfinished(&process.inits.unfinished)));
+        lines
+    }
+
+    /// Explains why the driver refuses everything in a child that was forked too late.
+    fn fork(&mut self, process: &Process, model: &Model) -> Vec<Line> {
+        let refused = [&process.inits.refused, &process.elsewhere].into_iter();
+        let refused = refused.chain(process.devices().map(|device| &device.refusals));
+        let mut notes = refused.flat_map(|notes| notes.first());
+        if !notes.any(|note| note.call.result == Some(NOT_INITIALIZED)) {
+            return Vec::new();
+        }
+        let parent = process.about.forked_from.and_then(|number| model.process(number));
+        let Some((parent, first)) =
+            parent.and_then(|parent| Some((parent, parent.inits.successful.first().first()?)))
+        else {
+            return Vec::new();
+        };
+        let by = self.caller(&first.call);
+        let text = "CUDA cannot be used here: this process was forked after its parent, process ";
+        let after = format!(
+            ", called cuInit. Start workers with spawn instead of fork. The parent's cuInit, by {by}:"
+        );
+        let pid = parent.pid.to_string();
+        let mut lines = vec![line().warning(text).varying(pid).warning(after)];
+        lines.extend(outdented(self.stack(&first.call)));
+        lines
+    }
+
+    /// Calls about a device that is not known.
+    fn elsewhere(&mut self, process: &Process) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for note in process.elsewhere.first() {
+            let (function, by) = (note.call.function.0, self.caller(&note.call));
+            let result = match note.call.result {
+                Some(result) => format!("returned {}", code(result)),
+                None => "has not returned".to_owned(),
+            };
+            lines.push(at(line().text(format!("{function} by {by} {result}")), note));
+        }
+        lines
+    }
+}
+
+fn end(process: &Process, about: &Surroundings) -> Line {
+    let lives = about.living.iter().any(|(pid, _)| Some(*pid) == process.about.host_pid);
+    match process.end {
+        Some(End::Exit(time)) => line().text("exited").varying(format!(" at {}", seconds(time))),
+        Some(End::Replaced(time)) => {
+            let text = "replaced by another program (exec)";
+            line().text(text).varying(format!(" at {}", seconds(time)))
+        }
+        None if lives => line().warning("still runs"),
+        None => match about.signal().filter(|_| process.about.host_pid == about.program) {
+            Some(signal) => line().text(format!("killed by {}", signal_name(signal))),
+            None => line().text("ended without its exit handlers (by _exit or a signal)"),
+        },
+    }
+}
+
+/// The lines of a group of processes.
+pub fn lines(group: &Group) -> Vec<Line> {
+    let (who, members) = processes(&group.who);
+    let who = who.strip_prefix('p').map_or(who.clone(), |rest| format!("P{rest}"));
+    let heading = Line::default().heading(who).text(format!(": {}", group.title));
+    let mut lines = vec![Line::default(), heading];
+    lines.extend(members);
+    lines.extend(group.body.iter().cloned());
+    lines
+}

@@ -1,0 +1,190 @@
+//! The lines of a stack that people are shown.
+
+use crate::model::Modules;
+use crate::names::readable;
+use crate::record::Call;
+use crate::stack::{self, NativeLine};
+use crate::symbols::Symbols;
+
+use super::line::Line;
+
+/// So many lines of a stack are shown.
+const MOST: usize = 12;
+
+/// Of a longer stack: its outermost lines.
+const OUTERMOST: usize = 2;
+
+const INDENT: usize = 6;
+
+/// A text, and whether a user may have written the code.
+struct Shown {
+    text: String,
+    is_user_s: bool,
+}
+
+/// Returns the lines of a call's stack, innermost first. Paths are shown without the folder.
+pub fn stack_lines(
+    call: &Call,
+    modules: &Modules,
+    symbols: &mut Symbols,
+    folder: &str,
+) -> Vec<Line> {
+    let lines = stack::lines(call, modules, symbols);
+    let python = matches!(lines.first(), Some(stack::Line::Python(_)));
+    let mut shown = Vec::new();
+    // A native stack of one line repeats the library.
+    if lines.len() > 1 || python {
+        shown = select(texts(&lines, folder));
+    }
+    let faint = |text: &str| Line::indented(INDENT).faint(text);
+    if call.python_failed {
+        shown.push(faint("(some lines of Python could not be read)"));
+    }
+    if python {
+        let route = stack::route(call, modules, symbols);
+        let route: Vec<String> = route.iter().map(|step| readable(step)).collect();
+        shown.push(faint(&format!("through {}", route.join(", "))));
+    }
+    shown
+}
+
+/// A text for each line. Equal neighbours are one line, and so are those of a library without names.
+fn texts(lines: &[stack::Line], folder: &str) -> Vec<Shown> {
+    let same = |a: &stack::Line, b: &stack::Line| match (a, b) {
+        (stack::Line::Native(a), stack::Line::Native(b)) => {
+            is_nameless(a) && is_nameless(b) && a.library == b.library && a.library.is_some()
+        }
+        (stack::Line::Python(a), stack::Line::Python(b)) => a == b,
+        _ => false,
+    };
+    lines.chunk_by(same).map(|lines| text(lines, folder)).collect()
+}
+
+fn text(lines: &[stack::Line], folder: &str) -> Shown {
+    let (text, is_user_s) = match &lines[0] {
+        stack::Line::Python(line) => {
+            let often = match lines.len() {
+                1 => String::new(),
+                count => format!(" ({count} times)"),
+            };
+            (format!("{}{often}", lines[0]), !is_installed(&line.file))
+        }
+        stack::Line::Native(line) => {
+            let path = line.place.file.as_deref().map(str::to_owned);
+            let library = line.library.as_deref().map(|path| path.to_string_lossy().into_owned());
+            let path = path.or(library);
+            let text = match (lines.len(), line.library_name()) {
+                (count @ 2.., Some(library)) => format!("{library} ({count} frames without names)"),
+                _ => readable(&lines[0].to_string()),
+            };
+            (text, path.is_some_and(|path| !is_installed(&path)))
+        }
+    };
+    let text = text.strip_prefix(folder).map_or(text.clone(), str::to_owned);
+    Shown { text, is_user_s }
+}
+
+fn is_nameless(line: &NativeLine) -> bool {
+    line.place.function.is_none() && line.place.file.is_none()
+}
+
+/// Whether a file belongs to a package, to Python or to the system.
+fn is_installed(path: &str) -> bool {
+    let folders = ["/site-packages/", "/dist-packages/", "/lib/python3", "/libcuda", "/libcudart"];
+    let beginnings = ["<frozen ", "/lib/", "/lib64/", "/usr/lib", "/usr/local/cuda"];
+    folders.iter().any(|folder| path.contains(folder))
+        || beginnings.iter().any(|beginning| path.starts_with(beginning))
+}
+
+/// Leaves out the middle of a long stack, but not the innermost line that a user may have written.
+fn select(lines: Vec<Shown>) -> Vec<Line> {
+    let count = lines.len();
+    let user_s = lines.iter().position(|line| line.is_user_s);
+    let is_kept = |index: usize| {
+        let innermost =
+            MOST - OUTERMOST - usize::from(user_s.is_some_and(|at| at >= MOST - OUTERMOST - 1));
+        count <= MOST || index < innermost || index >= count - OUTERMOST || Some(index) == user_s
+    };
+    let mut shown = Vec::new();
+    let mut left_out = 0;
+    for (index, line) in lines.into_iter().enumerate() {
+        if !is_kept(index) {
+            left_out += 1;
+            continue;
+        }
+        if left_out > 0 {
+            shown.push(Line::indented(INDENT).faint(format!("… {left_out} more")));
+            left_out = 0;
+        }
+        shown.push(Line::indented(INDENT).code(line.text));
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Shown, select, stack, texts};
+    use crate::record::PythonLine;
+    use crate::stack::NativeLine;
+    use crate::symbols::Place;
+
+    fn selected(count: usize, user_s: Option<usize>) -> Vec<String> {
+        let line =
+            |index: usize| Shown { text: index.to_string(), is_user_s: Some(index) == user_s };
+        let lines = select((0..count).map(line).collect());
+        lines.iter().map(|line| line.key()).collect()
+    }
+
+    #[test]
+    fn of_a_long_stack_the_outermost_lines_and_the_user_s_innermost_survive() {
+        assert_eq!(selected(12, None).len(), 12);
+        let long = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "… 8 more", "18", "19"];
+        assert_eq!(selected(20, None), long);
+        assert_eq!(selected(20, Some(3)), long);
+        let with_user_s =
+            ["0", "1", "2", "3", "4", "5", "6", "7", "8", "… 5 more", "14", "… 3 more", "18", "19"];
+        assert_eq!(selected(20, Some(14)), with_user_s);
+        assert_eq!(selected(20, Some(19)).last().unwrap(), "19");
+    }
+
+    #[test]
+    fn the_user_s_lines_are_those_of_no_package_and_of_no_system() {
+        let python = |file: &str| {
+            let (file, function) = (file.to_owned(), "f".to_owned());
+            stack::Line::Python(PythonLine { file, function, line: Some(1) })
+        };
+        for (file, is_user_s) in [
+            ("/home/me/train.py", true),
+            ("/home/me/.venv/lib/python3.13/site-packages/torch/cuda.py", false),
+            ("/usr/lib/python3/dist-packages/numpy/core.py", false),
+            ("/home/me/.pyenv/versions/3.13/lib/python3.13/threading.py", false),
+            ("<frozen importlib._bootstrap>", false),
+        ] {
+            assert_eq!(texts(&[python(file)], "")[0].is_user_s, is_user_s, "{file}");
+        }
+    }
+
+    #[test]
+    fn frames_without_names_are_one_line() {
+        let native = |library: &str, function: Option<&str>| {
+            let place = Place { function: function.map(str::to_owned), ..Place::default() };
+            let library = Some(format!("/opt/lib/{library}").into());
+            stack::Line::Native(NativeLine { library, address: 16, place })
+        };
+        let lines = [
+            native("libcudart.so.13", None),
+            native("libcudart.so.13", None),
+            native("libcudart.so.13", Some("cudaMemcpy")),
+            native("engine.so", Some("mooncake::ClientSession::writeBody")),
+            native("engine.so", None),
+        ];
+        let texts: Vec<String> = texts(&lines, "").into_iter().map(|line| line.text).collect();
+        let expected = [
+            "libcudart.so.13 (2 frames without names)",
+            "libcudart.so.13 in cudaMemcpy",
+            "engine.so in mooncake::ClientSession::writeBody",
+            "engine.so at 0x10",
+        ];
+        assert_eq!(texts, expected);
+    }
+}

@@ -1,0 +1,146 @@
+//! The text of the report, one whole report for each kind.
+
+mod golden;
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use super::Surroundings;
+use crate::model::Model;
+use crate::record::{
+    Address, Call, Change, Device, Event, Function, Holding, Module, Process, PythonLine, Record,
+    Thread,
+};
+use crate::symbols::Symbols;
+use crate::verdict::Verdict;
+
+/// Modules by their numbers.
+const CUDART: u32 = 1;
+const CUBLAS: u32 = 2;
+const FFI: u32 = 3;
+const CTYPES: u32 = 4;
+
+/// The records of some processes. Process `n` has the id 100 + n and the main thread 100 + n.
+pub struct Run {
+    model: Model,
+    time: u64,
+    process: u32,
+    tid: u32,
+    pub about: Surroundings,
+}
+
+impl Run {
+    pub fn new() -> Self {
+        let about = Surroundings {
+            status: Some(ExitStatus::from_raw(0)),
+            program: Some(101),
+            ..Surroundings::default()
+        };
+        let mut run = Self { model: Model::default(), time: 0, process: 0, tid: 0, about };
+        let paths = ["/x/libcudart.so.13", "/x/libcublas.so.13", "/x/libffi.so.8", "/x/_ctypes.so"];
+        for (id, path) in (1..).zip(paths) {
+            run.add(Event::Module(Module { id, path: path.into(), file: None }));
+        }
+        run
+    }
+
+    pub fn add(&mut self, event: Event) -> &mut Self {
+        self.time += 1;
+        let time = Duration::from_millis(100 * self.time);
+        let (process, pid, tid) = (self.process, 100 + self.process, self.tid);
+        self.model.add(&Record { process, pid, tid, time, event });
+        self
+    }
+
+    /// A process, which the following records are about.
+    pub fn process(&mut self, number: u32, change: impl FnOnce(&mut Process)) -> &mut Self {
+        (self.process, self.tid) = (number, 100 + number);
+        let mut process = Process {
+            arguments: vec!["python".to_owned(), "train.py".to_owned()],
+            host_pid: Some(100 + number),
+            start: number.into(),
+            ..Process::default()
+        };
+        change(&mut process);
+        self.add(Event::Process(process))
+    }
+
+    pub fn thread(&mut self, tid: u32) -> &mut Self {
+        self.tid = tid;
+        self
+    }
+
+    pub fn device(&mut self, ordinal: u32, allowed: Option<bool>) -> &mut Self {
+        let uuid = Some([ordinal as u8; 16]);
+        let handle = ordinal as i32;
+        let (ordinal, count) = (Some(ordinal), Some(4));
+        self.add(Event::Device(Device { handle, ordinal, count, named: 0, uuid, allowed }))
+    }
+
+    pub fn call(
+        &mut self,
+        function: &'static str,
+        result: u32,
+        module: u32,
+        change: impl FnOnce(&mut Call),
+    ) -> &mut Self {
+        let mut call = Call {
+            function: Function(function),
+            result: Some(result),
+            native: vec![Address { module, address: 0x40 }],
+            ..Call::default()
+        };
+        change(&mut call);
+        self.add(Event::Call(call))
+    }
+
+    pub fn init(&mut self, module: u32) -> &mut Self {
+        self.call("cuInit", 0, module, |_| {})
+    }
+
+    /// A retain after which the library holds so many references; the first one creates the context.
+    pub fn retain(&mut self, device: i32, module: u32, count: u32, created: bool) -> &mut Self {
+        self.call("cuDevicePrimaryCtxRetain", 0, module, |call| {
+            (call.device, call.created) = (Some(device), created);
+            call.reference = Some(reference(module, count));
+        })
+    }
+
+    /// A release of the reference of a library, which holds so many afterwards.
+    pub fn release(&mut self, device: i32, module: u32, from: u32, count: u32) -> &mut Self {
+        self.call("cuDevicePrimaryCtxRelease_v2", 0, module, |call| {
+            call.device = Some(device);
+            call.reference = Some(reference(from, count));
+        })
+    }
+
+    pub fn exit(&mut self, living: &[(u32, &str)]) -> &mut Self {
+        let thread = |&(tid, name): &(u32, &str)| Thread { tid, name: name.to_owned() };
+        self.add(Event::Exit(living.iter().map(thread).collect()))
+    }
+
+    /// With the verdict of these records.
+    pub fn judged(&mut self) -> &mut Self {
+        self.about.verdict = Verdict::of(&self.model, &self.about, false);
+        self
+    }
+
+    /// Compares the whole report.
+    #[track_caller]
+    pub fn reports(&self, expected: &str) {
+        let mut text = Vec::new();
+        super::write(&mut text, &self.model, &mut Symbols::default(), &self.about).unwrap();
+        let plain = anstream::adapter::strip_bytes(&text).into_vec();
+        let text = String::from_utf8(plain).unwrap();
+        assert!(text == expected, "the report is\n{text}\ninstead of\n{expected}");
+    }
+}
+
+pub fn reference(module: u32, count: u32) -> Change {
+    Change { module, holding: Holding::Reference, count, number: 1 }
+}
+
+pub fn python(file: &str, line: u32, function: &str) -> PythonLine {
+    PythonLine { file: file.to_owned(), function: function.to_owned(), line: Some(line) }
+}

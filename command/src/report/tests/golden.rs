@@ -1,0 +1,228 @@
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use super::{CTYPES, CUBLAS, CUDART, FFI, Run, python, reference};
+use crate::only::Only;
+use crate::options::Forbid;
+use crate::record::{Change, Event, Holding};
+use crate::untraced::{Reason, Untraced};
+
+#[test]
+fn nothing() {
+    Run::new().reports(include_str!("golden/nothing.txt"));
+}
+
+#[test]
+fn a_stray_of_a_thread_that_lives() {
+    let mut run = Run::new();
+    run.about.only = Some(Only::LocalRank);
+    run.process(1, |process| {
+        process.variables = vec![("LOCAL_RANK".to_owned(), "1".to_owned())];
+        process.local_rank = Some(1);
+    });
+    run.init(CUDART).device(1, Some(true)).retain(1, CUDART, 1, true).retain(1, CUBLAS, 1, false);
+    run.thread(150).device(0, Some(false));
+    run.call("cuDevicePrimaryCtxRetain", 0, FFI, |call| {
+        (call.device, call.created) = (Some(0), true);
+        call.reference = Some(reference(FFI, 1));
+        call.thread = Some("prefetch".to_owned());
+        call.native.push(super::Address { module: CTYPES, address: 0x80 });
+        call.python = vec![python("train.py", 7, "use"), python("train.py", 12, "prefetch")];
+    });
+    run.exit(&[(150, "prefetch")]);
+    run.reports(include_str!("golden/stray_of_a_thread.txt"));
+}
+
+#[test]
+fn ranks_with_the_same_stacks_are_one_block() {
+    let mut run = Run::new();
+    run.about.only = Some(Only::LocalRank);
+    run.about.forbid = Some(Forbid::Made);
+    for rank in 0..8 {
+        run.process(rank + 1, |process| {
+            process.variables = vec![("LOCAL_RANK".to_owned(), rank.to_string())];
+            process.local_rank = Some(rank);
+        });
+        run.init(CUDART).device(rank, Some(true)).retain(rank as i32, CUDART, 1, true);
+        if rank > 0 {
+            run.device(0, Some(false)).thread(200 + rank).retain(0, CUBLAS, 1, true);
+        }
+        run.exit(&[]);
+    }
+    run.judged().reports(include_str!("golden/ranks.txt"));
+}
+
+#[test]
+fn every_line_of_a_device() {
+    let mut run = Run::new();
+    run.process(1, |_| {}).init(CUDART).device(2, None);
+    run.retain(2, CUDART, 1, true).retain(2, CUDART, 2, false).release(2, CUDART, CUDART, 1);
+    run.retain(2, CUBLAS, 1, false).release(2, CUBLAS, CUBLAS, 0).release(2, CUBLAS, CUDART, 0);
+    run.call("cuDevicePrimaryCtxRelease_v2", 0, CUBLAS, |call| call.device = Some(2));
+    for context in 1..=10 {
+        run.call("cuCtxCreate_v4", 0, 0, |call| {
+            (call.device, call.created, call.context) = (Some(2), true, context);
+            let holding = Holding::OrdinaryContext;
+            call.other =
+                Some(Change { module: 0, holding, count: context as u32, number: context as u32 });
+        });
+    }
+    run.call("cuCtxDestroy_v2", 0, 0, |call| {
+        (call.device, call.ended, call.context) = (Some(2), true, 1);
+        let holding = Holding::OrdinaryContext;
+        call.other = Some(Change { module: 0, holding, count: 9, number: 11 });
+    });
+    run.call("cuGreenCtxCreate", 0, CUBLAS, |call| {
+        (call.device, call.created, call.context) = (Some(2), true, 99);
+        call.other =
+            Some(Change { module: CUBLAS, holding: Holding::GreenContext, count: 1, number: 1 });
+    });
+    run.call("cuDevicePrimaryCtxRelease_v2", 800, CUDART, |call| call.device = Some(2));
+    for _ in 0..2 {
+        run.call("cuDevicePrimaryCtxRelease_v2", 201, CUDART, |call| call.device = Some(2));
+    }
+    run.call("cuDevicePrimaryCtxReset_v2", 4, CUDART, |call| {
+        (call.device, call.after_exit) = (Some(2), true);
+    });
+    run.call("cuCtxCreate_v4", 0, CUDART, |call| (call.device, call.result) = (Some(2), None));
+    run.call("cuCtxDestroy_v2", 201, CUDART, |_| {});
+    run.call("cuCtxDestroy_v2", 0, CUDART, |call| (call.result, call.uncounted) = (None, true));
+    run.add(Event::Bypass("/opt/libcuda.so.1".into()));
+    run.reports(include_str!("golden/device.txt"));
+}
+
+#[test]
+fn strays_that_were_released_and_a_stray_of_the_main_thread() {
+    let mut run = Run::new();
+    run.about.only = Some(Only::parse("1").unwrap());
+    run.process(1, |_| {}).init(CUDART).device(0, Some(false)).device(2, Some(false));
+    run.retain(0, CUDART, 1, true).retain(2, CUDART, 1, true).release(2, CUDART, CUDART, 0);
+    run.process(2, |_| {}).init(CUDART).device(1, Some(true)).retain(1, CUDART, 1, true);
+    run.process(3, |_| {});
+    run.reports(include_str!("golden/released.txt"));
+    let mut run = Run::new();
+    run.about.only = Some(Only::LocalRank);
+    run.about.forbid = Some(Forbid::Held);
+    run.process(1, |process| process.local_rank = Some(1)).device(0, Some(false));
+    run.thread(150).retain(0, CUDART, 1, true).release(0, CUDART, CUDART, 0);
+    run.reports(include_str!("golden/all_released.txt"));
+}
+
+#[test]
+fn a_context_where_none_is_allowed() {
+    let mut run = Run::new();
+    run.about.forbid = Some(Forbid::Made);
+    run.process(1, |_| {}).device(0, Some(false)).retain(0, CUDART, 1, true);
+    run.reports(include_str!("golden/none_allowed.txt"));
+}
+
+#[test]
+fn visible_devices_that_were_changed_too_late() {
+    let mut run = Run::new();
+    run.process(1, |_| {}).init(CUDART).device(0, None);
+    run.call("cuCtxCreate_v4", 0, CUDART, |call| {
+        (call.device, call.created, call.visible_changed) = (Some(0), true, true);
+    });
+    run.reports(include_str!("golden/visible_devices.txt"));
+}
+
+#[test]
+fn one_device_for_each_process() {
+    let mut run = Run::new();
+    run.about.only = Some(Only::One);
+    for process in 1..=2 {
+        run.process(process, |_| {}).init(CUDART);
+        for device in 0..process {
+            run.device(device, None).retain(device as i32, CUDART, 1, true);
+        }
+    }
+    run.reports(include_str!("golden/one.txt"));
+}
+
+#[test]
+fn refused_contexts() {
+    let mut run = Run::new();
+    run.about.only = Some(Only::parse("1").unwrap());
+    run.about.deny = true;
+    run.process(1, |_| {}).init(CUDART).device(0, Some(false));
+    run.call("cuDevicePrimaryCtxRetain", 800, CUDART, |call| {
+        (call.device, call.denied) = (Some(0), true);
+    });
+    run.reports(include_str!("golden/refused.txt"));
+}
+
+#[test]
+fn a_child_that_was_forked_too_late() {
+    let mut run = Run::new();
+    run.process(1, |_| {});
+    run.call("cuInit", 0, FFI, |call| call.python = vec![python("train.py", 3, "probe")]);
+    run.process(2, |process| process.forked_from = Some(1));
+    run.call("cuInit", 3, FFI, |call| call.python = vec![python("train.py", 6, "worker")]);
+    run.call("cuDevicePrimaryCtxRetain", 3, FFI, |_| {}).exit(&[]);
+    run.reports(include_str!("golden/forked.txt"));
+}
+
+#[test]
+fn a_program_that_was_killed_and_replaced_itself_before() {
+    let mut run = Run::new();
+    run.about.status = Some(ExitStatus::from_raw(libc::SIGSEGV));
+    run.process(1, |_| {}).init(CUDART);
+    run.process(2, |process| (process.start, process.host_pid) = (1, Some(101)));
+    run.reports(include_str!("golden/killed.txt"));
+}
+
+#[test]
+fn a_run_that_cannot_be_judged() {
+    let mut run = Run::new();
+    run.about.only = Some(Only::parse("0,7,GPU-ab").unwrap());
+    run.about.forbid = Some(Forbid::Made);
+    run.process(1, |_| {}).device(0, Some(true)).retain(0, CUDART, 1, true);
+    run.call("cuCtxCreate_v4", 0, CUDART, |call| call.created = true);
+    run.call("cuCtxCreate_v4", 0, CUDART, |call| (call.device, call.uncounted) = (Some(0), true));
+    run.add(Event::Bypass("/opt/libcuda.so.1".into()));
+    let (library, command) = ("/x/libcuda.so.1".into(), "sleep 9".to_owned());
+    run.about.untraced = vec![Untraced { pid: 7, command, library, reason: Reason::ByPath }];
+    run.about.living = vec![(9, "sleep 9".to_owned())];
+    (run.about.lost, run.about.damaged, run.about.opened_untraced) = (2, true, true);
+    run.judged().reports(include_str!("golden/not_judged.txt"));
+    let mut run = Run::new();
+    run.about.only = Some(Only::LocalRank);
+    run.about.deny = true;
+    run.process(1, |_| {}).device(0, None).retain(0, CUDART, 1, true);
+    run.process(2, |process| process.local_rank = Some(1)).device(0, None);
+    run.retain(0, CUDART, 1, true);
+    run.judged().reports(include_str!("golden/no_rank.txt"));
+}
+
+#[test]
+fn what_was_not_traced() {
+    let mut run = Run::new();
+    let untraced = |pid, reason| Untraced {
+        pid,
+        command: "python train.py".to_owned(),
+        library: "/opt/libcuda.so.1".into(),
+        reason,
+    };
+    let reasons =
+        [Reason::ByPath, Reason::EnvironmentCleared, Reason::SetUid, Reason::OtherUser].into_iter();
+    run.about.untraced = (7..).zip(reasons).map(|(pid, reason)| untraced(pid, reason)).collect();
+    // The witness saw this one, too.
+    run.about.untraced.push(untraced(101, Reason::ByPath));
+    run.process(1, |_| {}).add(Event::Bypass("/opt/libcuda.so.1".into()));
+    (run.about.lost, run.about.damaged, run.about.opened_untraced) = (2, true, true);
+    run.about.living = vec![(101, "python train.py".to_owned()), (9, "sleep 9".to_owned())];
+    run.reports(include_str!("golden/not_traced.txt"));
+    run.process(2, |_| {}).device(0, Some(true)).retain(0, CUDART, 1, true);
+    run.about = super::Surroundings { only: Some(Only::LocalRank), lost: 1, ..Default::default() };
+    run.reports(include_str!("golden/not_all_traced.txt"));
+}
+
+#[test]
+fn strings_of_the_program_cannot_forge_lines() {
+    let mut run = Run::new();
+    let evil = "a\x1b[31m\nSTRAY device 9";
+    run.process(1, |process| process.arguments = vec![evil.to_owned(), "x".repeat(1000)]);
+    run.call("cuInit", 0, FFI, |call| call.python = vec![python(evil, 3, "f\r\x07g")]);
+    run.about.living = vec![(9, evil.to_owned())];
+    run.reports(include_str!("golden/forged.txt"));
+}

@@ -1,0 +1,166 @@
+//! The verb `trace`: from its options to its exit status.
+
+mod files;
+mod tracing;
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+use crate::arena::{self, Arena, Settings};
+use crate::command::{FAILED, print, print_version, say};
+use crate::driver_search;
+use crate::file_error::with_path;
+use crate::launch::{Limits, Program, Signals, end_like};
+use crate::layout::{DEVELOPMENT_NAME, DRIVER_NAME, Layout};
+use crate::model::Model;
+use crate::options::{self, DriverChoice, HELP, Options, Request};
+use crate::report::Surroundings;
+use crate::untraced::Watch;
+use crate::verdict::Verdict;
+
+use files::Files;
+use tracing::Tracing;
+
+/// The command's own failures, as `env` and `timeout` have them.
+const CANNOT_RUN: i32 = 126;
+const NOT_FOUND: i32 = 127;
+/// By `--forbid`.
+const STRAY: i32 = 3;
+
+/// How often events are read.
+const PAUSE: Duration = Duration::from_millis(20);
+
+const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
+
+/// Runs what the arguments ask for and returns the exit status. No thread may have been started before:
+/// signals are held back for all threads that are started later.
+pub fn run(arguments: Vec<OsString>) -> i32 {
+    let options = match options::parse(arguments) {
+        Ok(Request::Run(options)) => options,
+        Ok(Request::Help) => return print(HELP),
+        Ok(Request::Version) => return print_version(),
+        Err(error) => {
+            say(format_args!("{error}. cuda-contexts trace --help lists the options."));
+            return FAILED;
+        }
+    };
+    match trace(&options) {
+        Ok((_, Verdict::Stray)) => STRAY,
+        Ok((_, Verdict::NotJudged(_))) => FAILED,
+        Ok((status, Verdict::Passed)) => end_like(status),
+        Err(Failure::Tracing(error)) => {
+            say(format_args!("{error}"));
+            FAILED
+        }
+        Err(Failure::Start(error)) => {
+            let program = Path::new(&options.command[0]).display();
+            say(format_args!("{program} cannot be run: {error}"));
+            if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN }
+        }
+    }
+}
+
+enum Failure {
+    Tracing(io::Error),
+    Start(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Tracing(error)
+    }
+}
+
+/// When this returns, everything is tidied up already.
+fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
+    // Before signals are held: a FIFO waits for its reader, and that can be interrupted.
+    let opened = files::Opened::open(options)?;
+    let (limits, signals) = (Limits::lift(), Signals::hold());
+    let mut files = Files::new(opened)?;
+    let Some(layout) = lay_out(options)? else {
+        return run_alone(options, signals, limits, files);
+    };
+    let only = options.only.as_ref().map(ToString::to_string).unwrap_or_default();
+    let settings = Settings {
+        stack: options.stack,
+        deny: options.deny,
+        forbid: options.forbid.is_some() || options.deny,
+        only: &only,
+        ..Settings::default()
+    };
+    let events = layout.events();
+    let arena = Arena::create(&events, settings).map_err(|error| with_path(error, &events))?;
+    files.json(|lines| lines.begin(options, Some(layout.driver())));
+    let mut command = command(options);
+    let before = env::var_os(LIBRARY_PATH);
+    command.env(LIBRARY_PATH, layout.library_path(before.as_deref()));
+    command.env(arena::VARIABLE, layout.events());
+    let mut program = Program::start(command, signals, limits).map_err(Failure::Start)?;
+    let watch = Watch::new(program.pid(), layout.folder(), layout.driver());
+    let mut tracing = Tracing::new(options, arena, watch, files);
+    let status = program.wait(PAUSE, || tracing.look(false))?;
+    tracing.look_at_the_rest();
+    drop(layout);
+    program.stop_holding_signals();
+    Ok((status, tracing.end(status, program.was_interrupted())))
+}
+
+/// The folder with the witness; `None` if the program finds no driver.
+fn lay_out(options: &Options) -> io::Result<Option<Layout>> {
+    let find = |name| driver_search::find(name, &options.command[0]);
+    let layout = match &options.driver {
+        DriverChoice::Simulated => return Layout::create_simulated().map(Some),
+        DriverChoice::Path(path) => {
+            File::open(path).map_err(|error| with_path(error, path))?;
+            if !driver_search::is_library(path) {
+                let text = "this is not a shared library for this machine";
+                let error = io::Error::new(io::ErrorKind::InvalidInput, text);
+                return Err(with_path(error, path));
+            }
+            Layout::create(&driver_search::behind_a_witness(path))?
+        }
+        DriverChoice::Loader => match find(DRIVER_NAME) {
+            Some(driver) => Layout::create(&driver)?,
+            None => return Ok(None),
+        },
+    };
+    if find(DEVELOPMENT_NAME).is_some() {
+        layout.add_development_name()?;
+    }
+    Ok(Some(layout))
+}
+
+fn command(options: &Options) -> Command {
+    let mut command = Command::new(&options.command[0]);
+    command.args(&options.command[1..]);
+    command
+}
+
+/// Without a driver there is nothing to trace.
+fn run_alone(
+    options: &Options,
+    signals: Signals,
+    limits: Limits,
+    mut files: Files,
+) -> Result<(ExitStatus, Verdict), Failure> {
+    let text = "No CUDA driver was found (libcuda.so.1), so nothing is traced.";
+    if options.is_gate() && !options.allow_untraced {
+        let text = format!("{text} The program was not started: pass --allow-untraced to run it.");
+        return Err(Failure::Tracing(io::Error::other(text)));
+    }
+    let text = format!("cuda-contexts: {text}");
+    let started = Instant::now();
+    files.json(|lines| lines.begin(options, None));
+    let mut program = Program::start(command(options), signals, limits).map_err(Failure::Start)?;
+    let status = program.wait(Duration::from_secs(60), || {})?;
+    program.stop_holding_signals();
+    let about = Surroundings::default();
+    files.json(|lines| lines.end(started.elapsed(), status, &Model::default(), &about));
+    files.finish(format!("{text}\n").as_bytes(), program.was_interrupted());
+    Ok((status, Verdict::Passed))
+}

@@ -1,0 +1,112 @@
+//! What is read while the program runs, and reported at its end.
+
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use crate::arena::Arena;
+use crate::json::JsonLines;
+use crate::live;
+use crate::model::Model;
+use crate::options::Options;
+use crate::record::{Event, Record};
+use crate::report::{self, Surroundings};
+use crate::symbols::Symbols;
+use crate::untraced::{Untraced, Watch};
+use crate::verdict::Verdict;
+
+use super::files::Files;
+
+/// How long the command waits for processes that outlive the program, if it has to judge them.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// While the program runs.
+pub struct Tracing<'options> {
+    options: &'options Options,
+    arena: Arena,
+    watch: Watch,
+    files: Files,
+    model: Model,
+    symbols: Symbols,
+    untraced: Vec<Untraced>,
+}
+
+impl<'options> Tracing<'options> {
+    pub fn new(options: &'options Options, arena: Arena, watch: Watch, files: Files) -> Self {
+        let (model, symbols) = (Model::default(), Symbols::default());
+        Self { options, arena, watch, files, model, symbols, untraced: Vec::new() }
+    }
+
+    /// Reads what was recorded since.
+    pub fn look(&mut self, last: bool) {
+        for (index, record) in self.arena.read(last).into_iter().enumerate() {
+            if index % 1024 == 0 {
+                self.arena.make_room();
+            }
+            self.take(&record);
+        }
+        for found in self.watch.look() {
+            let time = self.arena.elapsed();
+            self.files.json(|lines| lines.untraced(time, &found));
+            if self.options.live {
+                let _ = live::write_untraced(&mut anstream::stderr(), time, &found);
+            }
+            self.untraced.push(found);
+        }
+        self.files.json(JsonLines::flush);
+    }
+
+    fn take(&mut self, record: &Record) {
+        self.model.add(record);
+        if let Event::Process(about) = &record.event {
+            self.watch.add(record.pid, about.start);
+        }
+        if self.options.live {
+            // A reader that has gone is ignored.
+            let _ = live::write(&mut anstream::stderr(), record, &self.model, &mut self.symbols);
+        }
+        let (model, symbols) = (&self.model, &mut self.symbols);
+        self.files.json(|lines| lines.record(record, model, symbols));
+    }
+
+    /// Reads what is left when the program has ended.
+    pub fn look_at_the_rest(&mut self) {
+        self.watch.find_orphans();
+        let ended = Instant::now();
+        while self.options.is_gate() && !self.watch.living().is_empty() && ended.elapsed() < GRACE {
+            std::thread::sleep(super::PAUSE);
+            self.look(false);
+        }
+        self.look(true);
+    }
+
+    /// Reports, and judges.
+    pub fn end(mut self, status: ExitStatus, interrupted: bool) -> Verdict {
+        let time = self.arena.elapsed();
+        let mut about = Surroundings {
+            status: Some(status),
+            program: Some(self.watch.program()),
+            untraced: self.untraced,
+            lost: self.arena.lost(),
+            damaged: self.arena.is_damaged(),
+            living: self.watch.living(),
+            opened_untraced: self.watch.driver_was_opened() && self.model.processes().is_empty(),
+            only: self.options.only.clone(),
+            forbid: self.options.forbid,
+            deny: self.options.deny,
+            verdict: Verdict::Passed,
+        };
+        about.verdict = Verdict::of(&self.model, &about, self.options.allow_untraced);
+        let (model, files) = (&self.model, &mut self.files);
+        files.json(|lines| lines.end(time, status, model, &about));
+        let mut text = Vec::new();
+        report::write(&mut text, model, &mut self.symbols, &about).expect("memory takes it");
+        self.files.finish(&text, interrupted);
+        about.verdict
+    }
+}
+
+impl std::fmt::Debug for Tracing<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Tracing").field("model", &self.model).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,211 @@
+//! Which contexts are strays, and whether `--forbid` and `--deny` succeed.
+
+use crate::model::{Device, Model, Process};
+use crate::only::{DeviceName, Only};
+use crate::options::Forbid;
+use crate::report::{Surroundings, counted};
+
+/// The outcome of `--forbid` and `--deny`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Verdict {
+    /// There is no stray, or nothing depends on it.
+    #[default]
+    Passed,
+    /// There is a stray, and `--forbid` was passed.
+    Stray,
+    /// It is unknown whether there is a stray, for these reasons.
+    NotJudged(Vec<String>),
+}
+
+/// Judges devices of processes by the options.
+#[derive(Debug)]
+pub struct Judge<'trace> {
+    only: Option<&'trace Only>,
+    /// Whether a context on any device counts, because a gate was passed without `--only`.
+    none_is_allowed: bool,
+    /// Names of devices that no process has.
+    missing: Vec<&'trace DeviceName>,
+}
+
+impl<'trace> Judge<'trace> {
+    /// Judges by `--only`; by `--forbid` and `--deny` if that was not passed.
+    #[must_use]
+    pub fn new(model: &Model, about: &'trace Surroundings) -> Self {
+        let names = match &about.only {
+            Some(Only::Devices(names)) => &names[..],
+            _ => &[],
+        };
+        let missing = names.iter().enumerate().filter(|(index, name)| !exists(*index, name, model));
+        let missing = missing.map(|(_, name)| name).collect();
+        let none_is_allowed = about.forbid.is_some() || about.deny;
+        Self { only: about.only.as_ref(), none_is_allowed, missing }
+    }
+
+    /// Whether devices are judged at all.
+    #[must_use]
+    pub fn judges(&self) -> bool {
+        self.only.is_some() || self.none_is_allowed
+    }
+
+    /// Whether a process may hold a context on its device. `None`: this cannot be judged.
+    #[must_use]
+    pub fn allows(&self, process: &Process, device: &Device) -> Option<bool> {
+        match self.only {
+            None => self.none_is_allowed.then_some(false),
+            Some(Only::One) => {
+                let used = process.devices().filter(|device| device.creations.total() > 0);
+                Some(used.count() < 2 && device.denied == 0)
+            }
+            Some(Only::Devices(_)) if !self.missing.is_empty() => {
+                device.about.allowed.filter(|&allowed| allowed)
+            }
+            Some(_) => device.about.allowed,
+        }
+    }
+
+    /// Whether a context on this device is a stray and was created. A refused one is none.
+    #[must_use]
+    pub fn is_stray(&self, process: &Process, device: &Device) -> bool {
+        device.creations.total() > 0 && self.allows(process, device) == Some(false)
+    }
+
+    /// Whether a stray is still held at the end.
+    #[must_use]
+    pub fn is_held_stray(&self, process: &Process, device: &Device) -> bool {
+        // A process may keep one of its devices.
+        let most = if self.only == Some(&Only::One) { 2 } else { 1 };
+        self.is_stray(process, device)
+            && is_held(device)
+            && process.devices().filter(|device| is_held(device)).count() >= most
+    }
+
+    /// The strays: a process and its device for each.
+    #[must_use]
+    pub fn strays<'model>(&self, model: &'model Model) -> Vec<(&'model Process, &'model Device)> {
+        let used = |(process, device): &(&Process, &Device)| self.is_stray(process, device);
+        devices(model).filter(used).collect()
+    }
+
+    /// Processes and their devices on which a context was created or refused, but which cannot be judged.
+    #[must_use]
+    pub fn unknown<'model>(&self, model: &'model Model) -> Vec<(&'model Process, &'model Device)> {
+        let used = |device: &Device| device.creations.total() > 0 || device.denied > 0;
+        let unknown = |(process, device): &(&Process, &Device)| {
+            self.judges() && used(device) && self.allows(process, device).is_none()
+        };
+        devices(model).filter(unknown).collect()
+    }
+}
+
+/// Whether something of the device is held at the end.
+#[must_use]
+pub fn is_held(device: &Device) -> bool {
+    device.held().next().is_some()
+}
+
+fn devices(model: &Model) -> impl Iterator<Item = (&Process, &Device)> {
+    let processes = model.processes().iter();
+    processes.flat_map(|process| process.devices().map(move |device| (process, device)))
+}
+
+/// Whether a process has this device, as far as processes used devices.
+fn exists(index: usize, name: &DeviceName, model: &Model) -> bool {
+    let mut devices = devices(model).map(|(_, device)| device).peekable();
+    devices.peek().is_none()
+        || devices.any(|device| match name {
+            DeviceName::Ordinal(ordinal) => {
+                device.about.count.is_some_and(|count| *ordinal < count)
+            }
+            DeviceName::Uuid(_) => device.about.named >> index & 1 == 1,
+        })
+}
+
+impl Verdict {
+    /// Judges a run that has ended.
+    #[must_use]
+    pub fn of(model: &Model, about: &Surroundings, allow_untraced: bool) -> Self {
+        if about.forbid.is_none() && !about.deny {
+            return Self::Passed;
+        }
+        let judge = Judge::new(model, about);
+        let strays = judge.strays(model);
+        let denied = devices(model).any(|(_, device)| device.denied > 0);
+        let forbidden = match about.forbid {
+            Some(Forbid::Made) => !strays.is_empty() || denied,
+            Some(Forbid::Held) => {
+                strays.iter().any(|(process, device)| judge.is_held_stray(process, device))
+            }
+            None => false,
+        };
+        if forbidden {
+            return Self::Stray;
+        }
+        let reasons = reasons(model, about, &judge);
+        if reasons.is_empty() || allow_untraced {
+            return Self::Passed;
+        }
+        Self::NotJudged(reasons)
+    }
+}
+
+/// Why a run cannot be judged, a sentence each.
+fn reasons(model: &Model, about: &Surroundings, judge: &Judge<'_>) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for name in &judge.missing {
+        reasons.push(match name {
+            DeviceName::Ordinal(ordinal) => {
+                let counts = devices(model).filter_map(|(_, device)| device.about.count).max();
+                let last = counts.filter(|&count| count > 0).map(|count| {
+                    let devices = counted(count.into(), "device", "devices");
+                    format!(": no process sees more than {devices}")
+                });
+                format!("Device {ordinal} does not exist{}.", last.unwrap_or_default())
+            }
+            DeviceName::Uuid(uuid) => format!("No process sees a device {uuid}."),
+        });
+    }
+    if judge.missing.is_empty() {
+        for (process, device) in judge.unknown(model) {
+            let (pid, device) = (process.pid, device.name());
+            let why = match judge.only {
+                Some(Only::LocalRank) if process.about.local_rank.is_none() => {
+                    "no launcher set its rank (LOCAL_RANK)"
+                }
+                _ => "its devices could not be listed",
+            };
+            reasons.push(format!("Process {pid} created a context on {device}, but {why}."));
+        }
+    }
+    for process in model.processes() {
+        let pid = process.pid;
+        let creates = |note: &crate::model::Note| note.call.created;
+        if process.elsewhere.first().iter().any(creates) {
+            reasons.push(format!("Process {pid} created a context on an unknown device."));
+        }
+        for library in &process.bypasses {
+            let library = library.display();
+            reasons.push(format!("Process {pid} also loaded {library}, which is not traced."));
+        }
+        if process.uncounted {
+            reasons.push(format!("Process {pid} holds more than the witness can count."));
+        }
+    }
+    for untraced in about.untraced_elsewhere(model) {
+        let (pid, library) = (untraced.pid, untraced.library.display());
+        reasons.push(format!("Process {pid} loaded {library}, which is not traced."));
+    }
+    if about.opened_untraced {
+        let text = "The driver's file was opened, but no process was traced.";
+        reasons.push(text.to_owned());
+    }
+    if about.lost > 0 {
+        reasons.push(format!("{} lost.", counted(about.lost, "event was", "events were")));
+    }
+    if about.damaged {
+        reasons.push("The program overwrote the trace's shared memory.".to_owned());
+    }
+    for (pid, command) in &about.living {
+        reasons.push(format!("Process {pid} still runs ({command})."));
+    }
+    reasons
+}

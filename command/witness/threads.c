@@ -1,0 +1,84 @@
+/* Threads: their ids, and which of those that created a context live when the process exits. */
+#define _GNU_SOURCE
+#include "witness.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { MAXIMUM_CREATORS = 64 };
+
+static _Atomic uint32_t creators[MAXIMUM_CREATORS];
+
+/* After a fork that did not go through libc, libc goes on giving this thread its parent's id. */
+static _Atomic uint64_t stale_and_true;
+
+/*
+ * gettid is a system call, and a thread-local variable may need an allocation. libc knows the id: it
+ * writes it into a mutex that is locked. This one is on the stack, so nothing waits for it.
+ */
+static uint32_t id_in_libc(void)
+{
+    pthread_mutex_t mutex = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+    uint32_t id;
+
+    pthread_mutex_lock(&mutex);
+    id = (uint32_t)mutex.__data.__owner;
+    pthread_mutex_unlock(&mutex);
+    return id;
+}
+
+uint32_t thread_id(void)
+{
+    uint32_t id = id_in_libc();
+    uint64_t pair = atomic_load_explicit(&stale_and_true, memory_order_relaxed);
+
+    return pair && (uint32_t)(pair >> 32) == id ? (uint32_t)pair : id;
+}
+
+void note_forked_thread(void)
+{
+    uint32_t stale = id_in_libc(), id = (uint32_t)syscall(SYS_gettid);
+
+    atomic_store(&stale_and_true, stale == id ? 0 : (uint64_t)stale << 32 | id);
+}
+
+void note_creator(void)
+{
+    uint32_t id = thread_id();
+
+    for (int index = 0; index < MAXIMUM_CREATORS; index++) {
+        uint32_t found = 0;
+
+        if (atomic_compare_exchange_strong(&creators[index], &found, id) || found == id)
+            return;
+    }
+}
+
+void forget_creators(void)
+{
+    for (int index = 0; index < MAXIMUM_CREATORS; index++)
+        atomic_store(&creators[index], 0);
+}
+
+uint32_t living_creators(struct trace_thread *threads, uint32_t capacity)
+{
+    uint32_t count = 0;
+
+    for (int index = 0; index < MAXIMUM_CREATORS && count < capacity; index++) {
+        uint32_t id = atomic_load(&creators[index]);
+        char path[64], *name = (char *)threads[count].name;
+        size_t length;
+
+        if (!id)
+            break;
+        snprintf(path, sizeof path, "/proc/self/task/%u/comm", id);
+        length = read_file(path, name, sizeof threads->name - 1);
+        if (!length)
+            continue;
+        name[length - 1] = '\0'; /* in place of the line's end */
+        threads[count++].tid = id;
+    }
+    return count;
+}

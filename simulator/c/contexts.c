@@ -1,0 +1,54 @@
+/* How handles of all kinds of contexts are found. */
+#include "contexts.h"
+#include "handles.h"
+
+static struct handle_table contexts;
+
+/* Only before cuInit has succeeded, when nobody has a handle. The array is left behind rather than
+   freed: a fork in the middle of another thread's cuInit may have caught it half made. */
+void forget_context_handles(void)
+{
+    contexts = (struct handle_table){ .base = contexts.base };
+}
+
+bool reserve_context_handle(struct context *context)
+{
+    void *handle;
+
+    if (!reserve_handle(&contexts, context, &handle))
+        return false;
+    context->handle = handle;
+    return true;
+}
+
+struct context *find_context(CUcontext handle)
+{
+    return find_handle(&contexts, handle);
+}
+
+int ordinal_of_context(CUcontext handle)
+{
+    const struct context *context = find_context(handle);
+
+    return context ? context->ordinal : NO_DEVICE;
+}
+
+/* One way at most to wait, and no bit that no header knows. */
+bool context_flags_are_valid(unsigned int flags)
+{
+    unsigned int scheduling = flags & 0x07;
+
+    return flags <= 0xff && (scheduling & (scheduling - 1)) == 0;
+}
+
+uint32_t living_contexts(void)
+{
+    uint32_t living = 0;
+
+    for (uint32_t index = 0; index < contexts.count; index++) {
+        const struct context *context = contexts.objects[index];
+
+        living += context->alive && !context->green;
+    }
+    return living;
+}

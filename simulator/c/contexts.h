@@ -1,0 +1,52 @@
+/* Contexts of every kind, their handles, and each thread's stack of current contexts. */
+#ifndef SIMULATED_CONTEXTS_H
+#define SIMULATED_CONTEXTS_H
+
+#include "cuda_types.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#pragma GCC visibility push(hidden)
+
+enum { NO_DEVICE = -1 };
+
+/* A primary context lives in its device for good; an ordinary one for good too, so that a handle
+   never means anything else later. */
+struct context {
+    CUcontext handle;
+    int ordinal;
+    bool primary;
+    bool green;
+    bool alive;
+    uint32_t generation; /* activations so far; a stream remembers the one that it belongs to */
+    uint32_t api_version;
+    unsigned int flags;
+    uint64_t id;
+    size_t bytes; /* of device memory that it takes while it lives */
+    struct allocation *allocations;
+};
+
+/* contexts.c */
+void forget_context_handles(void);
+bool reserve_context_handle(struct context *context);
+struct context *find_context(CUcontext handle);
+int ordinal_of_context(CUcontext handle);
+uint32_t living_contexts(void);
+bool context_flags_are_valid(unsigned int flags);
+
+/* context_stack.c */
+struct context *current_context(void);
+int ordinal_of_current_context(void);
+uint32_t current_stack(struct context *const **entries);
+CUresult push_context(struct context *context);
+CUresult replace_current_context(struct context *context);
+bool pop_context(void);
+
+/* context_queries.c */
+CUresult living_current_context(struct context **context, CUresult result_if_dead);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,68 @@
+/* The state of the simulated driver. Everything here is touched under the driver's lock only. */
+#ifndef SIMULATED_DRIVER_H
+#define SIMULATED_DRIVER_H
+
+#include "contexts.h"
+#include "cuda_types.h"
+#include "driver_lock.h"
+#include "entry_point_indices.h"
+#include "knob.h"
+#include "references.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#pragma GCC visibility push(hidden)
+
+enum { MAXIMUM_DEVICES = 4096, STORED_TEXT = 4096 };
+
+struct device {
+    uint32_t physical; /* index on the machine, before CUDA_VISIBLE_DEVICES */
+    struct references references;
+    uint32_t green_contexts; /* while there is one, no release deactivates the primary context */
+    unsigned int flags;      /* for the next activation */
+    int file;                /* side channel, -1 when not open */
+    size_t context_bytes;
+    size_t ordinary_bytes;
+    struct context primary;
+};
+
+enum process_state { NEVER_INITIALIZED, IS_INITIALIZED, IS_DEINITIALIZED };
+
+struct driver {
+    enum process_state state;
+    bool init_failed;      /* here or in an ancestor; process_page says whether here */
+    bool init_refused;     /* cuInit refused flags, before any succeeded */
+    bool child_of_refused; /* of a process where that was so */
+    bool stub;             /* the linker's stub library: every call returns 34 */
+    bool shares_machine;   /* with other processes, through a file */
+    bool may_be_locked;    /* by others on the machine, or by itself */
+    bool has_faults;
+    bool has_hooks;
+    bool logs_calls;
+    bool watched; /* one of the last four */
+    int version;
+    uint32_t device_count; /* those that the process sees; 0 before cuInit */
+    uint64_t next_context_id;
+    uint64_t underflows;
+    uint64_t total_calls;
+    uint64_t calls[ENTRY_POINT_COUNT];
+    char complaint[512];            /* what is wrong with the environment, empty for nothing */
+    bool visible_devices_given;     /* else CUDA_VISIBLE_DEVICES is read at cuInit */
+    char *visible_devices;          /* NULL: all */
+    char device_files[STORED_TEXT]; /* directory, empty for none */
+    uint32_t physical_devices;      /* those on the machine */
+    struct device devices[MAXIMUM_DEVICES];
+};
+
+extern struct driver driver;
+
+/* After a change of what makes calls watched. */
+void update_watched(void);
+int baked_version(void);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * Handles are addresses in reserved, unreadable memory: unique in the process, never reused, found by
+ * arithmetic. A client that dereferences one crashes.
+ */
+#ifndef SIMULATED_HANDLES_H
+#define SIMULATED_HANDLES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#pragma GCC visibility push(hidden)
+
+struct handle_table {
+    char *base;
+    void **objects;
+    uint32_t count;
+    uint32_t capacity;
+};
+
+bool reserve_handle(struct handle_table *table, void *object, void **handle);
+void *find_handle(const struct handle_table *table, const void *handle);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,27 @@
+/* The named settings of knobs.h. */
+#ifndef SIMULATED_KNOB_H
+#define SIMULATED_KNOB_H
+
+#include "cuda_types.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#pragma GCC visibility push(hidden)
+
+enum knob {
+#define KNOB(name, initial) KNOB_##name,
+#include "knobs.h"
+    KNOB_COUNT
+};
+
+extern uint64_t knobs[KNOB_COUNT];
+#define knob(name) (knobs[KNOB_##name])
+#define answer_of_knob(name) ((CUresult)knob(name))
+
+bool set_knob(const char *name, uint64_t value);
+void reset_knobs(void);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,48 @@
+/* Watched calls: faults, hooks and the log. */
+#ifndef SIMULATED_WATCHED_CALLS_H
+#define SIMULATED_WATCHED_CALLS_H
+
+#include "driver.h"
+#include "simulated_cuda.h"
+
+#pragma GCC visibility push(hidden)
+
+struct call {
+    enum entry_point entry;
+    int device;
+    bool fault_fired;
+    bool refused;
+    CUresult fault_code;
+    struct hook *before; /* hooks that are due, taken out of the list of those that wait */
+    struct hook *after;
+};
+
+/* entry_point_indices.c */
+const char *entry_point_name(uint32_t entry);
+int entry_point_index(const char *name);
+
+/* faults.c */
+bool inject_fault(const char *function, uint64_t nth, int device, uint32_t code,
+                  bool done_then_reported, bool from_then_on);
+void apply_faults(struct call *call);
+void clear_faults(void);
+uint64_t faults_fired(void);
+
+/* hooks.c */
+bool add_hook(const char *function, uint64_t nth, bool after, simulated_cuda_hook run,
+              simulated_cuda_hook discard, void *data);
+void take_due_hooks(struct call *call);
+void run_hooks(struct hook *due);
+void clear_hooks(void);
+
+/* call_log.c */
+void record_call(const struct call *call, CUresult result);
+bool log_calls_to_file(const char *path);
+void stop_logging(void);
+void set_recording(bool on);
+uint64_t copy_recorded_calls(struct simulated_cuda_call *records, uint64_t capacity);
+void clear_recorded_calls(void);
+
+#pragma GCC visibility pop
+
+#endif

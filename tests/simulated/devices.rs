@@ -1,0 +1,126 @@
+//! How devices are found: by ordinal, unique id, PCI address and raw handle.
+
+#![allow(clippy::mutable_key_type, reason = "a device is hashed by its address alone")]
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+use crate::support::{machine, machine_from};
+use cuda_primary_context::{PrimaryContextGuard, Uuid};
+use serde_json::{json, to_value};
+use simulated_libcuda::{Fault, Knob, Simulator};
+
+#[test]
+fn every_name_of_a_device_leads_to_it() {
+    for count in [1, 17, 1024] {
+        let machine = machine(count);
+        let mut seen = HashSet::new();
+        for ordinal in [0, count / 2, count - 1] {
+            let device = machine.device(ordinal);
+            assert_eq!(device.ordinal(), ordinal);
+            assert_eq!(device.as_raw(), machine.simulator.device_handle(ordinal));
+            let uuid = device.uuid().unwrap();
+            assert_eq!(machine.driver.device_by_uuid(uuid), Ok(device));
+            assert_eq!(uuid.to_string().parse(), Ok(uuid));
+            let address = device.pci_bus_id().unwrap();
+            assert_eq!(machine.driver.device_by_pci_bus_id(&address), Ok(device));
+            assert_eq!(machine.driver.device_from_raw(device.as_raw()), Ok(device));
+            seen.insert((device, machine.driver));
+        }
+        let different: HashSet<u32> = [0, count / 2, count - 1].into();
+        assert_eq!(seen.len(), different.len(), "equal devices have one hash");
+    }
+}
+
+/// The buffer has 256 bytes: one for the end, and one that no driver is told of.
+#[test]
+fn a_name_that_is_too_long_is_cut() {
+    let machine =
+        machine_from(Simulator::builder().visible_devices(None).knob(Knob::DeviceNameBytes, 300));
+    let name = machine.device(0).name().unwrap();
+    assert_eq!(name, "0".repeat(254));
+}
+
+#[test]
+fn what_is_no_device_is_told_by_its_name() {
+    let machine = machine(2);
+    let other =
+        crate::support::machine_from(Simulator::builder().devices(4).visible_devices(Some("3")));
+    let elsewhere = other.device(0).uuid().unwrap();
+    let error = machine.driver.device_by_uuid(elsewhere).unwrap_err();
+    assert_eq!((error.kind(), error.code()), ("unknown_device", None));
+    let expected = format!("No device {elsewhere}: it is not among the 2 that this process sees");
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    for address in ["0000:ff:1f.0", "x", "", "a\0b"] {
+        let error = machine.driver.device_by_pci_bus_id(address).unwrap_err();
+        assert_eq!(error.kind(), "unknown_device", "{address:?}");
+    }
+    let error = machine.driver.device_from_raw(-7).unwrap_err();
+    assert!(error.to_string().starts_with("No device with the handle -7: it is not among the 2"), "{error}");
+}
+
+#[test]
+fn failures_to_identify_a_device_are_errors() {
+    for function in ["cuDeviceGetUuid", "cuDeviceGetUuid_v2", "cuDeviceGetPCIBusId"] {
+        let simulator = Simulator::builder().devices(2).visible_devices(None).start();
+        simulator.inject(Fault::of(function, 1).device(0).code(999).refused().once());
+        let driver = crate::support::load(simulator.path()).unwrap();
+        let [zero, one] = [0, 1].map(|ordinal| driver.device(ordinal).unwrap());
+        assert_eq!(driver.device_by_uuid(one.uuid().unwrap()), Ok(one), "the other is found");
+        let unknown = Uuid::from_bytes([7; 16]);
+        let (error, by_uuid) = match function {
+            "cuDeviceGetPCIBusId" => (zero.pci_bus_id().unwrap_err(), "unknown_device"),
+            _ => (zero.uuid().unwrap_err(), "driver"),
+        };
+        assert_eq!((error.call(), error.device()), (Some(function), Some(0)));
+        assert_eq!(driver.device_by_uuid(unknown).unwrap_err().kind(), by_uuid);
+    }
+    let machine = machine(2);
+    machine.simulator.inject(Fault::of("cuDeviceGetByPCIBusId", 1).code(999).refused().once());
+    let error = machine.driver.device_by_pci_bus_id("0000:00:00.0").unwrap_err();
+    assert_eq!((error.kind(), error.call()), ("driver", Some("cuDeviceGetByPCIBusId")));
+}
+
+#[test]
+fn mig_instance_has_an_id_of_its_own() {
+    let machine = machine_from(
+        Simulator::builder().devices(2).visible_devices(None).knob(Knob::MigInstances, 1),
+    );
+    let gpus = [0, 1].map(|gpu| machine.simulator.machine_uuid(gpu));
+    for (device, gpu) in machine.driver.devices().zip(gpus) {
+        let uuid = device.uuid().unwrap();
+        assert!(uuid.is_mig() && uuid.to_string().starts_with("MIG-"), "{uuid}");
+        assert_ne!(uuid.as_bytes(), &gpu);
+        assert_eq!(machine.driver.device_by_uuid(uuid), Ok(device));
+        assert_eq!(machine.driver.device_by_uuid(uuid.to_string().parse().unwrap()), Ok(device));
+        let of_a_gpu: Uuid = uuid.to_string().replace("MIG-", "GPU-").parse().unwrap();
+        let error = machine.driver.device_by_uuid(of_a_gpu).unwrap_err();
+        assert_eq!(error.kind(), "unknown_device", "{error}");
+        let guard = PrimaryContextGuard::retain_only(device).unwrap();
+        let report = to_value(guard.report()).unwrap();
+        let line = &report["devices"][device.ordinal() as usize];
+        assert_eq!(line["uuid"], json!(uuid.to_string()), "{report}");
+        assert!(guard.report().to_string().contains(&uuid.to_string()), "{report}");
+    }
+}
+
+/// Before CUDA 11.4 there is one function for the id, and no telling a MIG instance apart.
+#[test]
+fn old_driver_names_its_devices_too() {
+    let machine =
+        machine_from(Simulator::builder().devices(2).driver_version(11030).visible_devices(None));
+    let uuid: Uuid = machine.device(1).uuid().unwrap();
+    assert!(!uuid.is_mig());
+    assert_eq!(machine.driver.device_by_uuid(uuid), Ok(machine.device(1)));
+    assert_eq!(machine.simulator.count("cuDeviceGetUuid"), 2);
+}
+
+#[test]
+fn drivers_and_devices_are_hashed_by_what_they_are() {
+    let (one, other) = (machine(1), machine(1));
+    let hasher = RandomState::new();
+    let again = crate::support::load(one.simulator.path()).unwrap();
+    assert_eq!(hasher.hash_one(one.driver), hasher.hash_one(again));
+    assert_ne!(hasher.hash_one(one.driver), hasher.hash_one(other.driver));
+    assert_ne!(hasher.hash_one(one.device(0)), hasher.hash_one(other.device(0)));
+}

@@ -1,0 +1,176 @@
+//! The feature `tracing`: what is told of every release, skip and failure, and of what Drop could
+//! not do.
+
+use std::fmt::{Debug, Write};
+use std::sync::{Arc, Mutex};
+
+use crate::support::{Machine, machine};
+use cuda_primary_context::{
+    Device, Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease, TRACING_TARGET,
+};
+use simulated_libcuda::Fault;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
+
+/// Keeps every event as a line, and uses the crate while it is told of it.
+struct Listener {
+    lines: Arc<Mutex<Vec<String>>>,
+    device: Device,
+}
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        write!(self.0, " {field}={value:?}").expect("a string takes everything");
+    }
+}
+
+impl Subscriber for Listener {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        assert_eq!(event.metadata().target(), TRACING_TARGET);
+        // Waits for a sweep of the device: an event sent during one would never come back.
+        drop(PrimaryContext::retain_if_active(self.device).expect("this process was not forked"));
+        let mut line = Line(event.metadata().level().to_string());
+        event.record(&mut line);
+        self.lines.lock().unwrap().push(line.0);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// The events of `action`.
+fn events(device: Device, action: impl FnOnce()) -> Vec<String> {
+    let lines = Arc::default();
+    let listener = Listener { lines: Arc::clone(&lines), device };
+    tracing::subscriber::with_default(listener, action);
+    let lines = lines.lock().unwrap();
+    lines.clone()
+}
+
+#[test]
+fn every_device_of_a_release_is_told_of() {
+    let machine = machine(6);
+    machine.stray(&[1, 0, 0, 1, 2, 1]);
+    let held = PrimaryContext::retain(machine.device(3)).unwrap();
+    machine.simulator.set_current(Some(0));
+    let fault = Fault::of(RELEASE, 1).device(5).code(999).refused().once();
+    machine.simulator.inject(fault);
+    let told = events(machine.device(0), || {
+        drop(PrimaryContextGuard::retain_only(machine.device(1)).unwrap());
+    });
+    let expected = [
+        "INFO message=stray primary context released device=0 outcome=\"released\" releases=1",
+        "DEBUG message=nothing to release device=1 outcome=\"kept\"",
+        "DEBUG message=nothing to release device=2 outcome=\"already_inactive\"",
+        "DEBUG message=primary context held by live handles device=3 outcome=\"held_here\" handles=1",
+        "INFO message=primary context still held by others device=4 outcome=\"still_active\" \
+         releases=1",
+        "WARN message=primary context not released device=5 outcome=\"failed\" code=999 \
+         releases=0 active=true error=cuDevicePrimaryCtxRelease_v2 on device 5 returned CUDA_ERROR_UNKNOWN (999)",
+        "INFO message=the thread's current context was switched from=0 to=1",
+    ];
+    assert_eq!(told, expected);
+    drop(held);
+}
+
+/// Those of a release that keeps device 1.
+fn events_of_release(machine: &Machine, policy: &StrayRelease) -> Vec<String> {
+    events(machine.device(0), || {
+        drop(PrimaryContextGuard::retain_only_with(machine.device(1), policy).unwrap());
+    })
+}
+
+#[test]
+fn state_that_the_driver_does_not_tell_is_absent() {
+    let machine = machine(2);
+    machine.stray(&[1, 0]);
+    let fault = Fault::of("cuDevicePrimaryCtxGetState", 1).device(0).code(999).refused().once();
+    machine.simulator.inject(fault);
+    let told = events_of_release(&machine, &StrayRelease::new());
+    let expected = [
+        "WARN message=primary context not released device=0 outcome=\"failed\" code=999 \
+         releases=0 error=cuDevicePrimaryCtxGetState on device 0 returned CUDA_ERROR_UNKNOWN (999)",
+        "DEBUG message=nothing to release device=1 outcome=\"kept\"",
+    ];
+    assert_eq!(told, expected);
+}
+
+/// No device is kept to which the thread could be moved.
+#[test]
+fn run_tells_where_the_thread_was_and_not_where_it_is() {
+    let machine = machine(2);
+    machine.stray(&[0, 1]);
+    machine.simulator.set_current(Some(1));
+    let told = events(machine.device(0), || {
+        StrayRelease::new().run(machine.driver).unwrap();
+    });
+    let expected = [
+        "DEBUG message=nothing to release device=0 outcome=\"already_inactive\"",
+        "INFO message=stray primary context released device=1 outcome=\"released\" releases=1",
+        "INFO message=the thread's current context was switched from=1",
+    ];
+    assert_eq!(told, expected);
+}
+
+/// The warning about a handle of device 1.
+fn not_released(code_and_name: &str) -> String {
+    let message = "a dropped handle could not release its reference";
+    format!("WARN message={message} device=1 {code_and_name}")
+}
+
+#[test]
+fn drop_tells_what_it_could_not_do() {
+    for (code, code_and_name) in [
+        (4, "code=4 name=\"CUDA_ERROR_DEINITIALIZED\""),
+        (201, "code=201 name=\"CUDA_ERROR_INVALID_CONTEXT\""),
+        (719, "code=719 name=\"CUDA_ERROR_LAUNCH_FAILED\""),
+        // A number that no header knows has no name.
+        (777_777, "code=777777"),
+    ] {
+        let fault = Fault::of(RELEASE, 1).code(code).once();
+        // The second one's reference is gone although the call failed; that is told of, too.
+        for fault in [fault.clone().refused(), fault.done_then_reported()] {
+            let machine = machine(2);
+            let context = PrimaryContext::retain(machine.device(1)).unwrap();
+            machine.simulator.inject(fault);
+            let told = events(machine.device(1), || drop(context));
+            assert_eq!(told, [not_released(code_and_name)]);
+        }
+    }
+    let machine = machine(1);
+    let context = PrimaryContext::retain(machine.device(0)).unwrap();
+    assert!(events(machine.device(0), || drop(context)).is_empty(), "a release that worked");
+}
+
+#[test]
+fn release_error_that_is_given_up_on_is_told_of() {
+    let warning = || vec![not_released("code=719 name=\"CUDA_ERROR_LAUNCH_FAILED\"")];
+    let actions: [(fn(ReleaseError), _); 3] = [
+        (drop, warning()),
+        (|error| drop(Error::from(error)), warning()),
+        // The handle releases again, and that works.
+        (|error| drop(error.into_parts()), vec![]),
+    ];
+    for (action, expected) in actions {
+        let machine = machine(2);
+        let context = PrimaryContext::retain(machine.device(1)).unwrap();
+        machine.simulator.inject(Fault::of(RELEASE, 1).code(719).refused().once());
+        let told = events(machine.device(1), || action(context.release().unwrap_err()));
+        assert_eq!(told, expected);
+    }
+}

@@ -1,0 +1,319 @@
+//! The example as its users meet it: arguments, environment, output and exit status.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::support::examples::example;
+use serde_json::Value;
+use simulated_libcuda::Simulator;
+
+/// The example with these arguments, and nothing in its environment that it would heed.
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(example("retain_only"));
+    command.args(arguments).env_remove("LOCAL_RANK");
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CUDA_") || name.starts_with("SIMULATED_CUDA_") {
+            command.env_remove(&*name);
+        }
+    }
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+/// A run on the simulator, of which the example has one of its own.
+fn simulate(arguments: &[&str]) -> Output {
+    run(&[&["--driver", "simulated"], arguments].concat())
+}
+
+/// A simulator as a library somewhere, which is steered by environment variables.
+struct Library(Simulator);
+
+impl Library {
+    fn new() -> Self {
+        Self(Simulator::start(0))
+    }
+
+    fn path(&self) -> &str {
+        self.0.path().to_str().unwrap()
+    }
+
+    /// Where the library has the name of the real one.
+    fn folder(&self) -> &Path {
+        self.0.path().parent().unwrap()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = command(&[&["--driver", self.path()], arguments].concat());
+        command.env("SIMULATED_CUDA_DEVICES", "4");
+        command
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn status(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| panic!("{}: {}", output.status, text(&output.stderr)))
+}
+
+/// The one object that a run with `--json` prints, after the check of its exit status.
+#[track_caller]
+fn object(output: &Output, expected_status: i32) -> Value {
+    assert_eq!(status(output), expected_status, "{}", text(&output.stderr));
+    let lines = text(&output.stdout);
+    assert!(lines.ends_with('\n') && lines.lines().count() == 1, "one line: {lines}");
+    serde_json::from_str(lines).unwrap()
+}
+
+fn keys(object: &Value) -> Vec<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// One field of each device, in the order of the ordinals.
+fn column<'a>(object: &'a Value, field: &str) -> Vec<&'a Value> {
+    object["devices"].as_array().unwrap().iter().map(|device| &device[field]).collect()
+}
+
+#[test]
+fn releases_0_and_2_and_keeps_1() {
+    let output = simulate(&[]);
+    assert_eq!(status(&output), 0);
+    assert_eq!(text(&output.stderr), "");
+    let mut lines = text(&output.stdout).lines();
+
+    let driver = lines.next().unwrap();
+    assert!(driver.starts_with("driver /") && driver.ends_with(", simulated)"), "{driver}");
+    let kept = lines.next().unwrap();
+    assert!(kept.starts_with("kept   device 1, "), "{kept}");
+    assert_eq!(lines.next(), Some("stray  contexts left first, on 0, 2 (see --stray)"));
+    assert_eq!(lines.next(), Some(""));
+
+    assert_eq!(lines.next(), Some("kept 1; released 0, 2"));
+
+    // The width of a UUID goes out of the comparison, and with it the UUID.
+    let table: Vec<String> = lines
+        .map(|line| {
+            let (device, rest) = line.split_at(8);
+            format!("{device}{}", rest.get(40..).unwrap_or_default())
+        })
+        .collect();
+    let expected = [
+        "device    outcome           driver calls",
+        "     0    released          cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
+        "                            cuCtxGetCurrent: CUDA_SUCCESS (0)",
+        "                            cuDevicePrimaryCtxRelease_v2: CUDA_SUCCESS (0)",
+        "                            cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
+        "     1    kept              cuDevicePrimaryCtxRetain: CUDA_SUCCESS (0)",
+        "     2    released          cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
+        "                            cuDevicePrimaryCtxRelease_v2: CUDA_SUCCESS (0)",
+        "                            cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
+        "     3    already inactive  cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
+    ];
+    assert_eq!(table, expected);
+}
+
+#[test]
+fn dry_run_calls_nothing_that_changes_anything() {
+    let library = Library::new();
+    let log = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("retain-only-calls-{}", std::process::id()));
+    let _ = fs::remove_file(&log);
+    let output = library
+        .command(&["--dry-run", "--json", "--stray", "none", "--keep", "3", "--releases", "2"])
+        .env("SIMULATED_CUDA_HELD_BY_OTHERS", "0:1,3:1")
+        .env("SIMULATED_CUDA_LOG", &log)
+        .output()
+        .unwrap();
+    let calls = fs::read_to_string(&log).unwrap();
+    fs::remove_file(&log).unwrap();
+
+    let plan = object(&output, 0);
+    assert_eq!(keys(&plan), ["driver", "dry_run", "kept", "devices"]);
+    assert_eq!(plan["dry_run"], true);
+    assert_eq!(plan["driver"]["simulated"], true);
+    assert_eq!(keys(&plan["kept"]), ["ordinal", "uuid", "pci_bus_id"]);
+    assert_eq!(column(&plan, "planned"), ["release", "keep", "already_inactive", "leave_alone"]);
+    assert_eq!(keys(&plan["devices"][0]), ["ordinal", "uuid", "planned", "at_most"]);
+    assert_eq!(plan["devices"][0]["at_most"], 2);
+    assert_eq!(keys(&plan["devices"][1]), ["ordinal", "uuid", "planned"]);
+
+    let calls: Vec<Value> = calls.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let harmless = ["cuInit", "cuDriverGet", "cuDeviceGet", "cuDevicePrimaryCtxGetState"];
+    for call in &calls {
+        let function = call["function"].as_str().unwrap();
+        assert!(harmless.iter().any(|name| function.starts_with(name)), "{function}");
+    }
+    let state = calls.iter().filter(|call| call["function"] == "cuDevicePrimaryCtxGetState");
+    assert_eq!(state.map(|call| &call["device"]).collect::<Vec<_>>(), [0, 2]);
+}
+
+/// Options reach the policy, and a failing device is told by the exit status.
+#[test]
+fn options_and_failures_reach_the_report() {
+    let options = ["--json", "--stray", "0,0,2,3", "--keep", "3", "--releases", "2"];
+    let report = object(&simulate(&options), 0);
+    assert_eq!(report["driver"]["simulated"], true);
+    assert_eq!(column(&report, "outcome"), ["released", "kept", "released", "left_alone"]);
+    assert_eq!(report["devices"][0]["releases"], 2);
+
+    let library = Library::new();
+    for (call, options, words) in [
+        ("cuDevicePrimaryCtxRelease_v2", &["--json"][..], "outcome"),
+        ("cuDevicePrimaryCtxGetState", &["--json", "--dry-run"], "planned"),
+    ] {
+        let fault = format!("{call}:1:999:refused:once:0");
+        let mut command = library.command(options);
+        let report = object(&command.env("SIMULATED_CUDA_FAULT", fault).output().unwrap(), 1);
+        assert_eq!(report["devices"][0][words], "failed");
+        assert_eq!(report["devices"][0]["error"]["call"], call);
+    }
+}
+
+#[test]
+fn device_is_named_by_option_or_rank() {
+    let kept = |command: &mut Command| {
+        object(&command.output().unwrap(), 0)["kept"]["ordinal"].as_u64().unwrap()
+    };
+    let simulated = ["--json", "--driver", "simulated"];
+    assert_eq!(kept(command(&simulated).env("LOCAL_RANK", "3")), 3);
+    assert_eq!(kept(command(&simulated).env("LOCAL_RANK", "")), 1, "empty counts as not set");
+    let named = [&simulated[..], &["--device", "0"]].concat();
+    assert_eq!(kept(command(&named).env("LOCAL_RANK", "3")), 0);
+    assert_eq!(kept(command(&named).env("LOCAL_RANK", "x")), 0, "what is not needed is not read");
+}
+
+#[test]
+fn wrong_arguments_name_the_option_and_what_it_takes() {
+    #[rustfmt::skip]
+    let cases: &[(&[&str], &str, &str)] = &[
+        (&["--device", "x"],          "--device",   "whole number"),
+        (&["--device", "-1"],         "--device",   "whole number"),
+        (&["--device", "4294967296"], "--device",   "4294967295"),
+        (&["--device"],               "--device",   "whole number"),
+        (&["--device", ""],           "--device",   "whole number"),
+        (&["--driver"],               "--driver",   "auto, real, simulated"),
+        (&["--driver", ""],           "--driver",   "auto, real, simulated"),
+        (&["--devices", "many"],      "--devices",  "0 to 4096"),
+        (&["--devices", "4097"],      "--devices",  "0 to 4096"),
+        (&["--devices"],              "--devices",  "0 to 4096"),
+        (&["--devices", "2", "--driver", "real"],     "--devices", "simulated"),
+        (&["--devices", "2", "--driver", "/a/path"],  "--devices", "simulated"),
+        (&["--stray", "0,,2"],        "--stray",    "commas"),
+        (&["--stray", ""],            "--stray",    "commas"),
+        (&["--stray", "4294967296"],  "--stray",    "commas"),
+        (&["--stray"],                "--stray",    "commas"),
+        (&["--keep", "0;2"],          "--keep",     "commas"),
+        (&["--keep", "all"],          "--keep",     "commas"),
+        (&["--keep"],                 "--keep",     "commas"),
+        (&["--releases", "-1"],       "--releases", "4294967295"),
+        (&["--releases", "1.5"],      "--releases", "4294967295"),
+        (&["--releases", "4294967296"], "--releases", "4294967295"),
+        (&["--releases"],             "--releases", "4294967295"),
+        (&["--dry-run=yes"],          "--dry-run",  "unexpected"),
+        (&["--json=pretty"],          "--json",     "unexpected"),
+        (&["--kepe", "2"],            "--kepe",     "--help"),
+        (&["-x"],                     "-x",         "--help"),
+        (&["2"],                      "\"2\"",      "--help"),
+    ];
+    for (arguments, option, accepted) in cases {
+        let output = run(arguments);
+        let message = text(&output.stderr);
+        assert_eq!(status(&output), 2, "{arguments:?}: {message}");
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+        assert_eq!(message.lines().count(), 1, "{arguments:?}: {message}");
+        assert!(message.contains(option) && message.contains(accepted), "{arguments:?}: {message}");
+    }
+}
+
+const ERROR_KEYS: [&str; 6] = ["kind", "call", "device", "code", "name", "message"];
+
+/// A run that ends because there is no driver or no device: the error, which is on standard error, too.
+#[track_caller]
+fn unusable(command: &mut Command) -> Value {
+    let output = command.arg("--json").output().unwrap();
+    let object = object(&output, 3);
+    assert_eq!(keys(&object), ["error"]);
+    let error = &object["error"];
+    assert_eq!(keys(error), ERROR_KEYS);
+    assert!(text(&output.stderr).contains(error["message"].as_str().unwrap()));
+    error.clone()
+}
+
+#[test]
+fn ordinal_out_of_range() {
+    for option in ["--device", "--keep", "--stray"] {
+        let error = unusable(&mut command(&["--driver", "simulated", option, "4"]));
+        assert_eq!(error["kind"], "no_such_device", "{option}");
+        assert_eq!(error["device"], 4, "{option}");
+        assert_eq!(error["code"], Value::Null, "{option}");
+    }
+    let error = unusable(command(&["--driver", "simulated"]).env("LOCAL_RANK", "8"));
+    assert_eq!(error["device"], 8);
+}
+
+#[test]
+fn no_visible_device() {
+    let error = unusable(command(&["--driver", "simulated"]).env("CUDA_VISIBLE_DEVICES", ""));
+    assert_eq!(error["kind"], "no_device");
+    assert_eq!(error["call"], "cuInit");
+    assert_eq!(error["code"], 100);
+    assert_eq!(error["name"], "CUDA_ERROR_NO_DEVICE");
+    assert!(error["message"].as_str().unwrap().contains("CUDA_VISIBLE_DEVICES=\"\""), "{error}");
+}
+
+#[test]
+fn auto_takes_the_driver_that_has_a_device() {
+    let library = Library::new();
+    let mut command = command(&["--json"]);
+    command.env("LD_LIBRARY_PATH", library.folder()).env("SIMULATED_CUDA_DEVICES", "2");
+    let output = command.output().unwrap();
+    let report = object(&output, 0);
+    assert_eq!(report["driver"]["path"], "libcuda.so.1");
+    assert_eq!(column(&report, "outcome"), ["released", "kept"]);
+    assert!(text(&output.stderr).contains("using the driver libcuda.so.1, "));
+}
+
+#[test]
+fn auto_simulates_where_there_is_no_device_and_says_why() {
+    let library = Library::new();
+    let mut command = command(&["--json"]);
+    command.env("LD_LIBRARY_PATH", library.folder()).env("SIMULATED_CUDA_STUB", "1");
+    let output = command.output().unwrap();
+    let report = object(&output, 0);
+    assert_eq!(report["driver"]["simulated"], true);
+    assert_eq!(report["devices"].as_array().unwrap().len(), 4);
+    let message = text(&output.stderr);
+    assert!(message.contains("using the simulated driver"), "{message}");
+    assert!(message.contains("libcuda.so.1: this libcuda is the toolkit's stub"), "{message}");
+}
+
+#[test]
+fn help_says_every_option() {
+    for flag in ["--help", "-h"] {
+        let output = run(&[flag]);
+        assert_eq!(status(&output), 0);
+        for option in
+            ["device", "driver", "devices", "stray", "keep", "releases", "dry-run", "json"]
+        {
+            assert!(text(&output.stdout).contains(&format!("\n  --{option} ")), "{option}");
+        }
+    }
+}
+
+#[test]
+fn reader_that_has_seen_enough_is_no_failure() {
+    let mut command = command(&["--driver", "simulated", "--devices", "4096"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut message = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut message).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{message}");
+    assert_eq!(message, "");
+}

@@ -1,0 +1,227 @@
+//! The releases of strays, by `retain_only` and by `run`, in scenes of every kind.
+
+use cuda_primary_context::{
+    CurrentContextChange, DeviceReport, Outcome, PrimaryContextGuard, Report,
+};
+use simulated_libcuda::StackEntry;
+
+use super::scene::{Current, KINDS, Scene, Stage};
+use super::trial::{Entry, RELEASE, RETAIN, Reported, View, ensure, run};
+use super::{CODES, Injection, Kind, all, at_every_call};
+
+/// What the driver logged of the sweep, and how things were before it.
+struct Sweep<'a> {
+    scene: &'a Scene,
+    stage: &'a Stage,
+    entries: Vec<Entry>,
+    stack: Vec<StackEntry>,
+}
+
+/// Sweeps and checks the report against the driver at once; then the guard is released.
+fn sweep(stage: &Stage, scene: &Scene, faults: &[Injection]) -> usize {
+    let kept = scene.kept.unwrap_or(0);
+    run(stage, scene, faults, kept, |stage, _| {
+        let stack = View::of(stage).stack;
+        let policy = stage.policy(scene);
+        let swept = match scene.kept {
+            Some(kept) => {
+                let device = stage.machine.device(kept);
+                PrimaryContextGuard::retain_only_with(device, &policy).map(|guard| {
+                    let (context, report) = guard.into_parts();
+                    (Some(context), report)
+                })
+            }
+            None => policy.run(stage.machine.driver).map(|report| (None, report)),
+        };
+        let mut reported = Reported::default();
+        let Some((context, report)) = reported.value(swept) else { return reported };
+        let entries = stage.machine.simulator.calls().into_iter().zip(1..).map(|(call, number)| {
+            let hit = faults.iter().find(|fault| fault.hits(number)).copied();
+            Entry { function: call.function, device: call.device, code: call.code, hit }
+        });
+        let sweep = Sweep { scene, stage, entries: entries.collect(), stack };
+        if let Err(wrong) = sweep.check(&report) {
+            panic!("{wrong}: {scene:?} with {faults:?}: {:?}\n{report}", sweep.entries);
+        }
+        reported.releases = report.devices().map(|line| line.outcome().releases()).collect();
+        let failures = report.devices().filter_map(|line| match line.outcome() {
+            Outcome::Failed { error, .. } => Some(error.clone()),
+            _ => None,
+        });
+        reported.errors.extend(failures.chain(report.current_context().error().cloned()));
+        assert_eq!(report.check().err().as_ref(), reported.errors.first());
+        if let Some(context) = context {
+            let failed = context.release().err();
+            reported.errors.extend(failed.map(cuda_primary_context::Error::from));
+        }
+        reported
+    })
+}
+
+impl Sweep<'_> {
+    fn check(&self, report: &Report) -> Result<(), String> {
+        let mut rest = &self.entries[..];
+        if self.scene.kept.is_some() {
+            rest = &rest[1..];
+        }
+        for line in report.devices() {
+            let is_kept = self.scene.kept == Some(line.ordinal());
+            let calls = if is_kept { &self.entries[..1] } else { &rest[..line.calls().len()] };
+            let logged = calls.iter().map(|entry| (entry.function, entry.code));
+            let same = logged.eq(line.calls().map(|call| (call.function, call.code.0)));
+            ensure(same, || format!("the calls for device {} are others", line.ordinal()))?;
+            if !is_kept {
+                rest = &rest[calls.len()..];
+                self.check_device(&line, calls)?;
+            }
+        }
+        ensure(rest.is_empty(), || format!("not in the report: {rest:?}"))?;
+        self.check_thread(report.current_context())
+    }
+
+    /// The outcome says what is so, and how many references were released.
+    fn check_device(&self, line: &DeviceReport<'_>, calls: &[Entry]) -> Result<(), String> {
+        let device = line.ordinal();
+        let outcome = line.outcome();
+        let is_active = self.stage.machine.simulator.is_active(device);
+        let says = match outcome {
+            Outcome::Failed { active, .. } => *active,
+            Outcome::AlreadyInactive | Outcome::Released { .. } => Some(false),
+            Outcome::Kept | Outcome::LeftAlone => None,
+            _ => Some(true),
+        };
+        ensure(says.is_none_or(|says| says == is_active), || format!("{device} is not {outcome}"))?;
+
+        let releases: Vec<usize> =
+            (0..calls.len()).filter(|&index| calls[index].is(RELEASE, device)).collect();
+        let is_taken = |index: &&usize| match calls[**index].code {
+            0 => true,
+            // It took a green context's reference, and could not give it back.
+            800 => {
+                calls.get(**index + 2).is_some_and(|undo| undo.is(RETAIN, device) && undo.failed())
+            }
+            _ => false,
+        };
+        let taken = releases.iter().filter(is_taken).count();
+        ensure(taken == outcome.releases() as usize, || {
+            format!("{taken} were released: {outcome}")
+        })?;
+        let undoes = |index: usize| {
+            // After the state, which says that the context is active.
+            index > 1 && calls[index - 2].is(RELEASE, device) && calls[index - 2].code == 800
+        };
+        let is_created =
+            (0..calls.len()).any(|index| calls[index].function == RETAIN && !undoes(index));
+        ensure(!is_created, || format!("device {device} is retained"))?;
+        ensure(releases.len() <= self.scene.releases as usize, || "too many releases".into())?;
+        ensure(self.scene.is_stray(device) || releases.is_empty(), || {
+            format!("device {device} is kept or held, and released")
+        })
+    }
+
+    /// A context that survives is current again; one that was destroyed is replaced.
+    fn check_thread(&self, change: &CurrentContextChange) -> Result<(), String> {
+        let (before, after) = (&self.stack, self.stage.machine.simulator.stack());
+        // A fault says that the context is destroyed which is current.
+        let misled = self.entries.iter().any(|entry| {
+            let asks = ["cuCtxGetDevice", "cuCtxGetApiVersion"].contains(&entry.function);
+            asks && entry.hit.is_some() && [201, 709].contains(&entry.code)
+        });
+        let top = before.last();
+        let holds = match change {
+            _ if misled => true,
+            CurrentContextChange::Unchanged => {
+                // Only a dead context was left dead.
+                let lives =
+                    top.is_none_or(|top| !top.alive || after.last().is_some_and(|now| now.alive));
+                let places = |stack: &[StackEntry]| -> Vec<_> {
+                    stack.iter().map(|entry| (entry.device, entry.is_primary)).collect()
+                };
+                lives && places(before) == places(&after)
+            }
+            CurrentContextChange::Switched { from, .. } => {
+                let was_on = top.is_some_and(|top| top.device == from.ordinal());
+                let is_gone = !self.stage.machine.simulator.is_active(from.ordinal());
+                let on_kept = after.last().map(|top| (top.device, top.alive));
+                let is_replaced = self.scene.kept.is_none_or(|kept| on_kept == Some((kept, true)));
+                // What lay beneath it is left in its turn.
+                let is_left_dead = after.last().is_some_and(|now| {
+                    let was_alive = before.get(after.len() - 1).is_some_and(|entry| entry.alive);
+                    was_alive && !now.alive
+                });
+                was_on && is_gone && is_replaced && !is_left_dead
+            }
+            CurrentContextChange::NotRestored { error, .. } => {
+                self.entries.iter().any(|entry| entry.failed() && entry.is_reported_by(error))
+            }
+            _ => false,
+        };
+        ensure(holds, || format!("{change}, from {before:?} to {after:?}"))
+    }
+}
+
+/// Three devices of every kind, the thread on each, with several policies.
+fn scenes(kept: Option<u32>) -> Vec<Scene> {
+    let stacks = [
+        vec![],
+        vec![Current::Primary(0)],
+        vec![Current::Ordinary(0)],
+        vec![Current::Primary(2), Current::Primary(0)],
+        vec![Current::Primary(1)],
+    ];
+    let mut scenes = Vec::new();
+    for first in KINDS {
+        for last in KINDS {
+            for stack in &stacks {
+                for (keeps, releases) in [(None, 1), (None, 3), (Some(2), 1), (None, 0)] {
+                    let devices = vec![first, KINDS[scenes.len() % 4], last];
+                    let stack = stack.clone();
+                    scenes.push(Scene { devices, stack, kept, keeps, releases });
+                }
+            }
+        }
+    }
+    scenes
+}
+
+#[test]
+fn every_call_of_retain_only_and_run() {
+    let stage = Stage::new(3);
+    for (name, kept) in [("retain_only", Some(1)), ("run", None)] {
+        let mut trials = 0;
+        for (turn, scene) in scenes(kept).iter().enumerate() {
+            // Without a fault, each of them; with faults, every so many-th is enough as a rule.
+            assert_eq!(sweep(&stage, scene, &[]), 0);
+            if !all() && turn % 7 != 0 {
+                continue;
+            }
+            trials += at_every_call(&Kind::of_turn(turn), |faults| sweep(&stage, scene, faults));
+        }
+        println!("{name}: {trials} trials");
+        assert!(trials > 10_000, "{name}: {trials} trials");
+    }
+}
+
+/// Each call, and then each later one of what the first fault makes of it.
+#[test]
+fn every_pair_of_calls_of_retain_only() {
+    let stage = Stage::new(3);
+    let mut trials = 0;
+    for (turn, scene) in scenes(Some(1)).iter().step_by(if all() { 1 } else { 41 }).enumerate() {
+        let code = |turn: usize| CODES[turn % CODES.len()];
+        for (first_done, second_done) in
+            [(false, false), (false, true), (true, false), (true, true)]
+        {
+            let first = Kind { done: first_done, from_then_on: false, code: code(turn) };
+            let second = Kind { done: second_done, code: code(turn / 2 + 4), ..first };
+            for call in (1..).take_while(|&call| sweep(&stage, scene, &[first.at(call)]) == 1) {
+                let later = (call + 1..).take_while(|&later| {
+                    sweep(&stage, scene, &[first.at(call), second.at(later)]) == 2
+                });
+                trials += later.count();
+            }
+        }
+    }
+    println!("pairs of faults: {trials} trials");
+    assert!(trials > 500, "{trials} trials");
+}

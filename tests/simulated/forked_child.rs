@@ -1,0 +1,281 @@
+//! What a child sees that was forked from a process with a driver, by `fork` and by a bare `clone`: every
+//! operation is refused, or does nothing, as it is documented; and the driver is not called.
+
+use crate::support::forked::is_forked;
+use crate::support::processes::{births, in_child, in_own_process};
+use crate::support::{Machine, load, machine, machine_from, releases_up_to};
+use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute, functions};
+use cuda_primary_context::{
+    Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease, fork,
+};
+use simulated_libcuda::{Fault, Knob, Simulator};
+
+const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
+
+/// A machine on which a child's calls would work, so that a call that was made would have an effect, and
+/// be counted.
+fn machine_that_works_in_children(devices: u32) -> Machine {
+    let builder = Simulator::builder().devices(devices).visible_devices(None);
+    machine_from(builder.knob(Knob::ChildAfterInit, 0).knob(Knob::ChildOfBareClone, 0))
+}
+
+/// Runs `body` in children of both kinds, in which it calls the driver this many times. `body` gets what
+/// `make` made in the parent; what it does not consume, the parent drops.
+fn in_children_with_calls<T>(
+    machine: &Machine,
+    calls: u64,
+    make: impl Fn() -> T,
+    body: impl Fn(T) + Copy,
+) {
+    for &birth in births() {
+        let made = make();
+        // The child's copy of the counter goes on from here.
+        let before = machine.simulator.total_calls();
+        let status = in_child(birth, || {
+            body(made);
+            assert_eq!(machine.simulator.total_calls(), before + calls);
+            0
+        });
+        assert!(status.success(), "{birth:?}: {status}");
+    }
+}
+
+/// In children of both kinds, without a driver call.
+fn in_children<T>(machine: &Machine, make: impl Fn() -> T, body: impl Fn(T) + Copy) {
+    in_children_with_calls(machine, 0, make, body);
+}
+
+/// A call that the child makes shows in the count.
+#[test]
+fn the_count_counts_in_a_child() {
+    in_own_process("forked_child::the_count_counts_in_a_child", || {
+        let machine = machine_that_works_in_children(1);
+        let get_version = machine.driver.function(functions::cuDriverGetVersion_v2020).unwrap();
+        in_children_with_calls(
+            &machine,
+            1,
+            || (),
+            |()| {
+                let mut version = 0;
+                // SAFETY: the place is an int of ours.
+                let code = unsafe { get_version(&mut version) };
+                assert!(code.is_success() && version == machine.driver.version().raw(), "{code}");
+            },
+        );
+    });
+}
+
+#[test]
+fn every_operation_is_refused() {
+    in_own_process("forked_child::every_operation_is_refused", || {
+        let machine = machine_that_works_in_children(3);
+        let (driver, parent) = (machine.driver, std::process::id());
+        machine.stray(&[0, 0, 1]);
+        // Asked before, so that it is known without a call.
+        let (known, new) = (machine.device(1).uuid().unwrap(), machine.device(2));
+        let address = new.pci_bus_id().unwrap();
+        let context = &PrimaryContext::retain(machine.device(0)).unwrap();
+        in_children(
+            &machine,
+            || (),
+            |()| {
+                // The driver.
+                is_forked(load(machine.simulator.path()), parent);
+                is_forked(driver.device_by_uuid(known), parent);
+                is_forked(driver.device_by_pci_bus_id(&address), parent);
+                is_forked(driver.device_by_pci_bus_id("no address\0"), parent);
+                is_forked(driver.function(functions::cuInit_v2000), parent);
+                is_forked(driver.function(functions::cuMemAlloc_v3020), parent);
+                assert_eq!(driver.primary_contexts().len(), 3);
+                for (_, state) in driver.primary_contexts() {
+                    is_forked(state, parent);
+                }
+                // Devices.
+                is_forked(new.name(), parent);
+                is_forked(new.pci_bus_id(), parent);
+                is_forked(new.uuid(), parent);
+                is_forked(machine.device(1).uuid(), parent);
+                is_forked(new.attribute(CUdevice_attribute(1)), parent);
+                is_forked(new.compute_capability(), parent);
+                is_forked(new.total_memory(), parent);
+                is_forked(new.handles(), parent);
+                is_forked(new.primary_context_state(), parent);
+                is_forked(new.set_primary_context_flags(CUctx_flags(0)), parent);
+                // SAFETY: refused before it does anything.
+                is_forked(unsafe { new.reset_primary_context() }, parent);
+                // Contexts.
+                is_forked(PrimaryContext::retain(new), parent);
+                is_forked(PrimaryContext::retain_if_active(new), parent);
+                // SAFETY: refused before it does anything.
+                is_forked(unsafe { PrimaryContext::from_raw(new, context.as_raw()) }, parent);
+                is_forked(context.make_current(), parent);
+                is_forked(context.bind_to_thread(), parent);
+                // The release path.
+                let policies = [StrayRelease::new(), releases_up_to(3).keep([machine.device(1)])];
+                is_forked(PrimaryContextGuard::retain_only(new), parent);
+                for policy in policies {
+                    is_forked(PrimaryContextGuard::retain_only_with(new, &policy), parent);
+                    is_forked(policy.run(driver), parent);
+                    is_forked(policy.plan(new), parent);
+                    is_forked(policy.plan_run(driver), parent);
+                }
+            },
+        );
+        assert_eq!(machine.references(), [1, 0, 1]);
+        assert_eq!(
+            driver.devices().map(|device| device.handles()).collect::<Vec<_>>(),
+            [Ok(1), Ok(0), Ok(0)]
+        );
+    });
+}
+
+/// What is known without the driver is so in a child, too.
+#[test]
+fn what_calls_nothing_answers_as_in_the_parent() {
+    in_own_process("forked_child::what_calls_nothing_answers_as_in_the_parent", || {
+        let machine = machine_that_works_in_children(2);
+        let (driver, path) = (machine.driver, machine.simulator.path());
+        assert!(!fork::forked_after_init());
+        let raw = machine.device(1).as_raw();
+        in_children(
+            &machine,
+            || (),
+            |()| {
+                assert!(fork::forked_after_init());
+                assert!(fork::device_files().is_ok());
+                assert_eq!((driver.path(), driver.version().raw()), (path, 13_000));
+                assert_eq!((driver.device_count(), driver.devices().len()), (2, 2));
+                assert_eq!(driver.device_from_raw(raw), driver.device(1));
+                assert_eq!(driver.device(1).unwrap().as_raw(), raw);
+                assert_eq!(driver.device(2).unwrap_err().kind(), "no_such_device");
+                assert_eq!(driver.device_from_raw(-7).unwrap_err().kind(), "unknown_device");
+                assert_eq!((driver.unreleased(), driver.device(0).unwrap().driver()), (0, driver));
+            },
+        );
+        assert!(!fork::forked_after_init(), "the parent was not forked");
+    });
+}
+
+#[test]
+fn inherited_contexts_and_guards_do_nothing() {
+    in_own_process("forked_child::inherited_contexts_and_guards_do_nothing", || {
+        let machine = machine_that_works_in_children(3);
+        let parent = std::process::id();
+        machine.stray(&[0, 0, 1]);
+        let make = || {
+            let context = || PrimaryContext::retain(machine.device(0)).unwrap();
+            let guard = || PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+            ([(); 3].map(|()| context()), [(); 4].map(|()| guard()))
+        };
+        in_children(&machine, make, |(contexts, guards)| {
+            let [dropped, released, leaked] = contexts;
+            assert_eq!(dropped.device(), machine.device(0));
+            assert_eq!(leaked.as_raw(), dropped.as_raw());
+            drop(dropped);
+            is_refused_with_the_handle(released.release(), parent);
+            assert!(!leaked.into_raw().is_null());
+
+            let [dropped, released, taken, split] = guards;
+            // A report of the parent's can be read: it holds all that it displays.
+            assert_eq!(dropped.report().devices().len(), 3);
+            assert!(dropped.report().to_string().contains("GPU-"), "{dropped:?}");
+            assert_eq!(dropped.device(), dropped.context().device());
+            is_forked(dropped.context().make_current(), parent);
+            is_forked(dropped.report().look_again(), parent);
+            drop(dropped);
+            is_refused_with_the_handle(released.release(), parent);
+            drop(taken.into_context());
+            let (context, report) = split.into_parts();
+            assert_eq!(report.check(), Ok(()));
+            drop((context, report));
+            assert_eq!(machine.driver.unreleased(), 0, "nothing is owed");
+        });
+        assert_eq!(machine.references(), [0, 0, 0], "the parent gave its own back");
+        assert_eq!(machine.driver.unreleased(), 0);
+    });
+}
+
+/// A release in a child is refused, and what it hands back owes nothing there.
+fn is_refused_with_the_handle(answer: Result<(), ReleaseError>, parent: u32) {
+    let failed = answer.unwrap_err();
+    is_forked::<()>(Err(failed.error().clone()), parent);
+    assert!(failed.handle().is_some());
+    let (error, context) = failed.into_parts();
+    is_forked::<()>(Err(error), parent);
+    // Again, and given up on.
+    let failed = context.unwrap().release().unwrap_err();
+    is_forked::<()>(Err(failed.into()), parent);
+}
+
+#[test]
+fn inherited_scopes_do_nothing() {
+    in_own_process("forked_child::inherited_scopes_do_nothing", || {
+        let machine = machine_that_works_in_children(1);
+        let parent = std::process::id();
+        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        let make = || [(); 2].map(|()| context.make_current().unwrap());
+        in_children(&machine, make, |[dropped, left]| {
+            assert_eq!(left.context().device(), machine.device(0));
+            is_forked(left.leave(), parent);
+            drop(dropped);
+            assert_eq!(machine.simulator.stack().len(), 2, "the copy of the stack is as it was");
+        });
+        assert!(machine.simulator.stack().is_empty(), "the parent left its own");
+    });
+}
+
+/// An error of the parent's, with the handle whose reference is the parent's to give back.
+#[test]
+fn inherited_errors_do_nothing() {
+    in_own_process("forked_child::inherited_errors_do_nothing", || {
+        let machine = machine_that_works_in_children(1);
+        let parent = std::process::id();
+        let failed = || {
+            let context = PrimaryContext::retain(machine.device(0)).unwrap();
+            machine.simulator.inject(Fault::of(RELEASE, 1).code(999).refused().once());
+            context.release().unwrap_err()
+        };
+        let make = || (machine.driver.unreleased(), [(); 3].map(|()| failed()));
+        in_children(&machine, make, |(unreleased, [dropped, converted, taken])| {
+            assert_eq!(dropped.error().kind(), "driver", "it says what happened in the parent");
+            drop(dropped);
+            assert_eq!(Error::from(converted).kind(), "driver");
+            let (error, context) = taken.into_parts();
+            assert_eq!(error.kind(), "driver");
+            is_refused_with_the_handle(context.unwrap().release(), parent);
+            assert_eq!(machine.driver.unreleased(), unreleased, "nothing is owed here");
+        });
+        // The parent gave up on three in each round.
+        assert_eq!(machine.driver.unreleased(), 3 * births().len() as u64);
+        assert_eq!(machine.device(0).handles(), Ok(0));
+    });
+}
+
+#[test]
+fn grandchild_is_refused_too() {
+    in_own_process("forked_child::grandchild_is_refused_too", || {
+        let machine = machine_that_works_in_children(2);
+        let parent = std::process::id();
+        in_children(
+            &machine,
+            || (),
+            |()| {
+                for &birth in births() {
+                    let status = in_child(birth, || {
+                        is_forked(PrimaryContext::retain(machine.device(0)), parent);
+                        i32::from(!fork::forked_after_init())
+                    });
+                    assert!(status.success(), "{birth:?}: {status}");
+                }
+            },
+        );
+    });
+}
+
+#[test]
+fn driver_that_is_not_initialized_is_no_fork_in_the_process_itself() {
+    let machine = machine(1);
+    machine.simulator.inject(Fault::of("cuDevicePrimaryCtxRetain", 1).code(3).refused());
+    let error = PrimaryContext::retain(machine.device(0)).unwrap_err();
+    assert_eq!((error.kind(), error.call()), ("driver", Some("cuDevicePrimaryCtxRetain")));
+}

@@ -1,0 +1,265 @@
+//! Who holds a context, as the witness of cuda-contexts tells: in the audit and in reports.
+
+use std::ffi::{CStr, CString, c_char};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::processes::{births, in_child, in_own_process};
+use crate::support::{load, machine, outcomes, skips};
+use cuda_primary_context::{
+    Device, Driver, Holder, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease,
+};
+use serde_json::{json, to_value};
+use simulated_libcuda::Simulator;
+
+const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
+
+/// A driver behind a witness whose holders the test names. One in a process: libraries of one name are
+/// one to the loader, and the witness must get its own driver.
+struct Witnessed {
+    simulator: Simulator,
+    driver: Driver,
+    library: PathBuf,
+}
+
+impl Witnessed {
+    /// Runs the test with one, in a process of its own, or says why not.
+    fn run(test: &str, devices: u32, interface: u32, body: impl FnOnce(Self)) {
+        let Some(compiler) = skips::compiler(test) else { return };
+        in_own_process(test, || body(Self::new(&compiler, devices, interface)));
+    }
+
+    fn new(compiler: &Path, devices: u32, interface: u32) -> Self {
+        let simulator = Simulator::builder().devices(devices).visible_devices(None).start();
+        let library = simulator.path().with_file_name("witness.so");
+        let mut command = Command::new(compiler);
+        // Needed all the same, although nothing is used of it.
+        command.args(["-shared", "-fPIC", "-Wl,--no-as-needed"]);
+        command.arg(format!("-DINTERFACE={interface}")).arg("-o");
+        command
+            .arg(&library)
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simulated/witness.c"));
+        let output = command.arg(simulator.path()).output().expect("the compiler runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let driver = load(&library).unwrap();
+        Self { simulator, driver, library }
+    }
+
+    fn device(&self, ordinal: u32) -> Device {
+        self.driver.device(ordinal).unwrap()
+    }
+
+    /// Somebody retained the device, and the witness has counted it.
+    fn add(&self, ordinal: u32, library: &str, [references, green, ordinary]: [u32; 3]) {
+        for _ in 0..references {
+            self.simulator.retain_by_others(ordinal, 1);
+        }
+        let name = CString::new(library).unwrap();
+        type Add = unsafe extern "C" fn(i32, u32, u32, u32, *const c_char);
+        // SAFETY: the library is loaded already, and the function has this signature.
+        let library = unsafe { libloading::Library::new(&self.library) }.unwrap();
+        // SAFETY: as above.
+        let add = unsafe { library.get::<Add>(b"add_holder\0") }.unwrap();
+        // SAFETY: the name is a string of C, which is copied.
+        unsafe { add(self.device(ordinal).as_raw(), references, green, ordinary, name.as_ptr()) };
+    }
+
+    /// After the n-th release the witness counts so much less of a library.
+    fn calls_at(&self, nth: u64, function: &'static CStr, library: &'static str, number: u32) {
+        let witness = self.library.clone();
+        self.simulator.after_call(RELEASE, nth, move || {
+            let name = CString::new(library).unwrap();
+            type Take = unsafe extern "C" fn(*const c_char, u32);
+            // SAFETY: the library is loaded already, and the function has this signature.
+            let library = unsafe { libloading::Library::new(&witness) }.unwrap();
+            // SAFETY: as above.
+            let take = unsafe { library.get::<Take>(function.to_bytes_with_nul()) }.unwrap();
+            // SAFETY: the name is a string of C.
+            unsafe { take(name.as_ptr(), number) };
+        });
+    }
+}
+
+fn told(holders: &[Holder]) -> Vec<(String, [u32; 4])> {
+    let one = |holder: &Holder| {
+        let Holder { references, green_contexts, ordinary_contexts, taken, .. } = *holder;
+        let library = holder.library.to_str().unwrap().to_owned();
+        (library, [references, green_contexts, ordinary_contexts, taken])
+    };
+    holders.iter().map(one).collect()
+}
+
+#[test]
+fn without_a_witness_nobody_is_named() {
+    let machine = machine(2);
+    machine.simulator.retain_by_others(0, 1);
+    assert_eq!(machine.device(0).holders(), None);
+    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+    assert!(guard.report().devices().all(|line| line.holders().is_none()));
+    assert!(!guard.report().to_string().contains("held by"), "{}", guard.report());
+}
+
+#[test]
+fn child_of_a_fork_holds_nothing() {
+    let test = "holders::child_of_a_fork_holds_nothing";
+    Witnessed::run(test, 1, 1, |witnessed| {
+        witnessed.add(0, "/lib/libcudart.so.13", [1, 0, 0]);
+        for &birth in births() {
+            let status = in_child(birth, || witnessed.device(0).holders().unwrap().len() as i32);
+            assert!(status.success(), "{birth:?}: {status}");
+        }
+        assert_eq!(witnessed.device(0).holders().unwrap().len(), 1, "the parent");
+    });
+}
+
+#[test]
+fn device_names_all_of_its_holders() {
+    Witnessed::run("holders::device_names_all_of_its_holders", 2, 1, |witnessed| {
+        witnessed.add(1, "/lib/libcudart.so.13", [1, 2, 3]);
+        assert_eq!(witnessed.device(0).holders(), Some(vec![]));
+        let holders = witnessed.device(1).holders().unwrap();
+        assert_eq!(told(&holders), [("/lib/libcudart.so.13".to_owned(), [1, 2, 3, 0])]);
+        // More than are expected.
+        for number in 0..40 {
+            witnessed.add(0, &format!("/lib/lib{number}.so"), [1, 0, 0]);
+            let holders = witnessed.device(0).holders().unwrap();
+            assert_eq!(holders.len(), number + 1);
+            assert_eq!(holders[number].library, Path::new(&format!("/lib/lib{number}.so")));
+        }
+    });
+}
+
+#[test]
+fn another_interface_is_not_asked() {
+    Witnessed::run("holders::another_interface_is_not_asked", 1, 2, |witnessed| {
+        witnessed.add(0, "/lib/libcudart.so.13", [1, 0, 0]);
+        assert_eq!(witnessed.device(0).holders(), None);
+    });
+}
+
+#[test]
+fn report_says_whose_references_it_took() {
+    Witnessed::run("holders::report_says_whose_references_it_took", 4, 1, |witnessed| {
+        witnessed.add(0, "/lib/libcudart.so.13", [1, 0, 0]);
+        witnessed.add(2, "/lib/libcublas.so.13", [1, 0, 0]);
+        witnessed.add(2, "/lib/libtorch.so", [2, 0, 1]);
+        let held = PrimaryContext::retain(witnessed.device(3)).unwrap();
+        witnessed.add(3, "/bin/program", [1, 0, 0]);
+        witnessed.calls_at(1, c"take_references", "/lib/libcudart.so.13", 1);
+        witnessed.calls_at(2, c"take_references", "/lib/libtorch.so", 1);
+
+        let guard = PrimaryContextGuard::retain_only(witnessed.device(1)).unwrap();
+        let expected = [
+            Outcome::Released { releases: 1 },
+            Outcome::Kept,
+            Outcome::StillActive { releases: 1 },
+            Outcome::HeldHere { handles: 1 },
+        ];
+        assert_eq!(outcomes(&guard), expected);
+        let lines: Vec<_> =
+            guard.report().devices().map(|line| told(line.holders().unwrap())).collect();
+        let of = |library: &str, counts| (library.to_owned(), counts);
+        assert_eq!(lines[0], [of("/lib/libcudart.so.13", [1, 0, 0, 1])]);
+        assert_eq!(lines[1], []);
+        assert_eq!(
+            lines[2],
+            [of("/lib/libcublas.so.13", [1, 0, 0, 0]), of("/lib/libtorch.so", [2, 0, 1, 1])]
+        );
+        assert_eq!(lines[3], [of("/bin/program", [1, 0, 0, 0])]);
+
+        let table = guard.report().to_string();
+        let below: Vec<&str> = table.lines().filter(|line| line.contains("held by")).collect();
+        assert_eq!(
+            below,
+            [
+                "device 0 was held by: libcudart.so.13 1; released: libcudart.so.13 1",
+                "device 2 was held by: libcublas.so.13 1, libtorch.so 2 + 1 ordinary; \
+             released: libtorch.so 1",
+                "device 3 was held by: program 1; released: none",
+            ]
+        );
+        let json = to_value(guard.report()).unwrap();
+        let holder = json!({
+            "library": "/lib/libcudart.so.13",
+            "references": 1,
+            "green_contexts": 0,
+            "ordinary_contexts": 0,
+            "taken": 1,
+        });
+        assert_eq!(json["devices"][0]["holders"], json!([holder]));
+        assert_eq!(json["devices"][1]["holders"], json!([]));
+        drop(held);
+    });
+}
+
+#[test]
+fn green_context_is_counted_among_what_was_taken() {
+    let test = "holders::green_context_is_counted_among_what_was_taken";
+    Witnessed::run(test, 2, 1, |witnessed| {
+        witnessed.simulator.retain_by_others(0, 2);
+        witnessed.add(0, "/lib/libgreen.so", [0, 2, 0]);
+        witnessed.calls_at(1, c"take_green", "/lib/libgreen.so", 1);
+        let report = StrayRelease::new().run(witnessed.driver).unwrap();
+        let line = report.devices().next().unwrap();
+        assert_eq!(told(line.holders().unwrap()), [("/lib/libgreen.so".to_owned(), [0, 2, 0, 1])]);
+    });
+}
+
+#[test]
+fn nothing_was_taken_of_a_green_context_that_got_it_back() {
+    let test = "holders::nothing_was_taken_of_a_green_context_that_got_it_back";
+    Witnessed::run(test, 2, 1, |witnessed| {
+        witnessed.simulator.add_green_context(0);
+        witnessed.add(0, "/lib/libgreen.so", [0, 1, 0]);
+        // The witness counts what was given back as this program's.
+        witnessed.calls_at(1, c"take_green", "/lib/libgreen.so", 1);
+        let report = StrayRelease::new().run(witnessed.driver).unwrap();
+        let line = report.devices().next().unwrap();
+        assert_eq!(*line.outcome(), Outcome::HeldByGreenContext { releases: 0 });
+        assert_eq!(told(line.holders().unwrap()), [("/lib/libgreen.so".to_owned(), [0, 1, 0, 0])]);
+    });
+}
+
+#[test]
+fn what_others_released_meanwhile_was_not_taken() {
+    let test = "holders::what_others_released_meanwhile_was_not_taken";
+    Witnessed::run(test, 2, 1, |witnessed| {
+        witnessed.add(0, "/lib/libcudart.so.13", [3, 0, 0]);
+        witnessed.calls_at(1, c"take_references", "/lib/libcudart.so.13", 3);
+        let report = StrayRelease::new().run(witnessed.driver).unwrap();
+        let line = report.devices().next().unwrap();
+        assert_eq!(*line.outcome(), Outcome::StillActive { releases: 1 });
+        assert_eq!(
+            told(line.holders().unwrap()),
+            [("/lib/libcudart.so.13".to_owned(), [3, 0, 0, 1])]
+        );
+    });
+}
+
+/// Two libraries hold three references each, and while a run releases one, each loser loses one. What the
+/// run then says that it took of the two.
+fn taken_where_these_lose(test: &str, losers: &[&'static str], taken: [u32; 2]) {
+    Witnessed::run(test, 2, 1, |witnessed| {
+        witnessed.add(0, "/lib/libcublas.so.13", [3, 0, 0]);
+        witnessed.add(0, "/lib/libtorch.so", [3, 0, 0]);
+        for loser in losers {
+            witnessed.calls_at(1, c"take_references", loser, 1);
+        }
+        let report = StrayRelease::new().run(witnessed.driver).unwrap();
+        let line = report.devices().next().unwrap();
+        assert!(line.holders().unwrap().iter().map(|holder| holder.taken).eq(taken), "{report}");
+    });
+}
+
+#[test]
+fn each_librarys_loss_is_its_own() {
+    let losers = ["/lib/libcublas.so.13"];
+    taken_where_these_lose("holders::each_librarys_loss_is_its_own", &losers, [1, 0]);
+}
+
+/// While the run released one reference, another thread released one, of another library's.
+#[test]
+fn no_more_was_taken_than_was_released() {
+    let losers = ["/lib/libcublas.so.13", "/lib/libtorch.so"];
+    taken_where_these_lose("holders::no_more_was_taken_than_was_released", &losers, [1, 0]);
+}

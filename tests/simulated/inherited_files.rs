@@ -1,0 +1,49 @@
+//! The device files that a child inherits, as `fork::device_files` lists them. The simulated driver opens
+//! its own under `/dev`, in a process that has a `/dev` to itself.
+
+use std::path::PathBuf;
+
+use crate::support::namespaces::empty_folder_at;
+use crate::support::processes::{births, in_child, in_own_process};
+use crate::support::{load, skips};
+use cuda_primary_context::{PrimaryContext, fork};
+use simulated_libcuda::Simulator;
+
+fn listed() -> Vec<PathBuf> {
+    fork::device_files().unwrap().into_iter().map(|file| file.path).collect()
+}
+
+#[test]
+fn inherited_device_files_are_listed() {
+    let test = "inherited_files::inherited_device_files_are_listed";
+    in_own_process(test, || {
+        if let Err(error) = empty_folder_at(c"/dev") {
+            return skips::skip("namespaces", test, &format!("no /dev of its own: {error}"));
+        }
+        assert!(listed().is_empty());
+        let simulator =
+            Simulator::builder().devices(2).visible_devices(None).device_files("/dev").start();
+        let driver = load(simulator.path()).unwrap();
+        let context = PrimaryContext::retain(driver.device(1).unwrap()).unwrap();
+        let expected = ["/dev/nvidiactl", "/dev/nvidia1"].map(PathBuf::from);
+        assert_eq!(listed(), expected, "in the order of their descriptors");
+        for &birth in births() {
+            let parent = std::process::id();
+            let status = in_child(birth, || {
+                assert!(fork::forked_after_init());
+                assert_eq!(listed(), expected);
+                let of_the_parent = fork::device_files_of(parent).unwrap();
+                assert!(of_the_parent.iter().map(|file| &file.path).eq(&expected));
+                for file in fork::device_files().unwrap() {
+                    // SAFETY: nothing in this child uses the driver after that.
+                    assert_eq!(unsafe { libc::close(file.descriptor) }, 0);
+                }
+                assert!(listed().is_empty());
+                0
+            });
+            assert!(status.success(), "{birth:?}: {status}");
+        }
+        assert_eq!(listed(), expected, "the parent's are open");
+        context.release().unwrap();
+    });
+}

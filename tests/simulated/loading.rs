@@ -1,0 +1,173 @@
+//! What can go wrong before there is a driver: each its own error, with the fix in its text.
+
+use std::path::Path;
+
+use crate::support::processes::in_own_process;
+use crate::support::{load, machine, machine_from};
+use cuda_primary_context::sys::CUresult;
+use cuda_primary_context::{Attempt, Error};
+use simulated_libcuda::{Builder, Simulator};
+
+fn builder(devices: u32) -> Builder {
+    Simulator::builder().devices(devices).visible_devices(None)
+}
+
+fn load_error(builder: Builder) -> Error {
+    let simulator = builder.start();
+    load(simulator.path()).expect_err("this library is not usable")
+}
+
+#[test]
+fn driver_knows_its_devices_and_version() {
+    let machine = machine_from(builder(3).driver_version(12020));
+    assert_eq!(machine.driver.device_count(), 3);
+    assert_eq!(machine.driver.version().raw(), 12020);
+    let ordinals: Vec<u32> = machine.driver.devices().map(|device| device.ordinal()).collect();
+    assert_eq!(ordinals, [0, 1, 2]);
+    assert_eq!(machine.driver.path(), machine.simulator.path());
+}
+
+#[test]
+fn device_is_identified_without_a_context() {
+    let machine = machine(2);
+    let (zero, one) = (machine.device(0), machine.device(1));
+    assert_ne!(zero.uuid().unwrap(), one.uuid().unwrap());
+    assert_ne!(zero.pci_bus_id().unwrap(), one.pci_bus_id().unwrap());
+    assert!(!zero.name().unwrap().is_empty());
+    let major = cuda_primary_context::sys::CUdevice_attribute(75);
+    assert!(zero.attribute(major).unwrap() > 0);
+    assert_eq!(zero.compute_capability().unwrap().0, zero.attribute(major).unwrap());
+    assert!(zero.total_memory().unwrap() > u64::from(u32::MAX), "of an H200");
+    let error = zero.attribute(cuda_primary_context::sys::CUdevice_attribute(100_000)).unwrap_err();
+    assert_eq!(error.code(), Some(CUresult::CUDA_ERROR_INVALID_VALUE));
+    assert_eq!(machine.references(), [0, 0]);
+}
+
+#[test]
+fn ordinals_out_of_range_are_refused_without_a_call() {
+    let machine = machine(2);
+    for ordinal in [2, 3, i32::MAX as u32, i32::MAX as u32 + 1, u32::MAX] {
+        let error = machine.driver.device(ordinal).unwrap_err();
+        assert_eq!(error, Error::NoSuchDevice { ordinal, count: 2 });
+        assert!(error.to_string().contains(&ordinal.to_string()), "{error}");
+    }
+}
+
+#[test]
+fn missing_library_names_what_was_tried() {
+    let error = load("/no/such/libcuda.so.1").unwrap_err();
+    let Error::LibraryNotFound { tried } = &error else { panic!("{error:?}") };
+    assert_eq!(tried.len(), 1);
+    assert_eq!(tried[0].library, Path::new("/no/such/libcuda.so.1"));
+    assert!(error.to_string().contains("No such file"), "{error}");
+    assert!(!error.to_string().contains("install"), "the user named this file: {error}");
+}
+
+#[test]
+fn file_that_is_no_library_is_named_with_the_loaders_reason() {
+    let error = load(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), "library_not_found");
+    assert!(error.to_string().contains("Cargo.toml"), "{error}");
+}
+
+/// `dlopen` would open the program itself, which may well link to a driver.
+#[test]
+fn empty_path_is_refused() {
+    for path in [Path::new(""), &std::path::PathBuf::new()] {
+        let error = load(path).unwrap_err();
+        let Error::LibraryNotFound { tried } = &error else { panic!("{error:?}") };
+        assert_eq!(tried, &[Attempt::new("", "the path is empty")]);
+        assert!(error.to_string().contains("the path is empty"), "{error}");
+    }
+}
+
+#[test]
+fn name_with_a_nul_byte_is_refused() {
+    let error = load("lib\0cuda.so").unwrap_err();
+    assert!(error.to_string().contains("NUL"), "{error}");
+}
+
+#[test]
+fn library_that_is_no_driver_is_not_taken_for_one() {
+    let error = load("libc.so.6").unwrap_err();
+    let Error::NotADriver { library, missing, .. } = &error else { panic!("{error:?}") };
+    assert_eq!((&**library, &**missing), (Path::new("libc.so.6"), "cuInit"));
+}
+
+#[test]
+fn driver_too_old_names_the_function_and_both_versions() {
+    let old = builder(1).driver_version(10010).without(&["cuDevicePrimaryCtxRelease_v2"]);
+    let error = load_error(old);
+    let Error::DriverTooOld { symbol, driver, introduced, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(
+        (&**symbol, driver.raw(), introduced.raw()),
+        ("cuDevicePrimaryCtxRelease_v2", 10010, 11000)
+    );
+    let text = error.to_string();
+    assert!(text.contains("10.1") && text.contains("11.0"), "{text}");
+}
+
+#[test]
+fn function_that_the_version_should_have_is_another_error() {
+    let error = load_error(builder(1).without(&["cuCtxGetCurrent"]));
+    let Error::FunctionMissing { symbol, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(&**symbol, "cuCtxGetCurrent");
+    // The very version that introduced it should have it, too.
+    let symbol = "cuDevicePrimaryCtxRelease_v2";
+    let error = load_error(builder(1).driver_version(11000).without(&[symbol]));
+    assert_eq!(error.kind(), "function_missing", "{error}");
+}
+
+#[test]
+fn no_device_says_what_may_hide_them() {
+    let error = load_error(builder(0));
+    assert_eq!(error.kind(), "no_device");
+    let error = load_error(builder(2).visible_devices(Some("")));
+    assert_eq!((error.kind(), error.call()), ("no_device", Some("cuInit")));
+    assert!(error.to_string().contains("CUDA_VISIBLE_DEVICES"), "{error}");
+}
+
+#[test]
+fn visible_devices_renumber() {
+    let all = machine(3);
+    let some = machine_from(builder(3).visible_devices(Some("2,0")));
+    assert_eq!(some.driver.device_count(), 2);
+    assert_eq!(some.device(0).uuid(), all.device(2).uuid());
+    assert_eq!(some.device(1).uuid(), all.device(0).uuid());
+}
+
+/// The driver reads `CUDA_VISIBLE_DEVICES` when it is initialised, and an error names the value of that
+/// moment.
+#[test]
+fn second_load_in_another_environment() {
+    in_own_process("loading::second_load_in_another_environment", || {
+        let set = |value: &str| {
+            // SAFETY: this process has one thread.
+            unsafe { std::env::set_var("CUDA_VISIBLE_DEVICES", value) }
+        };
+        for value in ["", "9"] {
+            set(value);
+            let simulator = Simulator::builder().devices(3).start();
+            let Err(Error::NoDevice { visible_devices, .. }) = load(simulator.path()) else {
+                panic!("{value:?} shows no device");
+            };
+            assert_eq!(visible_devices.as_deref(), Some(value));
+        }
+        set("2,1");
+        let simulator = Simulator::builder().devices(3).start();
+        let driver = load(simulator.path()).unwrap();
+        let uuids = || driver.devices().map(|device| device.uuid().unwrap()).collect::<Vec<_>>();
+        let before = uuids();
+        set("0");
+        assert_eq!(load(simulator.path()), Ok(driver));
+        assert_eq!((driver.device_count(), uuids()), (2, before.clone()));
+        // Another driver reads it anew.
+        let other = Simulator::builder().devices(3).start();
+        let other = load(other.path()).unwrap();
+        assert_eq!(other.device_count(), 1);
+        assert!(!before.contains(&other.device(0).unwrap().uuid().unwrap()));
+    });
+}

@@ -1,0 +1,164 @@
+//! Two loads that lead to one driver are one driver, with one ledger: whatever the path, and through a
+//! library that merely links to it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::processes::{self, in_own_process, in_prepared_process};
+use crate::support::watchdog::before_the_watchdog_bites;
+use crate::support::{Machine, load, machine, outcomes, skips};
+use cuda_primary_context::{Driver, Outcome, PrimaryContext, PrimaryContextGuard};
+use simulated_libcuda::{Simulator, write_library};
+
+/// Another load is the same driver: equal, with the same devices and the same handles alive.
+fn is_the_same_driver(machine: &Machine, other: Driver) {
+    assert_eq!(other, machine.driver);
+    assert_eq!(other.path(), machine.driver.path(), "the path of the first load");
+    let [of_one, of_other] =
+        [machine.driver, other].map(|driver| driver.devices().collect::<Vec<_>>());
+    assert_eq!(of_one, of_other);
+
+    // A handle made through the one holds the device against the other.
+    let held = PrimaryContext::retain(of_one[0]).unwrap();
+    assert_eq!(of_other[0].handles(), Ok(1));
+    let guard = PrimaryContextGuard::retain_only(of_other[1]).unwrap();
+    assert_eq!(outcomes(&guard)[0], Outcome::HeldHere { handles: 1 });
+    let through_the_other = PrimaryContext::retain(of_other[0]).unwrap();
+    held.release().unwrap();
+    assert_eq!(of_one[0].handles(), Ok(1));
+    drop(through_the_other);
+    guard.release().unwrap();
+    assert_eq!(machine.references(), vec![0; of_one.len()]);
+}
+
+/// The folder of the simulator's library, which is removed with it.
+fn folder(simulator: &Simulator) -> &Path {
+    simulator.path().parent().expect("the library lies in a folder")
+}
+
+#[test]
+fn another_path_to_the_library_is_the_same_driver() {
+    let machine = machine(2);
+    let (library, folder) = (machine.simulator.path(), folder(&machine.simulator));
+    let name = library.file_name().unwrap();
+    let symbolic = folder.join("symbolic.so");
+    std::os::unix::fs::symlink(library, &symbolic).unwrap();
+    // One file of two names: the loader knows a file by its number.
+    let hard = folder.join("hard.so");
+    fs::hard_link(library, &hard).unwrap();
+    let inner = folder.join("inner");
+    fs::create_dir(&inner).unwrap();
+    let roundabout = inner.join("..").join(name);
+    for path in [library, &symbolic, &hard, &roundabout] {
+        let calls = machine.simulator.total_calls();
+        let again = load(path).unwrap();
+        assert_eq!(machine.simulator.total_calls(), calls, "it is initialised already");
+        is_the_same_driver(&machine, again);
+    }
+}
+
+#[test]
+fn a_copy_of_the_library_is_another_driver() {
+    in_own_process("one_driver::a_copy_of_the_library_is_another_driver", || {
+        let machine = machine(2);
+        let copy = folder(&machine.simulator).join("copy.so");
+        fs::copy(machine.simulator.path(), &copy).unwrap();
+        let other = load(&copy).unwrap();
+        assert_ne!(other, machine.driver);
+        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        assert_eq!(other.device(0).unwrap().handles(), Ok(0));
+        drop(context);
+    });
+}
+
+#[test]
+fn loads_by_many_threads_are_one_driver() {
+    let simulator = Simulator::builder().devices(2).visible_devices(None).start();
+    let link = folder(&simulator).join("link.so");
+    std::os::unix::fs::symlink(simulator.path(), &link).unwrap();
+    let paths = [simulator.path(), &link];
+    let drivers: Vec<Driver> = before_the_watchdog_bites("a load by many threads", || {
+        std::thread::scope(|scope| {
+            let threads = (0..8).map(|number: usize| scope.spawn(move || load(paths[number % 2])));
+            let threads: Vec<_> = threads.collect();
+            threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).collect()
+        })
+    });
+    assert!(drivers.iter().all(|driver| *driver == drivers[0]));
+}
+
+#[test]
+fn a_load_that_another_overtakes_is_the_same_driver() {
+    let simulator = Simulator::builder().devices(2).visible_devices(None).start();
+    let path = simulator.path().to_owned();
+    let (sender, overtaker) = std::sync::mpsc::channel();
+    simulator.before_call("cuInit", 1, move || sender.send(load(path).unwrap()).unwrap());
+    let overtaken = before_the_watchdog_bites("a load that another overtakes", || {
+        load(simulator.path()).unwrap()
+    });
+    assert_eq!(overtaken, overtaker.try_recv().unwrap());
+}
+
+/// A library with nothing in it that needs the driver's library: a profiler's, or a framework's own.
+fn library_that_links_to(driver: &Path, compiler: &Path) -> PathBuf {
+    let folder = driver.parent().expect("the library lies in a folder");
+    let (source, library) = (folder.join("empty.c"), folder.join("libframework.so"));
+    fs::write(&source, "").unwrap();
+    let mut command = Command::new(compiler);
+    // Needed all the same, although nothing is used of it.
+    command.args(["-shared", "-Wl,--no-as-needed", "-o"]).args([&library, &source]).arg(driver);
+    let output = command.output().expect("the compiler runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    library
+}
+
+/// In a process of its own, for libraries of one name are one to the loader.
+fn through_another_library(test: &str, it_is_first: bool) {
+    let Some(compiler) = skips::compiler(test) else { return };
+    in_own_process(test, || {
+        let simulator = Simulator::builder().devices(2).visible_devices(None).start();
+        let other = library_that_links_to(simulator.path(), &compiler);
+        let (first, second) =
+            if it_is_first { (&*other, simulator.path()) } else { (simulator.path(), &*other) };
+        let driver = load(first).unwrap();
+        assert_eq!(driver.path(), first);
+        let second = load(second).unwrap();
+        is_the_same_driver(&Machine { simulator, driver }, second);
+    });
+}
+
+#[test]
+fn a_library_that_links_to_the_driver_is_the_driver() {
+    through_another_library("one_driver::a_library_that_links_to_the_driver_is_the_driver", false);
+}
+
+#[test]
+fn a_library_that_links_to_the_driver_may_be_loaded_first() {
+    through_another_library(
+        "one_driver::a_library_that_links_to_the_driver_may_be_loaded_first",
+        true,
+    );
+}
+
+/// By its name, as `Driver::load` does it, and by its path.
+#[test]
+fn the_name_and_the_path_are_the_same_driver() {
+    let test = "one_driver::the_name_and_the_path_are_the_same_driver";
+    let folder = processes::folder(test);
+    let prepare = |command: &mut Command| {
+        write_library(&folder, None, &[]).unwrap();
+        command.env("LD_LIBRARY_PATH", &folder).env("SIMULATED_CUDA_DEVICES", "2");
+        command.env_remove("CUDA_VISIBLE_DEVICES");
+    };
+    in_prepared_process(test, prepare, || {
+        let by_name = Driver::load().unwrap();
+        assert_eq!(by_name.path(), Path::new("libcuda.so.1"));
+        let by_path = load(folder.join("libcuda.so.1")).unwrap();
+        assert_eq!(by_path, by_name);
+        let context = PrimaryContext::retain(by_path.device(0).unwrap()).unwrap();
+        let guard = PrimaryContextGuard::retain_only(by_name.device(1).unwrap()).unwrap();
+        assert_eq!(outcomes(&guard)[0], Outcome::HeldHere { handles: 1 });
+        drop(context);
+    });
+}

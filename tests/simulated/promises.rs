@@ -1,0 +1,261 @@
+//! The ten promises, each by its name and in one case; the other tests go through all the cases.
+
+use std::thread;
+
+use crate::allocator::ALLOCATIONS;
+use crate::support::processes::{births, in_child, in_own_process};
+use crate::support::stopped::Stopped;
+use crate::support::watchdog::before_the_watchdog_bites;
+use crate::support::{load, machine, outcomes, releases_up_to};
+use cuda_primary_context::sys::CUresult;
+use cuda_primary_context::{
+    CurrentContextChange, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease,
+};
+use simulated_libcuda::{Fault, Simulator};
+
+const RETAIN: &str = "cuDevicePrimaryCtxRetain";
+const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
+const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
+
+#[test]
+fn promise_1_no_leak_and_no_lost_reference() {
+    // Retain, state, the thread's context, release, state; then the guard's own release.
+    for call in 1..=6 {
+        let machine = machine(2);
+        machine.stray(&[1, 0]);
+        machine.simulator.inject(Fault::at_call(call).code(719).refused().once());
+        let guard = PrimaryContextGuard::retain_only(machine.device(1));
+        let is_held = |held: u32| {
+            assert_eq!((machine.references()[1], machine.device(1).handles()), (held, Ok(held)));
+        };
+        is_held(u32::from(guard.is_ok()));
+        // Rust 1.85 has no chain of two patterns.
+        if let Some(failed) = guard.ok().and_then(|guard| guard.release().err()) {
+            is_held(1);
+            let (_, context) = failed.into_parts();
+            context.expect("it still owes its reference").release().unwrap();
+        }
+        is_held(0);
+        assert_eq!(machine.simulator.faults_fired(), 1, "call {call}");
+        assert_eq!(machine.driver.unreleased(), 0);
+    }
+}
+
+#[test]
+fn promise_2_exactly_once() {
+    let machine = machine(1);
+    machine.stray(&[5]);
+    let refused = || Fault::of(RELEASE, 1).code(999).refused().once();
+    let context = PrimaryContext::retain(machine.device(0)).unwrap();
+    machine.simulator.inject(refused());
+    let (_, context) = context.release().unwrap_err().into_parts();
+    let context = context.expect("the handle came back with its reference");
+    assert_eq!((machine.references(), machine.device(0).handles()), (vec![6], Ok(1)));
+    context.release().unwrap();
+    assert_eq!(machine.references(), [5]);
+
+    // Giving up on a failed release, by Drop of the error or by `?`, releases no second time.
+    let given_up: [fn(cuda_primary_context::ReleaseError); 2] =
+        [drop, |failed| drop(cuda_primary_context::Error::from(failed))];
+    for give_up in given_up {
+        let before = (machine.references()[0], machine.driver.unreleased());
+        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        machine.simulator.inject(refused());
+        let failed = context.release().unwrap_err();
+        let calls = machine.calls_of(|| give_up(failed));
+        assert!(calls.is_empty(), "{calls:?}");
+        assert_eq!(machine.device(0).handles(), Ok(0));
+        assert_eq!(
+            (machine.references()[0], machine.driver.unreleased()),
+            (before.0 + 1, before.1 + 1)
+        );
+    }
+}
+
+#[test]
+fn promise_3_what_you_keep_or_hold_is_never_released() {
+    let machine = machine(4);
+    machine.stray(&[1, 0, 1, 7]);
+    let held = PrimaryContext::retain(machine.device(2)).unwrap();
+    let policy = releases_up_to(u32::MAX).keep([machine.device(3)]);
+    let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
+    assert_eq!(machine.references(), [0, 1, 2, 7]);
+    let expected = [
+        Outcome::Released { releases: 1 },
+        Outcome::Kept,
+        Outcome::HeldHere { handles: 1 },
+        Outcome::LeftAlone,
+    ];
+    assert_eq!(outcomes(&guard), expected);
+    // Nor by a run that retains nothing itself.
+    policy.run(machine.driver).unwrap();
+    assert_eq!(machine.references(), [0, 1, 2, 7]);
+    drop(held);
+}
+
+#[test]
+fn promise_4_nothing_is_hidden() {
+    let machine = machine(6);
+    machine.stray(&[1, 0, 1, 2, 0, 1]);
+    let held = PrimaryContext::retain(machine.device(5)).unwrap();
+    machine.simulator.set_current(Some(3));
+    machine.simulator.inject(Fault::of(RELEASE, 1).device(0).code(719).refused().once());
+    machine.simulator.record_calls(true);
+    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+    machine.simulator.record_calls(false);
+    // Every call that the driver was asked, with its answer: the kept device's, then the others'.
+    let mut lines: Vec<_> = guard.report().devices().collect();
+    lines.sort_by_key(|line| line.ordinal() != 1);
+    let told = lines.iter().flat_map(|line| line.calls());
+    let told: Vec<(&str, u32)> = told.map(|call| (call.function, call.code.0)).collect();
+    let made = machine.simulator.calls();
+    let made: Vec<(&str, u32)> = made.iter().map(|call| (call.function, call.code)).collect();
+    assert_eq!(told, made);
+    // And what is so now.
+    let kinds: Vec<&str> = outcomes(&guard).iter().map(Outcome::kind).collect();
+    let expected = ["failed", "kept", "released", "still_active", "already_inactive", "held_here"];
+    assert_eq!(kinds, expected);
+    for line in guard.report().devices() {
+        let is_active = !matches!(line.outcome().kind(), "released" | "already_inactive");
+        assert_eq!(machine.simulator.is_active(line.ordinal()), is_active, "{line}");
+    }
+    let Outcome::Failed { active, releases, .. } = &outcomes(&guard)[0] else { unreachable!() };
+    assert_eq!((*active, *releases), (Some(true), 0));
+    machine.simulator.set_current(None);
+    drop(held);
+}
+
+#[test]
+fn promise_5_nothing_is_created_elsewhere() {
+    let machine = machine(5);
+    machine.stray(&[1, 0, 0, 2, 0]);
+    machine.simulator.add_green_context(4);
+    let calls = machine.calls_of(|| {
+        drop(PrimaryContextGuard::retain_only(machine.device(1)).unwrap());
+    });
+    let elsewhere = calls.iter().filter_map(|call| call.split_once('@'));
+    for (function, device) in elsewhere.filter(|(_, device)| *device != "1") {
+        let is_the_undo = (function, device) == (RETAIN, "4");
+        assert!(is_the_undo || [GET_STATE, RELEASE].contains(&function), "{function}@{device}");
+    }
+    let undone = calls.iter().filter(|call| **call == format!("{RETAIN}@4")).count();
+    assert_eq!(undone, 1, "one retain undoes the release that took a green context's reference");
+    assert_eq!(
+        (machine.references(), machine.simulator.is_active(2)),
+        (vec![0, 0, 0, 1, 1], false)
+    );
+    machine.simulator.remove_green_context(4);
+    assert!(!machine.simulator.is_active(4), "it goes with the green context");
+}
+
+#[test]
+fn promise_6_a_current_context_that_survives_stays() {
+    // Whose context is current, how many references its device has, and whether it is destroyed.
+    for (current, references, is_destroyed) in [(0, 1, true), (0, 2, false), (1, 1, false)] {
+        let machine = machine(2);
+        machine.stray(&[references, 1]);
+        machine.simulator.set_current(Some(current));
+        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+        let told = guard.report().current_context();
+        match is_destroyed {
+            true => assert_eq!(told.from(), Some(machine.device(0)), "{told}"),
+            false => assert_eq!(told, &CurrentContextChange::Unchanged),
+        }
+        let top = || machine.simulator.stack().pop().unwrap();
+        let now = top();
+        assert_eq!((now.device, now.alive), (if is_destroyed { 1 } else { current }, true));
+        drop(guard);
+        assert_eq!(top().device, now.device, "Drop changes nothing");
+        machine.simulator.set_current(None);
+    }
+}
+
+#[test]
+fn promise_7_drop_is_silent() {
+    let machine = machine(1);
+    for code in [0, 3, 4, 201, 719, 800, 777_777] {
+        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        if code != 0 {
+            machine.simulator.inject(Fault::of(RELEASE, 1).code(code).refused().once());
+        }
+        let before = ALLOCATIONS.get();
+        drop(context);
+        assert_eq!(ALLOCATIONS.get(), before, "code {code}");
+    }
+}
+
+#[test]
+fn promise_8_unknown_codes_keep_their_number() {
+    let machine = machine(1);
+    machine.simulator.inject(Fault::at_call(1).code(u32::MAX).refused().from_then_on());
+    let error = PrimaryContext::retain(machine.device(0)).unwrap_err();
+    assert_eq!(error.code(), Some(CUresult(u32::MAX)));
+    assert!(error.to_string().contains("4294967295"), "{error}");
+}
+
+#[test]
+fn promise_9_each_failure_is_its_own_error() {
+    in_own_process("promises::promise_9_each_failure_is_its_own_error", || {
+        let builder = || Simulator::builder().devices(1).visible_devices(None);
+        let simulators = [
+            (builder().stub().start(), "stub_library", "LD_LIBRARY_PATH"),
+            (builder().devices(0).start(), "no_device", "CUDA_VISIBLE_DEVICES"),
+            (
+                builder().driver_version(10010).without(&[RELEASE]).start(),
+                "driver_too_old",
+                "Install a newer driver",
+            ),
+        ];
+        for (simulator, kind, fix) in &simulators {
+            let error = load(simulator.path()).unwrap_err();
+            assert_eq!(error.kind(), *kind);
+            assert!(error.to_string().contains(fix), "{error}");
+        }
+        assert_eq!(load("/no/libcuda.so.1").unwrap_err().kind(), "library_not_found");
+        let machine = machine(1);
+        for &birth in births() {
+            let status = in_child(birth, || {
+                let error = PrimaryContext::retain(machine.device(0)).unwrap_err();
+                assert_eq!(error.kind(), "forked_after_init");
+                assert!(error.to_string().contains("spawn or exec"), "{error}");
+                0
+            });
+            assert!(status.success(), "{birth:?}: {status}");
+        }
+    });
+}
+
+/// No driver call more than a loop by hand makes (`.ci/instructions` counts what the layer adds), and
+/// nobody waits for the teardown of another device (`nobody_waits` has all the cases).
+#[test]
+fn promise_10_it_costs_what_the_driver_calls_cost_and_nobody_waits() {
+    let machine = machine(3);
+    let calls = machine.calls_of(|| {
+        drop(PrimaryContextGuard::retain_only(machine.device(1)).unwrap());
+    });
+    let by_hand = [
+        "cuDevicePrimaryCtxRetain@1",
+        "cuDevicePrimaryCtxGetState@0",
+        "cuDevicePrimaryCtxGetState@2",
+        "cuDevicePrimaryCtxRelease_v2@1",
+    ];
+    assert_eq!(calls, by_hand);
+
+    machine.stray(&[1, 0, 0]);
+    let teardown = Stopped::before(&machine.simulator, RELEASE, 1);
+    before_the_watchdog_bites("nobody waits for a teardown", || {
+        thread::scope(|scope| {
+            let sweep = scope.spawn(|| StrayRelease::new().run(machine.driver).unwrap());
+            teardown.has_begun();
+            let context = PrimaryContext::retain(machine.device(1)).unwrap();
+            let states = machine.driver.primary_contexts().map(|(_, state)| state.unwrap().active);
+            assert_eq!(states.collect::<Vec<_>>(), [true, true, false]);
+            assert_eq!(machine.device(0).handles(), Ok(0));
+            context.release().unwrap();
+            teardown.go_on();
+            let report = sweep.join().unwrap();
+            let outcome = report.devices().next().unwrap().outcome().clone();
+            assert_eq!(outcome, Outcome::Released { releases: 1 });
+        });
+    });
+}

@@ -1,0 +1,200 @@
+//! Functions that the safe layer does not use, called through the loaded driver; and the whole job
+//! on drivers of other CUDA versions than the header.
+
+use std::ffi::{CStr, c_void};
+
+use crate::support::{Machine, machine, machine_from, outcomes};
+use cuda_primary_context::sys::{self, CUresult, functions};
+use cuda_primary_context::{
+    Driver, Error, Function, FunctionPointer, Outcome, PrimaryContext, PrimaryContextGuard,
+    StrayRelease,
+};
+use simulated_libcuda::{Fault, Simulator};
+
+fn driver_of(version: u32) -> Machine {
+    let builder = Simulator::builder().devices(4).visible_devices(None).driver_version(version);
+    machine_from(builder.without(&["cuMemcpy", "cuMemcpy_ptds", "cuMemcpyAsync"]))
+}
+
+/// The address behind a function pointer.
+fn address<F: Copy>(function: F) -> *const c_void {
+    assert_eq!(size_of::<F>(), size_of::<*const c_void>());
+    // SAFETY: a function pointer is an address, and the sizes are equal.
+    unsafe { std::mem::transmute_copy(&function) }
+}
+
+/// What `dlsym` finds.
+fn by_symbol(driver: Driver, symbol: &CStr) -> *const c_void {
+    let path = std::ffi::CString::new(driver.path().as_os_str().as_encoded_bytes()).unwrap();
+    // SAFETY: the path is a C string, of a library that is loaded already.
+    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) };
+    assert!(!library.is_null());
+    // SAFETY: the handle is that of the library; the symbol is a C string.
+    unsafe { libc::dlsym(library, symbol.as_ptr()) }
+}
+
+/// A function of this constant is what the library exports under the constant's symbol, where the
+/// driver's version has it, and else a typed error.
+fn check<F: FunctionPointer>(machine: &Machine, function: Function<F>, found: &mut [u32; 3]) {
+    let driver = machine.driver;
+    let symbol = function.symbol().to_str().unwrap();
+    match driver.function(function) {
+        Ok(pointer) => {
+            assert_eq!(address(pointer), by_symbol(driver, function.symbol()), "{symbol}");
+            assert!(function.introduced() <= driver.version(), "{symbol}");
+            found[0] += 1;
+        }
+        Err(Error::DriverTooOld { symbol: missing, introduced, driver: version, .. }) => {
+            assert_eq!((&*missing, introduced), (symbol, function.introduced()));
+            assert!(version == driver.version() && version < introduced, "{symbol}");
+            found[1] += 1;
+        }
+        Err(Error::FunctionMissing { symbol: missing, introduced, driver: version, .. }) => {
+            assert_eq!((&*missing, introduced), (symbol, function.introduced()));
+            assert!(version == driver.version() && version >= introduced, "{symbol}");
+            assert!(by_symbol(driver, function.symbol()).is_null(), "{symbol}");
+            found[2] += 1;
+        }
+        Err(error) => panic!("{symbol}: {error}"),
+    }
+}
+
+/// Looks up functions of every age: those found, too new for the driver, and missing from it.
+fn look_up(machine: &Machine) -> [u32; 3] {
+    let mut found = [0; 3];
+    macro_rules! check {
+        ($($function:ident,)*) => {
+            $(check(machine, functions::$function, &mut found);)*
+        };
+    }
+    check! {
+        cuInit_v2000, cuDriverGetVersion_v2020, cuGetErrorName_v6000, cuGetErrorString_v6000,
+        cuGetProcAddress_v11030, cuGetProcAddress_v12000, cuDeviceGetUuid_v9020,
+        cuDeviceGetUuid_v11040, cuDeviceTotalMem_v3020, cuDevicePrimaryCtxRelease_v11000,
+        cuDevicePrimaryCtxReset_v11000, cuDevicePrimaryCtxSetFlags_v11000, cuCtxCreate_v3020,
+        cuCtxCreate_v11040, cuCtxDestroy_v4000, cuCtxGetDevice_v2000, cuCtxGetFlags_v7000,
+        cuCtxGetId_v12000, cuMemAlloc_v3020, cuMemGetInfo_v3020, cuMemFree_v3020,
+        cuStreamCreate_v2000, cuStreamGetCtx_v9020, cuStreamGetCtx_v12050, cuStreamGetId_v12000,
+        cuStreamGetDevice_v12080, cuEventCreate_v2000, cuEventElapsedTime_v2000,
+        cuEventElapsedTime_v12080, cuEventRecordWithFlags_v11010,
+        // Of the stream that each thread has of its own.
+        cuStreamQuery_v7000_ptsz, cuMemcpyHtoD_v7000_ptds, cuStreamGetCtx_v12050_ptsz,
+        // Left out:
+        cuMemcpy_v4000, cuMemcpy_v7000_ptds, cuMemcpyAsync_v4000,
+    }
+    found
+}
+
+#[test]
+fn functions_of_every_age_are_found_or_typed_errors() {
+    for (version, expected) in [
+        (11_020, [23, 10, 3]),
+        (11_040, [26, 7, 3]),
+        (12_020, [29, 4, 3]),
+        (12_080, [33, 0, 3]),
+        (13_000, [33, 0, 3]),
+        (99_000, [33, 0, 3]),
+    ] {
+        let found = look_up(&driver_of(version));
+        assert_eq!(found, expected, "CUDA {version}: found, too new, missing");
+    }
+}
+
+#[test]
+fn look_up_is_made_at_every_call_and_in_the_drivers_own_way() {
+    for (version, way) in
+        [(13_000, &["cuGetProcAddress_v2"][..]), (11_040, &["cuGetProcAddress"]), (11_020, &[])]
+    {
+        let machine = driver_of(version);
+        let calls = machine.calls_of(|| {
+            let first = machine.driver.function(functions::cuMemGetInfo_v3020).unwrap();
+            let again = machine.driver.function(functions::cuMemGetInfo_v3020).unwrap();
+            assert_eq!(address(first), address(again));
+        });
+        assert_eq!(calls, [way, way].concat(), "CUDA {version}");
+    }
+}
+
+#[test]
+fn versions_of_one_function_are_two_functions() {
+    let driver = machine(1).driver;
+    let first = driver.function(functions::cuDeviceGetUuid_v9020).unwrap();
+    let second = driver.function(functions::cuDeviceGetUuid_v11040).unwrap();
+    assert_ne!(address(first), address(second));
+    assert_eq!(functions::cuDeviceGetUuid_v11040.symbol(), c"cuDeviceGetUuid_v2");
+    assert_eq!(functions::cuDeviceGetUuid_v11040.name(), c"cuDeviceGetUuid");
+    let own = driver.function(functions::cuStreamQuery_v7000_ptsz).unwrap();
+    let shared = driver.function(functions::cuStreamQuery_v2000).unwrap();
+    assert_ne!(address(own), address(shared), "a stream of each thread's own, or one of all");
+    assert!(functions::cuLaunchKernel_v7000_ptsz.is_per_thread());
+    assert!(!functions::cuLaunchKernel_v4000.is_per_thread());
+}
+
+#[test]
+fn absent_function_is_named_with_both_versions() {
+    let error = driver_of(11_040).driver.function(functions::cuCtxGetId_v12000).unwrap_err();
+    assert_eq!(error.kind(), "driver_too_old");
+    let text = error.to_string();
+    assert!(["cuCtxGetId", "11.4", "12.0", "newer driver"].iter().all(|word| text.contains(word)));
+
+    let error = driver_of(13_000).driver.function(functions::cuMemcpy_v4000).unwrap_err();
+    assert_eq!(error.kind(), "function_missing");
+    let text = error.to_string();
+    assert!(["cuMemcpy", "13.0", "4.0"].iter().all(|word| text.contains(word)), "{text}");
+}
+
+/// The whole job on a driver of this version: look, plan, release, hold, report, and let go.
+fn whole_job(version: u32) {
+    let machine = driver_of(version);
+    let driver = machine.driver;
+    assert_eq!(driver.version().raw(), version as i32);
+    for device in driver.devices() {
+        assert!(!device.name().unwrap().is_empty());
+        assert!(device.pci_bus_id().unwrap().contains(':'));
+        assert_eq!(device.uuid().unwrap().as_bytes().len(), 16);
+    }
+    machine.stray(&[1, 0, 2, 1]);
+    let held = PrimaryContext::retain(machine.device(3)).unwrap();
+    let active = |(_, state): (_, Result<cuda_primary_context::PrimaryContextState, _>)| {
+        state.unwrap().active
+    };
+    let audit: Vec<bool> = driver.primary_contexts().map(active).collect();
+    assert_eq!(audit, [true, false, true, true]);
+    assert_eq!(StrayRelease::new().plan(machine.device(1)).unwrap().devices().count(), 4);
+    assert_eq!(machine.references(), [1, 0, 2, 2]);
+    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+    let expected = [
+        Outcome::Released { releases: 1 },
+        Outcome::Kept,
+        Outcome::StillActive { releases: 1 },
+        Outcome::HeldHere { handles: 1 },
+    ];
+    assert_eq!(outcomes(&guard), expected);
+    guard.report().check().unwrap();
+
+    // A code that no header knows, and a failure on one device, keep their number and their place.
+    machine.stray(&[1, 0, 0, 0]);
+    let fault = Fault::of("cuDevicePrimaryCtxRelease_v2", 1).device(0).code(4242).refused().once();
+    machine.simulator.inject(fault);
+    let again = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+    let Outcome::Failed { error, releases: 0, active: Some(true), .. } = &outcomes(&again)[0]
+    else {
+        panic!("{again:?}")
+    };
+    assert_eq!(error.code(), Some(CUresult(4242)));
+    assert_eq!(again.report().check().as_ref(), Err(error));
+    assert_eq!(outcomes(&again)[2], Outcome::Released { releases: 1 });
+
+    again.release().unwrap();
+    drop((guard, held));
+    assert_eq!(machine.references(), [1, 0, 0, 1]);
+    assert_eq!(driver.unreleased(), 0);
+}
+
+#[test]
+fn whole_job_runs_on_older_and_newer_drivers() {
+    let newer_than_the_header = sys::CUDA_VERSION + 1_000;
+    for version in [11_000, 11_040, 12_020, 12_080, 13_000, newer_than_the_header] {
+        whole_job(version);
+    }
+}

@@ -1,0 +1,243 @@
+//! The feature `serde`: every variant of reports, plans, audits and errors as data.
+
+use cuda_primary_context::sys::CUresult;
+use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard, StrayRelease};
+use serde_json::{Value, json, to_value};
+use simulated_libcuda::{Builder, Fault, Simulator};
+
+use crate::support::{Machine, load, machine, releases_up_to};
+
+const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
+const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
+const RETAIN: &str = "cuDevicePrimaryCtxRetain";
+const UNKNOWN: u32 = 777_777;
+
+fn uuid(machine: &Machine, ordinal: u32) -> Value {
+    machine.device(ordinal).uuid().unwrap().to_string().into()
+}
+
+fn driver(machine: &Machine) -> Value {
+    json!({ "path": machine.simulator.path(), "version": 13000 })
+}
+
+fn kept(machine: &Machine) -> Value {
+    json!({
+        "ordinal": 1,
+        "uuid": uuid(machine, 1),
+        "pci_bus_id": machine.device(1).pci_bus_id().unwrap(),
+    })
+}
+
+/// Calls with their codes.
+fn calls(calls: &[(&str, u32)]) -> Value {
+    let call = |&(call, code): &(&str, u32)| {
+        let name = CUresult(code).name();
+        json!({ "call": call, "code": code, "name": name })
+    };
+    calls.iter().map(call).collect()
+}
+
+/// A failure with a code that no header has.
+fn failed(call: &'static str, device: u32) -> Value {
+    let error = Error::Driver { call, device: Some(device), code: CUresult(UNKNOWN) };
+    json!({
+        "kind": "driver",
+        "call": call,
+        "device": device,
+        "code": UNKNOWN,
+        "name": null,
+        "message": error.to_string(),
+    })
+}
+
+/// This call for this device fails once.
+fn fail(machine: &Machine, call: &str, device: u32) {
+    let fault = Fault::of(call, 1).device(device).code(UNKNOWN);
+    machine.simulator.inject(fault.refused().once());
+}
+
+/// A line of a report: what is said of every device, and what belongs to the outcome.
+fn line(
+    machine: &Machine,
+    ordinal: u32,
+    outcome: &str,
+    own: Value,
+    of_calls: &[(&str, u32)],
+) -> Value {
+    let mut line =
+        json!({ "ordinal": ordinal, "uuid": uuid(machine, ordinal), "outcome": outcome });
+    let rest = json!({ "taken_before": 0, "calls": calls(of_calls), "holders": null });
+    let fields = line.as_object_mut().unwrap();
+    for part in [own, rest] {
+        fields.extend(part.as_object().unwrap().clone());
+    }
+    line
+}
+
+#[test]
+fn report_has_every_outcome() {
+    let machine = machine(8);
+    machine.stray(&[1, 0, 2, 1, 0, 1, 0, 0]);
+    machine.simulator.add_green_context(7);
+    let held = PrimaryContext::retain(machine.device(4)).unwrap();
+    fail(&machine, RELEASE, 3);
+    machine.simulator.set_current(Some(0));
+    let policy = StrayRelease::new().keep([machine.device(5)]);
+    let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
+    let asked = [(GET_STATE, 0), ("cuCtxGetCurrent", 0), ("cuCtxGetDevice", 0)];
+    let released = [(RELEASE, 0), (GET_STATE, 0)];
+    let first = [&asked[..], &[("cuCtxSetCurrent", 0)], &released, &[("cuCtxGetApiVersion", 201)]];
+    // The thread is on another context now, and asked anew.
+    let third = [&asked[..], &released].concat();
+    let fourth = [(GET_STATE, 0), (RELEASE, UNKNOWN), (GET_STATE, 0)];
+    let own = json!({ "error": failed(RELEASE, 3), "releases": 0, "active": true });
+    let expected = json!({
+        "summary": guard.report().summary(),
+        "driver": driver(&machine),
+        "kept": kept(&machine),
+        "current_context_switched": true,
+        "current_context": { "change": "switched", "from": 0, "error": null },
+        "devices": [
+            line(&machine, 0, "released", json!({ "releases": 1 }), &first.concat()),
+            line(&machine, 1, "kept", json!({}), &[(RETAIN, 0)]),
+            line(&machine, 2, "still_active", json!({ "releases": 1 }), &third),
+            line(&machine, 3, "failed", own, &fourth),
+            line(&machine, 4, "held_here", json!({ "handles": 1 }), &asked[..1]),
+            line(&machine, 5, "left_alone", json!({}), &[]),
+            line(&machine, 6, "already_inactive", json!({}), &asked[..1]),
+            line(&machine, 7, "held_by_green_context", json!({ "releases": 0 }),
+                 &[(GET_STATE, 0), (RELEASE, 800), (GET_STATE, 0), (RETAIN, 0)]),
+        ],
+    });
+    assert_eq!(to_value(guard.report()).unwrap(), expected);
+    // The keys come in the same order, whoever parses them.
+    let text = serde_json::to_string(guard.report()).unwrap();
+    assert_eq!(text, expected.to_string());
+    drop(held);
+}
+
+#[test]
+fn report_of_a_run_and_of_a_context_that_was_not_restored() {
+    let machine = machine(3);
+    machine.stray(&[2, 0, 1]);
+    let first = StrayRelease::new().run(machine.driver).unwrap();
+    assert_eq!(to_value(&first).unwrap()["kept"], Value::Null);
+    machine.stray(&[1, 0, 0]);
+    machine.simulator.set_current(Some(0));
+    machine.simulator.inject(Fault::of("cuCtxPushCurrent_v2", 1).code(UNKNOWN).refused().once());
+    fail(&machine, GET_STATE, 1);
+    let second = to_value(StrayRelease::new().run(machine.driver).unwrap()).unwrap();
+    let error = failed("cuCtxPushCurrent_v2", 0);
+    let expected = json!({ "change": "not_restored", "from": 0, "error": error });
+    assert_eq!(second["current_context"], expected);
+    let taken: Vec<_> = (0..3).map(|place| &second["devices"][place]["taken_before"]).collect();
+    assert_eq!(taken, [1, 0, 0]);
+    let device = &second["devices"][1];
+    assert_eq!((&device["error"], &device["active"]), (&failed(GET_STATE, 1), &Value::Null));
+}
+
+#[test]
+fn plan_has_every_variant() {
+    let machine = machine(6);
+    machine.stray(&[1, 0, 0, 1, 1, 1]);
+    let held = PrimaryContext::retain(machine.device(4)).unwrap();
+    fail(&machine, GET_STATE, 5);
+    let policy = releases_up_to(2).keep([machine.device(3)]);
+    let line = |ordinal: u32| json!({ "ordinal": ordinal, "uuid": uuid(&machine, ordinal) });
+    let with = |ordinal: u32, own: Value| {
+        let mut line = line(ordinal);
+        line.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+        line
+    };
+    let expected = json!({
+        "driver": driver(&machine),
+        "dry_run": true,
+        "kept": kept(&machine),
+        "devices": [
+            with(0, json!({ "planned": "release", "at_most": 2 })),
+            with(1, json!({ "planned": "keep" })),
+            with(2, json!({ "planned": "already_inactive" })),
+            with(3, json!({ "planned": "leave_alone" })),
+            with(4, json!({ "planned": "held_here", "handles": 1 })),
+            with(5, json!({ "planned": "failed", "error": failed(GET_STATE, 5) })),
+        ],
+    });
+    assert_eq!(to_value(policy.plan(machine.device(1)).unwrap()).unwrap(), expected);
+    drop(held);
+    let plan = to_value(releases_up_to(0).plan_run(machine.driver).unwrap()).unwrap();
+    assert_eq!(plan["kept"], Value::Null);
+    assert_eq!(plan["devices"][0], with(0, json!({ "planned": "leave_active" })));
+}
+
+#[test]
+fn audit_is_a_list() {
+    let machine = machine(2);
+    machine.stray(&[1, 0]);
+    fail(&machine, GET_STATE, 1);
+    let expected = json!([
+        { "ordinal": 0, "uuid": uuid(&machine, 0), "active": true, "flags": 0 },
+        { "ordinal": 1, "uuid": uuid(&machine, 1), "error": failed(GET_STATE, 1) },
+    ]);
+    assert_eq!(to_value(machine.driver.primary_contexts()).unwrap(), expected);
+}
+
+/// What loading this driver fails with.
+fn of_loading(prepare: impl FnOnce(Builder) -> Builder) -> Error {
+    let simulator = prepare(Simulator::builder().visible_devices(None)).start();
+    load(simulator.path()).unwrap_err()
+}
+
+fn of_a_fork() -> Error {
+    let simulator = Simulator::builder().visible_devices(None).start();
+    simulator.inject(Fault::of("cuInit", 1).code(3).refused().once());
+    load(simulator.path()).unwrap_err()
+}
+
+#[test]
+fn every_error_has_the_same_keys() {
+    let (machine, other) = (machine(1), machine(1));
+    let device = machine.device(0);
+    let context = PrimaryContext::retain(device).unwrap();
+    let scope = context.make_current().unwrap();
+    machine.create_context(0);
+    let without = |symbol: &'static str| move |builder: Builder| builder.without(&[symbol]);
+    let elsewhere = StrayRelease::new().keep([other.device(0)]);
+    let errors = [
+        (scope.leave().unwrap_err(), json!(["not_current", null, 0, null, null])),
+        (
+            load("/nowhere/libcuda.so.1").unwrap_err(),
+            json!(["library_not_found", null, null, null, null]),
+        ),
+        (load("libc.so.6").unwrap_err(), json!(["not_a_driver", null, null, null, null])),
+        (
+            of_loading(|builder| without(RELEASE)(builder.driver_version(10_010))),
+            json!(["driver_too_old", null, null, null, null]),
+        ),
+        (of_loading(without(RELEASE)), json!(["function_missing", null, null, null, null])),
+        (
+            of_loading(|builder| builder.stub()),
+            json!(["stub_library", "cuInit", null, 34, "CUDA_ERROR_STUB_LIBRARY"]),
+        ),
+        (
+            of_loading(|builder| builder.devices(0)),
+            json!(["no_device", "cuInit", null, 100, "CUDA_ERROR_NO_DEVICE"]),
+        ),
+        (of_a_fork(), json!(["forked_after_init", null, null, 3, "CUDA_ERROR_NOT_INITIALIZED"])),
+        (machine.driver.device(7).unwrap_err(), json!(["no_such_device", null, 7, null, null])),
+        (
+            machine.driver.device_from_raw(-7).unwrap_err(),
+            json!(["unknown_device", null, null, null, null]),
+        ),
+        (elsewhere.plan(device).unwrap_err(), json!(["other_driver", null, 0, null, null])),
+    ];
+    for (error, expected) in errors {
+        let message = error.to_string();
+        let value = to_value(&error).unwrap();
+        let object = value.as_object().unwrap();
+        let keys: Vec<&String> = object.keys().collect();
+        assert_eq!(keys, ["kind", "call", "device", "code", "name", "message"], "{error}");
+        let values: Vec<&Value> = object.values().collect();
+        assert_eq!(json!(values[..5]), expected, "{error}");
+        assert_eq!(*values[5], message);
+    }
+}
