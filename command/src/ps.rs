@@ -52,7 +52,9 @@ fn exit_status(snapshot: &Snapshot, options: &Options) -> i32 {
     match options.fail_on_stray {
         true if snapshot.strays() > 0 => STRAY,
         true if !snapshot.is_complete => {
-            say(format_args!("--fail-on-stray cannot judge: not every GPU and size could be read."));
+            say(format_args!(
+                "--fail-on-stray cannot judge: not every GPU and size could be read."
+            ));
             FAILED
         }
         _ => 0,
@@ -87,7 +89,8 @@ fn watch(options: &Options, pause: Duration) -> Result<i32, Box<dyn std::error::
 /// A line for each context that came, went or changed its size.
 fn changes(before: &[[String; 7]], now: &[[String; 7]]) -> String {
     let line = |sign: char, row: &[String; 7]| {
-        let words: Vec<&str> = row.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
+        let words: Vec<&str> =
+            row.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
         format!("{sign} {}\n", words.join("  "))
     };
     let gone = before.iter().filter(|row| !now.contains(row)).map(|row| line('-', row));

@@ -56,7 +56,9 @@ impl ProcessFacts {
             environment_is_known: environment.is_some(),
             visible_devices: variable("CUDA_VISIBLE_DEVICES"),
             pid_namespace: namespace(&pid.to_string()).filter(|&id| Some(id) != own),
-            container: fs::read_to_string(folder.join("cgroup")).ok().and_then(|text| container(&text)),
+            container: fs::read_to_string(folder.join("cgroup"))
+                .ok()
+                .and_then(|text| container(&text)),
         }
     }
 }

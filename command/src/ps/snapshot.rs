@@ -91,10 +91,12 @@ impl Snapshot {
             }
             Process { pid, facts: facts(pid), contexts }
         });
-        let mut processes: Vec<Process> = all.filter(|process| is_chosen(process, options)).collect();
+        let mut processes: Vec<Process> =
+            all.filter(|process| is_chosen(process, options)).collect();
         processes.sort_by_key(|process| (process.contexts.len() < 2, process.pid));
         let unknown_size = processes.iter().any(|process| {
-            process.contexts.len() > 1 && process.contexts.iter().any(|context| context.bytes.is_none())
+            process.contexts.len() > 1
+                && process.contexts.iter().any(|context| context.bytes.is_none())
         });
         notes.extend(limits(&processes));
         let is_complete = !failed_gpus && !unknown_size;
@@ -110,8 +112,14 @@ impl Snapshot {
 }
 
 /// NVML lists a process once for each instance of a divided GPU, and some versions list it twice.
-fn add(contexts: &mut Vec<Context>, gpu: &GpuProcesses, bytes: Option<u64>, mig_instance: Option<u32>) {
-    let same = |context: &&mut Context| (context.gpu, context.mig_instance) == (gpu.index, mig_instance);
+fn add(
+    contexts: &mut Vec<Context>,
+    gpu: &GpuProcesses,
+    bytes: Option<u64>,
+    mig_instance: Option<u32>,
+) {
+    let same =
+        |context: &&mut Context| (context.gpu, context.mig_instance) == (gpu.index, mig_instance);
     match contexts.iter_mut().find(same) {
         Some(context) => context.bytes = context.bytes.max(bytes),
         None => contexts.push(Context {
@@ -134,7 +142,8 @@ fn is_chosen(process: &Process, options: &Options) -> bool {
 
 /// What these processes do not show.
 fn limits(processes: &[Process]) -> Vec<String> {
-    let count = |test: fn(&Process) -> bool| processes.iter().filter(|&process| test(process)).count();
+    let count =
+        |test: fn(&Process) -> bool| processes.iter().filter(|&process| test(process)).count();
     let mut notes = Vec::new();
     let mut note = |count: usize, what: &str| {
         if count > 0 {

@@ -86,7 +86,8 @@ fn a_choice_does_not_change_the_verdict() {
     let options = Options { gpus: vec![GpuChoice::Index(0)], pids: vec![41], ..Options::default() };
     let chosen = snapshot(&two_gpus(), &options);
     assert_eq!(chosen.processes.len(), 1);
-    let verdicts: Vec<_> = chosen.processes[0].contexts.iter().map(|context| context.verdict).collect();
+    let verdicts: Vec<_> =
+        chosen.processes[0].contexts.iter().map(|context| context.verdict).collect();
     assert_eq!(verdicts, [Verdict::ProbablyStray, Verdict::Main]);
 }
 
@@ -108,7 +109,11 @@ fn the_gate_fails_if_it_cannot_judge() {
 fn process_ids_of_another_namespace_are_said() {
     let snapshot = snapshot(&[gpu(0, &[(9, Some(600))])], &Options::default());
     assert!(snapshot.notes[0].contains("the host's pid namespace"), "{:?}", snapshot.notes);
-    assert!(text::page(&snapshot).contains("  0    9  ?        ?  600      ?\n"), "{}", text::page(&snapshot));
+    assert!(
+        text::page(&snapshot).contains("  0    9  ?        ?  600      ?\n"),
+        "{}",
+        text::page(&snapshot)
+    );
 }
 
 #[test]
@@ -133,7 +138,8 @@ fn a_line_of_json_has_all_and_the_host() {
 #[test]
 fn a_watch_prints_what_changed() {
     let before = text::lines(&snapshot(&[gpu(0, &[(40, Some(600))])], &Options::default()));
-    let now = text::lines(&snapshot(&[gpu(0, &[(40, Some(700)), (42, Some(1))])], &Options::default()));
+    let now =
+        text::lines(&snapshot(&[gpu(0, &[(40, Some(700)), (42, Some(1))])], &Options::default()));
     let changes = changes(&before, &now);
     let signs: Vec<char> = changes.lines().map(|line| line.chars().next().unwrap()).collect();
     assert_eq!(signs, ['-', '+', '+'], "{changes}");

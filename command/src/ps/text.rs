@@ -4,9 +4,13 @@ use std::fmt::Write;
 
 use crate::ps::snapshot::{Context, Process, Snapshot};
 use crate::ps::verdict::Verdict;
+use crate::report::line::shown;
 
 /// A command line that is longer is cut.
 const LONGEST_COMMAND: usize = 60;
+
+/// So is everything else that a process chose.
+const LONGEST: usize = 300;
 
 /// The whole page: a headline, a line for each process and GPU, what to do, and what could not be seen.
 #[must_use]
@@ -26,7 +30,7 @@ pub fn page(snapshot: &Snapshot) -> String {
 
 fn headline(snapshot: &Snapshot) -> String {
     let several = snapshot.processes.iter().filter(|process| process.contexts.len() > 1).count();
-    let host = shown(&snapshot.host);
+    let host = shown(&snapshot.host, LONGEST);
     let processes = counted(snapshot.processes.len(), "process", "processes");
     let gpus = counted(snapshot.gpu_count, "GPU", "GPUs");
     if snapshot.processes.is_empty() {
@@ -38,7 +42,9 @@ fn headline(snapshot: &Snapshot) -> String {
         1 => ", 1 context is probably a stray".to_owned(),
         count => format!(", {count} contexts are probably strays"),
     };
-    format!("{host}: {processes} {holds} CUDA contexts on {gpus}; {several} on several GPUs{strays}.\n")
+    format!(
+        "{host}: {processes} {holds} CUDA contexts on {gpus}; {several} on several GPUs{strays}.\n"
+    )
 }
 
 fn counted(count: usize, one: &str, several: &str) -> String {
@@ -48,9 +54,10 @@ fn counted(count: usize, one: &str, several: &str) -> String {
 /// A line for each process and GPU, without the heading. Equal snapshots give equal lines.
 #[must_use]
 pub fn lines(snapshot: &Snapshot) -> Vec<[String; 7]> {
-    let rows = snapshot.processes.iter().flat_map(|process| {
-        process.contexts.iter().map(move |context| row(process, context))
-    });
+    let rows = snapshot
+        .processes
+        .iter()
+        .flat_map(|process| process.contexts.iter().map(move |context| row(process, context)));
     rows.collect()
 }
 
@@ -68,25 +75,26 @@ fn row(process: &Process, context: &Context) -> [String; 7] {
         command = format!("[pid namespace {namespace}] {command}");
     }
     let rank = match &facts.rank {
-        Some((_, rank)) => shown(rank),
+        Some((_, rank)) => shown(rank, LONGEST),
         None if facts.environment_is_known => "-".to_owned(),
         None => unknown(),
     };
     [
         gpu,
         process.pid.to_string(),
-        facts.user.clone().map_or_else(unknown, |user| shown(&user)),
+        facts.user.clone().map_or_else(unknown, |user| shown(&user, LONGEST)),
         rank,
         context.bytes.map_or_else(unknown, |bytes| (bytes >> 20).to_string()),
         context.verdict.words().to_owned(),
-        cut(&shown(&command), LONGEST_COMMAND),
+        shown(&command, LONGEST_COMMAND),
     ]
 }
 
 fn table(rows: &[[String; 7]]) -> String {
     let heading = ["GPU", "PID", "USER", "RANK", "MiB", "", "COMMAND"].map(str::to_owned);
     let rows = [&[heading][..], rows].concat();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; 7] = std::array::from_fn(width);
     let mut text = String::new();
     for row in &rows {
@@ -111,7 +119,8 @@ fn advice(process: &Process) -> String {
         None => "COMMAND".to_owned(),
     };
     let stray = process.contexts.iter().any(|context| context.verdict == Verdict::ProbablyStray);
-    let what = if stray { "which code creates the stray" } else { "which code creates each context" };
+    let what =
+        if stray { "which code creates the stray" } else { "which code creates each context" };
     format!(
         "What to do about process {pid}:\n  \
          To see {what}, start it under the trace:\n    \
@@ -134,21 +143,10 @@ fn main_gpu(process: &Process) -> u32 {
 /// A word as a shell reads it.
 fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./=:,@%+".contains(letter);
-    let word = shown(word);
-    if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
-}
-
-/// A process chooses its own title: no control characters, which could forge lines or move the cursor.
-pub(super) fn shown(text: &str) -> String {
-    let hidden = |letter: char| {
-        letter.is_control() || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|letter| if hidden(letter) { '?' } else { letter }).collect()
-}
-
-fn cut(text: &str, length: usize) -> String {
-    match text.char_indices().nth(length) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
+    let word = shown(word, LONGEST);
+    if !word.is_empty() && word.chars().all(plain) {
+        word
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
