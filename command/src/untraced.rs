@@ -57,12 +57,12 @@ struct Seen {
 }
 
 impl Watch {
-    /// Of a program, what its witness's folder is, and the driver behind the witness.
+    /// Of a program that is started next: the folder of its witness, and the driver behind the witness.
     #[must_use]
-    pub fn new(program: u32, folder: &Path, driver: &Path) -> Self {
+    pub fn new(folder: &Path, driver: &Path) -> Self {
         let driver = driver.canonicalize().unwrap_or_else(|_| driver.to_owned());
         Self {
-            program,
+            program: 0,
             witness: folder.join(DRIVER_NAME),
             opens: Opens::of(&driver),
             was_opened: false,
@@ -72,7 +72,13 @@ impl Watch {
         }
     }
 
-    /// What was not told before.
+    /// Watches the program's process from now on.
+    #[must_use]
+    pub fn of(self, program: u32) -> Self {
+        Self { program, ..self }
+    }
+
+    /// What was not reported before.
     pub fn look(&mut self) -> Vec<Untraced> {
         self.search();
         let now = Instant::now();

@@ -23,7 +23,7 @@ use tables::Tables;
 const MOST_FRAMES: usize = 512;
 
 /// How many files are kept open. The rest are opened by their paths when they are needed.
-const MOST_FILES: usize = 256;
+const MOST_FILES: usize = 64;
 
 /// A copy of a stack.
 #[derive(Debug, Clone, Default)]

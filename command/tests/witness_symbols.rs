@@ -94,7 +94,12 @@ fn compare(driver: &Path) -> (usize, usize) {
             } else {
                 plain.clone()
             };
-            assert_eq!(*through, expected, "{word}");
+            assert_eq!(
+                *through,
+                expected,
+                "{word} {absent:?}",
+                absent = absent.clone().collect::<Vec<_>>()
+            );
         } else if absent.clone().any(|absent| *absent == name) {
             assert_eq!((plain.as_str(), through.as_str()), ("absent", "absent"), "{name}");
         } else if WRAPPED.contains(&name) {

@@ -50,7 +50,7 @@ static bool is_driver(const struct loaded_object *object, void *data)
     const struct identity *identity = data;
     struct identity found;
 
-    if (!*object->name || is_witness(object->start) || !symbol_of_object(object, "cuInit")
+    if (!*object->name || is_witness(object->start)
         || !identify_file(object->name, &found.device, &found.inode)
         || found.device != identity->device || found.inode != identity->inode)
         return false;

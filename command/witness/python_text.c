@@ -48,6 +48,11 @@ bool read_python_text(struct readable *readable, const struct python_text_layout
         length = capacity;
     if (!can_read(readable, letters, length * size))
         return false;
+    if (state & ASCII) {
+        memcpy(to, (const void *)letters, length);
+        *used = length;
+        return true;
+    }
     for (uint64_t index = 0; index < length && *used + LONGEST_LETTER <= capacity; index++) {
         uint32_t letter = 0; /* its bytes, the lowest first */
 

@@ -121,6 +121,9 @@ static uint32_t choose(struct scan *scan, struct caller caller)
         if (at >= caller.frame)
             scan->hash = mix(mix(scan->hash, at), word);
     }
+    /* Another module may have been loaded to the same place. */
+    for (uint32_t module = 0; module < scan->module_count; module++)
+        scan->hash = mix(scan->hash, scan->modules[module].id);
     return count;
 }
 

@@ -26,7 +26,8 @@ static uint32_t id_in_libc(void)
     pthread_mutex_lock(&mutex);
     id = (uint32_t)mutex.__data.__owner;
     pthread_mutex_unlock(&mutex);
-    return id;
+    /* Before glibc 2.34 a program without libpthread has a lock that does nothing. */
+    return id ? id : (uint32_t)syscall(SYS_gettid);
 }
 
 uint32_t thread_id(void)

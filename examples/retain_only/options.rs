@@ -1,4 +1,4 @@
-//! The command line, and the environment where that is silent.
+//! The command line, and the environment for options that it does not have.
 
 use std::env;
 use std::ffi::OsStr;
@@ -13,9 +13,9 @@ holds on all other devices.
 Usage: cargo run --example retain_only -- [OPTIONS]
 
   --device N      keep this device
-                  [default: LOCAL_RANK; else 1 where there are two; else 0]
+                  [default: LOCAL_RANK; else 1 if there are two; else 0]
   --driver WHICH  auto, real, simulated, or the path of a driver library; auto
-                  is the real one where it loads and has a device, else the
+                  is the real one if it loads and has a device, else the
                   simulator [default: auto]
   --devices N     how many devices the simulator has, 0 to 4096 [default: 4]
   --stray LIST    first leave a context on these devices, to have something to
@@ -29,8 +29,8 @@ Usage: cargo run --example retain_only -- [OPTIONS]
 
 LIST is ordinals separated by commas, such as 0,2, or the word none.
 
-Exit status: 0 all is well, 1 some device failed, 2 the arguments are wrong,
-3 there is no usable driver or the device could not be retained.
+Exit status: 0 success, 1 a device failed, 2 the arguments are wrong, 3 there is
+no usable driver or the device could not be retained.
 ";
 
 const DEFAULT_DEVICES: u32 = 4;
@@ -43,7 +43,7 @@ pub enum Request {
 }
 
 pub struct Options {
-    /// The device to keep, where the command line or the environment names one.
+    /// The device to keep, if the command line or the environment names one.
     pub device: Option<u32>,
     pub driver: DriverChoice,
     /// How many devices the simulator has.

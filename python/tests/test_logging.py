@@ -23,7 +23,7 @@ def listen(level: int = logging.DEBUG) -> List[Tuple[str, str]]:
     return handler.lines
 
 
-@on_simulator(foreign="0:1,2:2", fault=f"{RELEASE}:1:719:refused:once:0")
+@on_simulator(held_by_others="0:1,2:2", fault=f"{RELEASE}:1:719:refused:once:0")
 def test_debug_a_device_and_a_warning_for_a_failure() -> None:
     lines = listen()
     guard = cpc.retain_only(1)
@@ -56,7 +56,7 @@ def test_a_context_that_was_not_restored_is_a_warning() -> None:
     ]
 
 
-@on_simulator(foreign="0:1")
+@on_simulator(held_by_others="0:1")
 def test_nothing_is_printed_where_nobody_asked() -> None:
     import contextlib
     import io

@@ -18,7 +18,7 @@ from simulated import (
 )
 
 
-@on_simulator(foreign="0:1,2:3")
+@on_simulator(held_by_others="0:1,2:3")
 def test_strays_go_and_the_kept_device_stays() -> None:
     guard = cpc.retain_only(1)
     assert [device.outcome for device in guard.report.devices] == [
@@ -89,7 +89,7 @@ def test_giving_up_on_a_refused_release_makes_no_second_one() -> None:
     assert references(1) == 1 and cpc.unreleased() == 1
 
 
-@on_simulator(foreign="0:1,2:1")
+@on_simulator(held_by_others="0:1,2:1")
 def test_kept_and_held_devices_are_left_alone() -> None:
     other = cpc.retain_only(3, keep=[0, 2])
     guard = cpc.retain_only(1, keep=[2])
@@ -152,7 +152,7 @@ def test_what_names_no_device_is_refused() -> None:
     assert [references(ordinal) for ordinal in range(4)] == [0, 0, 0, 0]
 
 
-@on_simulator(foreign="0:1,1:1,2:2")
+@on_simulator(held_by_others="0:1,1:1,2:2")
 def test_a_plan_changes_nothing_and_comes_true() -> None:
     plan = cpc.plan(1, keep=[2])
     planned = [device.planned for device in plan.devices]
@@ -169,7 +169,7 @@ def test_a_plan_changes_nothing_and_comes_true() -> None:
     assert [device.outcome for device in report.devices][:2] == ["released"] * 2
 
 
-@on_simulator(foreign="2:1")
+@on_simulator(held_by_others="2:1")
 def test_contexts_are_listed_whoever_made_them() -> None:
     guard = cpc.retain_only(1, keep=[2])
     contexts = cpc.contexts()
@@ -181,7 +181,7 @@ def test_contexts_are_listed_whoever_made_them() -> None:
 
 
 @on_simulator(
-    foreign="0:1,2:1", fault=f"{RELEASE}:1:719:refused:once:0,{GET_STATE}:1:999:refused:once:3"
+    held_by_others="0:1,2:1", fault=f"{RELEASE}:1:719:refused:once:0,{GET_STATE}:1:999:refused:once:3"
 )
 def test_a_failure_ends_one_device_and_is_told() -> None:
     guard = cpc.retain_only(1)
@@ -196,7 +196,7 @@ def test_a_failure_ends_one_device_and_is_told() -> None:
     assert raised.value == failed.error
 
 
-@on_simulator(foreign="0:1", fault=f"{RELEASE}:1:719:refused:once:0")
+@on_simulator(held_by_others="0:1", fault=f"{RELEASE}:1:719:refused:once:0")
 def test_a_guard_goes_where_its_report_was_checked() -> None:
     """The exception's traceback, in which the guard is, is not kept by the report."""
 

@@ -19,7 +19,7 @@ def told_by_rust(kept: int) -> "tuple[Any, cpc.Report]":
     return json.loads(told[0]), _report._report(*told)
 
 
-@on_simulator(foreign="0:1,2:1,4:3", devices=5, fault=FAILS)
+@on_simulator(held_by_others="0:1,2:1,4:3", devices=5, fault=FAILS)
 def test_reports_are_the_object_that_the_crate_makes() -> None:
     told, report = told_by_rust(1)
     assert report.to_dict() == told
@@ -30,7 +30,7 @@ def test_reports_are_the_object_that_the_crate_makes() -> None:
     assert failed["active"] is None and failed["error"]["name"] == "CUDA_ERROR_UNKNOWN"
 
 
-@on_simulator(foreign="0:1", fault=FAILS)
+@on_simulator(held_by_others="0:1", fault=FAILS)
 def test_plans_contexts_and_devices_are_the_objects_that_the_crate_makes() -> None:
     told = json.loads(_native.plan(1, [2])[0])
     assert cpc.plan(1, keep=[2]).to_dict() != told  # the failure came once
@@ -49,7 +49,7 @@ def values() -> List[Any]:
     return found
 
 
-@on_simulator(foreign="0:1", fault=FAILS)
+@on_simulator(held_by_others="0:1", fault=FAILS)
 def test_values_are_equal_hashable_and_pickled() -> None:
     for value in values():
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
@@ -65,7 +65,7 @@ def test_values_are_equal_hashable_and_pickled() -> None:
     assert first != second
 
 
-@on_simulator(foreign="0:1")
+@on_simulator(held_by_others="0:1")
 def test_values_can_be_read() -> None:
     guard = cpc.retain_only(1)
     report = guard.report

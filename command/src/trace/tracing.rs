@@ -82,6 +82,7 @@ impl<'options> Tracing<'options> {
     /// Reports, and judges.
     pub fn end(mut self, status: ExitStatus, interrupted: bool) -> Verdict {
         let time = self.arena.elapsed();
+        self.model.look_at_threads();
         let mut about = Surroundings {
             status: Some(status),
             program: Some(self.watch.program()),
