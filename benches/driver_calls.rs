@@ -12,7 +12,6 @@ mod audit;
 mod checkpoint_group;
 mod drop_in_forked_child;
 mod errors;
-mod load;
 mod primary_context;
 mod release_path;
 
@@ -34,6 +33,6 @@ criterion_group! {
     config = short();
     // The first: it forks before there are threads.
     targets = checkpoint_group::checkpoint_group, release_path::release_path, primary_context::primary_context, audit::audit,
-        load::load, errors::errors, drop_in_forked_child::drop_in_forked_child
+        errors::errors, drop_in_forked_child::drop_in_forked_child
 }
 criterion_main!(benches);

@@ -1,5 +1,5 @@
-//! A worker that a launcher starts once for each GPU. It keeps the device of its rank, releases what
-//! its process holds on the others, prints what became of each, and would go on to work.
+//! A worker that a launcher starts once for each GPU. It keeps the device of its rank, releases the strays
+//! on the others, prints the outcome of each device, and would go on to work.
 //!
 //! ```text
 //! torchrun --no-python --nproc-per-node 4 target/debug/examples/worker
@@ -13,17 +13,17 @@ use std::process::ExitCode;
 
 use cuda_primary_context::{Device, Driver, PrimaryContextGuard};
 
-/// Where launchers tell a process its number on this machine: torchrun, Open MPI, Slurm.
+/// The variables with a process's number on this machine: of torchrun, Open MPI, Slurm.
 const RANKS: [&str; 3] = ["LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID"];
 
 /// This process's number among those on this machine.
 fn local_rank() -> Result<u32, Box<dyn Error>> {
-    let told = RANKS.iter().find_map(|name| Some((name, env::var(name).ok()?)));
-    let (name, value) = told.ok_or_else(|| format!("no launcher set {}", RANKS.join(", ")))?;
-    value.parse().map_err(|_| format!("{name}={value:?} is no number").into())
+    let rank = RANKS.iter().find_map(|name| Some((name, env::var(name).ok()?)));
+    let (name, value) = rank.ok_or_else(|| format!("no launcher set {}", RANKS.join(", ")))?;
+    value.parse().map_err(|_| format!("{name}={value:?} is not a number").into())
 }
 
-/// The device of this rank. A launcher that shows every process its own GPU alone leaves no choice.
+/// The device of this rank, or the only one, if the launcher shows each process its own GPU.
 fn device_of(driver: Driver, rank: u32) -> Result<Device, cuda_primary_context::Error> {
     driver.device(if driver.device_count() == 1 { 0 } else { rank })
 }

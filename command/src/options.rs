@@ -49,7 +49,7 @@ COMMAND cannot be run, 127 if it is not found.
 ";
 
 /// A run of the command.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// Where the report goes; `None` for standard error.
     pub output: Option<PathBuf>,
@@ -102,12 +102,13 @@ impl Forbid {
 }
 
 /// Which events have a stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Stack {
     /// Every event.
     All,
     /// The first `cuInit`, each creation and each refusal by `--deny`, each library's first reference,
     /// each release of another library's reference, each reset of an active context.
+    #[default]
     First,
     /// No event.
     None,
@@ -126,9 +127,10 @@ impl Stack {
 }
 
 /// Where the driver comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum DriverChoice {
     /// The driver that the program's dynamic loader finds.
+    #[default]
     Loader,
     /// A file.
     Path(PathBuf),
@@ -153,18 +155,7 @@ pub enum Request {
 ///
 /// Returns what is wrong, in a sentence.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, lexopt::Error> {
-    let mut options = Options {
-        output: None,
-        json: None,
-        live: false,
-        only: None,
-        forbid: None,
-        deny: false,
-        allow_untraced: false,
-        stack: Stack::First,
-        driver: DriverChoice::Loader,
-        command: Vec::new(),
-    };
+    let mut options = Options::default();
     let mut parser = Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -256,18 +247,7 @@ mod tests {
             command: vec!["p".into()],
         };
         assert_eq!(options(all), expected);
-        let expected = Options {
-            output: None,
-            json: None,
-            live: false,
-            only: None,
-            forbid: None,
-            deny: false,
-            allow_untraced: false,
-            stack: Stack::First,
-            driver: DriverChoice::Loader,
-            command: vec!["p".into()],
-        };
+        let expected = Options { command: vec!["p".into()], ..Options::default() };
         assert_eq!(options("p"), expected);
         assert_eq!(options("--forbid=held p").forbid, Some(Forbid::Held));
         assert_eq!(options("--forbid held").command, ["held"]);

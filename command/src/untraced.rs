@@ -53,16 +53,16 @@ pub struct Watch {
 struct Seen {
     due: Instant,
     pause: Duration,
-    told: Vec<PathBuf>,
+    reported: Vec<PathBuf>,
 }
 
 impl Watch {
-    /// Of a program, what its witness's folder is, and the driver behind the witness.
+    /// Of a program that is started next: the folder of its witness, and the driver behind the witness.
     #[must_use]
-    pub fn new(program: u32, folder: &Path, driver: &Path) -> Self {
+    pub fn new(folder: &Path, driver: &Path) -> Self {
         let driver = driver.canonicalize().unwrap_or_else(|_| driver.to_owned());
         Self {
-            program,
+            program: 0,
             witness: folder.join(DRIVER_NAME),
             opens: Opens::of(&driver),
             was_opened: false,
@@ -72,7 +72,13 @@ impl Watch {
         }
     }
 
-    /// What was not told before.
+    /// Watches the program's process from now on.
+    #[must_use]
+    pub fn of(self, program: u32) -> Self {
+        Self { program, ..self }
+    }
+
+    /// What was not reported before.
     pub fn look(&mut self) -> Vec<Untraced> {
         self.search();
         let now = Instant::now();
@@ -92,10 +98,10 @@ impl Watch {
             let drivers = drivers(&maps);
             let traced = drivers.contains(&&*self.witness);
             for library in untraced_libraries(&drivers, &self.witness, &self.driver) {
-                if seen.told.contains(&library) {
+                if seen.reported.contains(&library) {
                     continue;
                 }
-                seen.told.push(library.clone());
+                seen.reported.push(library.clone());
                 let reason =
                     if traced { Reason::ByPath } else { Reason::of(*process, &self.witness) };
                 let (pid, command) = (process.pid, process.command());
@@ -159,7 +165,7 @@ impl Watch {
 
 impl Seen {
     fn at(now: Instant) -> Self {
-        Self { due: now, pause: FIRST_PAUSE, told: Vec::new() }
+        Self { due: now, pause: FIRST_PAUSE, reported: Vec::new() }
     }
 
     fn look_again(&mut self, now: Instant) {

@@ -166,14 +166,17 @@ fn reasons(model: &Model, about: &Surroundings, judge: &Judge<'_>) -> Vec<String
     }
     if judge.missing.is_empty() {
         for (process, device) in judge.unknown(model) {
-            let (pid, device) = (process.pid, device.name());
-            let why = match judge.only {
-                Some(Only::LocalRank) if process.about.local_rank.is_none() => {
-                    "no launcher set its rank (LOCAL_RANK)"
+            let (pid, name) = (process.pid, device.name());
+            let why = match (process.about.local_rank, device.about.count) {
+                (None, _) if judge.only == Some(&Only::LocalRank) => {
+                    "no launcher set its rank (LOCAL_RANK)".to_owned()
                 }
-                _ => "its devices could not be listed",
+                (Some(rank), Some(count)) if rank >= count => {
+                    format!("there is no device for its rank {rank}")
+                }
+                _ => "its devices could not be listed".to_owned(),
             };
-            reasons.push(format!("Process {pid} created a context on {device}, but {why}."));
+            reasons.push(format!("Process {pid} created a context on {name}, but {why}."));
         }
     }
     for process in model.processes() {

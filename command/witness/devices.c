@@ -167,7 +167,7 @@ static enum trace_allowed compare_with_rank(const struct answers *answers)
     /* A launcher that shows each process a device of its own: that one is allowed. */
     if (answers->count == 1 || answers->ordinal == local_rank())
         return TRACE_ALLOWED_YES;
-    return TRACE_ALLOWED_NO;
+    return local_rank() < answers->count ? TRACE_ALLOWED_NO : TRACE_ALLOWED_UNKNOWN;
 }
 
 static enum trace_allowed decide(const struct answers *answers)

@@ -64,8 +64,8 @@ impl ChosenDriver {
         self.simulator.is_some() || is_simulated(self.driver.path())
     }
 
-    /// Leaves one reference on the context of each of these devices, as a library would that
-    /// touched them and never let go. Answers which devices those are.
+    /// Leaves one reference on the context of each of these devices, as a library would that used them and
+    /// never released them. Returns those devices.
     pub fn leave_strays(&self, ordinals: Option<&[u32]>) -> Result<Vec<u32>, Error> {
         let ordinals: Vec<u32> = match ordinals {
             Some(ordinals) => ordinals.to_vec(),

@@ -1,10 +1,10 @@
-//! What the output for people begins with; the table itself is the library's.
+//! The first lines of the output for people; the table itself is the library's.
 
 use cuda_primary_context::Device;
 
 use crate::chosen_driver::ChosenDriver;
 
-/// What stands above the table: the driver, the device that is kept, and what was left to be released.
+/// Returns the lines above the table: the driver, the kept device, and the strays that were left first.
 pub fn heading(chosen: &ChosenDriver, strays: &[u32], verb: &str, device: Device) -> String {
     let driver = device.driver();
     let name = device.name().unwrap_or_else(|_| "of unknown name".to_owned());

@@ -5,14 +5,14 @@ use serde::Serialize;
 use serde_json::json;
 
 /// A report or a plan, as the library serialises it, and whether the driver is a simulator.
-pub fn answer(answer: &impl Serialize, simulated: bool) -> String {
-    let mut object = json!(answer);
+pub fn report_or_plan(result: &impl Serialize, simulated: bool) -> String {
+    let mut object = json!(result);
     object["driver"]["simulated"] = simulated.into();
     format!("{object}\n")
 }
 
-fn object(answer: &impl Serialize) -> String {
-    format!("{}\n", json!(answer))
+fn object(result: &impl Serialize) -> String {
+    format!("{}\n", json!(result))
 }
 
 /// The object for a failure.

@@ -1,5 +1,5 @@
-//! Keeps one device's primary context and releases the strays on all others, on any machine:
-//! where there is no GPU, a simulated driver takes the place of the real one.
+//! Keeps one device's primary context and releases the strays on all others, on any machine: without a
+//! GPU, on a simulated driver.
 //!
 //! `cargo run --example retain_only -- --help` lists the options.
 
@@ -23,7 +23,7 @@ const SOME_DEVICE_FAILED: u8 = 1;
 const WRONG_ARGUMENTS: u8 = 2;
 const NO_DRIVER_OR_DEVICE: u8 = 3;
 
-/// Keeps the device and releases the rest: what is to be printed, and the exit status.
+/// Keeps the device and releases the rest. Returns the output and the exit status.
 fn retain_only(options: &Options) -> Result<(String, u8), Error> {
     let chosen = ChosenDriver::choose(options)?;
     let driver = chosen.driver();
@@ -35,14 +35,14 @@ fn retain_only(options: &Options) -> Result<(String, u8), Error> {
 
     let mut policy = StrayRelease::new().keep(keep);
     if options.releases != 1 {
-        // SAFETY: whoever runs this program asked for it. It uses no context itself but the kept one.
+        // SAFETY: the user asked for it with --releases. This program uses the kept context alone.
         policy = unsafe { policy.releases_up_to(options.releases) };
     }
     if options.dry_run {
         let plan = policy.plan(device)?;
         let failed = plan.devices().any(|(_, planned)| matches!(planned, Planned::Failed(_)));
         let text = match options.json {
-            true => json::answer(&plan, chosen.is_simulated()),
+            true => json::report_or_plan(&plan, chosen.is_simulated()),
             false => heading(&chosen, &strays, "keep", device) + &format!("{plan}\n"),
         };
         return Ok((text, status(failed)));
@@ -52,7 +52,10 @@ fn retain_only(options: &Options) -> Result<(String, u8), Error> {
     let guard = PrimaryContextGuard::retain_only_with(device, &policy)?;
     let report = guard.report();
     let text = match options.json {
-        true => json::answer(report, chosen.is_simulated()),
+        true => json::report_or_plan(report, chosen.is_simulated()),
+        false if options.calls => {
+            heading(&chosen, &strays, "kept", device) + &format!("{report:#}\n")
+        }
         false => heading(&chosen, &strays, "kept", device) + &format!("{report}\n"),
     };
     Ok((text, status(report.check().is_err())))
@@ -63,7 +66,7 @@ fn status(failed: bool) -> u8 {
 }
 
 fn main() -> ExitCode {
-    // Also where the arguments are wrong, and nobody knows what else they say.
+    // Read even if the other arguments are wrong.
     let json = env::args_os().any(|argument| argument == "--json");
     let (text, status) = match options::from_command_line() {
         Ok(Request::Help) => (options::HELP.to_owned(), ALL_WELL),
@@ -77,7 +80,7 @@ fn main() -> ExitCode {
         }
     };
     match io::stdout().write_all(text.as_bytes()) {
-        // A reader that has seen enough, such as `head`, is none of our business.
+        // A reader such as `head` may have seen enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             say(&format!("cannot write to standard output: {error}"));
             ExitCode::from(SOME_DEVICE_FAILED)
@@ -86,7 +89,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells the user something apart from the output. Where nobody listens, that is all right.
+/// Writes to standard error, if it is open.
 fn say(message: &str) {
     let _ = writeln!(io::stderr(), "retain_only: {message}");
 }

@@ -1,4 +1,4 @@
-//! The command line, and the environment where that is silent.
+//! The command line, and the environment for options that it does not have.
 
 use std::env;
 use std::ffi::OsStr;
@@ -13,9 +13,9 @@ holds on all other devices.
 Usage: cargo run --example retain_only -- [OPTIONS]
 
   --device N      keep this device
-                  [default: LOCAL_RANK; else 1 where there are two; else 0]
+                  [default: LOCAL_RANK; else 1 if there are two; else 0]
   --driver WHICH  auto, real, simulated, or the path of a driver library; auto
-                  is the real one where it loads and has a device, else the
+                  is the real one if it loads and has a device, else the
                   simulator [default: auto]
   --devices N     how many devices the simulator has, 0 to 4096 [default: 4]
   --stray LIST    first leave a context on these devices, to have something to
@@ -24,13 +24,14 @@ Usage: cargo run --example retain_only -- [OPTIONS]
   --keep LIST     leave these devices alone, too [default: none]
   --releases N    release up to N references on each device [default: 1]
   --dry-run       show what would be released, and release nothing
+  --calls         show every driver call, too
   --json          print one JSON object in place of the table
   -h, --help      print this
 
 LIST is ordinals separated by commas, such as 0,2, or the word none.
 
-Exit status: 0 all is well, 1 some device failed, 2 the arguments are wrong,
-3 there is no usable driver or the device could not be retained.
+Exit status: 0 success, 1 a device failed, 2 the arguments are wrong, 3 there is
+no usable driver or the device could not be retained.
 ";
 
 const DEFAULT_DEVICES: u32 = 4;
@@ -43,7 +44,7 @@ pub enum Request {
 }
 
 pub struct Options {
-    /// The device to keep, where the command line or the environment names one.
+    /// The device to keep, if the command line or the environment names one.
     pub device: Option<u32>,
     pub driver: DriverChoice,
     /// How many devices the simulator has.
@@ -53,6 +54,7 @@ pub struct Options {
     pub keep: Vec<u32>,
     pub releases: u32,
     pub dry_run: bool,
+    pub calls: bool,
     pub json: bool,
 }
 
@@ -75,6 +77,7 @@ pub fn from_command_line() -> Result<Request, String> {
         keep: Vec::new(),
         releases: 1,
         dry_run: false,
+        calls: false,
         json: false,
     };
     let mut parser = Parser::from_env();
@@ -97,6 +100,7 @@ pub fn from_command_line() -> Result<Request, String> {
                 options.releases = value(&mut parser, "--releases", accepted, number)?;
             }
             Arg::Long("dry-run") => options.dry_run = true,
+            Arg::Long("calls") => options.calls = true,
             Arg::Long("json") => options.json = true,
             Arg::Long("help") | Arg::Short('h') => return Ok(Request::Help),
             _ => return Err(argument.unexpected().to_string()),

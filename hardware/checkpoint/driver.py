@@ -3,6 +3,7 @@
 import ctypes
 
 STATES = {0: "running", 1: "locked", 2: "checkpointed", 3: "failed", 4: "checkpointing", 5: "restoring"}
+NOT_SUPPORTED = 801
 
 _library = None
 
@@ -29,8 +30,8 @@ def call(name, *arguments):
 
 def must(name, *arguments):
     code = call(name, *arguments)
-    if code is None:
-        raise NotImplementedError(f"the driver has no {name}")
+    if code in (None, NOT_SUPPORTED):
+        raise NotImplementedError(f"the driver {'has' if code is None else 'supports'} no {name}")
     if code != 0:
         raise RuntimeError(f"{name} returned {code}")
 

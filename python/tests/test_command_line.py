@@ -14,7 +14,7 @@ MODULE = ["-m", "cuda_primary_context"]
 
 
 def test_what_the_driver_says_as_a_table() -> None:
-    process = python(*MODULE, env=environment(devices=2, foreign="1:1"))
+    process = python(*MODULE, env=environment(devices=2, held_by_others="1:1"))
     assert (process.returncode, process.stderr) == (0, "")
     driver, heading, first, second = process.stdout.splitlines()
     assert driver == "driver libcuda.so.1 (CUDA 13.0)"
@@ -26,7 +26,7 @@ def test_what_the_driver_says_as_a_table() -> None:
 
 def test_what_the_driver_says_as_json(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    process = python(*MODULE, "--json", env=environment(devices=2, foreign="1:1", log=log))
+    process = python(*MODULE, "--json", env=environment(devices=2, held_by_others="1:1", log=log))
     told = json.loads(process.stdout)
     assert told["driver"] == {"path": "libcuda.so.1", "version": 13000}
     assert [device["active"] for device in told["devices"]] == [False, True]
@@ -39,7 +39,7 @@ def test_no_usable_driver() -> None:
     process = python(*MODULE, "--json", env=environment(devices=0))
     assert process.returncode == 3
     assert json.loads(process.stdout)["error"]["kind"] == "no_device"
-    assert process.stderr.startswith("cuda_primary_context: the CUDA driver libcuda.so.1 shows")
+    assert process.stderr.startswith("cuda_primary_context: The CUDA driver libcuda.so.1 shows")
     process = python(*MODULE, env=environment(devices=0))
     assert (process.returncode, process.stdout) == (3, "")
 

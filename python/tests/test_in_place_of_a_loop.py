@@ -48,7 +48,7 @@ def test_the_function_is_where_the_pull_request_has_it() -> None:
     ]
 
 
-@on_simulator(devices=8, foreign="0:1,3:2")
+@on_simulator(devices=8, held_by_others="0:1,3:2")
 def test_the_loop_says_released_of_a_device_that_stays_active() -> None:
     assert release_by_ctypes(1) == [
         "Released stale CUDA primary context for device 0",
@@ -57,7 +57,7 @@ def test_the_loop_says_released_of_a_device_that_stays_active() -> None:
     assert not is_active(0) and is_active(3)
 
 
-@on_simulator(devices=8, foreign="0:1,3:2")
+@on_simulator(devices=8, held_by_others="0:1,3:2")
 def test_the_report_says_that_it_stays_active() -> None:
     report = cpc.release_strays(keep=[1])
     assert [report.devices[0].outcome, report.devices[3].outcome] == ["released", "still_active"]
@@ -67,13 +67,13 @@ def test_the_report_says_that_it_stays_active() -> None:
 REFUSED = f"{RELEASE}:1:700:refused:once:3,cuDevicePrimaryCtxRelease:1:700:refused:once:3"
 
 
-@on_simulator(devices=8, foreign="3:1", fault=REFUSED)
+@on_simulator(devices=8, held_by_others="3:1", fault=REFUSED)
 def test_the_loop_says_released_where_the_driver_refused() -> None:
     assert release_by_ctypes(1) == ["Released stale CUDA primary context for device 3"]
     assert is_active(3)
 
 
-@on_simulator(devices=8, foreign="3:1", fault=REFUSED)
+@on_simulator(devices=8, held_by_others="3:1", fault=REFUSED)
 def test_the_report_says_what_the_driver_answered() -> None:
     line = cpc.release_strays(keep=[1]).devices[3]
     assert (line.outcome, line.active) == ("failed", True)

@@ -39,7 +39,7 @@ def refuses_everything() -> None:
         assert (raised.value.code, raised.value.name) == (3, "CUDA_ERROR_NOT_INITIALIZED")
 
 
-@on_simulator(foreign="0:1")
+@on_simulator(held_by_others="0:1")
 def test_a_child_forked_after_this_package_was_used() -> None:
     guard = cpc.retain_only(1, keep=[0])
     report = guard.report
@@ -66,7 +66,7 @@ def test_a_child_forked_after_others_had_initialised_cuda() -> None:
     in_a_forked_child(refuses_everything)
 
 
-@on_simulator(foreign="0:1")
+@on_simulator(held_by_others="0:1")
 def test_a_child_forked_before_is_a_process_like_others() -> None:
     def child() -> None:
         assert not cpc.forked_after_init()

@@ -17,7 +17,7 @@ def blocks(language: str) -> List[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-@on_simulator(foreign="0:1,2:3")
+@on_simulator(held_by_others="0:1,2:3")
 def test_the_table_is_the_reports() -> None:
     (table,) = blocks("text")
     assert str(cpc.retain_only(1).report) + "\n" == table

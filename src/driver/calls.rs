@@ -47,7 +47,7 @@ impl Device {
     #[inline]
     pub(crate) fn call_retain(self) -> (Call, sys::CUcontext) {
         let mut context = ptr::null_mut();
-        let retain = self.driver().functions().retain;
+        let retain = &self.driver().functions().retain;
         // SAFETY: the out-parameter is a handle of ours, and the device is the driver's own.
         let code = unsafe { (retain.function)(&mut context, self.as_raw()) };
         (retain.returned(code), context)
@@ -56,7 +56,7 @@ impl Device {
     /// `cuDevicePrimaryCtxRelease_v2`.
     #[inline]
     pub(crate) fn call_release(self) -> Call {
-        let release = self.driver().functions().release;
+        let release = &self.driver().functions().release;
         // SAFETY: the device is the driver's own. One release more than there are references is refused
         // (201) by every driver that was tried, in a process that the driver takes for initialised. In a
         // child forked after a *failed* cuInit of other code driver 580 dies of it (SIGSEGV); nobody can
@@ -69,7 +69,7 @@ impl Device {
     /// `cuDevicePrimaryCtxGetState`: flags and whether it is active, if the call succeeded.
     #[inline]
     pub(crate) fn call_get_state(self) -> (Call, c_uint, bool) {
-        let get_state = self.driver().functions().get_state;
+        let get_state = &self.driver().functions().get_state;
         let (mut flags, mut active): (c_uint, c_int) = (0, 0);
         // SAFETY: the out-parameters are ints of ours, and the device is the driver's own.
         let code = unsafe { (get_state.function)(self.as_raw(), &mut flags, &mut active) };
@@ -78,7 +78,7 @@ impl Device {
 
     /// `cuDevicePrimaryCtxSetFlags_v2`.
     pub(crate) fn call_set_flags(self, flags: c_uint) -> Call {
-        let set_flags = self.driver().functions().set_flags;
+        let set_flags = &self.driver().functions().set_flags;
         // SAFETY: the device is the driver's own, and flags that it does not know are refused.
         let code = unsafe { (set_flags.function)(self.as_raw(), flags) };
         set_flags.returned(code)
@@ -89,7 +89,7 @@ impl Device {
     /// # Safety
     /// Nobody in the process uses an object of the device's primary context any more.
     pub(crate) unsafe fn call_reset(self) -> Call {
-        let reset = self.driver().functions().reset;
+        let reset = &self.driver().functions().reset;
         // SAFETY: the device is the driver's own; the rest is the caller's promise.
         let code = unsafe { (reset.function)(self.as_raw()) };
         reset.returned(code)
@@ -101,7 +101,7 @@ impl Driver {
     #[inline]
     pub(crate) fn call_get_current(self) -> (Call, sys::CUcontext) {
         let mut context = ptr::null_mut();
-        let get_current = self.functions().ctx_get_current;
+        let get_current = &self.functions().ctx_get_current;
         // SAFETY: the out-parameter is a handle of ours.
         let code = unsafe { (get_current.function)(&mut context) };
         (get_current.returned(code), context)
@@ -111,7 +111,7 @@ impl Driver {
     #[inline]
     pub(crate) fn call_get_current_device(self) -> (Call, sys::CUdevice) {
         let mut device = 0;
-        let get_device = self.functions().ctx_get_device;
+        let get_device = &self.functions().ctx_get_device;
         // SAFETY: the out-parameter is a device of ours.
         let code = unsafe { (get_device.function)(&mut device) };
         (get_device.returned(code), device)
@@ -126,7 +126,7 @@ impl Driver {
     #[inline]
     pub(crate) unsafe fn call_get_api_version(self, context: sys::CUcontext) -> Call {
         let mut version = 0;
-        let get_api_version = self.functions().ctx_get_api_version;
+        let get_api_version = &self.functions().ctx_get_api_version;
         // SAFETY: the out-parameter is an int of ours; the handle is as the caller promises.
         let code = unsafe { (get_api_version.function)(context, &mut version) };
         get_api_version.returned(code)
@@ -140,7 +140,7 @@ impl Driver {
     /// says that whoever destroys one must see to it that no later call uses it.
     #[inline]
     pub(crate) unsafe fn call_set_current(self, context: sys::CUcontext) -> Call {
-        let set_current = self.functions().ctx_set_current;
+        let set_current = &self.functions().ctx_set_current;
         // SAFETY: the caller's promise.
         let code = unsafe { (set_current.function)(context) };
         set_current.returned(code)
@@ -152,7 +152,7 @@ impl Driver {
     /// As [`call_set_current`](Self::call_set_current).
     #[inline]
     pub(crate) unsafe fn call_push_current(self, context: sys::CUcontext) -> Call {
-        let push_current = self.functions().ctx_push_current;
+        let push_current = &self.functions().ctx_push_current;
         // SAFETY: the caller's promise.
         let code = unsafe { (push_current.function)(context) };
         push_current.returned(code)
@@ -162,7 +162,7 @@ impl Driver {
     #[inline]
     pub(crate) fn call_pop_current(self) -> (Call, sys::CUcontext) {
         let mut popped = ptr::null_mut();
-        let pop_current = self.functions().ctx_pop_current;
+        let pop_current = &self.functions().ctx_pop_current;
         // SAFETY: the out-parameter is a handle of ours.
         let code = unsafe { (pop_current.function)(&mut popped) };
         (pop_current.returned(code), popped)

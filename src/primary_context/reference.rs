@@ -21,7 +21,7 @@ pub(crate) fn give_back(device: Device) -> GivenBack {
     let release = device.call_release();
     match release.is_success() {
         true => GivenBack::Yes,
-        false => after_failure(device, release),
+        false => after_failure(device, device.driver().functions().release.returned(release.code)),
     }
 }
 

@@ -96,7 +96,12 @@ impl StrayRelease {
         }
     }
 
+    /// Whether any device is left alone.
     #[inline]
+    pub(super) fn keeps_any(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
     pub(super) fn keeps(&self, device: Device) -> bool {
         self.kept.contains(&device)
     }

@@ -15,12 +15,15 @@ use crate::sys::CUresult;
 
 /// Deals with every device in the order of the ordinals. Returns `None` without allocating if no other
 /// device is active.
+#[inline(never)]
 pub(super) fn release_strays(
     driver: Driver,
     kept: Option<&PrimaryContext>,
     policy: &StrayRelease,
 ) -> Option<Box<Findings>> {
-    let mut run = Run { driver, kept, policy, findings: None, thread: None };
+    let (kept_device, keeps_more) = (kept.map(PrimaryContext::device), policy.keeps_any());
+    let mut run =
+        Run { driver, kept, kept_device, policy, keeps_more, findings: None, thread: None };
     let witness = driver.witness();
     for device in driver.devices() {
         match witness {
@@ -35,24 +38,27 @@ pub(super) struct Run<'a> {
     pub(super) driver: Driver,
     /// What the guard retains, if there is one.
     pub(super) kept: Option<&'a PrimaryContext>,
+    kept_device: Option<Device>,
     policy: &'a StrayRelease,
+    keeps_more: bool,
     findings: Option<Box<Findings>>,
     /// What the calling thread has current; read before the first release.
     pub(super) thread: Option<ThreadContext>,
 }
 
 impl Run<'_> {
-    #[inline]
+    /// Always inlined: as a rule every device is inactive, and then this is all that happens.
+    #[inline(always)]
     fn deal_with(&mut self, device: Device) {
-        if self.kept.is_some_and(|kept| kept.device() == device) {
+        if self.kept_device == Some(device) {
             return;
         }
-        if self.policy.keeps(device) {
-            return self.findings().add(device, Outcome::LeftAlone);
+        if self.keeps_more && self.policy.keeps(device) {
+            return self.leave_alone(device);
         }
         let (state, _, active) = device.call_get_state();
         if active || !state.is_success() {
-            self.release_strays_on(device, state);
+            self.release_strays_on(device, state.code);
         }
     }
 
@@ -65,9 +71,15 @@ impl Run<'_> {
         self.findings().held(device, before, &after);
     }
 
+    #[cold]
+    fn leave_alone(&mut self, device: Device) {
+        self.findings().add(device, Outcome::LeftAlone);
+    }
+
     /// Deals with a device that has an active context, or whose state could not be read.
     #[cold]
-    fn release_strays_on(&mut self, device: Device, state: Call) {
+    fn release_strays_on(&mut self, device: Device, state: CUresult) {
+        let state = self.driver.functions().get_state.returned(state);
         self.record(state);
         let outcome = match state.is_success() {
             true => self.release_if_not_held(device),

@@ -160,37 +160,6 @@ fn two_controllers_find_the_process_as_the_model_has_it() {
     assert_eq!(target.ask(b'q'), 1);
 }
 
-#[test]
-fn two_controllers_at_once_never_leave_the_process_between_states() {
-    let machine = SharedMachine::new();
-    let mut target = machine.target();
-    let pid = target.pid();
-    let machine = &machine;
-    before_the_watchdog_bites("two controllers at once", || {
-        std::thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(move || {
-                    let mut cycles = 0;
-                    while cycles < 100 {
-                        // Whoever is second finds it locked or checkpointed by the first, and leaves it.
-                        let Ok(locked) = machine.open(pid).unwrap().lock(LIMIT) else {
-                            std::thread::yield_now();
-                            continue;
-                        };
-                        let checkpointed = locked.checkpoint().expect("nobody else may");
-                        let locked = checkpointed
-                            .restore(&GpuMap::same(), &Room::Trusted)
-                            .expect("nobody else may");
-                        locked.unlock().expect("nobody else may");
-                        cycles += 1;
-                    }
-                });
-            }
-        });
-    });
-    assert_eq!((machine.state(pid), target.ask(b'q')), (0, 1));
-}
-
 /// Each with the processes in another order, so that each finds one that the other has locked.
 #[test]
 fn two_controllers_of_one_group_at_once_never_leave_it_between_states() {

@@ -138,12 +138,12 @@ fn inherited_contexts_and_guards_do_nothing() {
             ([(); 3].map(|()| context()), [(); 4].map(|()| guard()))
         };
         in_children(&machine, make, |(contexts, guards)| {
-            let [dropped, released, leaked] = contexts;
+            let [dropped, released, given_away] = contexts;
             assert_eq!(dropped.device(), machine.device(0));
-            assert_eq!(leaked.as_raw(), dropped.as_raw());
+            assert_eq!(given_away.as_raw(), dropped.as_raw());
             drop(dropped);
             is_refused_with_the_handle(released.release(), parent);
-            assert!(!leaked.into_raw().is_null());
+            assert!(!given_away.into_raw().is_null());
 
             let [dropped, released, taken, split] = guards;
             // A report of the parent's can be read: it holds all that it displays.

@@ -63,10 +63,10 @@ fn other_devices_and_questions_do_not_wait() {
         drop(PrimaryContext::retain_if_active(machine.device(2)).unwrap().unwrap());
         held.make_current().unwrap().leave().unwrap();
         drop(held.make_current().unwrap());
-        // Leaking, and taking over again.
-        let leaked = PrimaryContext::retain(other).unwrap().into_raw();
-        // SAFETY: the reference was leaked just now, and nobody else releases it.
-        drop(unsafe { PrimaryContext::from_raw(other, leaked) }.unwrap());
+        // Giving away, and taking over again.
+        let given_away = PrimaryContext::retain(other).unwrap().into_raw();
+        // SAFETY: the reference was given away just now, and nobody else releases it.
+        drop(unsafe { PrimaryContext::from_raw(other, given_away) }.unwrap());
         // Questions, about the device itself, too.
         for (device, handles) in driver.devices().zip([0, 1, 1, 0]) {
             assert_eq!(device.handles(), Ok(handles), "device {}", device.ordinal());
@@ -100,32 +100,32 @@ fn other_devices_and_questions_do_not_wait() {
     assert_eq!(machine.references(), [0; 4]);
 }
 
-/// What is adopted while the device is swept lives from then on: adopting, dropping and leaking such a
-/// handle do not wait for the sweep, and the sweep goes no further.
+/// What is taken over while the device is swept lives from then on: taking over, dropping and giving away
+/// such a handle do not wait for the sweep, and the sweep goes no further.
 #[test]
-fn adopting_and_leaking_do_not_wait_for_the_device_itself() {
+fn taking_over_and_giving_away_do_not_wait_for_the_device_itself() {
     let machine = machine(2);
     machine.stray(&[1, 0]);
     // The driver has one handle for the context, and this one is a reference of nobody's.
     let raw = PrimaryContext::retain(machine.device(0)).unwrap().as_raw().expose_provenance();
-    let mut adopted = Vec::new();
+    let mut taken_over = Vec::new();
     let guard = while_device_0_is_swept(&machine, &releases_up_to(9), |_| {
         machine.stray(&[4, 0]);
         let device = machine.device(0);
         let raw = std::ptr::with_exposed_provenance_mut(raw);
         // SAFETY: somebody retained these references above, and nobody else disposes of them.
-        let adopt = || unsafe { PrimaryContext::from_raw(device, raw) }.unwrap();
-        adopted = vec![adopt(), adopt()];
-        drop(adopt());
+        let take_over = || unsafe { PrimaryContext::from_raw(device, raw) }.unwrap();
+        taken_over = vec![take_over(), take_over()];
+        drop(take_over());
         assert_eq!(device.handles(), Ok(2));
-        let _reference_of_others = adopted.pop().unwrap().into_raw();
+        let _reference_of_others = taken_over.pop().unwrap().into_raw();
         assert_eq!(device.handles(), Ok(1));
     });
     let outcome = of_device_0(guard.report());
     assert_eq!(outcome, Outcome::StillActive { releases: 1 }, "a handle lives");
     drop(guard);
     assert_eq!((machine.references(), machine.device(0).handles()), (vec![3, 0], Ok(1)));
-    drop(adopted);
+    drop(taken_over);
     assert_eq!(machine.references(), [2, 0]);
 }
 
@@ -206,7 +206,7 @@ fn a_waiting_retain_ends_a_sweep_of_several_releases() {
                 assert_eq!(of_device_0(guard.report()), expected);
             });
         });
-        // Four of the strays, and the one that waited and was leaked.
+        // Four of the strays, and the one that waited and was given away.
         assert_eq!(machine.references(), [if waits { 5 } else { 0 }, 0]);
     }
 }

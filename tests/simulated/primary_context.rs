@@ -127,15 +127,15 @@ fn drop_counts_what_it_could_not_give_back() {
 }
 
 #[test]
-fn leaked_reference_is_somebody_elses() {
+fn reference_given_away_is_somebody_elses() {
     let machine = machine(2);
     let raw = PrimaryContext::retain(machine.device(0)).unwrap().into_raw();
     assert_eq!((machine.references()[0], machine.device(0).handles()), (1, Ok(0)));
     // SAFETY: the reference was just given away, and nobody else has it.
-    let adopted = unsafe { PrimaryContext::from_raw(machine.device(0), raw) }.unwrap();
+    let again = unsafe { PrimaryContext::from_raw(machine.device(0), raw) }.unwrap();
     assert_eq!(machine.device(0).handles(), Ok(1));
-    assert_eq!(adopted.as_raw(), raw);
-    drop(adopted);
+    assert_eq!(again.as_raw(), raw);
+    drop(again);
     assert_eq!(machine.references(), [0, 0]);
 }
 
@@ -168,7 +168,7 @@ fn on_the_stack(machine: &Machine) -> Vec<u32> {
 }
 
 #[test]
-fn foreign_context_made_current_inside_a_scope_is_left_there() {
+fn context_made_current_inside_a_scope_is_left_there() {
     for by_drop in [false, true] {
         let machine = machine(2);
         let first = PrimaryContext::retain(machine.device(0)).unwrap();

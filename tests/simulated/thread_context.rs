@@ -16,7 +16,7 @@ fn is_switched(report: &Report, from: Device) -> bool {
 }
 
 #[test]
-fn thread_on_a_stale_context_is_moved_to_the_kept_one() {
+fn thread_on_a_released_context_is_moved_to_the_kept_one() {
     let machine = machine(3);
     machine.stray(&[1, 0, 1]);
     machine.simulator.set_current(Some(0));

@@ -24,7 +24,7 @@ fn stray_release_takes_somebody_elses_and_a_handle_its_own() {
 
 /// Somebody takes a reference over in the middle of a release of several: it is left to him.
 #[test]
-fn adopted_reference_ends_the_releases() {
+fn reference_taken_over_ends_the_releases() {
     let machine = machine(2);
     machine.stray(&[3, 0]);
     let (driver, device): (Driver, _) = (machine.driver, machine.device(0));
@@ -42,8 +42,8 @@ fn adopted_reference_ends_the_releases() {
     let policy = releases_up_to(4);
     let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
     assert_eq!(outcomes(&guard)[0], Outcome::StillActive { releases: 1 });
-    let adopted = receiver.recv().unwrap();
-    assert_eq!((machine.references()[0], adopted.device().handles()), (3, Ok(1)));
+    let again = receiver.recv().unwrap();
+    assert_eq!((machine.references()[0], again.device().handles()), (3, Ok(1)));
 }
 
 /// Somebody else's release comes between the question and the answer.

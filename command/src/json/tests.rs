@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::JsonLines;
 use crate::model::Model;
 use crate::only::Only;
-use crate::options::{DriverChoice, Forbid, Options, Stack};
+use crate::options::{Forbid, Options};
 use crate::record::{
     Address, Call, Change, Device, Event, Function, Holding, Module, Process, PythonLine, Record,
 };
@@ -89,16 +89,11 @@ fn events() -> Vec<Event> {
 
 fn options() -> Options {
     Options {
-        output: None,
-        json: None,
-        live: false,
         only: Some(Only::LocalRank),
         forbid: Some(Forbid::Held),
-        deny: false,
         allow_untraced: true,
-        stack: Stack::First,
-        driver: DriverChoice::Loader,
         command: vec!["python3".into()],
+        ..Options::default()
     }
 }
 

@@ -34,6 +34,15 @@ fn without_a_rank() {
 }
 
 #[test]
+fn with_a_rank_that_has_no_device() {
+    for (rank, code) in [("2", 3), ("3", 125), ("none", 125)] {
+        let mut trace = Trace::new(&["--only", "local-rank", "--forbid"]);
+        trace.env("LOCAL_RANK", rank);
+        trace.client("init retain:0").run().ended_with(code);
+    }
+}
+
+#[test]
 fn with_a_device_that_no_process_has() {
     let reason = "Device 7 does not exist: no process sees more than 3 devices.";
     cannot_judge(&["--only", "7"], "init retain:0", reason);

@@ -5,7 +5,6 @@ mod documentation;
 mod driver;
 mod gates;
 mod limit;
-mod lines_of_code;
 mod options;
 mod program;
 mod report;

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use crate::traced::{Trace, Traced, has_python};
 
+const STRAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/programs/stray.py");
+
 /// How scripts reach the driver.
 const DRIVER: &str = "\
 import ctypes, os, threading, time
@@ -107,7 +109,7 @@ fn a_title_that_a_program_sets_loses_its_padding() {
     let traced = Trace::new(&[]).client("title init retain:0 sleep:0 sleep:0").run();
     traced.ended_with(0);
     assert_eq!(traced.events("process")[0]["command"], serde_json::json!(["worker"]));
-    traced.says(": worker\n");
+    traced.says(": worker (");
 }
 
 #[test]
@@ -126,4 +128,45 @@ fn it_is_written_to_a_file_instead_of_the_program_s_stream() {
     traced.ended_with(125);
     traced.says("/nowhere/report");
     assert!(!Path::new("/nowhere").exists());
+}
+
+#[test]
+fn the_thread_in_which_no_device_was_selected_is_found_by_its_line() {
+    if !has_python("the stray of a thread") {
+        return;
+    }
+    let traced = Trace::new(&["--only", "1"]).program(&["python3", STRAY]).run();
+    traced.ended_with(0);
+    traced.says("stray.py:20 in use\n    ");
+    traced.says("stray.py:25 in prefetch\n    through ");
+    let retains = traced.calls("cuDevicePrimaryCtxRetain");
+    let strays: Vec<_> = retains.iter().map(|call| call["stray"].as_bool().unwrap()).collect();
+    assert_eq!(strays, [false, true]);
+}
+
+#[test]
+fn a_denied_context_fails_at_the_line_that_asks_for_it() {
+    if !has_python("a denied context in Python") {
+        return;
+    }
+    let traced = Trace::new(&["--only", "1", "--deny"]).program(&["python3", STRAY]).run();
+    traced.says("in prefetch\n    use(device)");
+    traced.says("the driver returned 800");
+}
+
+#[test]
+fn native_frames_have_function_file_and_line() {
+    let traced = Trace::new(&[]).client("init thread:1").run();
+    traced.ended_with(0);
+    let retains = traced.calls("cuDevicePrimaryCtxRetain");
+    let frames = retains[0]["native"].as_array().unwrap();
+    let functions: Vec<_> =
+        frames.iter().filter_map(|frame| frame["function"].as_str()).take(2).collect();
+    assert_eq!(functions, ["retain", "in_thread"]);
+    assert!(frames[0]["file"].as_str().unwrap().ends_with("client.c"));
+    let source = include_str!("client.c");
+    let (line, _) =
+        source.lines().enumerate().find(|(_, line)| line.contains("    retain(ordinal);")).unwrap();
+    assert_eq!(frames[1]["line"], line + 1);
+    traced.says(&format!("client.c:{} in in_thread", line + 1));
 }

@@ -191,6 +191,8 @@ fn a_run_that_cannot_be_judged() {
     run.process(1, |_| {}).device(0, None).retain(0, CUDART, 1, true);
     run.process(2, |process| process.local_rank = Some(1)).device(0, None);
     run.retain(0, CUDART, 1, true);
+    run.process(3, |process| process.local_rank = Some(9)).device(0, None);
+    run.retain(0, CUDART, 1, true);
     run.judged().reports(include_str!("golden/no_rank.txt"));
 }
 
