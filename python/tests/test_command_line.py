@@ -101,6 +101,26 @@ def test_the_programs_verbs_run_it_or_say_how_to_install_it(tmp_path: Path) -> N
         assert verb in python(*MODULE, "--help", env=environment()).stdout
 
 
+BUILD = """
+import sys, sysconfig, types
+sys.modules["maturin"] = types.ModuleType("maturin")
+sys.path.insert(0, "..")
+import backend
+if sys.argv[1:]:
+    sysconfig.get_config_var = lambda name: name == "Py_GIL_DISABLED"
+backend.{hook}
+"""
+
+
+@pytest.mark.parametrize("hook", ["get_requires_for_build_wheel()", "prepare_metadata_for_build_wheel('x')"])
+def test_a_build_says_in_one_line_what_is_missing(hook: str) -> None:
+    env = {**environment(), "PATH": "/nowhere"}
+    for arguments, missing in (([], "cargo is missing: install Rust 1.85"), (["free"], "free-threaded CPython")):
+        process = python("-c", BUILD.replace("{hook}", hook), *arguments, env=env)
+        assert process.returncode == 1 and missing in process.stderr, process.stderr
+        assert len(process.stderr.splitlines()) == 1, process.stderr
+
+
 def test_nobody_is_a_holder_without_the_trace() -> None:
     code = "import cuda_primary_context as c; print(c.holders(0), c.retain_only(1).report.devices[1].holders)"
     process = python("-c", code, env=environment())
