@@ -53,20 +53,20 @@ fn the_page() {
 node7: 4 processes hold CUDA contexts on 2 GPUs; 2 on several GPUs, 1 context is probably a stray.
 
 GPU  PID  USER  RANK    MiB                      COMMAND
-  0   41  ada      1    612  probably a stray    python train 41.py?[2J
-  1   41  ada      1  80000  most of its memory  python train 41.py?[2J
-  0   42  ada      -    518  on several GPUs     python train 42.py?[2J
-  1   42  ada      -    630  on several GPUs     python train 42.py?[2J
-  0   40  ada      -   9000                      python train 40.py?[2J
-  1   43  ada      ?    700                      python train 43.py?[2J
+  0   41  ada      1    612  probably a stray    python train 41.py\\u{1b}[2J
+  1   41  ada      1  80000  most of its memory  python train 41.py\\u{1b}[2J
+  0   42  ada      -    518  on several GPUs     python train 42.py\\u{1b}[2J
+  1   42  ada      -    630  on several GPUs     python train 42.py\\u{1b}[2J
+  0   40  ada      -   9000                      python train 40.py\\u{1b}[2J
+  1   43  ada      ?    700                      python train 43.py\\u{1b}[2J
 
 What to do about process 41:
   To see which code creates the stray, start it under the trace:
-    cuda-contexts trace --only one -- python 'train 41.py?[2J'
+    cuda-contexts trace --only one -- python 'train 41.py\\u{1b}[2J'
   If it needs one GPU only, show it no other:
-    CUDA_VISIBLE_DEVICES=1 python 'train 41.py?[2J'
+    CUDA_VISIBLE_DEVICES=1 python 'train 41.py\\u{1b}[2J'
   If new threads use the wrong GPU, keep them on their creator's:
-    cuda-contexts run -- python 'train 41.py?[2J'
+    cuda-contexts run -- python 'train 41.py\\u{1b}[2J'
   In the worker, after it has selected its device: PrimaryContextGuard::retain_only (Rust), \
 cuda_primary_context.retain_only (Python).
 
@@ -110,7 +110,7 @@ fn process_ids_of_another_namespace_are_said() {
     let snapshot = snapshot(&[gpu(0, &[(9, Some(600))])], &Options::default());
     assert!(snapshot.notes[0].contains("the host's pid namespace"), "{:?}", snapshot.notes);
     assert!(
-        text::page(&snapshot).contains("  0    9  ?        ?  600      ?\n"),
+        text::page(&snapshot).contains("  0    9  ?        ?  600  ?\n"),
         "{}",
         text::page(&snapshot)
     );
