@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::thread;
 use std::time::Duration;
 
 use crate::command::{FAILED, print, print_version, say};
@@ -82,8 +81,18 @@ fn watch(options: &Options, pause: Duration) -> Result<i32, Box<dyn std::error::
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(0),
             written => written?,
         }
-        thread::sleep(pause);
+        if reader_leaves_within(pause) {
+            return Ok(0);
+        }
     }
+}
+
+/// Waits so long, or until nobody reads standard output any more.
+fn reader_leaves_within(pause: Duration) -> bool {
+    let mut output = libc::pollfd { fd: libc::STDOUT_FILENO, events: 0, revents: 0 };
+    let milliseconds = i32::try_from(pause.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: it is one entry, of this frame.
+    unsafe { libc::poll(&mut output, 1, milliseconds) > 0 }
 }
 
 /// A line for each context that came, went or changed its size.

@@ -108,8 +108,8 @@ static bool retain_current(struct inheritance *held)
 static int (*next_posix)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 static int (*next_c11)(thrd_t *, thrd_start_t, void *);
 
-/* Before main, because it takes the loader's lock. */
-__attribute__((constructor)) static void look_up_next(void)
+/* It takes the loader's lock, so it looks up both when the first thread is created: nobody else holds it then. */
+static void look_up_next(void)
 {
     next_c11 = dlsym(RTLD_NEXT, "thrd_create");
     next_posix = dlsym(RTLD_NEXT, "pthread_create");
@@ -123,7 +123,7 @@ static struct inheritance *inheritance_for(const pthread_attr_t *attributes, con
     size_t stack;
 
     if (!next_posix)
-        look_up_next(); /* for a constructor that ran first */
+        look_up_next();
     if (!atomic_load_explicit(&driver_is_known, memory_order_acquire)
         || ((uintptr_t)caller >= driver.begin && (uintptr_t)caller < driver.end)
         || (attributes && pthread_attr_getstacksize(attributes, &stack) == 0 && stack < SMALLEST_STACK))

@@ -16,6 +16,8 @@ pub struct Folder {
     pub client: PathBuf,
     /// The client, linked against the driver.
     pub linked_client: PathBuf,
+    /// The folder of a driver that can be closed.
+    pub closable: PathBuf,
     /// A library whose constructor calls the client.
     pub constructor: PathBuf,
     /// One to preload, which calls the client before each thread.
@@ -32,11 +34,16 @@ pub static FOLDER: LazyLock<Folder> = LazyLock::new(|| {
         path
     };
     let driver = driver.to_str().unwrap();
+    let closable = folder.path().join("closable");
+    fs::create_dir(&closable).unwrap();
+    let options = ["-shared", "-fPIC", "-Wl,-soname,libcuda.so.1"];
+    compile("closable/libcuda.so.1", "driver.c", &options);
     Folder {
         client: compile("client", "client.c", &["-rdynamic"]),
         linked_client: compile("linked", "client.c", &["-rdynamic", "-Wl,--no-as-needed", driver]),
         constructor: compile("constructor.so", "library.c", &["-shared", "-fPIC"]),
         before_threads: compile("before.so", "library.c", &["-shared", "-fPIC", "-DPRELOADED"]),
+        closable,
         folder,
     }
 });
@@ -94,6 +101,21 @@ pub fn client_with(words: &str, variables: &[(&str, &OsStr)]) -> Vec<String> {
     command.envs(variables.iter().copied()).arg("--").arg(&FOLDER.client);
     let text = printed(command.args(words.split_whitespace()));
     text.lines().map(str::to_owned).collect()
+}
+
+/// The client's lines, and the calls of the driver in their order.
+#[track_caller]
+pub fn client_and_calls(words: &str, preloaded: &Path) -> (Vec<String>, Vec<String>) {
+    let log = TempDir::new_in(FOLDER.path()).unwrap();
+    let log = log.path().join("log");
+    let variables =
+        [("SIMULATED_CUDA_LOG", log.as_os_str()), ("LD_PRELOAD", preloaded.as_os_str())];
+    let lines = client_with(words, &variables);
+    let call = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        line["function"].as_str().unwrap().to_owned()
+    };
+    (lines, fs::read_to_string(log).unwrap().lines().map(call).collect())
 }
 
 /// A file in the tests' folder.

@@ -1,10 +1,13 @@
 //! What a new thread begins with, and what stays as it is.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Command;
 
 use crate::limit;
-use crate::started::{FOLDER, client, client_with, command, printed, with_driver};
+use crate::started::{
+    FOLDER, client, client_and_calls, client_with, command, printed, with_driver,
+};
 
 #[test]
 fn new_threads_begin_on_their_creator_s_device() {
@@ -38,8 +41,14 @@ fn the_printed_library_does_the_same() {
 
 #[test]
 fn attributes_and_errors_stay_as_they_are() {
-    let lines = client("init retain:1 small refused errno references:1");
-    assert_eq!(lines, ["small -1", "refused EAGAIN", "errno EXDEV", "references 1"]);
+    let lines = client("init retain:1 small refused references:1");
+    assert_eq!(lines, ["small -1", "refused EAGAIN", "references 1"]);
+    assert_eq!(client_of_the_closable_driver("init retain:1 errno"), ["errno EXDEV"]);
+}
+
+#[track_caller]
+fn client_of_the_closable_driver(words: &str) -> Vec<String> {
+    client_with(words, &[("LD_LIBRARY_PATH", FOLDER.closable.as_os_str())])
 }
 
 #[test]
@@ -78,7 +87,10 @@ fn threads_of_forked_children_begin_like_others() {
 
 #[test]
 fn only_an_active_primary_context_is_inherited() {
-    assert_eq!(client("init retain:1 release:1 posix references:1"), ["posix -1", "references 0"]);
+    let (lines, calls) = client_and_calls("init retain:1 release:1 posix", Path::new(""));
+    assert_eq!(lines, ["posix -1"]);
+    // A second retain would create the context again.
+    assert_eq!(calls.iter().filter(|call| *call == "cuDevicePrimaryCtxRetain").count(), 1);
     let lines = client("init retain:1 ordinary:1 posix references:1");
     assert_eq!(lines, ["posix -1", "references 1"]);
     let lines = client("init retain:1 ordinary:2 posix references:1 references:2");
@@ -87,9 +99,11 @@ fn only_an_active_primary_context_is_inherited() {
 
 #[test]
 fn a_context_that_a_reset_destroyed_meanwhile_is_not_inherited() {
-    let between = ("LD_PRELOAD", FOLDER.before_threads.as_os_str());
-    let lines = client_with("init retain:1 posix before:reset posix", &[between]);
+    let words = "init retain:1 posix before:reset posix";
+    let (lines, calls) = client_and_calls(words, &FOLDER.before_threads);
     assert_eq!(lines, ["posix 1", "posix -1"]);
+    // The client's own, and that of the first thread.
+    assert_eq!(calls.iter().filter(|call| *call == "cuCtxSetCurrent").count(), 2);
 }
 
 #[test]
@@ -101,7 +115,8 @@ fn the_loader_s_lock_is_not_needed() {
 
 #[test]
 fn the_program_may_close_the_driver() {
-    let lines = client("init retain:1 close posix reopen c11 references:1");
+    let words = "init retain:1 close posix reopen c11 references:1";
+    let lines = client_of_the_closable_driver(words);
     assert_eq!(lines, ["posix 1", "c11 1", "references 1"]);
 }
 
