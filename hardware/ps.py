@@ -62,7 +62,8 @@ def main():
         worker.wait()
     print(page)
     for each in contexts:
-        print(f"GPU {each['gpu']}: {found[each['uuid']]} MiB, nvidia-smi {beside.get(each['uuid'])} MiB, {each['verdict']}")
+        sizes = f"{found[each['uuid']]} MiB, nvidia-smi {beside.get(each['uuid'])} MiB"
+        print(f"GPU {each['gpu']}: {sizes}, {each['verdict']}")
     verdicts = [each["verdict"] for each in contexts]
     right = found == beside and verdicts == ["probably_stray", "main"] and gate == 3
     print(f"ps and nvidia-smi: {'equal' if right else 'DIFFERENT'}, --fail-on-stray exits with {gate}")

@@ -13,6 +13,7 @@ pub mod options;
 pub mod process;
 pub mod snapshot;
 pub mod text;
+pub mod traced;
 pub mod verdict;
 
 /// By `--fail-on-stray`.
@@ -42,9 +43,13 @@ fn show(options: &Options) -> Result<i32, Box<dyn std::error::Error>> {
         return watch(options, pause);
     }
     let snapshot = Snapshot::take(options)?;
-    let text = if options.json { json::lines(&snapshot)? } else { text::page(&snapshot) };
+    let text = if options.json { json::lines(&snapshot)? } else { page(&snapshot) };
     io::stdout().write_all(text.as_bytes())?;
     Ok(exit_status(&snapshot, options))
+}
+
+fn page(snapshot: &Snapshot) -> String {
+    text::page(snapshot) + &traced::reports(&snapshot.processes)
 }
 
 fn exit_status(snapshot: &Snapshot, options: &Options) -> i32 {
@@ -70,7 +75,7 @@ fn watch(options: &Options, pause: Duration) -> Result<i32, Box<dyn std::error::
         let text = if options.json {
             json::lines(&snapshot)?
         } else if in_place {
-            format!("{CLEAR}{}", text::page(&snapshot))
+            format!("{CLEAR}{}", page(&snapshot))
         } else {
             let now = text::lines(&snapshot);
             let text = changes(&before, &now);

@@ -6,4 +6,5 @@ mod machine;
 mod shown;
 #[path = "../../../tests/support/skips.rs"]
 mod skips;
+mod traced;
 mod watch;
