@@ -1,6 +1,6 @@
 //! Which code created this CUDA context, and who holds it.
 
-// The runtime that comes with an ordinary `main` ignores SIGPIPE, and no longer tells what this
+// The runtime that comes with an ordinary `main` ignores SIGPIPE, and hides what this
 // process was started with, which the program is to be started with.
 #![no_main]
 

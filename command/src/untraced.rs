@@ -53,7 +53,7 @@ pub struct Watch {
 struct Seen {
     due: Instant,
     pause: Duration,
-    told: Vec<PathBuf>,
+    reported: Vec<PathBuf>,
 }
 
 impl Watch {
@@ -98,10 +98,10 @@ impl Watch {
             let drivers = drivers(&maps);
             let traced = drivers.contains(&&*self.witness);
             for library in untraced_libraries(&drivers, &self.witness, &self.driver) {
-                if seen.told.contains(&library) {
+                if seen.reported.contains(&library) {
                     continue;
                 }
-                seen.told.push(library.clone());
+                seen.reported.push(library.clone());
                 let reason =
                     if traced { Reason::ByPath } else { Reason::of(*process, &self.witness) };
                 let (pid, command) = (process.pid, process.command());
@@ -165,7 +165,7 @@ impl Watch {
 
 impl Seen {
     fn at(now: Instant) -> Self {
-        Self { due: now, pause: FIRST_PAUSE, told: Vec::new() }
+        Self { due: now, pause: FIRST_PAUSE, reported: Vec::new() }
     }
 
     fn look_again(&mut self, now: Instant) {

@@ -182,3 +182,8 @@ fn python_3_13() {
 fn python_3_14() {
     lines("3.14");
 }
+
+#[test]
+fn python_3_15() {
+    lines("3.15");
+}

@@ -53,7 +53,7 @@ fn harsh() -> PathBuf {
 
 #[test]
 fn an_interpreter_may_be_unloaded_before_the_driver_is_called() {
-    compile_source("harsh.c", "libgone.so", &["-shared", "-fPIC", "-DPYTHON"]);
+    compile_source("harsh.c", "libgone.so", &["-shared", "-fPIC", "-DPYTHON=0x030b00f0"]);
     let simulator = Simulator::builder().command("true");
     let (said, arena) = compare(simulator.path(), &harsh(), "unloaded", None);
     assert_eq!(said, "0 0 0\n");
@@ -94,6 +94,18 @@ fn a_preloaded_library_that_hooks_dlsym_is_no_circle() {
     let (said, arena) = compare(simulator.path(), &harsh(), "", Some(&hook));
     assert_eq!(said, "init 0 retain 0\n");
     assert_eq!(arena.of("cuInit")[0].library(), "hook.so");
+}
+
+/// Since 3.15 the interpreter writes its own stack.
+#[test]
+fn the_lines_that_an_interpreter_writes_are_read_back() {
+    compile_source("harsh.c", "libpython-new.so", &["-shared", "-fPIC", "-DPYTHON=0x030f00f0"]);
+    let simulator = Simulator::builder().command("true");
+    let (_, arena) = compare(simulator.path(), &harsh(), "python", None);
+    let line = |file: &str, line, function: &str| (file.to_owned(), line, function.to_owned());
+    let lines = [line("/home/Jörg/a, line 7.py", 12, "helper"), line("<string>", -1, "<module>")];
+    let init = arena.of("cuInit")[0];
+    assert_eq!((init.lines(), init.python_failed), (lines.to_vec(), false));
 }
 
 fn fake_driver(folder: &Path) -> PathBuf {

@@ -46,7 +46,8 @@ void look_for_python(const struct loaded_object *object)
         interpreter->python =
             (struct python){ .version = *(const uint32_t *)version,
                              .runtime = symbol_of_object(object, "_PyRuntime"),
-                             .code_type = symbol_of_object(object, "PyCode_Type") };
+                             .code_type = symbol_of_object(object, "PyCode_Type"),
+                             .dump = symbol_of_object(object, "PyUnstable_DumpTraceback") };
         atomic_store_explicit(&interpreter->state, WRITTEN, memory_order_release);
         return;
     }
@@ -66,6 +67,12 @@ uint32_t python_version(void)
     return is_loaded(&interpreters[0]) ? interpreters[0].python.version : 0;
 }
 
+static bool note_frames(uint64_t call, const struct python *python, void *thread)
+{
+    return python->dump ? dump_python_frames(call, python->dump, thread)
+                        : walk_python_frames(call, python, (uintptr_t)thread);
+}
+
 bool note_python_lines(uint64_t call)
 {
     bool complete = true;
@@ -78,7 +85,7 @@ bool note_python_lines(uint64_t call)
             continue;
         /* NULL: a thread that Python does not know, or an interpreter that has ended. */
         thread = ((void *(*)(void))interpreter->this_thread)();
-        if (thread && !walk_python_frames(call, &interpreter->python, (uintptr_t)thread))
+        if (thread && !note_frames(call, &interpreter->python, thread))
             complete = false;
     }
     return complete;

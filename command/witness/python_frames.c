@@ -10,7 +10,7 @@
 
 enum { UNUSED_FRAMES = 256, TAG_BITS = 3, OWNED_BY_C = 3 };
 
-static void note_line(uint64_t call, uint32_t index, int32_t line, const char *file,
+void note_python_line(uint64_t call, uint32_t index, int32_t line, const char *file,
                       size_t file_length, const char *function, size_t function_length)
 {
     struct trace_python *record =
@@ -86,8 +86,8 @@ static bool note_frame(struct walk *walk, uint64_t call, uint32_t index, uintptr
         || !read_python_text(&walk->readable, &walk->offsets.text, name, function, sizeof function,
                              &function_length))
         return false;
-    note_line(call, index, read_line(walk, frame, code), file, file_length, function,
-              function_length);
+    note_python_line(call, index, read_line(walk, frame, code), file, file_length, function,
+                     function_length);
     return true;
 }
 

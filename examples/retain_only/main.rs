@@ -53,6 +53,9 @@ fn retain_only(options: &Options) -> Result<(String, u8), Error> {
     let report = guard.report();
     let text = match options.json {
         true => json::report_or_plan(report, chosen.is_simulated()),
+        false if options.calls => {
+            heading(&chosen, &strays, "kept", device) + &format!("{report:#}\n")
+        }
         false => heading(&chosen, &strays, "kept", device) + &format!("{report}\n"),
     };
     Ok((text, status(report.check().is_err())))

@@ -24,6 +24,7 @@ Usage: cargo run --example retain_only -- [OPTIONS]
   --keep LIST     leave these devices alone, too [default: none]
   --releases N    release up to N references on each device [default: 1]
   --dry-run       show what would be released, and release nothing
+  --calls         show every driver call, too
   --json          print one JSON object in place of the table
   -h, --help      print this
 
@@ -53,6 +54,7 @@ pub struct Options {
     pub keep: Vec<u32>,
     pub releases: u32,
     pub dry_run: bool,
+    pub calls: bool,
     pub json: bool,
 }
 
@@ -75,6 +77,7 @@ pub fn from_command_line() -> Result<Request, String> {
         keep: Vec::new(),
         releases: 1,
         dry_run: false,
+        calls: false,
         json: false,
     };
     let mut parser = Parser::from_env();
@@ -97,6 +100,7 @@ pub fn from_command_line() -> Result<Request, String> {
                 options.releases = value(&mut parser, "--releases", accepted, number)?;
             }
             Arg::Long("dry-run") => options.dry_run = true,
+            Arg::Long("calls") => options.calls = true,
             Arg::Long("json") => options.json = true,
             Arg::Long("help") | Arg::Short('h') => return Ok(Request::Help),
             _ => return Err(argument.unexpected().to_string()),

@@ -1,22 +1,34 @@
-"""Keep one GPU's CUDA context in this process, let go of the others.
+"""Keep one GPU's CUDA context in this process and release the strays on the others.
 
 >>> import cuda_primary_context as cpc
 >>> guard = cpc.retain_only(1)  # doctest: +SKIP
->>> print(guard.report)  # doctest: +SKIP
+>>> print(guard.report.summary)  # doctest: +SKIP
+kept 1; released 0
 """
 
-from . import checkpoint
-from ._device import (
+from ._native import (
+    Call,
     Context,
+    CurrentContext,
     Device,
-    DeviceLike,
+    DeviceFile,
+    DeviceReport,
     Driver,
     Holder,
     NamedDevice,
+    Plan,
+    PlannedDevice,
+    PrimaryContextGuard,
+    Report,
     contexts,
+    device_files,
     devices,
     driver,
+    forked_after_init,
     holders,
+    plan,
+    release_strays,
+    retain_only,
     unreleased,
 )
 from .errors import (
@@ -41,10 +53,12 @@ from .errors import (
     StubLibraryError,
     UnknownDeviceError,
 )
-from ._fork import DeviceFile, device_files, forked_after_init
-from ._guard import PrimaryContextGuard, release_strays, retain_only
-from ._plan import Plan, PlannedDevice, plan
-from ._report import Call, CurrentContext, DeviceReport, Report
+
+TYPE_CHECKING = False  # typing's, without the time that importing it takes
+if TYPE_CHECKING:
+    from . import checkpoint
+    from ._native import DeviceLike
+    from ._threads import KeptThreads, keep_threads_on_device
 
 __version__ = "0.2.0"
 
@@ -67,6 +81,7 @@ __all__ = [
     "FunctionMissingError",
     "GpuMapError",
     "Holder",
+    "KeptThreads",
     "NamedDevice",
     "NoDeviceError",
     "NoRoomError",
@@ -90,8 +105,27 @@ __all__ = [
     "driver",
     "forked_after_init",
     "holders",
+    "keep_threads_on_device",
     "plan",
     "release_strays",
     "retain_only",
     "unreleased",
 ]
+
+
+_LAZY = {
+    "DeviceLike": "_device_like",
+    "KeptThreads": "_threads",
+    "checkpoint": "checkpoint",
+    "keep_threads_on_device": "_threads",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Imports what few programs use when it is used."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    module = importlib.import_module(f".{_LAZY[name]}", __name__)
+    return module if name == "checkpoint" else getattr(module, name)

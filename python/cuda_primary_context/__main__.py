@@ -38,21 +38,24 @@ def main() -> int:
     return 0
 
 
-def _object(of: Driver, named: tuple[NamedDevice, ...], states: tuple[Context, ...]) -> str:
-    lines = [{**device.to_dict(), **state.to_dict()} for device, state in zip(named, states)]
+def _object(of: Driver, named: tuple[NamedDevice, ...], found: tuple[Context, ...]) -> str:
+    contexts = {context.ordinal: context.to_dict() for context in found}
+    inactive = {"active": False}
+    lines = [{**device.to_dict(), **contexts.get(device.ordinal, inactive)} for device in named]
     return json.dumps({"driver": of.to_dict(), "devices": lines})
 
 
-def _table(of: Driver, named: tuple[NamedDevice, ...], states: tuple[Context, ...]) -> str:
+def _table(of: Driver, named: tuple[NamedDevice, ...], found: tuple[Context, ...]) -> str:
     version = f"{of.version // 1000}.{of.version % 1000 // 10}"
     lines = [
         f"driver {of.path} (CUDA {version})",
         _line("device", "UUID", "PCI address", "context", "name"),
     ]
-    for device, state in zip(named, states):
-        context = {True: "active", False: "inactive", None: "unknown"}[state.active]
-        told = (device.uuid, device.pci_bus_id, context, device.name)
-        lines.append(_line(str(device.ordinal), *(each or "unknown" for each in told)))
+    states = {context.ordinal: context.active for context in found}
+    for device in named:
+        context = {True: "active", False: "inactive", None: "unknown"}[states.get(device.ordinal, False)]
+        columns = (device.uuid, device.pci_bus_id, context, device.name)
+        lines.append(_line(str(device.ordinal), *(each or "unknown" for each in columns)))
     return "\n".join(lines)
 
 

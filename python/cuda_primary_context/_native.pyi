@@ -1,42 +1,336 @@
-"""The part in Rust. Not for others."""
+"""The part in Rust. Import its names from ``cuda_primary_context``."""
 
-from typing import Callable, Iterable, Mapping, NoReturn, final
+from typing import Any, Callable, Iterable, Literal, Mapping, NoReturn, final
 
+from ._device_like import DeviceLike as DeviceLike
 from .checkpoint import Process, ProcessReport, Room, StepReport
+from .errors import Error
 
-__all__ = [
-    "Checkpointed",
-    "Controller",
-    "Guard",
-    "Locked",
-    "Suspended",
-    "contexts",
-    "device_files",
-    "devices",
-    "driver",
-    "forked_after_init",
-    "holders",
-    "machine_gpus",
-    "memory_of",
-    "plan",
-    "recover",
-    "release_strays",
-    "retain_only",
-    "suspend",
-    "tree",
-    "unreleased",
-]
+class _Value:
+    """A frozen value: comparable, hashable, picklable."""
 
-_Named = int | str
-_Told = tuple[str, str, list[str]]
+    # Nobody makes one.
+    def __new__(cls, _: NoReturn) -> _Value: ...
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the JSON object that the Rust crate makes of it."""
+
+    def to_json(self) -> str:
+        """Returns that object as text, in one line."""
 
 @final
-class Guard:
+class Driver(_Value):
+    """The driver library that was loaded."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def version(self) -> int:
+        """The newest CUDA version that it supports: 1000 x major + 10 x minor."""
+
+@final
+class Device(_Value):
+    """A device: its number in this process, and the ids that other processes know."""
+
+    @property
+    def ordinal(self) -> int: ...
+    @property
+    def uuid(self) -> str | None: ...
+    @property
+    def pci_bus_id(self) -> str | None: ...
+
+@final
+class NamedDevice(_Value):
+    """A device with its product name. It equals no :class:`Device`: compare ``uuid`` or ``ordinal``."""
+
+    @property
+    def ordinal(self) -> int: ...
+    @property
+    def uuid(self) -> str | None: ...
+    @property
+    def pci_bus_id(self) -> str | None: ...
+    @property
+    def name(self) -> str | None: ...
+
+@final
+class Context(_Value):
+    """A device's primary context in this process, whichever library retained it."""
+
+    @property
+    def ordinal(self) -> int: ...
+    @property
+    def uuid(self) -> str | None: ...
+    @property
+    def active(self) -> bool | None:
+        """None if the driver did not say: see ``error``."""
+
+    @property
+    def flags(self) -> int | None: ...
+    @property
+    def error(self) -> Error | None: ...
+
+@final
+class Holder(_Value):
+    """A library, or the program itself, that holds something on a device, as ``cuda-contexts trace`` counted."""
+
+    @property
+    def library(self) -> str:
+        """The path that it was loaded from; empty for code that was made at run time."""
+
+    @property
+    def references(self) -> int:
+        """References to the primary context that it took."""
+
+    @property
+    def green_contexts(self) -> int:
+        """References to the primary context that its green contexts hold, one each."""
+
+    @property
+    def ordinary_contexts(self) -> int:
+        """Contexts of ``cuCtxCreate``. They hold no reference to the primary context."""
+
+    @property
+    def taken(self) -> int:
+        """In a report: how many of its references were released."""
+
+@final
+class DeviceFile(_Value):
+    """An open ``/dev/nvidia*`` file of a process."""
+
+    @property
+    def descriptor(self) -> int: ...
+    @property
+    def path(self) -> str: ...
+
+@final
+class Call(_Value):
+    """A driver call and its result code."""
+
+    @property
+    def call(self) -> str:
+        """The C function, by its exact name."""
+
+    @property
+    def code(self) -> int: ...
+    @property
+    def name(self) -> str | None:
+        """The code's name, if it is known."""
+
+_Outcome = Literal[
+    "kept",
+    "left_alone",
+    "already_inactive",
+    "released",
+    "still_active",
+    "held_here",
+    "held_by_green_context",
+    "failed",
+]
+
+@final
+class DeviceReport(_Value):
+    """What a run did to one device."""
+
+    @property
+    def ordinal(self) -> int: ...
+    @property
+    def uuid(self) -> str | None: ...
+    @property
+    def outcome(self) -> _Outcome: ...
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Every driver call that was made for this device, in order."""
+
+    @property
+    def holders(self) -> tuple[Holder, ...] | None:
+        """The libraries that held the device before; None if ``cuda-contexts trace`` did not start the program."""
+
+    @property
+    def taken_before(self) -> int:
+        """How many references earlier runs of this process released here."""
+
+    @property
+    def releases(self) -> int | None:
+        """How many references were released, if any could be."""
+
+    @property
+    def handles(self) -> int | None:
+        """Of a device that is held here: by how many guards."""
+
+    @property
+    def error(self) -> Error | None:
+        """Why the device failed."""
+
+    @property
+    def active(self) -> bool | None:
+        """Of a device that failed: whether its context is active, if the driver said so."""
+
+@final
+class CurrentContext(_Value):
+    """What became of the calling thread's current context."""
+
+    @property
+    def change(self) -> Literal["unchanged", "switched", "not_restored"]: ...
+    @property
+    def from_device(self) -> int | None:
+        """The ordinal of the device whose context was current, if it no longer is."""
+
+    @property
+    def error(self) -> Error | None:
+        """Why it was not made current again."""
+
+@final
+class Report(_Value):
+    """What :func:`retain_only` or :func:`release_strays` did. Printed, it is a summary and a table."""
+
+    @property
+    def driver(self) -> Driver: ...
+    @property
+    def kept(self) -> Device | None:
+        """The device that the guard holds; None for a run that retained nothing."""
+
+    @property
+    def current_context_switched(self) -> bool: ...
+    @property
+    def current_context(self) -> CurrentContext: ...
+    @property
+    def devices(self) -> tuple[DeviceReport, ...]:
+        """One for every device, in the order of the ordinals."""
+
+    @property
+    def summary(self) -> str:
+        """One line: ``kept 1; released 0, 2; still active 3``."""
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Every driver call, device by device."""
+
+    def check(self) -> None:
+        """Raises the first failure of any kind, for callers who want all or nothing."""
+
+    def look_again(self) -> tuple[int, ...]:
+        """Returns the ordinals of the devices that this run released and whose context is active again.
+
+        Releases nothing. A thread that still uses such a device creates its context again within milliseconds:
+        select the right device in that thread.
+        """
+
+_Planned = Literal[
+    "keep", "leave_alone", "already_inactive", "release", "leave_active", "held_here", "failed"
+]
+
+@final
+class PlannedDevice(_Value):
+    """What would be done to one device."""
+
+    @property
+    def ordinal(self) -> int: ...
+    @property
+    def uuid(self) -> str | None: ...
+    @property
+    def planned(self) -> _Planned: ...
+    @property
+    def at_most(self) -> int | None:
+        """Of a device to release: how many times at most."""
+
+    @property
+    def handles(self) -> int | None:
+        """Of a device that is held here: by how many guards."""
+
+    @property
+    def error(self) -> Error | None:
+        """Why its state could not be read."""
+
+@final
+class Plan(_Value):
+    """What :func:`retain_only` or :func:`release_strays` would do. Printed, it is a table."""
+
+    @property
+    def driver(self) -> Driver: ...
+    @property
+    def kept(self) -> Device | None:
+        """The device that would be retained, if any."""
+
+    @property
+    def devices(self) -> tuple[PlannedDevice, ...]: ...
+
+@final
+class PrimaryContextGuard:
+    """One reference on the kept device's context, and the report on the others.
+
+    It is released by :meth:`release`, at the end of a ``with`` block, or when the guard is garbage. The contexts
+    that were released on other devices stay released.
+    """
+
     # Nobody makes one.
-    def __new__(cls, _: NoReturn) -> Guard: ...
+    def __new__(cls, _: NoReturn) -> PrimaryContextGuard: ...
+    @property
+    def report(self) -> Report:
+        """What was done, device by device."""
+
+    @property
+    def device(self) -> Device:
+        """The kept device."""
+
     @property
     def released(self) -> bool: ...
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Releases the reference now. Does nothing if it was released.
+
+        If the driver refuses, the error is raised and the guard still holds the reference: call this again, or
+        give up on it by dropping the guard, which does not release a second time.
+        """
+
+    def __enter__(self) -> PrimaryContextGuard:
+        """Raises RuntimeError if the guard is released."""
+
+    def __exit__(self, *_exception: object) -> None: ...
+
+def retain_only(device: DeviceLike, *, keep: Iterable[DeviceLike] = ()) -> PrimaryContextGuard:
+    """Retains this device's primary context and releases the strays on all other devices, once each. The devices
+    in ``keep`` are left alone.
+
+    Call it a single time, after the worker has selected its device and before other code uses another one. A
+    released reference may belong to another library. If it was the last one and that library still uses the
+    device, its data is lost or the process crashes: the README says what was measured.
+
+    Logs a line at INFO to the logger ``cuda_primary_context``, and a warning with the next step for each device
+    that failed, is still active or was released from before.
+    """
+
+def release_strays(*, keep: Iterable[DeviceLike] = ()) -> Report:
+    """Releases the strays on all devices but those in ``keep``, and retains nothing. Otherwise as
+    :func:`retain_only`."""
+
+def plan(device: DeviceLike | None = None, *, keep: Iterable[DeviceLike] = ()) -> Plan:
+    """Returns what ``retain_only(device, keep=keep)`` would do now; without a device, what
+    ``release_strays(keep=keep)`` would. Changes nothing."""
+
+def driver() -> Driver:
+    """Loads and initialises the driver, and returns which one it is."""
+
+def devices() -> tuple[NamedDevice, ...]:
+    """Returns every device that the driver shows this process. Creates no context."""
+
+def contexts() -> tuple[Context, ...]:
+    """Returns the active primary contexts of this process, and those whose state could not be read. Initialises
+    CUDA in this process if nobody has. Creates no context and changes none."""
+
+def holders(device: DeviceLike) -> tuple[Holder, ...] | None:
+    """Returns the libraries that hold the device's context, the longest holder first; None if
+    ``cuda-contexts trace`` did not start the program."""
+
+def unreleased() -> int:
+    """Returns how many references were given up on, because the driver refused their release."""
+
+def forked_after_init() -> bool:
+    """Returns whether this process was forked from one that had initialised CUDA through this package.
+
+    If other code had initialised it, every call that needs the driver raises :class:`ForkedAfterInitError`.
+    """
+
+def device_files(pid: int | None = None) -> tuple[DeviceFile, ...]:
+    """Returns the ``/dev/nvidia*`` files that this process, or another one, has open: by its own CUDA calls, or
+    inherited through ``fork``."""
 
 @final
 class Controller:
@@ -112,16 +406,6 @@ def recover(
     at_once: int | None = None,
     on_step: Callable[[int, StepReport], object] | None = None,
 ) -> tuple[ProcessReport, ...]: ...
-def driver() -> str: ...
-def devices() -> str: ...
-def contexts() -> str: ...
-def holders(device: _Named) -> str: ...
-def unreleased() -> int: ...
-def retain_only(device: _Named, keep: list[_Named]) -> tuple[Guard, _Told]: ...
-def release_strays(keep: list[_Named]) -> _Told: ...
-def plan(device: _Named | None, keep: list[_Named]) -> tuple[str, str]: ...
-def forked_after_init() -> bool: ...
-def device_files(pid: int | None) -> str: ...
 def tree(pid: int) -> str: ...
 def machine_gpus() -> list[str]: ...
 def memory_of(pid: int) -> list[tuple[str, int]]: ...

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing's, without the time that importing it takes
 if TYPE_CHECKING:
+    from typing import Any
+
     from .checkpoint import Checkpointed, Locked, Process, ProcessReport
 
 
@@ -57,7 +57,7 @@ class Error(Exception):
         return type(self) is type(other) and self.to_dict() == other.to_dict()
 
     def __hash__(self) -> int:
-        return hash((type(self), str(self), self.code))
+        return hash((type(self), str(self), self.code, self.call))
 
 
 class DriverError(Error):
@@ -202,6 +202,8 @@ def _from_dict(told: dict[str, Any], state: str | None = None) -> Error:
 
 
 def _from_json(text: str) -> Error:
+    import json
+
     told = json.loads(text)
     # A step that failed has its error inside.
     return _from_dict(told["error"], told["state"]) if "error" in told else _from_dict(told)

@@ -1,41 +1,134 @@
 //! Which device an argument names.
 
 use cuda_primary_context::{Device, Driver, Error, Uuid};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyInt, PyList, PyString};
 
 use crate::error::exception;
 
-/// An ordinal, or a text: a unique id or a PCI address.
-#[derive(Debug, FromPyObject)]
+const FORMS: &str = "A device is an ordinal (1), \"cuda:1\", a torch.device with an index, a unique id \
+                     (\"GPU-…\", \"MIG-…\") or a PCI address (\"0000:3B:00.0\")";
+
+/// A device as Python names it.
+#[derive(Debug, Clone)]
 pub enum Named {
     Ordinal(u32),
-    Text(String),
+    Uuid(Uuid),
+    PciBusId(String),
 }
+
+/// Several of them.
+#[derive(Debug, Clone)]
+pub struct Several(Vec<Named>);
 
 /// Why there is no such device.
-pub enum NotFound {
-    /// The text is no unique id, though it begins like one.
-    Text(String),
-    Driver(Error),
-}
+pub struct NotFound(Error);
 
-impl Named {
-    pub fn find(&self, driver: Driver) -> Result<Device, NotFound> {
-        match self {
-            Self::Ordinal(ordinal) => driver.device(*ordinal).map_err(NotFound::Driver),
-            Self::Text(text) if text.starts_with("GPU-") || text.starts_with("MIG-") => {
-                let uuid: Uuid = text.parse().map_err(NotFound::text)?;
-                driver.device_by_uuid(uuid).map_err(NotFound::Driver)
-            }
-            Self::Text(address) => driver.device_by_pci_bus_id(address).map_err(NotFound::Driver),
+impl<'py> FromPyObject<'_, 'py> for Named {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if object.is_exact_instance_of::<PyInt>() {
+            return ordinal(&object);
+        }
+        if let Ok(text) = object.cast::<PyString>() {
+            return Self::parse(&text.extract::<String>()?);
+        }
+        if object.is_instance_of::<PyBool>() {
+            return Err(PyTypeError::new_err(format!("{FORMS}, not {object:?}.")));
+        }
+        if object.hasattr("__index__")? {
+            return ordinal(&object);
+        }
+        let (Ok(kind), Ok(index)) = (object.getattr("type"), object.getattr("index")) else {
+            return Err(PyTypeError::new_err(format!("{FORMS}, not {object:?}.")));
+        };
+        if kind.extract::<String>().is_ok_and(|kind| kind != "cuda") {
+            return Err(PyValueError::new_err(format!("{object:?} is no CUDA device. {FORMS}.")));
+        }
+        if index.is_none() {
+            return Err(without_index(&format!("{object:?}")));
+        }
+        match index.hasattr("__index__")? {
+            true => ordinal(&index),
+            false => Err(PyTypeError::new_err(format!("{FORMS}, not {object:?}."))),
         }
     }
 }
 
+impl Named {
+    fn parse(text: &str) -> PyResult<Self> {
+        let refused = || PyValueError::new_err(format!("{text:?} names no device. {FORMS}."));
+        if text == "cuda" {
+            return Err(without_index("\"cuda\""));
+        }
+        if let Some(index) = text.strip_prefix("cuda:") {
+            let plain = index.bytes().all(|byte| byte.is_ascii_digit());
+            return index.parse().ok().filter(|_| plain).map(Self::Ordinal).ok_or_else(refused);
+        }
+        if text.starts_with("GPU-") || text.starts_with("MIG-") {
+            return uuid(text).map(Self::Uuid);
+        }
+        let is_an_address = text.contains(':')
+            && text.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
+        match is_an_address {
+            true => Ok(Self::PciBusId(text.to_owned())),
+            false => Err(refused()),
+        }
+    }
+
+    pub fn find(&self, driver: Driver) -> Result<Device, NotFound> {
+        let found = match self {
+            Self::Ordinal(ordinal) => driver.device(*ordinal),
+            Self::Uuid(uuid) => driver.device_by_uuid(*uuid),
+            Self::PciBusId(address) => driver.device_by_pci_bus_id(address),
+        };
+        found.map_err(NotFound)
+    }
+}
+
+fn ordinal(object: &Bound<'_, PyAny>) -> PyResult<Named> {
+    object.extract().map(Named::Ordinal).map_err(|_| {
+        PyValueError::new_err(format!("{object:?} is no ordinal: ordinals begin at 0. {FORMS}."))
+    })
+}
+
+fn without_index(device: &str) -> PyErr {
+    PyValueError::new_err(format!(
+        "{device} does not say which device it is. Write \"cuda:1\", or pass torch.cuda.current_device()."
+    ))
+}
+
+impl Several {
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Several {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let one = |what: &str| {
+            PyTypeError::new_err(format!("keep takes several devices: write keep=[{what}]."))
+        };
+        if let Ok(list) = object.cast::<PyList>() {
+            return list.iter().map(|device| device.extract()).collect::<PyResult<_>>().map(Self);
+        }
+        if object.is_instance_of::<PyString>() || object.hasattr("__index__")? {
+            return Err(one(&format!("{object:?}")));
+        }
+        let Ok(devices) = object.try_iter() else {
+            return Err(one(&format!("{object:?}")));
+        };
+        devices.map(|device| device?.extract()).collect::<PyResult<_>>().map(Self)
+    }
+}
+
 /// Each of the devices.
-pub fn find_all(driver: Driver, named: &[Named]) -> Result<Vec<Device>, NotFound> {
-    named.iter().map(|named| named.find(driver)).collect()
+pub fn find_all(driver: Driver, named: &Several) -> Result<Vec<Device>, NotFound> {
+    named.0.iter().map(|named| named.find(driver)).collect()
 }
 
 /// A unique id as NVIDIA's tools write it.
@@ -46,20 +139,13 @@ pub fn uuid(text: &str) -> PyResult<Uuid> {
 }
 
 impl NotFound {
-    fn text(error: impl std::fmt::Display) -> Self {
-        Self::Text(error.to_string())
-    }
-
     pub fn exception(self, py: Python<'_>) -> PyErr {
-        match self {
-            Self::Text(message) => PyValueError::new_err(message),
-            Self::Driver(error) => exception(py, &error),
-        }
+        exception(py, &self.0)
     }
 }
 
 impl From<Error> for NotFound {
     fn from(error: Error) -> Self {
-        Self::Driver(error)
+        Self(error)
     }
 }

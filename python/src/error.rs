@@ -11,10 +11,7 @@ pub fn json(value: &impl Serialize) -> PyResult<String> {
 
 /// The exception for an error of the crate: `cuda_primary_context.errors` has the classes.
 pub fn exception(py: Python<'_>, error: &impl Serialize) -> PyErr {
-    let made = || {
-        let errors = py.import("cuda_primary_context.errors")?;
-        errors.getattr("_from_json")?.call1((json(error)?,))
-    };
+    let made = || instance(py, error);
     let raised = made().map(PyErr::from_value).or_else(|failed| {
         // A signal came during the call, and its handler raises in the first line of Python after it.
         let raised = PyErr::from_value(made()?);
@@ -27,4 +24,9 @@ pub fn exception(py: Python<'_>, error: &impl Serialize) -> PyErr {
 /// The answer of a call of the crate, or its error as an exception.
 pub fn answer<T>(py: Python<'_>, result: Result<T, impl Serialize>) -> PyResult<T> {
     result.map_err(|error| exception(py, &error))
+}
+
+/// The exception in a field of a value.
+pub fn instance<'py>(py: Python<'py>, error: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
+    py.import("cuda_primary_context.errors")?.getattr("_from_json")?.call1((json(error)?,))
 }

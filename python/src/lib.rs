@@ -1,14 +1,17 @@
 //! The part in Rust of the Python package `cuda_primary_context`: calls of the crate of that name, with
-//! Python's lock released meanwhile, and what they answer as text. What users see is written in Python,
-//! beside this folder.
+//! Python's lock released meanwhile, and the values that they return.
 
 mod checkpoint;
 mod device;
 mod driver;
 mod error;
+mod guard;
 mod interpreter;
+mod log;
 mod process;
+mod report;
 mod retain_only;
+mod value;
 
 /// What the package in Python is made of. Not for others.
 #[pyo3::pymodule]
@@ -22,9 +25,18 @@ mod _native {
     #[pymodule_export]
     use crate::driver::{contexts, devices, driver, holders, unreleased};
     #[pymodule_export]
+    use crate::guard::PrimaryContextGuard;
+    #[pymodule_export]
     use crate::process::{device_files, forked_after_init};
     #[pymodule_export]
-    use crate::retain_only::{Guard, plan, release_strays, retain_only};
+    use crate::report::Report;
+    #[pymodule_export]
+    use crate::retain_only::{plan, release_strays, retain_only};
+    #[pymodule_export]
+    use crate::value::{
+        Call, Context, CurrentContext, Device, DeviceFile, DeviceReport, Driver, Holder,
+        NamedDevice, Plan, PlannedDevice,
+    };
 
     #[pymodule_init]
     fn init(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {

@@ -3,7 +3,9 @@
 use cuda_primary_context::fork;
 use pyo3::prelude::*;
 
-use crate::error::json;
+use serde_json::json;
+
+use crate::value::{DeviceFile, tuple_of};
 
 /// Whether this process was forked from one that had initialised CUDA through this package.
 #[pyfunction]
@@ -13,10 +15,12 @@ pub fn forked_after_init() -> bool {
 
 /// The `/dev/nvidia*` files that a process has open.
 #[pyfunction]
-pub fn device_files(py: Python<'_>, pid: Option<u32>) -> PyResult<String> {
+#[pyo3(signature = (pid = None))]
+pub fn device_files(py: Python<'_>, pid: Option<u32>) -> PyResult<Bound<'_, PyAny>> {
     let files = py.detach(|| match pid {
         Some(pid) => fork::device_files_of(pid),
         None => fork::device_files(),
     })?;
-    json(&files)
+    let files: Vec<_> = files.iter().map(|file| json!(file)).collect();
+    tuple_of::<DeviceFile>(py, &files, &[])
 }

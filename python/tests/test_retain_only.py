@@ -118,7 +118,7 @@ class Integer:
 @on_simulator()
 def test_devices_have_many_names() -> None:
     device = cpc.devices()[2]
-    names = [2, Integer(), device.uuid, device.pci_bus_id, Index(2), Index(Integer())]
+    names = [2, Integer(), "cuda:2", device.uuid, device.pci_bus_id, Index(2), Index(Integer())]
     for name in names:
         with cpc.retain_only(name, keep=names) as guard:  # type: ignore[arg-type, list-item]
             assert guard.device.ordinal == 2 and guard.device.uuid == device.uuid
@@ -127,28 +127,44 @@ def test_devices_have_many_names() -> None:
 
 @on_simulator()
 def test_what_names_no_device_is_refused() -> None:
+    forms = "an ordinal .1., .cuda:1.*a unique id .*a PCI address"
     refused = [
         (Index(None), ValueError, "does not say which"),
+        ("cuda", ValueError, "does not say which"),
         (Index(0, "cpu"), ValueError, "no CUDA device"),
-        (-1, ValueError, "from 0 to 4294967295"),
-        (1 << 32, ValueError, "from 0 to 4294967295"),
-        (1.0, TypeError, "an ordinal, a unique id"),
-        (None, TypeError, "an ordinal, a unique id"),
-        ([0], TypeError, "an ordinal, a unique id"),
+        ("cpu", ValueError, forms),
+        (-1, ValueError, "ordinals begin at 0"),
+        (Index(-1), ValueError, "ordinals begin at 0"),
+        ("cuda:-1", ValueError, forms),
+        ("cuda:+1", ValueError, forms),
+        ("cuda:", ValueError, forms),
+        (1 << 32, ValueError, "is no ordinal"),
+        (1.0, TypeError, forms),
+        (True, TypeError, forms),
+        ([0], TypeError, forms),
+        ("1", ValueError, forms),
+        ("nonsense", ValueError, forms),
+        ("", ValueError, forms),
         ("GPU-12", ValueError, "no device's unique id"),
-        (4, cpc.NoSuchDeviceError, "shows this process 4"),
+        (4, cpc.NoSuchDeviceError, "0 to 3"),
         ("GPU-00000000-0000-0000-0000-000000000000", cpc.UnknownDeviceError, "among the 4"),
         ("0000:FF:00.0", cpc.UnknownDeviceError, "among the 4"),
-        ("nonsense", cpc.UnknownDeviceError, "among the 4"),
-        ("", cpc.UnknownDeviceError, "among the 4"),
+        ("cuda:4", cpc.NoSuchDeviceError, "0 to 3"),
     ]
     for name, kind, message in refused:
         with pytest.raises(kind, match=message):
             cpc.retain_only(name)  # type: ignore[arg-type]
         with pytest.raises(kind, match=message):
             cpc.retain_only(0, keep=[name])  # type: ignore[list-item]
-    with pytest.raises(TypeError, match="takes several devices"):
-        cpc.retain_only(0, keep="GPU-1")
+    with pytest.raises(TypeError, match=forms):
+        cpc.retain_only(None)  # type: ignore[arg-type]
+    for one in ("GPU-1", "1", 1):
+        with pytest.raises(TypeError, match=r"write keep=\["):
+            cpc.retain_only(0, keep=one)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"write keep=\["):
+            cpc.plan(keep=one)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"write keep=\["):
+            cpc.release_strays(keep=one)  # type: ignore[arg-type]
     assert [references(ordinal) for ordinal in range(4)] == [0, 0, 0, 0]
 
 
@@ -173,8 +189,8 @@ def test_a_plan_changes_nothing_and_comes_true() -> None:
 def test_contexts_are_listed_whoever_made_them() -> None:
     guard = cpc.retain_only(1, keep=[2])
     contexts = cpc.contexts()
-    assert [context.active for context in contexts] == [False, True, True, False]
-    assert [context.uuid for context in contexts] == [device.uuid for device in cpc.devices()]
+    assert [(context.ordinal, context.active) for context in contexts] == [(1, True), (2, True)]
+    assert [context.uuid for context in contexts] == [device.uuid for device in cpc.devices()[1:3]]
     assert all(context.flags == 0 and context.error is None for context in contexts)
     assert cpc.driver() == guard.report.driver
     assert cpc.driver().version == 13000

@@ -7,38 +7,49 @@ from typing import Any, List
 
 import cuda_primary_context as cpc
 import pytest
-from cuda_primary_context import _native, _report
 from simulated import GET_STATE, RELEASE, RETAIN, on_simulator
 
 FAILS = f"{RELEASE}:1:719:refused:once:0,{GET_STATE}:1:999:refused:once:3"
 
 
-def told_by_rust(kept: int) -> "tuple[Any, cpc.Report]":
-    """A report as the crate serialises it, and the same as this package has it."""
-    guard, told = _native.retain_only(kept, [2])
-    return json.loads(told[0]), _report._report(*told)
-
-
 @on_simulator(held_by_others="0:1,2:1,4:3", devices=5, fault=FAILS)
-def test_reports_are_the_object_that_the_crate_makes() -> None:
-    told, report = told_by_rust(1)
-    assert report.to_dict() == told
+def test_attributes_are_the_fields_of_the_json_object() -> None:
+    report = cpc.retain_only(1, keep=[2]).report
+    told = report.to_dict()
     assert json.loads(report.to_json()) == told
-    outcomes = {device["outcome"] for device in told["devices"]}
-    assert outcomes == {"failed", "kept", "still_active"}
-    failed = told["devices"][3]
-    assert failed["active"] is None and failed["error"]["name"] == "CUDA_ERROR_UNKNOWN"
+    assert told["summary"] == report.summary == "kept 1; still active 4; left alone 2; failed 0, 3"
+    assert [line["outcome"] for line in told["devices"]] == [line.outcome for line in report.devices]
+    for line, device in zip(told["devices"], report.devices):
+        assert line == device.to_dict()
+        for name, value in line.items():
+            attribute = getattr(device, name)
+            if name == "calls":
+                assert value == [call.to_dict() for call in attribute]
+            elif name == "error":
+                assert value == attribute.to_dict()
+            else:
+                assert value == attribute
+    failed = report.devices[3]
+    assert failed.active is None and failed.error is not None
+    assert failed.error.name == "CUDA_ERROR_UNKNOWN"
+    assert [call.to_dict() for call in report.calls] == [
+        call for line in told["devices"] for call in line["calls"]
+    ]
+    assert told["kept"] == cpc.retain_only(1).device.to_dict()
+    assert told["driver"] == cpc.driver().to_dict() == report.driver.to_dict()
 
 
 @on_simulator(held_by_others="0:1", fault=FAILS)
-def test_plans_contexts_and_devices_are_the_objects_that_the_crate_makes() -> None:
-    told = json.loads(_native.plan(1, [2])[0])
-    assert cpc.plan(1, keep=[2]).to_dict() != told  # the failure came once
-    told = json.loads(_native.plan(1, [2])[0])
-    assert cpc.plan(1, keep=[2]).to_dict() == told
-    assert [context.to_dict() for context in cpc.contexts()] == json.loads(_native.contexts())
-    assert [device.to_dict() for device in cpc.devices()] == json.loads(_native.devices())
-    assert cpc.driver().to_dict() == json.loads(_native.driver())
+def test_plans_and_contexts_are_json_objects_too() -> None:
+    cpc.plan(1)  # the failure comes once
+    plan = cpc.plan(1, keep=[2])
+    told = plan.to_dict()
+    assert told["dry_run"] is True
+    assert told["devices"] == [device.to_dict() for device in plan.devices]
+    assert [device.planned for device in plan.devices][:3] == ["release", "keep", "leave_alone"]
+    assert [context.to_dict() for context in cpc.contexts()] == [
+        {"ordinal": 0, "uuid": cpc.devices()[0].uuid, "active": True, "flags": 0}
+    ]
 
 
 def values() -> List[Any]:
@@ -70,16 +81,15 @@ def test_values_can_be_read() -> None:
     guard = cpc.retain_only(1)
     report = guard.report
     assert repr(guard) == "<PrimaryContextGuard of device 1>"
-    assert repr(report) == (
-        "<Report kept=1 outcomes={0: 'released', 1: 'kept', 2: 'already_inactive', 3: 'already_inactive'}>"
-    )
-    table = str(report).splitlines()
-    assert table[0].split() == ["device", "UUID", "outcome", "driver", "calls"]
-    assert table[1].split()[:3] == ["0", report.devices[0].uuid, "released"]
+    assert repr(report) == "<Report kept 1; released 0>"
+    summary, heading, first, *_ = str(report).splitlines()
+    assert summary == report.summary == "kept 1; released 0"
+    assert heading.split() == ["device", "UUID", "outcome"]
+    assert first.split() == ["0", report.devices[0].uuid, "released"]
     assert str(report.devices[1]) == f"device 1: kept ({RETAIN}: CUDA_SUCCESS (0))"
     assert str(report.devices[1].calls[0]) == f"{RETAIN}: CUDA_SUCCESS (0)"
     assert repr(report.devices[1]).startswith("DeviceReport(ordinal=1, uuid='GPU-")
-    assert repr(cpc.plan(1)).startswith("<Plan kept=1 planned={0: 'already_inactive', 1: 'keep'")
+    assert repr(cpc.plan(1)).startswith("Plan(driver=Driver(path=")
     assert "planned (dry run)" in str(cpc.plan(1))
     guard.release()
     assert repr(guard) == "<PrimaryContextGuard of device 1, released>"

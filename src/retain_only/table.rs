@@ -66,13 +66,13 @@ impl Display for Table {
     }
 }
 
-/// The [summary](Report::summary), and a table: a row for every device with its outcome and its driver
-/// calls; below it what became of the
-/// calling thread's current context, where that changed, every error, and where it is known who held
-/// what.
+/// The [summary](Report::summary), and a table: a row for every device with its outcome. Below it: what
+/// became of the calling thread's current context, if that changed, every error, and who held what, if that
+/// is known. The alternate form, `{:#}`, has every driver call as well.
 impl Display for Report {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new(["outcome", "driver calls"]);
+        let with_calls = formatter.alternate();
+        let mut table = Table::new(["outcome", if with_calls { "driver calls" } else { "" }]);
         for line in self.devices() {
             let (outcome, error) = match line.outcome() {
                 Outcome::Failed { error, releases, active } => {
@@ -80,7 +80,7 @@ impl Display for Report {
                 }
                 outcome => (outcome.to_string(), None),
             };
-            let calls = line.calls().map(|call| call.to_string()).collect();
+            let calls = line.calls().filter(|_| with_calls).map(|call| call.to_string()).collect();
             table.add(line.device(), outcome, calls, error);
         }
         for line in self.devices() {
@@ -101,19 +101,19 @@ impl Display for Report {
 
 /// The devices of a report by what became of them, but for those that were inactive.
 pub(super) fn summary(report: &Report) -> String {
-    let kinds: [(&str, fn(&Outcome) -> bool); 7] = [
-        ("kept", |outcome| matches!(outcome, Outcome::Kept)),
-        ("released", |outcome| matches!(outcome, Outcome::Released { .. })),
-        ("still active", |outcome| matches!(outcome, Outcome::StillActive { .. })),
-        ("held by a green context", |o| matches!(o, Outcome::HeldByGreenContext { .. })),
-        ("held here", |outcome| matches!(outcome, Outcome::HeldHere { .. })),
-        ("left alone", |outcome| matches!(outcome, Outcome::LeftAlone)),
-        ("failed", |outcome| matches!(outcome, Outcome::Failed { .. })),
+    let kinds = [
+        ("kept", "kept"),
+        ("released", "released"),
+        ("still_active", "still active"),
+        ("held_by_green_context", "held by a green context"),
+        ("held_here", "held here"),
+        ("left_alone", "left alone"),
+        ("failed", "failed"),
     ];
-    let of_kind = |(name, is_such): (&str, fn(&Outcome) -> bool)| {
-        let such = report.devices().filter(|line| is_such(line.outcome()));
+    let of_kind = |(kind, words): (&str, &str)| {
+        let such = report.devices().filter(|line| line.outcome().kind() == kind);
         let ordinals: Vec<_> = such.map(|line| line.ordinal().to_string()).collect();
-        (!ordinals.is_empty()).then(|| format!("{name} {}", ordinals.join(", ")))
+        (!ordinals.is_empty()).then(|| format!("{words} {}", ordinals.join(", ")))
     };
     let parts: Vec<_> = kinds.into_iter().filter_map(of_kind).collect();
     match parts.is_empty() {

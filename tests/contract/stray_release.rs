@@ -51,7 +51,8 @@ pub fn held_by_a_green_context(machine: &Machine, questions: &Questions) {
         let words = expected(driver, &["held_by_green_context(0)"]);
         questions.ask("outcomes", words, outcomes(&report));
         let made = calls(&report, device);
-        let released = "cuDevicePrimaryCtxRelease_v2 800, cuDevicePrimaryCtxRetain 0";
+        let released = "cuDevicePrimaryCtxRelease_v2 800, cuDevicePrimaryCtxGetState 0, \
+                        cuDevicePrimaryCtxRetain 0";
         questions.holds("a retain follows the release", made.contains(released));
         questions.holds("that is no failure", report.check().is_ok());
         questions.ask("current context", "unchanged", change(&report));

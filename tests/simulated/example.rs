@@ -83,7 +83,7 @@ fn column<'a>(object: &'a Value, field: &str) -> Vec<&'a Value> {
 
 #[test]
 fn releases_0_and_2_and_keeps_1() {
-    let output = simulate(&[]);
+    let output = simulate(&["--calls"]);
     assert_eq!(status(&output), 0);
     assert_eq!(text(&output.stderr), "");
     let mut lines = text(&output.stdout).lines();
@@ -117,6 +117,8 @@ fn releases_0_and_2_and_keeps_1() {
         "     3    already inactive  cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
     ];
     assert_eq!(table, expected);
+    let short = text(&simulate(&[]).stdout).to_owned();
+    assert!(!short.contains("cuDevicePrimaryCtx"), "{short}");
 }
 
 #[test]

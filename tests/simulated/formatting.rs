@@ -54,7 +54,7 @@ fn report_reads_as_a_table() {
     machine.simulator.inject(fault);
     let policy = releases_up_to(2).keep([machine.device(3)]);
     let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
-    let report = without_ids(&machine, &guard.report().to_string());
+    let report = without_ids(&machine, &format!("{:#}", guard.report()));
     let report: Vec<String> = report.lines().map(squeezed).collect();
     let ok = "CUDA_SUCCESS (0)";
     let expected = [

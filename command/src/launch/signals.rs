@@ -74,7 +74,7 @@ impl Signals {
         self.inherited
     }
 
-    /// Waits for a signal that is meant for the program; `None` after the pause, or if there is another
+    /// Waits for a signal to the program; `None` after the pause, or if there is another
     /// reason to look around.
     pub(super) fn next(&self, pause: Duration) -> Option<Received> {
         let pause = libc::timespec {
@@ -88,7 +88,7 @@ impl Signals {
         let about = unsafe { about.assume_init() };
         // What a terminal sends, its whole group has had; and what the kernel says about this
         // process's own use of processors is not about the program. An alarm that was set before
-        // this process was executed is meant for the program, which has inherited none.
+        // this process was executed belongs to the program, which has inherited none.
         let own = about.si_code == libc::SI_KERNEL && signal != libc::SIGALRM;
         let is_for_program = signal > 0 && signal != libc::SIGCHLD;
         is_for_program.then_some(Received { signal, hand_on: !own })

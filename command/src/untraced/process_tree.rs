@@ -1,4 +1,4 @@
-//! The processes that a process has started, as `/proc` tells.
+//! The processes that a process has started, from `/proc`.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 /*
  * A program that does what its arguments say, one after the other: client init retain:0 sleep:50 …
- * It finds the driver by name unless it is told a path. See `run` for what it knows.
+ * It finds the driver by name unless it gets a path. See `run` for what it knows.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>

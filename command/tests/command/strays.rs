@@ -131,14 +131,14 @@ fn denied_strays_are_refused_and_others_are_not() {
         Trace::new(&["--deny", "--only", "1"]).client("init retain:1 retain:0 create:2").run();
     traced.ended_with(0);
     assert_eq!(traced.stdout, "retain returned 800\ncreate returned 800\n");
-    let answers = |function| -> Vec<(Value, Value)> {
+    let results = |function| -> Vec<(Value, Value)> {
         let calls = traced.calls(function);
         calls.iter().map(|call| (call["result_name"].clone(), call["denied"].clone())).collect()
     };
     let not_permitted = (Value::from("CUDA_ERROR_NOT_PERMITTED"), Value::from(true));
     let success = (Value::from("CUDA_SUCCESS"), Value::from(false));
-    assert_eq!(answers("cuDevicePrimaryCtxRetain"), [success, not_permitted.clone()]);
-    assert_eq!(answers("cuCtxCreate_v2"), [not_permitted]);
+    assert_eq!(results("cuDevicePrimaryCtxRetain"), [success, not_permitted.clone()]);
+    assert_eq!(results("cuCtxCreate_v2"), [not_permitted]);
     assert!(strays(&traced).is_empty());
     traced.says("returned CUDA_ERROR_NOT_PERMITTED (800) (by --deny)");
     traced.says("cuda-contexts: Refused 2 contexts outside the allowed devices (--only 1).");

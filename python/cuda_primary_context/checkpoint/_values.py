@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import _native
-from .._fork import DeviceFile
+from .._native import DeviceFile
 from .._value import Value
 from ..errors import Error, _from_dict
 
@@ -55,7 +55,7 @@ def tree(pid: int) -> tuple[TreeProcess, ...]:
 
 def _tree_process(told: dict[str, Any]) -> TreeProcess:
     files = told.pop("device_files")
-    found = None if files is None else tuple(DeviceFile(**each) for each in files)
+    found = None if files is None else tuple(DeviceFile._restore((json.dumps(each), "", [])) for each in files)
     return TreeProcess(**told, device_files=found)
 
 
