@@ -74,11 +74,6 @@ static int start_c11(void *kind)
     return 7;
 }
 
-static void *nothing(void *unused)
-{
-    return unused;
-}
-
 static void *quiet(void *right)
 {
     return value(current() == (int)(long)right);
@@ -177,21 +172,6 @@ static void many(int count)
     printf("many %d\n", right);
 }
 
-static void cost(int count)
-{
-    struct timespec before, after;
-    pthread_t thread;
-
-    clock_gettime(CLOCK_MONOTONIC, &before);
-    for (int index = 0; index < count; index++) {
-        pthread_create(&thread, NULL, nothing, NULL);
-        pthread_join(thread, NULL);
-    }
-    clock_gettime(CLOCK_MONOTONIC, &after);
-    printf("cost %.2f\n", ((double)(after.tv_sec - before.tv_sec) * 1e6
-                           + (double)(after.tv_nsec - before.tv_nsec) / 1e3) / count);
-}
-
 static void run(char **words)
 {
     void *context = NULL, *returned = NULL;
@@ -222,7 +202,7 @@ static void run(char **words)
             while (call("cuDevicePrimaryCtxRelease_v2", value(device(argument)), NULL) == 0)
                 references++;
             printf("references %d\n", references);
-        } else if (IS("close")) { /* and every thread created since goes through the closed driver */
+        } else if (IS("close")) {
             dlclose(driver);
         } else if (IS("reopen")) {
             driver = dlopen("libcuda.so.1", RTLD_NOW);
@@ -242,8 +222,6 @@ static void run(char **words)
             pthread_join(thread, NULL);
         } else if (IS("many")) {
             many(atoi(argument));
-        } else if (IS("cost")) {
-            cost(atoi(argument));
         } else if (IS("cancelled")) {
             pthread_create(&thread, NULL, wait_for_cancellation, "cancelled");
             pthread_join(thread, &returned);
