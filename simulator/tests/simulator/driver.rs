@@ -1,8 +1,6 @@
 //! A client of the simulated driver, as thin as can be: raw C functions found by `dlsym`.
 
-#![allow(dead_code)] // each test binary uses its part
-
-use std::ffi::{CStr, CString, c_void};
+use std::ffi::{CString, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -88,11 +86,6 @@ impl Library {
         (self.call("cuDevicePrimaryCtxGetState", &words), flags, active)
     }
 
-    pub fn current(self) -> (u32, *mut c_void) {
-        let mut context = POISON;
-        (self.call("cuCtxGetCurrent", &[out(&mut context)]), context)
-    }
-
     pub fn set_current(self, context: *mut c_void) -> u32 {
         self.call("cuCtxSetCurrent", &[context as usize])
     }
@@ -119,22 +112,6 @@ impl Library {
         (self.call("cuMemAlloc_v2", &[out(&mut address), bytes]), address)
     }
 
-    /// The name of a code through `cuGetErrorName`.
-    pub fn error_name(self, code: u32) -> (u32, Option<String>) {
-        self.error_text("cuGetErrorName", code)
-    }
-
-    pub fn error_text(self, function: &str, code: u32) -> (u32, Option<String>) {
-        let mut text: *const libc::c_char = ptr::dangling();
-        let answer = self.call(function, &[code as usize, out(&mut text)]);
-        if text.is_null() {
-            return (answer, None);
-        }
-        // SAFETY: the driver set it, to a C string of its own.
-        let text = unsafe { CStr::from_ptr(text) };
-        (answer, Some(text.to_str().unwrap().to_owned()))
-    }
-
     /// The code, the address and the status.
     pub fn proc_address_v2(self, name: &str, version: i32) -> (u32, *mut c_void, u32) {
         self.proc_address_with(name, version, 0)
@@ -156,13 +133,6 @@ impl Library {
             out(&mut status),
         ];
         (self.call("cuGetProcAddress_v2", &words), address, status)
-    }
-
-    pub fn proc_address_v1(self, name: &str, version: i32) -> (u32, *mut c_void) {
-        let name = CString::new(name).unwrap();
-        let mut address = POISON;
-        let words = [name.as_ptr() as usize, out(&mut address), version as usize, 0];
-        (self.call("cuGetProcAddress", &words), address)
     }
 }
 

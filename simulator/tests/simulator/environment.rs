@@ -3,17 +3,14 @@
 //!
 //! The client is this very test binary, started again for one of its first two tests.
 
-mod directory;
-mod driver;
-
 use std::collections::HashMap;
 use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use directory::Directory;
-use driver::{Library, out};
+use crate::directory::Directory;
+use crate::driver::{Library, out};
 use simulated_libcuda::{Knob, Simulator, write_library};
 
 /// Set for the client: the library to load.
@@ -43,7 +40,9 @@ fn client() {
 
 fn run(test: &str, library: &Path, variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(LIBRARY, library);
+    command
+        .args(["--exact", &format!("environment::{test}"), "--nocapture", "--test-threads=1"])
+        .env(LIBRARY, library);
     for (name, _) in env::vars() {
         if name.starts_with("SIMULATED_CUDA_") || name == "CUDA_VISIBLE_DEVICES" {
             command.env_remove(name);
@@ -110,12 +109,6 @@ fn faults_by_variable() {
     assert_eq!(answers["release"], "700 0");
     assert!(answers["state1"].starts_with("777777 "));
     assert!(answers["state2"].starts_with("0 "));
-}
-
-#[test]
-fn the_stub_by_variable() {
-    let (answers, _) = meets(&[("SIMULATED_CUDA_STUB", "1")]);
-    assert_eq!((&*answers["init"], &*answers["retain"]), ("34", "34"));
 }
 
 #[test]
@@ -192,6 +185,7 @@ const WRONG: &[(&str, &str, bool, &str)] = &[
     ("FAULT", "cuInit:1:700:refused:once:x", true, "not a number"),
     ("FAULT", "cuInit:1:700:refused:once:0:0", true, "not a number"),
     ("LOG", "/nowhere/at/all", false, "No such file or directory"),
+    ("MACHINE", "/nowhere/at/all", false, "No such file or directory"),
 ];
 
 #[test]

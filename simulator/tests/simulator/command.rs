@@ -1,16 +1,13 @@
 //! The command that writes the library.
 
-mod directory;
-mod driver;
-
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use directory::Directory;
-use driver::{Library, out};
+use crate::directory::Directory;
+use crate::driver::{Library, out};
 use simulated_libcuda::write_library;
 
 #[test]

@@ -1,11 +1,9 @@
 //! How functions are found, by name, version and default stream, and what old drivers lack.
 
-mod driver;
-
 use std::ptr;
 
-use driver::{Library, POISON, call_address, functions_of_13_0, out, started};
-use simulated_libcuda::{EntryPoint, Fault, Simulator};
+use crate::driver::{Library, POISON, call_address, functions_of_13_0, out, started};
+use simulated_libcuda::{Fault, Simulator};
 
 const LEGACY: u64 = 1;
 const PER_THREAD: u64 = 2;
@@ -13,11 +11,6 @@ const PER_THREAD: u64 = 2;
 /// The name of the shared function whose counterpart this is, for the default stream of each thread.
 fn counterpart_of(symbol: &str) -> Option<&str> {
     symbol.strip_suffix("_ptsz").or_else(|| symbol.strip_suffix("_ptds"))
-}
-
-/// All but those counterparts.
-fn shared() -> impl Iterator<Item = EntryPoint> {
-    functions_of_13_0().filter(|entry| counterpart_of(entry.symbol).is_none())
 }
 
 /// The name that `cuGetProcAddress` knows a function by.
@@ -44,75 +37,6 @@ fn the_flag_for_the_default_stream_of_each_thread_finds_functions_of_their_own()
         assert_eq!(library.proc_address_with(entry.symbol, 13000, 0).2, 1, "by its base only");
     }
     assert!(counterparts > 90);
-}
-
-#[test]
-fn what_has_no_stream_is_the_same_for_every_default_stream() {
-    let (_simulator, library) = started(1);
-    for name in ["cuInit", "cuDevicePrimaryCtxRelease", "cuMemAlloc", "cuStreamCreate"] {
-        let found = library.proc_address_with(name, 13000, 0);
-        assert!(!found.1.is_null());
-        for flags in [LEGACY, PER_THREAD] {
-            assert_eq!(library.proc_address_with(name, 13000, flags), found, "{name}");
-        }
-    }
-    let old = library.proc_address_with("cuStreamQuery", 6000, PER_THREAD);
-    assert_eq!(old, (0, library.address("cuStreamQuery"), 0), "before CUDA 7 there was no other");
-    assert_eq!(library.proc_address_with("cuNothing", 13000, PER_THREAD).2, 1);
-    assert_eq!(library.proc_address_with("cuCtxGetId", 11000, PER_THREAD).2, 2);
-}
-
-#[test]
-fn the_counterparts_mean_the_stream_of_the_thread_and_are_logged_by_their_names() {
-    let (simulator, library) = started(1);
-    let (_, context) = library.retain(0);
-    library.set_current(context);
-    let (code, address) = library.allocate(8);
-    assert_eq!(code, 0);
-    simulator.record_calls(true);
-    let (source, mut copy, mut id) = ([7_u8; 8], [0_u8; 8], [0_u64; 2]);
-    let copies = [
-        ("cuMemcpyHtoD_v2_ptds", [address, source.as_ptr() as usize, 8]),
-        ("cuMemcpyDtoH_v2_ptds", [out(&mut copy), address, 8]),
-    ];
-    for (symbol, words) in copies {
-        assert_eq!(library.call(symbol, &words), 0, "{symbol}");
-    }
-    assert_eq!(copy, source);
-    assert_eq!(library.call("cuStreamGetId", &[0, out(&mut id[0])]), 0);
-    assert_eq!(library.call("cuStreamGetId_ptsz", &[0, out(&mut id[1])]), 0);
-    assert_ne!(id[0], id[1], "two default streams");
-    assert_eq!(library.call("cuStreamQuery_ptsz", &[0]), 0);
-    let names: Vec<_> = simulator.calls().iter().map(|call| call.function).collect();
-    let expected = [copies[0].0, copies[1].0, "cuStreamGetId", "cuStreamGetId_ptsz"];
-    assert_eq!(names[..4], expected);
-    assert_eq!((simulator.count("cuStreamQuery"), simulator.count("cuStreamQuery_ptsz")), (0, 1));
-}
-
-#[test]
-fn get_proc_address_and_dlsym_agree_on_every_symbol() {
-    let simulator = Simulator::start(1);
-    let library = Library::of(&simulator);
-    let generations = |symbol: &str| {
-        let mut known: Vec<_> =
-            shared().filter(|entry| base(entry.symbol) == base(symbol)).collect();
-        known.sort_by_key(|entry| entry.since);
-        known
-    };
-    for entry in shared() {
-        let (base, known) = (base(entry.symbol), generations(entry.symbol));
-        let address = library.address(entry.symbol);
-        assert!(!address.is_null());
-        let version = i32::try_from(entry.since).unwrap();
-        assert_eq!(library.proc_address_v2(base, version), (0, address, 0), "{}", entry.symbol);
-        assert_eq!(library.proc_address_v1(base, version), (0, address), "{}", entry.symbol);
-        let older = known.iter().rfind(|other| other.since < entry.since);
-        let (expected, status) =
-            older.map_or((ptr::null_mut(), 2), |older| (library.address(older.symbol), 0));
-        assert_eq!(library.proc_address_v2(base, version - 1), (0, expected, status));
-        let newest = library.address(known.last().unwrap().symbol);
-        assert_eq!(library.proc_address_v2(base, 99000), (0, newest, 0));
-    }
 }
 
 #[test]
@@ -186,10 +110,4 @@ fn what_is_not_modelled_is_there_and_refuses_by_its_name() {
     simulator.inject(Fault::of("cuLaunchKernel", 1).code(719));
     assert_eq!(library.call("cuLaunchKernel", &[0; 6]), 719);
     assert_eq!(library.call("cuLaunchKernel", &[0; 6]), 801);
-}
-
-#[test]
-fn a_function_that_is_not_there_cannot_be_left_out() {
-    let error = Simulator::builder().without(&["cuNothing"]).try_start().unwrap_err();
-    assert!(error.to_string().contains("cuNothing"), "{error}");
 }
