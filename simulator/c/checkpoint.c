@@ -48,22 +48,6 @@ CUresult checkpoint_get_state(int pid, CUprocessState *state)
     return CUDA_SUCCESS;
 }
 
-/* Which thread it is was not measured: here the main one. */
-CUresult checkpoint_get_restore_thread_id(int pid, int *tid)
-{
-    struct target *target;
-    CUresult result;
-
-    if (!tid)
-        return CUDA_ERROR_INVALID_VALUE;
-    result = begin_with_target(pid, &target);
-    if (result != CUDA_SUCCESS)
-        return result;
-    *tid = pid;
-    end_with_target();
-    return CUDA_SUCCESS;
-}
-
 /* Keeps new calls out, for a moment, until those under way are done. Whoever is killed meanwhile has
    locked the target. */
 static CUresult try_to_lock(struct target *target)

@@ -1,4 +1,4 @@
-/* Events: points in time on a stream. Recorded is completed. */
+/* Events: points in the work of a stream, which are reached as soon as they are recorded. */
 #include "driver.h"
 #include "handles.h"
 #include "implementations.h"
@@ -10,11 +10,8 @@ enum { BLOCKING_SYNC = 1, DISABLE_TIMING = 2, INTERPROCESS = 4 };
 
 struct event {
     bool destroyed;
-    bool recorded;
-    unsigned int flags;
     uint32_t generation;
     struct context *context;
-    struct timespec when;
 };
 
 static struct handle_table events;
@@ -57,7 +54,7 @@ CUresult event_create(CUevent *handle, unsigned int flags)
         free(event);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    *event = (struct event){ .flags = flags, .generation = context->generation, .context = context };
+    *event = (struct event){ .generation = context->generation, .context = context };
     *handle = reserved;
     return CUDA_SUCCESS;
 }
@@ -73,16 +70,7 @@ CUresult event_record(CUevent handle, CUstream stream)
         result = context_of_stream(stream, &context);
     if (result != CUDA_SUCCESS)
         return result;
-    if (context != event->context)
-        return CUDA_ERROR_INVALID_HANDLE;
-    clock_gettime(CLOCK_MONOTONIC, &event->when);
-    event->recorded = true;
-    return CUDA_SUCCESS;
-}
-
-CUresult event_record_with_flags(CUevent handle, CUstream stream, unsigned int flags)
-{
-    return flags > 1 ? CUDA_ERROR_INVALID_VALUE : event_record(handle, stream);
+    return context == event->context ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
 CUresult event_synchronize(CUevent handle)
@@ -100,26 +88,6 @@ CUresult stream_wait_event(CUstream handle, CUevent event, unsigned int flags)
     if (result != CUDA_SUCCESS)
         return result;
     return flags > 1 ? CUDA_ERROR_INVALID_VALUE : event_synchronize(event);
-}
-
-CUresult event_elapsed_time(float *milliseconds, CUevent start_handle, CUevent end_handle)
-{
-    struct event *start;
-    struct event *end;
-    CUresult result;
-
-    if (!milliseconds)
-        return CUDA_ERROR_INVALID_VALUE;
-    result = find_event(start_handle, &start);
-    if (result == CUDA_SUCCESS)
-        result = find_event(end_handle, &end);
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (!start->recorded || !end->recorded || ((start->flags | end->flags) & DISABLE_TIMING))
-        return CUDA_ERROR_INVALID_HANDLE;
-    *milliseconds = (float)(end->when.tv_sec - start->when.tv_sec) * 1e3f
-                    + (float)(end->when.tv_nsec - start->when.tv_nsec) / 1e6f;
-    return CUDA_SUCCESS;
 }
 
 CUresult event_destroy(CUevent handle)

@@ -81,39 +81,6 @@ CUresult device_get_resource(CUdevice handle, CUdevResource *resource, CUdevReso
     return CUDA_SUCCESS;
 }
 
-/* Without room for groups it only says how many there would be. */
-CUresult resource_split_by_count(CUdevResource *groups, unsigned int *count,
-                                 const CUdevResource *input, CUdevResource *rest, unsigned int flags,
-                                 unsigned int minimum)
-{
-    enum { IGNORE_COSCHEDULING = 1, MAXIMAL_CLUSTERS = 2 };
-    struct resource whole;
-    uint32_t alignment = flags & IGNORE_COSCHEDULING ? 2 : 8;
-    uint32_t size;
-    uint32_t made;
-    CUresult result;
-
-    if (!count || !input || flags > (IGNORE_COSCHEDULING | MAXIMAL_CLUSTERS))
-        return CUDA_ERROR_INVALID_VALUE;
-    result = get_resource(input, &whole);
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (minimum > whole.multiprocessors.count)
-        return CUDA_ERROR_INVALID_VALUE;
-    size = minimum ? (minimum + alignment - 1) / alignment * alignment : alignment;
-    made = whole.multiprocessors.count / size;
-    if (!made)
-        return (CUresult)INVALID_RESOURCE_CONFIGURATION;
-    if (groups && *count < made)
-        made = *count;
-    for (uint32_t index = 0; groups && index < made; index++)
-        put_resource((char *)groups + index * sizeof(struct resource), whole.device - 1, size);
-    if (rest)
-        put_resource(rest, whole.device - 1, whole.multiprocessors.count - made * size);
-    *count = made;
-    return CUDA_SUCCESS;
-}
-
 /* Of one resource; several in one descriptor are not modelled. */
 CUresult resource_generate_description(CUdevResourceDesc *description, CUdevResource *resources,
                                        unsigned int count)
