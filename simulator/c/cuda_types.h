@@ -5,8 +5,7 @@
  * it, and the C compiler refuses an entry point whose prototype differs. Without one the few types
  * below are enough. Both ways give the same exported symbols.
  */
-#ifndef SIMULATED_CUDA_TYPES_H
-#define SIMULATED_CUDA_TYPES_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -104,7 +103,5 @@ enum {
     CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND = 1,
     CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT = 2
 };
-
-#endif
 
 #endif

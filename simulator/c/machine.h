@@ -6,12 +6,9 @@
  * Any process may be killed at any step. So the lock is a robust one, and a step of a target takes
  * effect with one store, of its standing; what a device has left is never written down but summed up.
  */
-#ifndef SIMULATED_CUDA_MACHINE_H
-#define SIMULATED_CUDA_MACHINE_H
+#pragma once
 
 #include "driver.h"
-
-#pragma GCC visibility push(hidden)
 
 /* The numbers are CUDA's, cuCheckpointProcessGetState gives them. */
 enum standing_state { RUNNING = 0, LOCKED = 1, CHECKPOINTED = 2, FAILED = 3 };
@@ -90,7 +87,3 @@ uint64_t bytes_of_others(uint32_t physical);
 CUresult restore_process(int pid, const struct gpu_map *map);
 void publish_own_memory(void);
 void nap(long microseconds);
-
-#pragma GCC visibility pop
-
-#endif

@@ -5,13 +5,10 @@
  * A release takes a reference of its own owner. If that owner has none, it takes one of the first owner
  * that has, which is noted.
  */
-#ifndef SIMULATED_CUDA_REFERENCES_H
-#define SIMULATED_CUDA_REFERENCES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#pragma GCC visibility push(hidden)
 
 enum { OWNER_CLIENT, OWNER_OTHER_LIBRARY, OWNER_GREEN_CONTEXT, OWNER_FIRST_NAMED, MAXIMUM_OWNERS = 32 };
 
@@ -57,7 +54,3 @@ static inline void take_reference(struct references *references, uint32_t by, in
     else
         references->of_owner[by]--;
 }
-
-#pragma GCC visibility pop
-
-#endif
