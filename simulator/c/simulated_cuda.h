@@ -63,14 +63,6 @@ struct simulated_cuda_target {
     uint64_t bytes;             /* on all devices */
 };
 
-struct simulated_cuda_call {
-    uint32_t function; /* its place in entry_points.h */
-    int32_t device;    /* -1: none */
-    uint32_t code;
-    int32_t pid;
-    int32_t tid;
-};
-
 /* The version of this interface. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_version(void);
 
@@ -154,12 +146,6 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_add_hook(const char *function, ui
                                                         uint32_t after, simulated_cuda_hook run,
                                                         simulated_cuda_hook discard, void *data);
 SIMULATED_CUDA_CONTROL void simulated_cuda_clear_hooks(void);
-
-SIMULATED_CUDA_CONTROL void simulated_cuda_record_calls(uint32_t on);
-/* Returns how many are recorded; copies the oldest, at most as many as there is room for. */
-SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_calls(struct simulated_cuda_call *out,
-                                                     uint64_t capacity);
-SIMULATED_CUDA_CONTROL void simulated_cuda_clear_calls(void);
 
 /* Calls of the function of that place in entry_points.h so far, whatever they returned. */
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_count(uint32_t index);

@@ -3,14 +3,13 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::call::Call;
+use crate::call::{Call, LOG_NAME};
 use crate::fault::Fault;
 use crate::private_directory::PrivateDirectory;
 
@@ -50,7 +49,7 @@ pub struct ClientCommand {
     path: PathBuf,
     held: Vec<String>,
     faults: Vec<String>,
-    directory: PrivateDirectory,
+    _directory: PrivateDirectory,
 }
 
 impl ClientCommand {
@@ -68,13 +67,13 @@ impl ClientCommand {
             }
         }
         command.env("LD_LIBRARY_PATH", search_path(directory.path())?);
-        command.env("SIMULATED_CUDA_LOG", log_file(&directory));
+        command.env("SIMULATED_CUDA_LOG", path.with_file_name(LOG_NAME));
         command.envs(settings);
         match visible_devices {
             Some(list) => command.env("CUDA_VISIBLE_DEVICES", list),
             None => command.env_remove("CUDA_VISIBLE_DEVICES"),
         };
-        Ok(Self { command, path, held: Vec::new(), faults: Vec::new(), directory })
+        Ok(Self { command, path, held: Vec::new(), faults: Vec::new(), _directory: directory })
     }
 
     /// From `cuInit` on, another library in the process holds this many references to a device's
@@ -111,11 +110,7 @@ impl ClientCommand {
     ///
     /// When there is a log and it cannot be read.
     pub fn calls(&self) -> io::Result<Vec<Call>> {
-        match fs::read_to_string(log_file(&self.directory)) {
-            Ok(text) => Ok(text.lines().filter_map(Call::from_json).collect()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
+        Call::read_log(&self.path.with_file_name(LOG_NAME))
     }
 }
 
@@ -125,10 +120,6 @@ fn search_path(directory: &Path) -> io::Result<OsString> {
     let others = before.iter().flat_map(env::split_paths);
     env::join_paths([directory.to_owned()].into_iter().chain(others))
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
-}
-
-fn log_file(directory: &PrivateDirectory) -> PathBuf {
-    directory.path().join("calls.jsonl")
 }
 
 impl Deref for ClientCommand {

@@ -49,16 +49,6 @@ pub(crate) struct RawTarget {
 }
 
 #[repr(C)]
-#[derive(Clone, Default)]
-pub(crate) struct RawCall {
-    pub function: u32,
-    pub device: i32,
-    pub code: u32,
-    pub pid: i32,
-    pub tid: i32,
-}
-
-#[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub(crate) struct RawOwner {
     pub owner: u32,
@@ -138,8 +128,6 @@ controls! {
         device_handle: fn(i32) -> i32;
         clear_faults: fn();
         clear_hooks: fn();
-        record_calls: fn(u32);
-        clear_calls: fn();
         count: fn(u32) -> u64;
         set_current: fn(i32) -> u32;
     }
@@ -154,7 +142,6 @@ controls! {
         taken: fn(*mut RawTaken, u64) -> u64;
         device: fn(i32, *mut DeviceState) -> u32;
         add_hook: fn(*const c_char, u64, u32, Hook, Hook, *mut c_void) -> u32;
-        calls: fn(*mut RawCall, u64) -> u64;
         counters: fn(*mut Counters);
         stack: fn(*mut RawStackEntry, u32) -> u32;
     }
