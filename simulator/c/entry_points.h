@@ -186,8 +186,6 @@ ON_STREAM(cuStreamSynchronize, 2000, stream_synchronize, (CUstream stream), (str
 ON_STREAM(cuStreamQuery, 2000, stream_synchronize, (CUstream stream), (stream))
 ON_STREAM(cuStreamWaitEvent, 3020, stream_wait_event,
             (CUstream stream, CUevent event, unsigned int flags), (stream, event, flags))
-ON_STREAM(cuStreamGetCtx, 9020, stream_get_context, (CUstream stream, CUcontext *context),
-            (stream, context))
 
 /* events */
 IN_CURRENT_CONTEXT(cuEventCreate, 2000, event_create, (CUevent *event, unsigned int flags),
@@ -204,6 +202,7 @@ OF_EVENT(cuEventDestroy_v2, 4000, event_destroy, (CUevent event), (event))
 #endif
 #include "refused_functions.h"
 
+#undef REFUSED
 #undef OF_DEVICE
 #undef OF_CONTEXT
 #undef IN_CURRENT_CONTEXT

@@ -100,16 +100,3 @@ CUresult stream_synchronize(CUstream handle)
 
     return context_of_stream(handle, &context);
 }
-
-CUresult stream_get_context(CUstream handle, CUcontext *out)
-{
-    struct context *context;
-    CUresult result;
-
-    if (!out)
-        return CUDA_ERROR_INVALID_VALUE;
-    result = context_of_stream(handle, &context);
-    if (result == CUDA_SUCCESS)
-        *out = context->handle;
-    return result;
-}
