@@ -14,36 +14,14 @@ use crate::fault::Fault;
 use crate::private_directory::PrivateDirectory;
 
 /// A [`Command`] whose process finds a copy of the simulated driver of its own, by the name
-/// `libcuda.so.1`. Made by [`Builder::command`](crate::Builder::command).
+/// `libcuda.so.1`. [`Builder::command`](crate::Builder::command) creates it, and the README has an example.
 ///
 /// In a process that has a [`Simulator`](crate::Simulator), code that loads the driver by name gets the
-/// first copy there is. A client that loads by name, such as Python, is therefore best tested as a
-/// process.
+/// first copy. Test a client that loads by name, such as Python, as a process.
 ///
-/// ```
-/// use simulated_libcuda::{Fault, Simulator};
-///
-/// let mut client = Simulator::builder().devices(4).command("python3");
-/// client.retain_by_others(2, 1); // another library left a context on device 2
-/// client.inject(Fault::of("cuDevicePrimaryCtxRetain", 1).code(2));
-/// client.args(["-c", "import ctypes; print(ctypes.CDLL('libcuda.so.1').cuInit(0))"]);
-/// # let output = match client.output() {
-/// #     Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()), // no Python
-/// #     output => output?,
-/// # };
-/// # /*
-/// let output = client.output()?;
-/// # */
-///
-/// assert_eq!(output.stdout, b"0\n");
-/// let calls = client.calls()?;
-/// assert_eq!((calls[0].function, calls[0].code), ("cuInit", 0));
-/// # Ok::<(), std::io::Error>(())
-/// ```
-///
-/// It dereferences to the [`Command`], for arguments, streams, variables and starting it. Its folder
-/// goes with it, so keep it until the process has loaded the driver, and until the calls are read.
-/// `env_clear` takes the settings away, too.
+/// It dereferences to the [`Command`], for arguments, streams, variables and starting it. Dropping it removes
+/// its folder, so keep it until the process has loaded the driver and until the calls are read.
+/// `env_clear` also removes the settings.
 pub struct ClientCommand {
     command: Command,
     path: PathBuf,
@@ -58,7 +36,7 @@ impl ClientCommand {
         directory: PrivateDirectory,
         path: PathBuf,
         settings: Vec<(&'static str, OsString)>,
-        visible_devices: Option<&str>,
+        visible_devices: Option<String>,
     ) -> io::Result<Self> {
         let mut command = Command::new(program);
         for (name, _) in env::vars_os() {

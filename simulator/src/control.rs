@@ -171,6 +171,17 @@ impl Controls {
         let complaint = unsafe { CStr::from_ptr(complaint) }.to_string_lossy().into_owned();
         Err(io::Error::new(io::ErrorKind::InvalidInput, complaint))
     }
+
+    /// Instead of the process's `CUDA_VISIBLE_DEVICES`; `None` shows all devices.
+    pub(crate) fn set_visible_devices(&self, list: Option<&str>) -> io::Result<()> {
+        let list = list.map(CString::new).transpose()?;
+        let pointer = list.as_deref().map_or(std::ptr::null(), CStr::as_ptr);
+        // SAFETY: null or a C string that outlives the call, which copies it.
+        match unsafe { (self.set_visible_devices)(pointer) } {
+            0 => Err(io::ErrorKind::OutOfMemory.into()),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// `name` ends in a zero byte.

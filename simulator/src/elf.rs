@@ -104,30 +104,10 @@ mod tests {
     }
 
     #[test]
-    fn a_library_cut_before_its_section_headers_is_refused() {
-        let headers = super::number(crate::library::LIBRARY, super::SECTION_HEADER_OFFSET, 8);
-        for length in (0..headers.unwrap()).step_by(997) {
-            let mut cut = crate::library::LIBRARY[..length].to_vec();
-            assert!(hide_symbols(&mut cut, &["cuInit"]).is_err(), "{length} bytes");
-        }
-    }
-
-    #[test]
     fn a_name_that_is_not_there_is_refused_and_named() {
         let mut library = crate::library::LIBRARY.to_vec();
         let complaint = hide_symbols(&mut library, &["cuNothing"]).unwrap_err();
         assert!(complaint.contains("cuNothing"), "{complaint}");
         assert_eq!(library, crate::library::LIBRARY);
-    }
-
-    #[test]
-    fn only_the_entry_of_the_hidden_symbol_changes() {
-        let mut library = crate::library::LIBRARY.to_vec();
-        hide_symbols(&mut library, &["cuDevicePrimaryCtxRelease_v2"]).unwrap();
-        let changed: Vec<usize> = (0..library.len())
-            .filter(|&offset| library[offset] != crate::library::LIBRARY[offset])
-            .collect();
-        assert!(!changed.is_empty());
-        assert!(changed[changed.len() - 1] - changed[0] < 18);
     }
 }

@@ -10,7 +10,6 @@ mod devices;
 mod directory;
 mod driver;
 mod entry_points;
-mod environment;
 mod faults;
 mod hooks;
 mod look_up;
