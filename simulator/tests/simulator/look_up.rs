@@ -22,53 +22,31 @@ fn base(symbol: &str) -> &str {
 #[test]
 fn the_flag_for_the_default_stream_of_each_thread_finds_functions_of_their_own() {
     let (_simulator, library) = started(1);
-    let mut counterparts = 0;
     for entry in functions_of_13_0() {
         let Some(shared) = counterpart_of(entry.symbol) else { continue };
-        counterparts += 1;
         let (own, shared) = (library.address(entry.symbol), library.address(shared));
         assert!(!own.is_null() && !shared.is_null() && own != shared, "{}", entry.symbol);
         let version = i32::try_from(entry.since).unwrap();
-        let find = |flags| library.proc_address_with(base(entry.symbol), version, flags);
+        let find = |flags| library.proc_address(base(entry.symbol), version, flags);
         assert_eq!(find(PER_THREAD), (0, own, 0), "{}", entry.symbol);
         for flags in [0, LEGACY] {
             assert_eq!(find(flags), (0, shared, 0), "{}", entry.symbol);
         }
-        assert_eq!(library.proc_address_with(entry.symbol, 13000, 0).2, 1, "by its base only");
+        assert_eq!(library.proc_address(entry.symbol, 13000, 0).2, 1, "by its base only");
     }
-    assert!(counterparts > 90);
 }
 
 #[test]
 fn an_old_driver_lacks_what_came_later() {
-    let is_there = |version: u32, symbol: &str| {
-        let simulator = Simulator::builder().driver_version(version).start();
-        let library = Library::of(&simulator);
-        let mut answer = 0_u32;
-        assert_eq!(library.call("cuDriverGetVersion", &[out(&mut answer)]), 0);
-        assert_eq!(answer, version);
-        assert_eq!(library.init(), 0);
-        !library.address(symbol).is_null()
-    };
-    // As measured on the drivers 418, 450, 470 and 535.
-    let table = [
-        (10010, [true, false, false, false, false, false]),
-        (11000, [true, true, false, false, false, false]),
-        (11040, [true, true, true, false, false, true]),
-        (12020, [true, true, true, true, true, true]),
-        (14000, [true, true, true, true, true, true]),
-    ];
-    for (version, expected) in table {
-        let found = [
-            "cuDevicePrimaryCtxRelease",
-            "cuDevicePrimaryCtxRelease_v2",
-            "cuGetProcAddress",
-            "cuGetProcAddress_v2",
-            "cuCtxGetId",
-            "cuDeviceGetUuid_v2",
-        ]
-        .map(|symbol| is_there(version, symbol));
-        assert_eq!(found, expected, "{version}");
+    for entry in functions_of_13_0().filter(|entry| entry.symbol.starts_with("cuDeviceP")) {
+        for (version, is_there) in [(entry.since, true), (entry.since - 10, false)] {
+            let simulator = Simulator::builder().driver_version(version).start();
+            let library = Library::of(&simulator);
+            let mut returned = 0_u32;
+            assert_eq!(library.call("cuDriverGetVersion", &[out(&mut returned)]), 0);
+            let found = !library.address(entry.symbol).is_null();
+            assert_eq!((returned, found), (version, is_there), "{}", entry.symbol);
+        }
     }
 }
 
@@ -84,7 +62,7 @@ fn hidden_symbols_are_found_by_nobody_and_the_rest_by_everybody() {
         }
         let since = functions_of_13_0().find(|entry| entry.symbol == hidden).unwrap().since;
         let flags = if counterpart_of(hidden).is_some() { PER_THREAD } else { LEGACY };
-        let found = library.proc_address_with(base(hidden), i32::try_from(since).unwrap(), flags);
+        let found = library.proc_address(base(hidden), i32::try_from(since).unwrap(), flags);
         let left = match hidden {
             "cuStreamQuery_ptsz" => (0, library.address("cuStreamQuery"), 0),
             _ if hidden == newer => (0, library.address("cuDevicePrimaryCtxRelease"), 0),
@@ -99,7 +77,7 @@ fn hidden_symbols_are_found_by_nobody_and_the_rest_by_everybody() {
 fn what_is_not_modelled_is_there_and_refuses_by_its_name() {
     let (simulator, library) = started(1);
     simulator.record_calls(true);
-    let (_, found, _) = library.proc_address_v2("cuModuleLoadData", 13000);
+    let (_, found, _) = library.proc_address("cuModuleLoadData", 13000, 0);
     assert_eq!(found, library.address("cuModuleLoadData"));
     let mut module = POISON;
     assert_eq!(call_address(found, &[out(&mut module), 0]), 801);
