@@ -40,7 +40,7 @@ struct simulated_cuda_counters {
 
 /* So many references to a device's primary context are this owner's. */
 struct simulated_cuda_owner {
-    uint32_t owner; /* a number for simulated_cuda_owner_name */
+    uint32_t owner;
     uint32_t references;
 };
 
@@ -102,14 +102,10 @@ SIMULATED_CUDA_CONTROL void simulated_cuda_deinitialize(void);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_is_initialized(void);
 
 /*
- * Owners: 0 is the client, which every driver call counts for unless its thread acts as another; the
- * next are other libraries and green contexts. A release takes a reference of its
- * own owner, else the oldest of all.
+ * Owners: 0 is the client, which every driver call counts for unless its thread acts as another; 1 is another
+ * library, 2 are green contexts, and the numbers below 32 are for further libraries. A release takes a reference
+ * of its own owner, else the oldest of all.
  */
-/* The number of the owner of this name, new or known; -1 if there are 32 already, or it is too long. */
-SIMULATED_CUDA_CONTROL int32_t simulated_cuda_owner_by_name(const char *name);
-/* NULL past the last one. */
-SIMULATED_CUDA_CONTROL const char *simulated_cuda_owner_name(uint32_t owner);
 /* The calling thread's driver calls count for this owner from now on. Returns the one before. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_act_as(uint32_t owner);
 /* These two return a CUresult; the first initialises the driver. */

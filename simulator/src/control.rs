@@ -119,7 +119,6 @@ controls! {
         initialize: fn() -> u32;
         deinitialize: fn();
         is_initialized: fn() -> u32;
-        owner_name: fn(u32) -> *const c_char;
         act_as: fn(u32) -> u32;
         retain_by: fn(u32, i32, u32) -> u32;
         release_by: fn(u32, i32) -> u32;
@@ -137,7 +136,6 @@ controls! {
         target: fn(i32, *mut RawTarget) -> u32;
         target_bytes: fn(i32, u32, *mut u64) -> u32;
         machine_uuid: fn(u32, *mut u8) -> u32;
-        owner_by_name: fn(*const c_char) -> i32;
         owners: fn(i32, *mut RawOwner, u32) -> u32;
         taken: fn(*mut RawTaken, u64) -> u64;
         device: fn(i32, *mut DeviceState) -> u32;

@@ -16,5 +16,4 @@ mod look_up;
 mod machine;
 mod memory_and_streams;
 mod owners;
-mod panics;
 mod watching;
