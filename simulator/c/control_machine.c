@@ -55,37 +55,29 @@ uint32_t simulated_cuda_target_bytes(int32_t pid, uint32_t gpu, uint64_t *bytes)
     return result;
 }
 
-static CUresult set_busy(struct target *target, void *busy)
+struct change {
+    uint32_t trait;
+    uint32_t value;
+};
+
+static CUresult apply(struct target *target, void *data)
 {
-    target->busy = *(const uint32_t *)busy;
+    const struct change *change = data;
+
+    if (change->trait == SIMULATED_CUDA_BUSY)
+        target->busy = change->value;
+    else if (change->trait == SIMULATED_CUDA_MANAGED_MEMORY)
+        target->managed_memory = change->value;
+    else
+        set_state(target, change->value & STATE_BITS);
     return CUDA_SUCCESS;
 }
 
-uint32_t simulated_cuda_set_target_busy(int32_t pid, uint32_t busy)
+uint32_t simulated_cuda_change_target(int32_t pid, uint32_t trait, uint32_t value)
 {
-    UNDER_LOCK(uint32_t, (uint32_t)with_target(pid, set_busy, &busy));
-}
+    struct change change = { .trait = trait, .value = value };
 
-static CUresult set_managed_memory(struct target *target, void *managed_memory)
-{
-    target->managed_memory = *(const uint32_t *)managed_memory;
-    return CUDA_SUCCESS;
-}
-
-uint32_t simulated_cuda_set_target_managed_memory(int32_t pid, uint32_t managed_memory)
-{
-    UNDER_LOCK(uint32_t, (uint32_t)with_target(pid, set_managed_memory, &managed_memory));
-}
-
-static CUresult put_in_state(struct target *target, void *state)
-{
-    set_state(target, *(const uint32_t *)state & STATE_BITS);
-    return CUDA_SUCCESS;
-}
-
-uint32_t simulated_cuda_set_target_state(int32_t pid, uint32_t state)
-{
-    UNDER_LOCK(uint32_t, (uint32_t)with_target(pid, put_in_state, &state));
+    UNDER_LOCK(uint32_t, (uint32_t)with_target(pid, apply, &change));
 }
 
 static uint64_t free_for_others(uint32_t gpu)

@@ -84,12 +84,10 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_target(int32_t pid, struct simula
 /* What it has on one GPU, or had there when it was checkpointed. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_target_bytes(int32_t pid, uint32_t gpu,
                                                             uint64_t *bytes);
-/* Work is under way that does not end: no lock succeeds. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_target_busy(int32_t pid, uint32_t busy);
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_target_managed_memory(int32_t pid,
-                                                                         uint32_t managed_memory);
-/* Any number below 65536, those of no driver included. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_target_state(int32_t pid, uint32_t state);
+/* BUSY: work is under way that does not end, so no lock succeeds. STATE: any number below 65536. */
+enum { SIMULATED_CUDA_BUSY, SIMULATED_CUDA_MANAGED_MEMORY, SIMULATED_CUDA_STATE };
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_change_target(int32_t pid, uint32_t trait,
+                                                             uint32_t value);
 /* Free bytes of a GPU, after what all processes have there. */
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_machine_free(uint32_t gpu);
 /* The 16 bytes of a GPU's unique id. */

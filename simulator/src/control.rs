@@ -112,9 +112,7 @@ macro_rules! controls {
 controls! {
     numbers: {
         forget_settings: fn() -> u32;
-        set_target_busy: fn(i32, u32) -> u32;
-        set_target_managed_memory: fn(i32, u32) -> u32;
-        set_target_state: fn(i32, u32) -> u32;
+        change_target: fn(i32, u32, u32) -> u32;
         machine_free: fn(u32) -> u64;
         initialize: fn() -> u32;
         deinitialize: fn();

@@ -3,7 +3,7 @@
 use std::ptr;
 
 use crate::driver::{Library, POISON, call_address, functions_of_13_0, out, started};
-use simulated_libcuda::{Fault, Simulator};
+use simulated_libcuda::{Fault, Simulator, hide_symbols};
 
 const LEGACY: u64 = 1;
 const PER_THREAD: u64 = 2;
@@ -88,4 +88,12 @@ fn what_is_not_modelled_is_there_and_refuses_by_its_name() {
     simulator.inject(Fault::of("cuLaunchKernel", 1).code(719));
     assert_eq!(library.call("cuLaunchKernel", &[0; 6]), 719);
     assert_eq!(library.call("cuLaunchKernel", &[0; 6]), 801);
+}
+
+#[test]
+fn only_what_is_there_can_be_hidden() {
+    assert!(hide_symbols(&mut [0x7f; 300], &["cuInit"]).is_err());
+    let mut library = std::fs::read(Simulator::start(1).path()).unwrap();
+    let complaint = hide_symbols(&mut library, &["cuInit", "cuNothing"]).unwrap_err();
+    assert!(complaint.contains("cuNothing"), "{complaint}");
 }
