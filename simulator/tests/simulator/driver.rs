@@ -1,8 +1,6 @@
 //! A client of the simulated driver, as thin as can be: raw C functions found by `dlsym`.
 
-#![allow(dead_code)] // each test binary uses its part
-
-use std::ffi::{CStr, CString, c_void};
+use std::ffi::{CString, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -88,11 +86,6 @@ impl Library {
         (self.call("cuDevicePrimaryCtxGetState", &words), flags, active)
     }
 
-    pub fn current(self) -> (u32, *mut c_void) {
-        let mut context = POISON;
-        (self.call("cuCtxGetCurrent", &[out(&mut context)]), context)
-    }
-
     pub fn set_current(self, context: *mut c_void) -> u32 {
         self.call("cuCtxSetCurrent", &[context as usize])
     }
@@ -119,33 +112,8 @@ impl Library {
         (self.call("cuMemAlloc_v2", &[out(&mut address), bytes]), address)
     }
 
-    /// The name of a code through `cuGetErrorName`.
-    pub fn error_name(self, code: u32) -> (u32, Option<String>) {
-        self.error_text("cuGetErrorName", code)
-    }
-
-    pub fn error_text(self, function: &str, code: u32) -> (u32, Option<String>) {
-        let mut text: *const libc::c_char = ptr::dangling();
-        let answer = self.call(function, &[code as usize, out(&mut text)]);
-        if text.is_null() {
-            return (answer, None);
-        }
-        // SAFETY: the driver set it, to a C string of its own.
-        let text = unsafe { CStr::from_ptr(text) };
-        (answer, Some(text.to_str().unwrap().to_owned()))
-    }
-
     /// The code, the address and the status.
-    pub fn proc_address_v2(self, name: &str, version: i32) -> (u32, *mut c_void, u32) {
-        self.proc_address_with(name, version, 0)
-    }
-
-    pub fn proc_address_with(
-        self,
-        name: &str,
-        version: i32,
-        flags: u64,
-    ) -> (u32, *mut c_void, u32) {
+    pub fn proc_address(self, name: &str, version: i32, flags: u64) -> (u32, *mut c_void, u32) {
         let name = CString::new(name).unwrap();
         let (mut address, mut status) = (POISON, POISONED);
         let words = [
@@ -156,13 +124,6 @@ impl Library {
             out(&mut status),
         ];
         (self.call("cuGetProcAddress_v2", &words), address, status)
-    }
-
-    pub fn proc_address_v1(self, name: &str, version: i32) -> (u32, *mut c_void) {
-        let name = CString::new(name).unwrap();
-        let mut address = POISON;
-        let words = [name.as_ptr() as usize, out(&mut address), version as usize, 0];
-        (self.call("cuGetProcAddress", &words), address)
     }
 }
 
@@ -192,34 +153,21 @@ pub fn call_address(address: *mut c_void, words: &[usize]) -> u32 {
 /// Long enough for any machine under any load; a child that takes longer hangs.
 pub const WATCHDOG_SECONDS: u32 = 120;
 
-/// Runs a closure in a forked child and returns its answer. The child does nothing after it.
+/// Runs a closure in a forked child and returns its result, below 255. The child does nothing after it.
 pub fn in_forked_child(child: impl FnOnce() -> u32) -> u32 {
-    let mut ends = [0; 2];
-    // SAFETY: room for two descriptors.
-    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
     // SAFETY: the child calls into the simulated driver and then leaves through _exit.
     let pid = unsafe { libc::fork() };
     assert_ne!(pid, -1, "fork fails");
     if pid == 0 {
         // SAFETY: no preconditions; the signal ends the child.
         unsafe { libc::alarm(WATCHDOG_SECONDS) };
-        let answer = catch_unwind(AssertUnwindSafe(child)).map(u32::to_ne_bytes);
-        if let Ok(answer) = answer {
-            // SAFETY: a descriptor of this process and four readable bytes.
-            unsafe { libc::write(ends[1], answer.as_ptr().cast(), answer.len()) };
-        }
+        let code = catch_unwind(AssertUnwindSafe(child)).map_or(255, |code| code as i32);
         // SAFETY: runs nothing of the parent's.
-        unsafe { libc::_exit(0) }
+        unsafe { libc::_exit(code) }
     }
-    let mut answer = [0; 4];
-    // SAFETY: a descriptor of this process.
-    unsafe { libc::close(ends[1]) };
-    // SAFETY: a descriptor of this process and four writable bytes.
-    let read = unsafe { libc::read(ends[0], answer.as_mut_ptr().cast(), answer.len()) };
-    // SAFETY: a descriptor of this process.
-    unsafe { libc::close(ends[0]) };
-    // SAFETY: our own child, whose status nobody asks for.
-    unsafe { libc::waitpid(pid, ptr::null_mut(), 0) };
-    assert_eq!(read, 4, "the child ended without an answer");
-    u32::from_ne_bytes(answer)
+    let mut status = 0;
+    // SAFETY: our own child, and room for its status.
+    assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) != 255, "the child died");
+    libc::WEXITSTATUS(status).unsigned_abs()
 }
