@@ -100,35 +100,6 @@ fn other_devices_and_questions_do_not_wait() {
     assert_eq!(machine.references(), [0; 4]);
 }
 
-/// What is taken over while the device is swept lives from then on: taking over, dropping and giving away
-/// such a handle do not wait for the sweep, and the sweep goes no further.
-#[test]
-fn taking_over_and_giving_away_do_not_wait_for_the_device_itself() {
-    let machine = machine(2);
-    machine.stray(&[1, 0]);
-    // The driver has one handle for the context, and this one is a reference of nobody's.
-    let raw = PrimaryContext::retain(machine.device(0)).unwrap().as_raw().expose_provenance();
-    let mut taken_over = Vec::new();
-    let guard = while_device_0_is_swept(&machine, &releases_up_to(9), |_| {
-        machine.stray(&[4, 0]);
-        let device = machine.device(0);
-        let raw = std::ptr::with_exposed_provenance_mut(raw);
-        // SAFETY: somebody retained these references above, and nobody else disposes of them.
-        let take_over = || unsafe { PrimaryContext::from_raw(device, raw) }.unwrap();
-        taken_over = vec![take_over(), take_over()];
-        drop(take_over());
-        assert_eq!(device.handles(), Ok(2));
-        let _reference_of_others = taken_over.pop().unwrap().into_raw();
-        assert_eq!(device.handles(), Ok(1));
-    });
-    let outcome = of_device_0(guard.report());
-    assert_eq!(outcome, Outcome::StillActive { releases: 1 }, "a handle lives");
-    drop(guard);
-    assert_eq!((machine.references(), machine.device(0).handles()), (vec![3, 0], Ok(1)));
-    drop(taken_over);
-    assert_eq!(machine.references(), [2, 0]);
-}
-
 /// The calls that were about device 0, in the order in which they ended.
 fn calls_on_device_0(machine: &Machine) -> Vec<&'static str> {
     let calls = machine.simulator.calls();
@@ -208,44 +179,5 @@ fn a_waiting_retain_ends_a_sweep_of_several_releases() {
         });
         // Four of the strays, and the one that waited and was given away.
         assert_eq!(machine.references(), [if waits { 5 } else { 0 }, 0]);
-    }
-}
-
-#[test]
-fn two_sweeps_of_one_device_are_one_after_the_other() {
-    for (references, second) in
-        [(1, Outcome::AlreadyInactive), (2, Outcome::Released { releases: 1 })]
-    {
-        let machine = machine(3);
-        machine.stray(&[references, 0, 0]);
-        machine.simulator.record_calls(true);
-        before_the_watchdog_bites("a sweep waits for one that has ended", || {
-            thread::scope(|scope| {
-                let waiting = std::sync::Mutex::new(None);
-                let first = while_device_0_is_swept(&machine, &StrayRelease::new(), |_| {
-                    *waiting.lock().unwrap() = Some(scope.spawn(|| {
-                        let guard = PrimaryContextGuard::retain_only(machine.device(2)).unwrap();
-                        of_device_0(guard.report())
-                    }));
-                    // It has asked, found the context active, and may only wait now.
-                    until("the second sweep has asked", || machine.simulator.count(GET_STATE) == 2);
-                    thread::sleep(std::time::Duration::from_millis(20));
-                    assert_eq!(machine.simulator.count(RELEASE), 1, "the first sweep's");
-                });
-                let expected = match references {
-                    1 => Outcome::Released { releases: 1 },
-                    _ => Outcome::StillActive { releases: 1 },
-                };
-                assert_eq!(of_device_0(first.report()), expected);
-                let waiting = waiting.into_inner().unwrap().unwrap();
-                assert_eq!(waiting.join().unwrap(), second);
-            });
-        });
-        machine.simulator.record_calls(false);
-        let calls = calls_on_device_0(&machine);
-        // Both have asked before the first release.
-        assert_eq!(calls[..4], [GET_STATE, GET_STATE, RELEASE, GET_STATE], "{calls:?}");
-        assert_eq!(machine.references(), [0; 3]);
-        assert_eq!(machine.simulator.underflows(), 0, "no release of what is not there: {calls:?}");
     }
 }
