@@ -1,9 +1,7 @@
 //! Children of processes that had not come so far with CUDA, or not by this crate: the library loaded
 //! only, CUDA initialised by others, a `cuInit` that failed; and children that begin anew.
 
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
-use std::process::Command;
+use std::os::unix::process::ExitStatusExt;
 
 use crate::support::forked::is_forked;
 use crate::support::processes::{births, in_child, in_own_process};
@@ -123,44 +121,6 @@ fn child_of_others_who_found_no_device_gets_what_the_driver_does() {
             assert_eq!(status.signal(), Some(libc::SIGSEGV), "{birth:?}: {status}");
         }
     });
-}
-
-/// Where the test of exec finds the library that it loads anew.
-const LIBRARY_OF_THE_PARENT: &str = "FORKED_CHILD_LIBRARY";
-
-#[test]
-fn child_may_exec_and_load_anew() {
-    in_own_process("forked_before_init::child_may_exec_and_load_anew", || {
-        if let Some(library) = std::env::var_os(LIBRARY_OF_THE_PARENT) {
-            return loads_anew(Path::new(&library));
-        }
-        let machine = machine(2);
-        let _context = PrimaryContext::retain(machine.device(0)).unwrap();
-        let (program, library) = (std::env::current_exe().unwrap(), machine.simulator.path());
-        let same_test =
-            ["--exact", "forked_before_init::child_may_exec_and_load_anew", "--test-threads=1"];
-        for &birth in births() {
-            let status = in_child(birth, || {
-                let error = Command::new(&program)
-                    .args(same_test)
-                    .env(LIBRARY_OF_THE_PARENT, library)
-                    .stdout(std::process::Stdio::null())
-                    .exec();
-                panic!("the child becomes another program: {error}")
-            });
-            assert!(status.success(), "{birth:?}: {status}");
-        }
-        assert_eq!(machine.references(), [1, 0]);
-    });
-}
-
-/// What the child does once it is a program of its own.
-fn loads_anew(library: &Path) {
-    assert!(!fork::forked_after_init());
-    let driver = load(library).unwrap();
-    let guard = PrimaryContextGuard::retain_only(driver.device(0).unwrap()).unwrap();
-    assert_eq!(guard.report().devices().len(), driver.device_count() as usize);
-    guard.release().unwrap();
 }
 
 #[test]

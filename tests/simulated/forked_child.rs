@@ -99,33 +99,6 @@ fn every_operation_is_refused() {
     });
 }
 
-/// What is known without the driver is so in a child, too.
-#[test]
-fn what_calls_nothing_answers_as_in_the_parent() {
-    in_own_process("forked_child::what_calls_nothing_answers_as_in_the_parent", || {
-        let machine = machine_that_works_in_children(2);
-        let (driver, path) = (machine.driver, machine.simulator.path());
-        assert!(!fork::forked_after_init());
-        let raw = machine.device(1).as_raw();
-        in_children(
-            &machine,
-            || (),
-            |()| {
-                assert!(fork::forked_after_init());
-                assert!(fork::device_files().is_ok());
-                assert_eq!((driver.path(), driver.version().raw()), (path, 13_000));
-                assert_eq!((driver.device_count(), driver.devices().len()), (2, 2));
-                assert_eq!(driver.device_from_raw(raw), driver.device(1));
-                assert_eq!(driver.device(1).unwrap().as_raw(), raw);
-                assert_eq!(driver.device(2).unwrap_err().kind(), "no_such_device");
-                assert_eq!(driver.device_from_raw(-7).unwrap_err().kind(), "unknown_device");
-                assert_eq!((driver.unreleased(), driver.device(0).unwrap().driver()), (0, driver));
-            },
-        );
-        assert!(!fork::forked_after_init(), "the parent was not forked");
-    });
-}
-
 #[test]
 fn inherited_contexts_and_guards_do_nothing() {
     in_own_process("forked_child::inherited_contexts_and_guards_do_nothing", || {
