@@ -53,26 +53,6 @@ fn a_cycle_calls_each_function_once_and_never_cuinit() {
 }
 
 #[test]
-fn dropping_a_locked_process_unlocks_it_and_a_checkpointed_one_stays() {
-    let machine = SharedMachine::new();
-    let mut target = machine.target();
-    let pid = target.pid();
-    let open = || machine.open(pid).unwrap();
-    drop(open().lock(LIMIT).unwrap());
-    assert_eq!(machine.state(pid), 0);
-    drop(open().lock(LIMIT).unwrap().checkpoint().unwrap());
-    assert_eq!(machine.state(pid), 2);
-    let Found::Checkpointed(process) = open().take_up() else { panic!("checkpointed") };
-    drop(process.restore(&GpuMap::same(), &Room::Trusted).unwrap());
-    assert_eq!((machine.state(pid), target.ask(b'q')), (0, 1));
-    let locked = open().lock(LIMIT).unwrap();
-    std::mem::forget(locked);
-    let _ = open();
-    assert_eq!(machine.state(pid), 1, "dropping what was only opened does nothing");
-    let Found::Locked(_locked) = open().take_up() else { panic!("locked") };
-}
-
-#[test]
 fn an_error_turned_into_its_cause_unlocks() {
     fn checkpoint(process: Process) -> Result<(), CheckpointError> {
         let _suspended = process.lock(LIMIT)?.checkpoint()?;
