@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::support::processes::in_own_process;
-use crate::support::{load, machine, machine_from};
+use crate::support::{load, machine};
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{Attempt, Error};
 use simulated_libcuda::{Builder, Simulator};
@@ -15,16 +15,6 @@ fn builder(devices: u32) -> Builder {
 fn load_error(builder: Builder) -> Error {
     let simulator = builder.start();
     load(simulator.path()).expect_err("this library is not usable")
-}
-
-#[test]
-fn driver_knows_its_devices_and_version() {
-    let machine = machine_from(builder(3).driver_version(12020));
-    assert_eq!(machine.driver.device_count(), 3);
-    assert_eq!(machine.driver.version().raw(), 12020);
-    let ordinals: Vec<u32> = machine.driver.devices().map(|device| device.ordinal()).collect();
-    assert_eq!(ordinals, [0, 1, 2]);
-    assert_eq!(machine.driver.path(), machine.simulator.path());
 }
 
 #[test]
@@ -61,14 +51,6 @@ fn missing_library_names_what_was_tried() {
     assert_eq!(tried[0].library, Path::new("/no/such/libcuda.so.1"));
     assert!(error.to_string().contains("No such file"), "{error}");
     assert!(!error.to_string().contains("install"), "the user named this file: {error}");
-}
-
-#[test]
-fn file_that_is_no_library_is_named_with_the_loaders_reason() {
-    let error = load(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
-    let error = error.unwrap_err();
-    assert_eq!(error.kind(), "library_not_found");
-    assert!(error.to_string().contains("Cargo.toml"), "{error}");
 }
 
 /// `dlopen` would open the program itself, which may well link to a driver.
@@ -119,24 +101,6 @@ fn function_that_the_version_should_have_is_another_error() {
     let symbol = "cuDevicePrimaryCtxRelease_v2";
     let error = load_error(builder(1).driver_version(11000).without(&[symbol]));
     assert_eq!(error.kind(), "function_missing", "{error}");
-}
-
-#[test]
-fn no_device_says_what_may_hide_them() {
-    let error = load_error(builder(0));
-    assert_eq!(error.kind(), "no_device");
-    let error = load_error(builder(2).visible_devices(Some("")));
-    assert_eq!((error.kind(), error.call()), ("no_device", Some("cuInit")));
-    assert!(error.to_string().contains("CUDA_VISIBLE_DEVICES"), "{error}");
-}
-
-#[test]
-fn visible_devices_renumber() {
-    let all = machine(3);
-    let some = machine_from(builder(3).visible_devices(Some("2,0")));
-    assert_eq!(some.driver.device_count(), 2);
-    assert_eq!(some.device(0).uuid(), all.device(2).uuid());
-    assert_eq!(some.device(1).uuid(), all.device(0).uuid());
 }
 
 /// The driver reads `CUDA_VISIBLE_DEVICES` when it is initialised, and an error names the value of that
