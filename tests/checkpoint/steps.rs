@@ -35,7 +35,7 @@ fn a_cycle_calls_each_function_once_and_never_cuinit() {
     assert_eq!((machine.state(target.pid()), machine.simulator.machine_free(0)), (1, free));
     let process = locked.unlock().unwrap();
     assert_eq!(process.state().unwrap(), State::Running);
-    assert_eq!(target.answer(), 1, "its context is there");
+    assert_eq!(target.result(), 1, "its context is there");
     let calls = machine.simulator.calls();
     let functions: Vec<&str> = calls.iter().map(|call| call.function).collect();
     assert_eq!(

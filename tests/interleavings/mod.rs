@@ -53,7 +53,7 @@ fn no_run_releases_under_a_live_handle() {
 }
 
 /// A reference that was given away before the model begins, beside one stray and two more, so that there is
-/// one for everybody whoever is first.
+/// one for everybody in every order.
 fn given_away_among_four(machine: Machine) -> usize {
     let raw = PrimaryContext::retain(machine.device(0)).unwrap().into_raw();
     simulator(|simulator| simulator.retain_by_others(0, 2));

@@ -163,7 +163,7 @@ impl Machine {
         LIVE.set(live);
     }
 
-    /// Runs a run, and answers with it how many releases it made on devices on which a handle lived.
+    /// Runs a run, and returns with it how many releases it made on devices on which a handle lived.
     pub fn running<T>(self, run: impl FnOnce() -> T) -> (T, u32) {
         let thread = thread::current().id();
         RUNNING.with_borrow_mut(|running| running.push((thread, 0)));

@@ -31,7 +31,7 @@ fn every_name_of_a_device_leads_to_it() {
     }
 }
 
-/// The buffer has 256 bytes: one for the end, and one that no driver is told of.
+/// The buffer has 256 bytes: one for the end, and one beyond the size that the driver gets.
 #[test]
 fn a_name_that_is_too_long_is_cut() {
     let machine =
@@ -41,7 +41,7 @@ fn a_name_that_is_too_long_is_cut() {
 }
 
 #[test]
-fn what_is_no_device_is_told_by_its_name() {
+fn what_is_no_device_is_named() {
     let machine = machine(2);
     let other =
         crate::support::machine_from(Simulator::builder().devices(4).visible_devices(Some("3")));

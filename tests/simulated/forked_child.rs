@@ -139,8 +139,8 @@ fn inherited_contexts_and_guards_do_nothing() {
 }
 
 /// A release in a child is refused, and what it hands back owes nothing there.
-fn is_refused_with_the_handle(answer: Result<(), ReleaseError>, parent: u32) {
-    let failed = answer.unwrap_err();
+fn is_refused_with_the_handle(result: Result<(), ReleaseError>, parent: u32) {
+    let failed = result.unwrap_err();
     is_forked::<()>(Err(failed.error().clone()), parent);
     assert!(failed.handle().is_some());
     let (error, context) = failed.into_parts();

@@ -1,4 +1,4 @@
-//! Who holds a context, as the witness of cuda-contexts tells: in the audit and in reports.
+//! Who holds a context, as the witness of cuda-contexts knows: in the audit and in reports.
 
 use std::ffi::{CStr, CString, c_char};
 use std::path::{Path, PathBuf};
@@ -74,7 +74,7 @@ impl Witnessed {
     }
 }
 
-fn told(holders: &[Holder]) -> Vec<(String, [u32; 4])> {
+fn counts(holders: &[Holder]) -> Vec<(String, [u32; 4])> {
     let one = |holder: &Holder| {
         let Holder { references, green_contexts, ordinary_contexts, taken, .. } = *holder;
         let library = holder.library.to_str().unwrap().to_owned();
@@ -112,7 +112,7 @@ fn device_names_all_of_its_holders() {
         witnessed.add(1, "/lib/libcudart.so.13", [1, 2, 3]);
         assert_eq!(witnessed.device(0).holders(), Some(vec![]));
         let holders = witnessed.device(1).holders().unwrap();
-        assert_eq!(told(&holders), [("/lib/libcudart.so.13".to_owned(), [1, 2, 3, 0])]);
+        assert_eq!(counts(&holders), [("/lib/libcudart.so.13".to_owned(), [1, 2, 3, 0])]);
         // More than are expected.
         for number in 0..40 {
             witnessed.add(0, &format!("/lib/lib{number}.so"), [1, 0, 0]);
@@ -151,7 +151,7 @@ fn report_says_whose_references_it_took() {
         ];
         assert_eq!(outcomes(&guard), expected);
         let lines: Vec<_> =
-            guard.report().devices().map(|line| told(line.holders().unwrap())).collect();
+            guard.report().devices().map(|line| counts(line.holders().unwrap())).collect();
         let of = |library: &str, counts| (library.to_owned(), counts);
         assert_eq!(lines[0], [of("/lib/libcudart.so.13", [1, 0, 0, 1])]);
         assert_eq!(lines[1], []);
@@ -197,7 +197,10 @@ fn nothing_was_taken_of_a_green_context_that_got_it_back() {
         let report = StrayRelease::new().run(witnessed.driver).unwrap();
         let line = report.devices().next().unwrap();
         assert_eq!(*line.outcome(), Outcome::HeldByGreenContext { releases: 0 });
-        assert_eq!(told(line.holders().unwrap()), [("/lib/libgreen.so".to_owned(), [0, 1, 0, 0])]);
+        assert_eq!(
+            counts(line.holders().unwrap()),
+            [("/lib/libgreen.so".to_owned(), [0, 1, 0, 0])]
+        );
     });
 }
 

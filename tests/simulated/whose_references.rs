@@ -28,7 +28,7 @@ fn reference_taken_over_ends_the_releases() {
     assert_eq!((machine.references()[0], again.device().handles()), (3, Ok(1)));
 }
 
-/// Somebody else's release comes between the question and the answer.
+/// Somebody else's release comes between the query of the state and the release.
 #[test]
 fn context_that_goes_in_between_is_inactive_and_no_reference_is_missed() {
     let machine = machine(2);

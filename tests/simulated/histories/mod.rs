@@ -33,8 +33,8 @@ fn histories_agree_with_the_model() {
     let steps = std::cell::Cell::new(0);
     let stories = (1..=MOST_DEVICES, any::<bool>(), history());
     let result = TestRunner::new(config).run(&stories, |(devices, names_dead, history)| {
-        let told = World::new(devices, names_dead).go_through(&history);
-        steps.set(steps.get() + told.map_err(TestCaseError::fail)?);
+        let gone_through = World::new(devices, names_dead).go_through(&history);
+        steps.set(steps.get() + gone_through.map_err(TestCaseError::fail)?);
         Ok(())
     });
     if let Err(error) = result {
