@@ -68,7 +68,8 @@
 //!
 //! # Stability
 //! Public enums, and structs with public fields, are `#[non_exhaustive]`: variants and fields may be added.
-//! What one variant holds does not change, so that variants can be made and matched as a whole.
+//! What one variant holds does not change, so that variants can be made and matched as a whole. The structs that
+//! callers make are complete: `GpuPair`, `DeviceRoom` and `DeviceMemory` of [`checkpoint`].
 //!
 //! # From C to Rust
 //!

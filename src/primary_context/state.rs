@@ -51,7 +51,7 @@ impl Device {
         self.check(self.call_set_flags(flags.0))
     }
 
-    /// Destroys everything in the device's primary context, whoever made it. Calls
+    /// Destroys everything in the device's primary context, also what other libraries made. Calls
     /// `cuDevicePrimaryCtxReset_v2`. It gives no reference back: every retain stays to be released.
     ///
     /// [`retain_only`](crate::PrimaryContextGuard::retain_only) never does this. Projects that reset
