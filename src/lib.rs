@@ -14,7 +14,7 @@
 //! ```
 //!
 //! An error that `main` returns prints as a sentence with the remedy: the `Debug` of [`Error`] is its
-//! `Display`. Match its variants, or call [`Error::kind`], to tell errors apart.
+//! `Display`. Match its variants, or call [`Error::kind`], to distinguish errors.
 //!
 //! The [`guide`] has a page for each task: find strays, find out who made them, release them, test for them,
 //! checkpoint a worker, work beside other libraries.
