@@ -28,7 +28,6 @@ mod contract {
     pub mod flags_and_reset;
     pub mod fork;
     pub mod green_contexts;
-    pub mod library;
     pub mod machine;
     pub mod own_process;
     pub mod questions;

@@ -5,9 +5,9 @@ use std::ptr;
 
 use cuda_primary_context::sys::CUresult;
 
-use super::library::{Library, Returned, call};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, Returned, call};
 
 const UNTOUCHED: i32 = -77;
 

@@ -2,9 +2,9 @@
 
 use std::ptr;
 
-use super::library::{Library, call};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, call};
 
 /// The result of one release and the state behind it.
 fn release(library: Library, device: i32) -> String {

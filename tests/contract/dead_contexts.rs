@@ -4,9 +4,9 @@ use std::ptr;
 
 use cuda_primary_context::sys::{CUcontext, CUdeviceptr, CUstream};
 
-use super::library::{Library, Returned, call};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, Returned, call};
 
 /// What belonged to the context in its life.
 struct Former {

@@ -4,9 +4,9 @@ use std::ptr;
 
 use cuda_primary_context::sys::CUcontext;
 
-use super::library::{Library, call};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, call};
 
 const UNTOUCHED: u32 = 77;
 

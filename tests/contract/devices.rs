@@ -5,9 +5,9 @@ use std::ptr;
 
 use cuda_primary_context::sys::{CUdevice_attribute, CUuuid};
 
-use super::library::call;
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::call;
 
 pub fn enumeration(machine: &Machine, questions: &Questions) {
     let library = machine.initialised();

@@ -4,9 +4,9 @@ use std::sync::{Mutex, OnceLock};
 
 use cuda_primary_context::PrimaryContext;
 
-use super::library::Library;
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::Library;
 
 /// What handlers, which take nothing, ask with.
 static SCENE: OnceLock<(Library, i32)> = OnceLock::new();

@@ -1,8 +1,8 @@
 //! The settings of a primary context, and its reset.
 
-use super::library::{Library, call};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, call};
 
 /// Returned and state behind it.
 macro_rules! step {

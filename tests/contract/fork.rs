@@ -7,9 +7,9 @@ use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard, StrayRele
 
 use super::super::support::processes::{Birth, in_child};
 use super::before_init::{hide_devices, refused, versions_and_texts};
-use super::library::{Library, call};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, call};
 
 /// Runs `body` in a forked child.
 fn child(questions: &Questions, body: impl FnOnce(&Questions)) {

@@ -9,9 +9,9 @@ use std::ptr;
 
 use cuda_primary_context::sys::{CUdevResourceType, CUgreenCtx};
 
-use super::library::{Library, Returned, call};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, Returned, call};
 
 /// The flag that cuGreenCtxCreate demands.
 const DEFAULT_STREAM: u32 = 1;

@@ -8,7 +8,7 @@ use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{Driver, Error};
 use simulated_libcuda::Simulator;
 
-use super::library::{Library, Returned, call};
+use crate::support::driver_library::{Library, Returned, call};
 
 pub enum Kind {
     Simulated { devices: u32 },

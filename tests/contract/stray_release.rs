@@ -10,10 +10,10 @@ use cuda_primary_context::{
 };
 
 use super::green_contexts;
-use super::library::call;
 use super::machine::Machine;
 use super::questions::Questions;
 use super::safe_layer::{active, call_and_code, calls, change, device, expected, outcomes};
+use crate::support::driver_library::call;
 
 /// A green context on a device.
 struct Green {

@@ -5,9 +5,9 @@ use std::ptr::{self, NonNull};
 
 use cuda_primary_context::sys::{self, CUdriverProcAddressQueryResult, CUresult};
 
-use super::library::{Library, Returned, call};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, Returned, call};
 
 /// Both generations are there, and are two functions.
 pub fn generations(machine: &Machine, questions: &Questions) {

@@ -1,5 +1,6 @@
 //! A driver library as C sees it, before the crate has initialised it: functions by their symbols,
 //! with the header's own types.
+#![allow(dead_code, unused_macros, unused_imports, reason = "each test binary uses its part")]
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fmt;
@@ -22,9 +23,9 @@ macro_rules! call {
                 // SAFETY: the suite gives places of its own, null pointers that the driver refuses,
                 // and handles that the driver gave.
                 let code = unsafe { function($($argument),*) };
-                $crate::contract::library::Returned::Code(code)
+                $crate::support::driver_library::Returned::Code(code)
             }
-            None => $crate::contract::library::Returned::Absent,
+            None => $crate::support::driver_library::Returned::Absent,
         }
     };
 }
