@@ -5,7 +5,6 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::support::examples::example;
-use crate::support::skips;
 use crate::support::targets::{Child, SharedMachine};
 use crate::{LIMIT, targets};
 
@@ -135,40 +134,14 @@ fn a_failure_is_reported_and_undone() {
 }
 
 #[test]
-fn without_nvml_there_is_no_cycle_unless_forced() {
-    if cuda_primary_context::checkpoint::nvml::free().is_ok() {
-        let what = "without_nvml_there_is_no_cycle_unless_forced";
-        skips::skip("no-nvml", what, "it is here");
-        return;
-    }
-    let machine = SharedMachine::new();
-    let target = machine.target();
-    let error = object(&run(&machine, &["--cycle", "--pid", &pid(&target), "--json"]), 3);
-    assert_eq!(error["error"]["kind"], "nvml_not_found");
-    assert!(error["error"]["message"].as_str().unwrap().contains("--force"), "{error}");
-    assert_eq!(machine.state(target.pid()), 0, "nothing was done");
-    // A suspension is done, and says what that means for the resumption.
-    let output = run(&machine, &["--suspend", "--pid", &pid(&target)]);
-    let errors = text(&output.stderr);
-    assert!(errors.contains("Room for the restore cannot be checked"), "{errors}");
-    let resume = format!("resume   --resume --pid {} --force\n", target.pid());
-    assert!(text(&output.stdout).contains(&resume), "{output:?}");
-}
-
-#[test]
 fn arguments_that_make_no_sense_are_refused() {
     let machine = SharedMachine::new();
     for (arguments, reason) in [
         (&["--pid", "1"][..], "one action is needed"),
-        (&["--suspend", "--resume", "--pid", "1"], "one action is needed"),
         (&["--suspend"], "name the processes"),
-        (&["--suspend", "--self"], "--self goes with --cycle"),
         (&["--cycle", "--self"], "--self needs --force"),
-        (&["--suspend", "--pid", "x"], "--pid takes a process id"),
         (&["--suspend", "--pid"], "--pid needs a value"),
-        (&["--suspend", "--pid", "1", "--limit", "-1"], "--limit"),
         (&["--suspend", "--pid", "1", "--map", "0=1"], "--map takes OLD=NEW"),
-        (&["--suspend", "--pid", "1", "--needs", "7"], "--needs takes GPU=BYTES"),
         (&["--suspend", "--pid", "1", "--colour"], "--colour"),
     ] {
         let output = run(&machine, arguments);

@@ -13,8 +13,6 @@ use crate::support::targets::{SharedMachine, alone};
 use crate::support::{load, machine};
 use crate::{LIMIT, code};
 
-const SHORT: Duration = Duration::from_millis(20);
-
 #[test]
 fn a_cycle_calls_each_function_once_and_never_cuinit() {
     let machine = SharedMachine::new();
@@ -70,34 +68,14 @@ fn an_error_turned_into_its_cause_unlocks() {
 }
 
 #[test]
-fn failing_steps_hand_back_what_the_process_still_is() {
+fn a_restore_without_room_destroys_the_process_unless_it_is_checked() {
     let machine = SharedMachine::from(|builder| builder.knob(Knob::DeviceBytes, 700 << 20));
     let target = machine.target();
     let pid = target.pid();
     let open = || machine.open(pid).unwrap();
 
-    machine.simulator.set_busy(pid, true);
-    let error = open().lock(SHORT).unwrap_err();
-    assert_eq!((code(&error), error.found().state()), (600, Some(State::Running)));
-    machine.simulator.set_busy(pid, false);
-    let (_, found) = error.into_parts();
-    let Found::Running(process) = found else { panic!("running") };
-
-    machine.simulator.set_managed_memory(pid, true);
-    let error = process.lock(LIMIT).unwrap().checkpoint().unwrap_err();
-    assert_eq!((code(&error), machine.state(pid)), (801, 1));
-    assert!(format!("{error:?}").contains("locked"), "{error:?}");
-    let (_, Found::Locked(locked)) = error.into_parts() else { panic!("locked") };
-    machine.simulator.set_managed_memory(pid, false);
-    let checkpointed = locked.checkpoint().unwrap();
-
+    let checkpointed = open().lock(LIMIT).unwrap().checkpoint().unwrap();
     let gpu = |number| machine.gpu(number);
-    let same = |number| GpuPair { old: gpu(number), new: gpu(number) };
-    let wrong = GpuMap::new([same(1)], &[]).unwrap();
-    let error = checkpointed.restore(&wrong, &Room::Trusted).unwrap_err();
-    assert_eq!((code(&error), machine.state(pid)), (1, 2));
-    let (_, Found::Checkpointed(checkpointed)) = error.into_parts() else { panic!("checkpointed") };
-
     // Room is looked for first, and then no call is made.
     let calls = machine.simulator.total_calls();
     let room = |free| Room::Looked(vec![DeviceRoom { device: gpu(0), needed: 524 << 20, free }]);
@@ -108,11 +86,10 @@ fn failing_steps_hand_back_what_the_process_still_is() {
     };
     assert_eq!((device, needed, free), (gpu(0), 524 << 20, (524 << 20) - 1));
     let (_, Found::Checkpointed(checkpointed)) = error.into_parts() else { panic!("checkpointed") };
-    let all = GpuMap::new([same(0), same(1)], &[gpu(0), gpu(1)]).unwrap();
-    let locked = checkpointed.restore(&all, &room(524 << 20)).unwrap();
+    let locked = checkpointed.restore(&GpuMap::same(), &room(524 << 20)).unwrap();
     let process = locked.unlock().unwrap();
 
-    // Whoever is wrong about the room loses the process.
+    // A caller that is wrong about the room loses the process.
     let checkpointed = process.lock(LIMIT).unwrap().checkpoint().unwrap();
     let mut other = machine.target();
     let error = checkpointed.restore(&GpuMap::same(), &Room::Trusted).unwrap_err();

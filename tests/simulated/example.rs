@@ -1,7 +1,5 @@
 //! The example as its users meet it: arguments, environment, output and exit status.
 
-use std::fs;
-use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::support::examples::example;
@@ -40,11 +38,6 @@ impl Library {
 
     fn path(&self) -> &str {
         self.0.path().to_str().unwrap()
-    }
-
-    /// Where the library has the name of the real one.
-    fn folder(&self) -> &Path {
-        self.0.path().parent().unwrap()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -120,41 +113,6 @@ fn releases_0_and_2_and_keeps_1() {
     assert!(!short.contains("cuDevicePrimaryCtx"), "{short}");
 }
 
-#[test]
-fn dry_run_calls_nothing_that_changes_anything() {
-    let library = Library::new();
-    let log = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("retain-only-calls-{}", std::process::id()));
-    let _ = fs::remove_file(&log);
-    let output = library
-        .command(&["--dry-run", "--json", "--stray", "none", "--keep", "3", "--releases", "2"])
-        .env("SIMULATED_CUDA_HELD_BY_OTHERS", "0:1,3:1")
-        .env("SIMULATED_CUDA_LOG", &log)
-        .output()
-        .unwrap();
-    let calls = fs::read_to_string(&log).unwrap();
-    fs::remove_file(&log).unwrap();
-
-    let plan = object(&output, 0);
-    assert_eq!(keys(&plan), ["driver", "dry_run", "kept", "devices"]);
-    assert_eq!(plan["dry_run"], true);
-    assert_eq!(plan["driver"]["simulated"], true);
-    assert_eq!(keys(&plan["kept"]), ["ordinal", "uuid", "pci_bus_id"]);
-    assert_eq!(column(&plan, "planned"), ["release", "keep", "already_inactive", "leave_alone"]);
-    assert_eq!(keys(&plan["devices"][0]), ["ordinal", "uuid", "planned", "at_most"]);
-    assert_eq!(plan["devices"][0]["at_most"], 2);
-    assert_eq!(keys(&plan["devices"][1]), ["ordinal", "uuid", "planned"]);
-
-    let calls: Vec<Value> = calls.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let harmless = ["cuInit", "cuDriverGet", "cuDeviceGet", "cuDevicePrimaryCtxGetState"];
-    for call in &calls {
-        let function = call["function"].as_str().unwrap();
-        assert!(harmless.iter().any(|name| function.starts_with(name)), "{function}");
-    }
-    let state = calls.iter().filter(|call| call["function"] == "cuDevicePrimaryCtxGetState");
-    assert_eq!(state.map(|call| &call["device"]).collect::<Vec<_>>(), [0, 2]);
-}
-
 /// Options reach the policy, and a failing device decides the exit status.
 #[test]
 fn options_and_failures_reach_the_report() {
@@ -213,18 +171,4 @@ fn without_a_device_the_error_is_the_report() {
         let message = object["error"]["message"].as_str().unwrap();
         assert!(text(&output.stderr).contains(message), "{message}");
     }
-}
-
-#[test]
-fn auto_simulates_if_there_is_no_device_and_says_why() {
-    let library = Library::new();
-    let mut command = command(&["--json"]);
-    command.env("LD_LIBRARY_PATH", library.folder()).env("SIMULATED_CUDA_STUB", "1");
-    let output = command.output().unwrap();
-    let report = object(&output, 0);
-    assert_eq!(report["driver"]["simulated"], true);
-    assert_eq!(report["devices"].as_array().unwrap().len(), 4);
-    let message = text(&output.stderr);
-    assert!(message.contains("using the simulated driver"), "{message}");
-    assert!(message.contains("libcuda.so.1: this libcuda is the toolkit's stub"), "{message}");
 }

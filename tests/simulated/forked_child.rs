@@ -6,7 +6,7 @@ use crate::support::processes::{births, in_child, in_own_process};
 use crate::support::{Machine, load, machine, machine_from, releases_up_to};
 use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute, functions};
 use cuda_primary_context::{
-    Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease, fork,
+    Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease,
 };
 use simulated_libcuda::{Fault, Knob, Simulator};
 
@@ -191,27 +191,6 @@ fn inherited_errors_do_nothing() {
         // The parent gave up on three in each round.
         assert_eq!(machine.driver.unreleased(), 3 * births().len() as u64);
         assert_eq!(machine.device(0).handles(), Ok(0));
-    });
-}
-
-#[test]
-fn grandchild_is_refused_too() {
-    in_own_process("forked_child::grandchild_is_refused_too", || {
-        let machine = machine_that_works_in_children(2);
-        let parent = std::process::id();
-        in_children(
-            &machine,
-            || (),
-            |()| {
-                for &birth in births() {
-                    let status = in_child(birth, || {
-                        is_forked(PrimaryContext::retain(machine.device(0)), parent);
-                        i32::from(!fork::forked_after_init())
-                    });
-                    assert!(status.success(), "{birth:?}: {status}");
-                }
-            },
-        );
     });
 }
 

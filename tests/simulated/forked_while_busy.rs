@@ -2,7 +2,6 @@
 //! that the child does not have.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::forked::is_forked;
 use crate::support::processes::{Birth, births, in_child, in_own_process};
@@ -42,58 +41,6 @@ fn copy_of(context: &PrimaryContext) -> PrimaryContext {
     // SAFETY: only called in a child: what is read twice is a device and an address, of which each
     // process has its own.
     unsafe { std::ptr::read(context) }
-}
-
-/// Sets a flag when it goes, also when the test fails.
-struct Ending<'a>(&'a AtomicBool);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Threads that load, retain and release all the time, and children in the middle of it. What a child does
-/// here allocates nothing and opens nothing: the locks of malloc and of the dynamic loader are not this
-/// crate's, and a child may find them taken.
-#[test]
-fn children_of_busy_threads_wait_for_nobody() {
-    in_own_process("forked_while_busy::children_of_busy_threads_wait_for_nobody", || {
-        let machine = machine_with_a_stray();
-        let parent = std::process::id();
-        let (others, has_ended) = (30, AtomicBool::new(false));
-        let goes_on = || !has_ended.load(Ordering::Relaxed);
-        std::thread::scope(|scope| {
-            let _ending = Ending(&has_ended);
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    while goes_on() {
-                        drop(PrimaryContext::retain(machine.device(0)).unwrap());
-                        StrayRelease::new().run(machine.driver).unwrap();
-                    }
-                });
-            }
-            // The list of drivers grows meanwhile.
-            let loads = scope.spawn(|| {
-                for _ in 0..others {
-                    let other = Simulator::builder().visible_devices(None).start();
-                    assert_eq!(load(other.path()).unwrap().device_count(), 1);
-                }
-            });
-            let mut children = 0;
-            while children < 40 || !loads.is_finished() {
-                let birth = births()[children % births().len()];
-                let status = in_child(birth, || {
-                    is_forked(PrimaryContext::retain(machine.device(0)), parent);
-                    is_forked(StrayRelease::new().run(machine.driver), parent);
-                    is_forked(machine.device(0).handles(), parent);
-                    i32::from(!fork::forked_after_init())
-                });
-                assert!(status.success(), "{birth:?}: {status}");
-                children += 1;
-            }
-        });
-    });
 }
 
 /// Kernels before 4.14 have no pages that a fork empties. A filter of system calls makes this one

@@ -14,8 +14,6 @@ use cuda_primary_context::{
     Outcome, Planned, PrimaryContext, PrimaryContextGuard, Report, StrayRelease, fork, sys,
 };
 
-const RETAIN: &str = "cuDevicePrimaryCtxRetain";
-const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
 /// The outcome of device 0.
@@ -98,59 +96,6 @@ fn other_devices_and_questions_do_not_wait() {
     assert_eq!(of_device_0(guard.report()), Outcome::Released { releases: 1 });
     drop((guard, held));
     assert_eq!(machine.references(), [0; 4]);
-}
-
-/// The calls that were about device 0, in the order in which they ended.
-fn calls_on_device_0(machine: &Machine) -> Vec<&'static str> {
-    let calls = machine.simulator.calls();
-    calls.iter().filter(|call| call.device == Some(0)).map(|call| call.function).collect()
-}
-
-#[test]
-fn a_retain_of_the_device_itself_waits_and_has_a_living_context() {
-    for retain in [
-        (|device| PrimaryContext::retain(device).map(Some)) as fn(_) -> _,
-        PrimaryContext::retain_if_active,
-        |device| PrimaryContextGuard::retain_only(device).map(|guard| Some(guard.into_context())),
-    ] {
-        let machine = machine(2);
-        machine.stray(&[1, 0]);
-        machine.simulator.record_calls(true);
-        let mut context = None;
-        before_the_watchdog_bites("the retain waits for a sweep that has ended", || {
-            thread::scope(|scope| {
-                let waiting = std::sync::Mutex::new(None);
-                let guard = while_device_0_is_swept(&machine, &StrayRelease::new(), |ended| {
-                    let device = machine.device(0);
-                    *waiting.lock().unwrap() = Some(scope.spawn(move || retain(device).unwrap()));
-                    until("the retain is counted", || device.handles() == Ok(1));
-                    assert!(!ended.load(Ordering::SeqCst));
-                    assert_eq!(machine.simulator.count(RETAIN), 1, "that of the kept device");
-                });
-                assert_eq!(of_device_0(guard.report()), Outcome::Released { releases: 1 });
-                let waiting = waiting.into_inner().unwrap().unwrap();
-                context = waiting.join().unwrap();
-            });
-        });
-        machine.simulator.record_calls(false);
-        let calls = calls_on_device_0(&machine);
-        assert_eq!(calls[..3], [GET_STATE, RELEASE, GET_STATE], "{calls:?}");
-        match context {
-            // It asked after the release, and there was nothing to retain.
-            None => assert_eq!((&calls[3..], machine.references()), (&[GET_STATE][..], vec![0, 0])),
-            Some(context) => {
-                assert_eq!(calls[3..], [RETAIN]);
-                assert!(machine.simulator.is_active(0));
-                assert_eq!(machine.simulator.generation(0), 2, "it was made anew");
-                context.make_current().unwrap().leave().unwrap();
-                assert!(machine.simulator.stack().is_empty());
-                context.release().unwrap();
-            }
-        }
-        assert_eq!(machine.references(), [0, 0]);
-        assert_eq!(machine.device(0).handles(), Ok(0));
-        assert_eq!(machine.simulator.underflows(), 0);
-    }
 }
 
 /// Somebody who waits to retain holds the device from the end of the release at hand.
