@@ -31,6 +31,11 @@ fn main() {
     let witness = out.join("libcuda-witness.so");
     succeed(compile(&sources(), &witness, &out), "the witness does not compile");
     println!("cargo:rustc-env=CUDA_CONTEXTS_WITNESS={}", witness.display());
+
+    println!("cargo:rerun-if-changed=threads");
+    let library = out.join("libkeep-threads.so");
+    succeed(compile_keep_threads(&library), "the library for threads does not compile");
+    println!("cargo:rustc-env=CUDA_CONTEXTS_KEEP_THREADS={}", library.display());
 }
 
 fn sources() -> Vec<PathBuf> {
@@ -62,6 +67,14 @@ fn compile(sources: &[PathBuf], library: &Path, out: &Path) -> std::io::Result<O
     command.args(sources).arg("-o").arg(library).arg("-L").arg(out);
     command.args(["-Wl,--no-as-needed", "-l:libcuda-real.so", "-Wl,--as-needed"]);
     command.output()
+}
+
+/// `-z now`: no call waits for the loader. `-z nodelete`: threads return into it.
+fn compile_keep_threads(library: &Path) -> std::io::Result<Output> {
+    let mut command = compiler();
+    command.args(["-std=c11", "-shared", "-fPIC", "-Wall", "-Wextra"]);
+    command.args(["-Wl,-soname,libkeep-threads.so", "-Wl,-z,now", "-Wl,-z,nodelete"]);
+    command.arg("threads/keep_threads.c").arg("-o").arg(library).arg("-ldl").output()
 }
 
 fn succeed(output: std::io::Result<Output>, complaint: &str) {

@@ -69,7 +69,7 @@
 //! # Stability
 //! Public enums, and structs with public fields, are `#[non_exhaustive]`: variants and fields may be added.
 //! What one variant holds does not change, so that variants can be made and matched as a whole. The structs that
-//! callers make are complete: `GpuPair`, `DeviceRoom` and `DeviceMemory` of [`checkpoint`].
+//! callers make are complete: `GpuPair` and `DeviceRoom` of [`checkpoint`], and those of `checkpoint::nvml`.
 //!
 //! # From C to Rust
 //!

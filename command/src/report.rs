@@ -3,7 +3,7 @@
 mod device;
 mod fold;
 mod headline;
-mod line;
+pub mod line;
 mod page;
 mod process;
 mod signal;

@@ -65,7 +65,7 @@ fn a_context_that_another_library_destroys_was_its_maker_s() {
 
 #[test]
 fn every_context_of_many_is_found_after_others_were_destroyed() {
-    let (said, arena) = trace(1, "init many 150 0 many 150 0");
+    let (said, arena) = trace(1, "init many 120 0 many 120 0");
     assert_eq!(said, "init 0\nmany 0\nmany 0\n");
     let destroyed = arena.of("cuCtxDestroy_v2");
     assert!(destroyed.iter().all(|call| call.contexts().is_some()));

@@ -6,6 +6,7 @@
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::error::NvmlError as Failure;
+use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 
 use crate::checkpoint::map::GpuMap;
 use crate::checkpoint::room::{DeviceRoom, Room};
@@ -13,6 +14,8 @@ use crate::driver::uuid::Uuid;
 
 /// The library by its full name; the name without a number is for linking.
 const LIBRARY: &str = "libnvidia-ml.so.1";
+
+const PROCESSES: &str = "nvmlDeviceGetComputeRunningProcesses_v3";
 
 /// Bytes on one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +96,8 @@ impl NvmlError {
 pub fn memory_of(pid: u32) -> Result<Vec<DeviceMemory>, NvmlError> {
     let mut found = Vec::new();
     for_each_device(|device, id| {
-        let call = "nvmlDeviceGetComputeRunningProcesses_v3";
-        let processes = device.running_compute_processes().map_err(|error| failed(call, &error))?;
+        let processes =
+            device.running_compute_processes().map_err(|error| failed(PROCESSES, &error))?;
         let mut bytes = None;
         for process in processes.iter().filter(|process| process.pid == pid) {
             match process.used_gpu_memory {
@@ -108,6 +111,62 @@ pub fn memory_of(pid: u32) -> Result<Vec<DeviceMemory>, NvmlError> {
         Ok(())
     })?;
     if found.is_empty() { Err(NvmlError::NotListed { pid }) } else { Ok(found) }
+}
+
+/// The processes with a context on one GPU, as NVML lists them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GpuProcesses {
+    /// The number that NVML and `nvidia-smi` give the GPU. It does not depend on CUDA_VISIBLE_DEVICES.
+    pub index: u32,
+    /// The GPU's unique id, unless the GPU could not be asked.
+    pub uuid: Option<Uuid>,
+    /// The processes, or why they could not be listed.
+    pub processes: Result<Vec<GpuProcess>, NvmlError>,
+}
+
+/// A process with a context on a GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GpuProcess {
+    /// The process id in the namespace of the driver: on a host, the host's.
+    pub pid: u32,
+    /// The bytes that it uses on the GPU, its context included. `None` if NVML does not know, as on Windows.
+    pub bytes: Option<u64>,
+    /// The MIG instance that it uses, if the GPU is divided.
+    pub mig_instance: Option<u32>,
+}
+
+/// Lists every process that has a CUDA context, GPU by GPU.
+///
+/// Calls [`nvmlDeviceGetComputeRunningProcesses`][1] for each GPU. Needs no CUDA context and creates none.
+/// A GPU that cannot be asked does not hide the others: its `processes` is an error.
+///
+/// [1]: https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html
+///
+/// # Errors
+/// [`NvmlError::LibraryNotFound`]; [`NvmlError::Call`] if NVML does not start or cannot count the GPUs.
+pub fn processes() -> Result<Vec<GpuProcesses>, NvmlError> {
+    let nvml = start()?;
+    let gpus = (0..device_count(&nvml)?).map(|index| {
+        let device = device_at(&nvml, index);
+        let uuid = device.as_ref().ok().map(|(_, uuid)| *uuid);
+        let processes = device.and_then(|(device, _)| {
+            let listed = device.running_compute_processes();
+            let listed = listed.map_err(|error| failed(PROCESSES, &error))?;
+            Ok(listed.into_iter().map(GpuProcess::from).collect())
+        });
+        GpuProcesses { index, uuid, processes }
+    });
+    Ok(gpus.collect())
+}
+
+impl From<ProcessInfo> for GpuProcess {
+    fn from(process: ProcessInfo) -> Self {
+        let bytes = match process.used_gpu_memory {
+            UsedGpuMemory::Used(bytes) => Some(bytes),
+            UsedGpuMemory::Unavailable => None,
+        };
+        Self { pid: process.pid, bytes, mig_instance: process.gpu_instance_id }
+    }
 }
 
 /// Returns how much memory is free on each device, in NVML's order.
@@ -153,24 +212,36 @@ pub fn room(
 fn for_each_device(
     mut action: impl FnMut(&nvml_wrapper::Device<'_>, Uuid) -> Result<(), NvmlError>,
 ) -> Result<(), NvmlError> {
-    let nvml = Nvml::builder().lib_path(LIBRARY.as_ref()).init().map_err(|error| match error {
+    let nvml = start()?;
+    for index in 0..device_count(&nvml)? {
+        let (device, id) = device_at(&nvml, index)?;
+        action(&device, id)?;
+    }
+    Ok(())
+}
+
+fn start() -> Result<Nvml, NvmlError> {
+    Nvml::builder().lib_path(LIBRARY.as_ref()).init().map_err(|error| match error {
         Failure::LibloadingError(reason) => {
             NvmlError::LibraryNotFound { reason: reason.to_string().into() }
         }
         error => failed("nvmlInit_v2", &error),
-    })?;
-    let count = nvml.device_count().map_err(|error| failed("nvmlDeviceGetCount_v2", &error))?;
-    for index in 0..count {
-        let call = "nvmlDeviceGetHandleByIndex_v2";
-        let device = nvml.device_by_index(index).map_err(|error| failed(call, &error))?;
-        let call = "nvmlDeviceGetUUID";
-        let text = device.uuid().map_err(|error| failed(call, &error))?;
-        let id = text
-            .parse()
-            .map_err(|_| NvmlError::Call { call, reason: format!("{text:?} is no id").into() })?;
-        action(&device, id)?;
-    }
-    Ok(())
+    })
+}
+
+fn device_count(nvml: &Nvml) -> Result<u32, NvmlError> {
+    nvml.device_count().map_err(|error| failed("nvmlDeviceGetCount_v2", &error))
+}
+
+fn device_at(nvml: &Nvml, index: u32) -> Result<(nvml_wrapper::Device<'_>, Uuid), NvmlError> {
+    let call = "nvmlDeviceGetHandleByIndex_v2";
+    let device = nvml.device_by_index(index).map_err(|error| failed(call, &error))?;
+    let call = "nvmlDeviceGetUUID";
+    let text = device.uuid().map_err(|error| failed(call, &error))?;
+    let id = text
+        .parse()
+        .map_err(|_| NvmlError::Call { call, reason: format!("{text:?} is no id").into() })?;
+    Ok((device, id))
 }
 
 fn failed(call: &'static str, error: &Failure) -> NvmlError {
