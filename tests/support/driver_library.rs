@@ -1,5 +1,6 @@
 //! A driver library as C sees it, before the crate has initialised it: functions by their symbols,
 //! with the header's own types.
+#![allow(dead_code, unused_macros, unused_imports, reason = "each test binary uses its part")]
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fmt;
@@ -19,12 +20,12 @@ macro_rules! call {
     ($library:expr, $generation:ident $function:ident($($argument:expr),*)) => {
         match $library.$generation(cuda_primary_context::sys::functions::$function) {
             Some(function) => {
-                // SAFETY: the suite gives places of its own, null pointers where the driver refuses
-                // them, and handles that the driver gave.
+                // SAFETY: the suite gives places of its own, null pointers that the driver refuses,
+                // and handles that the driver gave.
                 let code = unsafe { function($($argument),*) };
-                $crate::contract::library::Answer::Code(code)
+                $crate::support::driver_library::Returned::Code(code)
             }
-            None => $crate::contract::library::Answer::Absent,
+            None => $crate::support::driver_library::Returned::Absent,
         }
     };
 }
@@ -38,9 +39,9 @@ unsafe impl Send for Library {}
 // SAFETY: as above.
 unsafe impl Sync for Library {}
 
-/// What a call answered.
+/// What a call returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub enum Returned {
     Code(CUresult),
     /// The driver lacks the function.
     Absent,
@@ -59,7 +60,7 @@ impl Library {
         NonNull::new(unsafe { libc::dlsym(self.0.as_ptr(), name.as_ptr()) })
     }
 
-    /// The function of this very version, where the driver has it.
+    /// The function of this very version, if the driver has it.
     pub fn function<F: FunctionPointer>(self, function: Function<F>) -> Option<F::Function> {
         let address = self.symbol(function.symbol())?;
         assert_eq!(size_of::<F::Function>(), size_of_val(&address));
@@ -68,8 +69,8 @@ impl Library {
         Some(unsafe { std::mem::transmute_copy(&address) })
     }
 
-    /// The first generation of the function, under its bare name; `cuda.h` declares both alike where
-    /// the suite asks.
+    /// The first generation of the function, under its bare name; `cuda.h` declares both alike
+    /// for those that the suite calls.
     pub fn bare<F: FunctionPointer>(self, function: Function<F>) -> Option<F::Function> {
         let address = self.symbol(function.name())?;
         assert_eq!(size_of::<F::Function>(), size_of_val(&address));
@@ -77,16 +78,16 @@ impl Library {
         Some(unsafe { std::mem::transmute_copy(&address) })
     }
 
-    pub fn init(self) -> Answer {
+    pub fn init(self) -> Returned {
         call!(self, cuInit_v2000(0))
     }
 
-    pub fn retain(self, device: sys::CUdevice) -> (Answer, sys::CUcontext) {
+    pub fn retain(self, device: sys::CUdevice) -> (Returned, sys::CUcontext) {
         let mut context = std::ptr::null_mut();
         (call!(self, cuDevicePrimaryCtxRetain_v7000(&mut context, device)), context)
     }
 
-    pub fn release(self, device: sys::CUdevice) -> Answer {
+    pub fn release(self, device: sys::CUdevice) -> Returned {
         call!(self, cuDevicePrimaryCtxRelease_v11000(device))
     }
 
@@ -94,7 +95,7 @@ impl Library {
     pub fn state(self, device: sys::CUdevice) -> String {
         let (mut flags, mut active) = (0, 0);
         match call!(self, cuDevicePrimaryCtxGetState_v7000(device, &mut flags, &mut active)) {
-            Answer::Code(CUresult::CUDA_SUCCESS) => format!("{active}/{flags}"),
+            Returned::Code(CUresult::CUDA_SUCCESS) => format!("{active}/{flags}"),
             refusal => format!("refused: {refusal}"),
         }
     }
@@ -102,12 +103,12 @@ impl Library {
     /// What is current on this thread.
     pub fn current(self) -> sys::CUcontext {
         let mut context = std::ptr::null_mut();
-        let answer = call!(self, cuCtxGetCurrent_v4000(&mut context));
-        assert_eq!(answer, Answer::Code(CUresult::CUDA_SUCCESS), "cuCtxGetCurrent");
+        let result = call!(self, cuCtxGetCurrent_v4000(&mut context));
+        assert_eq!(result, Returned::Code(CUresult::CUDA_SUCCESS), "cuCtxGetCurrent");
         context
     }
 
-    pub fn set_current(self, context: sys::CUcontext) -> Answer {
+    pub fn set_current(self, context: sys::CUcontext) -> Returned {
         call!(self, cuCtxSetCurrent_v4000(context))
     }
 
@@ -120,22 +121,22 @@ impl Library {
     /// The handle of the device with this ordinal, which there is.
     pub fn device(self, ordinal: c_int) -> sys::CUdevice {
         let mut device = -1;
-        let answer = call!(self, cuDeviceGet_v2000(&mut device, ordinal));
-        assert_eq!(answer, Answer::Code(CUresult::CUDA_SUCCESS), "cuDeviceGet");
+        let result = call!(self, cuDeviceGet_v2000(&mut device, ordinal));
+        assert_eq!(result, Returned::Code(CUresult::CUDA_SUCCESS), "cuDeviceGet");
         device
     }
 
     /// Releases what is left on a device, at most this many times.
     pub fn release_all(self, device: sys::CUdevice, at_most: u32) {
         for _ in 0..at_most {
-            if self.release(device) != Answer::Code(CUresult::CUDA_SUCCESS) {
+            if self.release(device) != Returned::Code(CUresult::CUDA_SUCCESS) {
                 return;
             }
         }
     }
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for Returned {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(formatter, "{}", code.0),
