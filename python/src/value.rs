@@ -74,9 +74,9 @@ pub trait Value: PyClass + Into<PyClassInitializer<Self>> {
     fn fields(&self) -> &Fields;
 
     fn repr(&self, py: Python<'_>, class: &str) -> PyResult<String> {
-        let shown = Self::FIELDS.iter().map(|name| {
-            Ok(format!("{name}={}", self.fields().get(py, name)?.repr()?))
-        });
+        let shown = Self::FIELDS
+            .iter()
+            .map(|name| Ok(format!("{name}={}", self.fields().get(py, name)?.repr()?)));
         Ok(format!("{class}({})", shown.collect::<PyResult<Vec<_>>>()?.join(", ")))
     }
 }
