@@ -11,6 +11,7 @@ use std::process::{Command, Output};
 
 use arena::{ALL, Arena, Settings};
 use cuda_contexts::arena::Arena as Reader;
+use cuda_contexts::record::Holding;
 use simulated_libcuda::Simulator;
 use tempfile::TempDir;
 use traced::{CLIENT, compile, compile_source, library};
@@ -132,6 +133,19 @@ fn a_constructor_may_call_before_the_loader_has_run_the_witness_s_own() {
 #[test]
 fn what_cu_get_proc_address_is_given_is_handed_on() {
     let folder = TempDir::new().unwrap();
-    let (said, _) = compare(&fake_driver(folder.path()), &CLIENT, "flags", None);
+    let driver = fake_driver(folder.path());
+    let (said, _) = compare(&driver, &CLIENT, "flags", None);
     assert_eq!(said.lines().last(), Some("0 0x300002efe 120"), "flags 3, version 12030");
+}
+
+#[test]
+fn a_context_for_opengl_is_an_ordinary_one() {
+    let folder = TempDir::new().unwrap();
+    let (said, arena) =
+        compare(&fake_driver(folder.path()), &CLIENT, "init create-gl 1 create-gl 7", None);
+    assert_eq!(said, "init 0\ncreate-gl 0\ncreate-gl 101\n");
+    let [made, refused] = arena.of("cuGLCtxCreate_v2")[..] else { panic!("{arena:?}") };
+    let one = Some((Holding::OrdinaryContext, 1));
+    assert_eq!((made.created, made.device, made.contexts()), (true, Some(1), one));
+    assert_eq!((refused.created, refused.contexts()), (false, None));
 }

@@ -47,7 +47,7 @@
 #define TRACE_ARENA_MAGIC "cudactx\n"
 
 enum trace_limits {
-    TRACE_LAYOUT = 2,
+    TRACE_LAYOUT = 3,
     TRACE_HEADER_BYTES = 4096,
     TRACE_PIECE_BYTES = 1048576,
     TRACE_RECORD_MAGIC = 0xC7,
@@ -173,6 +173,11 @@ struct trace_device {
     FUNCTION(cuCtxCreate_v2)                                                                       \
     FUNCTION(cuCtxCreate_v3)                                                                       \
     FUNCTION(cuCtxCreate_v4)                                                                       \
+    FUNCTION(cuGLCtxCreate)                                                                        \
+    FUNCTION(cuGLCtxCreate_v2)                                                                     \
+    FUNCTION(cuVDPAUCtxCreate)                                                                     \
+    FUNCTION(cuVDPAUCtxCreate_v2)                                                                  \
+    FUNCTION(cuCtxDetach)                                                                          \
     FUNCTION(cuCtxDestroy)                                                                         \
     FUNCTION(cuCtxDestroy_v2)                                                                      \
     FUNCTION(cuGreenCtxCreate)                                                                     \
@@ -185,12 +190,10 @@ enum trace_call_flags {
     TRACE_CREATED = 2,       /* the call made a context: ordinary, green, or a primary one that
                                 nothing held, as far as the witness saw */
     TRACE_ENDED_CONTEXT = 4, /* the call ended one */
-    TRACE_TOOK_FROM_OTHERS = 8, /* a library that held no reference released another's */
-    TRACE_HAS_STACK = 16,    /* there is a stack, and Python lines if it is Python */
-    TRACE_AFTER_EXIT = 32,   /* after this process's TRACE_EXIT, from a destructor */
-    TRACE_PYTHON_FAILED = 64, /* Python has a frame here that could not be read */
-    TRACE_TABLE_FULL = 128,  /* no room to count this one: counts of this process are too low */
-    TRACE_VISIBLE_CHANGED = 256, /* made a context; CUDA_VISIBLE_DEVICES is not what it was at cuInit */
+    TRACE_AFTER_EXIT = 8,    /* after this process's TRACE_EXIT, from a destructor */
+    TRACE_PYTHON_FAILED = 16, /* Python has a frame here that could not be read */
+    TRACE_TABLE_FULL = 32,   /* no room to count this one: counts of this process are too low */
+    TRACE_VISIBLE_CHANGED = 64, /* made a context; CUDA_VISIBLE_DEVICES is not what it was at cuInit */
 };
 
 enum trace_holding {
@@ -216,14 +219,13 @@ struct trace_change {
  */
 struct trace_call {
     struct trace_record record;
-    uint64_t arguments; /* the flags that were passed (cuInit, cuCtxCreate, green) */
     uint64_t caller;    /* the instruction behind the call: an address in the module's file, or in
                            memory if `module` is 0 */
     uint64_t stack;     /* the place of its TRACE_STACK; 0: none */
     uint32_t module;    /* the library that called; 0: code in no file, such as made at run time */
     uint32_t function;  /* enum trace_function */
     int32_t device;     /* the CUdevice, -1 for none or if unknown */
-    uint32_t flags;     /* enum trace_call_flags; HAS_STACK and DENIED from the beginning */
+    uint32_t flags;     /* enum trace_call_flags; DENIED from the beginning */
     /* From here on it is what the call left; 0 until the state is TRACE_ENDED. */
     int32_t result;     /* CUresult */
     int32_t references; /* to the device's primary context afterwards, those of green contexts, too */
