@@ -1,5 +1,4 @@
 //! Programs on the simulated driver, with the witness before it and without.
-#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::cell::RefCell;
 use std::env;

@@ -1,15 +1,10 @@
 //! What the witness records of the calls of one process, and that the driver's answers stay what they
 //! are.
 
-#[path = "witness/arena.rs"]
-mod arena;
-#[path = "witness/traced.rs"]
-mod traced;
-
-use arena::{ALL, NONE, Settings, name};
+use crate::arena::{self, ALL, NONE, Settings, name};
+use crate::traced::{CLIENT, LINKED, Traced, trace, trace_with, untraced};
 use cuda_contexts::record::Holding;
 use simulated_libcuda::{Fault, Simulator};
-use traced::{CLIENT, LINKED, Traced, trace, trace_with, untraced};
 
 const EVERYTHING: &str = "init retain 0 retain 0 release 0 release1 0 release 0 create 1 destroy \
                           create3 1 destroy create4 1 destroy retain 1 reset 1 green 0 green-destroy \

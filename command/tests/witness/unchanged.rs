@@ -1,20 +1,15 @@
 //! Programs that the witness could change, each with it and without: the same output, the same status.
 
-#[path = "witness/arena.rs"]
-mod arena;
-#[path = "witness/traced.rs"]
-mod traced;
-
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use arena::{ALL, Arena, Settings};
+use crate::arena::{ALL, Arena, Settings};
+use crate::traced::{CLIENT, compile, compile_source, library};
 use cuda_contexts::arena::Arena as Reader;
 use cuda_contexts::record::Holding;
 use simulated_libcuda::Simulator;
 use tempfile::TempDir;
-use traced::{CLIENT, compile, compile_source, library};
 
 /// How long a program may take, in seconds.
 const LIMIT: &str = "20";

@@ -1,13 +1,8 @@
 //! Which devices are allowed, and refusing contexts on others.
 
-#[path = "witness/arena.rs"]
-mod arena;
-#[path = "witness/traced.rs"]
-mod traced;
-
-use arena::{Arena, Settings};
+use crate::arena::{Arena, Settings};
+use crate::traced::{CLIENT, Traced};
 use simulated_libcuda::{Call, Simulator};
-use traced::{CLIENT, Traced};
 
 const UNKNOWN: Option<bool> = None;
 const YES: Option<bool> = Some(true);

@@ -1,18 +1,13 @@
 //! Several processes and threads, and ends that are not in order.
 
-#[path = "witness/arena.rs"]
-mod arena;
-#[path = "witness/traced.rs"]
-mod traced;
-
 use std::collections::HashSet;
 use std::fs;
 use std::process::Stdio;
 
-use arena::{Arena, NONE, Settings};
+use crate::arena::{self, Arena, NONE, Settings};
+use crate::traced::{CLIENT, Traced, library, signal_of, trace, trace_with, untraced};
 use cuda_contexts::record::Holding;
 use simulated_libcuda::{Knob, Simulator};
-use traced::{CLIENT, Traced, library, signal_of, trace, trace_with, untraced};
 
 #[test]
 fn a_child_forked_before_init_is_a_process_of_its_own() {

@@ -1,12 +1,7 @@
 //! Resets, green contexts and the old release: what the driver counts, and what the witness does.
 
-#[path = "witness/arena.rs"]
-mod arena;
-#[path = "witness/traced.rs"]
-mod traced;
-
+use crate::traced::{library, trace};
 use cuda_contexts::record::Holding;
-use traced::{library, trace};
 
 /// The owner first, then who has held one longest, whichever of three that is.
 #[test]

@@ -4,27 +4,20 @@
 //!
 //! ```text
 //! .ci/fetch drivers
-//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=$PWD/target/ci/drivers cargo test -p cuda-contexts --test witness_symbols
+//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=$PWD/target/ci/drivers cargo test -p cuda-contexts --test witness symbols
 //! ```
-
-#[path = "witness/arena.rs"]
-mod arena;
-#[path = "../../tests/support/skips.rs"]
-mod skips;
-#[path = "witness/traced.rs"]
-mod traced;
 
 use std::collections::HashMap;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use arena::Settings;
+use crate::arena::{Arena, Settings};
+use crate::skips::{self, skip};
+use crate::traced::CLIENT;
 use cuda_contexts::witness::{WRAPPED, lay_out};
 use object::{Object, ObjectSymbol};
 use simulated_libcuda::Simulator;
-use skips::skip;
-use traced::CLIENT;
 
 const DRIVERS: &str = "CUDA_PRIMARY_CONTEXT_TEST_DRIVERS";
 const OWN: [&str; 2] = ["cuda_contexts_version", "cuda_contexts_holders"];
@@ -171,7 +164,7 @@ fn no_device(driver: &Path) {
     };
     let plain = init(beside);
     assert_eq!(init(directory.path()), plain);
-    let recorded = arena::Arena::new(&reader.read(true), reader.lost());
+    let recorded = Arena::new(&reader.read(true), reader.lost());
     let answer = plain.1.trim_start_matches("init ").trim();
     assert_eq!(recorded.of("cuInit")[0].result.unwrap().to_string(), answer);
 }
