@@ -51,22 +51,13 @@ pub struct Settings<'options> {
     pub forbid: bool,
     /// The devices that are allowed, as `--only` has them. Empty: it was not given.
     pub only: &'options str,
-    /// Whether the witness may ask the driver for ordinals and UUIDs.
-    pub ask: bool,
     /// The file's length. `None`: what the limit of file sizes allows, at most 256 MiB.
     pub capacity: Option<u64>,
 }
 
 impl Default for Settings<'_> {
     fn default() -> Self {
-        Self {
-            stack: Stack::First,
-            deny: false,
-            forbid: false,
-            only: "",
-            ask: true,
-            capacity: None,
-        }
+        Self { stack: Stack::First, deny: false, forbid: false, only: "", capacity: None }
     }
 }
 
@@ -139,7 +130,6 @@ impl Arena {
             Stack::None => layout::STACKS_NONE,
         } as u8;
         header.deny = settings.deny.into();
-        header.ask = settings.ask.into();
         header.forbid = (settings.forbid || settings.deny).into();
         header.only[..settings.only.len()].copy_from_slice(settings.only.as_bytes());
         file.write(0, layout::bytes(&header))?;

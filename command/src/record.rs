@@ -88,7 +88,7 @@ impl PartialEq for ModuleFile {
 impl Eq for ModuleFile {}
 
 /// A device of a process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Device {
     /// The `CUdevice`.
     pub handle: i32,

@@ -55,7 +55,7 @@ enum trace_limits {
     TRACE_MAXIMUM_PYTHON_LINES = 64,
     TRACE_STACK_BYTES = 32768,
     TRACE_REGISTERS = 14,
-    TRACE_ONLY_BYTES = 1024,
+    TRACE_ONLY_BYTES = 1021,
 };
 
 /* Where launchers say which of a machine's workers a process is. The first that is set and not empty counts. */
@@ -83,10 +83,8 @@ struct trace_arena {
     uint32_t next_process; /* atomic, begins as 1; so are those of processes */
     uint8_t stacks;        /* enum trace_stacks */
     uint8_t deny;          /* 1: refuse a context on a device that is not allowed */
-    uint8_t ask;           /* 1: the witness may ask the driver for ordinals and UUIDs, once each
-                              (cuDeviceGetCount, cuDeviceGet, cuDeviceGetUuid) */
     uint8_t forbid;        /* 1: without `only` no device is allowed (--forbid, --deny) */
-    uint8_t only[1024];    /* --only as given, ended by 0: ordinals and UUIDs with commas between them,
+    uint8_t only[1021];    /* --only as given, ended by 0: ordinals and UUIDs with commas between them,
                               `local-rank`, `one`; empty: none */
 };
 
@@ -154,7 +152,7 @@ enum trace_allowed { TRACE_ALLOWED_UNKNOWN = 0, TRACE_ALLOWED_YES = 1, TRACE_ALL
 struct trace_device {
     struct trace_record record;
     int32_t handle;   /* the CUdevice */
-    int32_t ordinal;  /* -1: the witness may not ask, or the driver refused; so is `count` */
+    int32_t ordinal;  /* -1: the driver refused; so is `count` */
     int32_t count;    /* how many devices this process sees */
     uint32_t allowed; /* enum trace_allowed */
     uint64_t named;   /* the lowest bit is set if this process sees the first device of `only`, and so on */

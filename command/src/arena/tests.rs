@@ -67,20 +67,8 @@ impl Writer {
     }
 
     fn process(&mut self) -> u64 {
-        let (variables, arguments) = (&b"LOCAL_RANK=1\0"[..], &b"python3\0stray.py\0"[..]);
-        let executable = &b"/usr/bin/python3"[..];
-        let raw = layout::Process {
-            pid: PID,
-            parent_pid: 39,
-            python: 0x030b_07f0,
-            local_rank: 1,
-            variables_length: variables.len() as u32,
-            arguments_length: arguments.len() as u32,
-            executable_length: executable.len() as u32,
-            ..layout::read(&[])
-        };
-        let behind = [variables, arguments, executable].concat();
-        self.record(layout::PROCESS, layout::WRITTEN, &raw, &behind)
+        let raw = layout::Process { pid: PID, ..layout::read(&[]) };
+        self.record(layout::PROCESS, layout::WRITTEN, &raw, &[])
     }
 
     fn call(&mut self, state: u32) -> u64 {

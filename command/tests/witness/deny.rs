@@ -1,7 +1,7 @@
 //! Which devices are allowed, and refusing contexts on others.
 
 use crate::arena::{Arena, Settings};
-use crate::traced::{CLIENT, Traced};
+use crate::traced::{CLIENT, RANKS, Traced};
 use simulated_libcuda::{Call, Simulator};
 
 const UNKNOWN: Option<bool> = None;
@@ -22,7 +22,8 @@ fn run(
 
 /// By ordinal, for all three devices.
 fn allowed(settings: &Settings<'_>, variables: &[(&str, &str)]) -> Vec<Option<bool>> {
-    let (_, arena, _) = run("init retain 0 retain 1 retain 2", settings, variables);
+    let (said, arena, _) = run("init retain 0 retain 1 retain 2", settings, variables);
+    assert_eq!(said, "init 0\nretain 0\nretain 0\nretain 0\n");
     let mut devices: Vec<_> =
         arena.devices.iter().map(|device| (device.ordinal, device.allowed)).collect();
     devices.sort_unstable();
@@ -63,13 +64,18 @@ fn without_a_device_every_context_is_refused() {
 
 #[test]
 fn what_is_not_denied_is_only_marked() {
-    let settings = Settings { only: "2", ..Settings::default() };
-    let (said, arena, _) = run("init retain 0", &settings, &[]);
-    assert_eq!(said, "init 0\nretain 0\n");
-    assert_eq!(arena.devices[0].allowed, NO);
-    assert_eq!(allowed(&settings, &[]), [NO, NO, YES]);
-    assert_eq!(allowed(&Settings::default(), &[]), [UNKNOWN; 3]);
-    assert_eq!(allowed(&Settings { forbid: true, ..Settings::default() }, &[]), [NO; 3]);
+    let forbid = Settings { forbid: true, ..Settings::default() };
+    assert_eq!(allowed(&forbid, &[]), [NO; 3]);
+    for (only, expected) in [
+        ("", [UNKNOWN; 3]),
+        ("2", [NO, NO, YES]),
+        ("0,2", [YES, NO, YES]),
+        // 2^32 + 1 is no ordinal of an int, and is not 1.
+        ("4294967297", [NO; 3]),
+        ("0,4294967297", [YES, NO, NO]),
+    ] {
+        assert_eq!(allowed(&Settings { only, ..Settings::default() }, &[]), expected, "{only}");
+    }
 }
 
 #[test]
@@ -95,13 +101,7 @@ fn a_device_by_its_uuid_or_the_beginning_of_it() {
 #[test]
 fn the_device_of_the_local_rank() {
     let settings = Settings { only: "local-rank", ..Settings::default() };
-    for variable in [
-        "LOCAL_RANK",
-        "OMPI_COMM_WORLD_LOCAL_RANK",
-        "SLURM_LOCALID",
-        "MPI_LOCALRANKID",
-        "MV2_COMM_WORLD_LOCAL_RANK",
-    ] {
+    for variable in RANKS {
         assert_eq!(allowed(&settings, &[(variable, "2")]), [NO, NO, YES], "{variable}");
     }
     // The order is that of the report, and what is empty does not count.
@@ -115,13 +115,6 @@ fn the_device_of_the_local_rank() {
     let (_, arena, _) =
         run("init retain 0", &settings, &[("LOCAL_RANK", "2"), ("CUDA_VISIBLE_DEVICES", "2")]);
     assert_eq!((arena.devices[0].ordinal, arena.devices[0].allowed), (Some(0), YES));
-}
-
-/// 2^32 + 1 is no ordinal of an int, and is not 1.
-#[test]
-fn an_ordinal_that_is_too_large_is_no_other() {
-    let settings = Settings { only: "4294967297", ..Settings::default() };
-    assert_eq!(allowed(&settings, &[]), [NO; 3]);
 }
 
 #[test]
@@ -142,14 +135,6 @@ fn threads_that_come_while_a_device_is_looked_up_are_refused_too() {
     );
     let retains = arena.of("cuDevicePrimaryCtxRetain");
     assert!(retains.iter().all(|call| call.denied && call.result == Some(800)));
-}
-
-#[test]
-fn a_set_of_devices() {
-    let settings = Settings { only: "0,2", ..Settings::default() };
-    assert_eq!(allowed(&settings, &[]), [YES, NO, YES]);
-    let settings = Settings { only: "0,4294967297", ..Settings::default() };
-    assert_eq!(allowed(&settings, &[]), [YES, NO, NO]);
 }
 
 /// Each process may hold contexts on one device, whichever it comes to first.

@@ -66,6 +66,15 @@ pub fn compile_source(source: &str, name: &str, arguments: &[&str]) -> PathBuf {
     program
 }
 
+/// Where launchers say which of a machine's workers a process is.
+pub const RANKS: [&str; 5] = [
+    "LOCAL_RANK",
+    "OMPI_COMM_WORLD_LOCAL_RANK",
+    "MPI_LOCALRANKID",
+    "MV2_COMM_WORLD_LOCAL_RANK",
+    "SLURM_LOCALID",
+];
+
 pub struct Traced {
     pub client: ClientCommand,
     pub directory: TempDir,
@@ -81,14 +90,7 @@ impl Traced {
         let reader = Reader::create(&directory.path().join("arena"), *settings).unwrap();
         client.env("LD_LIBRARY_PATH", directory.path());
         client.env("CUDA_CONTEXTS_ARENA", directory.path().join("arena"));
-        for rank in [
-            "LOCAL_RANK",
-            "OMPI_COMM_WORLD_LOCAL_RANK",
-            "SLURM_LOCALID",
-            "RANK",
-            "MPI_LOCALRANKID",
-            "MV2_COMM_WORLD_LOCAL_RANK",
-        ] {
+        for rank in RANKS.into_iter().chain(["RANK"]) {
             client.env_remove(rank);
         }
         Self { client, directory, reader: RefCell::new((reader, Vec::new())) }
