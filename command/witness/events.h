@@ -47,7 +47,7 @@
 #define TRACE_ARENA_MAGIC "cudactx\n"
 
 enum trace_limits {
-    TRACE_LAYOUT = 3,
+    TRACE_LAYOUT = 4,
     TRACE_HEADER_BYTES = 4096,
     TRACE_PIECE_BYTES = 1048576,
     TRACE_RECORD_MAGIC = 0xC7,
@@ -97,7 +97,8 @@ enum trace_kind {
     TRACE_PYTHON = 6,
     TRACE_EXIT = 7,
     TRACE_BYPASS = 8,
-    TRACE_SKIP = 9, /* nothing: the rest of a piece */
+    TRACE_PYTHON_DUMP = 9,
+    TRACE_SKIP = 10, /* nothing: the rest of a piece */
 };
 
 enum trace_state { TRACE_RESERVED = 1, TRACE_WRITTEN = 2, TRACE_ENDED = 3 };
@@ -255,6 +256,14 @@ struct trace_python {
     int32_t line;   /* -1 unknown */
     uint32_t file_length;
     uint32_t function_length;
+};
+
+/* A call's Python stack as Python 3.15 writes it (PyUnstable_DumpTraceback). Behind it the text. */
+struct trace_python_dump {
+    struct trace_record record;
+    uint64_t call;
+    uint32_t length;
+    uint32_t reserved;
 };
 
 /* A thread that made a context and lives when the process exits. */

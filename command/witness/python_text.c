@@ -1,8 +1,9 @@
-#include "python_text.h"
+#include "python.h"
 
 #include <string.h>
 
-size_t put_utf8(char *to, uint32_t letter)
+/* At most 4 bytes. */
+static size_t put_utf8(char *to, uint32_t letter)
 {
     size_t length = letter < 0x80 ? 1 : letter < 0x800 ? 2 : letter < 0x10000 ? 3 : 4;
 

@@ -242,6 +242,9 @@ fn random_damage_ends_nothing() {
             writer.record(layout::STACK, layout::WRITTEN, &stack, &[1; 40]);
             let module = layout::Module { id: 7, path_length: 16, ..layout::read(&[]) };
             writer.record(layout::MODULE, layout::WRITTEN, &module, b"/lib/libx.so.1");
+            let dump = layout::PythonDump { call, length: 40, ..layout::read(&[]) };
+            let text = b"  File \"\\xf6.py\", line 3 in \\u0416\n";
+            writer.record(layout::PYTHON_DUMP, layout::WRITTEN, &dump, text);
             let exit = layout::Exit { thread_count: 1, ..layout::read(&[]) };
             writer.record(layout::EXIT, layout::WRITTEN, &exit, &[b'a'; 24]);
         }
