@@ -287,8 +287,8 @@ impl Value for CurrentContext {
 
 methods!(CurrentContext { change, error } {
     /// Python has a keyword `from`.
-    #[getter]
-    fn from_device<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    #[getter(from_device)]
+    fn device_before<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.get(py, "from")
     }
 });
