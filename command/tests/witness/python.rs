@@ -3,29 +3,22 @@
 //!
 //! ```text
 //! .ci/fetch pythons
-//! CUDA_PRIMARY_CONTEXT_TEST_PYTHONS=$PWD/target/ci/pythons cargo test -p cuda-contexts --test witness_python
+//! CUDA_PRIMARY_CONTEXT_TEST_PYTHONS=$PWD/target/ci/pythons cargo test -p cuda-contexts --test witness python
 //! ```
 //!
 //! An interpreter is DIR/3.13/python, else python3.13, else one of pyenv's. One that is not there is
 //! skipped in words, and fails where `CUDA_PRIMARY_CONTEXT_REQUIRE` names it (`python-3.13`).
-
-#[path = "witness/arena.rs"]
-mod arena;
-#[path = "../../tests/support/skips.rs"]
-mod skips;
-#[path = "witness/traced.rs"]
-mod traced;
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use arena::{ALL, Arena, Settings};
+use crate::arena::{ALL, Arena, Settings};
+use crate::skips::{self, skip};
+use crate::traced::Traced;
 use serde_json::Value;
 use simulated_libcuda::Simulator;
-use skips::skip;
-use traced::Traced;
 
 const PYTHONS: &str = "CUDA_PRIMARY_CONTEXT_TEST_PYTHONS";
 
@@ -81,7 +74,7 @@ fn lines(version: &str) {
     let folder = folder.path().join("Ordner größer 目录");
     fs::create_dir(&folder).unwrap();
     let script = folder.join("lines.py");
-    fs::write(&script, include_str!("witness/lines.py")).unwrap();
+    fs::write(&script, include_str!("lines.py")).unwrap();
     for python in interpreters(version) {
         for how in ["CDLL", "PyDLL"] {
             let settings = Settings { stack: ALL, ..Settings::default() };
@@ -164,26 +157,6 @@ fn unusual(python: &Path) {
 }
 
 #[test]
-fn python_3_11() {
-    lines("3.11");
-}
-
-#[test]
-fn python_3_12() {
-    lines("3.12");
-}
-
-#[test]
-fn python_3_13() {
-    lines("3.13");
-}
-
-#[test]
-fn python_3_14() {
-    lines("3.14");
-}
-
-#[test]
-fn python_3_15() {
-    lines("3.15");
+fn the_lines_are_those_that_python_names() {
+    ["3.11", "3.12", "3.13", "3.14", "3.15"].into_iter().for_each(lines);
 }

@@ -1,19 +1,15 @@
 //! Programs that the witness could change, each with it and without: the same output, the same status.
 
-#[path = "witness/arena.rs"]
-mod arena;
-#[path = "witness/traced.rs"]
-mod traced;
-
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use arena::{ALL, Arena, Settings};
+use crate::arena::{ALL, Arena, Settings};
+use crate::traced::{CLIENT, compile, compile_source, library};
 use cuda_contexts::arena::Arena as Reader;
+use cuda_contexts::record::Holding;
 use simulated_libcuda::Simulator;
 use tempfile::TempDir;
-use traced::compile_source;
 
 /// How long a program may take, in seconds.
 const LIMIT: &str = "20";
@@ -24,7 +20,7 @@ const OLDEST: &str =
 
 /// Runs a program with the witness before this driver and without, and compares. Returns what it said
 /// and what was recorded.
-fn compare(driver: &Path, program: &Path, word: &str, preload: Option<&Path>) -> (String, Arena) {
+fn compare(driver: &Path, program: &Path, words: &str, preload: Option<&Path>) -> (String, Arena) {
     let folder = TempDir::new().unwrap();
     cuda_contexts::witness::lay_out(folder.path(), driver).unwrap();
     let events = folder.path().join("events");
@@ -33,7 +29,7 @@ fn compare(driver: &Path, program: &Path, word: &str, preload: Option<&Path>) ->
     let libraries = program.parent().unwrap();
     let run = |before: &Path| -> Output {
         let mut command = Command::new("timeout");
-        command.args(["--signal=KILL", LIMIT]).arg(program).arg(word);
+        command.args(["--signal=KILL", LIMIT]).arg(program).args(words.split_whitespace());
         command.env("LD_LIBRARY_PATH", env::join_paths([before, libraries]).unwrap());
         command.env("CUDA_CONTEXTS_ARENA", &events);
         preload.map(|library| command.env("LD_PRELOAD", library));
@@ -41,38 +37,34 @@ fn compare(driver: &Path, program: &Path, word: &str, preload: Option<&Path>) ->
     };
     let (with, without) = (run(folder.path()), run(driver.parent().unwrap()));
     let said = String::from_utf8(without.stdout).unwrap();
-    assert_eq!(without.status.code(), Some(0), "{word} alone: {said}");
-    assert_eq!(String::from_utf8_lossy(&with.stdout), said, "{word}");
-    assert_eq!(with.status.code(), Some(0), "{word}: {:?}", with.status);
+    assert_eq!(without.status.code(), Some(0), "{words} alone: {said}");
+    assert_eq!(String::from_utf8_lossy(&with.stdout), said, "{words}");
+    assert_eq!(with.status.code(), Some(0), "{words}: {:?}", with.status);
     (said, Arena::new(&reader.read(true), reader.lost()))
-}
-
-fn harsh() -> PathBuf {
-    compile_source("harsh.c", "harsh", &[])
 }
 
 #[test]
 fn an_interpreter_may_be_unloaded_before_the_driver_is_called() {
-    compile_source("harsh.c", "libgone.so", &["-shared", "-fPIC", "-DPYTHON=0x030b00f0"]);
+    library("libgone.so", &["-DPYTHON=0x030b00f0"]);
     let simulator = Simulator::builder().command("true");
-    let (said, arena) = compare(simulator.path(), &harsh(), "unloaded", None);
-    assert_eq!(said, "0 0 0\n");
+    let words = "by libgone.so reopen 0 unload libgone.so init retain 0";
+    let (said, arena) = compare(simulator.path(), &CLIENT, words, None);
+    assert_eq!(said, "reopen 0\nunload 0\ninit 0\nretain 0\n");
     assert_eq!(arena.processes[0].python, Some((3, 11)), "it was seen");
 }
 
 #[test]
 fn programs_in_harsh_conditions_run_alike() {
-    let program = harsh();
     let simulator = Simulator::builder().command("true");
-    for (word, expected, calls) in [
-        ("small-stack", "finished 1\n", 3),
-        ("little-memory", "0 0 1\n", 2),
+    for (words, last, calls) in [
+        ("init small-stack 0", "small-stack 1", 3),
+        ("little-memory init retain 0 allocate", "allocate 1", 2),
         // Every system call but write and exit kills, and so does the processor's clock.
-        ("seccomp", "release 0 0 0\n", 7),
+        ("init retain 0 retain 0 seccomp 0", "seccomp 0 0 0", 7),
     ] {
-        let (said, arena) = compare(simulator.path(), &program, word, None);
-        assert_eq!((&*said, arena.calls.len()), (expected, calls), "{word}");
-        assert!(arena.calls.iter().all(|call| call.result.is_some()), "{word}");
+        let (said, arena) = compare(simulator.path(), &CLIENT, words, None);
+        assert_eq!((said.lines().last(), arena.calls.len()), (Some(last), calls), "{words}");
+        assert!(arena.calls.iter().all(|call| call.result.is_some()), "{words}");
     }
 }
 
@@ -81,27 +73,28 @@ fn programs_in_harsh_conditions_run_alike() {
 fn a_pending_cancellation_stays_pending() {
     let folder = TempDir::new().unwrap();
     let driver = fake_driver(folder.path());
-    for (word, calls) in [("cancelled", 0), ("cancelled-child", 2)] {
-        let (said, arena) = compare(&driver, &harsh(), word, None);
-        assert_eq!((&*said, arena.calls.len()), ("finished 1\n", calls), "{word}");
+    for (words, calls) in [("cancelled", 0), ("reopen 0 fork cancelled end", 2)] {
+        let (said, arena) = compare(&driver, &CLIENT, words, None);
+        assert!(said.contains("cancelled 1\n"), "{words}: {said}");
+        assert_eq!(arena.calls.len(), calls, "{words}");
     }
 }
 
 #[test]
 fn a_preloaded_library_that_hooks_dlsym_is_no_circle() {
-    let hook = compile_source("harsh.c", "hook.so", &["-shared", "-fPIC", OLDEST]);
+    let hook = library("hook.so", &[OLDEST]);
     let simulator = Simulator::builder().command("true");
-    let (said, arena) = compare(simulator.path(), &harsh(), "", Some(&hook));
-    assert_eq!(said, "init 0 retain 0\n");
+    let (said, arena) = compare(simulator.path(), &CLIENT, "init retain 0", Some(&hook));
+    assert_eq!(said, "init 0\nretain 0\n");
     assert_eq!(arena.of("cuInit")[0].library(), "hook.so");
 }
 
 /// Since 3.15 the interpreter writes its own stack.
 #[test]
 fn the_lines_that_an_interpreter_writes_are_read_back() {
-    compile_source("harsh.c", "libpython-new.so", &["-shared", "-fPIC", "-DPYTHON=0x030f00f0"]);
+    library("libpython-new.so", &["-DPYTHON=0x030f00f0"]);
     let simulator = Simulator::builder().command("true");
-    let (_, arena) = compare(simulator.path(), &harsh(), "python", None);
+    let (_, arena) = compare(simulator.path(), &CLIENT, "by libpython-new.so init", None);
     let line = |file: &str, line, function: &str| (file.to_owned(), line, function.to_owned());
     let lines = [line("/home/Jörg/a, line 7.py", 12, "helper"), line("<string>", -1, "<module>")];
     let init = arena.of("cuInit")[0];
@@ -124,11 +117,10 @@ fn fake_driver(folder: &Path) -> PathBuf {
 fn a_constructor_may_call_before_the_loader_has_run_the_witness_s_own() {
     let folder = TempDir::new().unwrap();
     let driver = fake_driver(folder.path());
-    let plugin = compile_source("harsh.c", "libplugin.so", &["-shared", "-fPIC", "-DPLUGIN"]);
+    let plugin = library("libplugin.so", &["-DPLUGIN"]);
     let (driver_path, plugin) = (driver.to_str().unwrap(), plugin.to_str().unwrap());
     let linked = ["-Wl,--no-as-needed", driver_path, plugin];
-    let program = compile_source("harsh.c", "linked-harsh", &linked);
-    let (said, arena) = compare(&driver, &program, "look-up", None);
+    let (said, arena) = compare(&driver, &compile("with-plugin", &linked), "flags", None);
     assert!(said.starts_with("early 0\n"), "{said}");
     assert_eq!(arena.of("cuInit")[0].library(), "libplugin.so");
 }
@@ -136,6 +128,19 @@ fn a_constructor_may_call_before_the_loader_has_run_the_witness_s_own() {
 #[test]
 fn what_cu_get_proc_address_is_given_is_handed_on() {
     let folder = TempDir::new().unwrap();
-    let (said, _) = compare(&fake_driver(folder.path()), &harsh(), "look-up", None);
+    let driver = fake_driver(folder.path());
+    let (said, _) = compare(&driver, &CLIENT, "flags", None);
     assert_eq!(said.lines().last(), Some("0 0x300002efe 120"), "flags 3, version 12030");
+}
+
+#[test]
+fn a_context_for_opengl_is_an_ordinary_one() {
+    let folder = TempDir::new().unwrap();
+    let (said, arena) =
+        compare(&fake_driver(folder.path()), &CLIENT, "init create-gl 1 create-gl 7", None);
+    assert_eq!(said, "init 0\ncreate-gl 0\ncreate-gl 101\n");
+    let [made, refused] = arena.of("cuGLCtxCreate_v2")[..] else { panic!("{arena:?}") };
+    let one = Some((Holding::OrdinaryContext, 1));
+    assert_eq!((made.created, made.device, made.contexts()), (true, Some(1), one));
+    assert_eq!((refused.created, refused.contexts()), (false, None));
 }

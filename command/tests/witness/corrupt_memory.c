@@ -6,7 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "../../witness/loaded_object.h"
-#include "../../witness/python_offsets.h"
+#include "../../witness/python.h"
 #include "../../witness/witness.h"
 
 #include <dlfcn.h>

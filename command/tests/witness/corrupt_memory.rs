@@ -23,7 +23,7 @@ fn no_memory_crashes_the_readers() {
     let executable = folder.path().join("corrupt");
     let mut compiler = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
     compiler.args(["-O1", "-g", "-Wall", "-o"]).arg(&executable);
-    compiler.arg(package.join("tests/witness/corrupt.c"));
+    compiler.arg(package.join("tests/witness/corrupt_memory.c"));
     compiler.args(PARTS.iter().map(|part| package.join("witness").join(part)));
     assert!(compiler.arg("-ldl").status().expect("a C compiler").success());
     for seed in ["1", "20261124"] {

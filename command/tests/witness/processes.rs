@@ -1,17 +1,13 @@
 //! Several processes and threads, and ends that are not in order.
 
-#[path = "witness/arena.rs"]
-mod arena;
-#[path = "witness/traced.rs"]
-mod traced;
-
+use std::collections::HashSet;
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use arena::{Arena, NONE, Settings};
+use crate::arena::{self, Arena, NONE, Settings};
+use crate::traced::{CLIENT, Traced, library, signal_of, trace, trace_with, untraced};
 use cuda_contexts::record::Holding;
 use simulated_libcuda::{Knob, Simulator};
-use traced::{CLIENT, LATE, Traced, signal_of, trace, trace_with, untraced};
 
 #[test]
 fn a_child_forked_before_init_is_a_process_of_its_own() {
@@ -80,18 +76,21 @@ fn a_program_that_starts_another_in_its_place() {
 
 #[test]
 fn sixteen_threads() {
-    let (said, arena) = trace_with(
-        Simulator::builder().devices(2),
-        "init retain 1 threads 16 200 1 threads 16 50 0 holders 0",
-        &Settings { stack: NONE, ..Settings::default() },
-    );
-    assert!(said.contains("threads 0\nthreads 0\nholders 0\n"), "{said}");
-    assert_eq!(arena.calls.len(), 2 + 2 * 16 * (200 + 50));
-    assert!(arena.calls.iter().all(|call| call.result == Some(0)));
-    let threads: std::collections::HashSet<u32> = arena.calls.iter().map(|call| call.tid).collect();
-    assert_eq!(threads.len(), 33);
-    assert_eq!(arena.devices.len(), 2);
-    assert_eq!(arena.lost, 0);
+    for stack in [NONE, arena::ALL] {
+        let (said, arena) = trace_with(
+            Simulator::builder().devices(2),
+            "init retain 1 threads 16 200 1 threads 16 50 0 holders 0",
+            &Settings { stack, ..Settings::default() },
+        );
+        assert!(said.contains("threads 0\nthreads 0\nholders 0\n"), "{said}");
+        assert_eq!(arena.calls.len(), 2 + 2 * 16 * (200 + 50));
+        let is_whole = |call: &&arena::Of<arena::Call>| {
+            call.result == Some(0) && call.has_stack() == (stack == arena::ALL)
+        };
+        assert!(arena.calls.iter().all(|call| is_whole(&call)));
+        let threads: HashSet<u32> = arena.calls.iter().map(|call| call.tid).collect();
+        assert_eq!((threads.len(), arena.devices.len(), arena.lost), (33, 2, 0));
+    }
 }
 
 /// Of those that created a context, those that live when the process exits.
@@ -103,18 +102,6 @@ fn threads_that_created_a_context_are_looked_at_when_the_process_exits() {
     let (_, arena) = trace(1, "init threads 1 1 0");
     assert!(arena.of("cuDevicePrimaryCtxRetain")[0].created);
     assert!(arena.exits[0].is_empty(), "{:?}", arena.exits);
-}
-
-#[test]
-fn sixteen_threads_with_stacks() {
-    let (said, arena) = trace_with(
-        Simulator::builder(),
-        "init retain 0 threads 16 50 0 release 0 holders 0",
-        &Settings { stack: arena::ALL, ..Settings::default() },
-    );
-    assert!(said.ends_with("holders 0\n"), "{said}");
-    assert!(arena.calls.iter().all(|call| call.has_stack()));
-    assert_eq!(arena.calls.last().unwrap().references, 0);
 }
 
 #[test]
@@ -164,7 +151,10 @@ fn a_process_that_is_killed_in_the_middle_of_a_call() {
 #[test]
 fn calls_from_destructors_are_after_the_exit() {
     let mut traced = Traced::new(Simulator::builder(), &*CLIENT, &Settings::default());
-    traced.client.args("init retain 0 late 0".split_whitespace()).env("LATE", &*LATE);
+    traced
+        .client
+        .args("init retain 0 late 0".split_whitespace())
+        .env("LATE", library("late.so", &[]));
     let said = traced.run();
     let arena = traced.arena();
     let release = arena.of("cuDevicePrimaryCtxRelease_v2")[0];
@@ -178,7 +168,10 @@ fn calls_from_destructors_are_after_the_exit() {
 #[test]
 fn a_library_that_releases_what_another_holds() {
     let mut traced = Traced::new(Simulator::builder(), &*CLIENT, &Settings::default());
-    traced.client.args("init retain 0 late 0 holders 0".split_whitespace()).env("LATE", &*LATE);
+    traced
+        .client
+        .args("init retain 0 late 0 holders 0".split_whitespace())
+        .env("LATE", library("late.so", &[]));
     traced.client.env("SIMULATED_CUDA_KNOBS", "deinitialize_at_exit=0");
     traced.run();
     let arena = traced.arena();
@@ -260,21 +253,4 @@ fn the_launchers_variables() {
         [("LOCAL_RANK", "3"), ("RANK", "11"), ("CUDA_VISIBLE_DEVICES", "0")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
     );
-}
-
-/// Programs made with AddressSanitizer refuse to start where something was preloaded.
-#[test]
-fn nothing_is_preloaded() {
-    let directory = tempfile::tempdir().unwrap();
-    let program = directory.path().join("sanitized");
-    let source = directory.path().join("sanitized.c");
-    fs::write(&source, "int main(void) { return 0; }\n").unwrap();
-    let status =
-        Command::new("cc").arg("-fsanitize=address").arg(&source).arg("-o").arg(&program).output();
-    if !status.is_ok_and(|output| output.status.success()) {
-        println!("skipped: this machine's compiler has no AddressSanitizer");
-        return;
-    }
-    let mut traced = Traced::new(Simulator::builder(), &program, &Settings::default());
-    assert_eq!(traced.run(), "");
 }

@@ -1,25 +1,12 @@
 //! Resets, green contexts and the old release: what the driver counts, and what the witness does.
 
-#[path = "witness/arena.rs"]
-mod arena;
-#[path = "witness/traced.rs"]
-mod traced;
-
+use crate::traced::{library, trace};
 use cuda_contexts::record::Holding;
-use traced::{compile_source, trace};
-
-/// The same library under several names.
-fn libraries<const COUNT: usize>(names: [&str; COUNT]) -> [String; COUNT] {
-    names.map(|name| {
-        let library = compile_source("library.c", name, &["-shared", "-fPIC"]);
-        library.to_str().unwrap().to_owned()
-    })
-}
 
 /// The owner first, then who has held one longest, whichever of three that is.
 #[test]
 fn a_release_is_charged_to_its_owner_or_else_to_the_longest_holder() {
-    let [a, b, c] = libraries(["a.so", "b.so", "c.so"]);
+    let [a, b, c] = ["a.so", "b.so", "c.so"].map(|name| library(name, &[]).display().to_string());
     let words = format!(
         "init by {a} retain 0 by {b} retain 0 retain 0 by {c} retain 0 \
          by {b} release 0 by client release 0 by {a} retain 0 \
@@ -45,7 +32,7 @@ fn a_release_is_charged_to_its_owner_or_else_to_the_longest_holder() {
 
 #[test]
 fn a_context_that_another_library_destroys_was_its_maker_s() {
-    let [a] = libraries(["a.so"]);
+    let a = library("a.so", &[]).display().to_string();
     let words = format!(
         "init by {a} retain 0 by client green 0 create 0 by {a} green-destroy destroy release 0"
     );

@@ -4,27 +4,20 @@
 //!
 //! ```text
 //! .ci/fetch drivers
-//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=$PWD/target/ci/drivers cargo test -p cuda-contexts --test witness_symbols
+//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=$PWD/target/ci/drivers cargo test -p cuda-contexts --test witness symbols
 //! ```
-
-#[path = "witness/arena.rs"]
-mod arena;
-#[path = "../../tests/support/skips.rs"]
-mod skips;
-#[path = "witness/traced.rs"]
-mod traced;
 
 use std::collections::HashMap;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use arena::Settings;
+use crate::arena::{Arena, Settings};
+use crate::skips::{self, skip};
+use crate::traced::CLIENT;
 use cuda_contexts::witness::{WRAPPED, lay_out};
 use object::{Object, ObjectSymbol};
 use simulated_libcuda::Simulator;
-use skips::skip;
-use traced::{SYMBOLS, trace_with, untraced};
 
 const DRIVERS: &str = "CUDA_PRIMARY_CONTEXT_TEST_DRIVERS";
 const OWN: [&str; 2] = ["cuda_contexts_version", "cuda_contexts_holders"];
@@ -39,10 +32,11 @@ fn exported(library: &Path) -> Vec<String> {
         .collect()
 }
 
-/// What `symbols.c` says of each name in a process that opened `libcuda.so.1` in this folder.
+/// What the client says of each name in a process that opened `libcuda.so.1` in this folder.
 fn reached(folder: &Path, others: &Path, words: &[String]) -> HashMap<String, String> {
     let folders = env::join_paths([folder, others]).unwrap();
-    let output = Command::new(&*SYMBOLS)
+    let output = Command::new(&*CLIENT)
+        .arg("symbols")
         .args(words)
         .env("LD_LIBRARY_PATH", folders)
         .env_remove("CUDA_CONTEXTS_ARENA")
@@ -134,19 +128,6 @@ fn a_driver_that_lacks_one_function() {
     }
 }
 
-#[test]
-fn the_answers_of_a_look_up_are_the_drivers() {
-    for version in [2000, 7000, 10000, 11000, 12000, 13000] {
-        let words = format!(
-            "lookup cuInit {version} lookup cuCtxCreate {version} lookup cuMemAlloc {version} \
-             lookup cuDevicePrimaryCtxRelease {version} lookup cuNothing {version}"
-        );
-        let (said, _) = trace_with(Simulator::builder(), &words, &Settings::default());
-        // The client says of each address whether dlsym gives the same.
-        assert_eq!(said, untraced(Simulator::builder(), &words).0);
-    }
-}
-
 fn real(generation: u32) {
     let name = format!("driver {generation} behind the witness");
     let Some(folder) = env::var_os(DRIVERS).map(PathBuf::from) else {
@@ -175,7 +156,7 @@ fn no_device(driver: &Path) {
     let mut reader = cuda_contexts::arena::Arena::create(&arena, Settings::default()).unwrap();
     let beside = driver.parent().unwrap();
     let init = |folder: &Path| {
-        let mut command = Command::new(&*traced::CLIENT);
+        let mut command = Command::new(&*CLIENT);
         command.arg("init").env("CUDA_CONTEXTS_ARENA", &arena);
         command.env("LD_LIBRARY_PATH", env::join_paths([folder, beside]).unwrap());
         let output = command.output().unwrap();
@@ -183,42 +164,12 @@ fn no_device(driver: &Path) {
     };
     let plain = init(beside);
     assert_eq!(init(directory.path()), plain);
-    let recorded = arena::Arena::new(&reader.read(true), reader.lost());
+    let recorded = Arena::new(&reader.read(true), reader.lost());
     let answer = plain.1.trim_start_matches("init ").trim();
     assert_eq!(recorded.of("cuInit")[0].result.unwrap().to_string(), answer);
 }
 
 #[test]
-fn driver_418() {
-    real(418);
-}
-
-#[test]
-fn driver_450() {
-    real(450);
-}
-
-#[test]
-fn driver_460() {
-    real(460);
-}
-
-#[test]
-fn driver_470() {
-    real(470);
-}
-
-#[test]
-fn driver_535() {
-    real(535);
-}
-
-#[test]
-fn driver_550() {
-    real(550);
-}
-
-#[test]
-fn driver_555() {
-    real(555);
+fn nvidia_s_drivers() {
+    [418, 450, 460, 470, 535, 550, 555].into_iter().for_each(real);
 }
