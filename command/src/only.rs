@@ -33,10 +33,6 @@ const FORMS: &str =
 
 impl Only {
     /// Reads the argument.
-    ///
-    /// # Errors
-    ///
-    /// Returns the forms that an argument can have.
     pub fn parse(word: &str) -> Result<Self, String> {
         match word {
             "local-rank" => return Ok(Self::LocalRank),

@@ -75,7 +75,6 @@ pub struct Options {
 
 impl Options {
     /// Whether something depends on which contexts are strays.
-    #[must_use]
     pub fn is_gate(&self) -> bool {
         self.forbid.is_some() || self.deny
     }
@@ -92,7 +91,6 @@ pub enum Forbid {
 
 impl Forbid {
     /// Its name, as on the command line.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Made => "made",
@@ -116,7 +114,6 @@ pub enum Stack {
 
 impl Stack {
     /// Its name, as on the command line.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::All => "all",
@@ -150,10 +147,6 @@ pub enum Request {
 }
 
 /// Reads what follows the verb.
-///
-/// # Errors
-///
-/// Returns what is wrong, in a sentence.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, lexopt::Error> {
     let mut options = Options::default();
     let mut parser = Parser::from_args(arguments);

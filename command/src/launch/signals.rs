@@ -40,7 +40,6 @@ pub struct Signals {
 impl Signals {
     /// Holds them back, for the thread that calls this and all that it starts. SIGPIPE is ignored: a
     /// reader that has gone is an error of the write.
-    #[must_use]
     pub fn hold() -> Self {
         let held = set_of(HANDED_ON.into_iter().chain([libc::SIGCHLD]));
         let mut mask = MaybeUninit::uninit();
@@ -100,12 +99,6 @@ pub(super) struct Received {
     pub signal: libc::c_int,
     /// Whether the program did not get it itself.
     pub hand_on: bool,
-}
-
-impl std::fmt::Debug for Signals {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Signals")
-    }
 }
 
 impl Inherited {

@@ -55,7 +55,6 @@ impl Reason {
     }
 
     /// In words.
-    #[must_use]
     pub fn text(self) -> &'static str {
         match self {
             Self::EnvironmentCleared => {

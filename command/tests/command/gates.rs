@@ -65,7 +65,7 @@ fn a_device_that_one_of_the_processes_has_can_be_judged() {
 fn with_a_driver_that_is_not_traced() {
     let (_folder, driver) = installed_driver();
     let driver = driver.display();
-    let reason = format!("loaded {driver}, which is not traced.");
+    let reason = format!("loaded {driver}, which is not traced: it was opened by its path");
     cannot_judge(&["--only", "0"], &format!("driver:{driver} init retain:0 sleep:2500"), &reason);
     let reason = format!("also loaded {driver}, which is not traced.");
     cannot_judge(&["--only", "0"], &format!("init open:{driver} retain:0 sleep:500"), &reason);
@@ -88,7 +88,7 @@ fn with_a_process_that_outlives_the_program() {
     let script = format!("{} init sleep:4000 & exit 0", CLIENT.display());
     let traced = Trace::new(&["--forbid"]).program(&["sh", "-c", &script]).run();
     traced.ended_with(125);
-    traced.says("still runs (");
+    traced.says(" still runs and is no longer traced: ");
     // One that ends soon afterwards is waited for.
     let script = format!("{} init sleep:300 & exit 0", CLIENT.display());
     Trace::new(&["--forbid"]).program(&["sh", "-c", &script]).run().ended_with(0);

@@ -23,7 +23,7 @@ fn a_driver_opened_by_its_path() {
     let traced = Trace::new(&[]).client(&words).run();
     traced.ended_with(0);
     assert_eq!(untraced(&traced), [(driver.to_owned(), "by_path".to_owned())]);
-    traced.says(&format!(" loaded {driver}: "));
+    traced.says(&format!(" loaded {driver}, which is not traced: it was opened by its path"));
     traced.says("No CUDA context was seen, but not everything was traced (see below).");
 }
 
