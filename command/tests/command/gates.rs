@@ -28,13 +28,9 @@ fn cannot_judge(options: &[&str], words: &str, reason: &str) {
 }
 
 #[test]
-fn without_a_rank() {
+fn without_a_rank_that_has_a_device() {
     let reason = "but no launcher set its rank (LOCAL_RANK).";
     cannot_judge(&["--only", "local-rank"], "init retain:0", reason);
-}
-
-#[test]
-fn with_a_rank_that_has_no_device() {
     for (rank, code) in [("2", 3), ("3", 125), ("none", 125)] {
         let mut trace = Trace::new(&["--only", "local-rank", "--forbid"]);
         trace.env("LOCAL_RANK", rank);
@@ -44,12 +40,11 @@ fn with_a_rank_that_has_no_device() {
 
 #[test]
 fn with_a_device_that_no_process_has() {
-    let reason = "Device 7 does not exist: no process sees more than 3 devices.";
-    cannot_judge(&["--only", "7"], "init retain:0", reason);
-    cannot_judge(&["--only", "0,7"], "init retain:0", reason);
-    let reason = "No process sees a device GPU-ffff0000.";
-    cannot_judge(&["--only", "GPU-ffff0000"], "init retain:0", reason);
-    cannot_judge(&["--only", "0,GPU-ffff0000"], "init retain:0", reason);
+    let ordinal = "Device 7 does not exist: no process sees more than 3 devices.";
+    let uuid = "No process sees a device GPU-ffff0000.";
+    for (only, reason) in [("7", ordinal), ("0,7", ordinal), ("0,GPU-ffff0000", uuid)] {
+        cannot_judge(&["--only", only], "init retain:0", reason);
+    }
 }
 
 #[test]
