@@ -14,7 +14,7 @@ use cuda_primary_context::sys::CUresult;
 use serde_json::{Value, json};
 
 use crate::model::{Device, Holder, Kind, Model, Process};
-use crate::options::{Forbid, Options};
+use crate::options::Options;
 use crate::record::{self, Call, Event, Holding, Record};
 use crate::report::Surroundings;
 use crate::stack::{self, NativeLine};
@@ -41,10 +41,10 @@ pub fn trace(options: &Options, driver: Option<&Path>) -> Value {
         "command": command,
         "driver": driver.map(path),
         "only": options.only.as_ref().map(ToString::to_string),
-        "forbid": options.forbid.map(Forbid::name),
+        "forbid": options.forbid,
         "deny": options.deny,
         "allow_untraced": options.allow_untraced,
-        "stack": options.stack.name(),
+        "stack": options.stack,
     })
 }
 

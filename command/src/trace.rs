@@ -102,9 +102,10 @@ fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
     let before = env::var_os(LIBRARY_PATH);
     command.env(LIBRARY_PATH, layout.library_path(before.as_deref()));
     command.env(arena::VARIABLE, layout.events());
-    let watch = Watch::new(layout.folder(), layout.driver());
+    let mut watch = Watch::new(layout.folder(), layout.driver());
     let mut program = Program::start(command, signals, limits).map_err(Failure::Start)?;
-    let mut tracing = Tracing::new(options, arena, watch.of(program.pid()), files);
+    watch.program = program.pid();
+    let mut tracing = Tracing::new(options, arena, watch, files);
     let status = program.wait(PAUSE, || tracing.look(false))?;
     tracing.look_at_the_rest();
     drop(layout);

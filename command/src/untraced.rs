@@ -40,11 +40,13 @@ const SHARE: u32 = 50;
 /// Looks at the program and its children.
 #[derive(Debug)]
 pub struct Watch {
-    program: u32,
+    /// The program's process.
+    pub program: u32,
     witness: PathBuf,
     driver: PathBuf,
     opens: Option<Opens>,
-    was_opened: bool,
+    /// Whether anybody opened the driver's file while the program ran.
+    pub was_opened: bool,
     next_search: Instant,
     seen: HashMap<Process, Seen>,
 }
@@ -71,18 +73,15 @@ impl Watch {
         }
     }
 
-    /// Watches the program's process from now on.
-    pub fn of(self, program: u32) -> Self {
-        Self { program, ..self }
-    }
-
     /// What was not reported before.
     pub fn look(&mut self) -> Vec<Untraced> {
         self.search();
         let now = Instant::now();
         if self.opens.as_mut().is_some_and(Opens::any) {
             self.was_opened = true;
-            self.seen.values_mut().for_each(|seen| seen.look_again(now));
+            for seen in self.seen.values_mut() {
+                (seen.due, seen.pause) = (now, FIRST_PAUSE);
+            }
         }
         self.seen.retain(|process, seen| seen.due > now || process.lives());
         let mut found = Vec::new();
@@ -95,10 +94,12 @@ impl Watch {
             let maps = fs::read(process.file("maps")).unwrap_or_default();
             let drivers = drivers(&maps);
             let traced = drivers.contains(&&*self.witness);
-            for library in untraced_libraries(&drivers, &self.witness, &self.driver) {
-                if seen.reported.contains(&library) {
+            for library in drivers {
+                let behind = library == self.witness || (traced && library == self.driver);
+                if behind || seen.reported.iter().any(|reported| reported == library) {
                     continue;
                 }
+                let library = library.to_owned();
                 seen.reported.push(library.clone());
                 let reason =
                     if traced { Reason::ByPath } else { Reason::of(*process, &self.witness) };
@@ -115,35 +116,26 @@ impl Watch {
         if now < self.next_search {
             return;
         }
-        for process in descendants(self.program) {
-            self.seen.entry(process).or_insert_with(|| Seen::at(now));
-        }
+        descendants(self.program).into_iter().for_each(|process| self.watch(process));
         self.next_search = Instant::now() + (now.elapsed() * SHARE).max(FIRST_PAUSE);
     }
 
     /// Finds processes whose parent has ended: the witness's folder is in their environment.
     pub fn find_orphans(&mut self) {
-        let now = Instant::now();
         let folder = self.witness.parent().map_or(&[][..], |folder| folder.as_os_str().as_bytes());
         for process in process_tree::with_environment(folder) {
-            self.seen.entry(process).or_insert_with(|| Seen::at(now));
+            self.watch(process);
         }
     }
 
     /// Takes note of a process that has the witness: its parent may have ended.
     pub fn add(&mut self, pid: u32, start: u64) {
-        let now = Instant::now();
-        self.seen.entry(Process { pid, start }).or_insert_with(|| Seen::at(now));
+        self.watch(Process { pid, start });
     }
 
-    /// Whether anybody opened the driver's file while the program ran.
-    pub fn driver_was_opened(&self) -> bool {
-        self.was_opened
-    }
-
-    /// The program's process.
-    pub fn program(&self) -> u32 {
-        self.program
+    fn watch(&mut self, process: Process) {
+        let (due, pause) = (Instant::now(), FIRST_PAUSE);
+        self.seen.entry(process).or_insert(Seen { due, pause, reported: Vec::new() });
     }
 
     /// Those that still run, without the program itself.
@@ -155,17 +147,6 @@ impl Watch {
             .collect();
         living.sort();
         living
-    }
-}
-
-impl Seen {
-    fn at(now: Instant) -> Self {
-        Self { due: now, pause: FIRST_PAUSE, reported: Vec::new() }
-    }
-
-    fn look_again(&mut self, now: Instant) {
-        self.due = now;
-        self.pause = FIRST_PAUSE;
     }
 }
 
@@ -182,17 +163,6 @@ fn drivers(maps: &[u8]) -> Vec<&Path> {
         }
     }
     drivers
-}
-
-/// Of these, those that are not behind the witness.
-fn untraced_libraries(drivers: &[&Path], witness: &Path, driver: &Path) -> Vec<PathBuf> {
-    let traced = drivers.contains(&witness);
-    drivers
-        .iter()
-        .copied()
-        .filter(|&path| path != witness && !(traced && path == driver))
-        .map(Path::to_owned)
-        .collect()
 }
 
 /// By its name: `libcuda.so.1`, `libcuda.so.580.95.05`.

@@ -154,24 +154,19 @@ pub fn list(items: &[String], most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Line, list, shown};
+    use super::{list, shown};
 
     #[test]
     fn control_characters_are_shown_as_escapes_and_long_texts_are_cut() {
         let title = "a\x1b[31m\nSTRAY\r\x07\u{9b}\u{202e}b\u{e0041}";
         assert_eq!(shown(title, 99), r"a\u{1b}[31m\nSTRAY\r\u{7}\u{9b}\u{202e}b\u{e0041}");
-        assert_eq!(shown("naïve ✓", 99), "naïve ✓");
-        assert_eq!(shown("abcdef", 3), "abc…");
-        let line = Line::indented(2).text("x".repeat(1000)).text("\n");
-        assert_eq!(line.to_string(), format!("  {}…\\n", "x".repeat(300)));
+        assert_eq!([shown("naïve ✓", 99), shown("abcdef", 3)], ["naïve ✓", "abc…"]);
     }
 
     #[test]
     fn a_list_names_the_first_few() {
         let items = ["a", "b", "c", "d"].map(str::to_owned);
-        for (count, text) in [(0, ""), (1, "a"), (2, "a and b"), (3, "a, b and c")] {
-            assert_eq!(list(&items[..count], 3), text);
-        }
+        assert_eq!([list(&items[..1], 3), list(&items[..3], 3)], ["a", "a, b and c"]);
         assert_eq!(list(&items, 3), "a, b, c and 1 more");
     }
 }

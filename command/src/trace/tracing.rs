@@ -91,12 +91,12 @@ impl<'options> Tracing<'options> {
         self.model.look_at_threads();
         let mut about = Surroundings {
             status: Some(status),
-            program: Some(self.watch.program()),
+            program: Some(self.watch.program),
             untraced: self.untraced,
             lost: self.arena.lost(),
             damaged: self.arena.is_damaged(),
             living: self.watch.living(),
-            opened_untraced: self.watch.driver_was_opened() && self.model.processes().is_empty(),
+            opened_untraced: self.watch.was_opened && self.model.processes().is_empty(),
             only: self.options.only.clone(),
             forbid: self.options.forbid,
             deny: self.options.deny,
