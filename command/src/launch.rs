@@ -27,8 +27,7 @@ const INTERRUPTIONS: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQU
 impl Program {
     /// Starts it.
     pub fn start(mut command: Command, signals: Signals, limits: Limits) -> io::Result<Self> {
-        let inherited = signals.inherited();
-        let restore = move || inherited.restore().and_then(|()| limits.restore());
+        let restore = move || signals.restore().and_then(|()| limits.restore());
         // SAFETY: the closure calls only what may be called between fork and exec.
         unsafe { command.pre_exec(restore) };
         Ok(Self { child: command.spawn()?, signals, interrupted: false })

@@ -19,7 +19,7 @@ mod live;
 mod model;
 mod names;
 mod only;
-pub mod options;
+mod options;
 mod processes;
 pub mod ps;
 pub mod record;

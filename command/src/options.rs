@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use crate::only::Only;
 
-/// What `cuda-contexts trace --help` prints.
 pub const HELP: &str = "\
 Shows which CUDA contexts a program and its children create, which lines of code
 create them, and which libraries hold them.
@@ -49,28 +48,17 @@ The exit status is COMMAND's, and so is the signal that ends it. Other statuses:
 COMMAND cannot be run, 127 if it is not found.
 ";
 
-/// A run of the command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Where the report goes; `None` for standard error.
     pub output: Option<PathBuf>,
-    /// Where the JSON lines go.
     pub json: Option<PathBuf>,
-    /// Whether events are printed as they happen.
     pub live: bool,
-    /// The allowed devices.
     pub only: Option<Only>,
-    /// Which strays change the exit status.
     pub forbid: Option<Forbid>,
-    /// Whether strays are refused.
     pub deny: bool,
-    /// Whether `forbid` and `deny` succeed without having judged everything.
     pub allow_untraced: bool,
-    /// Which events have a stack.
     pub stack: Stack,
-    /// Where the driver is.
     pub driver: DriverChoice,
-    /// The program and its arguments.
     pub command: Vec<OsString>,
 }
 
@@ -85,9 +73,7 @@ impl Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Forbid {
-    /// Each one that was made.
     Made,
-    /// Those that exist at the end.
     Held,
 }
 
@@ -95,13 +81,11 @@ pub enum Forbid {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stack {
-    /// Every event.
     All,
     /// The first `cuInit`, each creation and each refusal by `--deny`, each library's first reference,
     /// each release of another library's reference, each reset of an active context.
     #[default]
     First,
-    /// No event.
     None,
 }
 
@@ -111,20 +95,14 @@ pub enum DriverChoice {
     /// The driver that the program's dynamic loader finds.
     #[default]
     Loader,
-    /// A file.
     Path(PathBuf),
-    /// The simulated driver.
     Simulated,
 }
 
-/// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// Run a program.
     Run(Options),
-    /// Print the help.
     Help,
-    /// Print the version.
     Version,
 }
 

@@ -21,7 +21,7 @@ use crate::only::Only;
 use crate::options::Forbid;
 use crate::symbols::Symbols;
 use crate::untraced::Untraced;
-use crate::verdict::{Judge, Verdict};
+use crate::verdict::{Judge, Verdict, devices};
 
 use page::Page;
 
@@ -32,11 +32,8 @@ pub use page::{caller, code};
 /// What the records do not say.
 #[derive(Debug, Default)]
 pub struct Surroundings {
-    /// How the program ended.
     pub status: Option<ExitStatus>,
-    /// The program's process.
     pub program: Option<u32>,
-    /// Drivers that are not traced.
     pub untraced: Vec<Untraced>,
     /// Whether the driver was opened although no process was traced.
     pub opened_untraced: bool,
@@ -46,18 +43,13 @@ pub struct Surroundings {
     pub damaged: bool,
     /// Processes that still run, with their command lines.
     pub living: Vec<(u32, String)>,
-    /// The allowed devices.
     pub only: Option<Only>,
-    /// Which strays change the exit status.
     pub forbid: Option<Forbid>,
-    /// Whether strays are refused.
     pub deny: bool,
-    /// The outcome of `--forbid` and `--deny`.
     pub verdict: Verdict,
 }
 
 impl Surroundings {
-    /// The signal that killed the program.
     pub fn signal(&self) -> Option<i32> {
         self.status.and_then(|status| status.signal())
     }
@@ -104,7 +96,6 @@ impl Surroundings {
     }
 }
 
-/// The report.
 pub fn text(model: &Model, symbols: &mut Symbols, about: &Surroundings) -> String {
     let folder = env::current_dir().map(|folder| format!("{}/", folder.display()));
     let folder = folder.unwrap_or_default();
@@ -135,8 +126,7 @@ fn rest(model: &Model, about: &Surroundings) -> Vec<Line> {
     };
     lines.extend((!gaps.is_empty()).then(Line::default));
     lines.extend(gaps.into_iter().map(|gap| Line::default().warning(gap)));
-    let creates = |process: &Process| process.devices().any(|device| device.creations.total() > 0);
-    if model.processes().iter().any(creates) {
+    if devices(model).any(|(_, device)| device.creations.total() > 0) {
         let text = format!(
             "A context takes about {CONTEXT_MIB} MiB of GPU memory (measured on an H200 with driver 580; \
              others differ)."

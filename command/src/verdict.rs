@@ -40,7 +40,6 @@ impl<'trace> Judge<'trace> {
         Self { only: about.only.as_ref(), none_is_allowed, missing }
     }
 
-    /// Whether devices are judged at all.
     pub fn judges(&self) -> bool {
         self.only.is_some() || self.none_is_allowed
     }
@@ -95,7 +94,7 @@ pub fn is_held(device: &Device) -> bool {
     device.held().next().is_some()
 }
 
-fn devices(model: &Model) -> impl Iterator<Item = (&Process, &Device)> {
+pub fn devices(model: &Model) -> impl Iterator<Item = (&Process, &Device)> {
     let processes = model.processes().iter();
     processes.flat_map(|process| process.devices().map(move |device| (process, device)))
 }
@@ -172,8 +171,7 @@ fn reasons(model: &Model, about: &Surroundings, judge: &Judge<'_>) -> Vec<String
     }
     for process in model.processes() {
         let pid = process.pid;
-        let creates = |note: &crate::model::Note| note.call.created;
-        if process.elsewhere.first().iter().any(creates) {
+        if process.elsewhere.first().iter().any(|note| note.call.created) {
             reasons.push(format!("Process {pid} created a context on an unknown device."));
         }
         for library in &process.bypasses {

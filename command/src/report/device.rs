@@ -18,7 +18,6 @@ fn line() -> Line {
 }
 
 impl Page<'_> {
-    /// What happened on a device.
     pub fn device(&mut self, process: &Process, device: &Device) -> Vec<Line> {
         let mut lines = self.notes("created", &device.creations, |by, note| {
             let kind = Kind::of(&note.call);

@@ -37,7 +37,6 @@ impl Line {
         Self::indented(0).text(PREFIX)
     }
 
-    /// Adds text.
     pub fn text(self, text: impl Into<String>) -> Self {
         self.part(Style::new(), text)
     }
@@ -85,7 +84,6 @@ impl Line {
         self
     }
 
-    /// Moves the line to the left.
     pub fn outdented(mut self, columns: usize) -> Self {
         self.indent = self.indent.saturating_sub(columns);
         self

@@ -23,7 +23,6 @@ fn outdented(lines: Vec<Line>) -> impl Iterator<Item = Line> {
 }
 
 impl Page<'_> {
-    /// A process as a block.
     pub fn process(&mut self, process: &Process, model: &Model, about: &Surroundings) -> Block {
         let judge = Judge::new(model, about);
         let mut body = Vec::new();

@@ -11,7 +11,6 @@ use super::page::{Page, who};
 const CURE: &str = "call cudaSetDevice in that thread, or start the program with cuda-contexts run";
 
 impl Page<'_> {
-    /// A stray as a block.
     pub fn stray(&mut self, process: &Process, device: &Device, about: &Surroundings) -> Block {
         let mut body = self.device(process, device);
         body.extend(next(process, device, about));

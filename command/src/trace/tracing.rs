@@ -20,7 +20,6 @@ use super::files::Files;
 /// How long the command waits for processes that outlive the program, if it has to judge them.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// While the program runs.
 pub struct Tracing<'options> {
     options: &'options Options,
     arena: Arena,

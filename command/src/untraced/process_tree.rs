@@ -83,26 +83,3 @@ fn children(pid: u32) -> Vec<u32> {
         .flatten()
         .collect()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::Process;
-    use std::process::Command;
-
-    #[test]
-    fn a_process_is_found_whose_name_is_no_text() {
-        use std::os::unix::ffi::OsStrExt;
-        let folder = std::env::temp_dir().join(format!("no-text-{}", std::process::id()));
-        std::fs::create_dir(&folder).unwrap();
-        // A process is named by the file that it was started from.
-        let program = folder.join(std::ffi::OsStr::from_bytes(b"sleep-\xff)"));
-        std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
-        let mut child = Command::new(&program).arg("60").spawn().unwrap();
-        std::fs::remove_dir_all(&folder).unwrap();
-        let process = Process::of(child.id());
-        let name = process.map(|process| std::fs::read(process.file("comm")).unwrap());
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert_eq!(name.as_deref(), Some(&b"sleep-\xff)\n"[..]));
-    }
-}

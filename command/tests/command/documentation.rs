@@ -1,8 +1,11 @@
 //! The README is the schema of the JSON lines: it has each field and no other. It has every option.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
 use serde_json::Value;
+
+use crate::limit;
 
 const README: &str = include_str!("../../README.md");
 
@@ -66,7 +69,9 @@ fn the_readme_has_each_field_of_each_event_and_no_other() {
 #[test]
 fn every_option_is_in_the_readme() {
     let mut count = 0;
-    for line in cuda_contexts::options::HELP.lines().filter(|line| line.starts_with("  -")) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cuda-contexts"));
+    let help = String::from_utf8(limit::output(command.args(["trace", "--help"])).stdout).unwrap();
+    for line in help.lines().filter(|line| line.starts_with("  -")) {
         let option = line.split("--").nth(1).unwrap().split([' ', '[', ',']).next().unwrap();
         if !["help", "version"].contains(&option) {
             count += 1;

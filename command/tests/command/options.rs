@@ -13,14 +13,19 @@ fn command(words: &[&str]) -> (Option<i32>, String, String) {
 
 #[test]
 fn help_and_version_are_printed() {
-    for words in [&["--help"][..], &["-h"], &["help"]] {
+    let verbs = "\n  trace ";
+    let options = "\nUsage: cuda-contexts trace [OPTIONS]";
+    for (words, text) in [
+        (&["--help"][..], verbs),
+        (&["-h"], verbs),
+        (&["help"], verbs),
+        (&["trace", "--help"], options),
+        (&["trace", "-h"], options),
+    ] {
         let (code, help, errors) = command(words);
         assert_eq!((code, &*errors), (Some(0), ""));
-        assert!(help.contains("\n  trace "), "{help}");
+        assert!(help.contains(text), "{help}");
     }
-    let (code, help, errors) = command(&["trace", "--help"]);
-    assert_eq!((code, &*errors), (Some(0), ""));
-    assert_eq!(help, cuda_contexts::options::HELP);
     for words in [&["--version"][..], &["-V"], &["trace", "--version"]] {
         let (code, version, _) = command(words);
         assert_eq!(code, Some(0));

@@ -140,11 +140,12 @@ fn a_process_that_goes_on_is_named_and_left_alone() {
 }
 
 #[test]
-fn folders_whose_names_are_not_utf_8() {
+fn folders_and_programs_whose_names_are_not_utf_8() {
     let (folder, installed) = installed_driver();
     let unusual = folder.path().join(OsStr::from_bytes(b"\xff"));
     fs::create_dir(&unusual).unwrap();
-    let (driver, program) = (unusual.join("libcuda.so.1"), unusual.join("client"));
+    let name = OsStr::from_bytes(b"client-\xff) 7");
+    let (driver, program) = (unusual.join("libcuda.so.1"), unusual.join(name));
     fs::rename(installed, &driver).unwrap();
     fs::copy(CLIENT.as_path(), &program).unwrap();
     let shown = |path: &Path| path.to_string_lossy().into_owned();
