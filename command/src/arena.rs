@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::options::Stack;
+pub use crate::options::Stack;
 use crate::processes;
 use crate::record::{Address, Event, Process, PythonLine, Record};
 use crate::unwind::Unwinder;
