@@ -138,7 +138,7 @@ fn the_thread_in_which_no_device_was_selected_is_found_by_its_line() {
     let traced = Trace::new(&["--only", "1"]).program(&["python3", STRAY]).run();
     traced.ended_with(0);
     traced.says("stray.py:20 in use\n    ");
-    traced.says("stray.py:25 in prefetch\n    through ");
+    traced.says("stray.py:29 in prefetch\n    through ");
     let retains = traced.calls("cuDevicePrimaryCtxRetain");
     let strays: Vec<_> = retains.iter().map(|call| call["stray"].as_bool().unwrap()).collect();
     assert_eq!(strays, [false, true]);
