@@ -13,7 +13,7 @@ use crate::support::processes::{self, in_prepared_process};
 use crate::support::skips;
 
 /// Two GPUs: process 41 has 1000 bytes on the first and 300 on the second, where it is listed twice, as
-/// with two instances of a divided GPU; 42 has an amount that is not told; 5000 and 200 bytes are free.
+/// with two instances of a divided GPU; 42 has an unknown amount; 5000 and 200 bytes are free.
 const LIBRARY: &str = r#"
 #include <stdio.h>
 #include <stdlib.h>
