@@ -58,22 +58,22 @@ methods!(Report { driver, kept, current_context_switched, current_context, devic
 
     /// Raises the first failure of any kind, for callers who want all or nothing.
     fn check(&self, py: Python<'_>) -> PyResult<()> {
-        match &self.made_here {
-            Some(report) => report.check().map_err(|error| exception(py, &error)),
-            None => Err(of_another_process()),
+        let fields = self.fields();
+        let mut errors = fields.list("devices").iter().chain(fields.part("current_context"));
+        match errors.find_map(|part| part["error"].is_object().then(|| &part["error"])) {
+            Some(error) => Err(exception(py, error)),
+            None => Ok(()),
         }
     }
 
     /// The ordinals of the devices that this run released and whose context is active again.
     fn look_again<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let report = self.made_here.as_ref().ok_or_else(of_another_process)?;
+        let report = self.made_here.as_ref().ok_or_else(|| {
+            PyValueError::new_err(
+                "This report was unpickled: only the process that made it can look again.",
+            )
+        })?;
         let active = answer(py, py.detach(|| report.look_again()))?;
         PyTuple::new(py, active.into_iter().map(Device::ordinal))
     }
 });
-
-fn of_another_process() -> PyErr {
-    PyValueError::new_err(
-        "This report was unpickled: only the process that made it can look again or check.",
-    )
-}

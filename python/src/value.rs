@@ -46,6 +46,10 @@ impl Fields {
         self.json.get(name).and_then(Json::as_array).map_or(&[], |list| list)
     }
 
+    pub fn part(&self, name: &str) -> Option<&Json> {
+        self.json.get(name)
+    }
+
     /// The field as a Python object; `None` if it does not apply to this value.
     pub fn get<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
         match self.json.get(name) {

@@ -32,6 +32,8 @@ def refuses_everything() -> None:
         cpc.contexts,
         cpc.devices,
         cpc.driver,
+        cpc.unreleased,
+        lambda: cpc.holders(0),
     ]
     for call in calls:
         with pytest.raises(cpc.ForkedAfterInitError, match="spawn or exec") as raised:

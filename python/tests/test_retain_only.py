@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import pickle
 
 import cuda_primary_context as cpc
 import pytest
@@ -226,6 +227,9 @@ def test_a_failure_ends_one_device_and_is_told() -> None:
     with pytest.raises(cpc.DriverError) as raised:
         guard.report.check()
     assert raised.value == failed.error
+    with pytest.raises(cpc.DriverError) as again:
+        pickle.loads(pickle.dumps(guard.report)).check()
+    assert again.value == failed.error
 
 
 @on_simulator(held_by_others="0:1", fault=f"{RELEASE}:1:719:refused:once:0")
@@ -263,3 +267,25 @@ def test_the_threads_current_context_is_looked_after() -> None:
     current = ctypes.c_int()
     assert driver().cuCtxGetDevice(ctypes.byref(current)) == 0
     assert current.value == handle_of(1).value and not is_active(2)
+
+
+@on_simulator()
+def test_looking_again_finds_the_devices_that_are_back() -> None:
+    for run in (lambda: cpc.retain_only(1).report, lambda: cpc.release_strays(keep=[1])):
+        touch(0)
+        report = run()
+        assert report.devices[0].outcome == "released" and report.look_again() == ()
+        touch(0)
+        assert report.look_again() == (0,) and references(0) == 1
+        with pytest.raises(ValueError, match="was unpickled"):
+            pickle.loads(pickle.dumps(report)).look_again()
+        cpc.release_strays()
+
+
+@on_simulator()
+def test_a_block_needs_a_guard_that_is_not_released() -> None:
+    guard = cpc.retain_only(1)
+    guard.release()
+    with pytest.raises(RuntimeError, match="it holds no device"):
+        with guard:
+            raise AssertionError
