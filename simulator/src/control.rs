@@ -81,32 +81,20 @@ macro_rules! controls {
         impl Controls {
             fn find(library: *mut c_void) -> io::Result<Self> {
                 Ok(Self {
-                    $($name: {
-                        let address = symbol(library, concat!("simulated_cuda_", stringify!($name), "\0"))?;
-                        // SAFETY: the library is our own, compiled from `c/`, where the function of
-                        // this name has this prototype and accepts all numbers.
-                        unsafe {
-                            std::mem::transmute::<
-                                *mut c_void,
-                                extern "C" fn($($argument),*) $(-> $result)?,
-                            >(address)
-                        }
-                    },)*
-                    $($other: {
-                        let address = symbol(library, concat!("simulated_cuda_", stringify!($other), "\0"))?;
-                        // SAFETY: the library is our own, compiled from `c/`, where the function of
-                        // this name has this prototype.
-                        unsafe {
-                            std::mem::transmute::<
-                                *mut c_void,
-                                unsafe extern "C" fn($($others_argument),*) $(-> $others_result)?,
-                            >(address)
-                        }
-                    },)*
+                    $($name: controls!(@find library $name extern "C" fn($($argument),*) $(-> $result)?),)*
+                    $($other: controls!(
+                        @find library $other unsafe extern "C" fn($($others_argument),*) $(-> $others_result)?
+                    ),)*
                 })
             }
         }
     };
+    (@find $library:ident $name:ident $function:ty) => {{
+        let address = symbol($library, concat!("simulated_cuda_", stringify!($name), "\0"))?;
+        // SAFETY: the library is our own, compiled from `c/`, where the function of this name has this
+        // prototype, and accepts all numbers if it takes no pointer.
+        unsafe { std::mem::transmute::<*mut c_void, $function>(address) }
+    }};
 }
 
 controls! {

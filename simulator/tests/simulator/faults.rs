@@ -58,16 +58,6 @@ fn a_refused_call_does_nothing_and_leaves_its_outputs_alone() {
 }
 
 #[test]
-fn only_the_named_generation_is_hit() {
-    let (simulator, library) = started(3);
-    simulator.retain_by_others(0, 3);
-    simulator.inject(Fault::of("cuDevicePrimaryCtxRelease_v2", 1).code(700).from_then_on());
-    assert_eq!(library.call("cuDevicePrimaryCtxRelease", &[library.device(0)]), 0);
-    assert_eq!(library.release(0), 700);
-    assert_eq!(simulator.references(0), 2);
-}
-
-#[test]
 fn calls_for_another_device_neither_match_nor_count() {
     let (simulator, library) = started(3);
     simulator.inject(Fault::of("cuDevicePrimaryCtxRetain", 2).device(1).code(46));
