@@ -34,23 +34,6 @@ const char *simulated_cuda_set(const char *setting)
     return driver.complaint[0] ? driver.complaint : NULL;
 }
 
-static bool set_visible_devices(const char *list)
-{
-    char *copy = list ? strdup(list) : NULL;
-
-    if (list && !copy)
-        return false;
-    free(driver.visible_devices);
-    driver.visible_devices = copy;
-    driver.visible_devices_given = true;
-    return true;
-}
-
-uint32_t simulated_cuda_set_visible_devices(const char *list)
-{
-    UNDER_LOCK(uint32_t, set_visible_devices(list));
-}
-
 /* cuInit by somebody else in the process. */
 CUresult initialize_for_others(void)
 {

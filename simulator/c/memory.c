@@ -65,21 +65,10 @@ void free_allocations(struct context *context)
     }
 }
 
-/* Memory that is allocated in a green context is the primary context's. */
-static CUresult context_for_memory(struct context **context)
-{
-    CUresult result = living_current_context(context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
-
-    if (result != CUDA_SUCCESS || !(*context)->green)
-        return result;
-    *context = &driver.devices[(*context)->ordinal].primary;
-    return (*context)->alive ? CUDA_SUCCESS : CUDA_ERROR_CONTEXT_IS_DESTROYED;
-}
-
 CUresult memory_get_info(size_t *free_bytes, size_t *total_bytes)
 {
     struct context *context;
-    CUresult result = context_for_memory(&context);
+    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 
     if (!free_bytes || !total_bytes)
         return CUDA_ERROR_INVALID_VALUE;
@@ -96,7 +85,7 @@ CUresult memory_allocate(CUdeviceptr *address, size_t bytes)
 {
     struct allocation *allocation;
     struct context *context;
-    CUresult result = context_for_memory(&context);
+    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 
     if (!address)
         return CUDA_ERROR_INVALID_VALUE;
@@ -122,7 +111,7 @@ CUresult memory_free(CUdeviceptr address)
 {
     struct allocation *allocation;
     struct context *context;
-    CUresult result = context_for_memory(&context);
+    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -140,7 +129,7 @@ CUresult memory_allocate_host(void **address, size_t bytes)
 {
     struct allocation *allocation;
     struct context *context;
-    CUresult result = context_for_memory(&context);
+    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 
     if (!address)
         return CUDA_ERROR_INVALID_VALUE;
@@ -161,7 +150,7 @@ CUresult memory_free_host(void *address)
 {
     struct allocation *allocation;
     struct context *context;
-    CUresult result = context_for_memory(&context);
+    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -175,7 +164,7 @@ CUresult memory_free_host(void *address)
 CUresult find_device_memory(CUdeviceptr address, size_t bytes, char **start)
 {
     struct context *context;
-    CUresult result = context_for_memory(&context);
+    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 
     if (result != CUDA_SUCCESS)
         return result;
