@@ -11,10 +11,6 @@
 
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 #define SIMULATED_CUDA_CONTROL __attribute__((visibility("default")))
 
 struct simulated_cuda_device {
@@ -148,9 +144,5 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_stack(struct simulated_cuda_stack
                                                      uint32_t capacity);
 /* Makes a primary context current without retaining it; -1 takes the current one away. A CUresult. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_current(int32_t device);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif
