@@ -10,7 +10,6 @@ mod client_command;
 mod control;
 mod elf;
 mod fault;
-mod hook_panic;
 mod hooks;
 mod knob;
 mod library;

@@ -150,17 +150,14 @@ pub fn call_address(address: *mut c_void, words: &[usize]) -> u32 {
     unsafe { function(word(0), word(1), word(2), word(3), word(4), word(5)) }
 }
 
-/// Long enough for any machine under any load; a child that takes longer hangs.
-pub const WATCHDOG_SECONDS: u32 = 120;
-
 /// Runs a closure in a forked child and returns its result, below 255. The child does nothing after it.
 pub fn in_forked_child(child: impl FnOnce() -> u32) -> u32 {
     // SAFETY: the child calls into the simulated driver and then leaves through _exit.
     let pid = unsafe { libc::fork() };
     assert_ne!(pid, -1, "fork fails");
     if pid == 0 {
-        // SAFETY: no preconditions; the signal ends the child.
-        unsafe { libc::alarm(WATCHDOG_SECONDS) };
+        // SAFETY: no preconditions; the signal ends a child that hangs.
+        unsafe { libc::alarm(120) };
         let code = catch_unwind(AssertUnwindSafe(child)).map_or(255, |code| code as i32);
         // SAFETY: runs nothing of the parent's.
         unsafe { libc::_exit(code) }
