@@ -113,16 +113,11 @@ impl Library {
     }
 
     /// The code, the address and the status.
-    pub fn proc_address(self, name: &str, version: i32, flags: u64) -> (u32, *mut c_void, u32) {
+    pub fn proc_address(self, name: &str, version: i32) -> (u32, *mut c_void, u32) {
         let name = CString::new(name).unwrap();
         let (mut address, mut status) = (POISON, POISONED);
-        let words = [
-            name.as_ptr() as usize,
-            out(&mut address),
-            version as usize,
-            flags as usize,
-            out(&mut status),
-        ];
+        let words =
+            [name.as_ptr() as usize, out(&mut address), version as usize, 0, out(&mut status)];
         (self.call("cuGetProcAddress_v2", &words), address, status)
     }
 }

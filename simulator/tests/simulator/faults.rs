@@ -1,7 +1,7 @@
 //! Injected faults: which call they hit, what it does, what it answers.
 
 use crate::driver::{Library, POISON, POISONED, started};
-use simulated_libcuda::{Fault, Simulator};
+use simulated_libcuda::Fault;
 
 /// Five calls, and what each answers.
 fn scenario(library: Library) -> [u32; 5] {
@@ -86,10 +86,4 @@ fn the_tests_hand_is_never_hit() {
     simulator.set_current(Some(0));
     assert_eq!((simulator.references(0), simulator.faults_fired()), (1, 0));
     assert_eq!(library.count(), (999, POISONED));
-}
-
-#[test]
-#[should_panic(expected = "calls are counted from 1, so none is number 0")]
-fn there_is_no_call_number_zero() {
-    Simulator::start(1).inject(Fault::at_call(0));
 }

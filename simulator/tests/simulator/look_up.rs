@@ -35,7 +35,7 @@ fn hidden_symbols_are_found_by_nobody_and_the_rest_by_everybody() {
             assert_eq!(found, entry.symbol != hidden, "{} without {hidden}", entry.symbol);
         }
         let since = functions_of_13_0().find(|entry| entry.symbol == hidden).unwrap().since;
-        let found = library.proc_address(base(hidden), i32::try_from(since).unwrap(), 0);
+        let found = library.proc_address(base(hidden), i32::try_from(since).unwrap());
         let left = match hidden {
             _ if hidden == newer => (0, library.address("cuDevicePrimaryCtxRelease"), 0),
             "cuMemAlloc" => (0, ptr::null_mut(), 2), // there is a newer one
@@ -49,7 +49,7 @@ fn hidden_symbols_are_found_by_nobody_and_the_rest_by_everybody() {
 fn what_is_not_modelled_is_there_and_refuses_by_its_name() {
     let (simulator, library) = started(1);
     simulator.record_calls(true);
-    let (_, found, _) = library.proc_address("cuModuleLoadData", 13000, 0);
+    let (_, found, _) = library.proc_address("cuModuleLoadData", 13000);
     assert_eq!(found, library.address("cuModuleLoadData"));
     let mut module = POISON;
     assert_eq!(call_address(found, &[out(&mut module), 0]), 801);

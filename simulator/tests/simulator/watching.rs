@@ -65,12 +65,6 @@ fn instances_know_nothing_of_one_another() {
 }
 
 #[test]
-#[should_panic(expected = "retain_by: the simulated driver returns 100")]
-fn nobody_can_retain_without_a_device() {
-    Simulator::start(0).retain_by_others(0, 1);
-}
-
-#[test]
 fn a_child_that_drops_the_simulator_leaves_the_parents_files_alone() {
     let simulator = Simulator::start(1);
     let path = simulator.path().to_owned();
