@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use crate::launch::occupy_closed;
-use crate::trace;
+use crate::{ps, run as keep_threads, trace};
 
 /// The command's own failure, as `env` and `timeout` have it.
 pub const FAILED: i32 = 125;
@@ -18,11 +18,19 @@ struct Verb {
     run: fn(Vec<OsString>) -> i32,
 }
 
-const VERBS: &[Verb] = &[Verb {
-    name: "trace",
-    summary: "show who creates and holds contexts in a program that it runs",
-    run: trace::run,
-}];
+const VERBS: &[Verb] = &[
+    Verb { name: "ps", summary: "show which processes hold contexts right now", run: ps::run },
+    Verb {
+        name: "trace",
+        summary: "show who creates and holds contexts in a program that it runs",
+        run: trace::run,
+    },
+    Verb {
+        name: "run",
+        summary: "run a program whose new threads stay on their creator's device",
+        run: keep_threads::run,
+    },
+];
 
 /// Runs the verb that the arguments name and returns the exit status. Call this first in `main`: it
 /// opens the standard streams that are closed, before any file takes their place.

@@ -7,41 +7,75 @@ use cpp_demangle::DemangleOptions;
 /// A symbol that is longer is not demangled.
 const LONGEST_SYMBOL: usize = 16 << 10;
 
-/// A demangled name is cut there: a short symbol can stand for megabytes.
+/// A name that is longer loses its template arguments, and is cut if that is not enough.
 const LONGEST_NAME: usize = 1000;
+
+/// No more than this is demangled: a short symbol can stand for megabytes.
+const MOST_DEMANGLED: usize = 1 << 20;
 
 /// A name that is longer is shown without its template arguments.
 const READABLE: usize = 80;
 
-/// A text that takes no more than so many bytes.
-struct Bounded {
-    text: String,
-    limit: usize,
+/// A name that grows, whole and without its template arguments.
+#[derive(Default)]
+struct Name {
+    whole: String,
+    short: String,
+    length: usize,
+    /// How many template arguments are open.
+    depth: usize,
+    before: char,
 }
 
-impl Write for Bounded {
-    fn write_str(&mut self, part: &str) -> fmt::Result {
-        for letter in part.chars() {
-            if self.text.len() + letter.len_utf8() > self.limit {
-                return Err(fmt::Error);
-            }
-            self.text.push(letter);
+impl Name {
+    fn push(&mut self, letter: char) {
+        self.length += letter.len_utf8();
+        if self.length <= LONGEST_NAME {
+            self.whole.push(letter);
         }
-        Ok(())
+        match letter {
+            // Not `->`, `operator<` and `operator>`.
+            '<' if !self.short.ends_with("operator") && !self.short.ends_with("operator<") => {
+                if self.depth == 0 {
+                    self.short.push_str("<…");
+                }
+                self.depth += 1;
+            }
+            '>' if self.depth > 0 && self.before != '-' => {
+                self.depth -= 1;
+                if self.depth == 0 {
+                    self.short.push('>');
+                }
+            }
+            _ if self.depth == 0 && self.short.len() < LONGEST_NAME => self.short.push(letter),
+            _ => {}
+        }
+        self.before = letter;
+    }
+}
+
+impl Write for Name {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        part.chars().for_each(|letter| self.push(letter));
+        if self.length > MOST_DEMANGLED { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
 /// Demangles the symbol of a function, without its arguments. Other names stay as they are.
 #[must_use]
 pub fn demangle(symbol: &str) -> String {
-    let mut name = Bounded { text: String::new(), limit: LONGEST_NAME };
-    if written(symbol, &mut name).is_err() {
-        name.text.push('…');
+    let mut name = Name::default();
+    let is_whole = write_name(symbol, &mut name).is_ok();
+    if is_whole && name.length <= LONGEST_NAME {
+        return name.whole;
     }
-    name.text
+    if !is_whole || name.short.len() >= LONGEST_NAME {
+        name.short.push('…');
+    }
+    name.short
 }
 
-fn written(symbol: &str, name: &mut Bounded) -> fmt::Result {
+fn write_name(symbol: &str, name: &mut Name) -> fmt::Result {
     if symbol.len() > LONGEST_SYMBOL {
         return name.write_str(symbol);
     }
@@ -61,30 +95,9 @@ pub fn readable(name: &str) -> String {
     if name.len() <= READABLE {
         return name.to_owned();
     }
-    let mut short = String::new();
-    let mut depth = 0_usize;
-    let mut before = '\0';
-    for letter in name.chars() {
-        match letter {
-            // Not `->`, `operator<` and `operator>`.
-            '<' if !short.ends_with("operator") && !short.ends_with("operator<") => {
-                if depth == 0 {
-                    short.push_str("<…");
-                }
-                depth += 1;
-            }
-            '>' if depth > 0 && before != '-' => {
-                depth -= 1;
-                if depth == 0 {
-                    short.push('>');
-                }
-            }
-            _ if depth == 0 => short.push(letter),
-            _ => {}
-        }
-        before = letter;
-    }
-    short
+    let mut short = Name::default();
+    name.chars().for_each(|letter| short.push(letter));
+    short.short
 }
 
 #[cfg(test)]
@@ -120,8 +133,15 @@ mod tests {
             format!("_Z1fI1PIiiE{arguments}Evv"),
             "x".repeat(1 << 20),
         ] {
-            assert!(demangle(&symbol).len() <= LONGEST_NAME + '…'.len_utf8(), "{symbol}");
+            assert!(demangle(&symbol).len() < LONGEST_NAME + 16, "{symbol}");
         }
+    }
+
+    #[test]
+    fn the_function_s_own_name_survives_long_template_arguments() {
+        let arguments = "St6vectorIiSaIiEE".repeat(60);
+        let symbol = format!("_ZN8mooncake13ClientSessionI{arguments}E9writeBodyEv");
+        assert_eq!(demangle(&symbol), "mooncake::ClientSession<…>::writeBody");
     }
 
     #[test]

@@ -1,18 +1,21 @@
-//! What NVML knows of memory: how much a process has on each device, and how much is free.
+//! Memory according to NVML: how much a process has on each device, and how much is free.
 //!
-//! Ask [`memory_of`] before the checkpoint, keep its answer, and give it to [`room`] before the restore:
-//! while a process is checkpointed, nobody can say what it will need.
+//! Call [`memory_of`] before the checkpoint and pass its result to [`room`] before the restore. While a process
+//! is checkpointed, NVML does not list its memory.
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::error::NvmlError as Failure;
+use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 
 use crate::checkpoint::map::GpuMap;
 use crate::checkpoint::room::{DeviceRoom, Room};
 use crate::driver::uuid::Uuid;
 
-/// The library by its full name; without the number it is for linking alone.
+/// The library by its full name; the name without a number is for linking.
 const LIBRARY: &str = "libnvidia-ml.so.1";
+
+const PROCESSES: &str = "nvmlDeviceGetComputeRunningProcesses_v3";
 
 /// Bytes on one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,35 +26,32 @@ pub struct DeviceMemory {
     pub bytes: u64,
 }
 
-/// Why NVML did not tell.
+/// Why NVML returned nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NvmlError {
     /// The library could not be loaded: it comes with NVIDIA's driver.
     #[error("{LIBRARY} could not be loaded ({reason}); it comes with NVIDIA's driver")]
-    #[non_exhaustive]
     LibraryNotFound {
-        /// What the dynamic loader said.
+        /// The error of the dynamic loader.
         reason: Box<str>,
     },
 
     /// A call failed.
     #[error("{call} failed: {reason}")]
-    #[non_exhaustive]
     Call {
         /// The C function.
         call: &'static str,
-        /// What NVML said.
+        /// The error of NVML.
         reason: Box<str>,
     },
 
-    /// NVML lists the process on no device: it has no context, or NVML knows it by another id, as it does
-    /// in a container that has process ids of its own.
+    /// NVML lists the process on no device: it has no context, or NVML knows it by another id, as in a
+    /// container with its own process ids.
     #[error(
-        "NVML lists process {pid} on no device: it has no context, or this is a container, where NVML \
-         tells other process ids"
+        "NVML lists process {pid} on no device: it has no context, or this is a container, in which NVML \
+         uses other process ids"
     )]
-    #[non_exhaustive]
     NotListed {
         /// The process id.
         pid: u32,
@@ -59,7 +59,6 @@ pub enum NvmlError {
 
     /// NVML lists the process and does not say how much memory it has.
     #[error("NVML does not say how much memory process {pid} has on {device}")]
-    #[non_exhaustive]
     MemoryNotTold {
         /// The process id.
         pid: u32,
@@ -69,7 +68,6 @@ pub enum NvmlError {
 
     /// NVML shows no such device.
     #[error("NVML shows no device {device}")]
-    #[non_exhaustive]
     NoSuchDevice {
         /// The device.
         device: Uuid,
@@ -90,16 +88,16 @@ impl NvmlError {
     }
 }
 
-/// How much memory a process has on each device where it has a context, its contexts included. Whole GPUs
-/// only; MIG instances were not tried.
+/// Returns how much memory a process has on each device on which it has a context, its contexts included. Whole
+/// GPUs only; MIG instances were not tried.
 ///
 /// # Errors
 /// [`NvmlError`]; [`NvmlError::NotListed`] also for a process that has no context.
 pub fn memory_of(pid: u32) -> Result<Vec<DeviceMemory>, NvmlError> {
     let mut found = Vec::new();
     for_each_device(|device, id| {
-        let call = "nvmlDeviceGetComputeRunningProcesses_v3";
-        let processes = device.running_compute_processes().map_err(|error| failed(call, &error))?;
+        let processes =
+            device.running_compute_processes().map_err(|error| failed(PROCESSES, &error))?;
         let mut bytes = None;
         for process in processes.iter().filter(|process| process.pid == pid) {
             match process.used_gpu_memory {
@@ -115,7 +113,63 @@ pub fn memory_of(pid: u32) -> Result<Vec<DeviceMemory>, NvmlError> {
     if found.is_empty() { Err(NvmlError::NotListed { pid }) } else { Ok(found) }
 }
 
-/// How much memory is free on each device, in NVML's order.
+/// The processes with a context on one GPU, as NVML lists them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GpuProcesses {
+    /// The number that NVML and `nvidia-smi` give the GPU. It does not depend on CUDA_VISIBLE_DEVICES.
+    pub index: u32,
+    /// The GPU's unique id, unless the GPU could not be asked.
+    pub uuid: Option<Uuid>,
+    /// The processes, or why they could not be listed.
+    pub processes: Result<Vec<GpuProcess>, NvmlError>,
+}
+
+/// A process with a context on a GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GpuProcess {
+    /// The process id in the namespace of the driver: on a host, the host's.
+    pub pid: u32,
+    /// The bytes that it uses on the GPU, its context included. `None` if NVML does not know, as on Windows.
+    pub bytes: Option<u64>,
+    /// The MIG instance that it uses, if the GPU is divided.
+    pub mig_instance: Option<u32>,
+}
+
+/// Lists every process that has a CUDA context, GPU by GPU.
+///
+/// Calls [`nvmlDeviceGetComputeRunningProcesses`][1] for each GPU. Needs no CUDA context and creates none.
+/// A GPU that cannot be asked does not hide the others: its `processes` is an error.
+///
+/// [1]: https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html
+///
+/// # Errors
+/// [`NvmlError::LibraryNotFound`]; [`NvmlError::Call`] if NVML does not start or cannot count the GPUs.
+pub fn processes() -> Result<Vec<GpuProcesses>, NvmlError> {
+    let nvml = start()?;
+    let gpus = (0..device_count(&nvml)?).map(|index| {
+        let device = device_at(&nvml, index);
+        let uuid = device.as_ref().ok().map(|(_, uuid)| *uuid);
+        let processes = device.and_then(|(device, _)| {
+            let listed = device.running_compute_processes();
+            let listed = listed.map_err(|error| failed(PROCESSES, &error))?;
+            Ok(listed.into_iter().map(GpuProcess::from).collect())
+        });
+        GpuProcesses { index, uuid, processes }
+    });
+    Ok(gpus.collect())
+}
+
+impl From<ProcessInfo> for GpuProcess {
+    fn from(process: ProcessInfo) -> Self {
+        let bytes = match process.used_gpu_memory {
+            UsedGpuMemory::Used(bytes) => Some(bytes),
+            UsedGpuMemory::Unavailable => None,
+        };
+        Self { pid: process.pid, bytes, mig_instance: process.gpu_instance_id }
+    }
+}
+
+/// Returns how much memory is free on each device, in NVML's order.
 ///
 /// # Errors
 /// [`NvmlError`].
@@ -130,8 +184,8 @@ pub fn free() -> Result<Vec<DeviceMemory>, NvmlError> {
     Ok(found)
 }
 
-/// The room for a restore of what needs these bytes, of one process or of several, on the devices where
-/// the map brings them.
+/// Returns the room for a restore of one or several processes that need these bytes, on the devices to which
+/// the map moves them.
 ///
 /// # Errors
 /// [`NvmlError`].
@@ -158,24 +212,36 @@ pub fn room(
 fn for_each_device(
     mut action: impl FnMut(&nvml_wrapper::Device<'_>, Uuid) -> Result<(), NvmlError>,
 ) -> Result<(), NvmlError> {
-    let nvml = Nvml::builder().lib_path(LIBRARY.as_ref()).init().map_err(|error| match error {
+    let nvml = start()?;
+    for index in 0..device_count(&nvml)? {
+        let (device, id) = device_at(&nvml, index)?;
+        action(&device, id)?;
+    }
+    Ok(())
+}
+
+fn start() -> Result<Nvml, NvmlError> {
+    Nvml::builder().lib_path(LIBRARY.as_ref()).init().map_err(|error| match error {
         Failure::LibloadingError(reason) => {
             NvmlError::LibraryNotFound { reason: reason.to_string().into() }
         }
         error => failed("nvmlInit_v2", &error),
-    })?;
-    let count = nvml.device_count().map_err(|error| failed("nvmlDeviceGetCount_v2", &error))?;
-    for index in 0..count {
-        let call = "nvmlDeviceGetHandleByIndex_v2";
-        let device = nvml.device_by_index(index).map_err(|error| failed(call, &error))?;
-        let call = "nvmlDeviceGetUUID";
-        let text = device.uuid().map_err(|error| failed(call, &error))?;
-        let id = text
-            .parse()
-            .map_err(|_| NvmlError::Call { call, reason: format!("{text:?} is no id").into() })?;
-        action(&device, id)?;
-    }
-    Ok(())
+    })
+}
+
+fn device_count(nvml: &Nvml) -> Result<u32, NvmlError> {
+    nvml.device_count().map_err(|error| failed("nvmlDeviceGetCount_v2", &error))
+}
+
+fn device_at(nvml: &Nvml, index: u32) -> Result<(nvml_wrapper::Device<'_>, Uuid), NvmlError> {
+    let call = "nvmlDeviceGetHandleByIndex_v2";
+    let device = nvml.device_by_index(index).map_err(|error| failed(call, &error))?;
+    let call = "nvmlDeviceGetUUID";
+    let text = device.uuid().map_err(|error| failed(call, &error))?;
+    let id = text
+        .parse()
+        .map_err(|_| NvmlError::Call { call, reason: format!("{text:?} is no id").into() })?;
+    Ok((device, id))
 }
 
 fn failed(call: &'static str, error: &Failure) -> NvmlError {

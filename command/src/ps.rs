@@ -1,0 +1,116 @@
+//! `cuda-contexts ps`: which processes hold contexts on which GPUs right now.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use crate::command::{FAILED, print, print_version, say};
+use crate::ps::options::{HELP, Options, Request};
+use crate::ps::snapshot::Snapshot;
+
+pub mod json;
+pub mod options;
+pub mod process;
+pub mod snapshot;
+pub mod text;
+pub mod traced;
+pub mod verdict;
+
+/// By `--fail-on-stray`.
+const STRAY: i32 = 3;
+
+/// To the upper left corner, and nothing below.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// Does what the arguments ask for and returns the exit status.
+pub fn run(arguments: Vec<OsString>) -> i32 {
+    match options::parse(arguments) {
+        Ok(Request::Show(options)) => show(&options).unwrap_or_else(|error| {
+            say(format_args!("{error}"));
+            FAILED
+        }),
+        Ok(Request::Help) => print(HELP),
+        Ok(Request::Version) => print_version(),
+        Err(error) => {
+            say(format_args!("{error}. cuda-contexts ps --help lists the options."));
+            FAILED
+        }
+    }
+}
+
+fn show(options: &Options) -> Result<i32, Box<dyn std::error::Error>> {
+    if let Some(pause) = options.watch {
+        return watch(options, pause);
+    }
+    let snapshot = Snapshot::take(options)?;
+    let text = if options.json { json::lines(&snapshot)? } else { page(&snapshot) };
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(exit_status(&snapshot, options))
+}
+
+fn page(snapshot: &Snapshot) -> String {
+    text::page(snapshot) + &traced::reports(&snapshot.processes)
+}
+
+fn exit_status(snapshot: &Snapshot, options: &Options) -> i32 {
+    match options.fail_on_stray {
+        true if snapshot.strays() > 0 => STRAY,
+        true if !snapshot.is_complete => {
+            say(format_args!(
+                "--fail-on-stray cannot judge: not every GPU and size could be read."
+            ));
+            FAILED
+        }
+        _ => 0,
+    }
+}
+
+/// Shows snapshots until somebody interrupts it or reads no more.
+fn watch(options: &Options, pause: Duration) -> Result<i32, Box<dyn std::error::Error>> {
+    let mut output = io::stdout();
+    let in_place = !options.json && output.is_terminal();
+    let mut before: Vec<[String; 7]> = Vec::new();
+    loop {
+        let snapshot = Snapshot::take(options)?;
+        let text = if options.json {
+            json::lines(&snapshot)?
+        } else if in_place {
+            format!("{CLEAR}{}", page(&snapshot))
+        } else {
+            let now = text::lines(&snapshot);
+            let text = changes(&before, &now);
+            before = now;
+            text
+        };
+        match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(0),
+            written => written?,
+        }
+        if reader_leaves_within(pause) {
+            return Ok(0);
+        }
+    }
+}
+
+/// Waits so long, or until nobody reads standard output any more.
+fn reader_leaves_within(pause: Duration) -> bool {
+    let mut output = libc::pollfd { fd: libc::STDOUT_FILENO, events: 0, revents: 0 };
+    let milliseconds = i32::try_from(pause.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: it is one entry, of this frame.
+    unsafe { libc::poll(&mut output, 1, milliseconds) > 0 }
+}
+
+/// A line for each context that came, went or changed its size.
+fn changes(before: &[[String; 7]], now: &[[String; 7]]) -> String {
+    let line = |sign: char, row: &[String; 7]| {
+        let words: Vec<&str> =
+            row.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
+        format!("{sign} {}\n", words.join("  "))
+    };
+    let gone = before.iter().filter(|row| !now.contains(row)).map(|row| line('-', row));
+    let new = now.iter().filter(|row| !before.contains(row)).map(|row| line('+', row));
+    gone.chain(new).collect()
+}
+
+#[cfg(test)]
+mod tests;

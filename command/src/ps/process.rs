@@ -1,0 +1,166 @@
+//! What `/proc` says about a process: NVML knows its id only.
+
+use std::ffi::CStr;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::arena;
+
+/// What launchers call the rank of a process on its machine, and who sets it.
+const RANKS: &[&str] = &[
+    "LOCAL_RANK",                 // torchrun, accelerate, DeepSpeed
+    "OMPI_COMM_WORLD_LOCAL_RANK", // Open MPI
+    "MPI_LOCALRANKID",            // MPICH, Intel MPI
+    "MV2_COMM_WORLD_LOCAL_RANK",  // MVAPICH
+    "PALS_LOCAL_RANKID",          // HPE
+    "SLURM_LOCALID",              // srun
+    "RAY_LOCAL_RANK",             // Ray Train
+];
+
+/// A process as its environment and its files show it. What could not be read is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProcessFacts {
+    /// Whether the process is in this pid namespace's `/proc`.
+    pub is_visible: bool,
+    /// Its user's name, or the number if there is no name.
+    pub user: Option<String>,
+    /// Its command line, or the title that it set.
+    pub command: Option<Vec<String>>,
+    /// The variable that a launcher set, and its value.
+    pub rank: Option<(&'static str, String)>,
+    /// Whether its environment could be read, so that `rank` is known.
+    pub environment_is_known: bool,
+    /// `CUDA_VISIBLE_DEVICES` as the process was started with it.
+    pub visible_devices: Option<String>,
+    /// The memory of the trace that it was started under.
+    pub arena: Option<String>,
+    /// The id of its pid namespace if that is not this command's.
+    pub pid_namespace: Option<u64>,
+    /// The id of its container, shortened as container tools show it.
+    pub container: Option<String>,
+}
+
+impl ProcessFacts {
+    /// Reads them from this folder, `/proc` outside of tests.
+    #[must_use]
+    pub fn read(proc: &Path, pid: u32) -> Self {
+        let folder = proc.join(pid.to_string());
+        let Ok(metadata) = fs::metadata(&folder) else { return Self::default() };
+        let environment = fs::read(folder.join("environ")).ok();
+        let variable = |name: &str| variable(environment.as_deref()?, name);
+        let rank = RANKS.iter().find_map(|&name| Some((name, variable(name)?)));
+        let namespace = |pid: &str| Some(fs::metadata(proc.join(pid).join("ns/pid")).ok()?.ino());
+        let own = namespace("self");
+        Self {
+            is_visible: true,
+            user: Some(user_name(metadata.uid())),
+            command: fs::read(folder.join("cmdline")).ok().and_then(|text| command(&text)),
+            rank,
+            environment_is_known: environment.is_some(),
+            visible_devices: variable("CUDA_VISIBLE_DEVICES"),
+            arena: variable(arena::VARIABLE),
+            pid_namespace: namespace(&pid.to_string()).filter(|&id| Some(id) != own),
+            container: fs::read_to_string(folder.join("cgroup"))
+                .ok()
+                .and_then(|text| container(&text)),
+        }
+    }
+}
+
+fn variable(environment: &[u8], name: &str) -> Option<String> {
+    let value = environment
+        .split(|&byte| byte == 0)
+        .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    Some(String::from_utf8_lossy(value).into_owned())
+}
+
+/// The words of a command line. A title that the program set is one word with padding behind it.
+fn command(text: &[u8]) -> Option<Vec<String>> {
+    let text = String::from_utf8_lossy(text);
+    let words: Vec<String> =
+        text.trim_end_matches(['\0', ' ']).split('\0').map(str::to_owned).collect();
+    (words != [""]).then_some(words)
+}
+
+/// The first twelve hexadecimal digits of the 64 that container runtimes put into the control group's name.
+fn container(cgroup: &str) -> Option<String> {
+    cgroup
+        .split(|letter: char| !letter.is_ascii_hexdigit())
+        .find(|word| word.len() == 64)
+        .map(|word| word[..12].to_owned())
+}
+
+fn user_name(uid: u32) -> String {
+    let mut entry = std::mem::MaybeUninit::<libc::passwd>::uninit();
+    let mut buffer = [0; 4096];
+    let mut found = std::ptr::null_mut();
+    // SAFETY: all pointers are to variables of this frame, and the length is the buffer's.
+    let code = unsafe {
+        libc::getpwuid_r(uid, entry.as_mut_ptr(), buffer.as_mut_ptr(), buffer.len(), &mut found)
+    };
+    if code != 0 || found.is_null() {
+        return uid.to_string();
+    }
+    // SAFETY: the call found an entry and wrote it.
+    let entry = unsafe { entry.assume_init() };
+    // SAFETY: the name is a string in the buffer, which is still there.
+    let name = unsafe { CStr::from_ptr(entry.pw_name) };
+    name.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ProcessFacts, command, container, user_name, variable};
+    use std::path::Path;
+
+    #[test]
+    fn this_process_is_read() {
+        let facts = ProcessFacts::read(Path::new("/proc"), std::process::id());
+        assert!(facts.is_visible && facts.environment_is_known);
+        assert!(facts.command.unwrap()[0].contains("cuda_contexts"));
+        assert_eq!(facts.pid_namespace, None);
+        // SAFETY: it has no arguments and cannot fail.
+        assert_eq!(facts.user, Some(user_name(unsafe { libc::getuid() })));
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_has_no_facts() {
+        assert_eq!(ProcessFacts::read(Path::new("/proc"), u32::MAX), ProcessFacts::default());
+    }
+
+    #[test]
+    fn users_have_names_and_unknown_ones_numbers() {
+        assert_eq!(user_name(0), "root");
+        assert_eq!(user_name(3_999_999_999), "3999999999");
+    }
+
+    #[test]
+    fn a_variable_is_found_by_its_whole_name() {
+        let environment = b"XLOCAL_RANK=1\0LOCAL_RANK_=2\0LOCAL_RANK=3\0LOCAL_RANK=4\0";
+        assert_eq!(variable(environment, "LOCAL_RANK").as_deref(), Some("3"));
+        assert_eq!(variable(environment, "RANK"), None);
+    }
+
+    #[test]
+    fn a_title_loses_its_padding() {
+        assert_eq!(command(b"python\0train.py\0").unwrap(), ["python", "train.py"]);
+        assert_eq!(command(b"VLLM::Worker_TP1\0\0\0\0\0").unwrap(), ["VLLM::Worker_TP1"]);
+        assert_eq!(command(b"ray::Actor.run      ").unwrap(), ["ray::Actor.run"]);
+        assert_eq!(command(b""), None);
+    }
+
+    #[test]
+    fn a_container_is_known_by_its_control_group() {
+        let id = "0123456789ab".to_owned() + &"c".repeat(52);
+        let shapes = [
+            format!("0::/system.slice/docker-{id}.scope\n"),
+            format!("12:cpu:/kubepods/besteffort/pod1-2/{id}\n0::/x\n"),
+            format!("0::/kubepods.slice/cri-containerd-{id}.scope\n"),
+        ];
+        for text in shapes {
+            assert_eq!(container(&text).as_deref(), Some("0123456789ab"), "{text}");
+        }
+        assert_eq!(container("0::/user.slice/user-1000.slice\n"), None);
+    }
+}

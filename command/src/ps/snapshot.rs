@@ -1,0 +1,172 @@
+//! Which processes hold contexts at one moment.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use cuda_primary_context::checkpoint::nvml::{self, GpuProcesses, NvmlError};
+
+use crate::ps::options::Options;
+use crate::ps::process::ProcessFacts;
+use crate::ps::verdict::{Verdict, judge};
+
+/// Everything that was seen, and what was not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The machine's name.
+    pub host: String,
+    /// How many GPUs NVML shows.
+    pub gpu_count: usize,
+    /// Those with contexts on several GPUs first, then by process id.
+    pub processes: Vec<Process>,
+    /// What could not be seen, a sentence each.
+    pub notes: Vec<String>,
+    /// Whether a GPU or a size is missing, so that a stray may be, too.
+    pub is_complete: bool,
+}
+
+/// A process with its contexts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its id in the namespace of the driver.
+    pub pid: u32,
+    /// What `/proc` says.
+    pub facts: ProcessFacts,
+    /// In the order of the GPUs.
+    pub contexts: Vec<Context>,
+}
+
+/// What a process has on one GPU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// The GPU's number in `nvidia-smi`.
+    pub gpu: u32,
+    /// The GPU's unique id.
+    pub uuid: Option<String>,
+    /// The bytes there, if NVML knows.
+    pub bytes: Option<u64>,
+    /// The MIG instance, if the GPU is divided.
+    pub mig_instance: Option<u32>,
+    /// What the sizes say.
+    pub verdict: Verdict,
+}
+
+impl Snapshot {
+    /// Asks NVML and `/proc`.
+    ///
+    /// # Errors
+    /// If NVML cannot be used at all.
+    pub fn take(options: &Options) -> Result<Self, NvmlError> {
+        let proc = Path::new("/proc");
+        let host = std::fs::read_to_string(proc.join("sys/kernel/hostname"));
+        let host = host.map_or_else(|_| "localhost".to_owned(), |name| name.trim_end().to_owned());
+        Ok(Self::of(host, &nvml::processes()?, options, |pid| ProcessFacts::read(proc, pid)))
+    }
+
+    /// What NVML listed, with the facts of each process.
+    pub(super) fn of(
+        host: String,
+        gpus: &[GpuProcesses],
+        options: &Options,
+        facts: impl Fn(u32) -> ProcessFacts,
+    ) -> Self {
+        let mut notes = Vec::new();
+        let mut contexts: BTreeMap<u32, Vec<Context>> = BTreeMap::new();
+        for gpu in gpus {
+            match &gpu.processes {
+                Ok(listed) => {
+                    for process in listed {
+                        let entry = contexts.entry(process.pid).or_default();
+                        add(entry, gpu, process.bytes, process.mig_instance);
+                    }
+                }
+                Err(error) => notes.push(format!("GPU {} could not be read: {error}.", gpu.index)),
+            }
+        }
+        let failed_gpus = !notes.is_empty();
+        // The sizes are judged before the choice, which would hide the other GPUs of a process.
+        let all = contexts.into_iter().map(|(pid, mut contexts)| {
+            let sizes: Vec<_> = contexts.iter().map(|context| context.bytes).collect();
+            for (context, verdict) in contexts.iter_mut().zip(judge(&sizes)) {
+                context.verdict = verdict;
+            }
+            Process { pid, facts: facts(pid), contexts }
+        });
+        let mut processes: Vec<Process> =
+            all.filter(|process| is_chosen(process, options)).collect();
+        processes.sort_by_key(|process| (process.contexts.len() < 2, process.pid));
+        let unknown_size = processes.iter().any(|process| {
+            process.contexts.len() > 1
+                && process.contexts.iter().any(|context| context.bytes.is_none())
+        });
+        notes.extend(limits(&processes));
+        let is_complete = !failed_gpus && !unknown_size;
+        Self { host, gpu_count: gpus.len(), processes, notes, is_complete }
+    }
+
+    /// How many contexts are probably strays.
+    #[must_use]
+    pub fn strays(&self) -> usize {
+        let contexts = self.processes.iter().flat_map(|process| &process.contexts);
+        contexts.filter(|context| context.verdict == Verdict::ProbablyStray).count()
+    }
+}
+
+/// NVML lists a process once for each instance of a divided GPU, and some versions list it twice.
+fn add(
+    contexts: &mut Vec<Context>,
+    gpu: &GpuProcesses,
+    bytes: Option<u64>,
+    mig_instance: Option<u32>,
+) {
+    let same =
+        |context: &&mut Context| (context.gpu, context.mig_instance) == (gpu.index, mig_instance);
+    match contexts.iter_mut().find(same) {
+        Some(context) => context.bytes = context.bytes.max(bytes),
+        None => contexts.push(Context {
+            gpu: gpu.index,
+            uuid: gpu.uuid.map(|uuid| uuid.to_string()),
+            bytes,
+            mig_instance,
+            verdict: Verdict::Alone,
+        }),
+    }
+}
+
+fn is_chosen(process: &Process, options: &Options) -> bool {
+    let pid = options.pids.is_empty() || options.pids.contains(&process.pid);
+    let on_gpu = |context: &Context| {
+        options.gpus.iter().any(|choice| choice.matches(context.gpu, context.uuid.as_deref()))
+    };
+    pid && (options.gpus.is_empty() || process.contexts.iter().any(on_gpu))
+}
+
+/// What these processes do not show.
+fn limits(processes: &[Process]) -> Vec<String> {
+    let count =
+        |test: fn(&Process) -> bool| processes.iter().filter(|&process| test(process)).count();
+    let mut notes = Vec::new();
+    let mut note = |count: usize, what: &str| {
+        if count > 0 {
+            let noun = if count == 1 { "process" } else { "processes" };
+            notes.push(format!("{count} {noun} {what}"));
+        }
+    };
+    note(
+        count(|process| !process.facts.is_visible),
+        "not found in /proc: the driver gives process ids of the host. Run this on the host, or in a container \
+         with the host's pid namespace.",
+    );
+    note(
+        count(|process| process.facts.is_visible && !process.facts.environment_is_known),
+        "of another user: no rank is known. Run this as root to see it.",
+    );
+    note(
+        count(|process| process.contexts.iter().any(|context| context.bytes.is_none())),
+        "without a size: NVML does not know it here (WSL and some vGPUs).",
+    );
+    note(
+        count(|process| process.contexts.iter().any(|context| context.mig_instance.is_some())),
+        "on a MIG instance: a size is that of its instance.",
+    );
+    notes
+}

@@ -1,0 +1,237 @@
+//! `cuda-contexts run`: runs a program whose new threads stay on their creator's device.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lexopt::{Arg, Parser};
+use memmap2::MmapOptions;
+use tempfile::NamedTempFile;
+
+use crate::command::{FAILED, print, print_version, say};
+use crate::file_error::with_path;
+
+/// What `cuda-contexts run --help` prints.
+const HELP: &str = "\
+Runs COMMAND so that each new thread begins with the primary context that is current
+on the thread that creates it. Without it, a new thread uses device 0, and leaves a
+context there. A thread that selects a device itself uses that device.
+
+Usage: cuda-contexts run [--] COMMAND [ARGUMENTS...]
+       cuda-contexts run --print-preload
+
+Options:
+  --print-preload  print the path of the library to preload, for Dockerfiles, Slurm
+                   prologs and pod specifications: LD_PRELOAD=PATH does the same
+  --help           print this
+  --version        print the version
+
+It holds for all children of COMMAND that keep LD_PRELOAD in their environment. It does
+not help with:
+  - threads that are created before their creator has selected its device: select the
+    device first (cuda-contexts trace shows where each context was created)
+  - threads with a stack of less than 64 KiB, threads by raw clone (the runtime of Go),
+    static programs, and children without this environment (env -i)
+  - imports and calls that use device 0 on the main thread, and helper processes
+
+Other cures, in the order to try: show each process its own GPU only
+(CUDA_VISIBLE_DEVICES, torchrun --virtual-local-rank); show it its own GPU first, as
+dask-cuda does; this command; select the device in the thread; release strays after the
+start (PrimaryContextGuard::retain_only).
+
+Exit status: COMMAND's. 125 if the library cannot be stored, 126 if COMMAND cannot be
+run, 127 if it is not found.
+";
+
+/// The library as the build compiled it.
+static LIBRARY: &[u8] = include_bytes!(env!("CUDA_CONTEXTS_KEEP_THREADS"));
+
+/// The variable by which the loader finds it.
+pub const PRELOAD: &str = "LD_PRELOAD";
+
+const CANNOT_RUN: i32 = 126;
+const NOT_FOUND: i32 = 127;
+
+enum Request {
+    Run(Vec<OsString>),
+    PrintPreload,
+    Help,
+    Version,
+}
+
+/// Does what the arguments ask for. Returns the exit status unless the program takes this process's place.
+pub fn run(arguments: Vec<OsString>) -> i32 {
+    let request = match parse(arguments) {
+        Ok(Request::Help) => return print(HELP),
+        Ok(Request::Version) => return print_version(),
+        Ok(request) => request,
+        Err(error) => {
+            say(format_args!("{error}. cuda-contexts run --help lists the options."));
+            return FAILED;
+        }
+    };
+    let library = match library() {
+        Ok(library) => library,
+        Err(error) => {
+            say(format_args!("The library to preload cannot be stored: {error}"));
+            return FAILED;
+        }
+    };
+    match request {
+        Request::Run(command) => start(&command, &library),
+        _ => print(&format!("{}\n", library.display())),
+    }
+}
+
+fn parse(arguments: Vec<OsString>) -> Result<Request, lexopt::Error> {
+    let mut parser = Parser::from_args(arguments);
+    let mut print_preload = false;
+    let mut command = Vec::new();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("print-preload") => print_preload = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Request::Help),
+            Arg::Short('V') | Arg::Long("version") => return Ok(Request::Version),
+            Arg::Value(program) => {
+                command.push(program);
+                command.extend(parser.raw_args()?);
+            }
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    match (print_preload, command.is_empty()) {
+        (true, true) => Ok(Request::PrintPreload),
+        (true, false) => Err("--print-preload runs no command".into()),
+        (false, true) => Err("There is no command to run".into()),
+        (false, false) => Ok(Request::Run(command)),
+    }
+}
+
+/// Replaces this process by the program. Returns only if that fails.
+fn start(command: &[OsString], library: &Path) -> i32 {
+    let error = Command::new(&command[0]).args(&command[1..]).env(PRELOAD, preload(library)).exec();
+    let program = Path::new(&command[0]).display();
+    say(format_args!("{program} cannot be run: {error}"));
+    if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN }
+}
+
+/// The value of `LD_PRELOAD` with this library before what the user preloads.
+#[must_use]
+pub fn preload(library: &Path) -> OsString {
+    let mut list = library.as_os_str().to_owned();
+    if let Some(others) = env::var_os(PRELOAD).filter(|others| !others.is_empty()) {
+        list.push(":");
+        list.push(others);
+    }
+    list
+}
+
+/// Stores the library where it outlives this process, and returns its path. The name has the version, and a file
+/// of that name with other contents is replaced.
+///
+/// # Errors
+/// If there is no folder for it, or the loader could not use it there.
+pub fn library() -> io::Result<PathBuf> {
+    let folder = cache_folder(env::var_os("XDG_CACHE_HOME"), env::var_os("HOME"))?;
+    store(&folder).map_err(|error| with_path(error, &folder))
+}
+
+fn cache_folder(cache: Option<OsString>, home: Option<OsString>) -> io::Result<PathBuf> {
+    let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
+    let cache = cache.and_then(absolute);
+    let folder = cache.or_else(|| Some(home.and_then(absolute)?.join(".cache")));
+    folder.map(|folder| folder.join("cuda-contexts")).ok_or_else(|| {
+        io::Error::other("neither XDG_CACHE_HOME nor HOME names a folder. Set one of them")
+    })
+}
+
+fn store(folder: &Path) -> io::Result<PathBuf> {
+    if let Some(letter) = splits(folder.as_os_str()) {
+        return Err(io::Error::other(format!(
+            "the loader splits LD_PRELOAD at {letter:?}. Set XDG_CACHE_HOME to another folder"
+        )));
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let path = folder.join(concat!("libkeep-threads-", env!("CARGO_PKG_VERSION"), ".so"));
+    if fs::read(&path).ok().as_deref() != Some(LIBRARY) {
+        let mut file = NamedTempFile::new_in(folder)?;
+        file.write_all(LIBRARY)?;
+        file.as_file().set_permissions(Permissions::from_mode(0o755))?;
+        // Processes that have the old file mapped keep it.
+        file.persist(&path)?;
+    }
+    // SAFETY: nothing is read through the map. It fails if programs may not be run from this folder.
+    unsafe { MmapOptions::new().map_exec(&File::open(&path)?) }?;
+    Ok(path)
+}
+
+/// The first letter at which the loader would split this path.
+fn splits(path: &OsStr) -> Option<char> {
+    path.as_bytes().iter().map(|&byte| char::from(byte)).find(|letter| " :\t\n".contains(*letter))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{LIBRARY, Request, cache_folder, parse, store};
+
+    #[test]
+    fn everything_behind_the_command_belongs_to_it() {
+        let words = |line: &str| parse(line.split_whitespace().map(Into::into).collect());
+        for line in ["prog --help -- x", "-- prog --help -- x"] {
+            let Ok(Request::Run(command)) = words(line) else { panic!("{line}") };
+            assert_eq!(command, ["prog", "--help", "--", "x"]);
+        }
+        assert!(matches!(words("--print-preload"), Ok(Request::PrintPreload)));
+        assert!(matches!(words("--help"), Ok(Request::Help)));
+        for (line, needle) in
+            [("", "no command"), ("--print-preload p", "no command"), ("-x", "-x")]
+        {
+            assert!(words(line).err().unwrap().to_string().contains(needle), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_library_is_stored_once_and_mended() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("a/b");
+        let path = store(&place).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), LIBRARY);
+        let before = fs::metadata(&path).unwrap().modified().unwrap();
+        assert_eq!(store(&place).unwrap(), path);
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
+        fs::write(&path, "damaged").unwrap();
+        store(&place).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), LIBRARY);
+        assert_eq!(fs::read_dir(&place).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_the_loader_would_split_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a b", "a:b"] {
+            let error = store(&folder.path().join(name)).unwrap_err().to_string();
+            assert!(error.contains("XDG_CACHE_HOME"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_folder_is_the_users_cache() {
+        let folder = |cache: Option<&str>, home: Option<&str>| {
+            cache_folder(cache.map(Into::into), home.map(Into::into))
+        };
+        assert_eq!(folder(Some("/c"), Some("/h")).unwrap().to_str(), Some("/c/cuda-contexts"));
+        assert_eq!(
+            folder(Some("c"), Some("/h")).unwrap().to_str(),
+            Some("/h/.cache/cuda-contexts")
+        );
+        assert!(folder(None, None).unwrap_err().to_string().contains("HOME"));
+    }
+}
