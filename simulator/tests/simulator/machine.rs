@@ -16,7 +16,6 @@ use crate::driver::{Library, call_address, in_forked_child, out};
 
 const TARGET: &str = "TARGET_OF_A_MACHINE";
 const CONTEXT: u64 = 524 << 20;
-const STEPS: [&str; 4] = ["Lock", "Checkpoint", "Restore", "Unlock"];
 
 /// The target: obeys orders of its standard input, and prints what each returns.
 #[test]
@@ -133,7 +132,7 @@ fn calls_of_a_locked_process_wait_until_it_is_unlocked() {
     let mut target = machine.target();
     assert_eq!(machine.plainly("Lock", &target), 0);
     target.order("state");
-    for step in &STEPS[1..] {
+    for step in ["Checkpoint", "Restore", "Unlock"] {
         assert!(target.still_waits(), "before {step}");
         assert_eq!(machine.plainly(step, &target), 0, "{step}");
     }
