@@ -12,13 +12,7 @@ enum {
 
 /* By the numbers of CUdevice_attribute; those not named are 0. */
 static const int values[ATTRIBUTE_COUNT] = {
-    [1] = 1024,        /* threads of a block, and its dimensions */
-    [2] = 1024,
-    [3] = 1024,
-    [4] = 64,
-    [5] = 2147483647,  /* dimensions of a grid */
-    [6] = 65535,
-    [7] = 65535,
+    [1] = 1024,        /* threads of a block */
     [8] = 49152,       /* shared memory of a block */
     [10] = 32,         /* threads of a warp */
     [16] = 132,        /* multiprocessors */

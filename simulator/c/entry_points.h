@@ -9,7 +9,8 @@
  *   device          the ordinal that the call is about, for the log and for faults of one device
  *   implementation  the function in the model that does the work, under the driver's lock
  *
- * cuGetProcAddress knows a function by its symbol without _v2, _v3, …
+ * cuGetProcAddress knows a function by its symbol without _v2, _v3, … and without _ptsz or _ptds, which end
+ * the names of functions for the default stream of each thread.
  *
  * The functions that are not modelled come last, from refused_functions.txt by way of build.rs. They are
  * ENTRY_POINTs too, unless REFUSED is defined.

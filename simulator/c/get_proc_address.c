@@ -16,9 +16,10 @@ static struct {
     const char *symbol;
     size_t base; /* length of the part of the symbol that cuGetProcAddress knows it by */
     int since;
-    void *address; /* NULL: hidden in this copy, or a function for the default stream of each thread */
+    bool per_thread; /* for the default stream of each thread */
+    void *address;   /* NULL: hidden in this copy */
 } known[ENTRY_POINT_COUNT] = {
-#define ENTRY_POINT(symbol, since, ...) { #symbol, 0, since, NULL },
+#define ENTRY_POINT(symbol, since, ...) { #symbol, 0, since, false, NULL },
 #include "entry_points.h"
 };
 
@@ -35,20 +36,22 @@ int entry_point_index(const char *name)
     return -1;
 }
 
-/* Takes _v2, _v3, … from the end. */
-static size_t length_of_base(const char *symbol)
+/* Takes _ptsz or _ptds and then _v2, _v3, … from the end. */
+static void split(int entry)
 {
+    enum { SUFFIX = sizeof "_ptsz" - 1, GENERATION = sizeof "_v2" - 1 };
+    const char *symbol = known[entry].symbol;
     size_t length = strlen(symbol);
-    const char *generation = strstr(symbol, "_v");
+    const char *end = symbol + length;
 
-    return generation && symbol + length == generation + sizeof "_v2" - 1
-               ? (size_t)(generation - symbol)
-               : length;
-}
-
-static bool is_for_each_thread(const char *symbol)
-{
-    return strstr(symbol, "_ptsz") || strstr(symbol, "_ptds");
+    known[entry].per_thread =
+        length > SUFFIX && (!strcmp(end - SUFFIX, "_ptsz") || !strcmp(end - SUFFIX, "_ptds"));
+    if (known[entry].per_thread)
+        length -= SUFFIX;
+    end = symbol + length - GENERATION;
+    if (length > GENERATION && end[0] == '_' && end[1] == 'v')
+        length -= GENERATION;
+    known[entry].base = length;
 }
 
 static bool is_base(int entry, const char *name)
@@ -62,30 +65,29 @@ void resolve_entry_points(void)
     Dl_info here;
     void *library;
 
+    for (int entry = 0; entry < ENTRY_POINT_COUNT; entry++)
+        split(entry);
     if (!dladdr((void *)known, &here))
         return;
     library = dlopen(here.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
-    for (int entry = 0; library && entry < ENTRY_POINT_COUNT; entry++) {
-        const char *symbol = known[entry].symbol;
-
-        known[entry].base = length_of_base(symbol);
-        known[entry].address = is_for_each_thread(symbol) ? NULL : dlsym(library, symbol);
-    }
+    for (int entry = 0; library && entry < ENTRY_POINT_COUNT; entry++)
+        known[entry].address = dlsym(library, known[entry].symbol);
 }
 
 /*
  * The newest generation that the version asked for has. A version newer than the driver is fine: it
- * gets the newest that there is. Default streams have no order here, so that of each thread has no function of
- * its own.
+ * gets the newest that there is.
  */
-static void *find(const char *name, int version, CUdriverProcAddressQueryResult *status)
+static void *find_newest(const char *name, int version, bool per_thread,
+                         CUdriverProcAddressQueryResult *status)
 {
     void *found = NULL;
     int newest = 0;
 
     *status = CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
     for (int entry = 0; entry < ENTRY_POINT_COUNT; entry++) {
-        if (!known[entry].address || known[entry].since > driver.version || !is_base(entry, name))
+        if (!known[entry].address || known[entry].since > driver.version
+            || known[entry].per_thread != per_thread || !is_base(entry, name))
             continue;
         if (known[entry].since > version) {
             *status = CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT;
@@ -97,6 +99,17 @@ static void *find(const char *name, int version, CUdriverProcAddressQueryResult 
     if (found)
         *status = CU_GET_PROC_ADDRESS_SUCCESS;
     return found;
+}
+
+/* Most functions are the same for every default stream. */
+static void *find(const char *name, int version, cuuint64_t flags,
+                  CUdriverProcAddressQueryResult *status)
+{
+    void *found = NULL;
+
+    if (flags & PER_THREAD_DEFAULT_STREAM)
+        found = find_newest(name, version, true, status);
+    return found ? found : find_newest(name, version, false, status);
 }
 
 static bool arguments_are_valid(const char *name, void **address, cuuint64_t flags)
@@ -112,7 +125,7 @@ CUresult get_proc_address(const char *name, void **address, int version, cuuint6
 
     if (!arguments_are_valid(name, address, flags))
         return CUDA_ERROR_INVALID_VALUE;
-    found = find(name, version, &status);
+    found = find(name, version, flags, &status);
     if (!found)
         return CUDA_ERROR_NOT_FOUND;
     *address = found;
@@ -127,7 +140,7 @@ CUresult get_proc_address_v2(const char *name, void **address, int version, cuui
 
     if (!arguments_are_valid(name, address, flags))
         return CUDA_ERROR_INVALID_VALUE;
-    *address = find(name, version, &found_or_why);
+    *address = find(name, version, flags, &found_or_why);
     if (status)
         *status = found_or_why;
     return CUDA_SUCCESS;
