@@ -45,10 +45,7 @@ uint32_t living_contexts(void)
 {
     uint32_t living = 0;
 
-    for (uint32_t index = 0; index < contexts.count; index++) {
-        const struct context *context = contexts.objects[index];
-
-        living += context->alive && !context->green;
-    }
+    for (uint32_t index = 0; index < contexts.count; index++)
+        living += ((const struct context *)contexts.objects[index])->alive;
     return living;
 }

@@ -15,7 +15,6 @@ struct context {
     CUcontext handle;
     int ordinal;
     bool primary;
-    bool green;
     bool alive;
     uint32_t generation; /* activations so far; a stream remembers the one that it belongs to */
     uint32_t api_version;
@@ -30,6 +29,7 @@ void forget_context_handles(void);
 bool reserve_context_handle(struct context *context);
 struct context *find_context(CUcontext handle);
 int ordinal_of_context(CUcontext handle);
+int ordinal_of_green_context(CUgreenCtx handle); /* green_contexts.c */
 uint32_t living_contexts(void);
 bool context_flags_are_valid(unsigned int flags);
 

@@ -3,6 +3,7 @@
 #include "devices.h"
 #include "implementations.h"
 #include "process.h"
+#include "watched_calls.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -32,23 +33,6 @@ const char *simulated_cuda_set(const char *setting)
     read_setting(setting);
     unlock_driver();
     return driver.complaint[0] ? driver.complaint : NULL;
-}
-
-static bool set_visible_devices(const char *list)
-{
-    char *copy = list ? strdup(list) : NULL;
-
-    if (list && !copy)
-        return false;
-    free(driver.visible_devices);
-    driver.visible_devices = copy;
-    driver.visible_devices_given = true;
-    return true;
-}
-
-uint32_t simulated_cuda_set_visible_devices(const char *list)
-{
-    UNDER_LOCK(uint32_t, set_visible_devices(list));
 }
 
 /* cuInit by somebody else in the process. */
@@ -133,4 +117,42 @@ static CUresult make_current(int32_t ordinal)
 uint32_t simulated_cuda_set_current(int32_t ordinal)
 {
     UNDER_LOCK(uint32_t, (uint32_t)make_current(ordinal));
+}
+
+void simulated_cuda_clear_faults(void)
+{
+    lock_driver();
+    clear_faults();
+    unlock_driver();
+}
+
+uint32_t simulated_cuda_add_hook(const char *function, uint64_t nth, uint32_t after,
+                                 simulated_cuda_hook run, simulated_cuda_hook discard, void *data)
+{
+    UNDER_LOCK(uint32_t, add_hook(function, nth, after != 0, run, discard, data));
+}
+
+void simulated_cuda_clear_hooks(void)
+{
+    lock_driver();
+    clear_hooks();
+    unlock_driver();
+}
+
+uint64_t simulated_cuda_count(uint32_t index)
+{
+    if (index >= ENTRY_POINT_COUNT)
+        return 0;
+    UNDER_LOCK(uint64_t, driver.calls[index]);
+}
+
+void simulated_cuda_counters(struct simulated_cuda_counters *out)
+{
+    lock_driver();
+    *out = (struct simulated_cuda_counters){
+        .total_calls = driver.total_calls,
+        .faults_fired = faults_fired(),
+        .underflows = driver.underflows,
+    };
+    unlock_driver();
 }

@@ -12,27 +12,10 @@ enum {
 
 /* By the numbers of CUdevice_attribute; those not named are 0. */
 static const int values[ATTRIBUTE_COUNT] = {
-    [1] = 1024,        /* threads of a block, and its dimensions */
-    [2] = 1024,
-    [3] = 1024,
-    [4] = 64,
-    [5] = 2147483647,  /* dimensions of a grid */
-    [6] = 65535,
-    [7] = 65535,
+    [1] = 1024,        /* threads of a block */
     [8] = 49152,       /* shared memory of a block */
-    [9] = 65536,       /* constant memory */
     [10] = 32,         /* threads of a warp */
-    [12] = 65536,      /* registers of a block */
-    [13] = 1980000,    /* clock, kHz */
     [16] = 132,        /* multiprocessors */
-    [19] = 1,          /* maps host memory */
-    [31] = 1,          /* concurrent kernels */
-    [32] = 1,          /* error correction */
-    [36] = 2619000,    /* clock of the memory, kHz */
-    [37] = 5120,       /* bus of the memory, bits */
-    [38] = 52428800,   /* second-level cache */
-    [39] = 2048,       /* threads of a multiprocessor */
-    [41] = 1,          /* unified addressing */
     [COMPUTE_CAPABILITY_MAJOR] = 9,
     [COMPUTE_CAPABILITY_MINOR] = 0,
 };

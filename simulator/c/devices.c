@@ -124,20 +124,15 @@ CUresult device_get_pci_bus_id(char *id, int length, CUdevice handle)
 /* [domain:]bus:device[.function], in hexadecimal. */
 static bool parse_pci_bus_id(const char *id, unsigned int *domain, unsigned int *bus)
 {
-    unsigned int slot;
+    unsigned int slot = 0;
     unsigned int function = 0;
     int end = 0;
 
-    if (sscanf(id, "%8x:%2x:%2x.%1x%n", domain, bus, &slot, &function, &end) < 4 || id[end]) {
-        end = 0;
-        if (sscanf(id, "%8x:%2x:%2x%n", domain, bus, &slot, &end) < 3 || id[end]) {
-            *domain = 0;
-            end = 0;
-            if (sscanf(id, "%2x:%2x.%1x%n", bus, &slot, &function, &end) < 3 || id[end])
-                return false;
-        }
-    }
-    return slot == 0 && function == 0;
+    *domain = 0;
+    if (strchr(id, ':') != strrchr(id, ':') && sscanf(id, "%8x:%n", domain, &end) == 1)
+        id += end;
+    return sscanf(id, "%2x:%2x%n.%1x%n", bus, &slot, &end, &function, &end) >= 2 && !id[end]
+           && slot == 0 && function == 0;
 }
 
 CUresult device_get_by_pci_bus_id(CUdevice *handle, const char *id)

@@ -47,8 +47,7 @@ struct driver {
     uint64_t total_calls;
     uint64_t calls[ENTRY_POINT_COUNT];
     char complaint[512];            /* what is wrong with the environment, empty for nothing */
-    bool visible_devices_given;     /* else CUDA_VISIBLE_DEVICES is read at cuInit */
-    char *visible_devices;          /* NULL: all */
+    char *visible_devices;          /* NULL: the process's CUDA_VISIBLE_DEVICES, at cuInit */
     char device_files[STORED_TEXT]; /* directory, empty for none */
     uint32_t physical_devices;      /* those on the machine */
     struct device devices[MAXIMUM_DEVICES];

@@ -107,10 +107,8 @@ ENTRY_POINT(cuDevResourceGenerateDesc, 12040, INITIALIZED, NO_DEVICE, resource_g
 OF_DEVICE(cuGreenCtxCreate, 12040, green_context_create,
             (CUgreenCtx *green, CUdevResourceDesc description, CUdevice device, unsigned int flags),
             (green, description, device, flags))
-ENTRY_POINT(cuGreenCtxDestroy, 12040, INITIALIZED, ordinal_of_context((CUcontext)green),
+ENTRY_POINT(cuGreenCtxDestroy, 12040, INITIALIZED, ordinal_of_green_context(green),
             green_context_destroy, (CUgreenCtx green), (green))
-ENTRY_POINT(cuCtxFromGreenCtx, 12040, INITIALIZED, ordinal_of_context((CUcontext)green),
-            context_from_green_context, (CUcontext *context, CUgreenCtx green), (context, green))
 
 /* the calling thread's context stack */
 OF_CONTEXT(cuCtxPushCurrent, 2000, context_push_current, (CUcontext context), (context))

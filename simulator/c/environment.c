@@ -156,6 +156,13 @@ static bool read_device_files(char *text)
     return true;
 }
 
+static bool read_visible_devices(char *list)
+{
+    free(driver.visible_devices);
+    driver.visible_devices = strdup(list);
+    return driver.visible_devices || refuse("out of memory");
+}
+
 static bool read_stub(char *text)
 {
     return parse_choice(text, "0", "1", &driver.stub);
@@ -178,6 +185,8 @@ static const struct variable {
     { "SIMULATED_CUDA_LOG", read_log, false, "a file that can be written, or nothing" },
     { "SIMULATED_CUDA_MACHINE", read_machine, false, "a file that can be written, or a new one" },
     { "SIMULATED_CUDA_DEVICE_FILES", read_device_files, false, "a directory" },
+    /* From simulated_cuda_set only: cuInit reads the process's own. */
+    { "CUDA_VISIBLE_DEVICES", read_visible_devices, false, "a list of devices" },
 };
 
 enum { VARIABLE_COUNT = sizeof variables / sizeof *variables, PREFIX = sizeof "SIMULATED_CUDA_" - 1 };

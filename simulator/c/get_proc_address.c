@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "implementations.h"
 #include "process.h"
+#include "watched_calls.h"
 
 #include <dlfcn.h>
 #include <string.h>
@@ -21,6 +22,19 @@ static struct {
 #define ENTRY_POINT(symbol, since, ...) { #symbol, 0, since, false, NULL },
 #include "entry_points.h"
 };
+
+const char *entry_point_name(enum entry_point entry)
+{
+    return known[entry].symbol;
+}
+
+int entry_point_index(const char *name)
+{
+    for (int entry = 0; name && entry < ENTRY_POINT_COUNT; entry++)
+        if (!strcmp(known[entry].symbol, name))
+            return entry;
+    return -1;
+}
 
 /* Takes _ptsz or _ptds and then _v2, _v3, … from the end. */
 static void split(int entry)

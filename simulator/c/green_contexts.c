@@ -1,6 +1,6 @@
 /*
  * Green contexts through the driver's own functions. Each has all multiprocessors of its device, and one reference
- * to its primary context. A green context and the CUcontext made of it are one handle, as measured.
+ * to its primary context. None can become current.
  */
 #include "devices.h"
 #include "handles.h"
@@ -70,62 +70,54 @@ CUresult resource_generate_description(CUdevResourceDesc *description, CUdevReso
     return CUDA_SUCCESS;
 }
 
-CUresult green_context_create(CUgreenCtx *green, CUdevResourceDesc description, CUdevice handle,
+struct green_context {
+    bool alive;
+    struct device *device;
+};
+
+static struct handle_table green_contexts;
+
+int ordinal_of_green_context(CUgreenCtx handle)
+{
+    const struct green_context *green = find_handle(&green_contexts, handle);
+
+    return green ? green->device->primary.ordinal : NO_DEVICE;
+}
+
+CUresult green_context_create(CUgreenCtx *handle, CUdevResourceDesc description, CUdevice of,
                               unsigned int flags)
 {
     enum { DEFAULT_STREAM = 1 };
-    struct device *device = find_device(handle);
-    struct context *context;
+    struct device *device = find_device(of);
+    struct green_context *green;
+    void *reserved;
     CUresult result;
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
-    if (!green || flags > DEFAULT_STREAM || find_handle(&descriptors, description) != device)
+    if (!handle || flags > DEFAULT_STREAM || find_handle(&descriptors, description) != device)
         return CUDA_ERROR_INVALID_VALUE;
-    context = calloc(1, sizeof *context);
-    if (!context || !reserve_context_handle(context)) {
-        free(context);
+    green = calloc(1, sizeof *green);
+    if (!green || !reserve_handle(&green_contexts, green, &reserved)) {
+        free(green);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    context->ordinal = device->primary.ordinal;
-    context->green = true;
-    context->api_version = device->primary.api_version;
+    green->device = device;
     result = hold_for_green_context(device);
     if (result != CUDA_SUCCESS)
-        return result; /* stays known as a context that never lived */
-    context->alive = true;
-    context->generation = 1;
-    context->id = driver.next_context_id++;
-    *green = (CUgreenCtx)context->handle;
+        return result; /* stays known as one that never lived */
+    green->alive = true;
+    *handle = reserved;
     return CUDA_SUCCESS;
 }
 
-static struct context *living_green_context(CUgreenCtx green)
+CUresult green_context_destroy(CUgreenCtx handle)
 {
-    struct context *context = find_context((CUcontext)green);
+    struct green_context *green = find_handle(&green_contexts, handle);
 
-    return context && context->green && context->alive ? context : NULL;
-}
-
-CUresult green_context_destroy(CUgreenCtx green)
-{
-    struct context *context = living_green_context(green);
-
-    if (!context)
+    if (!green || !green->alive)
         return CUDA_ERROR_INVALID_CONTEXT;
-    context->alive = false;
-    let_go_of_green_context(&driver.devices[context->ordinal]);
-    return CUDA_SUCCESS;
-}
-
-CUresult context_from_green_context(CUcontext *out, CUgreenCtx green)
-{
-    const struct context *context = living_green_context(green);
-
-    if (!out)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!context)
-        return CUDA_ERROR_INVALID_CONTEXT;
-    *out = context->handle;
+    green->alive = false;
+    let_go_of_green_context(green->device);
     return CUDA_SUCCESS;
 }

@@ -7,6 +7,7 @@
 #include "memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 struct allocation {
@@ -65,21 +66,10 @@ void free_allocations(struct context *context)
     }
 }
 
-/* Memory that is allocated in a green context is the primary context's. */
-static CUresult context_for_memory(struct context **context)
-{
-    CUresult result = living_current_context(context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
-
-    if (result != CUDA_SUCCESS || !(*context)->green)
-        return result;
-    *context = &driver.devices[(*context)->ordinal].primary;
-    return (*context)->alive ? CUDA_SUCCESS : CUDA_ERROR_CONTEXT_IS_DESTROYED;
-}
-
 CUresult memory_get_info(size_t *free_bytes, size_t *total_bytes)
 {
     struct context *context;
-    CUresult result = context_for_memory(&context);
+    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 
     if (!free_bytes || !total_bytes)
         return CUDA_ERROR_INVALID_VALUE;
@@ -96,7 +86,7 @@ CUresult memory_allocate(CUdeviceptr *address, size_t bytes)
 {
     struct allocation *allocation;
     struct context *context;
-    CUresult result = context_for_memory(&context);
+    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 
     if (!address)
         return CUDA_ERROR_INVALID_VALUE;
@@ -122,7 +112,7 @@ CUresult memory_free(CUdeviceptr address)
 {
     struct allocation *allocation;
     struct context *context;
-    CUresult result = context_for_memory(&context);
+    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -140,7 +130,7 @@ CUresult memory_allocate_host(void **address, size_t bytes)
 {
     struct allocation *allocation;
     struct context *context;
-    CUresult result = context_for_memory(&context);
+    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 
     if (!address)
         return CUDA_ERROR_INVALID_VALUE;
@@ -161,7 +151,7 @@ CUresult memory_free_host(void *address)
 {
     struct allocation *allocation;
     struct context *context;
-    CUresult result = context_for_memory(&context);
+    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -172,10 +162,11 @@ CUresult memory_free_host(void *address)
     return CUDA_SUCCESS;
 }
 
-CUresult find_device_memory(CUdeviceptr address, size_t bytes, char **start)
+/* Where this range of the current context's device memory lies, if it is within one allocation. */
+static CUresult find_device_memory(CUdeviceptr address, size_t bytes, char **start)
 {
     struct context *context;
-    CUresult result = context_for_memory(&context);
+    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -189,4 +180,78 @@ CUresult find_device_memory(CUdeviceptr address, size_t bytes, char **start)
         }
     }
     return CUDA_ERROR_INVALID_VALUE;
+}
+
+/* Those on a stream have happened when they return. */
+CUresult memory_copy_to_device(CUdeviceptr destination, const void *source, size_t bytes)
+{
+    char *start;
+    CUresult result = find_device_memory(destination, bytes, &start);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!source)
+        return CUDA_ERROR_INVALID_VALUE;
+    memcpy(start, source, bytes);
+    return CUDA_SUCCESS;
+}
+
+CUresult memory_copy_to_host(void *destination, CUdeviceptr source, size_t bytes)
+{
+    char *start;
+    CUresult result = find_device_memory(source, bytes, &start);
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!destination)
+        return CUDA_ERROR_INVALID_VALUE;
+    memcpy(destination, start, bytes);
+    return CUDA_SUCCESS;
+}
+
+CUresult memory_copy_on_device(CUdeviceptr destination, CUdeviceptr source, size_t bytes)
+{
+    char *to;
+    char *from;
+    CUresult result = find_device_memory(destination, bytes, &to);
+
+    if (result == CUDA_SUCCESS)
+        result = find_device_memory(source, bytes, &from);
+    if (result == CUDA_SUCCESS)
+        memmove(to, from, bytes);
+    return result;
+}
+
+CUresult memory_set(CUdeviceptr destination, unsigned char value, size_t bytes)
+{
+    char *start;
+    CUresult result = find_device_memory(destination, bytes, &start);
+
+    if (result == CUDA_SUCCESS)
+        memset(start, value, bytes);
+    return result;
+}
+
+CUresult memory_copy_to_device_on_stream(CUdeviceptr destination, const void *source, size_t bytes,
+                                         CUstream stream)
+{
+    CUresult result = stream_synchronize(stream);
+
+    return result == CUDA_SUCCESS ? memory_copy_to_device(destination, source, bytes) : result;
+}
+
+CUresult memory_copy_to_host_on_stream(void *destination, CUdeviceptr source, size_t bytes,
+                                       CUstream stream)
+{
+    CUresult result = stream_synchronize(stream);
+
+    return result == CUDA_SUCCESS ? memory_copy_to_host(destination, source, bytes) : result;
+}
+
+CUresult memory_set_on_stream(CUdeviceptr destination, unsigned char value, size_t bytes,
+                              CUstream stream)
+{
+    CUresult result = stream_synchronize(stream);
+
+    return result == CUDA_SUCCESS ? memory_set(destination, value, bytes) : result;
 }

@@ -72,7 +72,7 @@ CUresult context_destroy(CUcontext handle)
 {
     struct context *context = find_context(handle);
 
-    if (!context || !context->alive || context->primary || context->green)
+    if (!context || !context->alive || context->primary)
         return CUDA_ERROR_INVALID_CONTEXT;
     /* Popped where it is on top of the calling thread's stack; other threads keep the dead one. */
     if (current_context() == context)

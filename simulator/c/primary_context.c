@@ -1,6 +1,7 @@
 /* The primary context of each device: a count of references, and a context that lives while it is not zero. */
 #include "devices.h"
 #include "implementations.h"
+#include "machine.h"
 #include "memory.h"
 #include "primary_contexts.h"
 
@@ -12,14 +13,10 @@
  */
 static void take_time(uint64_t microseconds)
 {
-    struct timespec duration = { .tv_sec = (time_t)(microseconds / 1000000),
-                                 .tv_nsec = (long)(microseconds % 1000000) * 1000 };
-
     if (!microseconds)
         return;
     unlock_driver();
-    while (nanosleep(&duration, &duration) != 0) {
-    }
+    nap((long)microseconds);
     lock_driver();
 }
 

@@ -34,7 +34,6 @@ void reset_driver(void)
     driver.stub = false;
     driver.complaint[0] = '\0';
     driver.device_files[0] = '\0';
-    driver.visible_devices_given = false;
     free(driver.visible_devices);
     driver.visible_devices = NULL;
     driver.next_context_id = 1;
@@ -82,7 +81,7 @@ static CUresult enumerate_devices(void)
 {
     static uint32_t chosen[MAXIMUM_DEVICES];
     const char *list =
-        driver.visible_devices_given ? driver.visible_devices : getenv("CUDA_VISIBLE_DEVICES");
+        driver.visible_devices ? driver.visible_devices : getenv("CUDA_VISIBLE_DEVICES");
     uint32_t count;
     CUresult result = choose_visible_devices(list, driver.physical_devices, chosen, &count);
 

@@ -11,10 +11,6 @@
 
 #include <stdint.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 #define SIMULATED_CUDA_CONTROL __attribute__((visibility("default")))
 
 struct simulated_cuda_device {
@@ -69,12 +65,10 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_version(void);
 /* Before cuInit: forgets the environment and every earlier setting. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_forget_settings(void);
 /*
- * NAME=VALUE, as in the environment. All but SIMULATED_CUDA_KNOBS, _FAULT and _LOG are for the time before
+ * NAME=VALUE, as in the environment, CUDA_VISIBLE_DEVICES included. All but SIMULATED_CUDA_KNOBS, _FAULT and _LOG are for the time before
  * cuInit. Returns NULL, or what is wrong with it, which stays until the next call.
  */
 SIMULATED_CUDA_CONTROL const char *simulated_cuda_set(const char *setting);
-/* Instead of CUDA_VISIBLE_DEVICES; NULL shows every device. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_visible_devices(const char *list);
 
 /*
  * Processes of the machine, by their ids. These return a CUresult: 304 for no such process, 3 for one that
@@ -150,9 +144,5 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_stack(struct simulated_cuda_stack
                                                      uint32_t capacity);
 /* Makes a primary context current without retaining it; -1 takes the current one away. A CUresult. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_current(int32_t device);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif

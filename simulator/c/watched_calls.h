@@ -14,8 +14,8 @@ struct call {
     struct hook *after;
 };
 
-/* entry_point_indices.c */
-const char *entry_point_name(uint32_t entry);
+/* get_proc_address.c */
+const char *entry_point_name(enum entry_point entry);
 int entry_point_index(const char *name);
 
 /* faults.c */

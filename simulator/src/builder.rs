@@ -126,8 +126,9 @@ impl Builder {
         for (name, value) in self.settings() {
             controls.set(name, &value)?;
         }
-        if let Some(list) = self.visible_devices {
-            controls.set_visible_devices(list.as_deref())?;
+        if let Some(list) = &self.visible_devices {
+            let all = || (0..self.devices).map(|device| format!("{device},")).collect();
+            controls.set("CUDA_VISIBLE_DEVICES", list.clone().unwrap_or_else(all).as_ref())?;
         }
         Ok(Simulator::new(directory, path, controls))
     }

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::ffi::OsStrExt;
@@ -22,6 +21,7 @@ use crate::private_directory::PrivateDirectory;
 /// It dereferences to the [`Command`], for arguments, streams, variables and starting it. Dropping it removes
 /// its folder, so keep it until the process has loaded the driver and until the calls are read.
 /// `env_clear` also removes the settings.
+#[derive(Debug)]
 pub struct ClientCommand {
     command: Command,
     path: PathBuf,
@@ -111,11 +111,5 @@ impl Deref for ClientCommand {
 impl DerefMut for ClientCommand {
     fn deref_mut(&mut self) -> &mut Command {
         &mut self.command
-    }
-}
-
-impl fmt::Debug for ClientCommand {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("ClientCommand").field(&self.command).finish()
     }
 }

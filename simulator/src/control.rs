@@ -81,32 +81,20 @@ macro_rules! controls {
         impl Controls {
             fn find(library: *mut c_void) -> io::Result<Self> {
                 Ok(Self {
-                    $($name: {
-                        let address = symbol(library, concat!("simulated_cuda_", stringify!($name), "\0"))?;
-                        // SAFETY: the library is our own, compiled from `c/`, where the function of
-                        // this name has this prototype and accepts all numbers.
-                        unsafe {
-                            std::mem::transmute::<
-                                *mut c_void,
-                                extern "C" fn($($argument),*) $(-> $result)?,
-                            >(address)
-                        }
-                    },)*
-                    $($other: {
-                        let address = symbol(library, concat!("simulated_cuda_", stringify!($other), "\0"))?;
-                        // SAFETY: the library is our own, compiled from `c/`, where the function of
-                        // this name has this prototype.
-                        unsafe {
-                            std::mem::transmute::<
-                                *mut c_void,
-                                unsafe extern "C" fn($($others_argument),*) $(-> $others_result)?,
-                            >(address)
-                        }
-                    },)*
+                    $($name: controls!(@find library $name extern "C" fn($($argument),*) $(-> $result)?),)*
+                    $($other: controls!(
+                        @find library $other unsafe extern "C" fn($($others_argument),*) $(-> $others_result)?
+                    ),)*
                 })
             }
         }
     };
+    (@find $library:ident $name:ident $function:ty) => {{
+        let address = symbol($library, concat!("simulated_cuda_", stringify!($name), "\0"))?;
+        // SAFETY: the library is our own, compiled from `c/`, where the function of this name has this
+        // prototype, and accepts all numbers if it takes no pointer.
+        unsafe { std::mem::transmute::<*mut c_void, $function>(address) }
+    }};
 }
 
 controls! {
@@ -130,7 +118,6 @@ controls! {
     }
     pointers: {
         set: fn(*const c_char) -> *const c_char;
-        set_visible_devices: fn(*const c_char) -> u32;
         target: fn(i32, *mut RawTarget) -> u32;
         target_bytes: fn(i32, u32, *mut u64) -> u32;
         machine_uuid: fn(u32, *mut u8) -> u32;
@@ -166,17 +153,6 @@ impl Controls {
         // SAFETY: not null, so a C string that stays until the next call.
         let complaint = unsafe { CStr::from_ptr(complaint) }.to_string_lossy().into_owned();
         Err(io::Error::new(io::ErrorKind::InvalidInput, complaint))
-    }
-
-    /// Instead of the process's `CUDA_VISIBLE_DEVICES`; `None` shows all devices.
-    pub(crate) fn set_visible_devices(&self, list: Option<&str>) -> io::Result<()> {
-        let list = list.map(CString::new).transpose()?;
-        let pointer = list.as_deref().map_or(std::ptr::null(), CStr::as_ptr);
-        // SAFETY: null or a C string that outlives the call, which copies it.
-        match unsafe { (self.set_visible_devices)(pointer) } {
-            0 => Err(io::ErrorKind::OutOfMemory.into()),
-            _ => Ok(()),
-        }
     }
 }
 

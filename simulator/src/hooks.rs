@@ -1,12 +1,30 @@
 //! Closures of the test that run in the middle of a client's calls, for races that must happen.
 
+use std::any::Any;
 use std::ffi::{CString, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use crate::hook_panic::HookPanic;
 use crate::library;
 use crate::simulator::Simulator;
+
+/// The first panic of a hook, until somebody raises it again.
+#[derive(Clone, Default)]
+pub(crate) struct HookPanic(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
+
+impl HookPanic {
+    pub(crate) fn keep(&self, payload: Box<dyn Any + Send>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(payload);
+    }
+
+    pub(crate) fn raise(&self) {
+        let payload = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(payload) = payload {
+            resume_unwind(payload);
+        }
+    }
+}
 
 /// What a hook's pointer leads to.
 struct Hook {
@@ -25,16 +43,6 @@ impl Simulator {
     ///
     /// A panic in it does not leave it: the call goes on, and the first panic is kept and raised again
     /// when the `Simulator` is dropped.
-    ///
-    /// ```
-    /// # use simulated_libcuda::Simulator;
-    /// let simulator = std::sync::Arc::new(Simulator::start(2));
-    /// let other = std::sync::Arc::downgrade(&simulator);
-    /// simulator.before_call("cuDevicePrimaryCtxRelease_v2", 1, move || {
-    ///     // Between our question and our release, another library retains the device.
-    ///     other.upgrade().unwrap().retain_by_others(1, 1);
-    /// });
-    /// ```
     ///
     /// # Panics
     ///

@@ -32,10 +32,8 @@ struct Arguments {
 fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().skip(1).collect();
     if words.iter().any(|word| word == "--help") {
-        return match io::stdout().write_all(USAGE.as_bytes()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        };
+        print!("{USAGE}");
+        return ExitCode::SUCCESS;
     }
     let arguments = match parse(words.into_iter()) {
         Ok(arguments) => arguments,

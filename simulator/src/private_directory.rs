@@ -9,6 +9,7 @@ use std::process;
 
 /// A temporary directory that goes when its owner goes, in the process that made it: a forked child
 /// that drops its copy leaves the parent's files alone.
+#[derive(Debug)]
 pub(crate) struct PrivateDirectory {
     path: PathBuf,
     owner: u32,

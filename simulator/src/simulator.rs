@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use crate::call::{DeviceMemory, StackEntry};
 use crate::control::{Controls, DeviceState, RawStackEntry};
-use crate::hook_panic::HookPanic;
+use crate::hooks::HookPanic;
 use crate::knob::Knob;
 use crate::others::UNNAMED_OWNERS;
 use crate::private_directory::PrivateDirectory;

@@ -108,8 +108,6 @@ fn an_instance_is_visible_by_the_id_that_the_driver_gives() {
     for device in 0..4 {
         let gpu = uuid(library, "cuDeviceGetUuid", device);
         let instance = uuid(library, "cuDeviceGetUuid_v2", device);
-        let same = gpu.iter().zip(instance).filter(|(gpu, instance)| **gpu == *instance).count();
-        assert!(same < 4, "{gpu:?} {instance:?}");
         let expected = [device as usize];
         assert_eq!(visible(&in_words("MIG-", instance), divided), expected);
         assert_eq!(visible(&in_words("GPU-", gpu), divided), expected);

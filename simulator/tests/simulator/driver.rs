@@ -113,16 +113,11 @@ impl Library {
     }
 
     /// The code, the address and the status.
-    pub fn proc_address(self, name: &str, version: i32, flags: u64) -> (u32, *mut c_void, u32) {
+    pub fn proc_address(self, name: &str, version: i32) -> (u32, *mut c_void, u32) {
         let name = CString::new(name).unwrap();
         let (mut address, mut status) = (POISON, POISONED);
-        let words = [
-            name.as_ptr() as usize,
-            out(&mut address),
-            version as usize,
-            flags as usize,
-            out(&mut status),
-        ];
+        let words =
+            [name.as_ptr() as usize, out(&mut address), version as usize, 0, out(&mut status)];
         (self.call("cuGetProcAddress_v2", &words), address, status)
     }
 }
@@ -150,17 +145,14 @@ pub fn call_address(address: *mut c_void, words: &[usize]) -> u32 {
     unsafe { function(word(0), word(1), word(2), word(3), word(4), word(5)) }
 }
 
-/// Long enough for any machine under any load; a child that takes longer hangs.
-pub const WATCHDOG_SECONDS: u32 = 120;
-
 /// Runs a closure in a forked child and returns its result, below 255. The child does nothing after it.
 pub fn in_forked_child(child: impl FnOnce() -> u32) -> u32 {
     // SAFETY: the child calls into the simulated driver and then leaves through _exit.
     let pid = unsafe { libc::fork() };
     assert_ne!(pid, -1, "fork fails");
     if pid == 0 {
-        // SAFETY: no preconditions; the signal ends the child.
-        unsafe { libc::alarm(WATCHDOG_SECONDS) };
+        // SAFETY: no preconditions; the signal ends a child that hangs.
+        unsafe { libc::alarm(120) };
         let code = catch_unwind(AssertUnwindSafe(child)).map_or(255, |code| code as i32);
         // SAFETY: runs nothing of the parent's.
         unsafe { libc::_exit(code) }

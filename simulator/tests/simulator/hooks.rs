@@ -48,31 +48,6 @@ fn its_calls_are_ordinary_calls() {
 }
 
 #[test]
-fn another_thread_may_call_the_driver_meanwhile() {
-    let (simulator, library) = started(1);
-    library.retain(0);
-    simulator.before_call(RELEASE, 1, move || {
-        let other = thread::spawn(move || library.retain(0).0);
-        assert_eq!(other.join().unwrap(), 0);
-    });
-    assert_eq!(library.release(0), 0);
-    assert_eq!(simulator.references(0), 1);
-}
-
-#[test]
-fn several_closures_run_in_the_order_in_which_they_were_added() {
-    let (simulator, library) = started(1);
-    let (send, seen) = channel();
-    for (number, nth) in [(0, 2), (1, 1), (2, 1), (3, 2)] {
-        let send = send.clone();
-        simulator.before_call(RETAIN, nth, move || send.send(number).unwrap());
-    }
-    library.retain(0);
-    library.retain(0);
-    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [1, 2, 0, 3]);
-}
-
-#[test]
 fn a_panic_is_kept_until_the_simulator_is_dropped() {
     let (simulator, library) = started(1);
     simulator.before_call(RETAIN, 1, || panic!("the first"));

@@ -36,24 +36,6 @@ fn copies_arrive_and_those_on_a_stream_have_happened_when_they_return() {
 }
 
 #[test]
-fn what_lies_outside_an_allocation_is_refused() {
-    let (_simulator, library) = with_a_current_context();
-    let (_, address) = library.allocate(64);
-    let mut byte = 0_u8;
-    for (start, bytes) in
-        [(address, 65), (address + 60, 5), (address - 1, 1), (0, 1), (address, usize::MAX)]
-    {
-        assert_eq!(library.call("cuMemcpyHtoD_v2", &[start, out(&mut byte), bytes]), 1);
-        assert_eq!(library.call("cuMemcpyDtoH_v2", &[out(&mut byte), start, bytes]), 1);
-        assert_eq!(library.call("cuMemsetD8_v2", &[start, 0, bytes]), 1);
-    }
-    assert_eq!(library.call("cuMemFree_v2", &[address + 1]), 1);
-    assert_eq!(library.call("cuMemFree_v2", &[address]), 0);
-    assert_eq!(library.call("cuMemFree_v2", &[address]), 1, "a second time");
-    assert_eq!(library.call("cuMemFree_v2", &[0]), 0);
-}
-
-#[test]
 fn a_device_has_only_so_much_memory_and_a_context_takes_its_own_with_it() {
     let (simulator, library) = with_a_current_context();
     let (_, free, total) = library.memory();

@@ -72,12 +72,3 @@ fn a_thread_acts_as_another_for_as_long_as_it_says() {
     library.retain(0);
     assert_eq!(owners(&simulator), "3 client,2 outer,1 inner,");
 }
-
-#[test]
-#[should_panic(expected = "32 are the most")]
-fn there_are_32_owners_at_most() {
-    let simulator = Simulator::start(1);
-    for index in 0..30 {
-        simulator.retain_by(&format!("owner {index}"), 0, 1);
-    }
-}

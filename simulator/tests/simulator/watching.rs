@@ -1,6 +1,6 @@
 //! Looking behind the scene: the log of calls, the counters, the knobs, the private copies.
 
-use crate::driver::{Library, call_address, functions_of_13_0, in_forked_child};
+use crate::driver::{Library, functions_of_13_0, in_forked_child};
 use simulated_libcuda::Simulator;
 
 #[test]
@@ -62,25 +62,6 @@ fn instances_know_nothing_of_one_another() {
     assert_eq!((one.count(), two.count()), ((0, 1), (0, 5)));
     assert!(second.stack().is_empty());
     assert_eq!(two.set_current(context), 201, "the other's handle");
-}
-
-#[test]
-fn the_library_outlives_its_directory() {
-    let simulator = Simulator::start(1);
-    let library = Library::of(&simulator);
-    let initialize = library.address("cuInit");
-    let directory = simulator.path().parent().unwrap().to_owned();
-    assert!(directory.exists());
-    drop(simulator);
-    assert!(!directory.exists());
-    assert_eq!(call_address(initialize, &[0]), 0);
-    assert_eq!(library.retain(0).0, 0);
-}
-
-#[test]
-#[should_panic(expected = "retain_by: the simulated driver returns 100")]
-fn nobody_can_retain_without_a_device() {
-    Simulator::start(0).retain_by_others(0, 1);
 }
 
 #[test]
