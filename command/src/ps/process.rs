@@ -95,7 +95,7 @@ fn user_name(uid: u32) -> String {
     let mut entry = std::mem::MaybeUninit::<libc::passwd>::uninit();
     let mut buffer = [0; 4096];
     let mut found = std::ptr::null_mut();
-    // SAFETY: all pointers are to places of this function's that are large enough as told.
+    // SAFETY: all pointers are to variables of this frame, and the length is the buffer's.
     let code = unsafe {
         libc::getpwuid_r(uid, entry.as_mut_ptr(), buffer.as_mut_ptr(), buffer.len(), &mut found)
     };

@@ -20,11 +20,16 @@ fn gpu(index: u32, listed: &[(u32, Option<u64>)]) -> GpuProcesses {
     }
 }
 
+/// What would clear the terminal.
+fn hostile(pid: u32) -> &'static str {
+    if pid == 42 { "\x1b[2J" } else { "" }
+}
+
 fn facts(pid: u32) -> ProcessFacts {
     ProcessFacts {
         is_visible: true,
         user: Some("ada".to_owned()),
-        command: Some(vec!["python".to_owned(), format!("train {pid}.py\x1b[2J")]),
+        command: Some(vec!["python".to_owned(), format!("train {pid}.py{}", hostile(pid))]),
         rank: (pid == 41).then(|| ("LOCAL_RANK", "1".to_owned())),
         environment_is_known: pid != 43,
         ..ProcessFacts::default()
@@ -48,20 +53,20 @@ fn the_page() {
 node7: 4 processes hold CUDA contexts on 2 GPUs; 2 on several GPUs, 1 context is probably a stray.
 
 GPU  PID  USER  RANK    MiB                      COMMAND
-  0   41  ada      1    612  probably a stray    python train 41.py\\u{1b}[2J
-  1   41  ada      1  80000  most of its memory  python train 41.py\\u{1b}[2J
+  0   41  ada      1    612  probably a stray    python train 41.py
+  1   41  ada      1  80000  most of its memory  python train 41.py
   0   42  ada      -    518  on several GPUs     python train 42.py\\u{1b}[2J
   1   42  ada      -    630  on several GPUs     python train 42.py\\u{1b}[2J
-  0   40  ada      -   9000                      python train 40.py\\u{1b}[2J
-  1   43  ada      ?    700                      python train 43.py\\u{1b}[2J
+  0   40  ada      -   9000                      python train 40.py
+  1   43  ada      ?    700                      python train 43.py
 
 What to do about process 41:
   To see which code creates the stray, start it under the trace:
-    cuda-contexts trace --only one -- python 'train 41.py\\u{1b}[2J'
+    cuda-contexts trace --only one -- python 'train 41.py'
   If it needs one GPU only, show it no other:
-    CUDA_VISIBLE_DEVICES=1 python 'train 41.py\\u{1b}[2J'
+    CUDA_VISIBLE_DEVICES=1 python 'train 41.py'
   If new threads use the wrong GPU, keep them on their creator's:
-    cuda-contexts run -- python 'train 41.py\\u{1b}[2J'
+    cuda-contexts run -- python 'train 41.py'
   In the worker, after it has selected its device: PrimaryContextGuard::retain_only (Rust), \
 cuda_primary_context.retain_only (Python).
 
@@ -74,4 +79,12 @@ Note: 1 process of another user: no rank is known. Run this as root to see it.
 fn nothing_is_said_plainly() {
     let page = text::page(&snapshot(&[gpu(0, &[])], &Options::default()));
     assert_eq!(page, "node7: no process holds a CUDA context on 1 GPU.\n");
+}
+
+#[test]
+fn a_command_that_cannot_be_pasted_is_left_out() {
+    let gpus = [gpu(0, &[(42, Some(600))]), gpu(1, &[(42, Some(900))])];
+    let page = text::page(&snapshot(&gpus, &Options::default()));
+    assert!(page.contains("  cuda-contexts trace --only one -- COMMAND\n"), "{page}");
+    assert!(!page.contains('\x1b'), "{page}");
 }

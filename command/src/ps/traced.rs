@@ -50,8 +50,6 @@ fn report(arena: &Path) -> io::Result<String> {
         damaged: arena.is_damaged(),
         ..Surroundings::default()
     };
-    let mut text = Vec::new();
-    report::write(&mut text, &model, &mut Symbols::default(), &about)?;
-    let text = anstream::adapter::strip_bytes(&text).into_vec();
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    let text = report::text(&model, &mut Symbols::default(), &about);
+    Ok(anstream::adapter::strip_str(&text).to_string())
 }
