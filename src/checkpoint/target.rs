@@ -49,17 +49,14 @@ impl Target {
         code: CUresult,
     ) -> Result<(), CheckpointError> {
         let pid = self.pid;
-        match code {
-            CUresult::CUDA_SUCCESS => Ok(()),
-            // What the driver returns for a process that ended meanwhile, and for other reasons.
-            CUresult::CUDA_ERROR_OPERATING_SYSTEM if self.check().is_err() => {
-                Err(CheckpointError::Ended { pid })
-            }
-            code => {
-                let pid_inside = pid_inside(pid);
-                Err(CheckpointError::Call { call, pid, code, state: None, pid_inside })
-            }
+        if code.is_success() {
+            return Ok(());
         }
+        // The code does not show whether the process ended meanwhile.
+        if self.check().is_err() {
+            return Err(CheckpointError::Ended { pid });
+        }
+        Err(CheckpointError::Call { call, pid, code, state: None, pid_inside: pid_inside(pid) })
     }
 
     pub(super) fn state(&self) -> Result<State, CheckpointError> {

@@ -67,15 +67,17 @@ fn a_forked_child_of_the_controller_can_do_nothing_with_its_handles() {
 
 #[test]
 fn a_failure_for_a_process_that_ended_meanwhile_says_so() {
-    let machine = SharedMachine::new();
-    let mut target = machine.target();
-    let pid = target.pid();
-    let process = machine.open(pid).unwrap();
-    target.is_killed_by_others();
-    machine.simulator.before_call("cuCheckpointProcessLock", 1, move || kill_and_wait(pid));
-    machine.simulator.inject(Fault::of("cuCheckpointProcessLock", 1).code(304).refused());
-    let error = process.lock(LIMIT).unwrap_err();
-    assert_eq!((error.error().kind(), error.error().code()), ("ended", None));
+    for code in [3, 304] {
+        let machine = SharedMachine::new();
+        let mut target = machine.target();
+        let pid = target.pid();
+        let process = machine.open(pid).unwrap();
+        target.is_killed_by_others();
+        machine.simulator.before_call("cuCheckpointProcessLock", 1, move || kill_and_wait(pid));
+        machine.simulator.inject(Fault::of("cuCheckpointProcessLock", 1).code(code).refused());
+        let error = process.lock(LIMIT).unwrap_err();
+        assert_eq!((error.error().kind(), error.error().code()), ("ended", None), "{code}");
+    }
 }
 
 /// A child that sleeps, with the id of a process that has ended.

@@ -217,3 +217,17 @@ fn no_more_was_taken_than_was_released() {
         assert!(line.holders().unwrap().iter().map(|holder| holder.taken).eq([1, 0]), "{report}");
     });
 }
+
+#[test]
+fn green_context_is_counted_among_what_was_taken() {
+    let test = "holders::green_context_is_counted_among_what_was_taken";
+    Witnessed::run(test, 2, 1, |witnessed| {
+        witnessed.simulator.retain_by_others(0, 2);
+        witnessed.add(0, "/lib/libgreen.so", [0, 2, 0]);
+        witnessed.calls_at(1, c"take_green", "/lib/libgreen.so", 1);
+        let report = StrayRelease::new().run(witnessed.driver).unwrap();
+        let line = report.devices().next().unwrap();
+        let expected = [("/lib/libgreen.so".to_owned(), [0, 2, 0, 1])];
+        assert_eq!(counts(line.holders().unwrap()), expected);
+    });
+}

@@ -126,3 +126,28 @@ fn a_waiting_retain_ends_a_sweep_of_several_releases() {
         assert_eq!(machine.references(), [if waits { 5 } else { 0 }, 0]);
     }
 }
+
+#[test]
+fn a_run_that_waited_for_another_reads_the_state_again() {
+    let machine = machine(3);
+    machine.stray(&[1, 0, 0]);
+    before_the_watchdog_bites("a run waits for one that has ended", || {
+        thread::scope(|scope| {
+            let waiting = std::sync::Mutex::new(None);
+            let first = while_device_0_is_swept(&machine, &StrayRelease::new(), |_| {
+                *waiting.lock().unwrap() = Some(scope.spawn(|| {
+                    let guard = PrimaryContextGuard::retain_only(machine.device(2)).unwrap();
+                    of_device_0(guard.report())
+                }));
+                let states = || machine.simulator.count("cuDevicePrimaryCtxGetState");
+                until("the second run has found the context active", || states() == 2);
+                thread::sleep(std::time::Duration::from_millis(20));
+                assert_eq!(machine.simulator.count(RELEASE), 1, "the first run's");
+            });
+            assert_eq!(of_device_0(first.report()), Outcome::Released { releases: 1 });
+            let waiting = waiting.into_inner().unwrap().unwrap();
+            assert_eq!(waiting.join().unwrap(), Outcome::AlreadyInactive);
+        });
+    });
+    assert_eq!(machine.simulator.underflows(), 0, "no release without a reference");
+}
