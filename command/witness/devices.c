@@ -10,7 +10,6 @@ enum { UUID_TEXT = sizeof "GPU-00000000-0000-0000-0000-000000000000" };
 
 /* One more than the CUdevice, as 64 bits: 0 is an empty entry. */
 static _Atomic int64_t handles[TRACE_MAXIMUM_DEVICES];
-static _Atomic uint32_t used;
 
 enum { NOT_ASKED, BEING_ASKED, ASKED };
 
@@ -29,14 +28,21 @@ static int find_slot(CUdevice device, bool add)
 
         if (!handle && !add)
             return -1;
-        if (!handle && atomic_compare_exchange_strong(&handles[slot], &handle, wanted)) {
-            atomic_fetch_add(&used, 1);
+        if (!handle && atomic_compare_exchange_strong(&handles[slot], &handle, wanted))
             return (int)slot;
-        }
         if (handle == wanted)
             return (int)slot;
     }
     return -1;
+}
+
+int used_slots(void)
+{
+    int count = 0;
+
+    while (count < TRACE_MAXIMUM_DEVICES && atomic_load(&handles[count]))
+        count++;
+    return count;
 }
 
 int known_device_slot(CUdevice device)
@@ -46,14 +52,11 @@ int known_device_slot(CUdevice device)
 
 void forget_devices(void)
 {
-    uint32_t count = atomic_load(&used);
-
-    for (uint32_t slot = 0; slot < count; slot++) {
+    for (int slot = 0, count = used_slots(); slot < count; slot++) {
         atomic_store(&handles[slot], 0);
         atomic_store(&devices[slot].state, NOT_ASKED);
         atomic_store(&devices[slot].allowed, 0);
     }
-    atomic_store(&used, 0);
 }
 
 /* What the driver says of a device. */
@@ -237,10 +240,8 @@ int device_slot(CUdevice device)
 /* Whether a process that may use one device holds another one. */
 static bool holds_another(int slot)
 {
-    uint32_t count = atomic_load(&used);
-
-    for (uint32_t other = 0; other < count; other++)
-        if ((int)other != slot && is_device_held((int)other))
+    for (int other = 0, count = used_slots(); other < count; other++)
+        if (other != slot && is_device_held(other))
             return true;
     return false;
 }

@@ -27,7 +27,6 @@ static struct {
     struct holder holders[MAXIMUM_HOLDERS];
 } devices[TRACE_MAXIMUM_DEVICES];
 
-static _Atomic int highest_slot = -1;
 static _Atomic uint64_t next_since = 1;
 
 static uint64_t key_of(uint32_t module, enum trace_holding holding)
@@ -56,14 +55,6 @@ static struct holder *find_holder(int slot, uint32_t module, enum trace_holding 
             return holder;
     }
     return NULL;
-}
-
-static void note_slot(int slot)
-{
-    int highest = atomic_load(&highest_slot);
-
-    while (slot > highest && !atomic_compare_exchange_weak(&highest_slot, &highest, slot)) {
-    }
 }
 
 /* False if it would be less than 0. */
@@ -99,7 +90,6 @@ struct trace_change add_holding(int slot, uint32_t module, enum trace_holding ho
 
     if (slot < 0)
         return changed;
-    note_slot(slot);
     if (is_reference(holding))
         atomic_fetch_add(&devices[slot].references, 1);
     if (holder)
@@ -217,11 +207,8 @@ bool take_reference(int slot, uint32_t first, enum trace_holding holding, bool s
 
 void forget_holders(void)
 {
-    int highest = atomic_load(&highest_slot);
-
-    for (int slot = 0; slot <= highest; slot++)
+    for (int slot = 0, count = used_slots(); slot < count; slot++)
         memset(&devices[slot], 0, sizeof devices[slot]);
-    atomic_store(&highest_slot, -1);
 }
 
 /* Since when a library has held anything; 0: it holds nothing. Fills `out` in. */

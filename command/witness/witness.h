@@ -59,6 +59,7 @@ bool is_witness(uintptr_t address);
 
 /* modules.c */
 uint32_t module_of(uintptr_t address, uintptr_t *bias);
+uint64_t mix(uint64_t hash, uint64_t value);
 struct loaded_object;
 uint32_t module_of_object(const struct loaded_object *object);
 size_t copy_module_path(uint32_t module, char *path, size_t capacity);
@@ -69,6 +70,7 @@ enum { MAXIMUM_HOLDERS = 64 };
 /* The devices of this process that a call was about, or -1 if there is no room for one more. */
 int device_slot(CUdevice device);
 int known_device_slot(CUdevice device);
+int used_slots(void); /* they are the first ones */
 bool is_denied(int slot);
 void forget_devices(void);
 
@@ -86,7 +88,7 @@ bool begin_context(int slot); /* whether the primary context came to life by it 
 bool take_reference(int slot, uint32_t first, enum trace_holding holding, bool stays_alive,
                     struct trace_change *change);
 bool reset_context(int slot); /* whether it ended the primary context */
-void forget_holders(void);
+void forget_holders(void); /* before the devices */
 
 /* context_table.c: whose an ordinary or green context is */
 struct context_entry {
