@@ -2,12 +2,27 @@
 #ifndef CUDA_CONTEXTS_WITNESS_H
 #define CUDA_CONTEXTS_WITNESS_H
 
-#include "cuda_types.h"
 #include "events.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+/* The driver API's types, as far as the wrapped functions need them. No cuda.h is needed. */
+typedef int CUresult;
+typedef int CUdevice;
+typedef void *CUcontext;
+typedef void *CUgreenCtx;
+typedef void *CUdevResourceDesc;
+typedef struct {
+    char bytes[16];
+} CUuuid;
+
+enum {
+    CUDA_SUCCESS = 0,
+    CUDA_ERROR_NOT_FOUND = 500,
+    CUDA_ERROR_NOT_PERMITTED = 800,
+};
 
 #define EXPORTED __attribute__((visibility("default")))
 
@@ -52,7 +67,7 @@ bool identify_file(const char *path, uint64_t *device, uint64_t *inode);
 typedef void (*driver_function)(void);
 void find_driver(void);
 driver_function real_function(enum trace_function function); /* never NULL */
-driver_function real_question(const char *name);
+driver_function unwrapped_function(const char *name);
 /* The witness's function in place of the driver's, if it is wrapped. */
 void *wrapped_in_place_of(void *address);
 bool is_witness(uintptr_t address);
