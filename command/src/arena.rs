@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::options::Stack;
+pub use crate::options::Stack;
 use crate::processes;
 use crate::record::{Address, Event, Process, PythonLine, Record};
 use crate::unwind::Unwinder;
@@ -134,11 +134,33 @@ impl Arena {
         header.forbid = (settings.forbid || settings.deny).into();
         header.only[..settings.only.len()].copy_from_slice(settings.only.as_bytes());
         file.write(0, layout::bytes(&header))?;
-        Ok(Self {
+        Ok(Self::of(file, capacity, ahead, now()))
+    }
+
+    /// Opens the file of a trace that runs, to read it a single time. Times are since the first event.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or this command does not know its layout.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = SharedFile::open(path)?;
+        let begin = file.read(0, layout::HEADER_BYTES.into());
+        let header: layout::Arena = layout::read(&begin);
+        if header.magic != layout::ARENA_MAGIC.as_bytes() || header.layout != layout::LAYOUT {
+            let text = "it belongs to another version of cuda-contexts";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let capacity = file.capacity().min(CAPACITY);
+        let first: layout::Record = layout::read(&file.read(layout::HEADER_BYTES.into(), HEAD));
+        Ok(Self::of(file, capacity, header.available.min(capacity), first.time))
+    }
+
+    fn of(file: SharedFile, capacity: u64, allocated: u64, start: u64) -> Self {
+        Self {
             file,
             capacity,
-            allocated: ahead,
-            start: now(),
+            allocated,
+            start,
             cursor: layout::HEADER_BYTES.into(),
             waiting: None,
             skipping: false,
@@ -148,7 +170,7 @@ impl Arena {
             processes: HashMap::new(),
             unwinder: Unwinder::default(),
             stacks: HashMap::new(),
-        })
+        }
     }
 
     /// What was written since, in the order in which it happened. The `last` time nobody is waited

@@ -187,12 +187,6 @@ impl Device {
         }
     }
 
-    /// Not allowed, and a context was created on it, or was refused by `--deny`.
-    #[must_use]
-    pub fn is_stray(&self) -> bool {
-        self.about.allowed == Some(false) && (self.creations.total() > 0 || self.denied > 0)
-    }
-
     /// Those that hold something.
     pub fn held(&self) -> impl Iterator<Item = &Holder> {
         self.holders.iter().filter(|holder| holder.count() > 0)

@@ -174,28 +174,6 @@ fn a_thread_lives_if_it_does_when_the_process_exits() {
 }
 
 #[test]
-fn a_stray_is_a_context_or_a_refused_one_on_a_device_that_is_not_allowed() {
-    for (allowed, created, denied, stray) in [
-        (Some(false), true, false, true),
-        (Some(false), false, true, true),
-        (Some(false), false, false, false),
-        (Some(true), true, false, false),
-        (None, true, false, false),
-    ] {
-        let mut story = Story::begin();
-        story.device(100, allowed);
-        story.call(RUNTIME, "cuDevicePrimaryCtxRetain", |call| {
-            call.created = created;
-            call.denied = denied;
-            call.result = Some(if created { 0 } else { 800 });
-        });
-        let case = (allowed, created, denied);
-        assert_eq!(story.used().is_stray(), stray, "{case:?}");
-        assert_eq!(story.model.strays().count(), usize::from(stray), "{case:?}");
-    }
-}
-
-#[test]
 fn an_exec_begins_anew_and_a_forked_child_is_another_process() {
     let mut story = Story::begin();
     story.retain(RUNTIME, 1);

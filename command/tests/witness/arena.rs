@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 
-use cuda_contexts::options::Stack;
+use cuda_contexts::arena::Stack;
 use cuda_contexts::record::{self, Event, Holding, Record};
 
 pub use cuda_contexts::arena::Settings;
