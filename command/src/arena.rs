@@ -41,7 +41,7 @@ const PIECE: u64 = layout::PIECE_BYTES as u64;
 const HEAD: u64 = size_of::<layout::Record>() as u64;
 
 /// What the witness is to do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Settings<'options> {
     /// Which calls have a stack.
     pub stack: Stack,
@@ -53,12 +53,6 @@ pub struct Settings<'options> {
     pub only: &'options str,
     /// The file's length. `None`: what the limit of file sizes allows, at most 256 MiB.
     pub capacity: Option<u64>,
-}
-
-impl Default for Settings<'_> {
-    fn default() -> Self {
-        Self { stack: Stack::First, deny: false, forbid: false, only: "", capacity: None }
-    }
 }
 
 /// The file.

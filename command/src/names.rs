@@ -16,48 +16,14 @@ const MOST_DEMANGLED: usize = 1 << 20;
 /// A name that is longer is shown without its template arguments.
 const READABLE: usize = 80;
 
-/// A name that grows, whole and without its template arguments.
+/// A name that grows until it is too long.
 #[derive(Default)]
-struct Name {
-    whole: String,
-    short: String,
-    length: usize,
-    /// How many template arguments are open.
-    depth: usize,
-    before: char,
-}
-
-impl Name {
-    fn push(&mut self, letter: char) {
-        self.length += letter.len_utf8();
-        if self.length <= LONGEST_NAME {
-            self.whole.push(letter);
-        }
-        match letter {
-            // Not `->`, `operator<` and `operator>`.
-            '<' if !self.short.ends_with("operator") && !self.short.ends_with("operator<") => {
-                if self.depth == 0 {
-                    self.short.push_str("<…");
-                }
-                self.depth += 1;
-            }
-            '>' if self.depth > 0 && self.before != '-' => {
-                self.depth -= 1;
-                if self.depth == 0 {
-                    self.short.push('>');
-                }
-            }
-            _ if self.depth == 0 && self.short.len() < LONGEST_NAME => self.short.push(letter),
-            _ => {}
-        }
-        self.before = letter;
-    }
-}
+struct Name(String);
 
 impl Write for Name {
     fn write_str(&mut self, part: &str) -> fmt::Result {
-        part.chars().for_each(|letter| self.push(letter));
-        if self.length > MOST_DEMANGLED { Err(fmt::Error) } else { Ok(()) }
+        self.0.push_str(part);
+        if self.0.len() > MOST_DEMANGLED { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
@@ -66,13 +32,41 @@ impl Write for Name {
 pub fn demangle(symbol: &str) -> String {
     let mut name = Name::default();
     let is_whole = write_name(symbol, &mut name).is_ok();
-    if is_whole && name.length <= LONGEST_NAME {
-        return name.whole;
+    if name.0.len() <= LONGEST_NAME {
+        return name.0;
     }
-    if !is_whole || name.short.len() >= LONGEST_NAME {
-        name.short.push('…');
+    let mut short = without_template_arguments(&name.0);
+    if !is_whole || short.len() > LONGEST_NAME {
+        let end = (0..=LONGEST_NAME).rev().find(|&end| short.is_char_boundary(end));
+        short.truncate(end.unwrap_or(0));
+        short.push('…');
     }
-    name.short
+    short
+}
+
+fn without_template_arguments(name: &str) -> String {
+    let (mut short, mut depth, mut before) = (String::new(), 0_usize, ' ');
+    for letter in name.chars() {
+        match letter {
+            // Not `->`, `operator<` and `operator>`.
+            '<' if !short.ends_with("operator") && !short.ends_with("operator<") => {
+                if depth == 0 {
+                    short.push_str("<…");
+                }
+                depth += 1;
+            }
+            '>' if depth > 0 && before != '-' => {
+                depth -= 1;
+                if depth == 0 {
+                    short.push('>');
+                }
+            }
+            _ if depth == 0 => short.push(letter),
+            _ => {}
+        }
+        before = letter;
+    }
+    short
 }
 
 fn write_name(symbol: &str, name: &mut Name) -> fmt::Result {
@@ -92,12 +86,7 @@ fn write_name(symbol: &str, name: &mut Name) -> fmt::Result {
 /// Leaves out the template arguments of a long name: `f<…>`.
 #[must_use]
 pub fn readable(name: &str) -> String {
-    if name.len() <= READABLE {
-        return name.to_owned();
-    }
-    let mut short = Name::default();
-    name.chars().for_each(|letter| short.push(letter));
-    short.short
+    if name.len() <= READABLE { name.to_owned() } else { without_template_arguments(name) }
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ impl Stack {
 }
 
 /// A module in a process's memory.
+#[derive(Debug)]
 struct Mapped {
     start: u64,
     end: u64,
@@ -57,24 +58,18 @@ struct Mapped {
 }
 
 /// One file, whichever processes have loaded it.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Opened {
     file: Option<Arc<File>>,
     tables: Option<Arc<Tables>>,
 }
 
 /// The modules and their tables.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Unwinder {
     modules: HashMap<u32, Mapped>,
     /// By device and inode.
     files: HashMap<(u64, u64), Opened>,
-}
-
-impl std::fmt::Debug for Unwinder {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_set().entries(self.modules.keys()).finish()
-    }
 }
 
 impl Unwinder {

@@ -81,7 +81,6 @@ CUresult end_call(struct call *call, CUresult result)
             call->flags |= TRACE_VISIBLE_CHANGED;
     }
     if (record) {
-        record->device = call->device;
         record->flags = call->flags;
         record->result = result;
         record->references = (int32_t)references_of(call->slot);

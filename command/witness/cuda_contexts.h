@@ -35,7 +35,7 @@ struct cuda_contexts_holder {
 
 /*
  * Who holds what on a device, the longest holder first: fills in at most `capacity` of `holders`, and
- * answers how many there are, which may be more; 0 for a device that nobody holds or that is not known.
+ * returns how many there are, which may be more; 0 for a device that nobody holds or that is not known.
  * `device` is the CUdevice, as in cuDevicePrimaryCtxRetain.
  *
  * It is what the witness has counted: calls that passed by it are not in it. While other threads call

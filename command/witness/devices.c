@@ -10,11 +10,10 @@ enum { UUID_TEXT = sizeof "GPU-00000000-0000-0000-0000-000000000000" };
 
 /* One more than the CUdevice, as 64 bits: 0 is an empty entry. */
 static _Atomic int64_t handles[TRACE_MAXIMUM_DEVICES];
-static _Atomic uint32_t used;
 
-enum { NOT_ASKED, BEING_ASKED, ASKED };
+enum { NOT_QUERIED, BEING_QUERIED, QUERIED };
 
-/* What came of asking the driver about each. */
+/* What the driver said of each. */
 static struct {
     _Atomic int state;
     _Atomic int allowed;
@@ -29,14 +28,21 @@ static int find_slot(CUdevice device, bool add)
 
         if (!handle && !add)
             return -1;
-        if (!handle && atomic_compare_exchange_strong(&handles[slot], &handle, wanted)) {
-            atomic_fetch_add(&used, 1);
+        if (!handle && atomic_compare_exchange_strong(&handles[slot], &handle, wanted))
             return (int)slot;
-        }
         if (handle == wanted)
             return (int)slot;
     }
     return -1;
+}
+
+int used_slots(void)
+{
+    int count = 0;
+
+    while (count < TRACE_MAXIMUM_DEVICES && atomic_load(&handles[count]))
+        count++;
+    return count;
 }
 
 int known_device_slot(CUdevice device)
@@ -46,18 +52,15 @@ int known_device_slot(CUdevice device)
 
 void forget_devices(void)
 {
-    uint32_t count = atomic_load(&used);
-
-    for (uint32_t slot = 0; slot < count; slot++) {
+    for (int slot = 0, count = used_slots(); slot < count; slot++) {
         atomic_store(&handles[slot], 0);
-        atomic_store(&devices[slot].state, NOT_ASKED);
+        atomic_store(&devices[slot].state, NOT_QUERIED);
         atomic_store(&devices[slot].allowed, 0);
     }
-    atomic_store(&used, 0);
 }
 
 /* What the driver says of a device. */
-struct answers {
+struct facts {
     int count;
     int ordinal;
     CUuuid uuid;
@@ -128,49 +131,49 @@ static bool names_uuids(void)
     return strstr(only, "GPU-") || strstr(only, "MIG-");
 }
 
-static struct answers ask_driver(CUdevice device)
+static struct facts query_driver(CUdevice device)
 {
-    struct answers answers = { .ordinal = -1 };
-    CUresult (*get_count)(int *) = (CUresult (*)(int *))real_question("cuDeviceGetCount");
-    CUresult (*get)(CUdevice *, int) = (CUresult (*)(CUdevice *, int))real_question("cuDeviceGet");
+    struct facts facts = { .ordinal = -1 };
+    CUresult (*get_count)(int *) = (CUresult (*)(int *))unwrapped_function("cuDeviceGetCount");
+    CUresult (*get)(CUdevice *, int) = (CUresult (*)(CUdevice *, int))unwrapped_function("cuDeviceGet");
     CUresult (*get_uuid)(CUuuid *, CUdevice) =
-        (CUresult (*)(CUuuid *, CUdevice))real_question("cuDeviceGetUuid_v2");
+        (CUresult (*)(CUuuid *, CUdevice))unwrapped_function("cuDeviceGetUuid_v2");
 
     if (!get_uuid)
-        get_uuid = (CUresult (*)(CUuuid *, CUdevice))real_question("cuDeviceGetUuid");
-    if (!get_count || !get || get_count(&answers.count) != CUDA_SUCCESS)
-        return answers;
-    for (int ordinal = 0; ordinal < answers.count; ordinal++) {
+        get_uuid = (CUresult (*)(CUuuid *, CUdevice))unwrapped_function("cuDeviceGetUuid");
+    if (!get_count || !get || get_count(&facts.count) != CUDA_SUCCESS)
+        return facts;
+    for (int ordinal = 0; ordinal < facts.count; ordinal++) {
         CUuuid uuid = { { 0 } };
         CUdevice handle;
 
-        if (!names_uuids() && answers.ordinal >= 0)
+        if (!names_uuids() && facts.ordinal >= 0)
             break;
         if (get(&handle, ordinal) != CUDA_SUCCESS || (!names_uuids() && handle != device))
             continue;
         if (get_uuid && get_uuid(&uuid, handle) != CUDA_SUCCESS)
             memset(&uuid, 0, sizeof uuid);
-        answers.named |= names_of(&uuid, ordinal);
+        facts.named |= names_of(&uuid, ordinal);
         if (handle != device)
             continue;
-        answers.ordinal = ordinal;
-        answers.uuid = uuid;
-        answers.one_of_them = names_of(&uuid, ordinal);
+        facts.ordinal = ordinal;
+        facts.uuid = uuid;
+        facts.one_of_them = names_of(&uuid, ordinal);
     }
-    return answers;
+    return facts;
 }
 
-static enum trace_allowed compare_with_rank(const struct answers *answers)
+static enum trace_allowed compare_with_rank(const struct facts *facts)
 {
-    if (answers->ordinal < 0 || local_rank() < 0)
+    if (facts->ordinal < 0 || local_rank() < 0)
         return TRACE_ALLOWED_UNKNOWN;
     /* A launcher that shows each process a device of its own: that one is allowed. */
-    if (answers->count == 1 || answers->ordinal == local_rank())
+    if (facts->count == 1 || facts->ordinal == local_rank())
         return TRACE_ALLOWED_YES;
-    return local_rank() < answers->count ? TRACE_ALLOWED_NO : TRACE_ALLOWED_UNKNOWN;
+    return local_rank() < facts->count ? TRACE_ALLOWED_NO : TRACE_ALLOWED_UNKNOWN;
 }
 
-static enum trace_allowed decide(const struct answers *answers)
+static enum trace_allowed decide(const struct facts *facts)
 {
     const char *only = (const char *)arena_settings()->only;
 
@@ -179,68 +182,66 @@ static enum trace_allowed decide(const struct answers *answers)
     if (strcmp(only, "one") == 0) /* which one is known when the process has several */
         return TRACE_ALLOWED_UNKNOWN;
     if (strcmp(only, "local-rank") == 0)
-        return compare_with_rank(answers);
-    if (answers->one_of_them)
+        return compare_with_rank(facts);
+    if (facts->one_of_them)
         return TRACE_ALLOWED_YES;
     /* A driver that refuses, or one without UUIDs. */
-    if (answers->ordinal < 0 || (names_uuids() && !has_uuid(&answers->uuid)))
+    if (facts->ordinal < 0 || (names_uuids() && !has_uuid(&facts->uuid)))
         return TRACE_ALLOWED_UNKNOWN;
     return TRACE_ALLOWED_NO;
 }
 
-static void note_device(CUdevice device, const struct answers *answers, enum trace_allowed allowed)
+static void note_device(CUdevice device, const struct facts *facts, enum trace_allowed allowed)
 {
     struct trace_device *record = reserve_record(TRACE_DEVICE, sizeof *record, NULL);
 
     if (!record)
         return;
     record->handle = device;
-    record->ordinal = answers->ordinal;
-    record->count = answers->count > 0 ? answers->count : -1;
-    memcpy(record->uuid, answers->uuid.bytes, sizeof record->uuid);
+    record->ordinal = facts->ordinal;
+    record->count = facts->count > 0 ? facts->count : -1;
+    memcpy(record->uuid, facts->uuid.bytes, sizeof record->uuid);
     record->allowed = allowed;
-    record->named = answers->named;
+    record->named = facts->named;
     publish_record(record, TRACE_WRITTEN);
 }
 
 /*
- * A driver that is not initialised is not asked: it would refuse. Threads that come while the first
- * one asks do so, too, for they must know whether the device is allowed.
+ * A driver that is not initialised is not called: it would refuse. Threads that come while the first
+ * one queries do so, too, for they must know whether the device is allowed.
  */
-static void ask(int slot, CUdevice device)
+static void query(int slot, CUdevice device)
 {
-    struct answers answers;
-    int before = NOT_ASKED;
+    struct facts facts;
+    int before = NOT_QUERIED;
     bool first;
     enum trace_allowed allowed;
 
     if (!has_arena() || !is_initialized())
         return;
-    first = atomic_compare_exchange_strong(&devices[slot].state, &before, BEING_ASKED);
-    answers = ask_driver(device);
-    allowed = decide(&answers);
+    first = atomic_compare_exchange_strong(&devices[slot].state, &before, BEING_QUERIED);
+    facts = query_driver(device);
+    allowed = decide(&facts);
     atomic_store(&devices[slot].allowed, (int)allowed);
-    atomic_store(&devices[slot].state, ASKED);
+    atomic_store(&devices[slot].state, QUERIED);
     if (first)
-        note_device(device, &answers, allowed);
+        note_device(device, &facts, allowed);
 }
 
 int device_slot(CUdevice device)
 {
     int slot = find_slot(device, true);
 
-    if (slot >= 0 && atomic_load(&devices[slot].state) != ASKED)
-        ask(slot, device);
+    if (slot >= 0 && atomic_load(&devices[slot].state) != QUERIED)
+        query(slot, device);
     return slot;
 }
 
 /* Whether a process that may use one device holds another one. */
 static bool holds_another(int slot)
 {
-    uint32_t count = atomic_load(&used);
-
-    for (uint32_t other = 0; other < count; other++)
-        if ((int)other != slot && is_device_held((int)other))
+    for (int other = 0, count = used_slots(); other < count; other++)
+        if (other != slot && is_device_held(other))
             return true;
     return false;
 }

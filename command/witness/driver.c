@@ -85,7 +85,7 @@ driver_function real_function(enum trace_function function)
     return functions[function].real ? functions[function].real : (driver_function)lacks_function;
 }
 
-driver_function real_question(const char *name)
+driver_function unwrapped_function(const char *name)
 {
     return behind.end ? (driver_function)symbol_of_object(&behind, name) : NULL;
 }

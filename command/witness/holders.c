@@ -27,7 +27,6 @@ static struct {
     struct holder holders[MAXIMUM_HOLDERS];
 } devices[TRACE_MAXIMUM_DEVICES];
 
-static _Atomic int highest_slot = -1;
 static _Atomic uint64_t next_since = 1;
 
 static uint64_t key_of(uint32_t module, enum trace_holding holding)
@@ -56,14 +55,6 @@ static struct holder *find_holder(int slot, uint32_t module, enum trace_holding 
             return holder;
     }
     return NULL;
-}
-
-static void note_slot(int slot)
-{
-    int highest = atomic_load(&highest_slot);
-
-    while (slot > highest && !atomic_compare_exchange_weak(&highest_slot, &highest, slot)) {
-    }
 }
 
 /* False if it would be less than 0. */
@@ -99,7 +90,6 @@ struct trace_change add_holding(int slot, uint32_t module, enum trace_holding ho
 
     if (slot < 0)
         return changed;
-    note_slot(slot);
     if (is_reference(holding))
         atomic_fetch_add(&devices[slot].references, 1);
     if (holder)
@@ -217,33 +207,22 @@ bool take_reference(int slot, uint32_t first, enum trace_holding holding, bool s
 
 void forget_holders(void)
 {
-    int highest = atomic_load(&highest_slot);
-
-    for (int slot = 0; slot <= highest; slot++)
+    for (int slot = 0, count = used_slots(); slot < count; slot++)
         memset(&devices[slot], 0, sizeof devices[slot]);
-    atomic_store(&highest_slot, -1);
 }
 
-/* Since when a library has held anything; 0: it holds nothing. Fills `out` in. */
-static uint64_t sum_up(int slot, uint32_t module, struct cuda_contexts_holder *out)
+/* Since when a library has held anything; 0: it holds nothing. */
+static uint64_t held_since(int slot, uint32_t module)
 {
     uint64_t since = 0;
 
-    memset(out, 0, sizeof *out);
     for (int index = 0; index < MAXIMUM_HOLDERS; index++) {
         struct holder *holder = &devices[slot].holders[index];
         uint64_t key = atomic_load(&holder->key), begin = atomic_load(&holder->since);
-        uint32_t count = count_of(holder);
 
-        if (key >> 8 != module || !count || (key & 0xff) == TRACE_GREEN_CONTEXT)
-            continue;
-        since = !since || begin < since ? begin : since;
-        if ((key & 0xff) == TRACE_REFERENCE)
-            out->references = count;
-        if ((key & 0xff) == TRACE_GREEN_REFERENCE)
-            out->green = count;
-        if ((key & 0xff) == TRACE_ORDINARY_CONTEXT)
-            out->ordinary = count;
+        if (key >> 8 == module && (key & 0xff) != TRACE_GREEN_CONTEXT && count_of(holder)
+            && (!since || begin < since))
+            since = begin;
     }
     return since;
 }
@@ -258,29 +237,30 @@ EXPORTED uint32_t cuda_contexts_holders(int32_t device, struct cuda_contexts_hol
 
     notice_fork();
     slot = known_device_slot(device);
-    for (;;) {
-        struct cuda_contexts_holder next, found;
+    for (;; count++) {
         uint64_t first = 0;
         uint32_t module = 0;
 
         for (int index = 0; slot >= 0 && index < MAXIMUM_HOLDERS; index++) {
             uint64_t key = atomic_load(&devices[slot].holders[index].key);
-            uint64_t since = key ? sum_up(slot, (uint32_t)(key >> 8), &found) : 0;
+            uint64_t since = key ? held_since(slot, (uint32_t)(key >> 8)) : 0;
 
             if (since > after && (!first || since < first)) {
                 first = since;
                 module = (uint32_t)(key >> 8);
-                next = found;
             }
         }
         if (!first)
             return count;
         after = first;
-        if (count < capacity) {
-            copy_module_path(module, next.library, sizeof next.library - 1);
-            holders[count] = next;
-        }
-        count++;
+        if (count >= capacity)
+            continue;
+        holders[count] = (struct cuda_contexts_holder){
+            .references = count_of(find_holder(slot, module, TRACE_REFERENCE, false)),
+            .green = count_of(find_holder(slot, module, TRACE_GREEN_REFERENCE, false)),
+            .ordinary = count_of(find_holder(slot, module, TRACE_ORDINARY_CONTEXT, false)),
+        };
+        copy_module_path(module, holders[count].library, sizeof holders->library - 1);
     }
 }
 

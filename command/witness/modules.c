@@ -26,11 +26,10 @@ void note_program(void)
     program_length = read_link("/proc/self/exe", program, sizeof program - 1);
 }
 
-static uint64_t mix(uint64_t hash, uint64_t value)
+uint64_t mix(uint64_t hash, uint64_t value)
 {
-    hash ^= value;
-    hash *= 0x9e3779b97f4a7c15u;
-    return hash ^ (hash >> 29);
+    hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 29;
 }
 
 static uint64_t identity(const struct loaded_object *object)

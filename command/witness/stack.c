@@ -98,12 +98,6 @@ static uintptr_t end_of_stack(uintptr_t first)
     return page < end ? page : end;
 }
 
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-    hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
-    return hash ^ hash >> 29;
-}
-
 /* Which words are kept. Returns how many. */
 static uint32_t choose(struct scan *scan, struct caller caller)
 {

@@ -2,12 +2,27 @@
 #ifndef CUDA_CONTEXTS_WITNESS_H
 #define CUDA_CONTEXTS_WITNESS_H
 
-#include "cuda_types.h"
 #include "events.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+/* The driver API's types, as far as the wrapped functions need them. No cuda.h is needed. */
+typedef int CUresult;
+typedef int CUdevice;
+typedef void *CUcontext;
+typedef void *CUgreenCtx;
+typedef void *CUdevResourceDesc;
+typedef struct {
+    char bytes[16];
+} CUuuid;
+
+enum {
+    CUDA_SUCCESS = 0,
+    CUDA_ERROR_NOT_FOUND = 500,
+    CUDA_ERROR_NOT_PERMITTED = 800,
+};
 
 #define EXPORTED __attribute__((visibility("default")))
 
@@ -52,13 +67,14 @@ bool identify_file(const char *path, uint64_t *device, uint64_t *inode);
 typedef void (*driver_function)(void);
 void find_driver(void);
 driver_function real_function(enum trace_function function); /* never NULL */
-driver_function real_question(const char *name);
+driver_function unwrapped_function(const char *name);
 /* The witness's function in place of the driver's, if it is wrapped. */
 void *wrapped_in_place_of(void *address);
 bool is_witness(uintptr_t address);
 
 /* modules.c */
 uint32_t module_of(uintptr_t address, uintptr_t *bias);
+uint64_t mix(uint64_t hash, uint64_t value);
 struct loaded_object;
 uint32_t module_of_object(const struct loaded_object *object);
 size_t copy_module_path(uint32_t module, char *path, size_t capacity);
@@ -69,6 +85,7 @@ enum { MAXIMUM_HOLDERS = 64 };
 /* The devices of this process that a call was about, or -1 if there is no room for one more. */
 int device_slot(CUdevice device);
 int known_device_slot(CUdevice device);
+int used_slots(void); /* they are the first ones */
 bool is_denied(int slot);
 void forget_devices(void);
 
@@ -86,7 +103,7 @@ bool begin_context(int slot); /* whether the primary context came to life by it 
 bool take_reference(int slot, uint32_t first, enum trace_holding holding, bool stays_alive,
                     struct trace_change *change);
 bool reset_context(int slot); /* whether it ended the primary context */
-void forget_holders(void);
+void forget_holders(void); /* before the devices */
 
 /* context_table.c: whose an ordinary or green context is */
 struct context_entry {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::{Device, End, Model};
 use crate::record::{
-    self, Address, Call, Change, Event, Function, Holding, Module, Process, Record, Thread,
+    Address, Call, Change, Event, Function, Holding, Module, Process, Record, Thread,
 };
 
 const RUNTIME: u32 = 1;
@@ -47,13 +47,6 @@ impl Story {
             variables: variables.iter().map(pair).collect(),
             ..Process::default()
         }));
-    }
-
-    fn device(&mut self, handle: i32, allowed: Option<bool>) {
-        let (ordinal, count) = (Some(0), Some(1));
-        let uuid = Some([0xab; 16]);
-        let about = record::Device { handle, ordinal, count, named: 0, uuid, allowed };
-        self.add(Event::Device(about));
     }
 
     fn call(&mut self, by: u32, function: &'static str, change: impl FnOnce(&mut Call)) {

@@ -25,6 +25,7 @@ type Slice<'file> = EndianSlice<'file, LittleEndian>;
 type Words<'stack> = dyn Fn(u64) -> Option<u64> + 'stack;
 
 /// Where they are in the file.
+#[derive(Debug)]
 pub struct Tables {
     map: Mmap,
     frames: Range<usize>,

@@ -119,10 +119,3 @@ fn another_file_of_the_same_path_is_not_used() {
     assert!(unwinder.add(&raw, &path, None).is_none());
     assert!(add(&mut unwinder, 8, &path));
 }
-
-#[test]
-fn code_in_no_module_ends_a_stack() {
-    let frames = Unwinder::default().unwind(&Stack::default());
-    assert_eq!(frames.len(), 1);
-    assert_eq!(frames[0].module, 0);
-}

@@ -238,7 +238,7 @@ static int signals(int count, int handle)
     return work.failures + in_handler.failures;
 }
 
-static int compared_handle, compared_answer;
+static int compared_handle, compared_result;
 
 /* Module and address in its file, innermost first; the first one is this function. */
 __attribute__((noinline)) static void compare_here(void)
@@ -255,7 +255,7 @@ __attribute__((noinline)) static void compare_here(void)
         printf("frame %s %lx\n", known ? info.dli_fname : "",
                (unsigned long)addresses[frame] - (known && map ? (unsigned long)map->l_addr : 0));
     }
-    compared_answer = retain_in_helper(compared_handle);
+    compared_result = retain_in_helper(compared_handle);
     __asm__ volatile("" ::: "memory");
 }
 
@@ -328,7 +328,7 @@ static int compare(const char *where, int handle)
     } else {
         on_other_stack(compare_here);
     }
-    return compared_answer;
+    return compared_result;
 }
 
 /* A few instructions that call the function whose address they hold, with their own arguments. */
@@ -423,10 +423,10 @@ static int green(void **context, int handle)
 {
     char resource[512] = { 0 };
     void *description;
-    int answer = cuDeviceGetDevResource(handle, resource, 1);
+    int result = cuDeviceGetDevResource(handle, resource, 1);
 
-    answer = answer ? answer : cuDevResourceGenerateDesc(&description, resource, 1);
-    return answer ? answer : cuGreenCtxCreate(context, description, handle, 1);
+    result = result ? result : cuDevResourceGenerateDesc(&description, resource, 1);
+    return result ? result : cuGreenCtxCreate(context, description, handle, 1);
 }
 
 static double now(void)
@@ -530,7 +530,7 @@ int main(int count, char **arguments)
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (char **at = arguments + 1; *at; at++) {
         const char *what = *at;
-        int answer = 0;
+        int result = 0;
 
         if (!strcmp(what, "by")) {
             by = strcmp(*++at, "client") ? dlopen(*at, RTLD_NOW) : NULL;
@@ -547,44 +547,44 @@ int main(int count, char **arguments)
         if (!driver)
             open_driver();
         if (!strcmp(what, "init")) {
-            answer = cuInit(0);
+            result = cuInit(0);
         } else if (!strcmp(what, "retain")) {
-            answer = retain(device(*++at));
+            result = retain(device(*++at));
         } else if (!strcmp(what, "release")) {
-            answer = release(device(*++at));
+            result = release(device(*++at));
         } else if (!strcmp(what, "many")) {
-            answer = many(atoi(at[1]), device(at[2]));
+            result = many(atoi(at[1]), device(at[2]));
             at += 2;
         } else if (!strcmp(what, "release1")) {
-            answer = cuDevicePrimaryCtxRelease(device(*++at));
+            result = cuDevicePrimaryCtxRelease(device(*++at));
         } else if (!strcmp(what, "reset")) {
-            answer = cuDevicePrimaryCtxReset_v2(device(*++at));
+            result = cuDevicePrimaryCtxReset_v2(device(*++at));
         } else if (!strcmp(what, "reset1")) {
-            answer = cuDevicePrimaryCtxReset(device(*++at));
+            result = cuDevicePrimaryCtxReset(device(*++at));
         } else if (!strcmp(what, "state")) {
             unsigned int flags;
 
-            cuDevicePrimaryCtxGetState(device(*++at), &flags, &answer);
+            cuDevicePrimaryCtxGetState(device(*++at), &flags, &result);
         } else if (!strcmp(what, "create")) {
-            answer = cuCtxCreate_v2(&ordinary, 1, device(*++at));
+            result = cuCtxCreate_v2(&ordinary, 1, device(*++at));
         } else if (!strcmp(what, "create3")) {
-            answer = cuCtxCreate_v3(&ordinary, NULL, 0, 0, device(*++at));
+            result = cuCtxCreate_v3(&ordinary, NULL, 0, 0, device(*++at));
         } else if (!strcmp(what, "create4")) {
-            answer = cuCtxCreate_v4(&ordinary, NULL, 0, device(*++at));
+            result = cuCtxCreate_v4(&ordinary, NULL, 0, device(*++at));
         } else if (!strcmp(what, "create-gl")) {
-            answer = cuGLCtxCreate_v2(&ordinary, 0, device(*++at));
+            result = cuGLCtxCreate_v2(&ordinary, 0, device(*++at));
         } else if (!strcmp(what, "destroy")) {
-            answer = destroy(cuCtxDestroy_v2, ordinary);
+            result = destroy(cuCtxDestroy_v2, ordinary);
         } else if (!strcmp(what, "green")) {
-            answer = green(&green_context, device(*++at));
+            result = green(&green_context, device(*++at));
         } else if (!strcmp(what, "green-destroy")) {
-            answer = destroy(cuGreenCtxDestroy, green_context);
+            result = destroy(cuGreenCtxDestroy, green_context);
         } else if (!strcmp(what, "fork") || !strcmp(what, "bare-fork")) {
             pid_t child = *what == 'f' ? fork() : (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 
             if (child == 0)
                 continue;
-            waitpid(child, &answer, 0);
+            waitpid(child, &result, 0);
             at = behind_end(at + 1) - 1;
         } else if (!strcmp(what, "end")) {
             exit(0);
@@ -592,21 +592,21 @@ int main(int count, char **arguments)
             *at = arguments[0];
             execv("/proc/self/exe", at);
         } else if (!strcmp(what, "threads")) {
-            answer = threads(atoi(at[1]), atoi(at[2]), device(at[3]));
+            result = threads(atoi(at[1]), atoi(at[2]), device(at[3]));
             at += 3;
         } else if (!strcmp(what, "signals")) {
-            answer = signals(atoi(at[1]), device(at[2]));
+            result = signals(atoi(at[1]), device(at[2]));
             at += 2;
         } else if (!strcmp(what, "reopen")) {
             for (int times = atoi(*++at); times > 0; times--) {
-                answer += dlclose(driver) != 0;
+                result += dlclose(driver) != 0;
                 open_driver();
             }
         } else if (!strcmp(what, "compare")) {
-            answer = compare(at[1], device(at[2]));
+            result = compare(at[1], device(at[2]));
             at += 2;
         } else if (!strcmp(what, "generated")) {
-            answer = generated(device(*++at));
+            result = generated(device(*++at));
         } else if (!strcmp(what, "symbols")) {
             while (at[1])
                 reach(*++at);
@@ -620,15 +620,15 @@ int main(int count, char **arguments)
         } else if (!strcmp(what, "open")) {
             void *other = dlopen(*++at, RTLD_NOW);
 
-            answer = other ? ((int (*)(unsigned int))dlsym(other, "cuInit"))(0) : -1;
+            result = other ? ((int (*)(unsigned int))dlsym(other, "cuInit"))(0) : -1;
         } else if (!strcmp(what, "unload")) {
             dlclose(by);
             by = NULL;
-            answer = dlopen(*++at, RTLD_NOW | RTLD_NOLOAD) != NULL;
+            result = dlopen(*++at, RTLD_NOW | RTLD_NOLOAD) != NULL;
         } else if (!strcmp(what, "small-stack")) {
-            answer = small_stack(device(*++at));
+            result = small_stack(device(*++at));
         } else if (!strcmp(what, "allocate")) {
-            answer = malloc(120 << 20) != NULL;
+            result = malloc(120 << 20) != NULL;
         } else if (!strcmp(what, "seccomp")) {
             without_system_calls(device(*++at));
         } else if (!strcmp(what, "cost")) {
@@ -645,7 +645,7 @@ int main(int count, char **arguments)
             fprintf(stderr, "no such call: %s\n", what);
             return 2;
         }
-        printf("%s %d\n", what, answer);
+        printf("%s %d\n", what, result);
     }
     return 0;
 }
