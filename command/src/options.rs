@@ -81,11 +81,13 @@ pub enum Forbid {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stack {
+    /// Every event.
     All,
     /// The first `cuInit`, each creation and each refusal by `--deny`, each library's first reference,
     /// each release of another library's reference, each reset of an active context.
     #[default]
     First,
+    /// No event.
     None,
 }
 

@@ -102,6 +102,8 @@ fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
     let before = env::var_os(LIBRARY_PATH);
     command.env(LIBRARY_PATH, layout.library_path(before.as_deref()));
     command.env(arena::VARIABLE, layout.events());
+    // Tools that were written for cuda-context-trace look for the memory by this name.
+    command.env("CUDA_CONTEXT_TRACE_ARENA", layout.events());
     let mut watch = Watch::new(layout.folder(), layout.driver());
     let mut program = Program::start(command, signals, limits).map_err(Failure::Start)?;
     watch.program = program.pid();

@@ -74,9 +74,9 @@ pub trait Value: PyClass + Into<PyClassInitializer<Self>> {
     fn fields(&self) -> &Fields;
 
     fn repr(&self, py: Python<'_>, class: &str) -> PyResult<String> {
-        let shown = Self::FIELDS.iter().map(|name| {
-            Ok(format!("{name}={}", self.fields().get(py, name)?.repr()?))
-        });
+        let shown = Self::FIELDS
+            .iter()
+            .map(|name| Ok(format!("{name}={}", self.fields().get(py, name)?.repr()?)));
         Ok(format!("{class}({})", shown.collect::<PyResult<Vec<_>>>()?.join(", ")))
     }
 }
@@ -287,8 +287,8 @@ impl Value for CurrentContext {
 
 methods!(CurrentContext { change, error } {
     /// Python has a keyword `from`.
-    #[getter]
-    fn from_device<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    #[getter(from_device)]
+    fn device_before<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.0.get(py, "from")
     }
 });

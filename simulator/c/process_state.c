@@ -120,11 +120,27 @@ static CUresult init_after_failed_init_of_parent(void)
     return answer_of_knob(child_after_failed_init);
 }
 
+/* A constructor of another library can call the driver before the loader has run this one. */
+__attribute__((constructor)) static void load_driver(void)
+{
+    static bool is_loaded;
+
+    if (is_loaded)
+        return;
+    is_loaded = true;
+    map_process_page();
+    reset_driver();
+    resolve_entry_points();
+    read_environment();
+    pthread_atfork(NULL, NULL, note_fork);
+}
+
 CUresult initialize_process(unsigned int flags)
 {
     int missing = 0;
     CUresult result;
 
+    load_driver();
     if (flags != 0) {
         driver.init_refused |= driver.state == NEVER_INITIALIZED;
         return CUDA_ERROR_INVALID_VALUE;
@@ -160,13 +176,4 @@ CUresult initialize_process(unsigned int flags)
     atexit(deinitialize_at_exit);
     apply_references_of_others();
     return CUDA_SUCCESS;
-}
-
-__attribute__((constructor)) static void load(void)
-{
-    map_process_page();
-    reset_driver();
-    resolve_entry_points();
-    read_environment();
-    pthread_atfork(NULL, NULL, note_fork);
 }
