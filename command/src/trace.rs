@@ -91,7 +91,7 @@ fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
     let settings = Settings {
         stack: options.stack,
         deny: options.deny,
-        forbid: options.forbid.is_some() || options.deny,
+        forbid: options.is_gate(),
         only: &only,
         ..Settings::default()
     };
