@@ -21,8 +21,12 @@ def use(ordinal):
     check(cuda.cuCtxSetCurrent(context))
 
 
-def prefetch(device=0):
-    use(device)
+def prefetch():
+    """Uses the current device as the CUDA runtime does: device 0 if none was selected in this thread."""
+    context = ctypes.c_void_p()
+    check(cuda.cuCtxGetCurrent(ctypes.byref(context)))
+    if not context:
+        use(0)
 
 
 def main():

@@ -40,6 +40,10 @@ What is recorded:
   --driver DRIVER    Use this driver: a path, or simulated. The default is the
                      driver that the program's dynamic loader finds.
 
+What is changed:
+  --keep-threads     Let new threads begin on their creator's device, as
+                     cuda-contexts run does.
+
   -h, --help         Print this text.
   -V, --version      Print the version.
 
@@ -59,6 +63,7 @@ pub struct Options {
     pub allow_untraced: bool,
     pub stack: Stack,
     pub driver: DriverChoice,
+    pub keep_threads: bool,
     pub command: Vec<OsString>,
 }
 
@@ -128,6 +133,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, l
             Arg::Long("allow-untraced") => options.allow_untraced = true,
             Arg::Long("stack") => options.stack = parser.value()?.parse_with(stack)?,
             Arg::Long("driver") => options.driver = driver(parser.value()?),
+            Arg::Long("keep-threads") => options.keep_threads = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Request::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Request::Version),
             Arg::Value(program) => {
@@ -178,7 +184,7 @@ mod tests {
     #[test]
     fn each_option() {
         let all = "--json out -o report --live --only local-rank --forbid --deny --allow-untraced \
-                   --stack all --driver simulated p";
+                   --stack all --driver simulated --keep-threads p";
         let expected = Options {
             output: Some("report".into()),
             json: Some("out".into()),
@@ -189,6 +195,7 @@ mod tests {
             allow_untraced: true,
             stack: Stack::All,
             driver: DriverChoice::Simulated,
+            keep_threads: true,
             command: vec!["p".into()],
         };
         assert_eq!(options(all), expected);

@@ -21,6 +21,7 @@ use crate::layout::{DEVELOPMENT_NAME, DRIVER_NAME, Layout};
 use crate::model::Model;
 use crate::options::{self, DriverChoice, HELP, Options, Request};
 use crate::report::Surroundings;
+use crate::run as keep_threads;
 use crate::untraced::Watch;
 use crate::verdict::Verdict;
 
@@ -98,7 +99,7 @@ fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
     let events = layout.events();
     let arena = Arena::create(&events, settings).map_err(|error| with_path(error, &events))?;
     files.json(|| Some(json::trace(options, Some(&layout.driver))));
-    let mut command = command(options);
+    let mut command = command(options)?;
     let before = env::var_os(LIBRARY_PATH);
     command.env(LIBRARY_PATH, layout.library_path(before.as_deref()));
     command.env(arena::VARIABLE, layout.events());
@@ -140,10 +141,13 @@ fn lay_out(options: &Options) -> io::Result<Option<Layout>> {
     Ok(Some(layout))
 }
 
-fn command(options: &Options) -> Command {
+fn command(options: &Options) -> io::Result<Command> {
     let mut command = Command::new(&options.command[0]);
     command.args(&options.command[1..]);
-    command
+    if options.keep_threads {
+        command.env(keep_threads::PRELOAD, keep_threads::preload(&keep_threads::library()?));
+    }
+    Ok(command)
 }
 
 /// Without a driver there is nothing to trace.
@@ -161,7 +165,7 @@ fn run_alone(
     let text = format!("cuda-contexts: {text}");
     let started = Instant::now();
     files.json(|| Some(json::trace(options, None)));
-    let mut program = Program::start(command(options), signals, limits).map_err(Failure::Start)?;
+    let mut program = Program::start(command(options)?, signals, limits).map_err(Failure::Start)?;
     let status = program.wait(Duration::from_secs(60), || {})?;
     program.stop_holding_signals();
     let about = Surroundings::default();

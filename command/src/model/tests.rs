@@ -49,13 +49,6 @@ impl Story {
         }));
     }
 
-    fn device(&mut self, handle: i32, allowed: Option<bool>) {
-        let (ordinal, count) = (Some(0), Some(1));
-        let uuid = Some([0xab; 16]);
-        let about = record::Device { handle, ordinal, count, named: 0, uuid, allowed };
-        self.add(Event::Device(about));
-    }
-
     fn call(&mut self, by: u32, function: &'static str, change: impl FnOnce(&mut Call)) {
         let mut call = Call {
             function: Function(function),
@@ -91,20 +84,6 @@ impl Story {
     fn held(&self) -> Vec<(&str, u64)> {
         self.used().held().map(|holder| (&*holder.library, holder.count())).collect()
     }
-}
-
-#[test]
-fn a_holder_has_what_the_witness_counted_last() {
-    let mut story = Story::begin();
-    story.retain(RUNTIME, 1);
-    story.retain(BLAS, 1);
-    story.retain(BLAS, 2);
-    assert_eq!(story.held(), [("libcudart.so.13", 1), ("libcublas.so.13", 2)]);
-    story.release(BLAS, BLAS, 1);
-    assert_eq!(story.held(), [("libcudart.so.13", 1), ("libcublas.so.13", 1)]);
-    let holder = &story.used().holders[1];
-    assert_eq!((holder.acquired, holder.released), (2, 1));
-    assert!(story.used().takings.is_empty());
 }
 
 #[test]
@@ -188,17 +167,6 @@ fn a_thread_lives_if_it_does_when_the_process_exits() {
 }
 
 #[test]
-fn initialisations_that_were_refused_are_kept_apart() {
-    let mut story = Story::begin();
-    for result in [Some(100), Some(0), Some(0), None] {
-        story.call(RUNTIME, "cuInit", |call| call.result = result);
-    }
-    let inits = &story.model.process(PID).unwrap().inits;
-    let totals = [&inits.successful, &inits.refused, &inits.unfinished].map(super::Notes::total);
-    assert_eq!(totals, [2, 1, 1]);
-}
-
-#[test]
 fn an_exec_begins_anew_and_a_forked_child_is_another_process() {
     let mut story = Story::begin();
     story.retain(RUNTIME, 1);
@@ -278,15 +246,4 @@ fn of_many_calls_the_first_are_kept_and_all_are_counted() {
     assert_eq!((creations.total(), creations.first().len()), (1000, 8));
     assert!(creations.last().unwrap() > creations.first()[7].time);
     assert!(story.held().is_empty());
-}
-
-#[test]
-fn names_of_devices() {
-    let mut story = Story::begin();
-    story.device(100, None);
-    let uuid = "GPU-abababab-abab-abab-abab-abababababab";
-    assert_eq!(story.used().name(), format!("device 0 ({uuid})"));
-    let mut unknown = Story::begin();
-    unknown.retain(RUNTIME, 1);
-    assert_eq!(unknown.used().name(), "device with the handle 100");
 }

@@ -78,5 +78,5 @@ fn every_option_is_in_the_readme() {
             assert!(README.contains(&format!("| `--{option}")), "--{option}");
         }
     }
-    assert_eq!(count, 9);
+    assert_eq!(count, 10);
 }

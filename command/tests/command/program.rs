@@ -18,13 +18,8 @@ const TRACE: [&str; 5] =
 
 /// Starts it, and waits until the program says that it is ready.
 fn start(trace: &mut Trace) -> Child {
-    let mut child = trace
-        .command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap();
+    let command = trace.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
     child
 }

@@ -128,7 +128,7 @@ fn the_thread_in_which_no_device_was_selected_is_found_by_its_line() {
     let traced = Trace::new(&["--only", "1"]).program(&["python3", stray]).run();
     traced.ended_with(0);
     traced.says("stray.py:20 in use\n    ");
-    traced.says("stray.py:25 in prefetch\n    through ");
+    traced.says("stray.py:29 in prefetch\n    through ");
     let traced = Trace::new(&["--only", "1", "--deny"]).program(&["python3", stray]).run();
     traced.says("in prefetch\n    use(device)");
     traced.says("the driver returned 800");
