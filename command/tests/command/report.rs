@@ -130,7 +130,7 @@ fn the_thread_in_which_no_device_was_selected_is_found_by_its_line() {
     traced.says("stray.py:20 in use\n    ");
     traced.says("stray.py:29 in prefetch\n    through ");
     let traced = Trace::new(&["--only", "1", "--deny"]).program(&["python3", stray]).run();
-    traced.says("in prefetch\n    use(device)");
+    traced.says("in prefetch\n    use(0)");
     traced.says("the driver returned 800");
 }
 
