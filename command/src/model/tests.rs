@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::{Device, End, Model};
 use crate::record::{
-    self, Address, Call, Change, Event, Function, Holding, Module, Process, Record, Thread,
+    Address, Call, Change, Event, Function, Holding, Module, Process, Record, Thread,
 };
 
 const RUNTIME: u32 = 1;
