@@ -18,7 +18,8 @@ pub use streams::occupy_closed;
 pub struct Program {
     child: Child,
     signals: Signals,
-    interrupted: bool,
+    /// Whether somebody wanted the program to end: they do not want to wait for the command.
+    pub interrupted: bool,
 }
 
 /// By these, people end programs.
@@ -52,11 +53,6 @@ impl Program {
             }
             meanwhile();
         }
-    }
-
-    /// Whether somebody wanted the program to end: they do not want to wait for the command.
-    pub fn was_interrupted(&self) -> bool {
-        self.interrupted
     }
 
     /// Lets signals to this process end it, after the program has ended. Those that came before were

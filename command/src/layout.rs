@@ -29,7 +29,8 @@ pub const DEVELOPMENT_NAME: &str = "libcuda.so";
 #[derive(Debug)]
 pub struct Layout {
     folder: TempDir,
-    driver: PathBuf,
+    /// Behind the witness.
+    pub driver: PathBuf,
 }
 
 impl Layout {
@@ -91,8 +92,8 @@ impl Layout {
         Ok(Self { folder, driver })
     }
 
-    /// Lets programs find the witness by the name of the development files, too. To be done where
-    /// they would find a driver by it without the command.
+    /// Lets programs find the witness by the name of the development files, too. Call this only if they
+    /// would find a driver by it without the command.
     pub fn add_development_name(&self) -> io::Result<()> {
         symlink(DRIVER_NAME, self.folder().join(DEVELOPMENT_NAME))
     }
@@ -100,11 +101,6 @@ impl Layout {
     /// The folder itself.
     pub fn folder(&self) -> &Path {
         self.folder.path()
-    }
-
-    /// The driver behind the witness.
-    pub fn driver(&self) -> &Path {
-        &self.driver
     }
 
     /// The file of the events.

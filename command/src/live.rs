@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::{Kind, Model};
 use crate::record::{Call, Event, Record};
-use crate::report::{Line, caller, code, seconds};
+use crate::report::{Line, Page, code, seconds};
 use crate::stack;
 use crate::symbols::Symbols;
 use crate::untraced::Untraced;
@@ -24,7 +24,7 @@ pub fn event(record: &Record, model: &Model, symbols: &mut Symbols) -> Option<Li
         Event::Call(call) => {
             let device = call.device.and_then(|at| process.device_of(at));
             let on = device.map(|device| format!(", {}", device.name())).unwrap_or_default();
-            let by = caller(call, model.modules(), "");
+            let by = Page { modules: model.modules(), symbols, folder: "" }.caller(call);
             let first = stack::lines(call, model.modules(), symbols).into_iter().next();
             let at = first.map(|line| format!(" [{line}]")).unwrap_or_default();
             format!("{} by {by}{on}{}{at}", call.function.0, outcome(call))

@@ -17,17 +17,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use crate::model::{Model, Process};
-use crate::only::Only;
-use crate::options::Forbid;
+use crate::options::Options;
 use crate::symbols::Symbols;
 use crate::untraced::Untraced;
 use crate::verdict::{Judge, Verdict, devices};
 
-use page::Page;
-
 pub use device::CONTEXT_MIB;
 pub use line::{Line, counted, seconds};
-pub use page::{caller, code};
+pub use page::{Page, code};
 
 /// What the records do not say.
 #[derive(Debug, Default)]
@@ -43,9 +40,7 @@ pub struct Surroundings {
     pub damaged: bool,
     /// Processes that still run, with their command lines.
     pub living: Vec<(u32, String)>,
-    pub only: Option<Only>,
-    pub forbid: Option<Forbid>,
-    pub deny: bool,
+    pub options: Options,
     pub verdict: Verdict,
 }
 

@@ -92,20 +92,20 @@ fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
     let settings = Settings {
         stack: options.stack,
         deny: options.deny,
-        forbid: options.forbid.is_some() || options.deny,
+        forbid: options.is_gate(),
         only: &only,
         ..Settings::default()
     };
     let events = layout.events();
     let arena = Arena::create(&events, settings).map_err(|error| with_path(error, &events))?;
-    files.json(|| Some(json::trace(options, Some(layout.driver()))));
+    files.json(|| Some(json::trace(options, Some(&layout.driver))));
     let mut command = command(options)?;
     let before = env::var_os(LIBRARY_PATH);
     command.env(LIBRARY_PATH, layout.library_path(before.as_deref()));
     command.env(arena::VARIABLE, layout.events());
     // Tools that were written for cuda-context-trace look for the memory by this name.
     command.env("CUDA_CONTEXT_TRACE_ARENA", layout.events());
-    let mut watch = Watch::new(layout.folder(), layout.driver());
+    let mut watch = Watch::new(layout.folder(), &layout.driver);
     let mut program = Program::start(command, signals, limits).map_err(Failure::Start)?;
     watch.program = program.pid();
     let mut tracing = Tracing::new(options, arena, watch, files);
@@ -113,7 +113,7 @@ fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
     tracing.look_at_the_rest();
     drop(layout);
     program.stop_holding_signals();
-    Ok((status, tracing.end(status, program.was_interrupted())))
+    Ok((status, tracing.end(status, program.interrupted)))
 }
 
 /// The folder with the witness; `None` if the program finds no driver.
@@ -170,6 +170,6 @@ fn run_alone(
     program.stop_holding_signals();
     let about = Surroundings::default();
     files.json(|| Some(json::end(started.elapsed(), status, &Model::default(), &about)));
-    files.finish(&format!("{text}\n"), program.was_interrupted());
+    files.finish(&format!("{text}\n"), program.interrupted);
     Ok((status, Verdict::Passed))
 }

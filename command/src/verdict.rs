@@ -30,14 +30,14 @@ pub struct Judge<'trace> {
 impl<'trace> Judge<'trace> {
     /// Judges by `--only`; by `--forbid` and `--deny` if that was not passed.
     pub fn new(model: &Model, about: &'trace Surroundings) -> Self {
-        let names = match &about.only {
+        let names = match &about.options.only {
             Some(Only::Devices(names)) => &names[..],
             _ => &[],
         };
         let missing = names.iter().enumerate().filter(|(index, name)| !exists(*index, name, model));
         let missing = missing.map(|(_, name)| name).collect();
-        let none_is_allowed = about.forbid.is_some() || about.deny;
-        Self { only: about.only.as_ref(), none_is_allowed, missing }
+        let none_is_allowed = about.options.is_gate();
+        Self { only: about.options.only.as_ref(), none_is_allowed, missing }
     }
 
     pub fn judges(&self) -> bool {
@@ -113,14 +113,14 @@ fn exists(index: usize, name: &DeviceName, model: &Model) -> bool {
 
 impl Verdict {
     /// Judges a run that has ended.
-    pub fn of(model: &Model, about: &Surroundings, allow_untraced: bool) -> Self {
-        if about.forbid.is_none() && !about.deny {
+    pub fn of(model: &Model, about: &Surroundings) -> Self {
+        if !about.options.is_gate() {
             return Self::Passed;
         }
         let judge = Judge::new(model, about);
         let strays = judge.strays(model);
         let denied = devices(model).any(|(_, device)| device.denied > 0);
-        let forbidden = match about.forbid {
+        let forbidden = match about.options.forbid {
             Some(Forbid::Made) => !strays.is_empty() || denied,
             Some(Forbid::Held) => {
                 strays.iter().any(|(process, device)| judge.is_held_stray(process, device))
@@ -131,7 +131,7 @@ impl Verdict {
             return Self::Stray;
         }
         let reasons = reasons(model, about, &judge);
-        if reasons.is_empty() || allow_untraced {
+        if reasons.is_empty() || about.options.allow_untraced {
             return Self::Passed;
         }
         Self::NotJudged(reasons)

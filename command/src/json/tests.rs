@@ -56,7 +56,7 @@ fn lines() -> Vec<Value> {
     };
     let (command, library) = ("sleep 9".to_owned(), "/nowhere/libcuda.so.1".into());
     let untraced = Untraced { pid: 6, command, library, reason: Reason::EnvironmentCleared };
-    (run.about.only, run.about.lost) = (Some(Only::LocalRank), 2);
+    (run.about.options.only, run.about.lost) = (Some(Only::LocalRank), 2);
     run.about.living = vec![(6, "sleep 9".to_owned())];
     run.about.verdict = Verdict::NotJudged(vec!["2 events were lost.".to_owned()]);
     let killed = ExitStatus::from_raw(libc::SIGTERM);

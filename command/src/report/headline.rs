@@ -24,7 +24,7 @@ pub fn lines(model: &Model, about: &Surroundings) -> Vec<Line> {
         Verdict::Passed => {}
         Verdict::Stray => lines.push(Line::prefixed().stray("Exit status 3 by --forbid.")),
         Verdict::NotJudged(reasons) => {
-            let gate = if about.forbid.is_some() { "--forbid" } else { "--deny" };
+            let gate = if about.options.forbid.is_some() { "--forbid" } else { "--deny" };
             let text = format!(
                 "Exit status 125, because {gate} could not judge everything (--allow-untraced accepts that):"
             );
@@ -44,7 +44,7 @@ fn result(model: &Model, about: &Surroundings) -> Line {
     }
     let denied: u64 = devices(model).map(|(_, device)| device.denied).sum();
     if denied > 0 {
-        let outside = match &about.only {
+        let outside = match &about.options.only {
             Some(only) => format!(" outside the allowed devices (--only {only})"),
             None => String::new(),
         };
@@ -97,7 +97,7 @@ fn stray(
             count => format!("{count} of {processes}"),
         };
         let verb = if numbers.len() == 1 { one } else { more };
-        let (what, on) = match about.only {
+        let (what, on) = match about.options.only {
             Some(Only::One) => ("contexts on more than one device".to_owned(), ":"),
             _ => (counted(strays.len() as u64, "stray", "strays"), " on"),
         };

@@ -7,7 +7,6 @@ use crate::record::Call;
 use crate::symbols::Symbols;
 
 use super::line::{Line, seconds};
-use super::stack_lines::stack_lines;
 
 /// What names are looked up in.
 pub struct Page<'report> {
@@ -29,35 +28,26 @@ pub fn code(result: u32) -> String {
 const GO_BETWEENS: [&str; 3] = ["libffi", "_ctypes", "_cffi_backend"];
 
 impl Page<'_> {
+    /// Who made a call: the library, or the line of Python that called through ctypes or cffi.
     pub fn caller(&self, call: &Call) -> String {
-        caller(call, self.modules, self.folder)
+        self.script_line(call).unwrap_or_else(|| self.modules.name(call.caller()))
     }
 
     /// Who holds something: the library, or the line of Python that took it.
     pub fn holder(&self, holder: &Holder) -> String {
-        script_line(&holder.first.call, self.modules, self.folder)
-            .unwrap_or_else(|| holder.library.clone())
+        self.script_line(&holder.first.call).unwrap_or_else(|| holder.library.clone())
     }
 
-    pub fn stack(&mut self, call: &Call) -> Vec<Line> {
-        stack_lines(call, self.modules, self.symbols, self.folder)
+    fn script_line(&self, call: &Call) -> Option<String> {
+        let line = call.python.first()?;
+        let is = |name: &str, module| self.modules.name(module).starts_with(name);
+        GO_BETWEENS.iter().find(|name| is(name, call.caller()))?;
+        let cffi = call.native.iter().any(|address| is("_cffi_backend", address.module));
+        let through = if cffi { "cffi" } else { "ctypes" };
+        let file = line.file.strip_prefix(self.folder).unwrap_or(&line.file);
+        let place = line.line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"));
+        Some(format!("{place} ({through})"))
     }
-}
-
-/// Who made a call: the library, or the line of Python that called through ctypes or cffi.
-pub fn caller(call: &Call, modules: &Modules, folder: &str) -> String {
-    script_line(call, modules, folder).unwrap_or_else(|| modules.name(call.caller()))
-}
-
-fn script_line(call: &Call, modules: &Modules, folder: &str) -> Option<String> {
-    let line = call.python.first()?;
-    let is = |name: &str, module| modules.name(module).starts_with(name);
-    GO_BETWEENS.iter().find(|name| is(name, call.caller()))?;
-    let cffi = call.native.iter().any(|address| is("_cffi_backend", address.module));
-    let through = if cffi { "cffi" } else { "ctypes" };
-    let file = line.file.strip_prefix(folder).unwrap_or(&line.file);
-    let place = line.line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"));
-    Some(format!("{place} ({through})"))
 }
 
 /// The process as it is listed: its id, and its rank.

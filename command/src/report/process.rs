@@ -26,7 +26,7 @@ impl Page<'_> {
     pub fn process(&mut self, process: &Process, model: &Model, about: &Surroundings) -> Block {
         let judge = Judge::new(model, about);
         let mut body = Vec::new();
-        if about.only == Some(Only::LocalRank) && process.about.local_rank.is_none() {
+        if about.options.only == Some(Only::LocalRank) && process.about.local_rank.is_none() {
             let text = "cannot be judged, because no launcher set a rank (LOCAL_RANK) before the \
                         driver was loaded";
             body.push(line().warning(text));
@@ -40,8 +40,8 @@ impl Page<'_> {
                 continue;
             }
             body.push(match judge.allows(process, device) {
-                Some(true) if about.only.is_some() => name.text(", allowed"),
-                Some(false) if about.only.is_some() => name.text(", not allowed"),
+                Some(true) if about.options.only.is_some() => name.text(", allowed"),
+                Some(false) if about.options.only.is_some() => name.text(", not allowed"),
                 None if judge.judges() => name.warning(", cannot be judged"),
                 _ => name,
             });

@@ -1,12 +1,11 @@
 //! The lines of a stack that people are shown.
 
-use crate::model::Modules;
 use crate::names::readable;
 use crate::record::Call;
 use crate::stack::{self, NativeLine};
-use crate::symbols::Symbols;
 
 use super::line::Line;
+use super::page::Page;
 
 /// So many lines of a stack are shown.
 const MOST: usize = 12;
@@ -22,30 +21,27 @@ struct Shown {
     is_user_s: bool,
 }
 
-/// Returns the lines of a call's stack, innermost first. Paths are shown without the folder.
-pub fn stack_lines(
-    call: &Call,
-    modules: &Modules,
-    symbols: &mut Symbols,
-    folder: &str,
-) -> Vec<Line> {
-    let lines = stack::lines(call, modules, symbols);
-    let python = matches!(lines.first(), Some(stack::Line::Python(_)));
-    let mut shown = Vec::new();
-    // A native stack of one line repeats the library.
-    if lines.len() > 1 || python {
-        shown = select(texts(&lines, folder));
+impl Page<'_> {
+    /// The lines of a call's stack, innermost first.
+    pub fn stack(&mut self, call: &Call) -> Vec<Line> {
+        let lines = stack::lines(call, self.modules, self.symbols);
+        let python = matches!(lines.first(), Some(stack::Line::Python(_)));
+        let mut shown = Vec::new();
+        // A native stack of one line repeats the library.
+        if lines.len() > 1 || python {
+            shown = select(texts(&lines, self.folder));
+        }
+        let faint = |text: &str| Line::indented(INDENT).faint(text);
+        if call.python_failed {
+            shown.push(faint("(some lines of Python could not be read)"));
+        }
+        if python {
+            let route = stack::route(call, self.modules, self.symbols);
+            let route: Vec<String> = route.iter().map(|step| readable(step)).collect();
+            shown.push(faint(&format!("through {}", route.join(", "))));
+        }
+        shown
     }
-    let faint = |text: &str| Line::indented(INDENT).faint(text);
-    if call.python_failed {
-        shown.push(faint("(some lines of Python could not be read)"));
-    }
-    if python {
-        let route = stack::route(call, modules, symbols);
-        let route: Vec<String> = route.iter().map(|step| readable(step)).collect();
-        shown.push(faint(&format!("through {}", route.join(", "))));
-    }
-    shown
 }
 
 /// A text for each line. Equal neighbours are one line, and so are those of a library without names.

@@ -27,7 +27,7 @@ fn next(process: &Process, device: &Device, about: &Surroundings) -> Vec<Line> {
     let line = || Line::indented(4);
     let next = |text: String| line().heading("next: ").text(text);
     let held = is_held(device);
-    if about.only.is_none() {
+    if about.options.only.is_none() {
         let text = "run this line later, after the process has selected its device";
         return vec![next(text.to_owned())];
     }

@@ -130,7 +130,7 @@ impl Run {
 
     /// With the verdict of these records.
     pub fn judged(&mut self) -> &mut Self {
-        self.about.verdict = Verdict::of(&self.model, &self.about, false);
+        self.about.verdict = Verdict::of(&self.model, &self.about);
         self
     }
 

@@ -96,12 +96,10 @@ impl<'options> Tracing<'options> {
             damaged: self.arena.is_damaged(),
             living: self.watch.living(),
             opened_untraced: self.watch.was_opened && self.model.processes().is_empty(),
-            only: self.options.only.clone(),
-            forbid: self.options.forbid,
-            deny: self.options.deny,
+            options: self.options.clone(),
             verdict: Verdict::Passed,
         };
-        about.verdict = Verdict::of(&self.model, &about, self.options.allow_untraced);
+        about.verdict = Verdict::of(&self.model, &about);
         let (model, files) = (&self.model, &mut self.files);
         files.json(|| Some(json::end(time, status, model, &about)));
         let text = report::text(model, &mut self.symbols, &about);

@@ -53,7 +53,7 @@ fn in_every_form_of_library_path() {
             continue;
         }
         let mut trace = Trace::without_driver(&["--forbid"]);
-        trace.env("LD_LIBRARY_PATH", &value).current_dir(folder);
+        trace.command.env("LD_LIBRARY_PATH", &value).current_dir(folder);
         is_found(trace, &client, expected);
     }
 }
@@ -108,7 +108,7 @@ fn the_other_name_is_there_only_if_it_is_there_without_the_command() {
             fs::copy(&driver, &name).unwrap();
         }
         let mut trace = Trace::without_driver(&["--forbid"]);
-        trace.env("LD_LIBRARY_PATH", folder.path());
+        trace.command.env("LD_LIBRARY_PATH", folder.path());
         let traced = trace.client("driver:libcuda.so init retain:0").run();
         traced.ended_with(if there { 3 } else { 90 });
     }
@@ -121,13 +121,13 @@ fn a_temporary_folder_that_the_loader_would_split() {
         let temporary = folder.path().join(name);
         fs::create_dir(&temporary).unwrap();
         let mut trace = Trace::new(&["--forbid"]);
-        trace.env("TMPDIR", &temporary);
+        trace.command.env("TMPDIR", &temporary);
         trace.client("init retain:0").run().ended_with(3);
         assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "{name}");
     }
     // A relative one leads there from every folder.
     let mut trace = Trace::new(&["--forbid"]);
-    trace.env("TMPDIR", ".").current_dir(env!("CARGO_TARGET_TMPDIR"));
+    trace.command.env("TMPDIR", ".").current_dir(env!("CARGO_TARGET_TMPDIR"));
     let script = format!("cd / && {} init retain:0", CLIENT.display());
     trace.program(&["sh", "-c", &script]).run().ended_with(3);
 }

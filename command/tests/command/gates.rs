@@ -33,7 +33,7 @@ fn without_a_rank_that_has_a_device() {
     cannot_judge(&["--only", "local-rank"], "init retain:0", reason);
     for (rank, code) in [("2", 3), ("3", 125), ("none", 125)] {
         let mut trace = Trace::new(&["--only", "local-rank", "--forbid"]);
-        trace.env("LOCAL_RANK", rank);
+        trace.command.env("LOCAL_RANK", rank);
         trace.client("init retain:0").run().ended_with(code);
     }
 }
@@ -96,7 +96,7 @@ fn without_a_driver_the_program_is_not_started() {
     for gate in ["--forbid", "--deny"] {
         let run = |options: &[&str]| {
             let mut trace = Trace::without_driver(&[&[gate], options].concat());
-            trace.env("LD_LIBRARY_PATH", "/nowhere");
+            trace.command.env("LD_LIBRARY_PATH", "/nowhere");
             trace.program(&["sh", "-c", "echo $LD_LIBRARY_PATH; exit 4"]).run()
         };
         let traced = run(&[]);

@@ -117,11 +117,11 @@ fn colours_are_for_terminals_alone() {
     let plain = Trace::new(&["--only", "0"]).client("init retain:1").run();
     assert!(!plain.stderr.contains('\x1b'), "{}", plain.stderr);
     let mut forced = Trace::new(&["--only", "0"]);
-    forced.env("CLICOLOR_FORCE", "1");
+    forced.command.env("CLICOLOR_FORCE", "1");
     let forced = forced.client("init retain:1").run();
     forced.says("\x1b[1m\x1b[31mSTRAY");
     let mut refused = Trace::new(&["--only", "0"]);
-    refused.env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1");
+    refused.command.env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1");
     let refused = refused.client("init retain:1").run();
     assert!(!refused.stderr.contains('\x1b'), "{}", refused.stderr);
 }
@@ -139,7 +139,7 @@ fn a_failure_of_tracing_names_its_file() {
         (&other, "it exports none of the CUDA driver's functions"),
     ] {
         let mut trace = Trace::without_driver(&[]);
-        trace.arg("--driver").arg(driver);
+        trace.command.arg("--driver").arg(driver);
         let traced = trace.program(&["true"]).run();
         traced.ended_with(125);
         traced.says(&format!("cuda-contexts: {}: {complaint}", driver.display()));

@@ -18,8 +18,8 @@ const TRACE: [&str; 5] =
 
 /// Starts it, and waits until the program says that it is ready.
 fn start(trace: &mut Trace) -> Child {
-    let mut child =
-        trace.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+    let command = trace.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     child.stdout.as_mut().unwrap().read_exact(&mut [0; 6]).unwrap();
     child
 }
@@ -39,7 +39,7 @@ fn sent(words: &str, signal: libc::c_int) -> Traced {
     };
     // One that is ignored here, as SIGHUP is under nohup, would be in the program.
     // SAFETY: the closure calls only what may be called between fork and exec.
-    unsafe { trace.pre_exec(as_a_rule) };
+    unsafe { trace.command.pre_exec(as_a_rule) };
     let child = start(&mut trace);
     send(&child, signal);
     let output = limit::rest(child);
@@ -113,8 +113,13 @@ fn a_key_on_the_terminal_is_one_signal_and_no_second_one_from_the_command() {
 #[test]
 fn the_program_s_streams_are_its_own() {
     let mut trace = Trace::new(&[]).client("init retain:0 echo print:behind");
-    let mut child =
-        trace.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = trace
+        .command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(b"\x00one\ntwo").unwrap();
     let output = limit::rest(child);
     assert_eq!(output.stdout, b"\x00one\ntwobehind\n");

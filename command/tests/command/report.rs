@@ -81,7 +81,7 @@ fn scripts_of_python() {
         let path = folder.path().join("program.py");
         fs::write(&path, format!("{DRIVER}{script}")).unwrap();
         let mut trace = Trace::new(&["--only", "1"]);
-        trace.current_dir(folder.path());
+        trace.command.current_dir(folder.path());
         let traced = trace.program(&["python3", path.to_str().unwrap()]).run();
         traced.ended_with(0);
         says.iter().for_each(|text| traced.says(text));
@@ -105,7 +105,7 @@ fn it_is_written_to_a_file_instead_of_the_program_s_stream() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report");
     let mut trace = Trace::new(&["--only", "1", "--output", path.to_str().unwrap()]);
-    trace.env("CLICOLOR_FORCE", "1");
+    trace.command.env("CLICOLOR_FORCE", "1");
     let traced = trace.client("init retain:0").run();
     traced.ended_with(0);
     assert_eq!(traced.stderr, "");
@@ -130,7 +130,7 @@ fn the_thread_in_which_no_device_was_selected_is_found_by_its_line() {
     traced.says("stray.py:20 in use\n    ");
     traced.says("stray.py:29 in prefetch\n    through ");
     let traced = Trace::new(&["--only", "1", "--deny"]).program(&["python3", stray]).run();
-    traced.says("in prefetch\n    use(device)");
+    traced.says("in prefetch\n    use(0)");
     traced.says("the driver returned 800");
 }
 

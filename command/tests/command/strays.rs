@@ -34,7 +34,7 @@ fn contexts_on_devices_that_are_not_allowed_are_strays() {
     ] {
         let (name, value) = variable.split_once('=').unwrap();
         let mut trace = Trace::new(&["--only", only]);
-        trace.env(name, value);
+        trace.command.env(name, value);
         let traced = trace.client(words).run();
         traced.ended_with(0);
         assert_eq!(strays(&traced), expected, "{only} {variable}");
@@ -57,7 +57,7 @@ fn without_a_rank_nothing_is_judged() {
     for rank in [None, Some("1")] {
         let mut trace = Trace::new(&["--only", "local-rank"]);
         // A rank among all machines is none on this one.
-        rank.map(|rank| trace.env("RANK", rank).env("LOCAL_RANK", ""));
+        rank.map(|rank| trace.command.env("RANK", rank).env("LOCAL_RANK", ""));
         let traced = trace.client("init retain:1").run();
         traced.ended_with(0);
         assert!(traced.events("device")[0]["allowed"].is_null());

@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::LazyLock;
@@ -40,7 +39,7 @@ pub fn has_python(what: &str) -> bool {
 /// The command with its options, on the simulated driver with three devices, which keeps what it
 /// makes in a folder of the test's own.
 pub struct Trace {
-    command: Command,
+    pub command: Command,
     folder: TempDir,
 }
 
@@ -57,7 +56,7 @@ pub struct Traced {
 impl Trace {
     pub fn new(options: &[&str]) -> Self {
         let mut trace = Self::without_driver(options);
-        trace.args(["--driver", "simulated"]);
+        trace.command.args(["--driver", "simulated"]);
         trace
     }
 
@@ -112,20 +111,6 @@ impl Trace {
             lines: text.lines().map(|line| serde_json::from_str(line).unwrap()).collect(),
             left: left.map(|entry| entry.unwrap().path()).collect(),
         }
-    }
-}
-
-impl Deref for Trace {
-    type Target = Command;
-
-    fn deref(&self) -> &Command {
-        &self.command
-    }
-}
-
-impl DerefMut for Trace {
-    fn deref_mut(&mut self) -> &mut Command {
-        &mut self.command
     }
 }
 

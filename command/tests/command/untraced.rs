@@ -106,7 +106,7 @@ fn a_child_of_another_user() {
     let run = |words: &str| {
         let words: Vec<&str> = [&*program].into_iter().chain(words.split_whitespace()).collect();
         let mut trace = Trace::without_driver(&[]).program(&words);
-        trace.env("LD_LIBRARY_PATH", driver_folder.path());
+        trace.command.env("LD_LIBRARY_PATH", driver_folder.path());
         trace
     };
     let child = run(&format!("user:65534 launch {program} init retain:0 sleep:2500"));
@@ -151,7 +151,7 @@ fn folders_and_programs_whose_names_are_not_utf_8() {
     let shown = |path: &Path| path.to_string_lossy().into_owned();
     // Behind the witness.
     let mut trace = Trace::without_driver(&[]);
-    trace.arg("--driver").arg(&driver);
+    trace.command.arg("--driver").arg(&driver);
     let words = [program.as_os_str(), "init".as_ref(), "retain:0".as_ref()];
     let traced = trace.program(&words).run();
     traced.ended_with(0);

@@ -10,7 +10,7 @@ use crate::untraced::{Reason, Untraced};
 #[test]
 fn a_stray_of_a_thread_that_lives() {
     let mut run = Run::new();
-    run.about.only = Some(Only::LocalRank);
+    run.about.options.only = Some(Only::LocalRank);
     run.process(1, |process| {
         process.variables = vec![("LOCAL_RANK".to_owned(), "1".to_owned())];
         process.local_rank = Some(1);
@@ -31,8 +31,8 @@ fn a_stray_of_a_thread_that_lives() {
 #[test]
 fn ranks_with_the_same_stacks_are_one_block() {
     let mut run = Run::new();
-    run.about.only = Some(Only::LocalRank);
-    run.about.forbid = Some(Forbid::Made);
+    run.about.options.only = Some(Only::LocalRank);
+    run.about.options.forbid = Some(Forbid::Made);
     for rank in 0..8 {
         run.process(rank + 1, |process| {
             process.variables = vec![("LOCAL_RANK".to_owned(), rank.to_string())];
@@ -90,15 +90,15 @@ fn every_line_of_a_device() {
 #[test]
 fn strays_that_were_released_and_a_stray_of_the_main_thread() {
     let mut run = Run::new();
-    run.about.only = Some(Only::parse("1").unwrap());
+    run.about.options.only = Some(Only::parse("1").unwrap());
     run.process(1, |_| {}).init(CUDART).device(0, Some(false)).device(2, Some(false));
     run.retain(0, CUDART, 1, true).retain(2, CUDART, 1, true).release(2, CUDART, CUDART, 0);
     run.process(2, |_| {}).init(CUDART).device(1, Some(true)).retain(1, CUDART, 1, true);
     run.process(3, |_| {});
     run.reports(include_str!("golden/released.txt"));
     let mut run = Run::new();
-    run.about.only = Some(Only::LocalRank);
-    run.about.forbid = Some(Forbid::Held);
+    run.about.options.only = Some(Only::LocalRank);
+    run.about.options.forbid = Some(Forbid::Held);
     run.process(1, |process| process.local_rank = Some(1)).device(0, Some(false));
     run.thread(150).retain(0, CUDART, 1, true).release(0, CUDART, CUDART, 0);
     run.reports(include_str!("golden/all_released.txt"));
@@ -107,7 +107,7 @@ fn strays_that_were_released_and_a_stray_of_the_main_thread() {
 #[test]
 fn one_device_for_each_process() {
     let mut run = Run::new();
-    run.about.only = Some(Only::One);
+    run.about.options.only = Some(Only::One);
     for process in 1..=2 {
         run.process(process, |_| {}).init(CUDART);
         for device in 0..process {
@@ -120,8 +120,8 @@ fn one_device_for_each_process() {
 #[test]
 fn refused_contexts() {
     let mut run = Run::new();
-    run.about.only = Some(Only::parse("1").unwrap());
-    run.about.deny = true;
+    run.about.options.only = Some(Only::parse("1").unwrap());
+    run.about.options.deny = true;
     run.process(1, |_| {}).init(CUDART).device(0, Some(false));
     run.call("cuDevicePrimaryCtxRetain", 800, CUDART, |call| {
         (call.device, call.denied) = (Some(0), true);
@@ -143,7 +143,7 @@ fn a_child_that_was_forked_too_late() {
 #[test]
 fn a_killed_program_that_may_create_no_context_and_replaced_itself_before() {
     let mut run = Run::new();
-    run.about.forbid = Some(Forbid::Made);
+    run.about.options.forbid = Some(Forbid::Made);
     run.about.status = Some(ExitStatus::from_raw(libc::SIGSEGV));
     run.process(1, |_| {}).device(0, Some(false)).retain(0, CUDART, 1, true);
     run.process(2, |process| (process.start, process.host_pid) = (1, Some(101)));
@@ -153,8 +153,8 @@ fn a_killed_program_that_may_create_no_context_and_replaced_itself_before() {
 #[test]
 fn a_run_that_cannot_be_judged() {
     let mut run = Run::new();
-    run.about.only = Some(Only::parse("0,7,GPU-ab").unwrap());
-    run.about.forbid = Some(Forbid::Made);
+    run.about.options.only = Some(Only::parse("0,7,GPU-ab").unwrap());
+    run.about.options.forbid = Some(Forbid::Made);
     run.process(1, |_| {}).device(0, Some(true)).retain(0, CUDART, 1, true);
     run.call("cuCtxCreate_v4", 0, CUDART, |call| call.created = true);
     run.call("cuCtxCreate_v4", 0, CUDART, |call| (call.device, call.uncounted) = (Some(0), true));
@@ -165,8 +165,8 @@ fn a_run_that_cannot_be_judged() {
     (run.about.lost, run.about.damaged, run.about.opened_untraced) = (2, true, true);
     run.judged().reports(include_str!("golden/not_judged.txt"));
     let mut run = Run::new();
-    run.about.only = Some(Only::LocalRank);
-    run.about.deny = true;
+    run.about.options.only = Some(Only::LocalRank);
+    run.about.options.deny = true;
     run.process(1, |_| {}).device(0, None).retain(0, CUDART, 1, true);
     run.process(2, |process| process.local_rank = Some(1)).device(0, None);
     run.retain(0, CUDART, 1, true);
