@@ -14,7 +14,7 @@
 //! ```
 //!
 //! An error that `main` returns prints as a sentence with the remedy: the `Debug` of [`Error`] is its
-//! `Display`. Match its variants, or call [`Error::kind`], to tell errors apart.
+//! `Display`. Match its variants, or call [`Error::kind`], to distinguish errors.
 //!
 //! The [`guide`] has a page for each task: find strays, find out who made them, release them, test for them,
 //! checkpoint a worker, work beside other libraries.
@@ -68,7 +68,8 @@
 //!
 //! # Stability
 //! Public enums, and structs with public fields, are `#[non_exhaustive]`: variants and fields may be added.
-//! What one variant holds does not change, so that variants can be made and matched as a whole.
+//! What one variant holds does not change, so that variants can be made and matched as a whole. The structs that
+//! callers make are complete: `GpuPair` and `DeviceRoom` of [`checkpoint`], and those of `checkpoint::nvml`.
 //!
 //! # From C to Rust
 //!

@@ -17,11 +17,11 @@ pub struct PrimaryContextState {
 }
 
 impl Device {
-    /// Whether the device's primary context is active in this process, and with which flags. Calls
+    /// Returns whether the device's primary context is active in this process, and its flags. Calls
     /// `cuDevicePrimaryCtxGetState`, which creates nothing.
     ///
-    /// Whoever retains it, active means active: this crate, the CUDA runtime, another library. How
-    /// many references there are cannot be read.
+    /// The holder may be this crate, the CUDA runtime or another library. The number of references cannot be
+    /// read.
     ///
     /// # Errors
     /// [`Error::Driver`], [`Error::ForkedAfterInit`].
@@ -51,7 +51,7 @@ impl Device {
         self.check(self.call_set_flags(flags.0))
     }
 
-    /// Destroys everything in the device's primary context, whoever made it. Calls
+    /// Destroys everything in the device's primary context, also what other libraries made. Calls
     /// `cuDevicePrimaryCtxReset_v2`. It gives no reference back: every retain stays to be released.
     ///
     /// [`retain_only`](crate::PrimaryContextGuard::retain_only) never does this. Projects that reset
@@ -60,7 +60,7 @@ impl Device {
     /// # Safety
     /// Nothing in the process may use an allocation, a stream, an event, a module or any other
     /// object of this context any more, on any thread, now or later: not this program, not the CUDA
-    /// runtime, not a library. Stale handles are not always refused; some crash inside the driver.
+    /// runtime, not a library. Handles of a former life are not always refused; some crash inside the driver.
     ///
     /// # Errors
     /// [`Error::Driver`], [`Error::ForkedAfterInit`].
