@@ -102,7 +102,7 @@ fn suspended_by_one_run_and_resumed_by_another() {
     assert_eq!(report["processes"][0]["state"], "checkpointed");
     // Without a number or a word nobody knows whether there is room.
     let error = object(&run(&machine, &["--resume", "--pid", &pid, "--json"]), 3);
-    assert_eq!(error["error"]["kind"], "room_not_told");
+    assert_eq!(error["error"]["kind"], "room_unknown");
     assert!(error["error"]["message"].as_str().unwrap().contains("--needs"), "{error}");
     let report = object(&run(&machine, &["--resume", "--pid", &pid, "--force", "--json"]), 0);
     assert_eq!(steps(&report["processes"][0]), ["restore", "unlock"]);
