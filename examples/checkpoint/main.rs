@@ -30,8 +30,7 @@ use report::{Host, Report};
 const WRONG_ARGUMENTS: u8 = 2;
 const NOTHING_TO_USE: u8 = 3;
 
-const WITH_FORCE: &str =
-    "--force skips the check, but a process that finds no room is lost.";
+const WITH_FORCE: &str = "--force skips the check, but a process that finds no room is lost.";
 
 /// Why the program stopped before its first step.
 pub(crate) enum Failure {
@@ -52,7 +51,8 @@ impl Failure {
                 format!("Room for the restore cannot be checked: {error}. {WITH_FORCE}")
             }
             Self::RoomUnknown => {
-                "--resume requires --needs GPU=BYTES, which --suspend printed, or --force.".to_owned()
+                "--resume requires --needs GPU=BYTES, which --suspend printed, or --force."
+                    .to_owned()
             }
         }
     }

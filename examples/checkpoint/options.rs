@@ -147,8 +147,7 @@ pub fn from_command_line() -> Result<Request, String> {
         return Err("--self can only be used with --cycle, and without other processes".to_owned());
     }
     if options.oneself && !options.force {
-        let reason =
-            "a suspended process cannot call NVML to check its own room";
+        let reason = "a suspended process cannot call NVML to check its own room";
         return Err(format!("--self needs --force: {reason}"));
     }
     Ok(Request::Run(options))

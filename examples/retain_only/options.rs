@@ -109,8 +109,7 @@ pub fn from_command_line() -> Result<Request, String> {
     }
     if let Some(count) = devices {
         if !matches!(options.driver, DriverChoice::Auto | DriverChoice::Simulated) {
-            return Err("--devices can only be used with --driver simulated or auto"
-                .to_owned());
+            return Err("--devices can only be used with --driver simulated or auto".to_owned());
         }
         options.devices = count;
     }
