@@ -10,12 +10,11 @@ use crate::sys;
 use crate::sys::function::{Function, FunctionPointer};
 
 impl Driver {
-    /// A function of the driver, by its constant in [`sys::functions`]; any that the header
-    /// declares, and in the version that the constant names.
+    /// Returns a function of the driver, by its constant in [`sys::functions`]: any function that the header
+    /// declares, in the version that the constant names.
     ///
-    /// Looked up at every call, with `cuGetProcAddress` where the driver has it and by its exact
-    /// symbol (`dlsym`) where not. What comes back is a plain function pointer: keep it where it is
-    /// called often.
+    /// Each call looks it up, with `cuGetProcAddress` if the driver has that, otherwise by its exact symbol
+    /// (`dlsym`). The result is a plain function pointer. Keep it if you call it often.
     ///
     /// ```no_run
     /// use cuda_primary_context::{Driver, PrimaryContext, sys};
