@@ -29,13 +29,17 @@ fn main() {
     );
 
     let witness = out.join("libcuda-witness.so");
-    succeed(compile(&sources(), &witness, &out), "the witness does not compile");
+    let mut command = library("libcuda.so.1", &witness);
+    command.args(sources()).arg("-L").arg(&out).args(FOR_THE_WITNESS);
+    succeed(command.output(), "the witness does not compile");
     println!("cargo:rustc-env=CUDA_CONTEXTS_WITNESS={}", witness.display());
 
     println!("cargo:rerun-if-changed=threads");
-    let library = out.join("libkeep-threads.so");
-    succeed(compile_keep_threads(&library), "the library for threads does not compile");
-    println!("cargo:rustc-env=CUDA_CONTEXTS_KEEP_THREADS={}", library.display());
+    let threads = out.join("libkeep-threads.so");
+    let mut command = library("libkeep-threads.so", &threads);
+    command.args(["threads/keep_threads.c", "-ldl"]);
+    succeed(command.output(), "the library for threads does not compile");
+    println!("cargo:rustc-env=CUDA_CONTEXTS_KEEP_THREADS={}", threads.display());
 }
 
 fn sources() -> Vec<PathBuf> {
@@ -53,28 +57,29 @@ fn compiler() -> Command {
 }
 
 /// `-Bsymbolic`: nothing inside refers to the exported functions by name, so that those that a
-/// driver lacks can be hidden. `--no-as-needed`: nothing inside uses the driver by name, either.
-/// `-z nodelete`: drivers may stay when they are closed, and then who opens libcuda.so.1 again would get
-/// the driver, whose own name that is. `-z now`: no call waits for the loader. The unwinding tables are what the witness unwinds its own
-/// frames by.
-fn compile(sources: &[PathBuf], library: &Path, out: &Path) -> std::io::Result<Output> {
-    let mut command = compiler();
-    command.args(["-std=c11", "-D_DEFAULT_SOURCE", "-shared", "-fPIC", "-fvisibility=hidden"]);
-    command.args(["-Wall", "-Wextra", "-fasynchronous-unwind-tables"]);
-    command.args(["-Wl,-soname,libcuda.so.1", "-Wl,-Bsymbolic", "-Wl,-z,defs", "-Wl,-z,now"]);
-    command.arg("-Wl,-z,nodelete");
-    command.args(["-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN"]);
-    command.args(sources).arg("-o").arg(library).arg("-L").arg(out);
-    command.args(["-Wl,--no-as-needed", "-l:libcuda-real.so", "-Wl,--as-needed"]);
-    command.output()
-}
+/// driver lacks can be hidden. `--no-as-needed`: nothing inside uses the driver by name, either. The
+/// witness's own frames are unwound by its tables.
+const FOR_THE_WITNESS: [&str; 10] = [
+    "-D_DEFAULT_SOURCE",
+    "-fvisibility=hidden",
+    "-fasynchronous-unwind-tables",
+    "-Wl,-Bsymbolic",
+    "-Wl,-z,defs",
+    "-Wl,--disable-new-dtags",
+    "-Wl,-rpath,$ORIGIN",
+    "-Wl,--no-as-needed",
+    "-l:libcuda-real.so",
+    "-Wl,--as-needed",
+];
 
-/// `-z now`: no call waits for the loader. `-z nodelete`: threads return into it.
-fn compile_keep_threads(library: &Path) -> std::io::Result<Output> {
+/// `-z now`: no call waits for the loader. `-z nodelete`: threads return into the library, and a program
+/// that closes the driver and opens it again would get the driver itself, which may have stayed.
+fn library(name: &str, path: &Path) -> Command {
     let mut command = compiler();
     command.args(["-std=c11", "-shared", "-fPIC", "-Wall", "-Wextra"]);
-    command.args(["-Wl,-soname,libkeep-threads.so", "-Wl,-z,now", "-Wl,-z,nodelete"]);
-    command.arg("threads/keep_threads.c").arg("-o").arg(library).arg("-ldl").output()
+    command.args(["-Wl,-z,now", "-Wl,-z,nodelete"]).arg(format!("-Wl,-soname,{name}"));
+    command.arg("-o").arg(path);
+    command
 }
 
 fn succeed(output: std::io::Result<Output>, complaint: &str) {

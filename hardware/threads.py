@@ -1,6 +1,6 @@
 """New threads on their creator's device, on real GPUs: each program alone and with the library preloaded.
 
-    threads.py LIBRARY [PROGRAM...]    LIBRARY: what `cuda-contexts run --print-preload` prints
+    threads.py CUDA-CONTEXTS [PROGRAM...]
 
 Prints a line a program: on which devices its process holds a context, and what it computed. The results must
 be equal. A program whose packages are missing is skipped. Needs two GPUs.
@@ -34,6 +34,13 @@ def devices_with_context():
         if active.value:
             found.append(ordinal)
     return found
+
+
+def device_count():
+    driver, count = ctypes.CDLL("libcuda.so.1"), ctypes.c_int()
+    driver.cuInit(0)
+    driver.cuDeviceGetCount(ctypes.byref(count))
+    return count.value
 
 
 def in_a_thread(function):
@@ -212,7 +219,11 @@ def main():
             result = {"skipped": str(error)}
         print(json.dumps({"contexts": devices_with_context(), **result}))
         return
-    library, differences = os.path.abspath(sys.argv[1]), 0
+    if device_count() < 2:
+        print("skipped: threads: there is one GPU only")
+        return
+    preload = [sys.argv[1], "run", "--print-preload"]
+    library, differences = subprocess.run(preload, capture_output=True, text=True, check=True).stdout.strip(), 0
     for name in sys.argv[2:] or PROGRAMS:
         (alone, seconds), (kept, kept_seconds) = run(name, None), run(name, library)
         if "skipped" in alone:

@@ -12,6 +12,8 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 from typing import Any, Dict
 
@@ -39,11 +41,13 @@ def build_sdist(sdist_directory: str, config_settings: Settings | None = None) -
 def prepare_metadata_for_build_wheel(
     metadata_directory: str, config_settings: Settings | None = None
 ) -> str:
+    _check_requirements()
     SCRIPTS.mkdir(parents=True, exist_ok=True)
     return str(maturin.prepare_metadata_for_build_wheel(metadata_directory, config_settings))
 
 
 def get_requires_for_build_wheel(config_settings: Settings | None = None) -> list[str]:
+    _check_requirements()
     needed = list(maturin.get_requires_for_build_wheel(config_settings))
     return needed + (LINKER if _glibc(config_settings) else [])
 
@@ -54,6 +58,7 @@ def build_wheel(
     metadata_directory: str | None = None,
 ) -> str:
     glibc = _glibc(config_settings)
+    print(f"1 of 2: building the program {COMMAND} in Rust (a minute or more)", file=sys.stderr, flush=True)
     if glibc:
         _forget_this_machines_folders()
     _put_command(glibc)
@@ -61,7 +66,17 @@ def build_wheel(
         tag = "manylinux_" + glibc.replace(".", "_")
         arguments = f"--zig --target {_target()} --compatibility {tag} --auditwheel check"
         os.environ["MATURIN_PEP517_ARGS"] = f"{arguments} {os.environ.get('MATURIN_PEP517_ARGS', '')}"
+    print("2 of 2: building the Python package in Rust", file=sys.stderr, flush=True)
     return str(maturin.build_wheel(wheel_directory, config_settings, metadata_directory))
+
+
+def _check_requirements() -> None:
+    """Says in one line what is missing, before maturin downloads a compiler."""
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        sys.exit("cuda-primary-context does not support free-threaded CPython: use a build with the GIL.")
+    for program, remedy in (("cargo", "Rust 1.85 or newer (https://rustup.rs)"), ("cc", "a C compiler")):
+        if shutil.which(program) is None:
+            sys.exit(f"cuda-primary-context is built from source, and {program} is missing: install {remedy}.")
 
 
 def _glibc(settings: Settings | None) -> str | None:

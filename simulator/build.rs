@@ -5,72 +5,30 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The C compiler's prototype check needs a `cuda.h`; these variables say where a toolkit may be.
-const TOOLKIT_VARIABLES: [&str; 4] =
-    ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];
-/// A demand, not a hint: a directory that must contain `cuda.h`.
+/// Names a directory with a `cuda.h`, against which the C compiler checks every prototype.
 const HEADER_VARIABLE: &str = "CUDA_HEADER_DIR";
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let sources = sources();
     println!("cargo:rerun-if-changed=c");
-    write_refused_functions(&out);
+    write_rows(&out, "refused_functions", |function, since| {
+        format!("REFUSED({function}, {since})")
+    });
+    write_rows(&out, "error_codes", |error, since| {
+        format!("ERROR({}, {since})", error.replace('=', ", "))
+    });
     write_entry_points(&out);
-
-    let library = out.join("libcuda.so.1");
-    match header_directory() {
-        Header::Demanded(directory) => {
-            succeed(
-                compile(&sources, &library, Some(&directory)),
-                &format!(
-                    "the simulated driver does not compile with the cuda.h of {HEADER_VARIABLE}={}",
-                    directory.display()
-                ),
-            );
-        }
-        Header::Found(directory) => {
-            if !compile(&sources, &library, Some(&directory)).status.success() {
-                println!(
-                    "cargo:warning=the simulated driver does not compile with {}/cuda.h, so its prototypes go unchecked",
-                    directory.display()
-                );
-                compile_without_header(&sources, &library);
-            }
-        }
-        Header::Missing => compile_without_header(&sources, &library),
-    }
+    compile(&out, header_directory().as_deref());
 }
 
-enum Header {
-    Demanded(PathBuf),
-    Found(PathBuf),
-    Missing,
-}
-
-fn header_directory() -> Header {
+fn header_directory() -> Option<PathBuf> {
     println!("cargo:rerun-if-env-changed={HEADER_VARIABLE}");
     // An empty value is how a shell unsets a variable for one command.
-    if let Some(directory) = env::var_os(HEADER_VARIABLE).filter(|value| !value.is_empty()) {
-        let directory = PathBuf::from(directory);
-        assert!(
-            directory.join("cuda.h").is_file(),
-            "{HEADER_VARIABLE} is set to {}, and there is no cuda.h in it",
-            directory.display()
-        );
-        return Header::Demanded(directory);
-    }
-    let roots = TOOLKIT_VARIABLES
-        .iter()
-        .inspect(|variable| println!("cargo:rerun-if-env-changed={variable}"))
-        .filter_map(env::var_os)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
-        .chain(["/usr/local/cuda", "/opt/cuda", "/usr"].map(PathBuf::from));
-    roots
-        .map(|root| root.join("include"))
-        .find(|directory| directory.join("cuda.h").is_file())
-        .map_or(Header::Missing, Header::Found)
+    let directory = PathBuf::from(env::var_os(HEADER_VARIABLE).filter(|value| !value.is_empty())?);
+    let header = directory.join("cuda.h");
+    assert!(header.is_file(), "{HEADER_VARIABLE} is set, and {} does not exist", header.display());
+    println!("cargo:rerun-if-changed={}", header.display());
+    Some(directory)
 }
 
 fn sources() -> Vec<PathBuf> {
@@ -87,46 +45,39 @@ fn compiler() -> Command {
     cc::Build::new().pic(true).debug(false).warnings(false).opt_level(2).get_compiler().to_command()
 }
 
-fn compile(sources: &[PathBuf], library: &Path, header: Option<&Path>) -> Output {
+fn compile(out: &Path, header: Option<&Path>) {
     let mut command = compiler();
     command.args(["-std=c11", "-D_DEFAULT_SOURCE", "-shared", "-fPIC", "-fvisibility=hidden"]);
     command.args(["-Wall", "-Wextra", "-Wl,-soname,libcuda.so.1", "-Wl,-Bsymbolic", "-Wl,-z,defs"]);
     if let Some(directory) = header {
-        println!("cargo:rerun-if-changed={}", directory.join("cuda.h").display());
         command.arg("-DSIMULATED_CUDA_WITH_HEADER").arg("-isystem").arg(directory);
     }
-    let generated = library.parent().expect("a file in OUT_DIR");
-    command
-        .arg("-I")
-        .arg(generated)
-        .args(sources)
-        .arg("-o")
-        .arg(library)
-        .args(["-ldl", "-lpthread"]);
-    command.output().expect("a C compiler")
-}
-
-fn compile_without_header(sources: &[PathBuf], library: &Path) {
-    succeed(compile(sources, library, None), "the simulated driver does not compile");
+    command.arg("-I").arg(out).args(sources()).arg("-o").arg(out.join("libcuda.so.1"));
+    command.args(["-ldl", "-lpthread"]);
+    let with = header.map_or(String::new(), |header| format!(" with {}/cuda.h", header.display()));
+    succeed(
+        command.output().expect("a C compiler"),
+        &format!("the simulated driver does not compile{with}"),
+    );
 }
 
 fn succeed(output: Output, complaint: &str) {
     assert!(output.status.success(), "{complaint}:\n{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A line `REFUSED(symbol, since)` for each function of the list.
-fn write_refused_functions(out: &Path) {
-    let list = fs::read_to_string("c/refused_functions.txt").expect("the list of functions");
+/// Writes a C header with a row for each word of a list, whose words stand behind the CUDA version that
+/// brought them.
+fn write_rows(out: &Path, name: &str, row: impl Fn(&str, &str) -> String) {
+    let list = fs::read_to_string(format!("c/{name}.txt")).expect("a list in the folder c");
     let mut since = "";
-    let mut header = String::new();
+    let mut rows = String::new();
     for word in list.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace) {
         match word.strip_suffix(':') {
             Some(version) => since = version,
-            None => header.push_str(&format!("REFUSED({word}, {since})\n")),
+            None => rows.push_str(&(row(word, since) + "\n")),
         }
     }
-    header.push_str("#undef REFUSED\n");
-    fs::write(out.join("refused_functions.h"), header).expect("a writable OUT_DIR");
+    fs::write(out.join(format!("{name}.h")), rows).expect("a writable OUT_DIR");
 }
 
 /// The table of entry points lives in a C header; the preprocessor turns it into a Rust slice.

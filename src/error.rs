@@ -22,7 +22,7 @@ pub enum Error {
         call: &'static str,
         /// The ordinal of the device that the call was for, if there is one.
         device: Option<u32>,
-        /// What it returned; a number that no header knows is kept as it is.
+        /// What it returned; a number that no header has keeps its value.
         code: CUresult,
     },
 
@@ -131,7 +131,7 @@ pub enum Error {
     },
 
     /// A scope in which a device's context was current ended, and another context was on top of the
-    /// thread's stack, where it was left.
+    /// thread's stack. That one is still on top.
     #[error(
         "The context of device {device} was not current when its scope ended. End scopes in the reverse \
              order, and leave the current context inside one as it was."
@@ -153,7 +153,7 @@ pub enum Error {
 }
 
 /// The sentence of its [`Display`](fmt::Display), so that a `main` function which returns the error prints
-/// it. Match the variants, or call [`kind`](Error::kind), to tell errors apart.
+/// it. Match the variants, or call [`kind`](Error::kind), to distinguish errors.
 impl fmt::Debug for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, formatter)

@@ -20,8 +20,8 @@
 //!
 //! A `cuInit` by this crate in the parent is recognised in the child, whatever it returned.
 //!
-//! The rest was measured with driver 580 on an H200, where a child held 23 such files, and 1.5 GiB of the parent
-//! after the parent's death.
+//! The rest was measured with driver 580 on an H200: a child held 23 such files, and 1.5 GiB of the parent after the
+//! parent's death.
 
 #[cfg(target_os = "linux")]
 mod device_files;

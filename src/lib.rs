@@ -75,7 +75,8 @@
 //! # Stability
 //! Public enums, and structs with public fields, are `#[non_exhaustive]`: variants and fields may be added.
 //! The
-//! fields of an existing variant do not change, so that variants can be created and matched completely.
+//! fields of an existing variant do not change, so that variants can be created and matched completely. The structs that
+//! callers create are complete: `GpuPair` and `DeviceRoom` of [`checkpoint`], and those of `checkpoint::nvml`.
 //!
 //! # From C to Rust
 //!

@@ -7,6 +7,7 @@ pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// Waits a little for another thread, longer with every round, 1 ms at most.
+#[cfg_attr(all(test, loom), allow(unused_variables))]
 pub(crate) fn pause(round: u32) {
     #[cfg(all(test, loom))]
     return loom::thread::yield_now();

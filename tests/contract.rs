@@ -1,14 +1,14 @@
 //! The contract: what the crate counts on a CUDA driver to do, asked of several drivers.
 //!
 //! One body of checks runs unchanged on the simulator, on the simulator without a device, and on
-//! NVIDIA's own libcuda where one is named, with a GPU or without:
+//! NVIDIA's own libcuda if one is named, with a GPU or without:
 //!
 //! ```text
 //! CUDA_PRIMARY_CONTEXT_TEST_DRIVER=/path/to/libcuda.so.1 cargo test --test contract
 //! ```
 //!
-//! A check asks the driver questions, each with the answer that is expected: what NVIDIA documents,
-//! or what driver 580 was seen to answer on an H200 and H100s. A driver that answers otherwise is listed in
+//! A check asks the driver questions, each with the result that is expected: what NVIDIA documents,
+//! or what driver 580 was seen to return on an H200 and H100s. A driver that returns something else is listed in
 //! `contract/differences.txt` with the reason. A difference that is not listed fails, and so does an
 //! entry that no longer differs. Every check runs in a process of its own.
 //!
@@ -28,7 +28,6 @@ mod contract {
     pub mod flags_and_reset;
     pub mod fork;
     pub mod green_contexts;
-    pub mod library;
     pub mod machine;
     pub mod own_process;
     pub mod questions;
@@ -45,7 +44,7 @@ use std::process::Command;
 use contract::differences::{Differences, compare};
 use contract::machine::{Kind, Machine, Probe};
 use contract::own_process::{check_of_this_process, in_own_process};
-use contract::questions::{Answered, Questions, skipped};
+use contract::questions::{Asked, Questions, skipped};
 use contract::{
     before_init, counting, dead_contexts, dead_or_alive, devices, end_of_process, flags_and_reset,
     fork, green_contexts, safe_layer, stray_release, symbols,
@@ -131,7 +130,7 @@ checks! {
     green_contexts {
         create_destroy: 1,
         create_release_destroy: 1,
-        release_while_active_answers_201: 1,
+        release_while_active_returns_201: 1,
         retain_create_release_release_destroy: 1,
         two_green_contexts: 1,
         two_green_contexts_and_two_releases: 1,
@@ -208,7 +207,7 @@ fn run(test: &str, kind: Kind) {
     if let Some(wanted) = check_of_this_process() {
         return run_one(&wanted, kind);
     }
-    // A simulator has the devices that it is told, whichever of its own this machine's user shows.
+    // A simulator has the devices that it is given, whatever CUDA_VISIBLE_DEVICES says.
     let simulated = matches!(kind, Kind::Simulated { .. });
     let prepare = |command: &mut Command| {
         if simulated {
@@ -216,10 +215,10 @@ fn run(test: &str, kind: Kind) {
         }
     };
     let probe = in_own_process(test, "probe", prepare);
-    let probe = Probe::read(&probe.unwrap_or_else(|reason| panic!("no driver answers: {reason}")));
+    let probe = Probe::read(&probe.unwrap_or_else(|reason| panic!("no driver loads: {reason}")));
     let differences = Differences::read();
     let mut listed = differences.of(&probe);
-    let (mut ran, mut skips, mut differed, mut failed, mut answers) = (0, 0, 0, 0, 0);
+    let (mut ran, mut skips, mut differed, mut failed, mut results) = (0, 0, 0, 0, 0);
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     let mut failures = Vec::new();
     for (check, needs, _) in CHECKS {
@@ -242,9 +241,9 @@ fn run(test: &str, kind: Kind) {
             *reasons.entry(reason).or_default() += 1;
             continue;
         }
-        let seen = Answered::read(&output);
+        let seen = Asked::read(&output);
         assert!(!seen.is_empty(), "{check} asked nothing");
-        answers += seen.len();
+        results += seen.len();
         let entries = listed.remove(check).unwrap_or_default();
         let (differing, unexpected) = compare(check, seen, entries);
         ran += 1;
@@ -254,7 +253,7 @@ fn run(test: &str, kind: Kind) {
     }
     say(&format!(
         "contract on {probe}: {ran} checks ran, {skips} were skipped, {differed} differed as listed, \
-         {failed} failed; {answers} answers"
+         {failed} failed; {results} results"
     ));
     for (reason, checks) in reasons {
         say(&format!("skipped: contract on {probe}: {checks} checks: {reason}"));

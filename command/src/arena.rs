@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::options::Stack;
+pub use crate::options::Stack;
 use crate::processes;
 use crate::record::{Address, Event, Process, PythonLine, Record};
 use crate::unwind::Unwinder;
@@ -51,22 +51,13 @@ pub struct Settings<'options> {
     pub forbid: bool,
     /// The devices that are allowed, as `--only` has them. Empty: it was not given.
     pub only: &'options str,
-    /// Whether the witness may ask the driver for ordinals and UUIDs.
-    pub ask: bool,
     /// The file's length. `None`: what the limit of file sizes allows, at most 256 MiB.
     pub capacity: Option<u64>,
 }
 
 impl Default for Settings<'_> {
     fn default() -> Self {
-        Self {
-            stack: Stack::First,
-            deny: false,
-            forbid: false,
-            only: "",
-            ask: true,
-            capacity: None,
-        }
+        Self { stack: Stack::First, deny: false, forbid: false, only: "", capacity: None }
     }
 }
 
@@ -88,8 +79,8 @@ pub struct Arena {
     damaged: bool,
     /// Calls that have begun.
     begun: Vec<u64>,
-    /// Lines of Python of calls that have begun, by the call's place.
-    python: HashMap<u64, Vec<(u32, PythonLine)>>,
+    /// Of calls that have begun, by the call's place.
+    python: HashMap<u64, PythonStack>,
     /// By number: the id that each process sees, and the one that it has here.
     processes: HashMap<u32, (u32, Option<u32>)>,
     unwinder: Unwinder,
@@ -102,6 +93,13 @@ struct Head {
     length: u64,
     kind: u32,
     state: u32,
+}
+
+/// Lines of Python with their places in the stack.
+#[derive(Debug, Default)]
+struct PythonStack {
+    lines: Vec<(u32, PythonLine)>,
+    is_cut: bool,
 }
 
 type Found = Vec<(u64, u64, Record)>;
@@ -139,15 +137,36 @@ impl Arena {
             Stack::None => layout::STACKS_NONE,
         } as u8;
         header.deny = settings.deny.into();
-        header.ask = settings.ask.into();
         header.forbid = (settings.forbid || settings.deny).into();
         header.only[..settings.only.len()].copy_from_slice(settings.only.as_bytes());
         file.write(0, layout::bytes(&header))?;
-        Ok(Self {
+        Ok(Self::of(file, capacity, ahead, now()))
+    }
+
+    /// Opens the file of a trace that runs, to read it a single time. Times are since the first event.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or this command does not know its layout.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = SharedFile::open(path)?;
+        let begin = file.read(0, layout::HEADER_BYTES.into());
+        let header: layout::Arena = layout::read(&begin);
+        if header.magic != layout::ARENA_MAGIC.as_bytes() || header.layout != layout::LAYOUT {
+            let text = "it belongs to another version of cuda-contexts";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let capacity = file.capacity().min(CAPACITY);
+        let first: layout::Record = layout::read(&file.read(layout::HEADER_BYTES.into(), HEAD));
+        Ok(Self::of(file, capacity, header.available.min(capacity), first.time))
+    }
+
+    fn of(file: SharedFile, capacity: u64, allocated: u64, start: u64) -> Self {
+        Self {
             file,
             capacity,
-            allocated: ahead,
-            start: now(),
+            allocated,
+            start,
             cursor: layout::HEADER_BYTES.into(),
             waiting: None,
             skipping: false,
@@ -157,7 +176,7 @@ impl Arena {
             processes: HashMap::new(),
             unwinder: Unwinder::default(),
             stacks: HashMap::new(),
-        })
+        }
     }
 
     /// What was written since, in the order in which it happened. The `last` time nobody is waited
@@ -317,7 +336,13 @@ impl Arena {
             }
             layout::PYTHON => {
                 let (call, index, line) = decode::python_line(bytes);
-                self.python.entry(call).or_default().push((index, line));
+                self.python.entry(call).or_default().lines.push((index, line));
+            }
+            layout::PYTHON_DUMP => {
+                let (call, lines, is_cut) = decode::python_dump(bytes);
+                let stack = self.python.entry(call).or_default();
+                stack.lines.extend((0..).zip(lines));
+                stack.is_cut |= is_cut;
             }
             layout::SKIP => {}
             kind => {
@@ -364,9 +389,9 @@ impl Arena {
 
     fn read_call(&mut self, place: u64, found: &mut Found) {
         let ended = self.has_ended(place);
-        let mut python = self.python.remove(&place).unwrap_or_default();
-        python.sort_by_key(|(index, _)| *index);
-        let python = python.into_iter().map(|(_, line)| line).collect();
+        let PythonStack { mut lines, is_cut } = self.python.remove(&place).unwrap_or_default();
+        lines.sort_by_key(|(index, _)| *index);
+        let python = lines.into_iter().map(|(_, line)| line).collect();
         let raw: layout::Call =
             layout::read(&self.file.read(place, size_of::<layout::Call>() as u64));
         let stack = self.stacks.get(&raw.stack).map(Vec::as_slice).unwrap_or_default();
@@ -374,6 +399,7 @@ impl Arena {
             self.damaged = true;
             return;
         };
+        call.python_failed |= is_cut;
         let host_pid = self.processes.get(&raw.record.process).and_then(|ids| ids.1);
         if let Some(pid) = host_pid.filter(|_| call.created) {
             call.thread = processes::thread_name(pid, raw.record.tid);

@@ -9,6 +9,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use object::elf::FileHeader64;
+use object::read::elf::{FileHeader, ProgramHeader};
+use object::{Endianness, ReadCache};
+
 use crate::layout::REAL_NAME;
 
 /// Folders in which programs look when the loader finds nothing: NixOS's and that of the Windows
@@ -18,12 +22,10 @@ const OTHER_FOLDERS: [&str; 2] = ["/run/opengl-driver/lib", "/usr/lib/wsl/lib"];
 /// The machine number in the head of an ELF file.
 const MACHINE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
 
-/// The path of a program's dynamic loader is in a segment of this type.
-const INTERPRETER_SEGMENT: u32 = 3;
-const LONGEST_PATH: u64 = 4096;
+/// The first line of a script is read so far.
+const LONGEST_LINE: u64 = 4096;
 
 /// Returns the library that a program gets when it opens this name.
-#[must_use]
 pub fn find(name: &str, program: &OsStr) -> Option<PathBuf> {
     let program = executable(program).unwrap_or_default();
     let asked = [program, PathBuf::from("/proc/self/exe")]
@@ -68,75 +70,52 @@ fn listed(list: &[u8], name: &str) -> Option<PathBuf> {
 
 /// The file that `execvp` runs. For a script, that is the program of its first line.
 fn executable(program: &OsStr) -> Option<PathBuf> {
-    let file = if program.as_bytes().contains(&b'/') {
-        PathBuf::from(program)
-    } else {
-        let path = env::var_os("PATH").unwrap_or_else(|| OsString::from("/bin:/usr/bin"));
-        env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())?
-    };
+    let file = in_path(program)?;
     let mut head = Vec::new();
-    File::open(&file).ok()?.take(LONGEST_PATH).read_to_end(&mut head).ok()?;
+    File::open(&file).ok()?.take(LONGEST_LINE).read_to_end(&mut head).ok()?;
     let Some(line) = head.strip_prefix(b"#!") else { return Some(file) };
     let words = line.split(|&byte| byte == b'\n').next()?.split(u8::is_ascii_whitespace);
-    let mut words = words.filter(|word| !word.is_empty());
-    let first = Path::new(OsStr::from_bytes(words.next()?));
+    let mut words = words.filter(|word| !word.is_empty()).map(OsStr::from_bytes);
+    let first = Path::new(words.next()?);
     // `#!/usr/bin/env python3` runs another program in turn.
-    match words.find(|word| !word.starts_with(b"-")) {
-        Some(name) if first.ends_with("env") && !name.contains(&b'/') => {
-            let path = env::var_os("PATH")?;
-            let name = OsStr::from_bytes(name);
-            env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
-        }
+    match words.find(|word| !word.as_bytes().starts_with(b"-")) {
+        Some(name) if first.ends_with("env") => in_path(name),
         _ => Some(first.to_owned()),
     }
 }
 
+fn in_path(program: &OsStr) -> Option<PathBuf> {
+    if program.as_bytes().contains(&b'/') {
+        return Some(PathBuf::from(program));
+    }
+    let path = env::var_os("PATH").unwrap_or_else(|| OsString::from("/bin:/usr/bin"));
+    env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
 /// The dynamic loader of a program for this machine; `None` for others and for static programs.
 fn interpreter(program: &Path) -> Option<PathBuf> {
-    let file = File::open(program).ok()?;
-    let mut head = [0; 64];
-    file.read_exact_at(&mut head, 0).ok()?;
-    if !is_for_this_machine(&head) {
-        return None;
-    }
-    let number =
-        |bytes: &[u8], at: usize| bytes[at..].first_chunk().map(|n| u64::from_le_bytes(*n));
-    let (start, count) = (number(&head, 32)?, u64::from(u16::from_le_bytes([head[56], head[57]])));
-    (0..count).find_map(|index| {
-        let mut segment = [0; 56];
-        file.read_exact_at(&mut segment, start.checked_add(index * 56)?).ok()?;
-        let kind = u32::from_le_bytes(*segment.first_chunk()?);
-        let length = number(&segment, 32)?;
-        if kind != INTERPRETER_SEGMENT || length == 0 || length > LONGEST_PATH {
-            return None;
-        }
-        let mut path = vec![0; length as usize];
-        file.read_exact_at(&mut path, number(&segment, 8)?).ok()?;
-        path.pop(); // the zero that ends it
-        Some(PathBuf::from(OsString::from(OsStr::from_bytes(&path))))
-    })
+    let file = ReadCache::new(File::open(program).ok()?);
+    let header = FileHeader64::<Endianness>::parse(&file).ok()?;
+    let endian = header.endian().ok()?;
+    let segments = header.program_headers(endian, &file).ok()?;
+    let path = segments.iter().find_map(|segment| segment.interpreter(endian, &file).ok()?)?;
+    is_library(program).then(|| PathBuf::from(OsStr::from_bytes(path)))
 }
 
 /// Returns the driver behind the witness, if the library is a witness: the program may run under
 /// another trace already.
-#[must_use]
 pub fn behind_a_witness(path: &Path) -> PathBuf {
     let behind = path.parent().map(|folder| folder.join(REAL_NAME));
     let found = behind.filter(|real| is_library(real)).unwrap_or_else(|| path.to_owned());
     std::path::absolute(&found).unwrap_or(found)
 }
 
-/// Whether the file is a library for this machine.
-#[must_use]
+/// Whether the file is a library or program for this machine.
 pub fn is_library(path: &Path) -> bool {
-    let mut head = [0; 64];
+    let mut head = [0; 20];
     let read = File::open(path).and_then(|file| file.read_exact_at(&mut head, 0));
-    read.is_ok() && is_for_this_machine(&head)
-}
-
-fn is_for_this_machine(head: &[u8; 64]) -> bool {
     let machine = u16::from_le_bytes([head[18], head[19]]);
-    head.starts_with(&[0x7f, b'E', b'L', b'F', 2, 1]) && machine == MACHINE
+    read.is_ok() && head.starts_with(&[0x7f, b'E', b'L', b'F', 2, 1]) && machine == MACHINE
 }
 
 #[cfg(test)]
@@ -146,8 +125,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::path::{Path, PathBuf};
 
-    use super::{behind_a_witness, executable, interpreter, is_library, listed};
-    use crate::layout::{DRIVER_NAME, REAL_NAME};
+    use super::{executable, listed};
 
     #[test]
     fn the_path_is_read_from_the_loader_s_list() {
@@ -178,25 +156,5 @@ mod tests {
             assert_eq!(executable(script.as_os_str()).as_deref(), Some(expected), "{line}");
         }
         assert_eq!(executable(OsStr::new("no-such-program-anywhere")), None);
-    }
-
-    #[test]
-    fn a_program_names_its_loader_and_a_text_none() {
-        let loader = interpreter(Path::new("/proc/self/exe")).unwrap();
-        assert!(loader.is_file(), "{loader:?}");
-        assert_eq!(interpreter(Path::new("/etc/passwd")), None);
-        assert_eq!(interpreter(&loader), None);
-    }
-
-    #[test]
-    fn the_driver_of_an_outer_trace_is_that_behind_its_witness() {
-        let place = tempfile::tempdir().unwrap();
-        let witness = place.path().join(DRIVER_NAME);
-        fs::copy("/proc/self/exe", &witness).unwrap();
-        assert_eq!(behind_a_witness(&witness), witness);
-        let real = place.path().join(REAL_NAME);
-        std::os::unix::fs::symlink("/proc/self/exe", &real).unwrap();
-        assert!(is_library(&real));
-        assert_eq!(behind_a_witness(&witness), real);
     }
 }

@@ -1,87 +1,204 @@
-//! Events as lines of JSON, for programs. The README has the schema.
+//! Events as lines of JSON, for programs. The README has the schema. A path need not be UTF-8, but JSON
+//! must be: what is not UTF-8 is replaced.
 
 mod background;
-mod schema;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, BufWriter, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use serde_json::Value;
+use cuda_primary_context::sys::CUresult;
+use serde_json::{Value, json};
 
-use crate::model::Model;
+use crate::model::{Device, Holder, Kind, Model, Process};
 use crate::options::Options;
-use crate::record::Record;
+use crate::record::{self, Call, Event, Holding, Record};
 use crate::report::Surroundings;
+use crate::stack::{self, NativeLine};
 use crate::symbols::Symbols;
 use crate::untraced::Untraced;
+use crate::verdict::{Judge, Verdict};
 
 pub use background::Background;
 
 /// The version of the schema: it grows when a field changes its meaning or is removed.
 pub const SCHEMA: u32 = 1;
 
-/// A file of such lines. Each method fails if the file cannot be written.
-#[derive(Debug)]
-pub struct JsonLines<To: Write>(BufWriter<To>);
-
-impl JsonLines<Background> {
-    /// Waits until the file has taken everything, or for so long.
-    #[allow(clippy::missing_errors_doc, reason = "the type says when its methods fail")]
-    pub fn finish(&mut self, longest: Option<Duration>) -> io::Result<()> {
-        self.flush()?;
-        self.0.get_mut().finish(longest)
-    }
+fn path(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
-#[allow(clippy::missing_errors_doc, reason = "the type says when its methods fail")]
-impl<To: Write> JsonLines<To> {
-    /// Writes to this.
-    pub fn new(to: To) -> Self {
-        Self(BufWriter::new(to))
-    }
+/// The first line: what is run, and on which driver.
+pub fn trace(options: &Options, driver: Option<&Path>) -> Value {
+    let command: Vec<_> = options.command.iter().map(|word| word.to_string_lossy()).collect();
+    json!({
+        "event": "trace",
+        "schema": SCHEMA,
+        "version": env!("CARGO_PKG_VERSION"),
+        "command": command,
+        "driver": driver.map(path),
+        "only": options.only.as_ref().map(ToString::to_string),
+        "forbid": options.forbid,
+        "deny": options.deny,
+        "allow_untraced": options.allow_untraced,
+        "stack": options.stack,
+    })
+}
 
-    /// The first line: what is run, and on which driver.
-    pub fn begin(&mut self, options: &Options, driver: Option<&Path>) -> io::Result<()> {
-        self.line(&schema::trace(options, driver))
-    }
+/// The event of a record, which the model has taken in already; `None` for what is no event of its own.
+pub fn event(record: &Record, model: &Model, symbols: &mut Symbols) -> Option<Value> {
+    let process = model.process(record.process)?;
+    let mut line = match &record.event {
+        Event::Module(_) => return None,
+        Event::Process(about) => process_line(about, process),
+        Event::Device(about) => json!({
+            "event": "device",
+            "handle": about.handle,
+            "device": about.ordinal,
+            "uuid": process.device_of(about.handle).and_then(Device::uuid),
+            "count": about.count,
+            "allowed": about.allowed,
+        }),
+        Event::Call(call) => {
+            let mut line = call_line(call, process, model, symbols);
+            line["tid"] = record.tid.into();
+            line
+        }
+        Event::Exit(_) => json!({ "event": "exit" }),
+        Event::Bypass(library) => json!({ "event": "bypass", "library": path(library) }),
+    };
+    line["time"] = record.time.as_secs_f64().into();
+    line["process"] = record.process.into();
+    line["pid"] = record.pid.into();
+    Some(line)
+}
 
-    /// The event of a record, which the model has taken in already.
-    pub fn record(
-        &mut self,
-        record: &Record,
-        model: &Model,
-        symbols: &mut Symbols,
-    ) -> io::Result<()> {
-        schema::event(record, model, symbols).map_or(Ok(()), |line| self.line(&line))
-    }
+fn process_line(about: &record::Process, process: &Process) -> Value {
+    let rank =
+        process.rank().map(|(variable, value)| json!({ "variable": variable, "value": value }));
+    json!({
+        "event": "process",
+        "parent": about.parent,
+        "forked_from": about.forked_from,
+        "command": about.arguments,
+        "executable": path(&about.executable),
+        "python": about.python.map(|(major, minor)| format!("{major}.{minor}")),
+        "rank": rank,
+        "cuda_visible_devices": process.variable("CUDA_VISIBLE_DEVICES"),
+    })
+}
 
-    /// A driver that is not traced.
-    pub fn untraced(&mut self, time: Duration, untraced: &Untraced) -> io::Result<()> {
-        self.line(&schema::untraced(time, untraced))
-    }
+fn call_line(call: &Call, process: &Process, model: &Model, symbols: &mut Symbols) -> Value {
+    let (device, modules) = (call.device.and_then(|at| process.device_of(at)), model.modules());
+    let allowed = device.and_then(|device| device.about.allowed);
+    let native = stack::native(call, modules, symbols).into_iter().map(native_line);
+    json!({
+        "event": "call",
+        "thread": call.thread,
+        "function": call.function.0,
+        "handle": call.device,
+        "device": device.and_then(|device| device.about.ordinal),
+        "result": call.result,
+        "result_name": call.result.and_then(|result| CUresult(result).name()),
+        "seconds": call.took.as_secs_f64(),
+        "context": (call.context != 0).then(|| format!("{:#x}", call.context)),
+        "kind": (call.created || call.ended).then(|| Kind::of(call).name()),
+        "created": call.created,
+        "ended": call.ended,
+        "denied": call.denied,
+        "stray": call.created && allowed == Some(false),
+        "after_exit": call.after_exit,
+        "library": modules.name(call.caller()),
+        "library_path": modules.path(call.caller()).map(path),
+        "reference_of": call.taken_from().map(|module| modules.name(module)),
+        "uncounted": call.uncounted,
+        "references": call.references,
+        "visible_devices_changed": call.visible_changed,
+        "python": call.python,
+        "python_complete": !call.python_failed,
+        "native": native.collect::<Vec<_>>(),
+    })
+}
 
-    /// The last line: what is left.
-    pub fn end(
-        &mut self,
-        time: Duration,
-        status: ExitStatus,
-        model: &Model,
-        about: &Surroundings,
-    ) -> io::Result<()> {
-        self.line(&schema::end(time, status, model, about))
-    }
+fn native_line(line: NativeLine) -> Value {
+    json!({
+        "library": line.library.as_deref().map(path),
+        "address": line.address,
+        "function": line.place.function,
+        "file": line.place.file,
+        "line": line.place.line,
+    })
+}
 
-    /// Lets others see the lines.
-    pub fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
+/// A driver that is not traced.
+pub fn untraced(time: Duration, untraced: &Untraced) -> Value {
+    json!({
+        "event": "untraced",
+        "time": time.as_secs_f64(),
+        "pid": untraced.pid,
+        "command": untraced.command,
+        "library": path(&untraced.library),
+        "reason": untraced.reason,
+    })
+}
 
-    fn line(&mut self, line: &Value) -> io::Result<()> {
-        serde_json::to_writer(&mut self.0, line)?;
-        self.0.write_all(b"\n")
-    }
+/// The last line: how the program ended, and what is left.
+pub fn end(time: Duration, status: ExitStatus, model: &Model, about: &Surroundings) -> Value {
+    let judge = Judge::new(model, about);
+    let processes = model.processes().iter();
+    let devices = processes
+        .flat_map(|process| process.devices().map(|device| device_end(process, device, &judge)));
+    let (verdict, reasons) = match &about.verdict {
+        Verdict::Passed => ("passed", &[][..]),
+        Verdict::Stray => ("stray", &[][..]),
+        Verdict::NotJudged(reasons) => ("not_judged", &reasons[..]),
+    };
+    json!({
+        "event": "end",
+        "time": time.as_secs_f64(),
+        "status": status.code(),
+        "signal": status.signal(),
+        "lost": about.lost,
+        "strays": judge.strays(model).len(),
+        "verdict": verdict,
+        "reasons": reasons,
+        "still_running": about.living.iter().map(|(pid, _)| *pid).collect::<Vec<_>>(),
+        "devices": devices.collect::<Vec<_>>(),
+    })
+}
+
+fn device_end(process: &Process, device: &Device, judge: &Judge<'_>) -> Value {
+    let references = |holder: &&Holder| holder.holding == Holding::Reference;
+    let holders = device.holders.iter().filter(references).map(|holder| {
+        json!({
+            "library": holder.library,
+            "references": holder.count(),
+            "retained": holder.acquired,
+            "released": holder.released,
+        })
+    });
+    let taken = device.takings.iter();
+    let taken = taken.map(|each| json!({ "by": each.by, "from": each.from, "count": each.count }));
+    let contexts = device.held().filter(|holder| !references(holder)).map(|holder| {
+        let kind = Kind::held(holder.holding).name();
+        json!({ "library": holder.library, "kind": kind, "count": holder.count() })
+    });
+    json!({
+        "process": process.number,
+        "pid": process.pid,
+        "handle": device.about.handle,
+        "device": device.about.ordinal,
+        "uuid": device.uuid(),
+        "allowed": judge.allows(process, device),
+        "stray": judge.is_stray(process, device),
+        "created": device.creations.total(),
+        "ended": device.endings.total(),
+        "refused": device.refusals.total(),
+        "holders": holders.collect::<Vec<_>>(),
+        "taken": taken.collect::<Vec<_>>(),
+        "contexts": contexts.collect::<Vec<_>>(),
+    })
 }

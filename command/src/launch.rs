@@ -15,7 +15,6 @@ pub use signals::Signals;
 pub use streams::occupy_closed;
 
 /// A program that runs.
-#[derive(Debug)]
 pub struct Program {
     child: Child,
     signals: Signals,
@@ -27,29 +26,19 @@ const INTERRUPTIONS: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQU
 
 impl Program {
     /// Starts it.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be run.
     pub fn start(mut command: Command, signals: Signals, limits: Limits) -> io::Result<Self> {
-        let inherited = signals.inherited();
-        let restore = move || inherited.restore().and_then(|()| limits.restore());
+        let restore = move || signals.restore().and_then(|()| limits.restore());
         // SAFETY: the closure calls only what may be called between fork and exec.
         unsafe { command.pre_exec(restore) };
         Ok(Self { child: command.spawn()?, signals, interrupted: false })
     }
 
     /// Its process id.
-    #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits for its end and hands on what it is sent; calls `meanwhile` every `pause`.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be waited for.
     pub fn wait(&mut self, pause: Duration, mut meanwhile: impl FnMut()) -> io::Result<ExitStatus> {
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -66,7 +55,6 @@ impl Program {
     }
 
     /// Whether somebody wanted the program to end: they do not want to wait for the command.
-    #[must_use]
     pub fn was_interrupted(&self) -> bool {
         self.interrupted
     }

@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use crate::record::{Event, Module, Record};
 
 pub use context::Kind;
-pub use device::{Device, Holder, Taking};
+pub use device::{Device, Holder};
 pub use notes::{Note, Notes};
-pub use process::{End, Inits, Process, Thread};
+pub use process::{End, Process};
 
 /// Everything that is known.
 #[derive(Debug, Default)]
@@ -112,13 +112,5 @@ impl Model {
     #[must_use]
     pub fn modules(&self) -> &Modules {
         &self.modules
-    }
-
-    /// Devices that are not allowed, and on which a context was created or refused.
-    pub fn strays(&self) -> impl Iterator<Item = (&Process, &Device)> {
-        self.processes
-            .iter()
-            .flat_map(|process| process.devices().map(move |device| (process, device)))
-            .filter(|(_, device)| device.is_stray())
     }
 }

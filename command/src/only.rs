@@ -5,7 +5,6 @@ use std::fmt;
 /// Which devices are allowed. A context on another device is a stray.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Only {
-    /// These devices.
     Devices(Vec<DeviceName>),
     /// The device whose ordinal is the process's rank on its machine.
     LocalRank,
@@ -32,11 +31,6 @@ const FORMS: &str =
     "expected ordinals or UUIDs separated by commas (0,1 or GPU-1a2b), one, or local-rank";
 
 impl Only {
-    /// Reads the argument.
-    ///
-    /// # Errors
-    ///
-    /// Returns the forms that an argument can have.
     pub fn parse(word: &str) -> Result<Self, String> {
         match word {
             "local-rank" => return Ok(Self::LocalRank),
@@ -73,11 +67,8 @@ impl fmt::Display for Only {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Devices(names) => {
-                for (index, name) in names.iter().enumerate() {
-                    let comma = if index > 0 { "," } else { "" };
-                    write!(formatter, "{comma}{name}")?;
-                }
-                Ok(())
+                let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+                formatter.write_str(&names.join(","))
             }
             Self::LocalRank => formatter.write_str("local-rank"),
             Self::One => formatter.write_str("one"),

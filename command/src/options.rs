@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
+use serde::Serialize;
 
 use crate::only::Only;
 
-/// What `cuda-contexts trace --help` prints.
 pub const HELP: &str = "\
 Shows which CUDA contexts a program and its children create, which lines of code
 create them, and which libraries hold them.
@@ -40,6 +40,10 @@ What is recorded:
   --driver DRIVER    Use this driver: a path, or simulated. The default is the
                      driver that the program's dynamic loader finds.
 
+What is changed:
+  --keep-threads     Let new threads begin on their creator's device, as
+                     cuda-contexts run does.
+
   -h, --help         Print this text.
   -V, --version      Print the version.
 
@@ -48,61 +52,39 @@ The exit status is COMMAND's, and so is the signal that ends it. Other statuses:
 COMMAND cannot be run, 127 if it is not found.
 ";
 
-/// A run of the command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Where the report goes; `None` for standard error.
     pub output: Option<PathBuf>,
-    /// Where the JSON lines go.
     pub json: Option<PathBuf>,
-    /// Whether events are printed as they happen.
     pub live: bool,
-    /// The allowed devices.
     pub only: Option<Only>,
-    /// Which strays change the exit status.
     pub forbid: Option<Forbid>,
-    /// Whether strays are refused.
     pub deny: bool,
-    /// Whether `forbid` and `deny` succeed without having judged everything.
     pub allow_untraced: bool,
-    /// Which events have a stack.
     pub stack: Stack,
-    /// Where the driver is.
     pub driver: DriverChoice,
-    /// The program and its arguments.
+    pub keep_threads: bool,
     pub command: Vec<OsString>,
 }
 
 impl Options {
     /// Whether something depends on which contexts are strays.
-    #[must_use]
     pub fn is_gate(&self) -> bool {
         self.forbid.is_some() || self.deny
     }
 }
 
 /// Which strays change the exit status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Forbid {
-    /// Each one that was made.
     Made,
-    /// Those that exist at the end.
     Held,
 }
 
-impl Forbid {
-    /// Its name, as on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Made => "made",
-            Self::Held => "held",
-        }
-    }
-}
-
 /// Which events have a stack.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stack {
     /// Every event.
     All,
@@ -114,46 +96,24 @@ pub enum Stack {
     None,
 }
 
-impl Stack {
-    /// Its name, as on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::First => "first",
-            Self::None => "none",
-        }
-    }
-}
-
 /// Where the driver comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum DriverChoice {
     /// The driver that the program's dynamic loader finds.
     #[default]
     Loader,
-    /// A file.
     Path(PathBuf),
-    /// The simulated driver.
     Simulated,
 }
 
-/// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// Run a program.
     Run(Options),
-    /// Print the help.
     Help,
-    /// Print the version.
     Version,
 }
 
 /// Reads what follows the verb.
-///
-/// # Errors
-///
-/// Returns what is wrong, in a sentence.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, lexopt::Error> {
     let mut options = Options::default();
     let mut parser = Parser::from_args(arguments);
@@ -173,6 +133,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, l
             Arg::Long("allow-untraced") => options.allow_untraced = true,
             Arg::Long("stack") => options.stack = parser.value()?.parse_with(stack)?,
             Arg::Long("driver") => options.driver = driver(parser.value()?),
+            Arg::Long("keep-threads") => options.keep_threads = true,
             Arg::Short('h') | Arg::Long("help") => return Ok(Request::Help),
             Arg::Short('V') | Arg::Long("version") => return Ok(Request::Version),
             Arg::Value(program) => {
@@ -189,17 +150,20 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, l
 }
 
 fn stack(word: &str) -> Result<Stack, &'static str> {
-    [Stack::All, Stack::First, Stack::None]
-        .into_iter()
-        .find(|stack| stack.name() == word)
-        .ok_or("expected all, first or none")
+    match word {
+        "all" => Ok(Stack::All),
+        "first" => Ok(Stack::First),
+        "none" => Ok(Stack::None),
+        _ => Err("expected all, first or none"),
+    }
 }
 
 fn forbid(word: &str) -> Result<Forbid, &'static str> {
-    [Forbid::Made, Forbid::Held]
-        .into_iter()
-        .find(|forbid| forbid.name() == word)
-        .ok_or("expected made or held")
+    match word {
+        "made" => Ok(Forbid::Made),
+        "held" => Ok(Forbid::Held),
+        _ => Err("expected made or held"),
+    }
 }
 
 fn driver(word: OsString) -> DriverChoice {
@@ -210,30 +174,17 @@ fn driver(word: OsString) -> DriverChoice {
 mod tests {
     use super::{DriverChoice, Forbid, Only, Options, Request, Stack, parse};
 
-    fn words(line: &str) -> Result<Request, String> {
-        parse(line.split_whitespace().map(Into::into)).map_err(|error| error.to_string())
-    }
-
     fn options(line: &str) -> Options {
-        match words(line) {
+        match parse(line.split_whitespace().map(Into::into)) {
             Ok(Request::Run(options)) => options,
             other => panic!("{line}: {other:?}"),
         }
     }
 
     #[test]
-    fn everything_behind_the_command_is_the_command_s() {
-        for line in ["--live -- prog --json x -- y", "--live prog --json x -- y"] {
-            let options = options(line);
-            assert!(options.live && options.json.is_none(), "{line}");
-            assert_eq!(options.command, ["prog", "--json", "x", "--", "y"], "{line}");
-        }
-    }
-
-    #[test]
     fn each_option() {
         let all = "--json out -o report --live --only local-rank --forbid --deny --allow-untraced \
-                   --stack all --driver simulated p";
+                   --stack all --driver simulated --keep-threads p";
         let expected = Options {
             output: Some("report".into()),
             json: Some("out".into()),
@@ -244,32 +195,17 @@ mod tests {
             allow_untraced: true,
             stack: Stack::All,
             driver: DriverChoice::Simulated,
+            keep_threads: true,
             command: vec!["p".into()],
         };
         assert_eq!(options(all), expected);
-        let expected = Options { command: vec!["p".into()], ..Options::default() };
-        assert_eq!(options("p"), expected);
-        assert_eq!(options("--forbid=held p").forbid, Some(Forbid::Held));
-        assert_eq!(options("--forbid held").command, ["held"]);
         let driver = options("--driver=./simulated p").driver;
         assert_eq!(driver, DriverChoice::Path("./simulated".into()));
-        assert_eq!(words("--help"), Ok(Request::Help));
-        assert_eq!(words("-V"), Ok(Request::Version));
-    }
-
-    #[test]
-    fn an_error_says_what_is_wrong() {
-        for (line, needle) in [
-            ("", "the command to run is missing"),
-            ("--live", "the command to run is missing"),
-            ("--stack some p", "all, first or none"),
-            ("--forbid=some p", "made or held"),
-            ("--only first p", "local-rank"),
-            ("--nothing p", "--nothing"),
-            ("--json", "--json"),
-        ] {
-            let error = words(line).unwrap_err();
-            assert!(error.contains(needle), "{line}: {error}");
+        assert_eq!(options("--forbid=held p").forbid, Some(Forbid::Held));
+        assert_eq!(options("--forbid held").command, ["held"]);
+        for line in ["-- prog --json x -- y", "prog --json x -- y"] {
+            let command = ["prog", "--json", "x", "--", "y"].map(Into::into).into();
+            assert_eq!(options(line), Options { command, ..Options::default() });
         }
     }
 }

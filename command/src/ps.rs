@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
-use std::thread;
 use std::time::Duration;
 
 use crate::command::{FAILED, print, print_version, say};
@@ -14,6 +13,7 @@ pub mod options;
 pub mod process;
 pub mod snapshot;
 pub mod text;
+pub mod traced;
 pub mod verdict;
 
 /// By `--fail-on-stray`.
@@ -43,9 +43,13 @@ fn show(options: &Options) -> Result<i32, Box<dyn std::error::Error>> {
         return watch(options, pause);
     }
     let snapshot = Snapshot::take(options)?;
-    let text = if options.json { json::lines(&snapshot)? } else { text::page(&snapshot) };
+    let text = if options.json { json::lines(&snapshot)? } else { page(&snapshot) };
     io::stdout().write_all(text.as_bytes())?;
     Ok(exit_status(&snapshot, options))
+}
+
+fn page(snapshot: &Snapshot) -> String {
+    text::page(snapshot) + &traced::reports(&snapshot.processes)
 }
 
 fn exit_status(snapshot: &Snapshot, options: &Options) -> i32 {
@@ -71,7 +75,7 @@ fn watch(options: &Options, pause: Duration) -> Result<i32, Box<dyn std::error::
         let text = if options.json {
             json::lines(&snapshot)?
         } else if in_place {
-            format!("{CLEAR}{}", text::page(&snapshot))
+            format!("{CLEAR}{}", page(&snapshot))
         } else {
             let now = text::lines(&snapshot);
             let text = changes(&before, &now);
@@ -82,8 +86,18 @@ fn watch(options: &Options, pause: Duration) -> Result<i32, Box<dyn std::error::
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(0),
             written => written?,
         }
-        thread::sleep(pause);
+        if reader_leaves_within(pause) {
+            return Ok(0);
+        }
     }
+}
+
+/// Waits so long, or until nobody reads standard output any more.
+fn reader_leaves_within(pause: Duration) -> bool {
+    let mut output = libc::pollfd { fd: libc::STDOUT_FILENO, events: 0, revents: 0 };
+    let milliseconds = i32::try_from(pause.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: it is one entry, of this frame.
+    unsafe { libc::poll(&mut output, 1, milliseconds) > 0 }
 }
 
 /// A line for each context that came, went or changed its size.

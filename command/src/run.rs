@@ -37,8 +37,13 @@ not help with:
   - threads that are created before their creator has selected its device: select the
     device first (cuda-contexts trace shows where each context was created)
   - threads with a stack of less than 64 KiB, threads by raw clone (the runtime of Go),
-    and static programs
+    static programs, and children without this environment (env -i)
   - imports and calls that use device 0 on the main thread, and helper processes
+
+Other cures, in the order to try: show each process its own GPU only
+(CUDA_VISIBLE_DEVICES, torchrun --virtual-local-rank); show it its own GPU first, as
+dask-cuda does; this command; select the device in the thread; release strays after the
+start (PrimaryContextGuard::retain_only).
 
 Exit status: COMMAND's. 125 if the library cannot be stored, 126 if COMMAND cannot be
 run, 127 if it is not found.
@@ -48,7 +53,7 @@ run, 127 if it is not found.
 static LIBRARY: &[u8] = include_bytes!(env!("CUDA_CONTEXTS_KEEP_THREADS"));
 
 /// The variable by which the loader finds it.
-const PRELOAD: &str = "LD_PRELOAD";
+pub const PRELOAD: &str = "LD_PRELOAD";
 
 const CANNOT_RUN: i32 = 126;
 const NOT_FOUND: i32 = 127;

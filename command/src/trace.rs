@@ -15,11 +15,13 @@ use crate::arena::{self, Arena, Settings};
 use crate::command::{FAILED, print, print_version, say};
 use crate::driver_search;
 use crate::file_error::with_path;
+use crate::json;
 use crate::launch::{Limits, Program, Signals, end_like};
 use crate::layout::{DEVELOPMENT_NAME, DRIVER_NAME, Layout};
 use crate::model::Model;
 use crate::options::{self, DriverChoice, HELP, Options, Request};
 use crate::report::Surroundings;
+use crate::run as keep_threads;
 use crate::untraced::Watch;
 use crate::verdict::Verdict;
 
@@ -79,9 +81,10 @@ impl From<io::Error> for Failure {
 /// When this returns, everything is tidied up already.
 fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
     // Before signals are held: a FIFO waits for its reader, and that can be interrupted.
-    let opened = files::Opened::open(options)?;
+    let json = files::create(options.json.as_ref())?;
+    let output = files::create(options.output.as_ref())?;
     let (limits, signals) = (Limits::lift(), Signals::hold());
-    let mut files = Files::new(opened)?;
+    let mut files = Files::new(json, output)?;
     let Some(layout) = lay_out(options)? else {
         return run_alone(options, signals, limits, files);
     };
@@ -95,16 +98,17 @@ fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
     };
     let events = layout.events();
     let arena = Arena::create(&events, settings).map_err(|error| with_path(error, &events))?;
-    files.json(|lines| lines.begin(options, Some(layout.driver())));
-    let mut command = command(options);
+    files.json(|| Some(json::trace(options, Some(layout.driver()))));
+    let mut command = command(options)?;
     let before = env::var_os(LIBRARY_PATH);
     command.env(LIBRARY_PATH, layout.library_path(before.as_deref()));
     command.env(arena::VARIABLE, layout.events());
     // Tools that were written for cuda-context-trace look for the memory by this name.
     command.env("CUDA_CONTEXT_TRACE_ARENA", layout.events());
-    let watch = Watch::new(layout.folder(), layout.driver());
+    let mut watch = Watch::new(layout.folder(), layout.driver());
     let mut program = Program::start(command, signals, limits).map_err(Failure::Start)?;
-    let mut tracing = Tracing::new(options, arena, watch.of(program.pid()), files);
+    watch.program = program.pid();
+    let mut tracing = Tracing::new(options, arena, watch, files);
     let status = program.wait(PAUSE, || tracing.look(false))?;
     tracing.look_at_the_rest();
     drop(layout);
@@ -137,10 +141,13 @@ fn lay_out(options: &Options) -> io::Result<Option<Layout>> {
     Ok(Some(layout))
 }
 
-fn command(options: &Options) -> Command {
+fn command(options: &Options) -> io::Result<Command> {
     let mut command = Command::new(&options.command[0]);
     command.args(&options.command[1..]);
-    command
+    if options.keep_threads {
+        command.env(keep_threads::PRELOAD, keep_threads::preload(&keep_threads::library()?));
+    }
+    Ok(command)
 }
 
 /// Without a driver there is nothing to trace.
@@ -157,12 +164,12 @@ fn run_alone(
     }
     let text = format!("cuda-contexts: {text}");
     let started = Instant::now();
-    files.json(|lines| lines.begin(options, None));
-    let mut program = Program::start(command(options), signals, limits).map_err(Failure::Start)?;
+    files.json(|| Some(json::trace(options, None)));
+    let mut program = Program::start(command(options)?, signals, limits).map_err(Failure::Start)?;
     let status = program.wait(Duration::from_secs(60), || {})?;
     program.stop_holding_signals();
     let about = Surroundings::default();
-    files.json(|lines| lines.end(started.elapsed(), status, &Model::default(), &about));
-    files.finish(format!("{text}\n").as_bytes(), program.was_interrupted());
+    files.json(|| Some(json::end(started.elapsed(), status, &Model::default(), &about)));
+    files.finish(&format!("{text}\n"), program.was_interrupted());
     Ok((status, Verdict::Passed))
 }

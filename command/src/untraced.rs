@@ -40,11 +40,13 @@ const SHARE: u32 = 50;
 /// Looks at the program and its children.
 #[derive(Debug)]
 pub struct Watch {
-    program: u32,
+    /// The program's process.
+    pub program: u32,
     witness: PathBuf,
     driver: PathBuf,
     opens: Option<Opens>,
-    was_opened: bool,
+    /// Whether anybody opened the driver's file while the program ran.
+    pub was_opened: bool,
     next_search: Instant,
     seen: HashMap<Process, Seen>,
 }
@@ -58,7 +60,6 @@ struct Seen {
 
 impl Watch {
     /// Of a program that is started next: the folder of its witness, and the driver behind the witness.
-    #[must_use]
     pub fn new(folder: &Path, driver: &Path) -> Self {
         let driver = driver.canonicalize().unwrap_or_else(|_| driver.to_owned());
         Self {
@@ -72,19 +73,15 @@ impl Watch {
         }
     }
 
-    /// Watches the program's process from now on.
-    #[must_use]
-    pub fn of(self, program: u32) -> Self {
-        Self { program, ..self }
-    }
-
     /// What was not reported before.
     pub fn look(&mut self) -> Vec<Untraced> {
         self.search();
         let now = Instant::now();
         if self.opens.as_mut().is_some_and(Opens::any) {
             self.was_opened = true;
-            self.seen.values_mut().for_each(|seen| seen.look_again(now));
+            for seen in self.seen.values_mut() {
+                (seen.due, seen.pause) = (now, FIRST_PAUSE);
+            }
         }
         self.seen.retain(|process, seen| seen.due > now || process.lives());
         let mut found = Vec::new();
@@ -97,10 +94,12 @@ impl Watch {
             let maps = fs::read(process.file("maps")).unwrap_or_default();
             let drivers = drivers(&maps);
             let traced = drivers.contains(&&*self.witness);
-            for library in untraced_libraries(&drivers, &self.witness, &self.driver) {
-                if seen.reported.contains(&library) {
+            for library in drivers {
+                let behind = library == self.witness || (traced && library == self.driver);
+                if behind || seen.reported.iter().any(|reported| reported == library) {
                     continue;
                 }
+                let library = library.to_owned();
                 seen.reported.push(library.clone());
                 let reason =
                     if traced { Reason::ByPath } else { Reason::of(*process, &self.witness) };
@@ -117,41 +116,29 @@ impl Watch {
         if now < self.next_search {
             return;
         }
-        for process in descendants(self.program) {
-            self.seen.entry(process).or_insert_with(|| Seen::at(now));
-        }
+        descendants(self.program).into_iter().for_each(|process| self.watch(process));
         self.next_search = Instant::now() + (now.elapsed() * SHARE).max(FIRST_PAUSE);
     }
 
     /// Finds processes whose parent has ended: the witness's folder is in their environment.
     pub fn find_orphans(&mut self) {
-        let now = Instant::now();
         let folder = self.witness.parent().map_or(&[][..], |folder| folder.as_os_str().as_bytes());
         for process in process_tree::with_environment(folder) {
-            self.seen.entry(process).or_insert_with(|| Seen::at(now));
+            self.watch(process);
         }
     }
 
     /// Takes note of a process that has the witness: its parent may have ended.
     pub fn add(&mut self, pid: u32, start: u64) {
-        let now = Instant::now();
-        self.seen.entry(Process { pid, start }).or_insert_with(|| Seen::at(now));
+        self.watch(Process { pid, start });
     }
 
-    /// Whether anybody opened the driver's file while the program ran.
-    #[must_use]
-    pub fn driver_was_opened(&self) -> bool {
-        self.was_opened
-    }
-
-    /// The program's process.
-    #[must_use]
-    pub fn program(&self) -> u32 {
-        self.program
+    fn watch(&mut self, process: Process) {
+        let (due, pause) = (Instant::now(), FIRST_PAUSE);
+        self.seen.entry(process).or_insert(Seen { due, pause, reported: Vec::new() });
     }
 
     /// Those that still run, without the program itself.
-    #[must_use]
     pub fn living(&self) -> Vec<(u32, String)> {
         let others = self.seen.keys().filter(|process| process.pid != self.program);
         let mut living: Vec<_> = others
@@ -160,17 +147,6 @@ impl Watch {
             .collect();
         living.sort();
         living
-    }
-}
-
-impl Seen {
-    fn at(now: Instant) -> Self {
-        Self { due: now, pause: FIRST_PAUSE, reported: Vec::new() }
-    }
-
-    fn look_again(&mut self, now: Instant) {
-        self.due = now;
-        self.pause = FIRST_PAUSE;
     }
 }
 
@@ -189,17 +165,6 @@ fn drivers(maps: &[u8]) -> Vec<&Path> {
     drivers
 }
 
-/// Of these, those that are not behind the witness.
-fn untraced_libraries(drivers: &[&Path], witness: &Path, driver: &Path) -> Vec<PathBuf> {
-    let traced = drivers.contains(&witness);
-    drivers
-        .iter()
-        .copied()
-        .filter(|&path| path != witness && !(traced && path == driver))
-        .map(Path::to_owned)
-        .collect()
-}
-
 /// By its name: `libcuda.so.1`, `libcuda.so.580.95.05`.
 fn is_driver(path: &Path) -> bool {
     path.file_name().is_some_and(|name| {
@@ -211,33 +176,17 @@ fn is_driver(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Path, drivers, untraced_libraries};
-
-    const WITNESS: &str = "7f00-7f01 r-xp 00000000 08:01 11      /tmp/t/libcuda.so.1\n";
-    const DRIVER: &str = "7f02-7f03 r-xp 00000000 08:01 12      /lib/libcuda.so.580.95.05\n\
-                          7f03-7f04 rw-p 00000000 08:01 12      /lib/libcuda.so.580.95.05\n";
-    const ANOTHER: &str = "7f05-7f06 r-xp 00000000 08:01 13     /opt/a b/libcuda.so.1 (deleted)\n";
-    const OTHERS: &str = "7f07-7f08 r-xp 00000000 08:01 14      /lib/libcudart.so.13\n\
-                          7f08-7f09 rw-p 00000000 00:00 0       [heap]\n\
-                          7f09-7f0a rw-p 00000000 00:00 0\n\
-                          7f0a-7f0b r-xp 00000000 08:01 15      /lib/libcudadebugger.so.1\n";
-
-    fn untraced(maps: &[&str]) -> Vec<String> {
-        let (witness, driver) =
-            (Path::new("/tmp/t/libcuda.so.1"), Path::new("/lib/libcuda.so.580.95.05"));
-        let maps = maps.concat();
-        let found = untraced_libraries(&drivers(maps.as_bytes()), witness, driver);
-        found.into_iter().map(|path| path.to_str().unwrap().to_owned()).collect()
-    }
+    use super::{Path, drivers};
 
     #[test]
-    fn a_driver_is_traced_if_it_is_the_one_behind_a_witness_that_is_there() {
-        let real = "/lib/libcuda.so.580.95.05";
-        let another = "/opt/a b/libcuda.so.1";
-        assert!(untraced(&[OTHERS]).is_empty());
-        assert!(untraced(&[WITNESS, DRIVER, OTHERS]).is_empty());
-        assert_eq!(untraced(&[DRIVER, OTHERS]), [real]);
-        assert_eq!(untraced(&[WITNESS, DRIVER, ANOTHER]), [another]);
-        assert_eq!(untraced(&[DRIVER, ANOTHER]), [real, another]);
+    fn drivers_are_known_by_their_names() {
+        let maps = "7f02-7f03 r-xp 00000000 08:01 12      /lib/libcuda.so.580.95.05\n\
+                    7f03-7f04 rw-p 00000000 08:01 12      /lib/libcuda.so.580.95.05\n\
+                    7f05-7f06 r-xp 00000000 08:01 13     /opt/a b/libcuda.so.1 (deleted)\n\
+                    7f08-7f09 rw-p 00000000 00:00 0       [heap]\n\
+                    7f09-7f0a rw-p 00000000 00:00 0\n\
+                    7f0a-7f0b r-xp 00000000 08:01 15      /lib/libcudadebugger.so.1\n";
+        let expected = ["/lib/libcuda.so.580.95.05", "/opt/a b/libcuda.so.1"].map(Path::new);
+        assert_eq!(drivers(maps.as_bytes()), expected);
     }
 }

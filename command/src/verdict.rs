@@ -29,7 +29,6 @@ pub struct Judge<'trace> {
 
 impl<'trace> Judge<'trace> {
     /// Judges by `--only`; by `--forbid` and `--deny` if that was not passed.
-    #[must_use]
     pub fn new(model: &Model, about: &'trace Surroundings) -> Self {
         let names = match &about.only {
             Some(Only::Devices(names)) => &names[..],
@@ -41,14 +40,11 @@ impl<'trace> Judge<'trace> {
         Self { only: about.only.as_ref(), none_is_allowed, missing }
     }
 
-    /// Whether devices are judged at all.
-    #[must_use]
     pub fn judges(&self) -> bool {
         self.only.is_some() || self.none_is_allowed
     }
 
     /// Whether a process may hold a context on its device. `None`: this cannot be judged.
-    #[must_use]
     pub fn allows(&self, process: &Process, device: &Device) -> Option<bool> {
         match self.only {
             None => self.none_is_allowed.then_some(false),
@@ -64,13 +60,11 @@ impl<'trace> Judge<'trace> {
     }
 
     /// Whether a context on this device is a stray and was created. A refused one is none.
-    #[must_use]
     pub fn is_stray(&self, process: &Process, device: &Device) -> bool {
         device.creations.total() > 0 && self.allows(process, device) == Some(false)
     }
 
     /// Whether a stray is still held at the end.
-    #[must_use]
     pub fn is_held_stray(&self, process: &Process, device: &Device) -> bool {
         // A process may keep one of its devices.
         let most = if self.only == Some(&Only::One) { 2 } else { 1 };
@@ -80,14 +74,12 @@ impl<'trace> Judge<'trace> {
     }
 
     /// The strays: a process and its device for each.
-    #[must_use]
     pub fn strays<'model>(&self, model: &'model Model) -> Vec<(&'model Process, &'model Device)> {
         let used = |(process, device): &(&Process, &Device)| self.is_stray(process, device);
         devices(model).filter(used).collect()
     }
 
     /// Processes and their devices on which a context was created or refused, but which cannot be judged.
-    #[must_use]
     pub fn unknown<'model>(&self, model: &'model Model) -> Vec<(&'model Process, &'model Device)> {
         let used = |device: &Device| device.creations.total() > 0 || device.denied > 0;
         let unknown = |(process, device): &(&Process, &Device)| {
@@ -98,12 +90,11 @@ impl<'trace> Judge<'trace> {
 }
 
 /// Whether something of the device is held at the end.
-#[must_use]
 pub fn is_held(device: &Device) -> bool {
     device.held().next().is_some()
 }
 
-fn devices(model: &Model) -> impl Iterator<Item = (&Process, &Device)> {
+pub fn devices(model: &Model) -> impl Iterator<Item = (&Process, &Device)> {
     let processes = model.processes().iter();
     processes.flat_map(|process| process.devices().map(move |device| (process, device)))
 }
@@ -122,7 +113,6 @@ fn exists(index: usize, name: &DeviceName, model: &Model) -> bool {
 
 impl Verdict {
     /// Judges a run that has ended.
-    #[must_use]
     pub fn of(model: &Model, about: &Surroundings, allow_untraced: bool) -> Self {
         if about.forbid.is_none() && !about.deny {
             return Self::Passed;
@@ -181,8 +171,7 @@ fn reasons(model: &Model, about: &Surroundings, judge: &Judge<'_>) -> Vec<String
     }
     for process in model.processes() {
         let pid = process.pid;
-        let creates = |note: &crate::model::Note| note.call.created;
-        if process.elsewhere.first().iter().any(creates) {
+        if process.elsewhere.first().iter().any(|note| note.call.created) {
             reasons.push(format!("Process {pid} created a context on an unknown device."));
         }
         for library in &process.bypasses {
@@ -193,22 +182,6 @@ fn reasons(model: &Model, about: &Surroundings, judge: &Judge<'_>) -> Vec<String
             reasons.push(format!("Process {pid} holds more than the witness can count."));
         }
     }
-    for untraced in about.untraced_elsewhere(model) {
-        let (pid, library) = (untraced.pid, untraced.library.display());
-        reasons.push(format!("Process {pid} loaded {library}, which is not traced."));
-    }
-    if about.opened_untraced {
-        let text = "The driver's file was opened, but no process was traced.";
-        reasons.push(text.to_owned());
-    }
-    if about.lost > 0 {
-        reasons.push(format!("{} lost.", counted(about.lost, "event was", "events were")));
-    }
-    if about.damaged {
-        reasons.push("The program overwrote the trace's shared memory.".to_owned());
-    }
-    for (pid, command) in &about.living {
-        reasons.push(format!("Process {pid} still runs ({command})."));
-    }
+    reasons.extend(about.gaps(model));
     reasons
 }

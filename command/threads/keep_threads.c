@@ -17,8 +17,7 @@
 #include <string.h>
 #include <threads.h>
 
-/* A smaller stack may have no room for the driver's calls: such a thread is left alone. */
-enum { SMALLEST_STACK = 64 * 1024 };
+enum { SMALLEST_STACK = 64 * 1024 }; /* A smaller one may have no room for the driver's calls. */
 
 typedef int result, device; /* CUresult, in which 0 is success, and CUdevice */
 typedef struct context *context;
@@ -70,9 +69,7 @@ static bool is_a_driver(const struct link_map *object)
  */
 void __gmon_start__(void)
 {
-    const ElfW(Phdr) *segments;
     struct link_map *object;
-    void *library;
     Dl_info info;
 
     if (atomic_load_explicit(&driver_is_known, memory_order_relaxed)
@@ -80,12 +77,12 @@ void __gmon_start__(void)
         || !is_a_driver(object))
         return;
     /* It is never closed: the functions stay callable when the program closes the driver. */
-    library = dlopen(object->l_name, RTLD_LAZY | RTLD_NOLOAD);
+    void *library = dlopen(object->l_name, RTLD_LAZY | RTLD_NOLOAD);
+    const ElfW(Ehdr) *header = info.dli_fbase;
+    const ElfW(Phdr) *segments = (const void *)((const char *)header + header->e_phoff);
     driver.begin = object->l_addr;
-    segments = (const ElfW(Phdr) *)(driver.begin + ((const ElfW(Ehdr) *)driver.begin)->e_phoff);
-    /* The loadable segments come in the order of their addresses. */
-    for (size_t index = 0; index < ((const ElfW(Ehdr) *)driver.begin)->e_phnum; index++)
-        if (segments[index].p_type == PT_LOAD)
+    for (size_t index = 0; index < header->e_phnum; index++)
+        if (segments[index].p_type == PT_LOAD) /* in the order of their addresses */
             driver.end = driver.begin + segments[index].p_vaddr + segments[index].p_memsz;
     if (library DRIVER_FUNCTIONS(AND_LOOK_UP))
         atomic_store_explicit(&driver_is_known, true, memory_order_release);
@@ -108,6 +105,16 @@ static bool retain_current(struct inheritance *held)
     return false;
 }
 
+static int (*next_posix)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+static int (*next_c11)(thrd_t *, thrd_start_t, void *);
+
+/* It takes the loader's lock, so it looks up both when the first thread is created: nobody else holds it then. */
+static void look_up_next(void)
+{
+    next_c11 = dlsym(RTLD_NEXT, "thrd_create");
+    next_posix = dlsym(RTLD_NEXT, "pthread_create");
+}
+
 /* Returns NULL if the thread inherits nothing. The driver's own threads, whose caller it is, never do. */
 static struct inheritance *inheritance_for(const pthread_attr_t *attributes, const void *caller)
 {
@@ -115,6 +122,8 @@ static struct inheritance *inheritance_for(const pthread_attr_t *attributes, con
     int old_errno = errno, cancel_state;
     size_t stack;
 
+    if (!next_posix)
+        look_up_next();
     if (!atomic_load_explicit(&driver_is_known, memory_order_acquire)
         || ((uintptr_t)caller >= driver.begin && (uintptr_t)caller < driver.end)
         || (attributes && pthread_attr_getstacksize(attributes, &stack) == 0 && stack < SMALLEST_STACK))
@@ -162,21 +171,15 @@ static int begin_c11(void *inheritance)
     return copy.start.c11(copy.argument);
 }
 
-/* A process creates its first thread while it has only one: this look-up waits for nobody. */
-#define NEXT(name, ...) \
-    static _Atomic(void *) next; \
-    int (*create)(__VA_ARGS__) = next ? next : (next = dlsym(RTLD_NEXT, name)), error
-
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
 {
-    NEXT("pthread_create", pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     struct inheritance *inheritance = inheritance_for(attributes, __builtin_return_address(0));
 
     if (!inheritance)
-        return create(thread, attributes, start, argument);
+        return next_posix(thread, attributes, start, argument);
     inheritance->start.posix = start;
     inheritance->argument = argument;
-    error = create(thread, attributes, begin, inheritance);
+    int error = next_posix(thread, attributes, begin, inheritance);
     if (error)
         end_inheritance(inheritance, false);
     return error;
@@ -184,14 +187,13 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 
 int thrd_create(thrd_t *thread, thrd_start_t start, void *argument)
 {
-    NEXT("thrd_create", thrd_t *, thrd_start_t, void *);
     struct inheritance *inheritance = inheritance_for(NULL, __builtin_return_address(0));
 
     if (!inheritance)
-        return create(thread, start, argument);
+        return next_c11(thread, start, argument);
     inheritance->start.c11 = start;
     inheritance->argument = argument;
-    error = create(thread, begin_c11, inheritance);
+    int error = next_c11(thread, begin_c11, inheritance);
     if (error != thrd_success)
         end_inheritance(inheritance, false);
     return error;

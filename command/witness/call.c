@@ -3,60 +3,36 @@
 #include "witness.h"
 
 #include <errno.h>
-#include <string.h>
 
-static bool makes_context(enum trace_function function)
+static bool makes_context(const struct call *call)
 {
-    switch (function) {
-    case TRACE_cuDevicePrimaryCtxRetain:
-    case TRACE_cuCtxCreate:
-    case TRACE_cuCtxCreate_v2:
-    case TRACE_cuCtxCreate_v3:
-    case TRACE_cuCtxCreate_v4:
-    case TRACE_cuGreenCtxCreate:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool is_release(enum trace_function function)
-{
-    return function == TRACE_cuDevicePrimaryCtxRelease
-        || function == TRACE_cuDevicePrimaryCtxRelease_v2;
-}
-
-static bool is_reset(enum trace_function function)
-{
-    return function == TRACE_cuDevicePrimaryCtxReset
-        || function == TRACE_cuDevicePrimaryCtxReset_v2;
+    return call->purpose == RETAINS || call->purpose == CREATES;
 }
 
 /* By what is known before the driver is called: a call that does not return has its stack, too. */
 static bool wants_stack(const struct call *call)
 {
-    switch (arena_settings()->stacks) {
-    case TRACE_STACKS_ALL:
+    if (arena_settings()->stacks != TRACE_STACKS_FIRST)
+        return arena_settings()->stacks == TRACE_STACKS_ALL;
+    if (call->flags & TRACE_DENIED)
         return true;
-    case TRACE_STACKS_FIRST:
-        break;
+    switch (call->purpose) {
+    case INITIALIZES:
+        return !is_initialized();
+    case RETAINS:
+        return !is_context_alive(call->slot) || !has_ever_held(call->slot, call->module);
+    case CREATES:
+        return true;
+    case RELEASES:
+        return is_context_alive(call->slot) && !holds_reference(call->slot, call->module);
+    case RESETS:
+        return is_context_alive(call->slot);
     default:
         return false;
     }
-    if (call->flags & TRACE_DENIED)
-        return true;
-    if (call->function == TRACE_cuInit)
-        return !is_initialized();
-    if (call->function == TRACE_cuDevicePrimaryCtxRetain)
-        return !is_context_alive(call->slot) || !has_ever_held(call->slot, call->module);
-    if (is_release(call->function))
-        return is_context_alive(call->slot) && !holds_reference(call->slot, call->module);
-    if (is_reset(call->function))
-        return is_context_alive(call->slot);
-    return makes_context(call->function);
 }
 
-static void begin_record(struct call *call, uint64_t arguments, struct caller caller, uintptr_t bias)
+static void begin_record(struct call *call, struct caller caller, uintptr_t bias)
 {
     bool stack = has_arena() && wants_stack(call);
     uint64_t stack_place = stack ? note_stack(caller) : 0, place = 0;
@@ -65,11 +41,8 @@ static void begin_record(struct call *call, uint64_t arguments, struct caller ca
     call->record = record;
     if (!record)
         return;
-    if (stack)
-        call->flags |= TRACE_HAS_STACK;
     if (has_exited())
         call->flags |= TRACE_AFTER_EXIT;
-    record->arguments = arguments;
     record->caller = call->module ? caller.address - bias : caller.address;
     record->stack = stack_place;
     record->module = call->module;
@@ -81,27 +54,23 @@ static void begin_record(struct call *call, uint64_t arguments, struct caller ca
         call->flags |= TRACE_PYTHON_FAILED;
 }
 
-bool begin_call(struct call *call, enum trace_function function, CUdevice device,
-                uint64_t arguments, struct caller caller)
+bool begin_call(struct call *call, struct caller caller)
 {
     int error = errno;
     uintptr_t bias = 0;
 
     enter_process();
-    memset(call, 0, sizeof *call);
-    call->function = function;
-    call->device = device;
-    call->slot = device == -1 ? -1 : device_slot(device);
+    call->slot = call->device == -1 ? -1 : device_slot(call->device);
     /* The call may be the last instruction of its function, and of its file. */
     call->module = module_of(caller.address - 1, &bias);
-    if (makes_context(function) && is_denied(call->slot))
+    if (makes_context(call) && is_denied(call->slot))
         call->flags |= TRACE_DENIED;
-    begin_record(call, arguments, caller, bias);
+    begin_record(call, caller, bias);
     errno = error;
     return call->flags & TRACE_DENIED;
 }
 
-void end_call(struct call *call, CUresult result)
+CUresult end_call(struct call *call, CUresult result)
 {
     struct trace_call *record = call->record;
     int error = errno;
@@ -123,4 +92,5 @@ void end_call(struct call *call, CUresult result)
         publish_record(record, TRACE_ENDED);
     }
     errno = error;
+    return result;
 }

@@ -35,20 +35,18 @@ bool remember_context(const void *context, struct context_entry entry)
  * Taken out before the driver destroys it, for then the handle may be another's at once. If the driver
  * refuses, it is remembered anew.
  */
-bool forget_context(const void *context, struct context_entry *entry)
+struct context_entry forget_context(const void *context)
 {
     for (unsigned step = 0; context && step < LONGEST_SEARCH; step++) {
         unsigned place = (first_place((uintptr_t)context) + step) % MAXIMUM_CONTEXTS;
         uintptr_t expected = (uintptr_t)context;
         uint64_t value = atomic_load(&table[place].value);
 
-        if (atomic_compare_exchange_strong(&table[place].context, &expected, 0)) {
-            *entry = (struct context_entry){ .device = (int32_t)(value >> 32),
-                                             .module = (uint32_t)value };
-            return true;
-        }
+        if (atomic_compare_exchange_strong(&table[place].context, &expected, 0))
+            return (struct context_entry){ .device = (CUdevice)(value >> 32),
+                                           .module = (uint32_t)value };
     }
-    return false;
+    return (struct context_entry){ .device = -1 };
 }
 
 void forget_contexts(void)

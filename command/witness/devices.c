@@ -182,7 +182,7 @@ static enum trace_allowed decide(const struct answers *answers)
         return compare_with_rank(answers);
     if (answers->one_of_them)
         return TRACE_ALLOWED_YES;
-    /* A driver without UUIDs, or one that may not be asked. */
+    /* A driver that refuses, or one without UUIDs. */
     if (answers->ordinal < 0 || (names_uuids() && !has_uuid(&answers->uuid)))
         return TRACE_ALLOWED_UNKNOWN;
     return TRACE_ALLOWED_NO;
@@ -209,16 +209,15 @@ static void note_device(CUdevice device, const struct answers *answers, enum tra
  */
 static void ask(int slot, CUdevice device)
 {
-    struct answers answers = { .ordinal = -1 };
+    struct answers answers;
     int before = NOT_ASKED;
     bool first;
     enum trace_allowed allowed;
 
-    if (!has_arena() || (arena_settings()->ask && !is_initialized()))
+    if (!has_arena() || !is_initialized())
         return;
     first = atomic_compare_exchange_strong(&devices[slot].state, &before, BEING_ASKED);
-    if (arena_settings()->ask)
-        answers = ask_driver(device);
+    answers = ask_driver(device);
     allowed = decide(&answers);
     atomic_store(&devices[slot].allowed, (int)allowed);
     atomic_store(&devices[slot].state, ASKED);

@@ -47,7 +47,7 @@
 #define TRACE_ARENA_MAGIC "cudactx\n"
 
 enum trace_limits {
-    TRACE_LAYOUT = 2,
+    TRACE_LAYOUT = 4,
     TRACE_HEADER_BYTES = 4096,
     TRACE_PIECE_BYTES = 1048576,
     TRACE_RECORD_MAGIC = 0xC7,
@@ -55,7 +55,7 @@ enum trace_limits {
     TRACE_MAXIMUM_PYTHON_LINES = 64,
     TRACE_STACK_BYTES = 32768,
     TRACE_REGISTERS = 14,
-    TRACE_ONLY_BYTES = 1024,
+    TRACE_ONLY_BYTES = 1021,
 };
 
 /* Where launchers say which of a machine's workers a process is. The first that is set and not empty counts. */
@@ -83,10 +83,8 @@ struct trace_arena {
     uint32_t next_process; /* atomic, begins as 1; so are those of processes */
     uint8_t stacks;        /* enum trace_stacks */
     uint8_t deny;          /* 1: refuse a context on a device that is not allowed */
-    uint8_t ask;           /* 1: the witness may ask the driver for ordinals and UUIDs, once each
-                              (cuDeviceGetCount, cuDeviceGet, cuDeviceGetUuid) */
     uint8_t forbid;        /* 1: without `only` no device is allowed (--forbid, --deny) */
-    uint8_t only[1024];    /* --only as given, ended by 0: ordinals and UUIDs with commas between them,
+    uint8_t only[1021];    /* --only as given, ended by 0: ordinals and UUIDs with commas between them,
                               `local-rank`, `one`; empty: none */
 };
 
@@ -99,7 +97,8 @@ enum trace_kind {
     TRACE_PYTHON = 6,
     TRACE_EXIT = 7,
     TRACE_BYPASS = 8,
-    TRACE_SKIP = 9, /* nothing: the rest of a piece */
+    TRACE_PYTHON_DUMP = 9,
+    TRACE_SKIP = 10, /* nothing: the rest of a piece */
 };
 
 enum trace_state { TRACE_RESERVED = 1, TRACE_WRITTEN = 2, TRACE_ENDED = 3 };
@@ -154,7 +153,7 @@ enum trace_allowed { TRACE_ALLOWED_UNKNOWN = 0, TRACE_ALLOWED_YES = 1, TRACE_ALL
 struct trace_device {
     struct trace_record record;
     int32_t handle;   /* the CUdevice */
-    int32_t ordinal;  /* -1: the witness may not ask, or the driver refused; so is `count` */
+    int32_t ordinal;  /* -1: the driver refused; so is `count` */
     int32_t count;    /* how many devices this process sees */
     uint32_t allowed; /* enum trace_allowed */
     uint64_t named;   /* the lowest bit is set if this process sees the first device of `only`, and so on */
@@ -173,6 +172,11 @@ struct trace_device {
     FUNCTION(cuCtxCreate_v2)                                                                       \
     FUNCTION(cuCtxCreate_v3)                                                                       \
     FUNCTION(cuCtxCreate_v4)                                                                       \
+    FUNCTION(cuGLCtxCreate)                                                                        \
+    FUNCTION(cuGLCtxCreate_v2)                                                                     \
+    FUNCTION(cuVDPAUCtxCreate)                                                                     \
+    FUNCTION(cuVDPAUCtxCreate_v2)                                                                  \
+    FUNCTION(cuCtxDetach)                                                                          \
     FUNCTION(cuCtxDestroy)                                                                         \
     FUNCTION(cuCtxDestroy_v2)                                                                      \
     FUNCTION(cuGreenCtxCreate)                                                                     \
@@ -185,12 +189,10 @@ enum trace_call_flags {
     TRACE_CREATED = 2,       /* the call made a context: ordinary, green, or a primary one that
                                 nothing held, as far as the witness saw */
     TRACE_ENDED_CONTEXT = 4, /* the call ended one */
-    TRACE_TOOK_FROM_OTHERS = 8, /* a library that held no reference released another's */
-    TRACE_HAS_STACK = 16,    /* there is a stack, and Python lines if it is Python */
-    TRACE_AFTER_EXIT = 32,   /* after this process's TRACE_EXIT, from a destructor */
-    TRACE_PYTHON_FAILED = 64, /* Python has a frame here that could not be read */
-    TRACE_TABLE_FULL = 128,  /* no room to count this one: counts of this process are too low */
-    TRACE_VISIBLE_CHANGED = 256, /* made a context; CUDA_VISIBLE_DEVICES is not what it was at cuInit */
+    TRACE_AFTER_EXIT = 8,    /* after this process's TRACE_EXIT, from a destructor */
+    TRACE_PYTHON_FAILED = 16, /* Python has a frame here that could not be read */
+    TRACE_TABLE_FULL = 32,   /* no room to count this one: counts of this process are too low */
+    TRACE_VISIBLE_CHANGED = 64, /* made a context; CUDA_VISIBLE_DEVICES is not what it was at cuInit */
 };
 
 enum trace_holding {
@@ -216,14 +218,13 @@ struct trace_change {
  */
 struct trace_call {
     struct trace_record record;
-    uint64_t arguments; /* the flags that were passed (cuInit, cuCtxCreate, green) */
     uint64_t caller;    /* the instruction behind the call: an address in the module's file, or in
                            memory if `module` is 0 */
     uint64_t stack;     /* the place of its TRACE_STACK; 0: none */
     uint32_t module;    /* the library that called; 0: code in no file, such as made at run time */
     uint32_t function;  /* enum trace_function */
     int32_t device;     /* the CUdevice, -1 for none or if unknown */
-    uint32_t flags;     /* enum trace_call_flags; HAS_STACK and DENIED from the beginning */
+    uint32_t flags;     /* enum trace_call_flags; DENIED from the beginning */
     /* From here on it is what the call left; 0 until the state is TRACE_ENDED. */
     int32_t result;     /* CUresult */
     int32_t references; /* to the device's primary context afterwards, those of green contexts, too */
@@ -255,6 +256,14 @@ struct trace_python {
     int32_t line;   /* -1 unknown */
     uint32_t file_length;
     uint32_t function_length;
+};
+
+/* A call's Python stack as Python 3.15 writes it (PyUnstable_DumpTraceback). Behind it the text. */
+struct trace_python_dump {
+    struct trace_record record;
+    uint64_t call;
+    uint32_t length;
+    uint32_t reserved;
 };
 
 /* A thread that made a context and lives when the process exits. */

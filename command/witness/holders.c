@@ -195,15 +195,13 @@ static void charge(int slot, struct holder *first, struct trace_change *changed)
 }
 
 /* As measured: a green context that ends when there is no reference left gives none back. */
-enum taking take_reference(int slot, uint32_t first, enum trace_holding holding, bool stays_alive,
-                           struct trace_change *changed)
+bool take_reference(int slot, uint32_t first, enum trace_holding holding, bool stays_alive,
+                    struct trace_change *changed)
 {
     if (slot < 0 || !take_one(&devices[slot].references))
-        return TOOK_NOTHING;
+        return false;
     charge(slot, find_holder(slot, first, holding, false), changed);
-    if (stays_alive)
-        return TOOK_REFERENCE;
-    while (!references_of(slot) && atomic_exchange(&devices[slot].alive, 0)) {
+    while (!stays_alive && !references_of(slot) && atomic_exchange(&devices[slot].alive, 0)) {
         int dead = 0;
 
         /*
@@ -212,9 +210,9 @@ enum taking take_reference(int slot, uint32_t first, enum trace_holding holding,
          */
         if (!references_of(slot)
             || !atomic_compare_exchange_strong(&devices[slot].alive, &dead, 1))
-            return ENDED_CONTEXT;
+            return true;
     }
-    return TOOK_REFERENCE;
+    return false;
 }
 
 void forget_holders(void)

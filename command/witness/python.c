@@ -7,7 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "loaded_object.h"
-#include "python_frames.h"
+#include "python.h"
 #include "witness.h"
 
 enum { MOST_INTERPRETERS = 4, FREE = 0, BEING_WRITTEN = 1, WRITTEN = 2 };

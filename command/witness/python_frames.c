@@ -2,15 +2,14 @@
  * The calling thread's frames. Everything is read with care, so that a structure that is not what it
  * should be crashes nothing.
  */
-#include "python_offsets.h"
-#include "python_text.h"
+#include "python.h"
 #include "witness.h"
 
 #include <string.h>
 
 enum { UNUSED_FRAMES = 256, TAG_BITS = 3, OWNED_BY_C = 3 };
 
-void note_python_line(uint64_t call, uint32_t index, int32_t line, const char *file,
+static void note_line(uint64_t call, uint32_t index, int32_t line, const char *file,
                       size_t file_length, const char *function, size_t function_length)
 {
     struct trace_python *record =
@@ -86,8 +85,8 @@ static bool note_frame(struct walk *walk, uint64_t call, uint32_t index, uintptr
         || !read_python_text(&walk->readable, &walk->offsets.text, name, function, sizeof function,
                              &function_length))
         return false;
-    note_python_line(call, index, read_line(walk, frame, code), file, file_length, function,
-                     function_length);
+    note_line(call, index, read_line(walk, frame, code), file, file_length, function,
+              function_length);
     return true;
 }
 

@@ -4,7 +4,7 @@
  * byte with the highest bit, four bits of kind and three of length less one; what follows depends on
  * the kind and never has the highest bit in its first byte.
  */
-#include "python_frames.h"
+#include "python.h"
 
 enum { NO_LOCATION = 15, LONG_FORM = 14, NO_COLUMNS = 13, ONE_LINE_FIRST = 10, ONE_LINE_LAST = 12,
        UNIT = 2 };

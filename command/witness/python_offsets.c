@@ -2,7 +2,7 @@
  * Where an interpreter's structures have their fields. 3.11 and 3.12 are known: the structures are the
  * same in all releases of a minor version. Since 3.13 _PyRuntime begins with a table for debuggers.
  */
-#include "python_offsets.h"
+#include "python.h"
 
 #include <string.h>
 

@@ -1,29 +1,17 @@
-#include "python_text.h"
+#include "python.h"
 
 #include <string.h>
 
-size_t put_utf8(char *to, uint32_t letter)
+/* At most 4 bytes. */
+static size_t put_utf8(char *to, uint32_t letter)
 {
-    if (letter < 0x80) {
-        to[0] = (char)letter;
-        return 1;
-    }
-    if (letter < 0x800) {
-        to[0] = (char)(0xc0 | letter >> 6);
-        to[1] = (char)(0x80 | (letter & 0x3f));
-        return 2;
-    }
-    if (letter < 0x10000) {
-        to[0] = (char)(0xe0 | letter >> 12);
-        to[1] = (char)(0x80 | (letter >> 6 & 0x3f));
-        to[2] = (char)(0x80 | (letter & 0x3f));
-        return 3;
-    }
-    to[0] = (char)(0xf0 | letter >> 18);
-    to[1] = (char)(0x80 | (letter >> 12 & 0x3f));
-    to[2] = (char)(0x80 | (letter >> 6 & 0x3f));
-    to[3] = (char)(0x80 | (letter & 0x3f));
-    return 4;
+    size_t length = letter < 0x80 ? 1 : letter < 0x800 ? 2 : letter < 0x10000 ? 3 : 4;
+
+    for (size_t at = length - 1; at > 0; at--, letter >>= 6)
+        to[at] = (char)(0x80 | (letter & 0x3f));
+    /* The first byte begins with as many ones as there are bytes. */
+    to[0] = (char)(length == 1 ? letter : (0xff00u >> length) | letter);
+    return length;
 }
 
 bool read_python_text(struct readable *readable, const struct python_text_layout *layout,

@@ -82,20 +82,19 @@ uint32_t references_of(int slot);
 struct trace_change add_holding(int slot, uint32_t module, enum trace_holding holding);
 struct trace_change end_holding(int slot, uint32_t module, enum trace_holding holding);
 bool begin_context(int slot); /* whether the primary context came to life by it */
-enum taking { TOOK_NOTHING, TOOK_REFERENCE, ENDED_CONTEXT }; /* the last: the last reference, too */
-/* `first`: whose is taken if it has one. */
-enum taking take_reference(int slot, uint32_t first, enum trace_holding holding, bool stays_alive,
-                           struct trace_change *change);
+/* `first`: whose is taken if it has one. Returns whether this ended the primary context. */
+bool take_reference(int slot, uint32_t first, enum trace_holding holding, bool stays_alive,
+                    struct trace_change *change);
 bool reset_context(int slot); /* whether it ended the primary context */
 void forget_holders(void);
 
 /* context_table.c: whose an ordinary or green context is */
 struct context_entry {
-    int32_t device; /* the CUdevice */
+    CUdevice device; /* -1: none */
     uint32_t module;
 };
 bool remember_context(const void *context, struct context_entry entry);
-bool forget_context(const void *context, struct context_entry *entry);
+struct context_entry forget_context(const void *context);
 void forget_contexts(void);
 
 /* call.c: the frame around every wrapped call */
@@ -103,20 +102,22 @@ struct caller {
     uintptr_t address; /* the instruction behind the call */
     uintptr_t frame;   /* where the caller's frame ends on the stack */
 };
+enum purpose { INITIALIZES, RETAINS, CREATES, RELEASES, RESETS, DESTROYS };
+/* The wrapped function fills in what it does, the device (-1: none) and a context that it destroys. */
 struct call {
-    struct trace_call *record; /* NULL: not recorded, but counted */
     enum trace_function function;
+    enum purpose purpose;
     CUdevice device;
+    const void *context;
+    struct trace_call *record; /* NULL: not recorded, but counted */
     int slot;
     uint32_t module; /* the library that called */
     uint32_t flags;
     struct trace_change reference, other;
-    const void *context;
 };
 /* Whether the call is denied: then the driver is not to be called. */
-bool begin_call(struct call *call, enum trace_function function, CUdevice device,
-                uint64_t arguments, struct caller caller);
-void end_call(struct call *call, CUresult result);
+bool begin_call(struct call *call, struct caller caller);
+CUresult end_call(struct call *call, CUresult result);
 
 /* stack.c: the place of the record of the calling thread's stack; 0: none */
 uint64_t note_stack(struct caller caller);

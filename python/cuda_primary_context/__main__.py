@@ -1,19 +1,30 @@
 """``python -m cuda_primary_context [--json]`` prints what this machine's driver says; ``suspend`` and ``resume``
-move processes off their GPUs and back."""
+move processes off their GPUs and back; ``ps``, ``trace`` and ``run`` are those of the program cuda-contexts."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import shutil
 import sys
+import sysconfig
 
 from .checkpoint import _command
 from . import Context, Driver, Error, NamedDevice, contexts, devices, driver
 
 NO_DRIVER_OR_DEVICE = 3
+PROGRAM = "cuda-contexts"
+VERBS = {
+    "ps": "list the processes that hold contexts",
+    "trace": "run a program and say who made each context",
+    "run": "run a program whose new threads keep its device",
+}
 
 
 def main() -> int:
+    if sys.argv[1:] and sys.argv[1] in VERBS:
+        return _run_program(sys.argv[1:])
     parser = argparse.ArgumentParser(
         prog="python -m cuda_primary_context",
         description="Prints the CUDA driver and the devices that it shows this process, or suspends and resumes "
@@ -22,7 +33,10 @@ def main() -> int:
         "driver or no way to check the room.",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    _command.add_commands(parser.add_subparsers(metavar="suspend|resume"))
+    commands = parser.add_subparsers(metavar="|".join(["suspend", "resume", *VERBS]))
+    _command.add_commands(commands)
+    for verb, does in VERBS.items():
+        commands.add_parser(verb, help=f"{does} ({PROGRAM} {verb})")
     arguments = parser.parse_args()
     if hasattr(arguments, "run"):
         return _command.run(arguments)
@@ -36,6 +50,17 @@ def main() -> int:
         return NO_DRIVER_OR_DEVICE
     print(_object(*found) if as_json else _table(*found))
     return 0
+
+
+def _run_program(arguments: list[str]) -> int:
+    """Replaces this process with the program, if it is installed beside this Python or on ``PATH``."""
+    folders = [sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]
+    program = shutil.which(PROGRAM, path=os.pathsep.join(folders))
+    if program is None:
+        how = "In a clone of the repository, run cargo install --path command"
+        print(f"cuda_primary_context: {PROGRAM} is not installed. {how}.", file=sys.stderr)
+        return NO_DRIVER_OR_DEVICE
+    os.execv(program, [program, *arguments])
 
 
 def _object(of: Driver, named: tuple[NamedDevice, ...], found: tuple[Context, ...]) -> str:

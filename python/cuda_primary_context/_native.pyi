@@ -3,7 +3,7 @@
 from typing import Any, Callable, Iterable, Literal, Mapping, NoReturn, final
 
 from ._device_like import DeviceLike as DeviceLike
-from .checkpoint import Process, ProcessReport, Room, StepReport
+from .checkpoint import Process, Room
 from .errors import Error
 
 class _Value:
@@ -406,6 +406,74 @@ def recover(
     at_once: int | None = None,
     on_step: Callable[[int, StepReport], object] | None = None,
 ) -> tuple[ProcessReport, ...]: ...
-def tree(pid: int) -> str: ...
-def machine_gpus() -> list[str]: ...
-def memory_of(pid: int) -> list[tuple[str, int]]: ...
+def tree(pid: int) -> tuple[TreeProcess, ...]:
+    """Returns the process and its descendants, each after its parent. One that holds no device files has no CUDA to
+    checkpoint."""
+
+def machine_gpus() -> tuple[str, ...]:
+    """Returns the unique ids of every GPU that the kernel driver shows, whatever ``CUDA_VISIBLE_DEVICES`` says."""
+
+def memory_of(pid: int) -> dict[str, int]:
+    """Returns how many bytes a process has on each device, by its unique id, as NVML says. Call it before the
+    checkpoint, and pass the result to the restore."""
+
+@final
+class StepReport(_Value):
+    """A step that was tried for a process."""
+
+    @property
+    def step(self) -> Literal["lock", "checkpoint", "restore", "unlock"]: ...
+    @property
+    def undoing(self) -> bool:
+        """Whether it was to undo an earlier one, because another step failed."""
+
+    @property
+    def milliseconds(self) -> float: ...
+    @property
+    def error(self) -> Error | None:
+        """Why it failed."""
+
+@final
+class ProcessReport(_Value):
+    """What was done for one process, and what it is now."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def steps(self) -> tuple[StepReport, ...]:
+        """In the order in which they were tried."""
+
+    @property
+    def state(self) -> str | None:
+        """After the last step; None if the driver did not say."""
+
+@final
+class TreeProcess(_Value):
+    """One process of a tree."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def parent(self) -> int: ...
+    @property
+    def command(self) -> str: ...
+    @property
+    def device_files(self) -> tuple[DeviceFile, ...] | None:
+        """The ``/dev/nvidia*`` files that it has open; None if this process may not look."""
+
+@final
+class DeviceRoom(_Value):
+    """What one device has, and what a restore needs there."""
+
+    def __new__(cls, device: str, needed: int, free: int) -> DeviceRoom: ...
+    @property
+    def device(self) -> str:
+        """The unique id of the device on which the process comes back."""
+
+    @property
+    def needed(self) -> int:
+        """How many bytes the process had there when it was checkpointed."""
+
+    @property
+    def free(self) -> int:
+        """How many bytes are free now."""

@@ -42,7 +42,7 @@ class KeptThreads:
         self._driver: _Driver | None = None
         self._start = threading.Thread.start
         self._is_on = True
-        threading.Thread.start = self._replacement()  # type: ignore[method-assign]
+        threading.Thread.start = self._replacement()  # type: ignore[assignment, method-assign]
 
     def undo(self) -> None:
         """Lets new threads begin without a context again. Threads that run keep what they have."""

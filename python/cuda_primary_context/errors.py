@@ -188,9 +188,10 @@ _BY_KIND: dict[str, type[Error]] = {
 }
 
 
-def _from_dict(told: dict[str, Any], state: str | None = None) -> Error:
-    """The error that the Rust crate tells of, as an exception."""
-    fields = dict(told)
+def _from_dict(fields: dict[str, Any], state: str | None = None) -> Error:
+    """The Rust crate's error as an exception; that of a step that failed has the state beside it."""
+    if "error" in fields:
+        return _from_dict(fields["error"], fields["state"])
     message, kind = fields.pop("message"), fields["kind"]
     pid = fields.pop("pid", None)
     found = _BY_KIND.get(kind, NvmlError if kind.startswith("nvml") else Error)
@@ -199,11 +200,3 @@ def _from_dict(told: dict[str, Any], state: str | None = None) -> Error:
     if issubclass(found, CheckpointError):
         return found(message, pid=pid, state=state, **fields)
     return found(message, **fields)
-
-
-def _from_json(text: str) -> Error:
-    import json
-
-    told = json.loads(text)
-    # A step that failed has its error inside.
-    return _from_dict(told["error"], told["state"]) if "error" in told else _from_dict(told)

@@ -11,14 +11,14 @@ from typing import Any
 import cuda_primary_context as cpc
 
 try:
-    from lightning.pytorch import Callback
-except ImportError:
-    from pytorch_lightning import Callback  # the package's former name
+    from lightning.pytorch import Callback  # type: ignore[import-not-found, unused-ignore]
+except ImportError:  # the package's former name
+    from pytorch_lightning import Callback  # type: ignore[import-not-found, unused-ignore]
 
 logger = logging.getLogger("cuda_primary_context")
 
 
-class StrayContexts(Callback):
+class StrayContexts(Callback):  # type: ignore[misc, unused-ignore]
     """Reports the strays of each process, once the strategy has selected its device; releases them if asked.
 
     A released reference may belong to a library that still uses the device: see the README first.

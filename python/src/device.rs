@@ -41,10 +41,11 @@ impl<'py> FromPyObject<'_, 'py> for Named {
         if object.hasattr("__index__")? {
             return ordinal(&object);
         }
-        let (Ok(kind), Ok(index)) = (object.getattr("type"), object.getattr("index")) else {
+        let Ok(index) = object.getattr("index") else {
             return Err(PyTypeError::new_err(format!("{FORMS}, not {object:?}.")));
         };
-        if kind.extract::<String>().is_ok_and(|kind| kind != "cuda") {
+        let kind = object.getattr("type").and_then(|kind| kind.extract::<String>());
+        if kind.is_ok_and(|kind| kind != "cuda") {
             return Err(PyValueError::new_err(format!("{object:?} is no CUDA device. {FORMS}.")));
         }
         if index.is_none() {

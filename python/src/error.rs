@@ -1,13 +1,9 @@
 //! The crate's errors as exceptions.
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::Serialize;
 
-/// An answer or an error of the crate, as the text of a JSON object.
-pub fn json(value: &impl Serialize) -> PyResult<String> {
-    serde_json::to_string(value).map_err(|error| PyValueError::new_err(error.to_string()))
-}
+use crate::value::{json, python};
 
 /// The exception for an error of the crate: `cuda_primary_context.errors` has the classes.
 pub fn exception(py: Python<'_>, error: &impl Serialize) -> PyErr {
@@ -28,5 +24,6 @@ pub fn answer<T>(py: Python<'_>, result: Result<T, impl Serialize>) -> PyResult<
 
 /// The exception in a field of a value.
 pub fn instance<'py>(py: Python<'py>, error: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
-    py.import("cuda_primary_context.errors")?.getattr("_from_json")?.call1((json(error)?,))
+    let fields = python(py, &json(error)?)?;
+    py.import("cuda_primary_context.errors")?.getattr("_from_dict")?.call1((fields,))
 }

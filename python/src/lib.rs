@@ -8,13 +8,14 @@ mod error;
 mod guard;
 mod interpreter;
 mod log;
+mod number;
 mod process;
 mod report;
 mod retain_only;
 mod value;
 
 /// What the package in Python is made of. Not for others.
-#[pyo3::pymodule]
+#[pyo3::pymodule(gil_used = true)]
 mod _native {
     #[pymodule_export]
     use crate::checkpoint::group::{Suspended, recover, suspend};
@@ -34,8 +35,8 @@ mod _native {
     use crate::retain_only::{plan, release_strays, retain_only};
     #[pymodule_export]
     use crate::value::{
-        Call, Context, CurrentContext, Device, DeviceFile, DeviceReport, Driver, Holder,
-        NamedDevice, Plan, PlannedDevice,
+        Call, Context, CurrentContext, Device, DeviceFile, DeviceReport, DeviceRoom, Driver,
+        Holder, NamedDevice, Plan, PlannedDevice, ProcessReport, StepReport, TreeProcess,
     };
 
     #[pymodule_init]

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::error::{answer, exception};
-use crate::value::{Call, Fields, Value, methods, tuple_of};
+use crate::value::{Fields, Value, calls_of, methods};
 
 /// What `retain_only` or `release_strays` did.
 #[pyclass(frozen, module = "cuda_primary_context")]
@@ -53,7 +53,7 @@ methods!(Report { driver, kept, current_context_switched, current_context, devic
     fn calls<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let devices = self.fields().list("devices").iter();
         let calls = devices.filter_map(|device| device["calls"].as_array()).flatten();
-        tuple_of::<Call>(py, &calls.cloned().collect::<Vec<_>>(), &[])
+        calls_of(py, &calls.cloned().collect::<Vec<_>>())
     }
 
     /// Raises the first failure of any kind, for callers who want all or nothing.

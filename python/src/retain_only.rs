@@ -12,7 +12,7 @@ use crate::value::{Fields, Plan, Value};
 
 /// Retains a device and releases the strays on all others but the kept ones.
 #[pyfunction]
-#[pyo3(signature = (device, *, keep = Several::none()))]
+#[pyo3(signature = (device, *, keep = Several::none()), text_signature = "(device, *, keep=())")]
 pub fn retain_only(
     py: Python<'_>,
     device: Named,
@@ -31,7 +31,7 @@ pub fn retain_only(
 
 /// Releases the strays on all devices but the kept ones, and retains nothing.
 #[pyfunction]
-#[pyo3(signature = (*, keep = Several::none()))]
+#[pyo3(signature = (*, keep = Several::none()), text_signature = "(*, keep=())")]
 pub fn release_strays(py: Python<'_>, keep: Several) -> PyResult<Report> {
     let report = py.detach(|| {
         let driver = load()?;
@@ -44,7 +44,10 @@ pub fn release_strays(py: Python<'_>, keep: Several) -> PyResult<Report> {
 
 /// The dry run of both.
 #[pyfunction]
-#[pyo3(signature = (device = None, *, keep = Several::none()))]
+#[pyo3(
+    signature = (device = None, *, keep = Several::none()),
+    text_signature = "(device=None, *, keep=())"
+)]
 pub fn plan(py: Python<'_>, device: Option<Named>, keep: Several) -> PyResult<Plan> {
     let plan = py.detach(|| {
         let driver = load()?;

@@ -8,9 +8,15 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 use pyo3::{IntoPyObjectExt, PyClass};
 use serde::Serialize;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::error;
+use crate::number::{BYTES, number};
+
+/// A value of the crate as JSON.
+pub fn json(value: &impl Serialize) -> PyResult<Json> {
+    serde_json::to_value(value).map_err(|error| PyValueError::new_err(error.to_string()))
+}
 
 /// What a value consists of. Two values of a class are equal if their JSON is.
 #[derive(Debug, Default)]
@@ -25,10 +31,9 @@ pub struct Fields {
 impl Fields {
     /// The fields of what serialises as an object.
     pub fn of(value: &impl Serialize, text: String, lines: Vec<String>) -> PyResult<Self> {
-        match serde_json::to_value(value) {
-            Ok(Json::Object(json)) => Ok(Self { json, text, lines }),
-            Ok(other) => Err(PyValueError::new_err(format!("{other} is no JSON object"))),
-            Err(error) => Err(PyValueError::new_err(error.to_string())),
+        match json(value)? {
+            Json::Object(json) => Ok(Self { json, text, lines }),
+            other => Err(PyValueError::new_err(format!("{other} is no JSON object"))),
         }
     }
 
@@ -52,8 +57,10 @@ impl Fields {
                 _ => object_of::<CurrentContext>(py, object),
             },
             Some(Json::Array(list)) => match name {
-                "calls" => tuple_of::<Call>(py, list, &[]),
+                "calls" => calls_of(py, list),
                 "holders" => tuple_of::<Holder>(py, list, &[]),
+                "steps" => tuple_of::<StepReport>(py, list, &[]),
+                "device_files" => tuple_of::<DeviceFile>(py, list, &[]),
                 "devices" if self.json.contains_key("dry_run") => {
                     tuple_of::<PlannedDevice>(py, list, &self.lines)
                 }
@@ -99,6 +106,21 @@ pub fn tuple_of<'py, T: Value>(
     Ok(PyTuple::new(py, values.collect::<PyResult<Vec<_>>>()?)?.into_any())
 }
 
+/// Driver calls, as the crate displays them.
+pub fn calls_of<'py>(py: Python<'py>, calls: &[Json]) -> PyResult<Bound<'py, PyAny>> {
+    let texts: Vec<String> = calls
+        .iter()
+        .map(|call| {
+            let (function, code) = (call["call"].as_str().unwrap_or_default(), &call["code"]);
+            match call["name"].as_str() {
+                Some(name) => format!("{function}: {name} ({code})"),
+                None => format!("{function}: {code}"),
+            }
+        })
+        .collect();
+    tuple_of::<Call>(py, calls, &texts)
+}
+
 /// Plain data, as `json.loads` makes it.
 pub fn python<'py>(py: Python<'py>, json: &Json) -> PyResult<Bound<'py, PyAny>> {
     match json {
@@ -129,7 +151,8 @@ pub fn to_dict<'py>(py: Python<'py>, value: &impl Value) -> PyResult<Bound<'py, 
 }
 
 pub fn to_json(value: &impl Value) -> PyResult<String> {
-    error::json(&value.fields().json)
+    serde_json::to_string(&value.fields().json)
+        .map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 pub fn hash(value: &impl Value) -> PyResult<u64> {
@@ -220,15 +243,15 @@ macro_rules! methods {
 }
 pub(crate) use methods;
 
-macro_rules! values {
-    ($($(#[$documentation:meta])* $class:ident { $($field:ident),* })*) => {$(
+macro_rules! value {
+    ($(#[$documentation:meta])* $class:ident in $module:tt: $($field:expr),*) => {
         $(#[$documentation])*
-        #[pyclass(frozen, module = "cuda_primary_context")]
+        #[pyclass(frozen, module = $module)]
         #[derive(Debug)]
         pub struct $class(Fields);
 
         impl Value for $class {
-            const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
+            const FIELDS: &'static [&'static str] = &[$($field),*];
 
             fn new(fields: Fields) -> Self {
                 Self(fields)
@@ -238,51 +261,71 @@ macro_rules! values {
                 &self.0
             }
         }
+    };
+}
 
+macro_rules! values {
+    ($($(#[$documentation:meta])* $class:ident in $module:tt { $($field:ident),* })*) => {$(
+        value!($(#[$documentation])* $class in $module: $(stringify!($field)),*);
         methods!($class { $($field),* } {});
     )*};
 }
 
 values! {
     /// The driver library that was loaded.
-    Driver { path, version }
+    Driver in "cuda_primary_context" { path, version }
     /// A device: its number in this process, and the ids that other processes know.
-    Device { ordinal, uuid, pci_bus_id }
+    Device in "cuda_primary_context" { ordinal, uuid, pci_bus_id }
     /// A device with its product name.
-    NamedDevice { ordinal, uuid, pci_bus_id, name }
+    NamedDevice in "cuda_primary_context" { ordinal, uuid, pci_bus_id, name }
     /// A device's primary context in this process, whichever library retained it.
-    Context { ordinal, uuid, active, flags, error }
+    Context in "cuda_primary_context" { ordinal, uuid, active, flags, error }
     /// A library, or the program itself, that holds something on a device.
-    Holder { library, references, green_contexts, ordinary_contexts, taken }
+    Holder in "cuda_primary_context" { library, references, green_contexts, ordinary_contexts, taken }
     /// An open `/dev/nvidia*` file of a process.
-    DeviceFile { descriptor, path }
+    DeviceFile in "cuda_primary_context" { descriptor, path }
     /// A driver call and its result code.
-    Call { call, code, name }
+    Call in "cuda_primary_context" { call, code, name }
     /// What a run did to one device.
-    DeviceReport {
+    DeviceReport in "cuda_primary_context" {
         ordinal, uuid, outcome, calls, holders, taken_before, releases, handles, error, active
     }
     /// What would be done to one device.
-    PlannedDevice { ordinal, uuid, planned, at_most, handles, error }
+    PlannedDevice in "cuda_primary_context" { ordinal, uuid, planned, at_most, handles, error }
     /// What a run would do.
-    Plan { driver, kept, devices }
+    Plan in "cuda_primary_context" { driver, kept, devices }
 }
 
-/// What became of the calling thread's current context.
-#[pyclass(frozen, module = "cuda_primary_context")]
-#[derive(Debug)]
-pub struct CurrentContext(Fields);
+values! {
+    /// A step that was tried for a process.
+    StepReport in "cuda_primary_context.checkpoint" { step, undoing, milliseconds, error }
+    /// What was done for one process, and what it is now.
+    ProcessReport in "cuda_primary_context.checkpoint" { pid, steps, state }
+    /// One process of a tree.
+    TreeProcess in "cuda_primary_context.checkpoint" { pid, parent, command, device_files }
+}
 
-impl Value for CurrentContext {
-    const FIELDS: &'static [&'static str] = &["change", "from", "error"];
+value! {
+    /// What one device has, and what a restore needs there.
+    DeviceRoom in "cuda_primary_context.checkpoint": "device", "needed", "free"
+}
 
-    fn new(fields: Fields) -> Self {
-        Self(fields)
+methods!(DeviceRoom { device, needed, free } {
+    #[new]
+    fn of_caller(
+        device: String,
+        needed: &Bound<'_, PyAny>,
+        free: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
+        let (needed, free): (u64, u64) = (number(needed, BYTES)?, number(free, BYTES)?);
+        let room = json!({ "device": device, "needed": needed, "free": free });
+        Ok(Self(Fields::from_json(room, String::new())?))
     }
+});
 
-    fn fields(&self) -> &Fields {
-        &self.0
-    }
+value! {
+    /// What became of the calling thread's current context.
+    CurrentContext in "cuda_primary_context": "change", "from", "error"
 }
 
 methods!(CurrentContext { change, error } {

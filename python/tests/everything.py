@@ -28,7 +28,7 @@ def whoever_holds() -> Tuple[List[int], Dict[int, str]]:
         if context.active and flags is not None and error is None:
             active.append(context.ordinal)
     plan: cpc.Plan = cpc.plan(0, keep=[1])
-    planned = {each.ordinal: each.planned for each in plan.devices}
+    planned: Dict[int, str] = {each.ordinal: each.planned for each in plan.devices}
     details: List[Tuple[Optional[int], Optional[int]]] = [
         (each.at_most, each.handles) for each in plan.devices
     ]
@@ -64,8 +64,8 @@ def tell(report: cpc.Report) -> str:
 
 
 def held(report: cpc.Report) -> List[Tuple[str, int, int, int, int]]:
-    holders: List[cpc.Holder] = [holder for device in report.devices for holder in device.holders]
-    holders += cpc.holders(1)
+    holders: List[cpc.Holder] = [holder for device in report.devices for holder in device.holders or ()]
+    holders += cpc.holders(1) or ()
     return [
         (each.library, each.references, each.green_contexts, each.ordinary_contexts, each.taken)
         for each in holders

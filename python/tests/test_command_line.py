@@ -30,7 +30,7 @@ def test_what_the_driver_says_as_json(tmp_path: Path) -> None:
     told = json.loads(process.stdout)
     assert told["driver"] == {"path": "libcuda.so.1", "version": 13000}
     assert [device["active"] for device in told["devices"]] == [False, True]
-    assert set(told["devices"][0]) == {"ordinal", "uuid", "pci_bus_id", "name", "active", "flags"}
+    assert set(told["devices"][1]) == {"ordinal", "uuid", "pci_bus_id", "name", "active", "flags"}
     calls = {json.loads(line)["function"] for line in log.read_text().splitlines()}
     assert not any("Retain" in call or "Create" in call for call in calls)
 
@@ -87,7 +87,41 @@ def test_the_trace_command_comes_with_the_wheel(tmp_path: Path) -> None:
     assert "_native.abi3.so" in process.stderr, process.stderr
 
 
+def test_the_programs_verbs_run_it_or_say_how_to_install_it(tmp_path: Path) -> None:
+    program = tmp_path / "cuda-contexts"
+    program.write_text('#!/bin/sh\necho "given: $*"\nexit 5\n')
+    program.chmod(0o755)
+    for verb in ("ps", "trace", "run"):
+        path = f"{tmp_path}:/usr/bin:/bin"
+        found = python(*MODULE, verb, "--json", env={**environment(), "PATH": path})
+        if not Path(sys.prefix, "bin", "cuda-contexts").exists():
+            assert (found.returncode, found.stdout) == (5, f"given: {verb} --json\n"), found.stderr
+            missing = python(*MODULE, verb, env={**environment(), "PATH": "/nowhere"})
+            assert missing.returncode == 3 and "cargo install --path command" in missing.stderr
+        assert verb in python(*MODULE, "--help", env=environment()).stdout
+
+
+BUILD = """
+import sys, sysconfig, types
+sys.modules["maturin"] = types.ModuleType("maturin")
+sys.path.insert(0, "..")
+import backend
+if sys.argv[1:]:
+    sysconfig.get_config_var = lambda name: name == "Py_GIL_DISABLED"
+backend.{hook}
+"""
+
+
+@pytest.mark.parametrize("hook", ["get_requires_for_build_wheel()", "prepare_metadata_for_build_wheel('x')"])
+def test_a_build_says_in_one_line_what_is_missing(hook: str) -> None:
+    env = {**environment(), "PATH": "/nowhere"}
+    for arguments, missing in (([], "cargo is missing: install Rust 1.85"), (["free"], "free-threaded CPython")):
+        process = python("-c", BUILD.replace("{hook}", hook), *arguments, env=env)
+        assert process.returncode == 1 and missing in process.stderr, process.stderr
+        assert len(process.stderr.splitlines()) == 1, process.stderr
+
+
 def test_nobody_is_a_holder_without_the_trace() -> None:
     code = "import cuda_primary_context as c; print(c.holders(0), c.retain_only(1).report.devices[1].holders)"
     process = python("-c", code, env=environment())
-    assert process.stdout == "() ()\n", process.stderr
+    assert process.stdout == "None None\n", process.stderr

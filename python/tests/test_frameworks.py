@@ -6,7 +6,7 @@ from pathlib import Path
 
 import cuda_primary_context as cpc
 import pytest
-from simulated import on_simulator, touch
+from simulated import HERE, environment, on_simulator, python, touch
 
 PLUGINS = ("vllm", "lightning", "dask")
 
@@ -65,3 +65,43 @@ def check_dask_workers() -> None:
 def test_a_dask_plugin_releases_the_strays_of_each_worker() -> None:
     needs("distributed")
     check_dask_workers()
+
+
+@on_simulator(held_by_others="0:1,2:2")
+def test_a_lightning_callback_reports_and_releases() -> None:
+    """With a stand-in for the base class: hardware/frameworks.py runs a real Trainer."""
+    import logging
+    import sys
+    from types import ModuleType, SimpleNamespace
+
+    stand_in = ModuleType("lightning.pytorch")
+    stand_in.Callback = object  # type: ignore[attr-defined]
+    sys.modules.update({"lightning": ModuleType("lightning"), "lightning.pytorch": stand_in})
+    from cuda_primary_context.lightning import StrayContexts
+
+    lines = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("cuda_primary_context").addHandler(handler)
+
+    def setup(callback: StrayContexts, kind: str) -> StrayContexts:
+        device = SimpleNamespace(type=kind, index=1)
+        trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=device), global_rank=3)
+        callback.setup(trainer, None, "fit")
+        return callback
+
+    setup(StrayContexts(release=True), "cpu")
+    assert lines == [] and len(cpc.contexts()) == 2
+    assert setup(StrayContexts(), "cuda").report is None
+    assert lines == ["Rank 3 uses device 1 and holds strays on [0, 2]."]
+    report = setup(StrayContexts(release=True), "cuda").report
+    assert report is not None and report.summary == "released 0; still active 2; left alone 1"
+    assert lines[-1] == "Rank 3 uses device 1 and holds strays on [2]."
+
+
+def test_the_program_for_real_frameworks_runs_what_is_here() -> None:
+    process = python(str(HERE.parents[1] / "hardware" / "frameworks.py"), env=environment())
+    assert process.returncode == 0, process.stdout + process.stderr
+    for line in process.stdout.splitlines():
+        assert line.startswith(("dask: both workers", "lightning on", "skipped: ")), line
+    assert len(process.stdout.splitlines()) >= 2

@@ -27,7 +27,7 @@ def test_each_worker_touches_every_device_and_keeps_its_own(start: str) -> None:
     for rank, worker in enumerate(found):
         # Its own device was touched twice, every other one once.
         assert worker["left"] == [rank]
-        assert worker["outcomes"] == ["kept" if each == rank else "released" for each in range(8)]
+        assert worker["outcomes"] == ["left_alone" if each == rank else "released" for each in range(8)]
 
 
 def test_workers_forked_after_cuda_was_touched_are_told_so() -> None:

@@ -18,14 +18,15 @@ def blocks(language: str) -> List[str]:
 
 
 @on_simulator(held_by_others="0:1,2:3")
-def test_the_table_is_the_reports() -> None:
-    (table,) = blocks("text")
-    assert str(cpc.retain_only(1).report) + "\n" == table
+def test_the_tables_are_those_of_plan_and_report() -> None:
+    plan, report = blocks("text")
+    assert str(cpc.plan(1)) + "\n" == plan
+    assert str(cpc.retain_only(1).report) + "\n" == report
 
 
 def test_every_program_is_one() -> None:
     programs = blocks("python")
-    assert len(programs) == 4
+    assert len(programs) == 6
     for program in programs:
         for name in re.findall(r"\bcpc\.(\w+)|\bcheckpoint\.(\w+)", program):
             module = cpc if name[0] else cpc.checkpoint
@@ -34,7 +35,7 @@ def test_every_program_is_one() -> None:
 
 
 def test_the_workers_function_is_the_examples() -> None:
-    function = next(program for program in blocks("python") if program.startswith("def "))
+    function = next(program for program in blocks("python") if program.startswith("def _"))
     assert function in (PACKAGE / "examples" / "vllm_worker.py").read_text()
 
 
@@ -42,3 +43,7 @@ def test_every_error_that_is_named_is_there() -> None:
     named = set(re.findall(r"`(\w+Error)`", README))
     ours = {name for name in named if not hasattr(builtins, name)}
     assert len(ours) > 5 and all(hasattr(cpc, name) for name in ours)
+
+
+def test_the_danger_comes_before_the_first_call() -> None:
+    assert 0 < README.index("the process died (SIGSEGV)") < README.index("cpc.plan(") < README.index("cpc.retain_only(")

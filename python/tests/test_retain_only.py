@@ -125,6 +125,22 @@ def test_devices_have_many_names() -> None:
         assert cpc.plan(name).kept == guard.device  # type: ignore[arg-type]
 
 
+@on_simulator(knobs="mig_instances=1", held_by_others="0:1")
+def test_instances_of_a_divided_gpu_have_names_too() -> None:
+    uuids = [str(device.uuid) for device in cpc.devices()]
+    assert all(uuid.startswith("MIG-") for uuid in uuids) and len(set(uuids)) == 4
+    assert cpc.plan(uuids[1], keep=[uuids[0]]).devices[0].planned == "leave_alone"
+    with cpc.retain_only(uuids[1], keep=[uuids[2]]) as guard:
+        assert guard.device.uuid == uuids[1]
+        outcomes = [device.outcome for device in guard.report.devices]
+        assert outcomes == ["released", "kept", "left_alone", "already_inactive"]
+    assert cpc.release_strays(keep=[uuids[3]]).devices[3].outcome == "left_alone"
+    assert cpc.holders(uuids[0]) is None
+    other = uuids[0].replace("MIG-", "GPU-")
+    with pytest.raises(cpc.UnknownDeviceError):
+        cpc.plan(other)
+
+
 @on_simulator()
 def test_what_names_no_device_is_refused() -> None:
     forms = "an ordinal .1., .cuda:1.*a unique id .*a PCI address"

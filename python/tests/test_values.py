@@ -119,3 +119,12 @@ def test_a_guard_is_no_value() -> None:
     guard = cpc.retain_only(1)
     with pytest.raises(TypeError, match="cannot pickle"):
         pickle.dumps(guard)
+
+
+def test_errors_that_differ_in_one_field_are_not_equal() -> None:
+    fields = {"kind": "driver", "call": RETAIN, "device": 1, "code": 2, "name": "CUDA_ERROR_OUT_OF_MEMORY"}
+    error = cpc.DriverError("text", **fields)  # type: ignore[arg-type]
+    assert error == cpc.DriverError("text", **fields)  # type: ignore[arg-type]
+    for name, other in {"kind": "x", "call": "x", "device": 2, "code": 3, "name": "x"}.items():
+        assert error != cpc.DriverError("text", **{**fields, name: other}), name  # type: ignore[arg-type]
+    assert error != cpc.DriverError("other", **fields)  # type: ignore[arg-type]

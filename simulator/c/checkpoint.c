@@ -33,41 +33,22 @@ static uint64_t now_in_microseconds(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-CUresult checkpoint_get_state(int pid, CUprocessState *state)
+static CUresult get_state(struct target *target, void *state)
 {
-    struct target *target;
-    CUresult result;
-
-    if (!state)
-        return CUDA_ERROR_INVALID_VALUE;
-    result = begin_with_target(pid, &target);
-    if (result != CUDA_SUCCESS)
-        return result;
-    *state = (CUprocessState)state_of(target);
-    end_with_target();
+    *(CUprocessState *)state = (CUprocessState)state_of(target);
     return CUDA_SUCCESS;
 }
 
-/* Which thread it is was not measured: here the main one. */
-CUresult checkpoint_get_restore_thread_id(int pid, int *tid)
+CUresult checkpoint_get_state(int pid, CUprocessState *state)
 {
-    struct target *target;
-    CUresult result;
-
-    if (!tid)
-        return CUDA_ERROR_INVALID_VALUE;
-    result = begin_with_target(pid, &target);
-    if (result != CUDA_SUCCESS)
-        return result;
-    *tid = pid;
-    end_with_target();
-    return CUDA_SUCCESS;
+    return state ? with_target(pid, get_state, state) : CUDA_ERROR_INVALID_VALUE;
 }
 
 /* Keeps new calls out, for a moment, until those under way are done. Whoever is killed meanwhile has
    locked the target. */
-static CUresult try_to_lock(struct target *target)
+static CUresult try_to_lock(struct target *target, void *milliseconds)
 {
+    target->lock_milliseconds = *(const uint32_t *)milliseconds;
     if (state_of(target) != RUNNING)
         return CUDA_ERROR_ILLEGAL_STATE;
     if (target->busy)
@@ -88,14 +69,8 @@ static CUresult lock_within(int pid, uint32_t milliseconds)
     uint64_t began = now_in_microseconds();
 
     for (;;) {
-        struct target *target;
-        CUresult result = begin_with_target(pid, &target);
+        CUresult result = with_target(pid, try_to_lock, &milliseconds);
 
-        if (result != CUDA_SUCCESS)
-            return result;
-        target->lock_milliseconds = milliseconds;
-        result = try_to_lock(target);
-        end_with_target();
         if (result != CUDA_ERROR_NOT_READY
             || (limit && now_in_microseconds() - began > limit))
             return result;
@@ -103,53 +78,44 @@ static CUresult lock_within(int pid, uint32_t milliseconds)
     }
 }
 
-static CUresult may_checkpoint(const struct target *target)
+static CUresult may_checkpoint(struct target *target, void *nothing)
 {
+    (void)nothing;
     if (state_of(target) != LOCKED)
         return CUDA_ERROR_ILLEGAL_STATE;
     return target->managed_memory ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
 }
 
-/* Looks, takes its time, looks again: the target may have died, and another controller have been
-   faster. */
-static CUresult checkpoint(int pid)
+static CUresult checkpoint(struct target *target, void *nothing)
 {
-    struct target *target;
-    CUresult result = begin_with_target(pid, &target);
-    uint64_t time;
+    CUresult result = may_checkpoint(target, nothing);
 
-    if (result != CUDA_SUCCESS)
-        return result;
-    result = may_checkpoint(target);
-    time = knob(checkpoint_milliseconds) * MICROSECONDS;
-    end_with_target();
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (time)
-        nap((long)time);
-    result = begin_with_target(pid, &target);
-    if (result != CUDA_SUCCESS)
-        return result;
-    result = may_checkpoint(target);
     if (result == CUDA_SUCCESS)
         set_state(target, CHECKPOINTED);
-    end_with_target();
     return result;
 }
 
-static CUresult unlock(int pid)
+static CUresult unlock(struct target *target, void *nothing)
 {
-    struct target *target;
-    CUresult result = begin_with_target(pid, &target);
+    (void)nothing;
+    if (state_of(target) != LOCKED)
+        return CUDA_ERROR_ILLEGAL_STATE;
+    set_state(target, RUNNING);
+    return CUDA_SUCCESS;
+}
+
+/* Looks, takes its time, looks again: the target may have died, and another controller have been
+   faster. */
+static CUresult after_a_while(int pid, uint64_t milliseconds, target_action *look,
+                              target_action *act, void *data)
+{
+    CUresult result = with_target(pid, look, data);
 
     if (result != CUDA_SUCCESS)
         return result;
-    if (state_of(target) == LOCKED)
-        set_state(target, RUNNING);
-    else
-        result = CUDA_ERROR_ILLEGAL_STATE;
-    end_with_target();
-    return result;
+    if (milliseconds)
+        nap((long)milliseconds * MICROSECONDS);
+    return with_target(pid, act, data);
 }
 
 /* A step on a process, maybe this one: its memory is published, and the driver's lock is free. */
@@ -183,7 +149,7 @@ CUresult checkpoint_checkpoint(int pid, CUcheckpointCheckpointArgs *arguments)
 {
     if (arguments && !are_zero(arguments, 0, ARGUMENT_BYTES))
         return CUDA_ERROR_INVALID_VALUE;
-    WITHOUT_LOCK(checkpoint(pid));
+    WITHOUT_LOCK(after_a_while(pid, knob(checkpoint_milliseconds), may_checkpoint, checkpoint, NULL));
 }
 
 CUresult checkpoint_restore(int pid, CUcheckpointRestoreArgs *arguments)
@@ -201,12 +167,12 @@ CUresult checkpoint_restore(int pid, CUcheckpointRestoreArgs *arguments)
         if (map.count && !map.ids)
             return CUDA_ERROR_INVALID_VALUE;
     }
-    WITHOUT_LOCK(restore_process(pid, &map));
+    WITHOUT_LOCK(after_a_while(pid, knob(restore_milliseconds), may_restore, restore, &map));
 }
 
 CUresult checkpoint_unlock(int pid, CUcheckpointUnlockArgs *arguments)
 {
     if (arguments && !are_zero(arguments, 0, ARGUMENT_BYTES))
         return CUDA_ERROR_INVALID_VALUE;
-    WITHOUT_LOCK(unlock(pid));
+    WITHOUT_LOCK(with_target(pid, unlock, NULL));
 }

@@ -21,10 +21,10 @@ static CUresult living_context(CUcontext handle, struct context **context, CUres
     return (*context)->alive ? CUDA_SUCCESS : result_if_dead;
 }
 
-static CUresult get_device(CUcontext handle, CUdevice *device)
+CUresult context_get_device(CUdevice *device)
 {
     struct context *context;
-    CUresult result = living_context(handle, &context, answer_of_knob(get_device_on_dead));
+    CUresult result = living_current_context(&context, answer_of_knob(get_device_on_dead));
 
     if (!device)
         return CUDA_ERROR_INVALID_VALUE;
@@ -33,26 +33,11 @@ static CUresult get_device(CUcontext handle, CUdevice *device)
     return result;
 }
 
-CUresult context_get_device(CUdevice *device)
-{
-    return get_device(NULL, device);
-}
-
-CUresult context_get_device_v2(CUdevice *device, CUcontext handle)
-{
-    return get_device(handle, device);
-}
-
-CUresult context_synchronize_v2(CUcontext handle)
+CUresult context_synchronize(void)
 {
     struct context *context;
 
-    return living_context(handle, &context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
-}
-
-CUresult context_synchronize(void)
-{
-    return context_synchronize_v2(NULL);
+    return living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
 }
 
 /* A living context maps host memory whatever it was made with; a dead one has no flags. */

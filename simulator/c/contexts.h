@@ -1,14 +1,11 @@
 /* Contexts of every kind, their handles, and each thread's stack of current contexts. */
-#ifndef SIMULATED_CONTEXTS_H
-#define SIMULATED_CONTEXTS_H
+#pragma once
 
 #include "cuda_types.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#pragma GCC visibility push(hidden)
 
 enum { NO_DEVICE = -1 };
 
@@ -46,7 +43,3 @@ bool pop_context(void);
 
 /* context_queries.c */
 CUresult living_current_context(struct context **context, CUresult result_if_dead);
-
-#pragma GCC visibility pop
-
-#endif

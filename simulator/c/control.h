@@ -1,6 +1,5 @@
 /* What the control calls share. */
-#ifndef SIMULATED_CUDA_CONTROL_H
-#define SIMULATED_CUDA_CONTROL_H
+#pragma once
 
 #include "machine.h"
 #include "simulated_cuda.h"
@@ -18,5 +17,3 @@
     } while (0)
 
 CUresult initialize_for_others(void);
-
-#endif

@@ -2,15 +2,17 @@
 #include "control.h"
 #include "devices.h"
 
-static CUresult describe(int32_t pid, struct simulated_cuda_target *out)
+/* What this process has is known to the others only once it is published. */
+static CUresult look_at(int32_t pid, target_action *look, void *data)
 {
-    struct target *target;
-    CUresult result;
-
     publish_own_memory();
-    result = begin_with_target(pid, &target);
-    if (result != CUDA_SUCCESS)
-        return result;
+    return with_target(pid, look, data);
+}
+
+static CUresult describe(struct target *target, void *data)
+{
+    struct simulated_cuda_target *out = data;
+
     *out = (struct simulated_cuda_target){ .state = state_of(target),
                                            .lost = is_lost(target),
                                            .busy = target->busy,
@@ -20,86 +22,79 @@ static CUresult describe(int32_t pid, struct simulated_cuda_target *out)
                                            .lock_milliseconds = target->lock_milliseconds };
     for (uint32_t share = 0; share < target->share_count; share++)
         out->bytes += target->shares[share].bytes;
-    end_with_target();
     return CUDA_SUCCESS;
 }
 
 uint32_t simulated_cuda_target(int32_t pid, struct simulated_cuda_target *out)
 {
-    UNDER_LOCK(uint32_t, (uint32_t)describe(pid, out));
+    UNDER_LOCK(uint32_t, (uint32_t)look_at(pid, describe, out));
 }
 
-static CUresult bytes_on(int32_t pid, uint32_t physical, uint64_t *bytes)
-{
-    struct target *target;
-    CUresult result;
+struct place {
+    uint32_t gpu;
+    uint64_t bytes;
+};
 
-    publish_own_memory();
-    result = begin_with_target(pid, &target);
-    if (result != CUDA_SUCCESS)
-        return result;
-    *bytes = 0;
-    for (uint32_t share = 0; share < target->share_count; share++)
-        if (place_of(target, share) == physical)
-            *bytes += target->shares[share].bytes;
-    end_with_target();
+static CUresult measure(struct target *target, void *data)
+{
+    struct place *place = data;
+
+    place->bytes = bytes_on(target, place->gpu);
     return CUDA_SUCCESS;
 }
 
-uint32_t simulated_cuda_target_bytes(int32_t pid, uint32_t physical, uint64_t *bytes)
+uint32_t simulated_cuda_target_bytes(int32_t pid, uint32_t gpu, uint64_t *bytes)
 {
-    UNDER_LOCK(uint32_t, (uint32_t)bytes_on(pid, physical, bytes));
+    struct place place = { .gpu = gpu };
+    uint32_t result;
+
+    lock_driver();
+    result = (uint32_t)look_at(pid, measure, &place);
+    unlock_driver();
+    *bytes = place.bytes;
+    return result;
 }
 
-enum trait { BUSY, MANAGED_MEMORY, STATE };
+struct change {
+    uint32_t trait;
+    uint32_t value;
+};
 
-static CUresult change(int32_t pid, enum trait trait, uint32_t value)
+static CUresult apply(struct target *target, void *data)
 {
-    struct target *target;
-    CUresult result = begin_with_target(pid, &target);
+    const struct change *change = data;
 
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (trait == BUSY)
-        target->busy = value;
-    else if (trait == MANAGED_MEMORY)
-        target->managed_memory = value;
+    if (change->trait == SIMULATED_CUDA_BUSY)
+        target->busy = change->value;
+    else if (change->trait == SIMULATED_CUDA_MANAGED_MEMORY)
+        target->managed_memory = change->value;
     else
-        set_state(target, value & STATE_BITS);
-    end_with_target();
+        set_state(target, change->value & STATE_BITS);
     return CUDA_SUCCESS;
 }
 
-uint32_t simulated_cuda_set_target_busy(int32_t pid, uint32_t busy)
+uint32_t simulated_cuda_change_target(int32_t pid, uint32_t trait, uint32_t value)
 {
-    UNDER_LOCK(uint32_t, (uint32_t)change(pid, BUSY, busy));
+    struct change change = { .trait = trait, .value = value };
+
+    UNDER_LOCK(uint32_t, (uint32_t)with_target(pid, apply, &change));
 }
 
-uint32_t simulated_cuda_set_target_managed_memory(int32_t pid, uint32_t managed_memory)
-{
-    UNDER_LOCK(uint32_t, (uint32_t)change(pid, MANAGED_MEMORY, managed_memory));
-}
-
-uint32_t simulated_cuda_set_target_state(int32_t pid, uint32_t state)
-{
-    UNDER_LOCK(uint32_t, (uint32_t)change(pid, STATE, state));
-}
-
-static uint64_t free_for_others(uint32_t physical)
+static uint64_t free_for_others(uint32_t gpu)
 {
     publish_own_memory();
-    return knob(device_bytes) - bytes_of_all(physical);
+    return knob(device_bytes) - bytes_of_others(gpu, true);
 }
 
-uint64_t simulated_cuda_machine_free(uint32_t physical)
+uint64_t simulated_cuda_machine_free(uint32_t gpu)
 {
-    UNDER_LOCK(uint64_t, free_for_others(physical));
+    UNDER_LOCK(uint64_t, free_for_others(gpu));
 }
 
-uint32_t simulated_cuda_machine_uuid(uint32_t physical, uint8_t *bytes)
+uint32_t simulated_cuda_machine_uuid(uint32_t gpu, uint8_t *bytes)
 {
-    if (physical >= MAXIMUM_DEVICES)
+    if (gpu >= MAXIMUM_DEVICES)
         return 0;
-    describe_uuid(physical, bytes);
+    describe_uuid(gpu, bytes);
     return 1;
 }

@@ -8,7 +8,7 @@ static CUresult retain_by_others(uint32_t owner, int32_t device, uint32_t refere
 {
     CUresult result = initialize_for_others();
 
-    if (result == CUDA_SUCCESS && !owner_name(owner))
+    if (result == CUDA_SUCCESS && owner >= MAXIMUM_OWNERS)
         return CUDA_ERROR_INVALID_VALUE;
     return result == CUDA_SUCCESS ? retain_for_others(owner, device, references) : result;
 }
@@ -25,7 +25,7 @@ static CUresult release_by_others(uint32_t owner, int32_t ordinal)
 
     if (refused != CUDA_SUCCESS)
         return refused;
-    if (!owner_name(owner))
+    if (owner >= MAXIMUM_OWNERS)
         return CUDA_ERROR_INVALID_VALUE;
     return device ? release_for(device, owner, CUDA_ERROR_INVALID_CONTEXT)
                   : CUDA_ERROR_INVALID_DEVICE;
@@ -63,19 +63,9 @@ uint32_t simulated_cuda_remove_green_context(int32_t device)
     UNDER_LOCK(uint32_t, (uint32_t)remove_green(device));
 }
 
-int32_t simulated_cuda_owner_by_name(const char *name)
-{
-    UNDER_LOCK(int32_t, owner_by_name(name));
-}
-
-const char *simulated_cuda_owner_name(uint32_t owner)
-{
-    UNDER_LOCK(const char *, owner_name(owner));
-}
-
 uint32_t simulated_cuda_act_as(uint32_t owner)
 {
-    UNDER_LOCK(uint32_t, owner_name(owner) ? act_as(owner) : acting_owner());
+    UNDER_LOCK(uint32_t, owner < MAXIMUM_OWNERS ? act_as(owner) : acting_owner());
 }
 
 static uint32_t owners_of(int32_t ordinal, struct simulated_cuda_owner *out, uint32_t capacity)

@@ -22,25 +22,6 @@ void simulated_cuda_clear_hooks(void)
     unlock_driver();
 }
 
-void simulated_cuda_record_calls(uint32_t on)
-{
-    lock_driver();
-    set_recording(on != 0);
-    unlock_driver();
-}
-
-uint64_t simulated_cuda_calls(struct simulated_cuda_call *out, uint64_t capacity)
-{
-    UNDER_LOCK(uint64_t, copy_recorded_calls(out, capacity));
-}
-
-void simulated_cuda_clear_calls(void)
-{
-    lock_driver();
-    clear_recorded_calls();
-    unlock_driver();
-}
-
 uint64_t simulated_cuda_count(uint32_t index)
 {
     if (index >= ENTRY_POINT_COUNT)

@@ -5,8 +5,7 @@
  * it, and the C compiler refuses an entry point whose prototype differs. Without one the few types
  * below are enough. Both ways give the same exported symbols.
  */
-#ifndef SIMULATED_CUDA_TYPES_H
-#define SIMULATED_CUDA_TYPES_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -21,32 +20,8 @@
 #define __CUDA_API_VERSION_INTERNAL
 #include <cuda.h>
 
-#if CUDA_VERSION < 12000
-typedef int CUdriverProcAddressQueryResult;
-enum {
-    CU_GET_PROC_ADDRESS_SUCCESS = 0,
-    CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND = 1,
-    CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT = 2
-};
-#endif
-#if CUDA_VERSION < 11040
-typedef struct CUexecAffinityParam_st CUexecAffinityParam;
-#endif
-#if CUDA_VERSION < 12040
-typedef struct CUgreenCtx_st *CUgreenCtx;
-typedef struct CUdevResourceDesc_st *CUdevResourceDesc;
-typedef struct CUdevResource_st CUdevResource;
-typedef unsigned int CUdevResourceType;
-#endif
-#if CUDA_VERSION < 12050
-typedef struct CUctxCreateParams_st CUctxCreateParams;
-#endif
 #if CUDA_VERSION < 12080
-typedef unsigned int CUprocessState;
-typedef struct CUcheckpointLockArgs_st CUcheckpointLockArgs;
-typedef struct CUcheckpointCheckpointArgs_st CUcheckpointCheckpointArgs;
-typedef struct CUcheckpointRestoreArgs_st CUcheckpointRestoreArgs;
-typedef struct CUcheckpointUnlockArgs_st CUcheckpointUnlockArgs;
+#error "the cuda.h of CUDA_HEADER_DIR is older than CUDA 12.8"
 #endif
 
 #else
@@ -55,7 +30,6 @@ typedef struct CUcheckpointUnlockArgs_st CUcheckpointUnlockArgs;
 
 typedef int CUdevice;
 typedef unsigned long long CUdeviceptr;
-typedef unsigned int CUdeviceptr_v1;
 typedef uint64_t cuuint64_t;
 typedef struct CUctx_st *CUcontext;
 typedef struct CUstream_st *CUstream;
@@ -104,7 +78,5 @@ enum {
     CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND = 1,
     CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT = 2
 };
-
-#endif
 
 #endif

@@ -43,7 +43,7 @@ size_t free_bytes_of(const struct device *device)
     left -= device->context_bytes < left ? device->context_bytes : left;
     left -= device->ordinary_bytes < left ? device->ordinary_bytes : left;
     if (driver.shares_machine) {
-        size_t others = (size_t)bytes_of_others(device->physical);
+        size_t others = (size_t)bytes_of_others(device->physical, false);
 
         left -= others < left ? others : left;
     }

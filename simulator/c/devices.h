@@ -1,10 +1,7 @@
 /* What the driver enumerates: devices by handle and ordinal, their identity, memory and files. */
-#ifndef SIMULATED_DEVICES_H
-#define SIMULATED_DEVICES_H
+#pragma once
 
 #include "driver.h"
-
-#pragma GCC visibility push(hidden)
 
 /* device_identity.c: of a GPU on the machine, before CUDA_VISIBLE_DEVICES */
 void describe_uuid(uint32_t physical, unsigned char bytes[16]);
@@ -27,7 +24,3 @@ CUresult choose_visible_devices(const char *list, uint32_t physical_devices, uin
 void open_control_file(void);
 void open_device_file(struct device *device);
 void close_device_files(void);
-
-#pragma GCC visibility pop
-
-#endif

@@ -1,6 +1,5 @@
 /* The state of the simulated driver. Everything here is touched under the driver's lock only. */
-#ifndef SIMULATED_DRIVER_H
-#define SIMULATED_DRIVER_H
+#pragma once
 
 #include "contexts.h"
 #include "cuda_types.h"
@@ -13,8 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
-
-#pragma GCC visibility push(hidden)
 
 enum { MAXIMUM_DEVICES = 4096, STORED_TEXT = 4096 };
 
@@ -62,7 +59,3 @@ extern struct driver driver;
 /* After a change of what makes calls watched. */
 void update_watched(void);
 int baked_version(void);
-
-#pragma GCC visibility pop
-
-#endif

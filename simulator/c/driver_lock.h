@@ -6,14 +6,11 @@
  * finds the lock free even if another thread held it, and sees that it has not initialised the
  * driver itself, without a getpid() in any call.
  */
-#ifndef SIMULATED_CUDA_DRIVER_LOCK_H
-#define SIMULATED_CUDA_DRIVER_LOCK_H
+#pragma once
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-#pragma GCC visibility push(hidden)
 
 struct target;
 
@@ -53,7 +50,3 @@ static inline void unlock_driver(void)
             atomic_exchange_explicit(&process_page->lock, 0, memory_order_release) == 2, 0))
         wake_driver_lock();
 }
-
-#pragma GCC visibility pop
-
-#endif

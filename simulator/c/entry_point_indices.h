@@ -1,6 +1,5 @@
 /* An entry point's index in every table that has a row for each function. */
-#ifndef SIMULATED_ENTRY_POINT_INDICES_H
-#define SIMULATED_ENTRY_POINT_INDICES_H
+#pragma once
 
 enum entry_point {
 #define ENTRY_POINT(symbol, ...) ENTRY_##symbol,
@@ -10,5 +9,3 @@ enum entry_point {
 
 /* A call of a function that is not modelled. */
 __attribute__((visibility("hidden"))) int refused_call(enum entry_point entry);
-
-#endif

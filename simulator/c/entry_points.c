@@ -68,7 +68,7 @@ static bool enter(enum needs needs)
             } else if (knob(spoil_outputs)) {                                            \
                 spoil_outputs_                                                           \
             }                                                                            \
-            record_call(&call, result);                                                  \
+            log_call(&call, result);                                                     \
             run_hooks(call.after);                                                       \
             if (counted)                                                                 \
                 leave_call();                                                            \

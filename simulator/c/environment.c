@@ -133,8 +133,13 @@ static bool read_fault(char *entry)
            || refuse("more than 1024 faults");
 }
 
+/* Nothing ends the log. */
 static bool read_log(char *text)
 {
+    if (!*text) {
+        stop_logging();
+        return true;
+    }
     return log_calls_to_file(text) || refuse(strerror(errno));
 }
 
@@ -170,7 +175,7 @@ static const struct variable {
     { "SIMULATED_CUDA_FAULT", read_fault, true,
       "FUNCTION:NTH:CODE:EFFECT:PERSISTENCE[:DEVICE], as often as wanted, with commas between: "
       "FUNCTION may be any, EFFECT is refused or done, PERSISTENCE is once or from_then_on" },
-    { "SIMULATED_CUDA_LOG", read_log, false, "a file that can be written" },
+    { "SIMULATED_CUDA_LOG", read_log, false, "a file that can be written, or nothing" },
     { "SIMULATED_CUDA_MACHINE", read_machine, false, "a file that can be written, or a new one" },
     { "SIMULATED_CUDA_DEVICE_FILES", read_device_files, false, "a directory" },
 };

@@ -1,7 +1,6 @@
 /*
- * Green contexts through the driver's own functions: as many multiprocessors of a device as a
- * descriptor says, and one reference to its primary context. A green context and the CUcontext made of
- * it are one handle, as measured.
+ * Green contexts through the driver's own functions. Each has all multiprocessors of its device, and one reference
+ * to its primary context. A green context and the CUcontext made of it are one handle, as measured.
  */
 #include "devices.h"
 #include "handles.h"
@@ -11,106 +10,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MULTIPROCESSORS = 132, RESOURCE_OF_MULTIPROCESSORS = 1 };
-enum { INVALID_RESOURCE_TYPE = 914, INVALID_RESOURCE_CONFIGURATION = 915 }; /* since CUDA 12.4 */
+enum { RESOURCE_OF_MULTIPROCESSORS = 1, INVALID_RESOURCE_TYPE = 914 /* since CUDA 12.4 */ };
 
 /* CUdevResource of every CUDA version. The padding is the driver's; here it says whose device it is. */
 struct resource {
     uint32_t type;
     int32_t device; /* its ordinal plus one, so that zeros are no resource */
     unsigned char padding[88];
-    struct {
-        uint32_t count;
-        uint32_t smallest_partition;
-        uint32_t alignment;
-        uint32_t flags;
-        uint32_t locality_domain;
-    } multiprocessors;
-    unsigned char unused[20];
-    void *next;
+    uint32_t multiprocessors;
+    unsigned char rest[44];
 };
 
 _Static_assert(sizeof(struct resource) == 144, "CUdevResource has 144 bytes");
-_Static_assert(offsetof(struct resource, multiprocessors) == 96, "its union is at 96");
 #ifdef SIMULATED_CUDA_WITH_HEADER
-#if CUDA_VERSION >= 12040
 _Static_assert(sizeof(CUdevResource) == sizeof(struct resource), "as in this cuda.h");
 _Static_assert(offsetof(CUdevResource, sm) == offsetof(struct resource, multiprocessors), "likewise");
 #endif
-#endif
 
-struct descriptor {
-    int ordinal;
-};
-
+/* A handle for each descriptor, which is its device. */
 static struct handle_table descriptors;
 
-static void put_resource(void *out, int ordinal, uint32_t count)
-{
-    enum { ALIGNMENT = 8 };
-    struct resource resource = { .type = RESOURCE_OF_MULTIPROCESSORS, .device = ordinal + 1 };
-
-    resource.multiprocessors.count = count;
-    resource.multiprocessors.smallest_partition = ALIGNMENT;
-    resource.multiprocessors.alignment = ALIGNMENT;
-    memcpy(out, &resource, sizeof resource);
-}
-
-/* The resource, if it came from this driver. */
-static CUresult get_resource(const void *in, struct resource *resource)
-{
-    memcpy(resource, in, sizeof *resource);
-    if (resource->type != RESOURCE_OF_MULTIPROCESSORS)
-        return (CUresult)INVALID_RESOURCE_TYPE;
-    return device_at(resource->device - 1) && resource->multiprocessors.count <= MULTIPROCESSORS
-               ? CUDA_SUCCESS
-               : CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult device_get_resource(CUdevice handle, CUdevResource *resource, CUdevResourceType type)
+CUresult device_get_resource(CUdevice handle, CUdevResource *out, CUdevResourceType type)
 {
     const struct device *device = find_device(handle);
+    struct resource resource = { .type = RESOURCE_OF_MULTIPROCESSORS, .multiprocessors = 132 };
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
-    if (!resource)
+    if (!out)
         return CUDA_ERROR_INVALID_VALUE;
     if ((int)type != RESOURCE_OF_MULTIPROCESSORS)
         return (CUresult)INVALID_RESOURCE_TYPE;
-    put_resource(resource, device->primary.ordinal, MULTIPROCESSORS);
-    return CUDA_SUCCESS;
-}
-
-/* Without room for groups it only says how many there would be. */
-CUresult resource_split_by_count(CUdevResource *groups, unsigned int *count,
-                                 const CUdevResource *input, CUdevResource *rest, unsigned int flags,
-                                 unsigned int minimum)
-{
-    enum { IGNORE_COSCHEDULING = 1, MAXIMAL_CLUSTERS = 2 };
-    struct resource whole;
-    uint32_t alignment = flags & IGNORE_COSCHEDULING ? 2 : 8;
-    uint32_t size;
-    uint32_t made;
-    CUresult result;
-
-    if (!count || !input || flags > (IGNORE_COSCHEDULING | MAXIMAL_CLUSTERS))
-        return CUDA_ERROR_INVALID_VALUE;
-    result = get_resource(input, &whole);
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (minimum > whole.multiprocessors.count)
-        return CUDA_ERROR_INVALID_VALUE;
-    size = minimum ? (minimum + alignment - 1) / alignment * alignment : alignment;
-    made = whole.multiprocessors.count / size;
-    if (!made)
-        return (CUresult)INVALID_RESOURCE_CONFIGURATION;
-    if (groups && *count < made)
-        made = *count;
-    for (uint32_t index = 0; groups && index < made; index++)
-        put_resource((char *)groups + index * sizeof(struct resource), whole.device - 1, size);
-    if (rest)
-        put_resource(rest, whole.device - 1, whole.multiprocessors.count - made * size);
-    *count = made;
+    resource.device = device->primary.ordinal + 1;
+    memcpy(out, &resource, sizeof resource);
     return CUDA_SUCCESS;
 }
 
@@ -118,26 +50,22 @@ CUresult resource_split_by_count(CUdevResource *groups, unsigned int *count,
 CUresult resource_generate_description(CUdevResourceDesc *description, CUdevResource *resources,
                                        unsigned int count)
 {
-    struct descriptor *descriptor;
     struct resource resource;
+    struct device *device;
     void *reserved;
-    CUresult result;
 
     if (!description || !resources || !count)
         return CUDA_ERROR_INVALID_VALUE;
     if (count > 1)
         return CUDA_ERROR_NOT_SUPPORTED;
-    result = get_resource(resources, &resource);
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (!resource.multiprocessors.count)
-        return (CUresult)INVALID_RESOURCE_CONFIGURATION;
-    descriptor = malloc(sizeof *descriptor);
-    if (!descriptor || !reserve_handle(&descriptors, descriptor, &reserved)) {
-        free(descriptor);
+    memcpy(&resource, resources, sizeof resource);
+    if (resource.type != RESOURCE_OF_MULTIPROCESSORS)
+        return (CUresult)INVALID_RESOURCE_TYPE;
+    device = device_at(resource.device - 1);
+    if (!device)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!reserve_handle(&descriptors, device, &reserved))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    }
-    descriptor->ordinal = resource.device - 1;
     *description = reserved;
     return CUDA_SUCCESS;
 }
@@ -147,14 +75,12 @@ CUresult green_context_create(CUgreenCtx *green, CUdevResourceDesc description, 
 {
     enum { DEFAULT_STREAM = 1 };
     struct device *device = find_device(handle);
-    const struct descriptor *descriptor = find_handle(&descriptors, description);
     struct context *context;
     CUresult result;
 
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
-    if (!green || !descriptor || flags > DEFAULT_STREAM
-        || descriptor->ordinal != device->primary.ordinal)
+    if (!green || flags > DEFAULT_STREAM || find_handle(&descriptors, description) != device)
         return CUDA_ERROR_INVALID_VALUE;
     context = calloc(1, sizeof *context);
     if (!context || !reserve_context_handle(context)) {

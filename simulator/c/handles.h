@@ -2,13 +2,10 @@
  * Handles are addresses in reserved, unreadable memory: unique in the process, never reused, found by
  * arithmetic. A client that dereferences one crashes.
  */
-#ifndef SIMULATED_HANDLES_H
-#define SIMULATED_HANDLES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#pragma GCC visibility push(hidden)
 
 struct handle_table {
     char *base;
@@ -19,7 +16,3 @@ struct handle_table {
 
 bool reserve_handle(struct handle_table *table, void *object, void **handle);
 void *find_handle(const struct handle_table *table, const void *handle);
-
-#pragma GCC visibility pop
-
-#endif

@@ -1,13 +1,10 @@
 /* The named settings of knobs.h. */
-#ifndef SIMULATED_KNOB_H
-#define SIMULATED_KNOB_H
+#pragma once
 
 #include "cuda_types.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#pragma GCC visibility push(hidden)
 
 enum knob {
 #define KNOB(name, initial) KNOB_##name,
@@ -21,7 +18,3 @@ extern uint64_t knobs[KNOB_COUNT];
 
 bool set_knob(const char *name, uint64_t value);
 void reset_knobs(void);
-
-#pragma GCC visibility pop
-
-#endif

@@ -209,27 +209,35 @@ static struct target *find_by_own_id(int own_id)
     return NULL;
 }
 
-CUresult begin_with_target(int pid, struct target **target)
+/* At its end a process loses its namespaces before /proc calls it dead. */
+static bool has_ended(int pid)
+{
+    uint64_t started;
+
+    errno = 0;
+    return !start_of(pid, &started)
+           || (!pid_namespace_of(pid) && errno == ENOENT && pid_namespace_of((int)getpid()));
+}
+
+CUresult with_target(int pid, target_action *action, void *data)
 {
     bool by_own_id = knob(checkpoint_ids_inside) != 0;
+    struct target *target;
     uint64_t started = 0;
+    CUresult result;
 
     if (!by_own_id && !start_of(pid, &started))
         return CUDA_ERROR_OPERATING_SYSTEM;
     if (!lock_machine())
         return CUDA_ERROR_OUT_OF_MEMORY;
-    *target = by_own_id ? find_by_own_id(pid)
-                        : find(own_id_of(pid), started, pid_namespace_of(pid));
-    if (*target)
-        return CUDA_SUCCESS;
+    target = by_own_id ? find_by_own_id(pid)
+                       : find(own_id_of(pid), started, pid_namespace_of(pid));
+    if (target)
+        result = action(target, data);
+    else
+        result = has_ended(pid) ? CUDA_ERROR_OPERATING_SYSTEM : CUDA_ERROR_NOT_INITIALIZED;
     unlock_machine();
-    /* It may have ended meanwhile. */
-    return start_of(pid, &started) ? CUDA_ERROR_NOT_INITIALIZED : CUDA_ERROR_OPERATING_SYSTEM;
-}
-
-void end_with_target(void)
-{
-    unlock_machine();
+    return result;
 }
 
 /* A place that is free, or whose process is dead. */
@@ -302,7 +310,7 @@ void publish_own_memory(void)
     own->contexts = living_contexts();
 }
 
-static uint64_t used_by(const struct target *target, uint32_t physical)
+uint64_t bytes_on(const struct target *target, uint32_t physical)
 {
     uint64_t bytes = 0;
 
@@ -322,31 +330,20 @@ uint64_t free_on_machine(uint32_t physical, const struct target *without)
 
         if (!target->pid || target == without || state_of(target) == CHECKPOINTED)
             continue;
-        bytes = used_by(target, physical);
+        bytes = bytes_on(target, physical);
         if (bytes && is_alive(target))
             left -= bytes < left ? bytes : left;
     }
     return left;
 }
 
-uint64_t bytes_of_others(uint32_t physical)
-{
-    uint64_t left;
-
-    if (!driver.shares_machine || !lock_machine())
-        return 0;
-    left = free_on_machine(physical, process_page->target);
-    unlock_machine();
-    return knob(device_bytes) - left;
-}
-
-uint64_t bytes_of_all(uint32_t physical)
+uint64_t bytes_of_others(uint32_t physical, bool and_own)
 {
     uint64_t left;
 
     if (!lock_machine())
         return 0;
-    left = free_on_machine(physical, NULL);
+    left = free_on_machine(physical, and_own ? NULL : process_page->target);
     unlock_machine();
     return knob(device_bytes) - left;
 }

@@ -6,12 +6,9 @@
  * Any process may be killed at any step. So the lock is a robust one, and a step of a target takes
  * effect with one store, of its standing; what a device has left is never written down but summed up.
  */
-#ifndef SIMULATED_CUDA_MACHINE_H
-#define SIMULATED_CUDA_MACHINE_H
+#pragma once
 
 #include "driver.h"
-
-#pragma GCC visibility push(hidden)
 
 /* The numbers are CUDA's, cuCheckpointProcessGetState gives them. */
 enum standing_state { RUNNING = 0, LOCKED = 1, CHECKPOINTED = 2, FAILED = 3 };
@@ -61,16 +58,15 @@ static inline void set_state(struct target *target, uint32_t state)
 }
 
 /*
- * These lock the machine where they return CUDA_SUCCESS: 304 for no such process, 3 for one that has
- * not initialised CUDA, 2 where there is no machine for lack of memory.
+ * Does something with the machine locked. Returns what the action returns, or 304 for no such process, 3 for
+ * one that has not initialised CUDA, and 2 where there is no machine for lack of memory.
  */
-CUresult begin_with_target(int pid, struct target **target);
-void end_with_target(void);
+typedef CUresult target_action(struct target *target, void *data);
+CUresult with_target(int pid, target_action *action, void *data);
+/* What a process has on a GPU, or had there when it was checkpointed. */
+uint64_t bytes_on(const struct target *target, uint32_t physical);
 /* With the machine locked: bytes that are free on a GPU, not counting what one target has there. */
 uint64_t free_on_machine(uint32_t physical, const struct target *without);
-
-/* What all processes have there. The machine is not locked. */
-uint64_t bytes_of_all(uint32_t physical);
 
 /* Pairs of ids, two in a row. */
 struct gpu_map {
@@ -85,12 +81,12 @@ bool register_process(void);
 void unregister_process(void);
 void enter_call(void);
 void leave_call(void);
-uint64_t bytes_of_others(uint32_t physical);
+/* What the other processes have on a GPU, or all of them. The machine is not locked. */
+uint64_t bytes_of_others(uint32_t physical, bool and_own);
 
-CUresult restore_process(int pid, const struct gpu_map *map);
+/* restore.c: a target and a gpu_map */
+target_action may_restore;
+target_action restore;
+
 void publish_own_memory(void);
 void nap(long microseconds);
-
-#pragma GCC visibility pop
-
-#endif

@@ -92,12 +92,16 @@ CUresult memory_get_info(size_t *free_bytes, size_t *total_bytes)
     return CUDA_SUCCESS;
 }
 
-static CUresult allocate(size_t bytes, char **start)
+CUresult memory_allocate(CUdeviceptr *address, size_t bytes)
 {
     struct allocation *allocation;
     struct context *context;
     CUresult result = context_for_memory(&context);
 
+    if (!address)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_ERROR_CONTEXT_IS_DESTROYED)
+        *address = 0; /* as measured */
     if (result != CUDA_SUCCESS)
         return result;
     if (!bytes)
@@ -110,23 +114,8 @@ static CUresult allocate(size_t bytes, char **start)
     allocation->next = context->allocations;
     context->allocations = allocation;
     driver.devices[context->ordinal].ordinary_bytes += bytes;
-    *start = allocation->start;
+    *address = (CUdeviceptr)(uintptr_t)allocation->start;
     return CUDA_SUCCESS;
-}
-
-CUresult memory_allocate(CUdeviceptr *address, size_t bytes)
-{
-    char *start;
-    CUresult result;
-
-    if (!address)
-        return CUDA_ERROR_INVALID_VALUE;
-    result = allocate(bytes, &start);
-    if (result == CUDA_SUCCESS)
-        *address = (CUdeviceptr)(uintptr_t)start;
-    else if (result == CUDA_ERROR_CONTEXT_IS_DESTROYED)
-        *address = 0; /* as measured */
-    return result;
 }
 
 CUresult memory_free(CUdeviceptr address)

@@ -69,14 +69,6 @@ CUresult memory_copy_to_host_on_stream(void *destination, CUdeviceptr source, si
     return result == CUDA_SUCCESS ? memory_copy_to_host(destination, source, bytes) : result;
 }
 
-CUresult memory_copy_on_device_on_stream(CUdeviceptr destination, CUdeviceptr source, size_t bytes,
-                                         CUstream stream)
-{
-    CUresult result = stream_synchronize(stream);
-
-    return result == CUDA_SUCCESS ? memory_copy_on_device(destination, source, bytes) : result;
-}
-
 CUresult memory_set_on_stream(CUdeviceptr destination, unsigned char value, size_t bytes,
                               CUstream stream)
 {

@@ -2,8 +2,7 @@
  * Rubbish in the outputs of a refused call, for clients that read what they must not. An argument is
  * an output if it points to something of these types; other arguments are left alone.
  */
-#ifndef SIMULATED_CUDA_OUTPUTS_H
-#define SIMULATED_CUDA_OUTPUTS_H
+#pragma once
 
 #include "cuda_types.h"
 
@@ -33,5 +32,3 @@ static inline void spoil(void *output, size_t size)
 #define SPOIL_4(argument, ...) SPOIL(argument) __VA_OPT__(SPOIL_5(__VA_ARGS__))
 #define SPOIL_5(argument, ...) SPOIL(argument) __VA_OPT__(SPOIL_6(__VA_ARGS__))
 #define SPOIL_6(argument) SPOIL(argument)
-
-#endif

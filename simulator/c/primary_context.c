@@ -184,7 +184,7 @@ CUresult primary_context_reset_v1(CUdevice handle)
     return reset(handle, true);
 }
 
-CUresult primary_context_set_flags_v1(CUdevice handle, unsigned int flags)
+static CUresult set_flags(CUdevice handle, unsigned int flags, bool while_active)
 {
     struct device *device = find_device(handle);
 
@@ -192,23 +192,21 @@ CUresult primary_context_set_flags_v1(CUdevice handle, unsigned int flags)
         return CUDA_ERROR_INVALID_DEVICE;
     if (!context_flags_are_valid(flags))
         return CUDA_ERROR_INVALID_VALUE;
-    if (device->primary.alive)
+    if (device->primary.alive && !while_active)
         return CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE;
     device->flags = flags;
+    device->primary.flags = flags;
     return CUDA_SUCCESS;
+}
+
+CUresult primary_context_set_flags_v1(CUdevice handle, unsigned int flags)
+{
+    return set_flags(handle, flags, false);
 }
 
 CUresult primary_context_set_flags(CUdevice handle, unsigned int flags)
 {
-    struct device *device = find_device(handle);
-
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
-    if (!context_flags_are_valid(flags))
-        return CUDA_ERROR_INVALID_VALUE;
-    device->flags = flags;
-    device->primary.flags = flags;
-    return CUDA_SUCCESS;
+    return set_flags(handle, flags, true);
 }
 
 CUresult primary_context_get_state(CUdevice handle, unsigned int *flags, int *active)

@@ -1,10 +1,7 @@
 /* Retaining and releasing primary contexts on somebody's behalf. */
-#ifndef SIMULATED_PRIMARY_CONTEXTS_H
-#define SIMULATED_PRIMARY_CONTEXTS_H
+#pragma once
 
 #include "driver.h"
-
-#pragma GCC visibility push(hidden)
 
 /* primary_context.c */
 CUresult retain_for(struct device *device, uint32_t owner);
@@ -20,7 +17,3 @@ bool references_of_others_are_possible(int *missing);
 void apply_references_of_others(void);
 void forget_references_of_others(void);
 CUresult retain_for_others(uint32_t owner, int ordinal, uint32_t references);
-
-#pragma GCC visibility pop
-
-#endif

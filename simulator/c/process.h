@@ -1,10 +1,7 @@
 /* The process as a whole: its state, what its environment says, and how functions are found in it. */
-#ifndef SIMULATED_PROCESS_H
-#define SIMULATED_PROCESS_H
+#pragma once
 
 #include "driver.h"
-
-#pragma GCC visibility push(hidden)
 
 enum needs { ALWAYS, INITIALIZED };
 
@@ -22,7 +19,3 @@ void complain_of_environment(const char *format, ...) __attribute__((format(prin
 
 /* get_proc_address.c */
 void resolve_entry_points(void);
-
-#pragma GCC visibility pop
-
-#endif

@@ -10,6 +10,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+struct driver driver;
+
+void update_watched(void)
+{
+    driver.watched =
+        driver.has_faults || driver.has_hooks || driver.logs_calls || driver.may_be_locked;
+}
+
+CUresult driver_get_version(int *version)
+{
+    if (!version)
+        return CUDA_ERROR_INVALID_VALUE;
+    *version = driver.version;
+    return CUDA_SUCCESS;
+}
+
 /* What a process finds that has set nothing: one device, a driver of CUDA 13.0. */
 void reset_driver(void)
 {

@@ -4,11 +4,7 @@
 
 #include <string.h>
 
-enum { LONGEST_NAME = 63, MAXIMUM_TAKEN = 16384 };
-
-static char names[MAXIMUM_OWNERS][LONGEST_NAME + 1] = { "client", "other library",
-                                                        "green context" };
-static uint32_t name_count = OWNER_FIRST_NAMED;
+enum { MAXIMUM_TAKEN = 16384 };
 
 static struct simulated_cuda_taken taken[MAXIMUM_TAKEN];
 static uint64_t taken_count;
@@ -29,23 +25,6 @@ uint32_t act_as(uint32_t owner)
     threads_act_as_others = true;
     this_thread_acts_as = owner;
     return before;
-}
-
-/* The owner of this name, a new one where there is none yet; -1 where no more fit, or the name is too long. */
-int owner_by_name(const char *name)
-{
-    for (uint32_t owner = 0; owner < name_count; owner++)
-        if (!strcmp(names[owner], name))
-            return (int)owner;
-    if (name_count == MAXIMUM_OWNERS || strlen(name) > LONGEST_NAME)
-        return -1;
-    strcpy(names[name_count], name);
-    return (int)name_count++;
-}
-
-const char *owner_name(uint32_t owner)
-{
-    return owner < name_count ? names[owner] : NULL;
 }
 
 void take_from_another(struct references *references, uint32_t by, int ordinal)
@@ -87,7 +66,6 @@ uint64_t copy_taken(struct simulated_cuda_taken *out, uint64_t capacity)
 
 void forget_owners(void)
 {
-    name_count = OWNER_FIRST_NAMED;
     taken_count = 0;
     threads_act_as_others = false;
 }

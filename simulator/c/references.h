@@ -5,15 +5,12 @@
  * A release takes a reference of its own owner. If that owner has none, it takes one of the first owner
  * that has, which is noted.
  */
-#ifndef SIMULATED_CUDA_REFERENCES_H
-#define SIMULATED_CUDA_REFERENCES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#pragma GCC visibility push(hidden)
-
-enum { OWNER_CLIENT, OWNER_OTHER_LIBRARY, OWNER_GREEN_CONTEXT, OWNER_FIRST_NAMED, MAXIMUM_OWNERS = 32 };
+enum { OWNER_CLIENT, OWNER_OTHER_LIBRARY, OWNER_GREEN_CONTEXT, MAXIMUM_OWNERS = 32 };
 
 struct references {
     uint32_t count;
@@ -28,8 +25,6 @@ extern bool threads_act_as_others;
 
 uint32_t owner_of_this_thread(void);
 uint32_t act_as(uint32_t owner);
-int owner_by_name(const char *name);
-const char *owner_name(uint32_t owner);
 
 void take_from_another(struct references *references, uint32_t by, int ordinal);
 uint32_t copy_owners(const struct references *references, struct simulated_cuda_owner *out,
@@ -57,7 +52,3 @@ static inline void take_reference(struct references *references, uint32_t by, in
     else
         references->of_owner[by]--;
 }
-
-#pragma GCC visibility pop
-
-#endif

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { ID_BYTES = 16, MICROSECONDS = 1000 /* in a millisecond */ };
+enum { ID_BYTES = 16 };
 
 static uint32_t times_named(const struct gpu_map *map, int side, uint32_t physical, uint32_t *at)
 {
@@ -75,8 +75,8 @@ static bool there_is_room(const struct target *target)
     return true;
 }
 
-/* Where it answers CUDA_SUCCESS, the new places are chosen. */
-static CUresult may_restore(struct target *target, const struct gpu_map *map)
+/* If it returns CUDA_SUCCESS, the new places are chosen. */
+CUresult may_restore(struct target *target, void *map)
 {
     if (state_of(target) != CHECKPOINTED)
         return CUDA_ERROR_ILLEGAL_STATE;
@@ -91,28 +91,12 @@ static CUresult may_restore(struct target *target, const struct gpu_map *map)
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
-CUresult restore_process(int pid, const struct gpu_map *map)
+CUresult restore(struct target *target, void *map)
 {
-    struct target *target;
-    CUresult result = begin_with_target(pid, &target);
-    uint64_t time;
+    CUresult result = may_restore(target, map);
 
-    if (result != CUDA_SUCCESS)
-        return result;
-    result = may_restore(target, map);
-    time = knob(restore_milliseconds) * MICROSECONDS;
-    end_with_target();
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (time)
-        nap((long)time);
-    result = begin_with_target(pid, &target);
-    if (result != CUDA_SUCCESS)
-        return result;
-    result = may_restore(target, map);
     if (result == CUDA_SUCCESS)
         atomic_store(&target->standing,
                      ((atomic_load(&target->standing) ^ SECOND_PLACE) & ~(uint32_t)STATE_BITS) | LOCKED);
-    end_with_target();
     return result;
 }

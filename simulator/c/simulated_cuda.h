@@ -40,7 +40,7 @@ struct simulated_cuda_counters {
 
 /* So many references to a device's primary context are this owner's. */
 struct simulated_cuda_owner {
-    uint32_t owner; /* a number for simulated_cuda_owner_name */
+    uint32_t owner;
     uint32_t references;
 };
 
@@ -61,14 +61,6 @@ struct simulated_cuda_target {
     uint32_t calls; /* under way */
     uint32_t lock_milliseconds; /* the limit that the last lock received */
     uint64_t bytes;             /* on all devices */
-};
-
-struct simulated_cuda_call {
-    uint32_t function; /* its place in entry_points.h */
-    int32_t device;    /* -1: none */
-    uint32_t code;
-    int32_t pid;
-    int32_t tid;
 };
 
 /* The version of this interface. */
@@ -92,12 +84,10 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_target(int32_t pid, struct simula
 /* What it has on one GPU, or had there when it was checkpointed. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_target_bytes(int32_t pid, uint32_t gpu,
                                                             uint64_t *bytes);
-/* Work is under way that does not end: no lock succeeds. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_target_busy(int32_t pid, uint32_t busy);
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_target_managed_memory(int32_t pid,
-                                                                         uint32_t managed_memory);
-/* Any number below 65536, those of no driver included. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_set_target_state(int32_t pid, uint32_t state);
+/* BUSY: work is under way that does not end, so no lock succeeds. STATE: any number below 65536. */
+enum { SIMULATED_CUDA_BUSY, SIMULATED_CUDA_MANAGED_MEMORY, SIMULATED_CUDA_STATE };
+SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_change_target(int32_t pid, uint32_t trait,
+                                                             uint32_t value);
 /* Free bytes of a GPU, after what all processes have there. */
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_machine_free(uint32_t gpu);
 /* The 16 bytes of a GPU's unique id. */
@@ -110,14 +100,10 @@ SIMULATED_CUDA_CONTROL void simulated_cuda_deinitialize(void);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_is_initialized(void);
 
 /*
- * Owners: 0 is the client, which every driver call counts for unless its thread acts as another; the
- * next are other libraries and green contexts. A release takes a reference of its
- * own owner, else the oldest of all.
+ * Owners: 0 is the client, which every driver call counts for unless its thread acts as another; 1 is another
+ * library, 2 are green contexts, and the numbers below 32 are for further libraries. A release takes a reference
+ * of its own owner, else the oldest of all.
  */
-/* The number of the owner of this name, new or known; -1 if there are 32 already, or it is too long. */
-SIMULATED_CUDA_CONTROL int32_t simulated_cuda_owner_by_name(const char *name);
-/* NULL past the last one. */
-SIMULATED_CUDA_CONTROL const char *simulated_cuda_owner_name(uint32_t owner);
 /* The calling thread's driver calls count for this owner from now on. Returns the one before. */
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_act_as(uint32_t owner);
 /* These two return a CUresult; the first initialises the driver. */
@@ -154,12 +140,6 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_add_hook(const char *function, ui
                                                         uint32_t after, simulated_cuda_hook run,
                                                         simulated_cuda_hook discard, void *data);
 SIMULATED_CUDA_CONTROL void simulated_cuda_clear_hooks(void);
-
-SIMULATED_CUDA_CONTROL void simulated_cuda_record_calls(uint32_t on);
-/* Returns how many are recorded; copies the oldest, at most as many as there is room for. */
-SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_calls(struct simulated_cuda_call *out,
-                                                     uint64_t capacity);
-SIMULATED_CUDA_CONTROL void simulated_cuda_clear_calls(void);
 
 /* Calls of the function of that place in entry_points.h so far, whatever they returned. */
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_count(uint32_t index);

@@ -1,100 +1,116 @@
-/* Streams: names for an order of work. There is no work here, so whatever is asked has already happened. */
-#include "devices.h"
+/*
+ * Streams, which are names for an order of work, and events, which are points in it. There is no work here, so
+ * whatever a client waits for has already happened.
+ */
+#include "driver.h"
 #include "handles.h"
 #include "implementations.h"
 #include "streams.h"
 
 #include <stdlib.h>
 
-struct stream {
+/* A stream or an event. */
+struct object {
     bool destroyed;
-    unsigned int flags;
-    int priority;
     uint32_t generation;
-    uint64_t id;
     struct context *context;
 };
 
 static struct handle_table streams;
+static struct handle_table events;
 
+static CUresult create(struct handle_table *table, void **handle)
+{
+    struct context *context;
+    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
+    struct object *object;
+
+    if (result != CUDA_SUCCESS)
+        return result;
+    object = calloc(1, sizeof *object);
+    if (!object || !reserve_handle(table, object, handle)) {
+        free(object);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    *object = (struct object){ .generation = context->generation, .context = context };
+    return CUDA_SUCCESS;
+}
+
+/* As measured for streams of a context that was destroyed. Other drivers have crashed. */
+static CUresult find(const struct handle_table *table, const void *handle, struct object **found)
+{
+    struct object *object = find_handle(table, handle);
+
+    *found = object;
+    if (!object || object->destroyed)
+        return CUDA_ERROR_INVALID_HANDLE;
+    return object->context->alive && object->context->generation == object->generation
+               ? CUDA_SUCCESS
+               : CUDA_ERROR_INVALID_CONTEXT;
+}
+
+static CUresult destroy(const struct handle_table *table, const void *handle)
+{
+    struct object *object;
+    CUresult result = find(table, handle, &object);
+
+    if (result == CUDA_SUCCESS)
+        object->destroyed = true;
+    return result;
+}
+
+static int ordinal_of(const struct handle_table *table, const void *handle)
+{
+    const struct object *object = find_handle(table, handle);
+
+    return object ? object->context->ordinal : NO_DEVICE;
+}
+
+/* CUDA gives two handles to everybody: the default stream of all threads, which is also 0, and each thread's own.
+   Both are the current context's. */
 static bool is_default_stream(CUstream handle)
 {
-    return !handle || handle == LEGACY_STREAM || handle == PER_THREAD_STREAM;
-}
+    enum { OF_ALL_THREADS = 1, OF_EACH_THREAD = 2 };
 
-/* Fills in the stream that a handle means; a default stream is the current context's. */
-static CUresult find_stream(CUstream handle, struct stream *found, struct stream **stored)
-{
-    CUresult result;
-
-    *stored = NULL;
-    *found = (struct stream){ .id = (uintptr_t)handle };
-    if (is_default_stream(handle)) {
-        result = living_current_context(&found->context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
-        if (result == CUDA_SUCCESS)
-            found->generation = found->context->generation;
-        return result;
-    }
-    *stored = find_handle(&streams, handle);
-    if (!*stored || (*stored)->destroyed)
-        return CUDA_ERROR_INVALID_HANDLE;
-    *found = **stored;
-    return refusal_of_object(found->context, found->generation);
-}
-
-/* As measured for streams. Other drivers have crashed. */
-CUresult refusal_of_object(const struct context *context, uint32_t generation)
-{
-    return context->alive && context->generation == generation ? CUDA_SUCCESS
-                                                               : CUDA_ERROR_INVALID_CONTEXT;
+    return !handle || (uintptr_t)handle == OF_ALL_THREADS || (uintptr_t)handle == OF_EACH_THREAD;
 }
 
 int ordinal_of_stream(CUstream handle)
 {
-    const struct stream *stream;
-
-    if (is_default_stream(handle))
-        return ordinal_of_current_context();
-    stream = find_handle(&streams, handle);
-    return stream ? stream->context->ordinal : NO_DEVICE;
+    return is_default_stream(handle) ? ordinal_of_current_context() : ordinal_of(&streams, handle);
 }
 
-CUresult context_of_stream(CUstream handle, struct context **context)
+int ordinal_of_event(CUevent handle)
 {
-    struct stream stream;
-    struct stream *stored;
-    CUresult result = find_stream(handle, &stream, &stored);
+    return ordinal_of(&events, handle);
+}
 
-    *context = stream.context;
+static CUresult context_of_stream(CUstream handle, struct context **context)
+{
+    struct object *stream;
+    CUresult result;
+
+    if (is_default_stream(handle))
+        return living_current_context(context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
+    result = find(&streams, handle, &stream);
+    if (result == CUDA_SUCCESS)
+        *context = stream->context;
     return result;
 }
 
+/* Without work no stream comes before another, so the priority is not kept. */
 CUresult stream_create_with_priority(CUstream *handle, unsigned int flags, int priority)
 {
-    struct context *context;
-    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
-    static uint64_t next_id = 16;
-    struct stream *stream;
-    void *reserved;
+    void *created = (void *)UINTPTR_MAX; /* as measured where the current context is destroyed */
+    CUresult result;
 
+    (void)priority;
     if (!handle || flags > 1)
         return CUDA_ERROR_INVALID_VALUE;
-    if (result == CUDA_ERROR_CONTEXT_IS_DESTROYED)
-        *handle = (CUstream)UINTPTR_MAX; /* as measured */
-    if (result != CUDA_SUCCESS)
-        return result;
-    stream = calloc(1, sizeof *stream);
-    if (!stream || !reserve_handle(&streams, stream, &reserved)) {
-        free(stream);
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    }
-    *stream = (struct stream){ .flags = flags,
-                               .priority = priority > 0 ? 0 : priority < -5 ? -5 : priority,
-                               .generation = context->generation,
-                               .id = next_id++,
-                               .context = context };
-    *handle = reserved;
-    return CUDA_SUCCESS;
+    result = create(&streams, &created);
+    if (result == CUDA_SUCCESS || result == CUDA_ERROR_CONTEXT_IS_DESTROYED)
+        *handle = created;
+    return result;
 }
 
 CUresult stream_create(CUstream *handle, unsigned int flags)
@@ -104,15 +120,7 @@ CUresult stream_create(CUstream *handle, unsigned int flags)
 
 CUresult stream_destroy(CUstream handle)
 {
-    struct stream stream;
-    struct stream *stored;
-    CUresult result = find_stream(handle, &stream, &stored);
-
-    if (is_default_stream(handle))
-        return CUDA_ERROR_INVALID_HANDLE;
-    if (result == CUDA_SUCCESS)
-        stored->destroyed = true;
-    return result;
+    return destroy(&streams, handle);
 }
 
 CUresult stream_synchronize(CUstream handle)
@@ -122,83 +130,53 @@ CUresult stream_synchronize(CUstream handle)
     return context_of_stream(handle, &context);
 }
 
-CUresult stream_get_flags(CUstream handle, unsigned int *flags)
+CUresult stream_wait_event(CUstream handle, CUevent event, unsigned int flags)
 {
-    struct stream stream;
-    struct stream *stored;
-    CUresult result = find_stream(handle, &stream, &stored);
+    CUresult result = stream_synchronize(handle);
 
-    if (!flags)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (result == CUDA_SUCCESS)
-        *flags = stream.flags;
-    return result;
-}
-
-CUresult stream_get_priority(CUstream handle, int *priority)
-{
-    struct stream stream;
-    struct stream *stored;
-    CUresult result = find_stream(handle, &stream, &stored);
-
-    if (!priority)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (result == CUDA_SUCCESS)
-        *priority = stream.priority;
-    return result;
-}
-
-CUresult stream_get_id(CUstream handle, unsigned long long *id)
-{
-    struct stream stream;
-    struct stream *stored;
-    CUresult result = find_stream(handle, &stream, &stored);
-
-    if (!id)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (result == CUDA_SUCCESS)
-        *id = stream.id;
-    return result;
-}
-
-CUresult stream_get_context(CUstream handle, CUcontext *out)
-{
-    struct context *context;
-    CUresult result;
-
-    if (!out)
-        return CUDA_ERROR_INVALID_VALUE;
-    result = context_of_stream(handle, &context);
-    if (result == CUDA_SUCCESS)
-        *out = context->handle;
-    return result;
-}
-
-/* A stream of a green context has two: that one and the primary context. */
-CUresult stream_get_context_v2(CUstream handle, CUcontext *out, CUgreenCtx *green)
-{
-    struct context *context;
-    CUresult result;
-
-    if (!out || !green)
-        return CUDA_ERROR_INVALID_VALUE;
-    result = context_of_stream(handle, &context);
     if (result != CUDA_SUCCESS)
         return result;
-    *out = context->green ? driver.devices[context->ordinal].primary.handle : context->handle;
-    *green = context->green ? (CUgreenCtx)context->handle : NULL;
-    return CUDA_SUCCESS;
+    return flags > 1 ? CUDA_ERROR_INVALID_VALUE : event_synchronize(event);
 }
 
-CUresult stream_get_device(CUstream handle, CUdevice *device)
+/* An event for other processes cannot keep time. */
+CUresult event_create(CUevent *handle, unsigned int flags)
 {
-    struct context *context;
+    enum { BLOCKING_SYNC = 1, DISABLE_TIMING = 2, INTERPROCESS = 4 };
+    void *created;
     CUresult result;
 
-    if (!device)
+    if (!handle || flags > (BLOCKING_SYNC | DISABLE_TIMING | INTERPROCESS)
+        || (flags & (INTERPROCESS | DISABLE_TIMING)) == INTERPROCESS)
         return CUDA_ERROR_INVALID_VALUE;
-    result = context_of_stream(handle, &context);
+    result = create(&events, &created);
     if (result == CUDA_SUCCESS)
-        *device = device_handle(context->ordinal);
+        *handle = created;
     return result;
+}
+
+/* An event and the stream that it is recorded on belong to one context. */
+CUresult event_record(CUevent handle, CUstream stream)
+{
+    struct object *event;
+    struct context *context;
+    CUresult result = find(&events, handle, &event);
+
+    if (result == CUDA_SUCCESS)
+        result = context_of_stream(stream, &context);
+    if (result != CUDA_SUCCESS)
+        return result;
+    return context == event->context ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+CUresult event_synchronize(CUevent handle)
+{
+    struct object *event;
+
+    return find(&events, handle, &event);
+}
+
+CUresult event_destroy(CUevent handle)
+{
+    return destroy(&events, handle);
 }

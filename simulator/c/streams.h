@@ -1,26 +1,7 @@
 /* Streams and events. */
-#ifndef SIMULATED_STREAMS_H
-#define SIMULATED_STREAMS_H
+#pragma once
 
 #include "contexts.h"
 
-#pragma GCC visibility push(hidden)
-
-/* Two handles that CUDA gives to everybody: the default stream as all know it, and each thread's own. */
-#define LEGACY_STREAM ((CUstream)0x1)
-#define PER_THREAD_STREAM ((CUstream)0x2)
-
-/* What a handle means to a function for the default stream of each thread. */
-static inline CUstream per_thread(CUstream stream)
-{
-    return stream ? stream : PER_THREAD_STREAM;
-}
-
-CUresult context_of_stream(CUstream handle, struct context **context);
-CUresult refusal_of_object(const struct context *context, uint32_t generation);
 int ordinal_of_stream(CUstream stream);
 int ordinal_of_event(CUevent event);
-
-#pragma GCC visibility pop
-
-#endif

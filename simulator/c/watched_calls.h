@@ -1,11 +1,8 @@
 /* Watched calls: faults, hooks and the log. */
-#ifndef SIMULATED_WATCHED_CALLS_H
-#define SIMULATED_WATCHED_CALLS_H
+#pragma once
 
 #include "driver.h"
 #include "simulated_cuda.h"
-
-#pragma GCC visibility push(hidden)
 
 struct call {
     enum entry_point entry;
@@ -36,13 +33,6 @@ void run_hooks(struct hook *due);
 void clear_hooks(void);
 
 /* call_log.c */
-void record_call(const struct call *call, CUresult result);
+void log_call(const struct call *call, CUresult result);
 bool log_calls_to_file(const char *path);
 void stop_logging(void);
-void set_recording(bool on);
-uint64_t copy_recorded_calls(struct simulated_cuda_call *records, uint64_t capacity);
-void clear_recorded_calls(void);
-
-#pragma GCC visibility pop
-
-#endif

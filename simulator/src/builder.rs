@@ -1,6 +1,6 @@
 //! What a simulated driver is like before anybody calls it.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
 
@@ -21,18 +21,12 @@ pub struct Builder {
     devices: u32,
     driver_version: u32,
     stub: bool,
-    visible_devices: Visible,
+    /// Outside: whether they are set here; inside: the list, or all.
+    visible_devices: Option<Option<String>>,
     knobs: Vec<(Knob, u64)>,
     without: Vec<String>,
     device_files: Option<PathBuf>,
     machine: Option<PathBuf>,
-}
-
-#[derive(Clone, Debug)]
-enum Visible {
-    AsTheProcessSays,
-    All,
-    Listed(String),
 }
 
 impl Builder {
@@ -41,7 +35,7 @@ impl Builder {
             devices: 1,
             driver_version: 13000,
             stub: false,
-            visible_devices: Visible::AsTheProcessSays,
+            visible_devices: None,
             knobs: vec![(Knob::HandlesAreOrdinals, 0)],
             without: Vec::new(),
             device_files: None,
@@ -65,7 +59,7 @@ impl Builder {
     /// A value of `CUDA_VISIBLE_DEVICES` for this driver alone, and `None` for all devices. Without
     /// this the driver reads the process's own variable at `cuInit`, as the real one does.
     pub fn visible_devices(mut self, list: Option<&str>) -> Self {
-        self.visible_devices = list.map_or(Visible::All, |list| Visible::Listed(list.to_owned()));
+        self.visible_devices = Some(list.map(str::to_owned));
         self
     }
 
@@ -109,7 +103,8 @@ impl Builder {
     ///
     /// # Panics
     ///
-    /// When [`try_start`](Self::try_start) fails.
+    /// If the temporary directory or the copy cannot be written or loaded, and if a setting is out of range or
+    /// names an unknown function.
     #[track_caller]
     pub fn start(self) -> Simulator {
         match self.try_start() {
@@ -122,8 +117,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When the temporary directory or the copy cannot be written or loaded, and when a setting is
-    /// out of range or names a function that there is none of.
+    /// Where [`start`](Self::start) panics.
     pub fn try_start(self) -> io::Result<Simulator> {
         let (directory, path) = self.write()?;
         let controls = Controls::load(&path)?;
@@ -132,46 +126,38 @@ impl Builder {
         for (name, value) in self.settings() {
             controls.set(name, &value)?;
         }
-        self.set_visible_devices(&controls)?;
+        if let Some(list) = self.visible_devices {
+            controls.set_visible_devices(list.as_deref())?;
+        }
         Ok(Simulator::new(directory, path, controls))
     }
 
-    /// A command that runs on a copy of its own, in its own folder, and logs its calls there. It gets
-    /// the settings made here, and [more](ClientCommand); `CUDA_VISIBLE_DEVICES` is removed from its
+    /// Returns a command that runs on a copy of its own, in its own folder, and logs its calls there. It gets
+    /// the settings made here, and [more](ClientCommand). `CUDA_VISIBLE_DEVICES` is removed from its
     /// environment, unless [`visible_devices`](Self::visible_devices) gave a value.
     ///
     /// # Panics
     ///
-    /// When [`try_command`](Self::try_command) fails.
+    /// As [`start`](Self::start).
     #[must_use]
     #[track_caller]
     pub fn command(self, program: impl AsRef<OsStr>) -> ClientCommand {
-        match self.try_command(program) {
+        let command = self.write().and_then(|(directory, path)| {
+            let visible_devices = self.visible_devices.clone().flatten();
+            ClientCommand::new(program.as_ref(), directory, path, self.settings(), visible_devices)
+        });
+        match command {
             Ok(command) => command,
             Err(error) => panic!("no command on a simulated driver: {error}"),
         }
-    }
-
-    /// The same.
-    ///
-    /// # Errors
-    ///
-    /// When the temporary directory or the copy cannot be written, and when a setting is out of range
-    /// or names a function that there is none of.
-    pub fn try_command(self, program: impl AsRef<OsStr>) -> io::Result<ClientCommand> {
-        let (directory, path) = self.write()?;
-        let visible_devices = match &self.visible_devices {
-            Visible::Listed(list) => Some(list.as_str()),
-            Visible::AsTheProcessSays | Visible::All => None,
-        };
-        ClientCommand::new(program.as_ref(), directory, path, self.settings(), visible_devices)
     }
 
     /// Writes the copy into a directory of its own.
     fn write(&self) -> io::Result<(PrivateDirectory, PathBuf)> {
         const MOST_DEVICES: u32 = 4096;
         if self.devices > MOST_DEVICES {
-            return Err(invalid("more devices than the simulated driver can have"));
+            let complaint = "more devices than the simulated driver can have";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, complaint));
         }
         let directory = PrivateDirectory::create()?;
         let without: Vec<&str> = self.without.iter().map(String::as_str).collect();
@@ -193,20 +179,6 @@ impl Builder {
         settings.extend(files.chain(machine).map(|(name, path)| (name, path.into())));
         settings
     }
-
-    fn set_visible_devices(&self, controls: &Controls) -> io::Result<()> {
-        let list = match &self.visible_devices {
-            Visible::AsTheProcessSays => return Ok(()),
-            Visible::All => None,
-            Visible::Listed(list) => Some(CString::new(list.as_str())?),
-        };
-        let pointer = list.as_deref().map_or(std::ptr::null(), |list| list.as_ptr());
-        // SAFETY: null or a C string that outlives the call, which copies it.
-        match unsafe { (controls.set_visible_devices)(pointer) } {
-            0 => Err(io::ErrorKind::OutOfMemory.into()),
-            _ => Ok(()),
-        }
-    }
 }
 
 impl Simulator {
@@ -225,8 +197,4 @@ impl Simulator {
     pub fn builder() -> Builder {
         Builder::new()
     }
-}
-
-fn invalid(complaint: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, complaint)
 }

@@ -1,5 +1,9 @@
 //! What the simulated driver says about itself.
 
+use std::fs;
+use std::io;
+use std::path::Path;
+
 use crate::library;
 
 /// One call that a client made, as the driver logged it.
@@ -18,20 +22,27 @@ pub struct Call {
     pub tid: i32,
 }
 
-pub(crate) const UNKNOWN_FUNCTION: &str = "a function unknown to this version";
+/// The file of the log, beside the library.
+pub(crate) const LOG_NAME: &str = "calls.jsonl";
 
 impl Call {
-    /// A line of the log in a file.
-    pub(crate) fn from_json(line: &str) -> Option<Self> {
+    /// The calls in a log; none if nothing was logged yet.
+    pub(crate) fn read_log(path: &Path) -> io::Result<Vec<Self>> {
+        match fs::read_to_string(path) {
+            Ok(text) => Ok(text.lines().filter_map(Self::from_json).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn from_json(line: &str) -> Option<Self> {
         let field = |name: &str| {
             let (_, rest) = line.split_once(&format!("\"{name}\":"))?;
             rest.split([',', '}']).next()
         };
         let function = field("function")?.trim_matches('"');
         Some(Self {
-            function: library::entry_points()
-                .find(|entry| entry.symbol == function)
-                .map_or(UNKNOWN_FUNCTION, |entry| entry.symbol),
+            function: library::entry_points().find(|entry| entry.symbol == function)?.symbol,
             device: field("device")?.parse().ok(),
             code: field("code")?.parse().ok()?,
             pid: field("pid")?.parse().ok()?,

@@ -26,6 +26,13 @@ pub struct Target {
     pub bytes: u64,
 }
 
+/// As `c/simulated_cuda.h` numbers them.
+enum Trait {
+    Busy,
+    ManagedMemory,
+    State,
+}
+
 /// Processes of this driver's [machine](crate::Builder::machine), named by their ids. GPUs are numbered
 /// as they are on the machine, before `CUDA_VISIBLE_DEVICES`.
 ///
@@ -68,22 +75,25 @@ impl Simulator {
     /// Gives a process work that does not end, so that no lock succeeds, or ends it.
     #[track_caller]
     pub fn set_busy(&self, pid: u32, busy: bool) {
-        let code = (self.controls.set_target_busy)(process(pid), busy.into());
-        succeed(code, "set_busy");
+        self.change(pid, Trait::Busy, busy.into());
     }
 
     /// Gives a process managed memory, so that no checkpoint succeeds, or takes it away.
     #[track_caller]
     pub fn set_managed_memory(&self, pid: u32, has: bool) {
-        let code = (self.controls.set_target_managed_memory)(process(pid), has.into());
-        succeed(code, "set_managed_memory");
+        self.change(pid, Trait::ManagedMemory, has.into());
     }
 
-    /// Puts a process in any state, known to a header or not, below 65536.
+    /// Puts a process in any state below 65536, whether a header knows it or not.
     #[track_caller]
     pub fn set_state(&self, pid: u32, state: u32) {
-        let code = (self.controls.set_target_state)(process(pid), state);
-        succeed(code, "set_state");
+        self.change(pid, Trait::State, state);
+    }
+
+    #[track_caller]
+    fn change(&self, pid: u32, changed: Trait, value: u32) {
+        let code = (self.controls.change_target)(process(pid), changed as u32, value);
+        succeed(code, "a change of a process");
     }
 
     /// Free bytes of a GPU of the machine, after what all its processes have there.

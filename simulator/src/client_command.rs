@@ -3,54 +3,31 @@
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::fs;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::call::Call;
+use crate::call::{Call, LOG_NAME};
 use crate::fault::Fault;
 use crate::private_directory::PrivateDirectory;
 
 /// A [`Command`] whose process finds a copy of the simulated driver of its own, by the name
-/// `libcuda.so.1`. Made by [`Builder::command`](crate::Builder::command).
+/// `libcuda.so.1`. [`Builder::command`](crate::Builder::command) creates it, and the README has an example.
 ///
 /// In a process that has a [`Simulator`](crate::Simulator), code that loads the driver by name gets the
-/// first copy there is. A client that loads by name, such as Python, is therefore best tested as a
-/// process.
+/// first copy. Test a client that loads by name, such as Python, as a process.
 ///
-/// ```
-/// use simulated_libcuda::{Fault, Simulator};
-///
-/// let mut client = Simulator::builder().devices(4).command("python3");
-/// client.retain_by_others(2, 1); // another library left a context on device 2
-/// client.inject(Fault::of("cuDevicePrimaryCtxRetain", 1).code(2));
-/// client.args(["-c", "import ctypes; print(ctypes.CDLL('libcuda.so.1').cuInit(0))"]);
-/// # let output = match client.output() {
-/// #     Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()), // no Python
-/// #     output => output?,
-/// # };
-/// # /*
-/// let output = client.output()?;
-/// # */
-///
-/// assert_eq!(output.stdout, b"0\n");
-/// let calls = client.calls()?;
-/// assert_eq!((calls[0].function, calls[0].code), ("cuInit", 0));
-/// # Ok::<(), std::io::Error>(())
-/// ```
-///
-/// It dereferences to the [`Command`], for arguments, streams, variables and starting it. Its folder
-/// goes with it, so keep it until the process has loaded the driver, and until the calls are read.
-/// `env_clear` takes the settings away, too.
+/// It dereferences to the [`Command`], for arguments, streams, variables and starting it. Dropping it removes
+/// its folder, so keep it until the process has loaded the driver and until the calls are read.
+/// `env_clear` also removes the settings.
 pub struct ClientCommand {
     command: Command,
     path: PathBuf,
     held: Vec<String>,
     faults: Vec<String>,
-    directory: PrivateDirectory,
+    _directory: PrivateDirectory,
 }
 
 impl ClientCommand {
@@ -59,7 +36,7 @@ impl ClientCommand {
         directory: PrivateDirectory,
         path: PathBuf,
         settings: Vec<(&'static str, OsString)>,
-        visible_devices: Option<&str>,
+        visible_devices: Option<String>,
     ) -> io::Result<Self> {
         let mut command = Command::new(program);
         for (name, _) in env::vars_os() {
@@ -68,13 +45,13 @@ impl ClientCommand {
             }
         }
         command.env("LD_LIBRARY_PATH", search_path(directory.path())?);
-        command.env("SIMULATED_CUDA_LOG", log_file(&directory));
+        command.env("SIMULATED_CUDA_LOG", path.with_file_name(LOG_NAME));
         command.envs(settings);
         match visible_devices {
             Some(list) => command.env("CUDA_VISIBLE_DEVICES", list),
             None => command.env_remove("CUDA_VISIBLE_DEVICES"),
         };
-        Ok(Self { command, path, held: Vec::new(), faults: Vec::new(), directory })
+        Ok(Self { command, path, held: Vec::new(), faults: Vec::new(), _directory: directory })
     }
 
     /// From `cuInit` on, another library in the process holds this many references to a device's
@@ -111,11 +88,7 @@ impl ClientCommand {
     ///
     /// When there is a log and it cannot be read.
     pub fn calls(&self) -> io::Result<Vec<Call>> {
-        match fs::read_to_string(log_file(&self.directory)) {
-            Ok(text) => Ok(text.lines().filter_map(Call::from_json).collect()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
+        Call::read_log(&self.path.with_file_name(LOG_NAME))
     }
 }
 
@@ -125,10 +98,6 @@ fn search_path(directory: &Path) -> io::Result<OsString> {
     let others = before.iter().flat_map(env::split_paths);
     env::join_paths([directory.to_owned()].into_iter().chain(others))
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
-}
-
-fn log_file(directory: &PrivateDirectory) -> PathBuf {
-    directory.path().join("calls.jsonl")
 }
 
 impl Deref for ClientCommand {

@@ -49,16 +49,6 @@ pub(crate) struct RawTarget {
 }
 
 #[repr(C)]
-#[derive(Clone, Default)]
-pub(crate) struct RawCall {
-    pub function: u32,
-    pub device: i32,
-    pub code: u32,
-    pub pid: i32,
-    pub tid: i32,
-}
-
-#[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub(crate) struct RawOwner {
     pub owner: u32,
@@ -122,14 +112,11 @@ macro_rules! controls {
 controls! {
     numbers: {
         forget_settings: fn() -> u32;
-        set_target_busy: fn(i32, u32) -> u32;
-        set_target_managed_memory: fn(i32, u32) -> u32;
-        set_target_state: fn(i32, u32) -> u32;
+        change_target: fn(i32, u32, u32) -> u32;
         machine_free: fn(u32) -> u64;
         initialize: fn() -> u32;
         deinitialize: fn();
         is_initialized: fn() -> u32;
-        owner_name: fn(u32) -> *const c_char;
         act_as: fn(u32) -> u32;
         retain_by: fn(u32, i32, u32) -> u32;
         release_by: fn(u32, i32) -> u32;
@@ -138,8 +125,6 @@ controls! {
         device_handle: fn(i32) -> i32;
         clear_faults: fn();
         clear_hooks: fn();
-        record_calls: fn(u32);
-        clear_calls: fn();
         count: fn(u32) -> u64;
         set_current: fn(i32) -> u32;
     }
@@ -149,12 +134,10 @@ controls! {
         target: fn(i32, *mut RawTarget) -> u32;
         target_bytes: fn(i32, u32, *mut u64) -> u32;
         machine_uuid: fn(u32, *mut u8) -> u32;
-        owner_by_name: fn(*const c_char) -> i32;
         owners: fn(i32, *mut RawOwner, u32) -> u32;
         taken: fn(*mut RawTaken, u64) -> u64;
         device: fn(i32, *mut DeviceState) -> u32;
         add_hook: fn(*const c_char, u64, u32, Hook, Hook, *mut c_void) -> u32;
-        calls: fn(*mut RawCall, u64) -> u64;
         counters: fn(*mut Counters);
         stack: fn(*mut RawStackEntry, u32) -> u32;
     }
@@ -183,6 +166,17 @@ impl Controls {
         // SAFETY: not null, so a C string that stays until the next call.
         let complaint = unsafe { CStr::from_ptr(complaint) }.to_string_lossy().into_owned();
         Err(io::Error::new(io::ErrorKind::InvalidInput, complaint))
+    }
+
+    /// Instead of the process's `CUDA_VISIBLE_DEVICES`; `None` shows all devices.
+    pub(crate) fn set_visible_devices(&self, list: Option<&str>) -> io::Result<()> {
+        let list = list.map(CString::new).transpose()?;
+        let pointer = list.as_deref().map_or(std::ptr::null(), CStr::as_ptr);
+        // SAFETY: null or a C string that outlives the call, which copies it.
+        match unsafe { (self.set_visible_devices)(pointer) } {
+            0 => Err(io::ErrorKind::OutOfMemory.into()),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -67,9 +67,9 @@ knobs! {
     /// Whether a restore without room, which returns 2, destroys the process: 1 (default, measured) or 0,
     /// and it can be restored when there is room.
     RestoreWithoutRoomDestroys = "restore_without_room_destroys",
-    /// By which id the checkpoint functions find a process that has a PID namespace of its own, as in a
-    /// container: 0 (default, a guess: CRIU's CUDA plugin works so) by the id that the caller sees, or 1 by
-    /// the id that the process sees itself.
+    /// Which id of a process the checkpoint functions take if it has a PID namespace of its own, as in a
+    /// container: 0 (default, measured on an H200) the id that the caller sees in its own namespace, or 1
+    /// the id that the process sees itself. With both, an id that does not exist returns 304.
     CheckpointIdsInside = "checkpoint_ids_inside",
     /// How long the checkpoint of any process takes, in milliseconds: 0 by default; 14 to 28 measured.
     CheckpointMilliseconds = "checkpoint_milliseconds",

@@ -123,19 +123,3 @@ fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Resul
 fn invalid(complaint: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, complaint)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::{LIBRARY, VERSION_MARKER, bake_version};
-
-    #[test]
-    fn the_marker_is_there_once_and_only_the_number_behind_it_changes() {
-        let is_marker = |window: &&[u8]| *window == VERSION_MARKER;
-        assert_eq!(LIBRARY.windows(VERSION_MARKER.len()).filter(is_marker).count(), 1);
-        let mut library = LIBRARY.to_vec();
-        bake_version(&mut library, 0x0102_0304).unwrap();
-        let changed = (0..library.len()).filter(|&offset| library[offset] != LIBRARY[offset]);
-        assert_eq!(changed.count(), 4);
-        assert!(bake_version(&mut library, u32::MAX).is_err());
-    }
-}

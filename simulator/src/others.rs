@@ -1,13 +1,15 @@
 //! What others in the process do: their references, their green contexts, and whose a reference is.
 
-use std::ffi::{CStr, CString};
+use std::sync::{MutexGuard, PoisonError};
 
 use crate::call::Taken;
 use crate::control::{RawOwner, RawTaken};
 use crate::simulator::{Simulator, ordinal, succeed};
 
-/// The owner that has no name of its own.
+/// The owners that have no name of their own.
+pub(crate) const UNNAMED_OWNERS: [&str; 3] = ["client", OTHER_LIBRARY, "green context"];
 const OTHER_LIBRARY: &str = "other library";
+const MOST_OWNERS: usize = 32;
 
 impl Simulator {
     /// Another library in this process retains a device's primary context this many times.
@@ -20,7 +22,7 @@ impl Simulator {
     ///
     /// # Panics
     ///
-    /// When there are 32 owners already, or the name is longer than 63 bytes.
+    /// If there are 32 owners already.
     #[track_caller]
     pub fn retain_by(&self, owner: &str, device: u32, references: u32) {
         let owner = self.owner(owner);
@@ -40,7 +42,7 @@ impl Simulator {
     ///
     /// # Panics
     ///
-    /// When there are 32 owners already, or the name is longer than 63 bytes.
+    /// If there are 32 owners already.
     #[track_caller]
     pub fn release_by(&self, owner: &str, device: u32) {
         let owner = self.owner(owner);
@@ -70,7 +72,7 @@ impl Simulator {
     ///
     /// # Panics
     ///
-    /// When there are 32 owners already, or the name is longer than 63 bytes.
+    /// If there are 32 owners already.
     #[track_caller]
     pub fn acting_as<T>(&self, owner: &str, action: impl FnOnce() -> T) -> T {
         let before = (self.controls.act_as)(self.owner(owner));
@@ -90,7 +92,7 @@ impl Simulator {
     #[track_caller]
     pub fn owners(&self, device: u32) -> Vec<(String, u32)> {
         let _ = self.references(device); // panics where there is no such device
-        let mut raw = [RawOwner::default(); 32];
+        let mut raw = [RawOwner::default(); MOST_OWNERS];
         // SAFETY: the pointer is to as many entries of the C layout as the count says.
         let count = unsafe { (self.controls.owners)(ordinal(device), raw.as_mut_ptr(), 32) };
         raw[..count as usize]
@@ -117,19 +119,26 @@ impl Simulator {
             .collect()
     }
 
+    /// The number of the owner of this name, a new one if there is none yet.
     #[track_caller]
     fn owner(&self, name: &str) -> u32 {
-        let text = CString::new(name).expect("no zero byte in an owner's name");
-        // SAFETY: a C string that outlives the call, which copies it.
-        let owner = unsafe { (self.controls.owner_by_name)(text.as_ptr()) };
-        assert!(owner >= 0, "no owner {name:?}: 32 are the most, and 63 bytes the longest name");
-        owner.unsigned_abs()
+        let mut names = self.owner_names();
+        let known = names.iter().position(|known| known == name);
+        let owner = known.unwrap_or(names.len());
+        if known.is_none() && owner < MOST_OWNERS {
+            names.push(name.to_owned());
+        }
+        drop(names);
+        assert!(owner < MOST_OWNERS, "no owner {name:?}: {MOST_OWNERS} are the most");
+        owner as u32
     }
 
     fn owner_name(&self, owner: u32) -> String {
-        let name = (self.controls.owner_name)(owner);
-        // SAFETY: the number came from the library, which keeps the names of all its owners for good.
-        unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned()
+        self.owner_names()[owner as usize].clone()
+    }
+
+    fn owner_names(&self) -> MutexGuard<'_, Vec<String>> {
+        self.owner_names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

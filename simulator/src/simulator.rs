@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use crate::call::{DeviceMemory, StackEntry};
 use crate::control::{Controls, DeviceState, RawStackEntry};
 use crate::hook_panic::HookPanic;
 use crate::knob::Knob;
+use crate::others::UNNAMED_OWNERS;
 use crate::private_directory::PrivateDirectory;
 
 /// A simulated driver: a private copy of the library, loaded into this process, and the means to
@@ -21,13 +23,17 @@ use crate::private_directory::PrivateDirectory;
 pub struct Simulator {
     pub(crate) controls: Controls,
     pub(crate) hook_panic: HookPanic,
+    /// By their numbers.
+    pub(crate) owner_names: Mutex<Vec<String>>,
     path: PathBuf,
     _directory: PrivateDirectory,
 }
 
 impl Simulator {
     pub(crate) fn new(directory: PrivateDirectory, path: PathBuf, controls: Controls) -> Self {
-        Self { controls, hook_panic: HookPanic::default(), path, _directory: directory }
+        let owner_names = Mutex::new(UNNAMED_OWNERS.map(str::to_owned).into());
+        let hook_panic = HookPanic::default();
+        Self { controls, hook_panic, owner_names, path, _directory: directory }
     }
 
     /// The private `libcuda.so.1`, to be loaded by the code under test.

@@ -1,7 +1,11 @@
 //! Faults in the calls of clients, and what can be seen of the calls.
 
-use crate::call::{Call, UNKNOWN_FUNCTION};
-use crate::control::{Counters, RawCall};
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+
+use crate::call::{Call, LOG_NAME};
+use crate::control::Counters;
 use crate::fault::Fault;
 use crate::library;
 use crate::simulator::Simulator;
@@ -31,30 +35,30 @@ impl Simulator {
         self.counters().faults_fired
     }
 
-    /// Starts or stops keeping a list of the calls. Off at first.
+    /// Starts or stops logging the calls. Off at first.
+    #[track_caller]
     pub fn record_calls(&self, on: bool) {
-        (self.controls.record_calls)(on.into())
+        let file = if on { self.log().into_os_string() } else { OsString::new() };
+        let set = self.controls.set("SIMULATED_CUDA_LOG", &file);
+        assert!(set.is_ok(), "the log {file:?}: {set:?}");
     }
 
-    /// The calls recorded so far, oldest first.
+    /// The calls logged so far, oldest first, those of forked children too.
     #[must_use]
+    #[track_caller]
     pub fn calls(&self) -> Vec<Call> {
-        let mut raw = Vec::new();
-        loop {
-            // SAFETY: the pointer is to as many entries of the C layout as the count says.
-            let count = unsafe { (self.controls.calls)(raw.as_mut_ptr(), raw.len() as u64) };
-            let count = usize::try_from(count).expect("calls that fit in memory");
-            if count <= raw.len() {
-                raw.truncate(count);
-                return raw.iter().map(call).collect();
-            }
-            raw.resize(count, RawCall::default());
-        }
+        Call::read_log(&self.log()).expect("a log that can be read")
     }
 
-    /// Forgets the calls recorded so far.
+    /// Forgets the calls logged so far.
+    #[track_caller]
     pub fn clear_calls(&self) {
-        (self.controls.clear_calls)()
+        let emptied = fs::write(self.log(), "");
+        assert!(emptied.is_ok(), "the log cannot be emptied: {emptied:?}");
+    }
+
+    fn log(&self) -> PathBuf {
+        self.path().with_file_name(LOG_NAME)
     }
 
     /// How often an exported function was called, whatever it returned.
@@ -86,17 +90,5 @@ impl Simulator {
         // SAFETY: the pointer is to counters of the C layout.
         unsafe { (self.controls.counters)(&raw mut counters) };
         counters
-    }
-}
-
-fn call(raw: &RawCall) -> Call {
-    Call {
-        function: library::entry_points()
-            .nth(raw.function as usize)
-            .map_or(UNKNOWN_FUNCTION, |entry| entry.symbol),
-        device: u32::try_from(raw.device).ok(),
-        code: raw.code,
-        pid: raw.pid,
-        tid: raw.tid,
     }
 }

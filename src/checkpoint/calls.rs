@@ -1,7 +1,7 @@
 //! The driver's checkpoint calls, each in one place. They need no `cuInit`.
 //!
-//! The argument structs are 64 bytes in every version, and unused bytes must be zero: they are zeroed
-//! whole, and what is set lies where every driver from CUDA 12.8 on has it.
+//! The argument structs are 64 bytes in every version, and unused bytes must be zero. They are zeroed whole; the
+//! fields that are set lie at the same place in every driver from CUDA 12.8 on.
 
 use std::ffi::{c_int, c_uint};
 use std::mem::zeroed;
@@ -61,7 +61,7 @@ impl Calls {
         (code, state)
     }
 
-    /// Waits for as many milliseconds at most, 0 without end.
+    /// Waits for at most this many milliseconds; 0 means without a limit.
     pub(super) fn lock(&self, pid: c_int, milliseconds: u32) -> CUresult {
         // SAFETY: integers alone, for which zero is a value.
         let mut arguments: sys::CUcheckpointLockArgs = unsafe { zeroed() };

@@ -15,7 +15,6 @@ pub enum CheckpointError {
 
     /// A driver call returned something other than `CUDA_SUCCESS`.
     #[error("{call} of process {pid} returned {code}.{}", advice(call, *code, *state, *pid_inside))]
-    #[non_exhaustive]
     Call {
         /// The C function.
         call: &'static str,
@@ -31,7 +30,6 @@ pub enum CheckpointError {
 
     /// The number cannot be a process id. No driver call was made.
     #[error("{pid} is not a process id. Process ids are 1 to {LARGEST_PID}.")]
-    #[non_exhaustive]
     NotAProcessId {
         /// The number.
         pid: u32,
@@ -42,7 +40,6 @@ pub enum CheckpointError {
         "Process {pid} does not exist. It has ended or never existed, or the id is of another PID \
          namespace: a controller outside a container must use the id that the process has outside."
     )]
-    #[non_exhaustive]
     NoSuchProcess {
         /// The process id.
         pid: u32,
@@ -51,7 +48,6 @@ pub enum CheckpointError {
     /// The id is of a thread, and not of a process. No driver call was made: the real driver would act on
     /// the thread's process.
     #[error("{pid} is the id of a thread of process {process}. Pass {process} instead.")]
-    #[non_exhaustive]
     ThreadId {
         /// The id that was given.
         pid: u32,
@@ -61,7 +57,6 @@ pub enum CheckpointError {
 
     /// The process belongs to another user, and this process may not touch it. No driver call was made.
     #[error("Process {pid} belongs to another user. Run the controller as that user or as root.")]
-    #[non_exhaustive]
     OtherUser {
         /// The process id.
         pid: u32,
@@ -69,7 +64,6 @@ pub enum CheckpointError {
 
     /// A group names a process twice. No driver call was made.
     #[error("Process {pid} is named twice in the group. Name it once; nothing was changed.")]
-    #[non_exhaustive]
     NamedTwice {
         /// The process id.
         pid: u32,
@@ -78,7 +72,6 @@ pub enum CheckpointError {
     /// The process has ended since it was opened, or another one has its id by now: before the driver call,
     /// which was not made then, or during it.
     #[error("Process {pid} has ended.")]
-    #[non_exhaustive]
     Ended {
         /// The process id.
         pid: u32,
@@ -90,7 +83,6 @@ pub enum CheckpointError {
         "Device {device} has {free} bytes free, and the restore needs {needed}. Make room first: a \
          restore that runs out of memory destroys the process."
     )]
-    #[non_exhaustive]
     NoRoom {
         /// The device.
         device: Uuid,
@@ -105,7 +97,6 @@ pub enum CheckpointError {
         "The restore map lacks {device}. Name every GPU that the kernel driver showed at the \
          checkpoint, used or not."
     )]
-    #[non_exhaustive]
     MapLacks {
         /// The GPU.
         device: Uuid,
@@ -113,7 +104,6 @@ pub enum CheckpointError {
 
     /// A restore map names a GPU twice on one side.
     #[error("The restore map names {device} twice on one side.")]
-    #[non_exhaustive]
     MapNamesTwice {
         /// The GPU.
         device: Uuid,
@@ -121,7 +111,6 @@ pub enum CheckpointError {
 
     /// The handle was made by the process that this one was forked from.
     #[error("The handle of process {pid} belongs to the process that this one was forked from.")]
-    #[non_exhaustive]
     ForkedController {
         /// The process that the handle stands for.
         pid: u32,

@@ -52,11 +52,10 @@ pub fn suspend(
     Steps::new().suspend(processes, limit)
 }
 
-/// Brings back whatever a controller that died or was interrupted left locked or checkpointed: restores
-/// what is checkpointed, all at once, then unlocks what is locked. Processes that run are left alone.
+/// Brings back what a controller that died or was interrupted left locked or checkpointed: restores all that are
+/// checkpointed at once, then unlocks all that are locked. Processes that run are left alone.
 ///
-/// It does not stop at a failure: whatever can be brought back is. A lock of a controller that still lives
-/// is taken off, too.
+/// It does not stop at a failure. The lock of a controller that still lives is released, too.
 ///
 /// # Errors
 /// [`CheckpointError::NamedTwice`] and [`CheckpointError::NoRoom`] without a step; else the first failure,
@@ -69,7 +68,7 @@ pub fn recover(
     Steps::new().recover(processes, map, room)
 }
 
-/// How the steps of a group are taken: how many at once, and who hears of each.
+/// How the steps of a group are taken: how many at once, and a function that is called after each.
 #[derive(Clone, Copy, Default)]
 #[must_use]
 pub struct Steps<'a> {
@@ -81,7 +80,7 @@ pub struct Steps<'a> {
 type Observer<'a> = &'a (dyn Fn(u32, &StepReport) + Sync);
 
 impl<'a> Steps<'a> {
-    /// All at once, and nobody hears of it.
+    /// All at once, and no function is called.
     pub const fn new() -> Self {
         Self { at_once: None, observer: None }
     }

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use crate::checkpoint::error::{CheckpointError, LARGEST_PID};
 use crate::checkpoint::stat::stat_of;
 
-/// What tells a process from a successor with the same id.
+/// What distinguishes a process from a successor with the same id.
 pub(super) enum Identity {
     /// When it started, in the kernel's ticks.
     Start(u64),

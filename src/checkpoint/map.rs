@@ -20,7 +20,7 @@ pub struct GpuPair {
 pub struct GpuMap(Vec<GpuPair>);
 
 impl GpuMap {
-    /// Every GPU is the one that it was. No map is handed to the driver.
+    /// Every GPU stays the same. The driver gets no map.
     #[must_use]
     pub const fn same() -> Self {
         Self(Vec::new())
@@ -30,8 +30,8 @@ impl GpuMap {
     /// or not: these are `all`, see [`machine_gpus`].
     ///
     /// # Errors
-    /// [`CheckpointError::MapLacks`], [`CheckpointError::MapNamesTwice`]. Mistakes that the driver would answer
-    /// with `CUDA_ERROR_INVALID_VALUE`, without naming the GPU (of a GPU named twice that was not tried).
+    /// [`CheckpointError::MapLacks`], [`CheckpointError::MapNamesTwice`]. The driver would return
+    /// `CUDA_ERROR_INVALID_VALUE` without naming the GPU (not tried with a GPU named twice).
     pub fn new(
         pairs: impl IntoIterator<Item = GpuPair>,
         all: &[Uuid],
@@ -52,17 +52,17 @@ impl GpuMap {
         }
     }
 
-    /// The pairs; none where every GPU is the same.
+    /// Returns the pairs; none for [`GpuMap::same`].
     pub fn pairs(&self) -> impl ExactSizeIterator<Item = GpuPair> + Clone {
         self.0.iter().copied()
     }
 }
 
-/// Every GPU that the kernel driver shows, in the order of their PCI addresses, whatever
-/// `CUDA_VISIBLE_DEVICES` says: read from `/proc/driver/nvidia/gpus`.
+/// Returns every GPU that the kernel driver shows, in the order of their PCI addresses. Reads
+/// `/proc/driver/nvidia/gpus`; `CUDA_VISIBLE_DEVICES` has no effect.
 ///
 /// # Errors
-/// Those of reading there, and where an entry has no unique id.
+/// Those of reading that folder, and `InvalidData` for an entry without a unique id.
 pub fn machine_gpus() -> io::Result<Vec<Uuid>> {
     let mut folders: Vec<_> =
         fs::read_dir("/proc/driver/nvidia/gpus")?.collect::<Result<_, _>>()?;

@@ -1,7 +1,7 @@
-//! What NVML knows of memory: how much a process has on each device, and how much is free.
+//! Memory according to NVML: how much a process has on each device, and how much is free.
 //!
-//! Ask [`memory_of`] before the checkpoint, keep its answer, and give it to [`room`] before the restore:
-//! while a process is checkpointed, nobody can say what it will need.
+//! Call [`memory_of`] before the checkpoint and pass its result to [`room`] before the restore. While a process
+//! is checkpointed, NVML does not list its memory.
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enums::device::UsedGpuMemory;
@@ -12,7 +12,7 @@ use crate::checkpoint::map::GpuMap;
 use crate::checkpoint::room::{DeviceRoom, Room};
 use crate::driver::uuid::Uuid;
 
-/// The library by its full name; without the number it is for linking alone.
+/// The library by its full name; the name without a number is for linking.
 const LIBRARY: &str = "libnvidia-ml.so.1";
 
 const PROCESSES: &str = "nvmlDeviceGetComputeRunningProcesses_v3";
@@ -26,35 +26,32 @@ pub struct DeviceMemory {
     pub bytes: u64,
 }
 
-/// Why NVML did not tell.
+/// Why NVML returned nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NvmlError {
     /// The library could not be loaded: it comes with NVIDIA's driver.
     #[error("{LIBRARY} could not be loaded ({reason}); it comes with NVIDIA's driver")]
-    #[non_exhaustive]
     LibraryNotFound {
-        /// What the dynamic loader said.
+        /// The error of the dynamic loader.
         reason: Box<str>,
     },
 
     /// A call failed.
     #[error("{call} failed: {reason}")]
-    #[non_exhaustive]
     Call {
         /// The C function.
         call: &'static str,
-        /// What NVML said.
+        /// The error of NVML.
         reason: Box<str>,
     },
 
-    /// NVML lists the process on no device: it has no context, or NVML knows it by another id, as it does
-    /// in a container that has process ids of its own.
+    /// NVML lists the process on no device: it has no context, or NVML knows it by another id, as in a
+    /// container with its own process ids.
     #[error(
-        "NVML lists process {pid} on no device: it has no context, or this is a container, where NVML \
-         tells other process ids"
+        "NVML lists process {pid} on no device: it has no context, or this is a container, in which NVML \
+         uses other process ids"
     )]
-    #[non_exhaustive]
     NotListed {
         /// The process id.
         pid: u32,
@@ -62,7 +59,6 @@ pub enum NvmlError {
 
     /// NVML lists the process and does not say how much memory it has.
     #[error("NVML does not say how much memory process {pid} has on {device}")]
-    #[non_exhaustive]
     MemoryNotTold {
         /// The process id.
         pid: u32,
@@ -72,7 +68,6 @@ pub enum NvmlError {
 
     /// NVML shows no such device.
     #[error("NVML shows no device {device}")]
-    #[non_exhaustive]
     NoSuchDevice {
         /// The device.
         device: Uuid,
@@ -93,8 +88,8 @@ impl NvmlError {
     }
 }
 
-/// How much memory a process has on each device where it has a context, its contexts included. Whole GPUs
-/// only; MIG instances were not tried.
+/// Returns how much memory a process has on each device on which it has a context, its contexts included. Whole
+/// GPUs only; MIG instances were not tried.
 ///
 /// # Errors
 /// [`NvmlError`]; [`NvmlError::NotListed`] also for a process that has no context.
@@ -174,7 +169,7 @@ impl From<ProcessInfo> for GpuProcess {
     }
 }
 
-/// How much memory is free on each device, in NVML's order.
+/// Returns how much memory is free on each device, in NVML's order.
 ///
 /// # Errors
 /// [`NvmlError`].
@@ -189,8 +184,8 @@ pub fn free() -> Result<Vec<DeviceMemory>, NvmlError> {
     Ok(found)
 }
 
-/// The room for a restore of what needs these bytes, of one process or of several, on the devices where
-/// the map brings them.
+/// Returns the room for a restore of one or several processes that need these bytes, on the devices to which
+/// the map moves them.
 ///
 /// # Errors
 /// [`NvmlError`].

@@ -19,8 +19,8 @@ pub struct Process {
     target: Target,
 }
 
-/// A process whose CUDA calls wait. Dropping it unlocks the process, without an answer;
-/// [`unlock`](Self::unlock) has one.
+/// A process whose CUDA calls wait. Dropping it unlocks the process and ignores a failure;
+/// [`unlock`](Self::unlock) returns it.
 #[must_use = "dropping it unlocks the process"]
 pub struct Locked {
     target: Target,
@@ -28,20 +28,19 @@ pub struct Locked {
 
 /// A process whose GPU memory is in host memory, and whose devices are free.
 ///
-/// **Dropping it does nothing**: the process stays suspended, until somebody takes it up with
-/// [`Process::take_up`] and restores it. That is so that a controller may end in between.
+/// **Dropping it does nothing**: the process stays suspended, so that a controller may exit in between. Another
+/// controller gets it from [`Process::take_up`] and restores it.
 #[must_use = "the process stays suspended until somebody restores it"]
 pub struct Checkpointed {
     target: Target,
 }
 
 impl Process {
-    /// Opens a process by its id, such as that of another worker, or this very process's own. Loads the
-    /// driver, as [`Driver::load`] finds it, and calls nothing: `cuInit` is not needed for any of this.
+    /// Opens a process by its id: another worker, or this process itself. Loads the driver that
+    /// [`Driver::load`] finds, and makes no driver call; `cuInit` is not needed.
     ///
-    /// The id is the one that this process sees. A controller outside a container passes the id that the
-    /// worker has outside. On a real driver that was not measured with this crate; CRIU's CUDA plugin
-    /// works so.
+    /// Pass the id that this process sees: outside a container, the id that the worker has outside. On a real
+    /// driver that was not measured with this crate; CRIU's CUDA plugin does it.
     ///
     /// # Errors
     /// [`CheckpointError::Load`] if there is no driver, or one older than CUDA 12.8;
@@ -78,7 +77,7 @@ impl Process {
         self.target.pid()
     }
 
-    /// Where the process stands. Calls `cuCheckpointProcessGetState`.
+    /// Returns the state of the process. Calls `cuCheckpointProcessGetState`.
     ///
     /// # Errors
     /// [`CheckpointError::Call`]: `CUDA_ERROR_NOT_INITIALIZED` for a process without CUDA,
@@ -90,10 +89,9 @@ impl Process {
         self.target.state()
     }
 
-    /// Takes the process up where it stands: a controller may have died, and left it locked or
-    /// checkpointed. It brings nothing back: a [`Found::Checkpointed`] must be restored, which
-    /// [`recover`](crate::checkpoint::recover) does. A lock of a controller that lives is taken over, too.
-    /// Calls `cuCheckpointProcessGetState`.
+    /// Returns the process in the state in which it is, for example after its controller died. Restores and
+    /// unlocks nothing; [`recover`](crate::checkpoint::recover) does. The lock of a living controller is taken
+    /// over, too. Calls `cuCheckpointProcessGetState`.
     pub fn take_up(self) -> Found {
         Found::of(self.target)
     }
@@ -101,12 +99,12 @@ impl Process {
     /// Makes the process's CUDA calls wait, once those under way are done. Calls
     /// `cuCheckpointProcessLock`; the limit is rounded up to whole milliseconds, 1 at least.
     ///
-    /// Where processes share work (NCCL), lock all of them before any is checkpointed: while one is
-    /// locked, a call of another that waits for it hangs.
+    /// If processes share work (NCCL), lock all of them before any is checkpointed: while one is locked, a call
+    /// of another that waits for it hangs.
     ///
     /// # Errors
-    /// `CUDA_ERROR_NOT_READY` where the process was busy for that long, and `CUDA_ERROR_ILLEGAL_STATE`
-    /// where it was not running; `CUDA_ERROR_NOT_INITIALIZED` for a process without CUDA (recorded);
+    /// `CUDA_ERROR_NOT_READY` if the process was busy for that long, and `CUDA_ERROR_ILLEGAL_STATE` if it was
+    /// not running; `CUDA_ERROR_NOT_INITIALIZED` for a process without CUDA (recorded);
     /// [`CheckpointError::Ended`], [`CheckpointError::ForkedController`]; with what the process is then.
     #[doc(alias = "cuCheckpointProcessLock")]
     pub fn lock(self, limit: Duration) -> Result<Locked, StepError> {
@@ -175,8 +173,8 @@ impl Locked {
     }
 }
 
-/// Unlocks the process: whoever gives up on a checkpoint leaves it as it was. In a forked child of the
-/// controller, and for a process that has ended, it does nothing.
+/// Unlocks the process. In a forked child of the controller, and for a process that has ended, it does
+/// nothing.
 impl Drop for Locked {
     fn drop(&mut self) {
         if self.target.check().is_ok() {
@@ -196,9 +194,9 @@ impl Checkpointed {
     /// Moves the process's memory back to its devices. Calls `cuCheckpointProcessRestore`; the process is
     /// locked then.
     ///
-    /// A restore that runs out of memory destroys the process (driver 580: the answer is
-    /// `CUDA_ERROR_OUT_OF_MEMORY`, the state stays checkpointed, and every later restore answers
-    /// `CUDA_ERROR_OPERATING_SYSTEM`). So [`Room`] is looked at first.
+    /// A restore that runs out of memory destroys the process (driver 580: it returns
+    /// `CUDA_ERROR_OUT_OF_MEMORY`, the state stays checkpointed, and every later restore returns
+    /// `CUDA_ERROR_OPERATING_SYSTEM`). So the [`Room`] is checked first.
     ///
     /// NVIDIA documents that a restore requires persistence mode, or that `cuInit` was called before.
     ///
@@ -226,8 +224,8 @@ fn step(
     call: &'static str,
     make: impl FnOnce(&Target) -> crate::sys::CUresult,
 ) -> Result<Target, StepError> {
-    let answer = target.check().and_then(|()| target.checked(call, make(&target)));
-    match answer {
+    let result = target.check().and_then(|()| target.checked(call, make(&target)));
+    match result {
         Ok(()) => Ok(target),
         Err(mut error) => {
             let found = Found::after(&error, target);

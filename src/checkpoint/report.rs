@@ -9,6 +9,7 @@ use crate::checkpoint::state::State;
 
 /// One of the four steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Step {
     /// `cuCheckpointProcessLock`.
     Lock,
@@ -69,19 +70,19 @@ impl StepReport {
         self.step
     }
 
-    /// Whether it was to undo an earlier one, because of another process.
+    /// Whether the step undoes an earlier one, because another process failed.
     #[must_use]
     pub fn is_undoing(&self) -> bool {
         self.undoing
     }
 
-    /// Why it failed; `None` where the driver answered `CUDA_SUCCESS`.
+    /// Why it failed; `None` if the call returned `CUDA_SUCCESS`.
     #[must_use]
     pub fn error(&self) -> Option<&CheckpointError> {
         self.error.as_ref()
     }
 
-    /// How long it took, with the question for the state after a failure.
+    /// How long it took, including the query of the state after a failure.
     #[must_use]
     pub fn took(&self) -> Duration {
         self.took
@@ -118,15 +119,15 @@ impl ProcessReport {
         &self.steps
     }
 
-    /// What the process was after the last step: as that step left it, or after a failure as the driver
-    /// said when asked; `None` where it did not say.
+    /// The state of the process after the last step. After a failure the driver was asked for it; `None` if
+    /// that failed, too.
     #[must_use]
     pub fn state(&self) -> Option<State> {
         self.state
     }
 }
 
-/// One line: the process, each step with its time and answer, the state at the end.
+/// One line: the process, each step with its time and its error, the state at the end.
 impl fmt::Display for ProcessReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "process {}:", self.pid)?;

@@ -14,18 +14,19 @@ pub struct DeviceRoom {
     pub free: u64,
 }
 
-/// What is known of the room for a restore, which destroys the process where there is none.
+/// What is known of the room for a restore. A restore without room destroys the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Room {
     /// Needed and free bytes of every device that the process used. With the feature `nvml`,
     /// `nvml::room` makes it.
     Looked(Vec<DeviceRoom>),
-    /// The caller knows that there is room, and answers for it.
+    /// The caller knows that there is room. Nothing is checked.
     Trusted,
 }
 
 impl Room {
-    /// Whether every device has the room that is needed; `Trusted` is not looked at.
+    /// Checks that every device has the room that is needed. [`Room::Trusted`] always passes.
     ///
     /// # Errors
     /// [`CheckpointError::NoRoom`] for the first device without room.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-/// The program's name, and the fields behind it, which begin with the state. `None` where `/proc` does not
+/// Returns the program's name and the fields after it, which begin with the state; `None` if `/proc` does not
 /// show the process.
 pub(super) fn stat_of(pid: u32) -> Option<(String, String)> {
     // A name need be no text.

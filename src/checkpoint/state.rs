@@ -1,24 +1,24 @@
-//! The states of a process, as the driver tells them.
+//! The states of a process, as the driver returns them.
 
 use std::fmt;
 
 use crate::sys::CUprocessState;
 
-/// Where a process stands. The driver's numbers may grow: an unknown one keeps its number.
+/// The state of a process. An unknown state of the driver keeps its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum State {
-    /// It runs (0).
+    /// The process runs (0).
     Running,
     /// Its CUDA calls wait (1).
     Locked,
     /// Its GPU memory is in host memory, and its devices are free (2).
     Checkpointed,
-    /// A step failed, and the driver can do no more for it (3).
+    /// A step failed; the driver takes no further step (3).
     Failed,
-    /// It is being checkpointed at this moment (4, driver of CUDA 13.4).
+    /// The process is being checkpointed (4, driver of CUDA 13.4).
     Checkpointing,
-    /// It is being restored at this moment (5, driver of CUDA 13.4).
+    /// The process is being restored (5, driver of CUDA 13.4).
     Restoring,
     /// A number that this crate does not know.
     Unknown(u32),

@@ -20,11 +20,11 @@ pub enum Found {
     Locked(Locked),
     /// It is checkpointed.
     Checkpointed(Checkpointed),
-    /// It is in a state in which no step can be taken: failed, on its way to another, or one that this
-    /// crate does not know. Or it is [`State::Locked`] by another controller, whose lock dropping this
-    /// leaves alone; [`Process::take_up`] takes it over.
+    /// No step can be taken in its state: failed, between two states, or unknown to this crate. Or another
+    /// controller has it [`State::Locked`]: dropping this does not unlock it, [`Process::take_up`] takes the
+    /// lock over.
     Other(Process, State),
-    /// The driver does not say where it stands.
+    /// The driver did not return its state.
     Unknown(Process, CheckpointError),
 }
 
@@ -60,7 +60,7 @@ impl Found {
         }
     }
 
-    /// The state, where the driver told it.
+    /// The state, if the driver returned it.
     #[must_use]
     pub fn state(&self) -> Option<State> {
         match self {

@@ -16,21 +16,20 @@ pub struct TreeProcess {
     pub pid: u32,
     /// The id of its parent.
     pub parent: u32,
-    /// Its command line, the arguments separated by blanks; the program's name in brackets where it has
+    /// Its command line, with the arguments separated by blanks; the program's name in brackets if it has
     /// none.
     pub command: OsString,
-    /// The `/dev/nvidia*` files that it holds open; `None` where this process may not look, for want of
-    /// rights. A process that holds none has no CUDA to checkpoint. One that holds some may have them
-    /// from its parent by `fork` and have no CUDA of its own: the driver tells, by
-    /// `CUDA_ERROR_NOT_INITIALIZED`.
+    /// The `/dev/nvidia*` files that it holds open; `None` if this process has no right to see them. A process
+    /// that holds none has no CUDA to checkpoint. One that holds some may have inherited them by `fork`: then
+    /// the driver returns `CUDA_ERROR_NOT_INITIALIZED`.
     pub device_files: Option<Vec<DeviceFile>>,
 }
 
-/// The process and its descendants, each after its parent, siblings in the order of their ids. Processes
-/// that end meanwhile are left out; one that is dead and only waited for has none of the files.
+/// Returns the process and its descendants, each after its parent, siblings in the order of their ids. Processes
+/// that end meanwhile are left out; a zombie has no files.
 ///
 /// # Errors
-/// `NotFound` where there is no such process; those of reading `/proc`.
+/// `NotFound` if the process does not exist; those of reading `/proc`.
 pub fn tree(pid: u32) -> io::Result<Vec<TreeProcess>> {
     let mut all = Vec::new();
     for entry in fs::read_dir("/proc")? {

@@ -137,7 +137,7 @@ impl Driver {
     /// # Safety
     /// The handle came from this driver. A dead primary context is accepted without harm (driver 580,
     /// measured). Nothing is recorded for a destroyed context of `cuCtxCreate`; NVIDIA's documentation
-    /// requires the code that destroys one to ensure that no later call uses it.
+    /// says that no later call may use a destroyed one.
     #[inline]
     pub(crate) unsafe fn call_set_current(self, context: sys::CUcontext) -> Call {
         let set_current = &self.functions().ctx_set_current;

@@ -57,7 +57,7 @@ impl Driver {
         let process = initialising(functions.identity())?;
         // SAFETY: flags must be 0, and cuInit may be called any number of times. A child forked after
         // other code's cuInit had found no device looks like a new process: driver 580 ends it
-        // here by SIGSEGV, with this crate or without.
+        // here by SIGSEGV, as it would in any caller.
         let code = unsafe { (functions.init.function)(0) };
         initialised(code, path)?;
 

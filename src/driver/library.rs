@@ -16,14 +16,14 @@ use libloading::os::windows as loader;
 
 use crate::error::{Attempt, Error};
 
-/// The driver's library, and where WSL and NixOS keep it. Never `libcuda.so`: if a toolkit is installed,
+/// The driver's library, and those of WSL and NixOS. Never `libcuda.so`: if a toolkit is installed,
 /// that is often its stub, which returns `CUDA_ERROR_STUB_LIBRARY` from every call.
 #[cfg(unix)]
 const DRIVERS: [&str; 3] =
     ["libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1", "/run/opengl-driver/lib/libcuda.so.1"];
 
-/// The driver's library. It is looked for in the system's folder alone, where the driver installs it,
-/// and not beside the program.
+/// The driver's library. It is looked for in the system's folder, into which the driver is installed, and not
+/// beside the program.
 #[cfg(windows)]
 const DRIVERS: [&str; 1] = ["nvcuda.dll"];
 
@@ -59,7 +59,7 @@ impl Library {
         opened.map_err(|attempt| Error::LibraryNotFound { tried: vec![attempt] })
     }
 
-    /// The address of a symbol, `None` where there is none.
+    /// The address of a symbol, `None` if there is none.
     pub(crate) fn symbol(&self, name: &CStr) -> Option<NonNull<c_void>> {
         // SAFETY: whatever the symbol is, its address is taken for an address and for nothing else.
         let symbol = unsafe { self.0.get::<*mut c_void>(name.to_bytes_with_nul()) };

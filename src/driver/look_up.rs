@@ -10,11 +10,11 @@ use crate::sys;
 use crate::sys::function::{Function, FunctionPointer};
 
 impl Driver {
-    /// Returns a function of the driver, by its constant in [`sys::functions`]: any function that the header
-    /// declares, in the version that the constant names.
+    /// Returns a function of the driver by its constant in [`sys::functions`]: any that the header declares, in
+    /// the version that the constant names.
     ///
-    /// Each call looks it up, with `cuGetProcAddress` if the driver has that, otherwise by its exact symbol
-    /// (`dlsym`). The result is a plain function pointer. Keep it if you call it often.
+    /// Each call looks the function up: with `cuGetProcAddress` if the driver has it, else by its exact symbol
+    /// (`dlsym`). The result is a plain function pointer; keep it if it is called often.
     ///
     /// ```no_run
     /// use cuda_primary_context::{Driver, PrimaryContext, sys};
@@ -53,9 +53,9 @@ impl Driver {
     /// ```
     ///
     /// # Errors
-    /// [`Error::DriverTooOld`] where the driver is of a CUDA version before the function's,
-    /// [`Error::FunctionMissing`] where it lacks it all the same, [`Error::Driver`] where the
-    /// driver's look-up fails, and [`Error::ForkedAfterInit`].
+    /// [`Error::DriverTooOld`] if the driver's CUDA version is older than the function's,
+    /// [`Error::FunctionMissing`] if the driver lacks it all the same, [`Error::Driver`] if the driver's look-up
+    /// fails, and [`Error::ForkedAfterInit`].
     #[doc(alias = "cuGetProcAddress")]
     #[doc(alias = "cuGetProcAddress_v2")]
     pub fn function<F: FunctionPointer>(self, function: Function<F>) -> Result<F::Function, Error> {

@@ -5,10 +5,9 @@
 //! driver seems to learn of a fork by a handler, which `clone` does not run): there calls were seen to
 //! act on the parent's device, and to hang (driver 580).
 //!
-//! So handles of this crate remember the process that made them by a mark in a page that the kernel
-//! empties in every child, whatever made it (`MADV_WIPEONFORK`). The check is one load. Where the
-//! kernel has no such pages, a handler empties the mark, and the process id is the second check.
-//! Windows has no `fork`, and nothing empties the mark there.
+//! So handles of this crate know the process that made them by a mark in a page that the kernel empties in
+//! every child (`MADV_WIPEONFORK`). The check is one load. If the kernel has no such pages, a handler empties the
+//! mark, and the process id is the second check. Windows has no `fork`, and nothing empties the mark there.
 
 use std::ptr;
 #[cfg(unix)]
@@ -58,10 +57,10 @@ impl Process {
     }
 }
 
-/// Where the mark is: 0 in a process that nothing asked about yet.
+/// The place of the mark, which is 0 until the first call in a process.
 static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
 
-/// The mark where no kernel can empty a page; where there are forks, a handler does.
+/// The mark if the kernel cannot empty a page. On Unix a handler empties it.
 static ORDINARY: AtomicU32 = AtomicU32::new(0);
 
 fn mark() -> &'static AtomicU32 {

@@ -15,9 +15,9 @@ pub struct PrimaryContexts {
 }
 
 impl Driver {
-    /// The state and flags of every device's primary context in this process, by whomever it was
-    /// retained. Calls `cuDevicePrimaryCtxGetState` for each device as the iterator reaches it;
-    /// creates nothing and changes nothing.
+    /// Returns the state and flags of every device's primary context in this process, whichever library holds
+    /// it. Calls `cuDevicePrimaryCtxGetState` for each device as the iterator reaches it; creates nothing and
+    /// changes nothing.
     ///
     /// Each item is an error as of [`Device::primary_context_state`]; in a forked child every one is
     /// [`Error::ForkedAfterInit`].

@@ -17,11 +17,11 @@ pub struct PrimaryContextState {
 }
 
 impl Device {
-    /// Returns whether the device's primary context is active in this process, and with which flags. Calls
+    /// Returns whether the device's primary context is active in this process, and its flags. Calls
     /// `cuDevicePrimaryCtxGetState`, which creates nothing.
     ///
-    /// It is active if any code in the process retains it: this crate, the CUDA runtime, another library. The
-    /// driver does not return the number of references.
+    /// The holder may be this crate, the CUDA runtime or another library. The number of references cannot be
+    /// read.
     ///
     /// # Errors
     /// [`Error::Driver`], [`Error::ForkedAfterInit`].
@@ -51,16 +51,16 @@ impl Device {
         self.check(self.call_set_flags(flags.0))
     }
 
-    /// Destroys everything in the device's primary context, also what other code created. Calls
-    /// `cuDevicePrimaryCtxReset_v2`. It releases no reference: every retain still needs its release.
+    /// Destroys everything in the device's primary context, also what other libraries made. Calls
+    /// `cuDevicePrimaryCtxReset_v2`. It gives no reference back: every retain stays to be released.
     ///
-    /// [`retain_only`](crate::PrimaryContextGuard::retain_only) never does this. Other projects that reset a
-    /// device which their libraries still used had crashes in those libraries, and removed the reset.
+    /// [`retain_only`](crate::PrimaryContextGuard::retain_only) never does this. Projects that reset
+    /// a device behind its other users' backs had crashes in those users, and took it out again.
     ///
     /// # Safety
     /// Nothing in the process may use an allocation, a stream, an event, a module or any other
     /// object of this context any more, on any thread, now or later: not this program, not the CUDA
-    /// runtime, not a library. The driver does not always refuse the handles of destroyed objects: some crash it.
+    /// runtime, not a library. Handles of a former life are not always refused; some crash inside the driver.
     ///
     /// # Errors
     /// [`Error::Driver`], [`Error::ForkedAfterInit`].

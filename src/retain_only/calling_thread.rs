@@ -40,8 +40,8 @@ impl Run<'_> {
         Ok(thread)
     }
 
-    /// After a failure to take the thread off a context, which may have had its effect all the same: sees
-    /// to it that the thread is on it.
+    /// After a failure to take the thread off a context, which may have had its effect all the same: makes
+    /// it current again if it is not.
     #[cold]
     fn stay_on(&mut self, device: Device, former: RawContext) {
         if !self.is_current(former) {
@@ -87,9 +87,9 @@ impl Run<'_> {
         // SAFETY: the driver returned the handle: it is the kept context's, or was current on this thread.
         // A primary context that was destroyed since is accepted without harm (measured); the thread is
         // then on a dead context. What a destroyed one of `cuCtxCreate` does here was not tried:
-        // `restore_current` has checked that it is alive, `stay_on` has not. Whoever destroys it on
-        // another thread after that must see to it that no call uses it, this one included (NVIDIA's
-        // documentation of cuCtxDestroy).
+        // `restore_current` has checked that it is alive, `stay_on` has not. Code that destroys it on another
+        // thread after that must not let any call use it, this one included (NVIDIA's documentation of
+        // cuCtxDestroy).
         let call = unsafe { self.driver.call_set_current(context.0) };
         self.record(call);
         call

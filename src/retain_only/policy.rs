@@ -56,7 +56,7 @@ impl StrayRelease {
     /// thread's stack before (`cuCtxPopCurrent_v2`), and pushed again if it is alive afterwards.
     ///
     /// # Errors
-    /// [`Error::ForkedAfterInit`], [`Error::OtherDriver`] where the policy keeps a device of another
+    /// [`Error::ForkedAfterInit`], [`Error::OtherDriver`] if the policy keeps a device of another
     /// driver. Failures of single devices are in the report; [`Report::check`] makes an error of them.
     pub fn run(&self, driver: Driver) -> Result<Report, Error> {
         self.check(driver)?;

@@ -1,8 +1,7 @@
 //! Names of the driver's result codes, and what to do about some of them.
 //!
-//! A table of the crate's own, so that formatting an error never calls the driver: that would be
-//! wrong once the driver is unloading, and would panic where there is none. A test holds it against
-//! every `CUDA_ERROR_` constant of the bindings.
+//! The table is the crate's own, so that formatting an error never calls the driver, which may be unloading or
+//! missing. A test compares it with every `CUDA_ERROR_` constant of the bindings.
 
 use std::fmt;
 
@@ -24,7 +23,7 @@ impl CUresult {
         index.ok().map(|index| NAMES[index].1)
     }
 
-    /// What can be done about this code where primary contexts are concerned, if anything.
+    /// Returns what can be done about this code of a call about primary contexts, if anything.
     #[must_use]
     pub fn remedy(self) -> Option<&'static str> {
         Some(match self {
@@ -84,7 +83,7 @@ impl CUresult {
     }
 }
 
-/// `CUDA_ERROR_INVALID_CONTEXT (201)`; a number alone where the name is not known.
+/// `CUDA_ERROR_INVALID_CONTEXT (201)`; a number alone if the name is not known.
 impl fmt::Display for CUresult {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name().unwrap_or("a result code that this crate does not know");

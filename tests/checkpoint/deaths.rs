@@ -2,77 +2,12 @@
 
 use std::time::Duration;
 
-use cuda_primary_context::checkpoint::{Found, GpuMap, Room, recover, suspend};
-use simulated_libcuda::Knob;
+use cuda_primary_context::checkpoint::{GpuMap, Room, recover, suspend};
 
 use crate::LIMIT;
 use crate::support::targets::{Child, SharedMachine, kill_and_wait};
 use crate::support::watchdog::before_the_watchdog_bites;
-use crate::{CALLS, cycle, open_all, states, targets};
-
-#[test]
-fn a_controller_killed_while_a_step_takes_its_time_leaves_one_state_or_the_next() {
-    let machine = SharedMachine::from(|builder| {
-        builder.knob(Knob::CheckpointMilliseconds, 3).knob(Knob::RestoreMilliseconds, 3)
-    });
-    let mut target = machine.target();
-    let pid = target.pid();
-    let machine = &machine;
-    let mut seen = [0; 3];
-    for round in 0..80_u64 {
-        let mut controller = Child::start(|_| {
-            loop {
-                cycle(machine.open(pid).unwrap()).unwrap();
-            }
-        });
-        controller.order(b' ');
-        std::thread::sleep(Duration::from_micros(3000 + 97 * round));
-        controller.kill();
-        let found = machine.open(pid).unwrap().take_up();
-        match found {
-            Found::Running(_) => seen[0] += 1,
-            Found::Locked(locked) => {
-                seen[1] += 1;
-                drop(locked);
-            }
-            Found::Checkpointed(process) => {
-                seen[2] += 1;
-                drop(process.restore(&GpuMap::same(), &Room::Trusted).unwrap());
-            }
-            other => panic!("{other:?}"),
-        }
-        assert_eq!((machine.state(pid), target.ask(b'q')), (0, 1), "round {round}");
-    }
-    assert!(seen[1] > 0 && seen[2] > 0, "some were killed in the middle: {seen:?}");
-}
-
-#[test]
-fn a_process_that_dies_while_a_step_takes_its_time_has_ended() {
-    let machine = SharedMachine::from(|builder| {
-        builder.knob(Knob::CheckpointMilliseconds, 4).knob(Knob::RestoreMilliseconds, 4)
-    });
-    before_the_watchdog_bites("a target that dies in the middle", || {
-        for round in 0..40_u64 {
-            let mut target = machine.target();
-            let pid = target.pid();
-            std::thread::scope(|scope| {
-                let controller = scope.spawn(|| {
-                    loop {
-                        match machine.open(pid).map(cycle) {
-                            Ok(Ok(())) => {}
-                            Ok(Err(error)) => return error.error().clone(),
-                            Err(error) => return error,
-                        }
-                    }
-                });
-                std::thread::sleep(Duration::from_micros(500 + 263 * round));
-                target.kill();
-                // By the time of the next open, it never was.
-                assert!(matches!(controller.join().unwrap().kind(), "ended" | "no_such_process"));
-            });
-        }
-    });
-}
+use crate::{CALLS, open_all, states, targets};
 
 #[test]
 fn a_busy_process_that_dies_ends_the_wait_for_it() {

@@ -109,13 +109,3 @@ fn older_drivers_and_no_drivers_are_errors_of_their_own() {
     let process = alone(|| unsafe { Process::open_from(stub.path(), own) }).unwrap();
     assert_eq!(process.state().unwrap_err().code(), Some(CUresult::CUDA_ERROR_STUB_LIBRARY));
 }
-
-#[test]
-fn a_driver_that_does_not_start_is_an_error_with_call_and_code() {
-    let simulator = alone(|| Simulator::builder().visible_devices(None).start());
-    simulator.inject(Fault::of("cuInit", 1).code(999).refused().once());
-    let error = CheckpointError::from(alone(|| load(simulator.path())).unwrap_err());
-    assert_eq!((error.call(), error.code()), (Some("cuInit"), Some(CUresult(999))));
-    let error = CheckpointError::from(load("/nowhere/libcuda.so.1").unwrap_err());
-    assert_eq!((error.pid(), error.call(), error.code()), (None, None, None));
-}

@@ -3,10 +3,8 @@
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use simulated_libcuda::Knob;
 
 use crate::support::examples::example;
-use crate::support::skips;
 use crate::support::targets::{Child, SharedMachine};
 use crate::{LIMIT, targets};
 
@@ -136,115 +134,14 @@ fn a_failure_is_reported_and_undone() {
 }
 
 #[test]
-fn maps_and_lost_processes() {
-    let machine = SharedMachine::from(|builder| builder.knob(Knob::DeviceBytes, 700 << 20));
-    let target = machine.target();
-    let pid = pid(&target);
-    let run = |arguments: &[&str]| {
-        let mut command = command(&machine, arguments);
-        command.env("SIMULATED_CUDA_KNOBS", "device_bytes=734003200");
-        command.output().unwrap()
-    };
-    assert_eq!(run(&["--suspend", "--pid", &pid]).status.code(), Some(0));
-    let half = format!("{0}={0}", machine.gpu(1));
-    let arguments = ["--resume", "--pid", &pid, "--force", "--json", "--map", &half];
-    let report = object(&run(&arguments), 1);
-    assert_eq!((&report["error"]["code"], machine.state(target.pid())), (&1.into(), 2));
-    let twice = ["--resume", "--pid", &pid, "--force", "--json", "--map", &half, "--map", &half];
-    assert_eq!(object(&run(&twice), 2)["error"]["kind"], "map_names_twice");
-    let other = machine.target();
-    let report = object(&run(&["--resume", "--pid", &pid, "--force", "--json"]), 1);
-    assert_eq!(report["error"]["code"], 2);
-    assert_eq!(report["processes"][0]["state"], "checkpointed");
-    drop(other);
-    let report = object(&run(&["--resume", "--pid", &pid, "--force", "--json"]), 1);
-    assert_eq!(report["error"]["code"], 304);
-}
-
-#[test]
-fn a_tree_is_searched_for_processes_that_use_cuda() {
-    let machine = SharedMachine::new();
-    let mut target = machine.target();
-    let bare = Child::start(|_| 0);
-    let own = std::process::id().to_string();
-    // Other tests of this process have children on other machines.
-    let report = object(&run(&machine, &["--cycle", "--tree", &own, "--force", "--json"]), 0);
-    let tree: Vec<u64> =
-        report["tree"].as_array().unwrap().iter().map(|p| p["pid"].as_u64().unwrap()).collect();
-    assert_eq!(tree[0], u64::from(std::process::id()));
-    assert!(tree.contains(&target.pid().into()) && tree.contains(&bare.pid().into()));
-    let processes = report["processes"].as_array().unwrap();
-    assert_eq!(processes.len(), 1, "{processes:?}");
-    assert_eq!(processes[0]["pid"], target.pid());
-    assert_eq!(target.ask(b'q'), 1);
-    let bare = bare.pid().to_string();
-    let error = object(&run(&machine, &["--state", "--tree", &bare, "--json"]), 3);
-    assert_eq!(error["error"]["kind"], "no_process");
-}
-
-#[test]
-fn a_process_suspends_itself() {
-    let machine = SharedMachine::new();
-    let report = object(&run(&machine, &["--cycle", "--self", "--force", "--json"]), 0);
-    assert_eq!(steps(&report["processes"][0]), ["lock", "checkpoint", "restore", "unlock"]);
-}
-
-#[test]
-fn without_nvml_there_is_no_cycle_unless_forced() {
-    if cuda_primary_context::checkpoint::nvml::free().is_ok() {
-        let what = "without_nvml_there_is_no_cycle_unless_forced";
-        skips::skip("no-nvml", what, "it is here");
-        return;
-    }
-    let machine = SharedMachine::new();
-    let target = machine.target();
-    let error = object(&run(&machine, &["--cycle", "--pid", &pid(&target), "--json"]), 3);
-    assert_eq!(error["error"]["kind"], "nvml_not_found");
-    assert!(error["error"]["message"].as_str().unwrap().contains("--force"), "{error}");
-    assert_eq!(machine.state(target.pid()), 0, "nothing was done");
-    // A suspension is done, and says what that means for the resumption.
-    let output = run(&machine, &["--suspend", "--pid", &pid(&target)]);
-    let errors = text(&output.stderr);
-    assert!(errors.contains("Room for the restore cannot be checked"), "{errors}");
-    let resume = format!("resume   --resume --pid {} --force\n", target.pid());
-    assert!(text(&output.stdout).contains(&resume), "{output:?}");
-}
-
-#[test]
-fn processes_and_drivers_that_are_not_there() {
-    let machine = SharedMachine::new();
-    let mut target = machine.target();
-    let id = pid(&target);
-    target.kill();
-    let error = object(&run(&machine, &["--state", "--pid", &id, "--json"]), 3);
-    assert_eq!(error["error"]["kind"], "no_process");
-    let own = std::process::id().to_string();
-    let output = Command::new(example("checkpoint"))
-        .args(["--driver", "/no/such/libcuda.so.1", "--state", "--pid", &own, "--json"])
-        .output()
-        .unwrap();
-    assert_eq!(object(&output, 3)["error"]["kind"], "library_not_found");
-    assert!(text(&output.stderr).starts_with("checkpoint: "));
-    let bare = object(&run(&machine, &["--state", "--pid", &own, "--json"]), 1);
-    assert_eq!(bare["processes"][0]["error"]["code"], 3);
-    let bare = run(&machine, &["--state", "--pid", &own]);
-    assert_eq!(text(&bare.stdout), format!("process  {own}  does not use CUDA\n"));
-}
-
-#[test]
 fn arguments_that_make_no_sense_are_refused() {
     let machine = SharedMachine::new();
     for (arguments, reason) in [
         (&["--pid", "1"][..], "one action is needed"),
-        (&["--suspend", "--resume", "--pid", "1"], "one action is needed"),
         (&["--suspend"], "name the processes"),
-        (&["--suspend", "--self"], "--self goes with --cycle"),
         (&["--cycle", "--self"], "--self needs --force"),
-        (&["--suspend", "--pid", "x"], "--pid takes a process id"),
         (&["--suspend", "--pid"], "--pid needs a value"),
-        (&["--suspend", "--pid", "1", "--limit", "-1"], "--limit"),
         (&["--suspend", "--pid", "1", "--map", "0=1"], "--map takes OLD=NEW"),
-        (&["--suspend", "--pid", "1", "--needs", "7"], "--needs takes GPU=BYTES"),
         (&["--suspend", "--pid", "1", "--colour"], "--colour"),
     ] {
         let output = run(&machine, arguments);
@@ -257,37 +154,4 @@ fn arguments_that_make_no_sense_are_refused() {
     let help = run(&machine, &["--help"]);
     assert_eq!(help.status.code(), Some(0));
     assert!(text(&help.stdout).contains("Exit status: 0 all is well"));
-}
-
-/// If standard error is a terminal, a bar shows how far it is; `script` has one.
-#[test]
-fn a_terminal_shows_the_progress() {
-    let machine = SharedMachine::new();
-    let mut target = machine.target();
-    let mut command = command(&machine, &["--cycle", "--pid", &pid(&target), "--force"]);
-    command.env("SIMULATED_CUDA_KNOBS", "checkpoint_milliseconds=1500,restore_milliseconds=1500");
-    let line: Vec<String> = std::iter::once(command.get_program())
-        .chain(command.get_args())
-        .map(|word| format!("'{}'", word.to_str().unwrap()))
-        .collect();
-    let mut script = Command::new("script");
-    script.args(["-qec", &line.join(" "), "/dev/null"]);
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => script.env(name, value),
-            None => script.env_remove(name),
-        };
-    }
-    let Ok(output) = script.output() else {
-        skips::skip("script", "a_terminal_shows_the_progress", "no program script");
-        return;
-    };
-    let shown = text(&output.stdout);
-    for bar in ["\rsuspending [##########..........] ", "\rresuming [....................] "] {
-        let (_, seconds) = shown.split_once(bar).unwrap_or_else(|| panic!("{shown:?}"));
-        let (seconds, _) = seconds.split_once(" s").unwrap_or_else(|| panic!("{shown:?}"));
-        assert!(seconds.parse::<f64>().is_ok_and(|seconds| seconds > 0.0), "{shown:?}");
-    }
-    assert_eq!(machine.state(target.pid()), 0);
-    assert_eq!(target.ask(b'q'), 1);
 }

@@ -72,7 +72,7 @@ fn every_fault_is_reported_with_what_the_process_is() {
 }
 
 /// Two processes suspended and resumed as a group, with a fault at every call: the report says what each
-/// is, and whoever does not undo by hand finds them running, or suspended, together.
+/// is, and without an undo by hand they are running, or suspended, together.
 #[test]
 fn a_group_is_undone_whatever_fails() {
     let machine = SharedMachine::new();
@@ -99,13 +99,13 @@ fn a_group_is_undone_whatever_fails() {
                         let state = machine.state(found.pid());
                         assert_eq!(found.pid(), report.pid());
                         assert_eq!(found.state(), report.state(), "{trial}");
-                        let told = report.state().map(|state| match state {
+                        let reported = report.state().map(|state| match state {
                             State::Running => 0,
                             State::Locked => 1,
                             State::Checkpointed => 2,
                             other => panic!("{trial}: {other}"),
                         });
-                        assert_eq!(told, Some(state), "{trial}");
+                        assert_eq!(reported, Some(state), "{trial}");
                     }
                     drop(error);
                     let after = states(&machine, pids);

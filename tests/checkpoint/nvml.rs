@@ -4,14 +4,16 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use cuda_primary_context::checkpoint::nvml::{DeviceMemory, NvmlError, free, memory_of, room};
+use cuda_primary_context::checkpoint::nvml::{
+    DeviceMemory, NvmlError, free, memory_of, processes as processes_on_gpus, room,
+};
 use cuda_primary_context::checkpoint::{DeviceRoom, GpuMap, GpuPair, Room};
 
 use crate::support::processes::{self, in_prepared_process};
 use crate::support::skips;
 
 /// Two GPUs: process 41 has 1000 bytes on the first and 300 on the second, where it is listed twice, as
-/// with two instances of a divided GPU; 42 has an amount that is not told; 5000 and 200 bytes are free.
+/// with two instances of a divided GPU; 42 has an unknown amount; 5000 and 200 bytes are free.
 const LIBRARY: &str = r#"
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +112,24 @@ fn memory_is_told_by_device_and_process() {
         assert!(error.to_string().contains("container"), "{error}");
         let error = memory_of(42).unwrap_err();
         assert_eq!(error.kind(), "nvml_memory_not_told");
+    });
+}
+
+#[test]
+fn processes_are_listed_for_each_gpu() {
+    with_library("nvml::processes_are_listed_for_each_gpu", &[], || {
+        let gpus = processes_on_gpus().unwrap();
+        let uuids: Vec<_> = gpus.iter().map(|gpu| (gpu.index, gpu.uuid)).collect();
+        let uuid = |number| Some(memory(number, 0).device);
+        assert_eq!(uuids, [(0, uuid(1)), (1, uuid(2))]);
+        let listed = |index: usize| {
+            let listed = gpus[index].processes.as_ref().unwrap().iter();
+            listed.map(|each| (each.pid, each.bytes, each.mig_instance)).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(0), [(41, Some(1000), None), (42, None, None)]);
+        let instances =
+            [(41, Some(200), Some(1)), (40, Some(7), Some(1)), (41, Some(100), Some(2))];
+        assert_eq!(listed(1), instances);
     });
 }
 

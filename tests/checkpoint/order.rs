@@ -2,11 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
-use std::time::{Duration, Instant};
 
-use cuda_primary_context::checkpoint::{
-    GpuMap, ProcessReport, Room, Step, StepReport, Steps, suspend,
-};
+use cuda_primary_context::checkpoint::{GpuMap, Room, Step, StepReport, Steps, suspend};
 use simulated_libcuda::{Fault, Knob};
 
 use crate::support::targets::SharedMachine;
@@ -150,30 +147,4 @@ fn no_more_overlap_than_are_allowed() {
     // 0 would suspend nothing.
     Steps::new().at_once(0).resume(suspended, &GpuMap::same(), &Room::Trusted).unwrap();
     assert_eq!(states(&machine, pids), [0; 6]);
-}
-
-fn slowest(reports: &[ProcessReport]) -> Duration {
-    let all = reports.iter().map(|report| report.steps().iter().map(StepReport::took).sum());
-    all.max().expect("a process")
-}
-
-/// As measured on GPUs: the checkpoints of several processes do not slow one another down. A busy machine may
-/// spoil a try.
-#[test]
-fn a_group_takes_the_time_of_its_slowest_member() {
-    let machine = SharedMachine::from(|builder| {
-        builder.knob(Knob::CheckpointMilliseconds, 500).knob(Knob::RestoreMilliseconds, 500)
-    });
-    let (_targets, pids) = targets::<8>(&machine);
-    let is_fast = |took: Duration, reports: &[ProcessReport]| took <= slowest(reports).mul_f64(1.2);
-    let cycle_is_fast = || {
-        let processes = open_all(&machine, &pids);
-        let began = Instant::now();
-        let suspended = suspend(processes, LIMIT).unwrap();
-        let fast = is_fast(began.elapsed(), suspended.reports());
-        let began = Instant::now();
-        let resumed = suspended.resume(&GpuMap::same(), &Room::Trusted).unwrap();
-        fast && is_fast(began.elapsed(), resumed.reports())
-    };
-    assert!((0..4).any(|_| cycle_is_fast()));
 }

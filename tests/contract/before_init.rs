@@ -1,13 +1,13 @@
-//! What a driver answers before `cuInit`, and where there is no device.
+//! What a driver returns before `cuInit`, and if there is no device.
 
 use std::ffi::CStr;
 use std::ptr;
 
 use cuda_primary_context::sys::CUresult;
 
-use super::library::{Answer, Library, call};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, Returned, call};
 
 const UNTOUCHED: i32 = -77;
 
@@ -18,7 +18,7 @@ pub fn calls(machine: &Machine, questions: &Questions) {
 
 /// The calls that need cuInit are refused with 3.
 pub fn refused(library: Library, questions: &Questions) {
-    let ask = |call: &str, answer: Answer| questions.ask(call, 3, answer);
+    let ask = |call: &str, result: Returned| questions.ask(call, 3, result);
     let (mut count, mut device) = (UNTOUCHED, UNTOUCHED);
     let (mut flags, mut active) = (UNTOUCHED as u32, UNTOUCHED);
     let sentinel = ptr::dangling_mut();
@@ -48,16 +48,16 @@ pub fn refused(library: Library, questions: &Questions) {
     questions.holds("handles are untouched", [retained, current, popped] == [sentinel; 3]);
 }
 
-/// These need no cuInit, whatever its answer was.
+/// These need no cuInit, whatever its result was.
 pub fn versions_and_error_texts(machine: &Machine, questions: &Questions) {
     let library = machine.load();
-    answered(library, questions);
+    versions_and_texts(library, questions);
     library.init();
-    answered(library, &questions.of("after cuInit"));
+    versions_and_texts(library, &questions.of("after cuInit"));
 }
 
 /// The version and the error texts can be had.
-pub fn answered(library: Library, questions: &Questions) {
+pub fn versions_and_texts(library: Library, questions: &Questions) {
     let mut version = 0;
     questions.ask("cuDriverGetVersion", 0, call!(library, cuDriverGetVersion_v2020(&mut version)));
     questions.holds("the version is one", (8000..100_000).contains(&version));
@@ -69,11 +69,11 @@ pub fn answered(library: Library, questions: &Questions) {
     for (code, name) in [(0, "CUDA_SUCCESS"), (201, "CUDA_ERROR_INVALID_CONTEXT"), (12345, "NULL")]
     {
         let mut text = c"untouched".as_ptr();
-        let answer = call!(library, cuGetErrorName_v6000(CUresult(code), &mut text));
+        let result = call!(library, cuGetErrorName_v6000(CUresult(code), &mut text));
         questions.ask(
             format!("cuGetErrorName of {code}"),
             if name == "NULL" { 1 } else { 0 },
-            answer,
+            result,
         );
         let text = match text.is_null() {
             true => "NULL".into(),
@@ -89,13 +89,13 @@ pub fn init(machine: &Machine, questions: &Questions) {
     let library = machine.load();
     questions.ask("cuInit with flags", 1, call!(library, cuInit_v2000(1)));
     let first = library.init();
-    let devices = matches!(first, Answer::Code(CUresult::CUDA_SUCCESS));
-    questions.holds("cuInit answers 0 or 100", devices || first == NO_DEVICE);
+    let devices = matches!(first, Returned::Code(CUresult::CUDA_SUCCESS));
+    questions.holds("cuInit returns 0 or 100", devices || first == NO_DEVICE);
     questions.ask("cuInit again", first, library.init());
     questions.ask("cuInit with flags afterwards", 1, call!(library, cuInit_v2000(1)));
 }
 
-const NO_DEVICE: Answer = Answer::Code(CUresult::CUDA_ERROR_NO_DEVICE);
+const NO_DEVICE: Returned = Returned::Code(CUresult::CUDA_ERROR_NO_DEVICE);
 
 /// Shows the driver that is loaded next no device, on any machine.
 pub fn hide_devices() {
@@ -103,7 +103,7 @@ pub fn hide_devices() {
     unsafe { std::env::set_var("CUDA_VISIBLE_DEVICES", "") };
 }
 
-/// Where nothing is visible, cuInit answers 100 every time, and everything else goes on as before.
+/// If no device is visible, cuInit returns 100 every time, and everything else goes on as before.
 pub fn no_visible_device(machine: &Machine, questions: &Questions) {
     hide_devices();
     let library = machine.load();

@@ -2,26 +2,26 @@
 
 use std::ptr;
 
-use super::library::{Library, call};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, call};
 
-/// The answer of one release and the state behind it.
+/// The result of one release and the state behind it.
 fn release(library: Library, device: i32) -> String {
-    let answer = library.release(device);
-    format!("{answer} {}", library.state(device))
+    let result = library.release(device);
+    format!("{result} {}", library.state(device))
 }
 
 fn bare_release(library: Library, device: i32) -> String {
-    let answer = call!(library, bare cuDevicePrimaryCtxRelease_v11000(device));
-    format!("{answer} {}", library.state(device))
+    let result = call!(library, bare cuDevicePrimaryCtxRelease_v11000(device));
+    format!("{result} {}", library.state(device))
 }
 
 /// Retains this often; the context is one, and active from the first on.
 fn retain(library: Library, device: i32, references: u32, questions: &Questions) {
     let contexts: Vec<_> = (0..references).map(|_| library.retain(device)).collect();
     let good =
-        contexts.iter().all(|(answer, context)| answer.to_string() == "0" && !context.is_null());
+        contexts.iter().all(|(result, context)| result.to_string() == "0" && !context.is_null());
     questions.holds("retains succeed", good);
     questions
         .holds("the handle is one", contexts.iter().all(|(_, context)| *context == contexts[0].1));
@@ -29,17 +29,17 @@ fn retain(library: Library, device: i32, references: u32, questions: &Questions)
     questions.ask("state", state, library.state(device));
 }
 
-/// As many releases succeed as there were retains; the next one answers 201.
+/// As many releases succeed as there were retains; the next one returns 201.
 pub fn releases_end_with_the_references(machine: &Machine, questions: &Questions) {
     releases_end(machine, questions, 4, release, "201 0/0");
 }
 
-/// The bare name answers 0 where there is nothing to release.
+/// The bare name returns 0 if there is nothing to release.
 pub fn releases_of_the_first_generation(machine: &Machine, questions: &Questions) {
     releases_end(machine, questions, 3, bare_release, "0 0/0");
 }
 
-/// With fewer references than `most`, releases through one generation, and what it answers when there
+/// With fewer references than `most`, releases through one generation, and what it returns when there
 /// is nothing left.
 fn releases_end(
     machine: &Machine,
@@ -60,8 +60,8 @@ fn releases_end(
         questions.ask("one more", with_none_left, release_by(library, device));
         questions.ask("and another", with_none_left, release_by(library, device));
     }
-    let (answer, _) = library.retain(device);
-    questions.ask("retain after all", "0 1/0", format!("{answer} {}", library.state(device)));
+    let (result, _) = library.retain(device);
+    questions.ask("retain after all", "0 1/0", format!("{result} {}", library.state(device)));
     questions.ask("its release", "0 0/0", release(library, device));
 }
 
@@ -100,7 +100,7 @@ pub fn retain_and_the_stack(machine: &Machine, questions: &Questions) {
     questions.holds("nothing is current", library.current().is_null());
 }
 
-/// Counts are exact whoever counts.
+/// Counts are exact under many threads.
 pub fn many_threads(machine: &Machine, questions: &Questions) {
     const THREADS: u32 = 8;
     const ROUNDS: u32 = 500;
@@ -108,7 +108,7 @@ pub fn many_threads(machine: &Machine, questions: &Questions) {
     let device = library.device(0);
     let pairs = || {
         let round =
-            || [library.retain(device).0, library.release(device)].map(|answer| answer.to_string());
+            || [library.retain(device).0, library.release(device)].map(|result| result.to_string());
         (0..ROUNDS).filter(|_| round() != ["0", "0"]).count()
     };
     library.retain(device);

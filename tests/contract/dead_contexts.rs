@@ -4,9 +4,9 @@ use std::ptr;
 
 use cuda_primary_context::sys::{CUcontext, CUdeviceptr, CUstream};
 
-use super::library::{Answer, Library, call};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, Returned, call};
 
 /// What belonged to the context in its life.
 struct Former {
@@ -20,18 +20,18 @@ fn left_dead(library: Library, device: i32) -> Former {
     let (_, context) = library.retain(device);
     library.set_current(context);
     let (mut memory, mut stream) = (0, ptr::null_mut());
-    let answers = [
+    let results = [
         call!(library, cuMemAlloc_v3020(&mut memory, 1 << 20)),
         call!(library, cuStreamCreate_v2000(&mut stream, 0)),
         library.release(device),
     ];
-    assert_eq!(answers.map(|answer| answer.to_string()), ["0"; 3]);
+    assert_eq!(results.map(|result| result.to_string()), ["0"; 3]);
     Former { context, memory, stream }
 }
 
 /// A word of what a call wrote.
-fn and<T: PartialEq>(answer: Answer, written: T, right: T) -> String {
-    format!("{answer}{}", if written == right { "" } else { " and something else" })
+fn and<T: PartialEq>(result: Returned, written: T, right: T) -> String {
+    format!("{result}{}", if written == right { "" } else { " and something else" })
 }
 
 pub fn what_is_current(machine: &Machine, questions: &Questions) {
@@ -40,13 +40,13 @@ pub fn what_is_current(machine: &Machine, questions: &Questions) {
     let former = left_dead(library, device);
     questions.ask("state", "0/0", library.state(device));
     let mut current = ptr::null_mut();
-    let answer = call!(library, cuCtxGetCurrent_v4000(&mut current));
-    questions.ask("cuCtxGetCurrent", "0", and(answer, current, former.context));
+    let result = call!(library, cuCtxGetCurrent_v4000(&mut current));
+    questions.ask("cuCtxGetCurrent", "0", and(result, current, former.context));
     questions.ask("cuCtxSetCurrent", 0, library.set_current(former.context));
     questions.ask("cuCtxPushCurrent_v2", 0, call!(library, cuCtxPushCurrent_v4000(former.context)));
     questions.ask("cuCtxPopCurrent_v2", "0", {
-        let answer = call!(library, cuCtxPopCurrent_v4000(&mut current));
-        and(answer, current, former.context)
+        let result = call!(library, cuCtxPopCurrent_v4000(&mut current));
+        and(result, current, former.context)
     });
     questions.ask("cuCtxSetCurrent to none", 0, library.set_current(ptr::null_mut()));
     questions.holds("nothing is current", library.current().is_null());
@@ -57,11 +57,11 @@ pub fn questions_about_it(machine: &Machine, questions: &Questions) {
     let device = library.device(0);
     let former = left_dead(library, device);
     let mut of = -77;
-    let answer = call!(library, cuCtxGetDevice_v2000(&mut of));
-    questions.ask("cuCtxGetDevice", "0", and(answer, of, device));
+    let result = call!(library, cuCtxGetDevice_v2000(&mut of));
+    questions.ask("cuCtxGetDevice", "0", and(result, of, device));
     let mut flags = 77;
-    let answer = call!(library, cuCtxGetFlags_v7000(&mut flags));
-    questions.ask("cuCtxGetFlags", "0", and(answer, flags, 0));
+    let result = call!(library, cuCtxGetFlags_v7000(&mut flags));
+    questions.ask("cuCtxGetFlags", "0", and(result, flags, 0));
     let (mut version, none) = (77, ptr::null_mut());
     questions.ask(
         "cuCtxGetApiVersion",
@@ -114,12 +114,12 @@ pub fn objects_of_a_former_life(machine: &Machine, questions: &Questions) {
     let device = library.device(0);
     let former = left_dead(library, device);
     questions.ask("cuMemFree_v2", 709, call!(library, cuMemFree_v3020(former.memory)));
-    // A stream that nothing was done with answers 709, one that was waited for 201 (driver 580).
-    let refusal = |answer: Answer| ["201", "709"].contains(&&*answer.to_string());
+    // A stream that nothing was done with returns 709, one that was waited for 201 (driver 580).
+    let refusal = |result: Returned| ["201", "709"].contains(&&*result.to_string());
     let query = call!(library, cuStreamQuery_v2000(former.stream));
-    questions.holds("cuStreamQuery answers 201 or 709", refusal(query));
+    questions.holds("cuStreamQuery returns 201 or 709", refusal(query));
     let synchronize = call!(library, cuStreamSynchronize_v2000(former.stream));
-    questions.holds("cuStreamSynchronize answers 201 or 709", refusal(synchronize));
+    questions.holds("cuStreamSynchronize returns 201 or 709", refusal(synchronize));
 }
 
 pub fn stack(machine: &Machine, questions: &Questions) {
@@ -154,8 +154,8 @@ pub fn revival(machine: &Machine, questions: &Questions) {
     let first_id = id(first);
     library.release(device);
     questions.ask("cuCtxSynchronize", 709, call!(library, cuCtxSynchronize_v2000()));
-    let (answer, second) = library.retain(device);
-    questions.ask("retain", "0 1/0", format!("{answer} {}", library.state(device)));
+    let (result, second) = library.retain(device);
+    questions.ask("retain", "0 1/0", format!("{result} {}", library.state(device)));
     questions.holds("the handle is the same", first == second);
     questions.ask(
         "cuCtxSynchronize in the revived one",
@@ -204,8 +204,8 @@ pub fn after_a_reset(machine: &Machine, questions: &Questions) {
     questions.ask("reset", 0, call!(library, cuDevicePrimaryCtxReset_v11000(device)));
     questions.holds("it is still current", library.current() == context);
     let mut of = -77;
-    let answer = call!(library, cuCtxGetDevice_v2000(&mut of));
-    questions.ask("cuCtxGetDevice", "0", and(answer, of, device));
+    let result = call!(library, cuCtxGetDevice_v2000(&mut of));
+    questions.ask("cuCtxGetDevice", "0", and(result, of, device));
     no_work(library, questions);
     questions.ask("release", 0, library.release(device));
 }

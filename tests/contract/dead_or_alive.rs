@@ -1,20 +1,20 @@
-//! `cuCtxGetApiVersion` tells a living context from a dead one, and changes nothing.
+//! `cuCtxGetApiVersion` distinguishes a living context from a dead one, and changes nothing.
 
 use std::ptr;
 
 use cuda_primary_context::sys::CUcontext;
 
-use super::library::{Library, call};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, call};
 
 const UNTOUCHED: u32 = 77;
 
-/// The answer, and whether a version was written.
+/// The result, and whether a version was written.
 fn version_of(library: Library, context: CUcontext) -> String {
     let mut version = UNTOUCHED;
-    let answer = call!(library, cuCtxGetApiVersion_v3020(context, &mut version));
-    format!("{answer} {}", if version == UNTOUCHED { "untouched" } else { "written" })
+    let result = call!(library, cuCtxGetApiVersion_v3020(context, &mut version));
+    format!("{result} {}", if version == UNTOUCHED { "untouched" } else { "written" })
 }
 
 const ALIVE: &str = "0 written";

@@ -1,13 +1,13 @@
-//! What a device tells without a context.
+//! What can be read of a device without a context.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
 use cuda_primary_context::sys::{CUdevice_attribute, CUuuid};
 
-use super::library::call;
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::call;
 
 pub fn enumeration(machine: &Machine, questions: &Questions) {
     let library = machine.initialised();
@@ -15,8 +15,8 @@ pub fn enumeration(machine: &Machine, questions: &Questions) {
     questions.holds("there is a device", count > 0);
     let mut device = -1;
     for (name, ordinal) in [("-1", -1), ("the count", count), ("the greatest", c_int::MAX)] {
-        let answer = call!(library, cuDeviceGet_v2000(&mut device, ordinal));
-        questions.ask(format!("cuDeviceGet of {name}"), 101, answer);
+        let result = call!(library, cuDeviceGet_v2000(&mut device, ordinal));
+        questions.ask(format!("cuDeviceGet of {name}"), 101, result);
     }
     let driver = machine.driver();
     questions.ask("devices of the crate", count, driver.device_count());
@@ -36,7 +36,7 @@ pub fn identity(machine: &Machine, questions: &Questions) {
         call!(library, cuDeviceGetUuid_v11040(&mut second, device)),
     );
     questions.holds("the uuid is one", first.bytes != [0; 16]);
-    // They differ where the device is a part of one (MIG).
+    // They differ if the device is a MIG instance.
     let instance = std::env::var("CUDA_VISIBLE_DEVICES").is_ok_and(|list| list.starts_with("MIG"));
     questions.holds("both are equal", instance || first.bytes == second.bytes);
     let mut buffer: [c_char; 64] = [0x55; 64];
@@ -85,7 +85,7 @@ pub fn unknown_devices(machine: &Machine, questions: &Questions) {
     let mut context = ptr::null_mut();
     let (mut flags, mut active) = (0, 0);
     for device in [-1, 999] {
-        let ask = |call: &str, answer| questions.ask(format!("{call} of {device}"), 101, answer);
+        let ask = |call: &str, result| questions.ask(format!("{call} of {device}"), 101, result);
         ask("retain", call!(library, cuDevicePrimaryCtxRetain_v7000(&mut context, device)));
         ask("release", call!(library, cuDevicePrimaryCtxRelease_v11000(device)));
         ask("bare release", call!(library, bare cuDevicePrimaryCtxRelease_v11000(device)));

@@ -1,13 +1,13 @@
 //! The list of differences: `differences.txt` beside this file.
 //!
-//! A line is `drivers | check | question | answer | reason`. Drivers are `simulator`, or `nvidia`
+//! A line is `drivers | check | question | result | reason`. Drivers are `simulator`, or `nvidia`
 //! with the CUDA versions that they report: `nvidia 12.4 to 12.5`, `nvidia to 11.2`,
-//! `nvidia 11.4`, each with `without a device` or `with a device` behind it where that matters.
+//! `nvidia 11.4`, each with `without a device` or `with a device` behind it if that matters.
 
 use std::collections::BTreeMap;
 
 use super::machine::Probe;
-use super::questions::Answered;
+use super::questions::Asked;
 
 const TEXT: &str = include_str!("differences.txt");
 
@@ -18,12 +18,12 @@ type Listed<'a> = BTreeMap<&'a str, OfCheck<'a>>;
 type OfCheck<'a> = BTreeMap<&'a str, &'a Entry>;
 
 pub struct Entry {
-    /// Where it stands.
+    /// Its place in the file.
     pub line: String,
     drivers: Drivers,
     pub check: String,
     pub question: String,
-    pub answer: String,
+    pub result: String,
 }
 
 struct Drivers {
@@ -50,7 +50,7 @@ impl Differences {
         for entry in self.0.iter().filter(|entry| entry.drivers.include(probe)) {
             let questions = listed.entry(&entry.check).or_default();
             let other = questions.insert(&entry.question, entry);
-            assert!(other.is_none(), "{} lists a second answer for {probe}", entry.line);
+            assert!(other.is_none(), "{} lists a second result for {probe}", entry.line);
         }
         listed
     }
@@ -60,13 +60,13 @@ impl Entry {
     fn parse(number: usize, text: &str) -> Self {
         let line = format!("differences.txt, line {number}");
         let fields: Vec<&str> = text.split('|').map(str::trim).collect();
-        let [drivers, check, question, answer, reason] = fields[..] else {
+        let [drivers, check, question, result, reason] = fields[..] else {
             panic!("{line}: there are {} fields, not five", fields.len());
         };
         assert!(!reason.is_empty(), "{line}: every difference has its reason");
         let drivers = Drivers::parse(drivers).unwrap_or_else(|| panic!("{line}: {drivers}?"));
-        let [check, question, answer] = [check, question, answer].map(str::to_owned);
-        Self { line, drivers, check, question, answer }
+        let [check, question, result] = [check, question, result].map(str::to_owned);
+        Self { line, drivers, check, question, result }
     }
 }
 
@@ -102,22 +102,23 @@ impl Drivers {
     }
 }
 
-/// How many answers differ as listed, and what is wrong otherwise, in words.
-pub fn compare(check: &str, seen: Vec<Answered>, mut entries: OfCheck<'_>) -> (usize, Vec<String>) {
+/// How many results differ as listed, and what is wrong otherwise, in words.
+pub fn compare(check: &str, seen: Vec<Asked>, mut entries: OfCheck<'_>) -> (usize, Vec<String>) {
     let mut differing = 0;
     let mut failures = Vec::new();
-    for Answered { question, expected, answer } in seen {
-        match (entries.remove(question.as_str()), answer == expected) {
+    for Asked { question, expected, result } in seen {
+        match (entries.remove(question.as_str()), result == expected) {
             (None, true) => {}
-            (Some(entry), false) if entry.answer == answer => differing += 1,
+            (Some(entry), false) if entry.result == result => differing += 1,
             (Some(entry), false) => failures.push(format!(
-                "{check}: {question}: {answer}, where {expected} was expected and {} is listed",
-                entry.answer
+                "{check}: {question}: {result} instead of {expected}; {} is listed",
+                entry.result
             )),
-            (None, false) => failures
-                .push(format!("{check}: {question}: {answer}, where {expected} was expected")),
+            (None, false) => {
+                failures.push(format!("{check}: {question}: {result} instead of {expected}"))
+            }
             (Some(entry), true) => failures.push(format!(
-                "{check}: {question}: {answer} as expected: the entry in {} is stray",
+                "{check}: {question}: {result} as expected: the entry in {} is stray",
                 entry.line
             )),
         }

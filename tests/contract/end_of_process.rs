@@ -1,12 +1,12 @@
-//! What the driver answers while the process ends.
+//! What the driver returns while the process ends.
 
 use std::sync::{Mutex, OnceLock};
 
 use cuda_primary_context::PrimaryContext;
 
-use super::library::Library;
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::Library;
 
 /// What handlers, which take nothing, ask with.
 static SCENE: OnceLock<(Library, i32)> = OnceLock::new();
@@ -24,7 +24,7 @@ fn at_exit(handler: extern "C" fn()) {
     assert_eq!(unsafe { libc::atexit(handler) }, 0, "a handler can be registered");
 }
 
-/// Handlers run in the reverse order: whoever registered before the driver runs after its end.
+/// Handlers run in the reverse order: one that was registered before the driver runs after its end.
 pub fn exit_handlers(machine: &Machine, questions: &Questions) {
     extern "C" fn before_load() {
         ask("registered before the load", 4, "refused: 4");

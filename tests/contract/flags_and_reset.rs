@@ -1,21 +1,21 @@
 //! The settings of a primary context, and its reset.
 
-use super::library::{Library, call};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, call};
 
-/// Answer and state behind it.
+/// Returned and state behind it.
 macro_rules! step {
     ($library:expr, $device:expr, $call:expr) => {{
-        let answer = $call;
-        format!("{answer} {}", $library.state($device))
+        let result = $call;
+        format!("{result} {}", $library.state($device))
     }};
 }
 
 fn current_flags(library: Library) -> String {
     let mut flags = 0;
-    let answer = call!(library, cuCtxGetFlags_v7000(&mut flags));
-    format!("{answer} {flags}")
+    let result = call!(library, cuCtxGetFlags_v7000(&mut flags));
+    format!("{result} {flags}")
 }
 
 pub fn flags_of_the_second_generation(machine: &Machine, questions: &Questions) {
@@ -25,8 +25,8 @@ pub fn flags_of_the_second_generation(machine: &Machine, questions: &Questions) 
         step!(library, device, call!(library, cuDevicePrimaryCtxSetFlags_v11000(device, flags)))
     };
     questions.ask("4 while inactive", "0 0/4", set(4));
-    let (answer, context) = library.retain(device);
-    questions.ask("retain", "0 1/4", format!("{answer} {}", library.state(device)));
+    let (result, context) = library.retain(device);
+    questions.ask("retain", "0 1/4", format!("{result} {}", library.state(device)));
     library.set_current(context);
     // 8, the map of host memory, is on in every context.
     questions.ask("cuCtxGetFlags", "0 12", current_flags(library));
@@ -87,8 +87,8 @@ pub fn reset_of_the_second_generation(machine: &Machine, questions: &Questions) 
     questions.ask("one more", "201 0/0", release());
     library.retain(device);
     questions.ask("reset of one reference", "0 0/0", reset());
-    let (answer, context) = library.retain(device);
-    questions.ask("retain", "0 1/0", format!("{answer} {}", library.state(device)));
+    let (result, context) = library.retain(device);
+    questions.ask("retain", "0 1/0", format!("{result} {}", library.state(device)));
     questions.holds("the handle is what it was", context == contexts[0]);
     questions.ask("release after the reset", "0 1/0", release());
     questions.ask("the last one", "0 0/0", release());

@@ -6,10 +6,10 @@ use cuda_primary_context::sys::CUctx_flags;
 use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard, StrayRelease};
 
 use super::super::support::processes::{Birth, in_child};
-use super::before_init::{answered, hide_devices, refused};
-use super::library::{Library, call};
+use super::before_init::{hide_devices, refused, versions_and_texts};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, call};
 
 /// Runs `body` in a forked child.
 fn child(questions: &Questions, body: impl FnOnce(&Questions)) {
@@ -30,14 +30,14 @@ fn in_words(status: ExitStatus) -> String {
 pub fn child_before_init(machine: &Machine, questions: &Questions) {
     let library = machine.load();
     child(questions, |questions| {
-        answered(library, questions);
+        versions_and_texts(library, questions);
         refused(library, questions);
         let first = library.init();
-        questions.holds("cuInit answers 0 or 100", ["0", "100"].contains(&&*first.to_string()));
+        questions.holds("cuInit returns 0 or 100", ["0", "100"].contains(&&*first.to_string()));
         questions.ask("cuInit again", first, library.init());
     });
     let first = library.init();
-    questions.holds("cuInit answers 0 or 100", ["0", "100"].contains(&&*first.to_string()));
+    questions.holds("cuInit returns 0 or 100", ["0", "100"].contains(&&*first.to_string()));
 }
 
 /// A child forked after a `cuInit` that found nothing. Only `cuInit` is asked there: driver 580 was
@@ -63,7 +63,7 @@ pub fn child_of_an_init_with_flags(machine: &Machine, questions: &Questions) {
     questions.ask("the parent's state", "0/0", library.state(library.device(0)));
 }
 
-/// In such a child, a release where there is nothing to release ends the process.
+/// In such a child, a release without a reference ends the process.
 pub fn release_too_many_in_such_a_child(machine: &Machine, questions: &Questions) {
     let library = machine.load();
     questions.ask("cuInit with flags", 1, call!(library, cuInit_v2000(1)));
@@ -80,10 +80,10 @@ fn retain_and_release(library: Library, questions: &Questions) -> i32 {
     questions.ask("cuInit", 0, library.init());
     let device = library.device(0);
     questions.ask("state", "0/0", library.state(device));
-    let (answer, _) = library.retain(device);
-    questions.ask("retain", "0 1/0", format!("{answer} {}", library.state(device)));
-    let answer = library.release(device);
-    questions.ask("release", "0 0/0", format!("{answer} {}", library.state(device)));
+    let (result, _) = library.retain(device);
+    questions.ask("retain", "0 1/0", format!("{result} {}", library.state(device)));
+    let result = library.release(device);
+    questions.ask("release", "0 0/0", format!("{result} {}", library.state(device)));
     device
 }
 
@@ -94,7 +94,7 @@ pub fn child_after_init(machine: &Machine, questions: &Questions) {
     let (_, context) = library.retain(device);
     library.set_current(context);
     child(questions, |questions| {
-        answered(library, questions);
+        versions_and_texts(library, questions);
         refused(library, questions);
         questions.ask("cuInit", 3, library.init());
         refused(library, &questions.of("afterwards"));

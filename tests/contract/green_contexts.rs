@@ -1,7 +1,7 @@
 //! What references green contexts hold, and what becomes of those that somebody else releases.
 //!
 //! A green context holds one ordinary reference. A release that takes the last one while a green
-//! context lives answers 800, takes it all the same and leaves the context active: every answer here
+//! context lives returns 800, takes it all the same and leaves the context active: every result here
 //! goes with the state behind it.
 
 use std::mem::MaybeUninit;
@@ -9,21 +9,21 @@ use std::ptr;
 
 use cuda_primary_context::sys::{CUdevResourceType, CUgreenCtx};
 
-use super::library::{Answer, Library, call};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, Returned, call};
 
 /// The flag that cuGreenCtxCreate demands.
 const DEFAULT_STREAM: u32 = 1;
 
-/// A device and the answers of calls on it, each with the state that follows.
+/// A device and the results of calls on it, each with the state that follows.
 pub struct Device {
     library: Library,
     device: i32,
 }
 
 impl Device {
-    /// The first device, where the driver has green contexts: they came with CUDA 12.4.
+    /// The first device, if the driver has green contexts: they came with CUDA 12.4.
     fn first(machine: &Machine, questions: &Questions) -> Option<Self> {
         let library = machine.initialised();
         Self::new(library, library.device(0), questions)
@@ -38,8 +38,8 @@ impl Device {
         Some(Self { library, device })
     }
 
-    fn after(&self, answer: Answer) -> String {
-        format!("{answer} {}", self.library.state(self.device))
+    fn after(&self, result: Returned) -> String {
+        format!("{result} {}", self.library.state(self.device))
     }
 
     fn state(&self) -> String {
@@ -65,12 +65,12 @@ impl Device {
         let (mut resource, mut description) = (MaybeUninit::zeroed(), ptr::null_mut());
         let mut green = ptr::null_mut();
         let resource = resource.as_mut_ptr();
-        let answers = [
+        let results = [
             call!(library, cuDeviceGetDevResource_v12040(device, resource, multiprocessors)),
             call!(library, cuDevResourceGenerateDesc_v12040(&mut description, resource, 1)),
         ];
         questions.ask("resource and description", "0 0", {
-            answers.map(|answer| answer.to_string()).join(" ")
+            results.map(|result| result.to_string()).join(" ")
         });
         questions.ask("create", "0 1/0", {
             self.after(call!(
@@ -104,7 +104,7 @@ pub fn create_release_destroy(machine: &Machine, questions: &Questions) {
 }
 
 /// 201 does not say that the context is inactive.
-pub fn release_while_active_answers_201(machine: &Machine, questions: &Questions) {
+pub fn release_while_active_returns_201(machine: &Machine, questions: &Questions) {
     let Some(device) = Device::first(machine, questions) else { return };
     let green = device.create(questions);
     questions.ask("the green context's reference", "800 1/0", device.release());

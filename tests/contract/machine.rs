@@ -8,7 +8,7 @@ use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{Driver, Error};
 use simulated_libcuda::Simulator;
 
-use super::library::{Answer, Library, call};
+use crate::support::driver_library::{Library, Returned, call};
 
 pub enum Kind {
     Simulated { devices: u32 },
@@ -44,7 +44,7 @@ impl Machine {
     /// The library, initialised, for checks that need a device.
     pub fn initialised(&self) -> Library {
         let library = self.load();
-        assert_eq!(library.init(), Answer::Code(CUresult::CUDA_SUCCESS), "cuInit");
+        assert_eq!(library.init(), Returned::Code(CUresult::CUDA_SUCCESS), "cuInit");
         library
     }
 
@@ -55,7 +55,7 @@ impl Machine {
 
     /// The crate's driver, or why there is none.
     pub fn try_driver(&self) -> Result<Driver, Error> {
-        // SAFETY: the library is the simulator, or whoever runs the suite named it as a driver.
+        // SAFETY: the library is the simulator, or the user named it as a driver.
         unsafe { Driver::load_from(self.path()) }
     }
 
@@ -66,9 +66,9 @@ impl Machine {
         call!(library, cuDriverGetVersion_v2020(&mut version));
         let simulated = library.symbol(c"simulated_cuda_version").is_some();
         let devices = match library.init() {
-            Answer::Code(CUresult::CUDA_SUCCESS) => library.device_count(),
-            Answer::Code(CUresult::CUDA_ERROR_NO_DEVICE) => 0,
-            answer => panic!("cuInit answers {answer}"),
+            Returned::Code(CUresult::CUDA_SUCCESS) => library.device_count(),
+            Returned::Code(CUresult::CUDA_ERROR_NO_DEVICE) => 0,
+            result => panic!("cuInit returns {result}"),
         };
         eprintln!("probe\t{simulated}\t{version}\t{devices}\t{}", self.path().display());
     }
@@ -99,7 +99,7 @@ impl Probe {
     pub fn lacks(&self, needed: u32) -> Option<String> {
         match (needed > self.devices, self.devices) {
             (false, _) => None,
-            (true, 0) => Some("they need a device: cuInit answers 100".to_owned()),
+            (true, 0) => Some("they need a device: cuInit returns 100".to_owned()),
             (true, 1) => Some("they need two devices: there is one".to_owned()),
             (true, there) => Some(format!("they need {needed} devices: there are {there}")),
         }

@@ -1,4 +1,4 @@
-//! A check in a process of its own: a crash is an answer, and what it leaves behind harms no other.
+//! A check in a process of its own: a crash is a result, and what it leaves behind harms no other.
 
 use std::env;
 use std::process::{Command, Stdio};
@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// Tells a process of this test which check it runs.
+/// Names the check that a process of this test runs.
 const CHECK: &str = "CONTRACT_CHECK";
 
 /// How long a check may take: a context on a real device takes a tenth of a second to make.

@@ -14,24 +14,24 @@ pub struct Questions {
     prefix: String,
 }
 
-/// A question with the answer that was expected and the one that came.
-pub struct Answered {
+/// A question with the result that was expected and the one that came.
+pub struct Asked {
     pub question: String,
     pub expected: String,
-    pub answer: String,
+    pub result: String,
 }
 
 impl Questions {
-    pub fn ask(&self, question: impl Display, expected: impl Display, answer: impl Display) {
+    pub fn ask(&self, question: impl Display, expected: impl Display, result: impl Display) {
         let prefix = &self.prefix;
-        let line = format!("{MARK}\t{prefix}{question}\t{expected}\t{answer}\n");
+        let line = format!("{MARK}\t{prefix}{question}\t{expected}\t{result}\n");
         // One write, so that lines of several processes do not mix.
         std::io::stderr().write_all(line.as_bytes()).expect("the other process is there");
     }
 
     /// Asks whether something holds.
-    pub fn holds(&self, question: impl Display, answer: bool) {
-        self.ask(question, "yes", if answer { "yes" } else { "no" });
+    pub fn holds(&self, question: impl Display, result: bool) {
+        self.ask(question, "yes", if result { "yes" } else { "no" });
     }
 
     /// Says that the check cannot be made on this machine, and why. It asks nothing then.
@@ -46,20 +46,20 @@ impl Questions {
     }
 }
 
-impl Answered {
+impl Asked {
     /// Every question in what a process wrote.
     pub fn read(output: &str) -> Vec<Self> {
         let parse = |line: &str| {
             let mut fields = line.strip_prefix(MARK)?.strip_prefix('\t')?.split('\t');
             let mut field = || fields.next().map(str::to_owned);
-            Some(Self { question: field()?, expected: field()?, answer: field()? })
+            Some(Self { question: field()?, expected: field()?, result: field()? })
         };
-        let answered: Vec<Self> = output.lines().filter_map(parse).collect();
-        for (index, one) in answered.iter().enumerate() {
-            let again = answered[..index].iter().any(|other| other.question == one.question);
+        let asked: Vec<Self> = output.lines().filter_map(parse).collect();
+        for (index, one) in asked.iter().enumerate() {
+            let again = asked[..index].iter().any(|other| other.question == one.question);
             assert!(!again, "{} is asked twice", one.question);
         }
-        answered
+        asked
     }
 }
 

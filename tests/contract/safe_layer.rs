@@ -45,7 +45,7 @@ pub fn change(report: &Report) -> String {
     }
 }
 
-/// The calls that a report has for a device, each with its answer.
+/// The calls that a report has for a device, each with its result.
 pub fn calls(report: &Report, device: Device) -> String {
     let line = report.devices().find(|line| line.device() == device).expect("its line");
     let calls = line.calls().map(|call| format!("{} {}", call.function, call.code.0));
@@ -111,8 +111,8 @@ pub fn adopted_and_leaked(machine: &Machine, questions: &Questions) {
     let driver = machine.driver();
     let device = device(driver, 0);
     let library = machine.load();
-    let (answer, raw) = library.retain(device.as_raw());
-    questions.ask("retain by somebody else", 0, answer);
+    let (result, raw) = library.retain(device.as_raw());
+    questions.ask("retain by somebody else", 0, result);
     // SAFETY: that reference is handed over here, to nobody else.
     let context = unsafe { PrimaryContext::from_raw(device, raw) }.expect("this is no fork");
     questions.ask("handles", "Ok(1)", format!("{:?}", device.handles()));

@@ -10,10 +10,10 @@ use cuda_primary_context::{
 };
 
 use super::green_contexts;
-use super::library::call;
 use super::machine::Machine;
 use super::questions::Questions;
 use super::safe_layer::{active, call_and_code, calls, change, device, expected, outcomes};
+use crate::support::driver_library::call;
 
 /// A green context on a device.
 struct Green {
@@ -29,7 +29,7 @@ impl Green {
         Some(Self { device, handle })
     }
 
-    /// The answer, and the state that follows.
+    /// The result, and the state that follows.
     fn destroy(self) -> String {
         self.device.destroy(self.handle)
     }
@@ -91,7 +91,7 @@ fn robbed(machine: &Machine, questions: &Questions) -> Option<(PrimaryContext, G
     Some((context, green))
 }
 
-/// The driver answers 800 to the last release; the reference stays with the green context.
+/// The driver returns 800 for the last release; the reference stays with the green context.
 pub fn release_of_a_handle_beside_a_green_context(machine: &Machine, questions: &Questions) {
     let Some((context, green)) = robbed(machine, questions) else { return };
     let device = context.device();

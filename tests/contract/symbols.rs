@@ -5,9 +5,9 @@ use std::ptr::{self, NonNull};
 
 use cuda_primary_context::sys::{self, CUdriverProcAddressQueryResult, CUresult};
 
-use super::library::{Answer, Library, call};
 use super::machine::Machine;
 use super::questions::Questions;
+use crate::support::driver_library::{Library, Returned, call};
 
 /// Both generations are there, and are two functions.
 pub fn generations(machine: &Machine, questions: &Questions) {
@@ -62,21 +62,21 @@ fn word(library: Library, address: *mut c_void) -> String {
 fn second(library: Library, name: &CStr, version: i32) -> String {
     let mut address = SENTINEL;
     let mut status = CUdriverProcAddressQueryResult(77);
-    let answer = call!(
+    let result = call!(
         library,
         cuGetProcAddress_v12000(name.as_ptr(), &mut address, version, 0, &mut status)
     );
-    match answer {
-        Answer::Code(CUresult(0)) => format!("{}, status {}", word(library, address), status.0),
+    match result {
+        Returned::Code(CUresult(0)) => format!("{}, status {}", word(library, address), status.0),
         refusal => format!("refused with {refusal}, {}", word(library, address)),
     }
 }
 
 fn first(library: Library, name: &CStr, version: i32) -> String {
     let mut address = SENTINEL;
-    let answer = call!(library, cuGetProcAddress_v11030(name.as_ptr(), &mut address, version, 0));
-    match answer {
-        Answer::Code(CUresult(0)) => word(library, address),
+    let result = call!(library, cuGetProcAddress_v11030(name.as_ptr(), &mut address, version, 0));
+    match result {
+        Returned::Code(CUresult(0)) => word(library, address),
         refusal => format!("refused with {refusal}, {}", word(library, address)),
     }
 }
@@ -107,23 +107,23 @@ pub fn versioned_look_up(machine: &Machine, questions: &Questions) {
     for (name, version, of_second, of_first) in cases {
         let question = format!("{} at {version}", name.to_string_lossy());
         if has_second {
-            let answer = second(library, name, version);
-            questions.ask(format!("cuGetProcAddress_v2: {question}"), of_second, answer);
+            let result = second(library, name, version);
+            questions.ask(format!("cuGetProcAddress_v2: {question}"), of_second, result);
         }
         if has_first {
-            let answer = first(library, name, version);
-            questions.ask(format!("cuGetProcAddress: {question}"), of_first, answer);
+            let result = first(library, name, version);
+            questions.ask(format!("cuGetProcAddress: {question}"), of_first, result);
         }
     }
     if !has_second {
         return;
     }
     let mut address = SENTINEL;
-    let answer = call!(
+    let result = call!(
         library,
         cuGetProcAddress_v12000(c"cuInit".as_ptr(), &mut address, 3000, 0, ptr::null_mut())
     );
-    questions.ask("cuGetProcAddress_v2 without a status", "0", answer);
+    questions.ask("cuGetProcAddress_v2 without a status", "0", result);
 }
 
 /// For every function that the safe layer calls, the look-up gives what `dlsym` gives.
@@ -138,10 +138,10 @@ pub fn look_up_equals_dlsym(machine: &Machine, questions: &Questions) {
                 let function = sys::functions::$function;
                 let (name, introduced) = (function.name().as_ptr(), function.introduced().raw());
                 let mut address = ptr::null_mut();
-                let answer =
+                let result =
                     call!(library, cuGetProcAddress_v11030(name, &mut address, introduced, 0));
                 let by_symbol = library.symbol(function.symbol()).map_or(ptr::null_mut(), NonNull::as_ptr);
-                let asked = answer != Answer::Absent && introduced <= version;
+                let asked = result != Returned::Absent && introduced <= version;
                 if asked && (address != by_symbol || address.is_null()) {
                     differing.push(function.symbol().to_string_lossy());
                 }
@@ -168,8 +168,8 @@ pub fn error_names(machine: &Machine, questions: &Questions) {
     for code in 0..2000 {
         let code = CUresult(code);
         let mut name = ptr::null();
-        let answer = call!(library, cuGetErrorName_v6000(code, &mut name));
-        if answer != Answer::Code(CUresult::CUDA_SUCCESS) {
+        let result = call!(library, cuGetErrorName_v6000(code, &mut name));
+        if result != Returned::Code(CUresult::CUDA_SUCCESS) {
             continue;
         }
         known += 1;

@@ -1,4 +1,4 @@
-//! The list of drivers: whoever loads one driver at once finds one.
+//! The list of drivers: threads that load one driver at once get one.
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicPtr, Ordering};
@@ -9,7 +9,7 @@ use crate::driver::append_only::AppendOnly;
 /// A value of the list, known by its name. The list keeps it for good, which loom would call a leak;
 /// so the count of those alive is the standard library's.
 struct Named {
-    /// Written before the value is added and read by whoever finds it: loom sees to it that the one
+    /// Written before the value is added and read by every thread that finds it: loom sees to it that the one
     /// has happened before the other.
     name: UnsafeCell<u32>,
     alive: Alive,

@@ -20,19 +20,14 @@ use crate::sys::{CUcontext, CUdevice, CUresult, CudaVersion};
 
 pub const DEVICES: u32 = 2;
 
-/// One call about a device's primary context, with the thread that made it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    pub thread: ThreadId,
-    pub call: Observed,
-    pub device: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Observed {
-    Retain,
-    Release,
-    GetState,
+/// A thread that is in a run.
+struct Runner {
+    thread: ThreadId,
+    /// The device of its last release, until it reads the state there.
+    released: Option<u32>,
+    /// Releases on a device on which a handle lives, or between another run's release there and its look
+    /// at the state.
+    wrong: u32,
 }
 
 thread_local! {
@@ -50,12 +45,9 @@ thread_local! {
     };
     /// Of the model at hand: what every call touches, so that loom tries every order of the calls.
     static ORDER: Cell<Option<&'static AtomicUsize>> = const { Cell::new(None) };
-    static EVENTS: RefCell<Vec<Event>> = const { RefCell::new(Vec::new()) };
     /// How many handles live on each device, as the test's threads see it.
     static LIVE: Cell<[u32; DEVICES as usize]> = const { Cell::new([0; DEVICES as usize]) };
-    /// The threads that are in a run, with how many releases each has made on a device on which a
-    /// handle lives.
-    static RUNNING: RefCell<Vec<(ThreadId, u32)>> = const { RefCell::new(Vec::new()) };
+    static RUNNING: RefCell<Vec<Runner>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A place where loom may let another thread go on. What was done before it on one thread is known after
@@ -64,17 +56,17 @@ pub fn look() {
     ORDER.get().expect("a model is at hand").fetch_add(1, Ordering::AcqRel);
 }
 
-fn called(call: Observed, device: CUdevice) {
-    look();
-    let thread = thread::current().id();
-    let device = ordinal(device);
-    if call == Observed::Release && LIVE.get()[device as usize] > 0 {
-        RUNNING.with_borrow_mut(|running| {
-            let mine = running.iter_mut().find(|(runner, _)| *runner == thread);
-            mine.into_iter().for_each(|(_, releases)| *releases += 1);
-        });
-    }
-    EVENTS.with_borrow_mut(|events| events.push(Event { thread, call, device }));
+/// Notes a call of the current thread if it is in a run: a release on this device, or another call.
+fn note(released: Option<u32>) {
+    RUNNING.with_borrow_mut(|running| {
+        let thread = thread::current().id();
+        let overlaps = released.is_some() && running.iter().any(|other| other.released == released);
+        let lives = released.is_some_and(|device| LIVE.get()[device as usize] > 0);
+        if let Some(mine) = running.iter_mut().find(|runner| runner.thread == thread) {
+            mine.wrong += u32::from(overlaps || lives);
+            mine.released = released;
+        }
+    });
 }
 
 fn ordinal(handle: CUdevice) -> u32 {
@@ -83,13 +75,15 @@ fn ordinal(handle: CUdevice) -> u32 {
 }
 
 unsafe extern "C" fn retain(context: *mut CUcontext, device: CUdevice) -> CUresult {
-    called(Observed::Retain, device);
+    look();
+    note(None);
     // SAFETY: the caller's promises are passed on.
     unsafe { (FUNCTIONS.with(|functions| functions.retain.function))(context, device) }
 }
 
 unsafe extern "C" fn release(device: CUdevice) -> CUresult {
-    called(Observed::Release, device);
+    look();
+    note(Some(ordinal(device)));
     // SAFETY: the caller's promises are passed on.
     unsafe { (FUNCTIONS.with(|functions| functions.release.function))(device) }
 }
@@ -99,7 +93,8 @@ unsafe extern "C" fn get_state(
     flags: *mut c_uint,
     active: *mut c_int,
 ) -> CUresult {
-    called(Observed::GetState, device);
+    look();
+    note(None);
     // SAFETY: the caller's promises are passed on.
     unsafe { (FUNCTIONS.with(|functions| functions.get_state.function))(device, flags, active) }
 }
@@ -113,7 +108,6 @@ pub struct Machine {
 /// Begins a model, with this many references of somebody else on device 0.
 pub fn machine(strays: u32) -> Machine {
     ORDER.set(Some(Box::leak(Box::new(AtomicUsize::new(0)))));
-    EVENTS.take();
     LIVE.take();
     RUNNING.take();
     let real = FUNCTIONS.with(|functions| *functions);
@@ -163,14 +157,15 @@ impl Machine {
         LIVE.set(live);
     }
 
-    /// Runs a run, and answers with it how many releases it made on devices on which a handle lived.
+    /// Runs a run, and returns with it how many wrong releases it made.
     pub fn running<T>(self, run: impl FnOnce() -> T) -> (T, u32) {
         let thread = thread::current().id();
-        RUNNING.with_borrow_mut(|running| running.push((thread, 0)));
+        RUNNING
+            .with_borrow_mut(|running| running.push(Runner { thread, released: None, wrong: 0 }));
         let result = run();
         let releases = RUNNING.with_borrow_mut(|running| {
-            let place = running.iter().position(|(runner, _)| *runner == thread);
-            running.swap_remove(place.expect("it was put there")).1
+            let place = running.iter().position(|runner| runner.thread == thread);
+            running.swap_remove(place.expect("it was put there")).wrong
         });
         (result, releases)
     }
@@ -185,9 +180,4 @@ impl Machine {
         assert_eq!([0, 1].map(is_active), [left > 0, false]);
         simulator(|simulator| (0..left).for_each(|_| simulator.release_by_others(0)));
     }
-}
-
-/// The calls of the model so far.
-pub fn events() -> Vec<Event> {
-    EVENTS.with_borrow(Clone::clone)
 }

@@ -9,11 +9,11 @@ use cuda_primary_context::{
     CurrentContextChange, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease,
 };
 
-/// What an action answers, and how often it allocated.
+/// What an action returns, and how often it allocated.
 fn counted<T>(action: impl FnOnce() -> T) -> (T, usize) {
     let before = ALLOCATIONS.get();
-    let answer = black_box(action());
-    (answer, ALLOCATIONS.get() - before)
+    let result = black_box(action());
+    (result, ALLOCATIONS.get() - before)
 }
 
 const DEVICES: [u32; 4] = [1, 2, 17, 64];
@@ -108,8 +108,8 @@ fn retain_and_release_allocate_nothing() {
 fn the_audit_allocates_nothing() {
     for_every_state(|machine, devices, _| {
         let audit = || machine.driver.primary_contexts().filter(|(_, state)| state.is_ok()).count();
-        let (answers, allocations) = counted(audit);
-        assert_eq!((answers, allocations), (devices as usize, 0));
+        let (states, allocations) = counted(audit);
+        assert_eq!((states, allocations), (devices as usize, 0));
     });
 }
 

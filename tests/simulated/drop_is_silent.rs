@@ -1,4 +1,4 @@
-//! Dropping a handle never panics, aborts, prints or allocates, whatever the driver answers. In a
+//! Dropping a handle never panics, aborts, prints or allocates, whatever the driver returns. In a
 //! process of its own, whose allocator counts and whose output is kept.
 
 use crate::allocator::ALLOCATIONS;

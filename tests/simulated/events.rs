@@ -1,4 +1,4 @@
-//! The feature `tracing`: what is told of every release, skip and failure, and of what Drop could
+//! The feature `tracing`: the events of every release, skip and failure, and of what Drop could
 //! not do.
 
 use std::fmt::{Debug, Write};
@@ -15,7 +15,7 @@ use tracing::{Event, Metadata, Subscriber};
 
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
-/// Keeps every event as a line, and uses the crate while it is told of it.
+/// Keeps every event as a line, and uses the crate meanwhile.
 struct Listener {
     lines: Arc<Mutex<Vec<String>>>,
     device: Device,
@@ -63,14 +63,14 @@ fn events(device: Device, action: impl FnOnce()) -> Vec<String> {
 }
 
 #[test]
-fn every_device_of_a_release_is_told_of() {
+fn every_device_of_a_release_has_an_event() {
     let machine = machine(6);
     machine.stray(&[1, 0, 0, 1, 2, 1]);
     let held = PrimaryContext::retain(machine.device(3)).unwrap();
     machine.simulator.set_current(Some(0));
     let fault = Fault::of(RELEASE, 1).device(5).code(999).refused().once();
     machine.simulator.inject(fault);
-    let told = events(machine.device(0), || {
+    let seen = events(machine.device(0), || {
         drop(PrimaryContextGuard::retain_only(machine.device(1)).unwrap());
     });
     let expected = [
@@ -84,7 +84,7 @@ fn every_device_of_a_release_is_told_of() {
          releases=0 active=true error=cuDevicePrimaryCtxRelease_v2 on device 5 returned CUDA_ERROR_UNKNOWN (999)",
         "INFO message=the thread's current context was switched from=0 to=1",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(seen, expected);
     drop(held);
 }
 
@@ -96,27 +96,27 @@ fn events_of_release(machine: &Machine, policy: &StrayRelease) -> Vec<String> {
 }
 
 #[test]
-fn state_that_the_driver_does_not_tell_is_absent() {
+fn state_that_is_not_known_is_absent() {
     let machine = machine(2);
     machine.stray(&[1, 0]);
     let fault = Fault::of("cuDevicePrimaryCtxGetState", 1).device(0).code(999).refused().once();
     machine.simulator.inject(fault);
-    let told = events_of_release(&machine, &StrayRelease::new());
+    let seen = events_of_release(&machine, &StrayRelease::new());
     let expected = [
         "WARN message=primary context not released device=0 outcome=\"failed\" code=999 \
          releases=0 error=cuDevicePrimaryCtxGetState on device 0 returned CUDA_ERROR_UNKNOWN (999)",
         "DEBUG message=nothing to release device=1 outcome=\"kept\"",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(seen, expected);
 }
 
 /// No device is kept to which the thread could be moved.
 #[test]
-fn run_tells_where_the_thread_was_and_not_where_it_is() {
+fn run_says_where_the_thread_was_and_not_where_it_is() {
     let machine = machine(2);
     machine.stray(&[0, 1]);
     machine.simulator.set_current(Some(1));
-    let told = events(machine.device(0), || {
+    let seen = events(machine.device(0), || {
         StrayRelease::new().run(machine.driver).unwrap();
     });
     let expected = [
@@ -124,7 +124,7 @@ fn run_tells_where_the_thread_was_and_not_where_it_is() {
         "INFO message=stray primary context released device=1 outcome=\"released\" releases=1",
         "INFO message=the thread's current context was switched from=1",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(seen, expected);
 }
 
 /// The warning about a handle of device 1.
@@ -134,7 +134,7 @@ fn not_released(code_and_name: &str) -> String {
 }
 
 #[test]
-fn drop_tells_what_it_could_not_do() {
+fn drop_says_what_it_could_not_do() {
     for (code, code_and_name) in [
         (4, "code=4 name=\"CUDA_ERROR_DEINITIALIZED\""),
         (201, "code=201 name=\"CUDA_ERROR_INVALID_CONTEXT\""),
@@ -143,13 +143,13 @@ fn drop_tells_what_it_could_not_do() {
         (777_777, "code=777777"),
     ] {
         let fault = Fault::of(RELEASE, 1).code(code).once();
-        // The second one's reference is gone although the call failed; that is told of, too.
+        // The second one's reference is gone although the call failed; that is an event, too.
         for fault in [fault.clone().refused(), fault.done_then_reported()] {
             let machine = machine(2);
             let context = PrimaryContext::retain(machine.device(1)).unwrap();
             machine.simulator.inject(fault);
-            let told = events(machine.device(1), || drop(context));
-            assert_eq!(told, [not_released(code_and_name)]);
+            let seen = events(machine.device(1), || drop(context));
+            assert_eq!(seen, [not_released(code_and_name)]);
         }
     }
     let machine = machine(1);
@@ -158,7 +158,7 @@ fn drop_tells_what_it_could_not_do() {
 }
 
 #[test]
-fn release_error_that_is_given_up_on_is_told_of() {
+fn release_error_that_is_given_up_on_has_an_event() {
     let warning = || vec![not_released("code=719 name=\"CUDA_ERROR_LAUNCH_FAILED\"")];
     let actions: [(fn(ReleaseError), _); 3] = [
         (drop, warning()),
@@ -170,7 +170,7 @@ fn release_error_that_is_given_up_on_is_told_of() {
         let machine = machine(2);
         let context = PrimaryContext::retain(machine.device(1)).unwrap();
         machine.simulator.inject(Fault::of(RELEASE, 1).code(719).refused().once());
-        let told = events(machine.device(1), || action(context.release().unwrap_err()));
-        assert_eq!(told, expected);
+        let seen = events(machine.device(1), || action(context.release().unwrap_err()));
+        assert_eq!(seen, expected);
     }
 }

@@ -1,16 +1,11 @@
 //! Children of processes that had not come so far with CUDA, or not by this crate: the library loaded
 //! only, CUDA initialised by others, a `cuInit` that failed; and children that begin anew.
 
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
-use std::process::Command;
-
 use crate::support::forked::is_forked;
 use crate::support::processes::{births, in_child, in_own_process};
 use crate::support::{load, machine};
-use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard, fork};
-use simulated_libcuda::{Knob, Simulator};
+use simulated_libcuda::Simulator;
 
 #[test]
 fn child_of_a_parent_that_only_loaded_the_library_works() {
@@ -77,90 +72,6 @@ fn child_of_a_process_whose_cuinit_failed_does_not_call_it() {
             assert!(!fork::forked_after_init());
         },
     );
-}
-
-/// `cuInit` as other code in the process calls it.
-fn init_by_others(simulator: &Simulator, flags: u32) -> CUresult {
-    let path = std::ffi::CString::new(simulator.path().as_os_str().as_encoded_bytes()).unwrap();
-    // SAFETY: the path is a C string, of a library that is loaded already.
-    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) };
-    assert!(!library.is_null());
-    // SAFETY: the handle is that of the library; the symbol is a C string.
-    let init = unsafe { libc::dlsym(library, c"cuInit".as_ptr()) };
-    assert!(!init.is_null());
-    // SAFETY: the symbol is cuInit, which has this type.
-    let init: extern "C" fn(u32) -> u32 = unsafe { std::mem::transmute(init) };
-    CUresult(init(flags))
-}
-
-#[test]
-fn child_of_others_who_found_no_device_gets_what_the_driver_does() {
-    let test = "forked_before_init::child_of_others_who_found_no_device_gets_what_the_driver_does";
-    in_own_process(test, || {
-        // Up to driver 535, and from 550 on.
-        for (code, kind, fix) in [
-            (100, "no_device", "CUDA_VISIBLE_DEVICES"),
-            (304, "driver", "forked after a failed cuInit"),
-        ] {
-            let simulator = Simulator::builder().devices(2).visible_devices(Some("")).start();
-            simulator.set_knob(Knob::ChildAfterFailedInit, code);
-            assert_eq!(init_by_others(&simulator, 0), CUresult::CUDA_ERROR_NO_DEVICE);
-            for &birth in births() {
-                let status = in_child(birth, || {
-                    let error = load(simulator.path()).unwrap_err();
-                    assert_eq!((error.kind(), error.call()), (kind, Some("cuInit")), "{error}");
-                    assert!(error.to_string().contains(fix), "{error}");
-                    i32::from(fork::forked_after_init())
-                });
-                assert!(status.success(), "{birth:?}: {status}");
-            }
-        }
-        // Driver 580 dies in cuInit, and nobody can ask whether this is such a child.
-        let simulator = Simulator::builder().devices(2).visible_devices(Some("")).start();
-        assert_eq!(init_by_others(&simulator, 0), CUresult::CUDA_ERROR_NO_DEVICE);
-        for &birth in births() {
-            let status = in_child(birth, || i32::from(load(simulator.path()).is_ok()));
-            assert_eq!(status.signal(), Some(libc::SIGSEGV), "{birth:?}: {status}");
-        }
-    });
-}
-
-/// Where the test of exec finds the library that it loads anew.
-const LIBRARY_OF_THE_PARENT: &str = "FORKED_CHILD_LIBRARY";
-
-#[test]
-fn child_may_exec_and_load_anew() {
-    in_own_process("forked_before_init::child_may_exec_and_load_anew", || {
-        if let Some(library) = std::env::var_os(LIBRARY_OF_THE_PARENT) {
-            return loads_anew(Path::new(&library));
-        }
-        let machine = machine(2);
-        let _context = PrimaryContext::retain(machine.device(0)).unwrap();
-        let (program, library) = (std::env::current_exe().unwrap(), machine.simulator.path());
-        let same_test =
-            ["--exact", "forked_before_init::child_may_exec_and_load_anew", "--test-threads=1"];
-        for &birth in births() {
-            let status = in_child(birth, || {
-                let error = Command::new(&program)
-                    .args(same_test)
-                    .env(LIBRARY_OF_THE_PARENT, library)
-                    .stdout(std::process::Stdio::null())
-                    .exec();
-                panic!("the child becomes another program: {error}")
-            });
-            assert!(status.success(), "{birth:?}: {status}");
-        }
-        assert_eq!(machine.references(), [1, 0]);
-    });
-}
-
-/// What the child does once it is a program of its own.
-fn loads_anew(library: &Path) {
-    assert!(!fork::forked_after_init());
-    let driver = load(library).unwrap();
-    let guard = PrimaryContextGuard::retain_only(driver.device(0).unwrap()).unwrap();
-    assert_eq!(guard.report().devices().len(), driver.device_count() as usize);
-    guard.release().unwrap();
 }
 
 #[test]

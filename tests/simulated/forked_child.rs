@@ -6,7 +6,7 @@ use crate::support::processes::{births, in_child, in_own_process};
 use crate::support::{Machine, load, machine, machine_from, releases_up_to};
 use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute, functions};
 use cuda_primary_context::{
-    Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease, fork,
+    Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease,
 };
 use simulated_libcuda::{Fault, Knob, Simulator};
 
@@ -99,33 +99,6 @@ fn every_operation_is_refused() {
     });
 }
 
-/// What is known without the driver is so in a child, too.
-#[test]
-fn what_calls_nothing_answers_as_in_the_parent() {
-    in_own_process("forked_child::what_calls_nothing_answers_as_in_the_parent", || {
-        let machine = machine_that_works_in_children(2);
-        let (driver, path) = (machine.driver, machine.simulator.path());
-        assert!(!fork::forked_after_init());
-        let raw = machine.device(1).as_raw();
-        in_children(
-            &machine,
-            || (),
-            |()| {
-                assert!(fork::forked_after_init());
-                assert!(fork::device_files().is_ok());
-                assert_eq!((driver.path(), driver.version().raw()), (path, 13_000));
-                assert_eq!((driver.device_count(), driver.devices().len()), (2, 2));
-                assert_eq!(driver.device_from_raw(raw), driver.device(1));
-                assert_eq!(driver.device(1).unwrap().as_raw(), raw);
-                assert_eq!(driver.device(2).unwrap_err().kind(), "no_such_device");
-                assert_eq!(driver.device_from_raw(-7).unwrap_err().kind(), "unknown_device");
-                assert_eq!((driver.unreleased(), driver.device(0).unwrap().driver()), (0, driver));
-            },
-        );
-        assert!(!fork::forked_after_init(), "the parent was not forked");
-    });
-}
-
 #[test]
 fn inherited_contexts_and_guards_do_nothing() {
     in_own_process("forked_child::inherited_contexts_and_guards_do_nothing", || {
@@ -166,8 +139,8 @@ fn inherited_contexts_and_guards_do_nothing() {
 }
 
 /// A release in a child is refused, and what it hands back owes nothing there.
-fn is_refused_with_the_handle(answer: Result<(), ReleaseError>, parent: u32) {
-    let failed = answer.unwrap_err();
+fn is_refused_with_the_handle(result: Result<(), ReleaseError>, parent: u32) {
+    let failed = result.unwrap_err();
     is_forked::<()>(Err(failed.error().clone()), parent);
     assert!(failed.handle().is_some());
     let (error, context) = failed.into_parts();
@@ -218,27 +191,6 @@ fn inherited_errors_do_nothing() {
         // The parent gave up on three in each round.
         assert_eq!(machine.driver.unreleased(), 3 * births().len() as u64);
         assert_eq!(machine.device(0).handles(), Ok(0));
-    });
-}
-
-#[test]
-fn grandchild_is_refused_too() {
-    in_own_process("forked_child::grandchild_is_refused_too", || {
-        let machine = machine_that_works_in_children(2);
-        let parent = std::process::id();
-        in_children(
-            &machine,
-            || (),
-            |()| {
-                for &birth in births() {
-                    let status = in_child(birth, || {
-                        is_forked(PrimaryContext::retain(machine.device(0)), parent);
-                        i32::from(!fork::forked_after_init())
-                    });
-                    assert!(status.success(), "{birth:?}: {status}");
-                }
-            },
-        );
     });
 }
 

@@ -2,7 +2,6 @@
 //! that the child does not have.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::forked::is_forked;
 use crate::support::processes::{Birth, births, in_child, in_own_process};
@@ -44,95 +43,6 @@ fn copy_of(context: &PrimaryContext) -> PrimaryContext {
     unsafe { std::ptr::read(context) }
 }
 
-#[test]
-fn child_of_a_sweep_waits_for_nobody() {
-    in_own_process("forked_while_busy::child_of_a_sweep_waits_for_nobody", || {
-        let machine = machine_with_a_stray();
-        let parent = std::process::id();
-        let context = PrimaryContext::retain(machine.device(1)).unwrap();
-        while_device_0_is_swept(&machine, || {
-            for &birth in births() {
-                let before = machine.simulator.total_calls();
-                let status = in_child(birth, || {
-                    is_forked(load(machine.simulator.path()), parent);
-                    for device in machine.driver.devices() {
-                        is_forked(PrimaryContext::retain(device), parent);
-                        is_forked(PrimaryContext::retain_if_active(device), parent);
-                        is_forked(PrimaryContextGuard::retain_only(device), parent);
-                        is_forked(StrayRelease::new().plan(device), parent);
-                        is_forked(device.handles(), parent);
-                        is_forked(device.primary_context_state(), parent);
-                        // SAFETY: refused before it does anything.
-                        let adopted = unsafe { PrimaryContext::from_raw(device, context.as_raw()) };
-                        is_forked(adopted, parent);
-                    }
-                    is_forked(StrayRelease::new().run(machine.driver), parent);
-                    is_forked(context.make_current(), parent);
-                    drop(copy_of(&context));
-                    assert!(!copy_of(&context).into_raw().is_null());
-                    assert_eq!(machine.simulator.total_calls(), before);
-                    0
-                });
-                assert!(status.success(), "{birth:?}: {status}");
-            }
-        });
-        drop(context);
-        assert_eq!(machine.references(), [0, 0]);
-    });
-}
-
-/// Sets a flag when it goes, also when the test fails.
-struct Ending<'a>(&'a AtomicBool);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Threads that load, retain and release all the time, and children in the middle of it. What a child does
-/// here allocates nothing and opens nothing: the locks of malloc and of the dynamic loader are not this
-/// crate's, and a child may find them taken.
-#[test]
-fn children_of_busy_threads_wait_for_nobody() {
-    in_own_process("forked_while_busy::children_of_busy_threads_wait_for_nobody", || {
-        let machine = machine_with_a_stray();
-        let parent = std::process::id();
-        let (others, has_ended) = (30, AtomicBool::new(false));
-        let goes_on = || !has_ended.load(Ordering::Relaxed);
-        std::thread::scope(|scope| {
-            let _ending = Ending(&has_ended);
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    while goes_on() {
-                        drop(PrimaryContext::retain(machine.device(0)).unwrap());
-                        StrayRelease::new().run(machine.driver).unwrap();
-                    }
-                });
-            }
-            // The list of drivers grows meanwhile.
-            let loads = scope.spawn(|| {
-                for _ in 0..others {
-                    let other = Simulator::builder().visible_devices(None).start();
-                    assert_eq!(load(other.path()).unwrap().device_count(), 1);
-                }
-            });
-            let mut children = 0;
-            while children < 40 || !loads.is_finished() {
-                let birth = births()[children % births().len()];
-                let status = in_child(birth, || {
-                    is_forked(PrimaryContext::retain(machine.device(0)), parent);
-                    is_forked(StrayRelease::new().run(machine.driver), parent);
-                    is_forked(machine.device(0).handles(), parent);
-                    i32::from(!fork::forked_after_init())
-                });
-                assert!(status.success(), "{birth:?}: {status}");
-                children += 1;
-            }
-        });
-    });
-}
-
 /// Kernels before 4.14 have no pages that a fork empties. A filter of system calls makes this one
 /// such a kernel for the process.
 fn forbid_pages_that_a_fork_empties() -> io::Result<()> {
@@ -140,14 +50,14 @@ fn forbid_pages_that_a_fork_empties() -> io::Result<()> {
     filter_advice(ADVICE, libc::MADV_WIPEONFORK as u32, libc::EINVAL as u32)
 }
 
-/// QEMU 7.2 answers success to any advice of a program for another processor, and does nothing. A filter makes
-/// this kernel answer so.
+/// QEMU 7.2 returns success for any advice of a program for another processor, and does nothing. A filter makes
+/// this kernel do the same.
 fn pass_over_advice() -> io::Result<()> {
     const NUMBER: u32 = 0; // the system call's own, which every advice has
     filter_advice(NUMBER, libc::SYS_madvise as u32, 0)
 }
 
-/// Answers an error, or success for 0, to those `madvise` that have a value at this place in what the
+/// Makes those `madvise` return an error, or success for 0, that have a value at this place in what the
 /// filter looks at.
 fn filter_advice(place: u32, value: u32, error: u32) -> io::Result<()> {
     let refused = libc::SECCOMP_RET_ERRNO | error;
@@ -155,14 +65,14 @@ fn filter_advice(place: u32, value: u32, error: u32) -> io::Result<()> {
         |code: u32, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf, k };
     let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     let is = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-    let answer = libc::BPF_RET | libc::BPF_K;
+    let result = libc::BPF_RET | libc::BPF_K;
     let mut filter = [
         instruction(load, 0, 0),
         instruction(is, 3, libc::SYS_madvise as u32),
         instruction(load, 0, place),
         instruction(is, 1, value),
-        instruction(answer, 0, refused),
-        instruction(answer, 0, libc::SECCOMP_RET_ALLOW),
+        instruction(result, 0, refused),
+        instruction(result, 0, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     // SAFETY: takes plain numbers.
@@ -172,27 +82,33 @@ fn filter_advice(place: u32, value: u32, error: u32) -> io::Result<()> {
     checked(unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program) })
 }
 
-fn checked(answer: libc::c_int) -> io::Result<()> {
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+fn checked(result: libc::c_int) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[test]
-fn older_kernels_tell_a_child_by_the_handler() {
-    a_child_is_told_by_the_handler(
-        "forked_while_busy::older_kernels_tell_a_child_by_the_handler",
-        forbid_pages_that_a_fork_empties,
-    );
+fn child_of_a_sweep_waits_for_nobody() {
+    let test = "forked_while_busy::child_of_a_sweep_waits_for_nobody";
+    children_of_a_sweep_are_refused(test, || Ok(()), births);
+}
+
+#[test]
+fn older_kernels_show_a_child_by_the_handler() {
+    let test = "forked_while_busy::older_kernels_show_a_child_by_the_handler";
+    children_of_a_sweep_are_refused(test, forbid_pages_that_a_fork_empties, || &[Birth::Fork]);
 }
 
 #[test]
 fn advice_that_is_passed_over_is_not_believed() {
-    a_child_is_told_by_the_handler(
-        "forked_while_busy::advice_that_is_passed_over_is_not_believed",
-        pass_over_advice,
-    );
+    let test = "forked_while_busy::advice_that_is_passed_over_is_not_believed";
+    children_of_a_sweep_are_refused(test, pass_over_advice, || &[Birth::Fork]);
 }
 
-fn a_child_is_told_by_the_handler(test: &'static str, filter: fn() -> io::Result<()>) {
+fn children_of_a_sweep_are_refused(
+    test: &'static str,
+    filter: fn() -> io::Result<()>,
+    births: fn() -> &'static [Birth],
+) {
     in_own_process(test, || {
         if let Err(error) = filter() {
             return skips::skip("seccomp", test, &format!("no filter of system calls: {error}"));
@@ -201,27 +117,36 @@ fn a_child_is_told_by_the_handler(test: &'static str, filter: fn() -> io::Result
         let parent = std::process::id();
         let context = PrimaryContext::retain(machine.device(1)).unwrap();
         while_device_0_is_swept(&machine, || {
-            let before = machine.simulator.total_calls();
-            let status = in_child(Birth::Fork, || {
-                is_forked(PrimaryContext::retain(machine.device(0)), parent);
-                is_forked(machine.device(0).handles(), parent);
-                is_forked(StrayRelease::new().run(machine.driver), parent);
-                drop(copy_of(&context));
-                assert!(fork::forked_after_init());
-                assert_eq!(machine.simulator.total_calls(), before);
-                0
-            });
-            assert!(status.success(), "{status}");
+            for &birth in births() {
+                let before = machine.simulator.total_calls();
+                let status = in_child(birth, || {
+                    for device in machine.driver.devices() {
+                        is_forked(PrimaryContext::retain(device), parent);
+                        is_forked(PrimaryContextGuard::retain_only(device), parent);
+                        is_forked(StrayRelease::new().plan(device), parent);
+                        is_forked(device.handles(), parent);
+                    }
+                    is_forked(load(machine.simulator.path()), parent);
+                    is_forked(StrayRelease::new().run(machine.driver), parent);
+                    is_forked(context.make_current(), parent);
+                    drop(copy_of(&context));
+                    assert!(!copy_of(&context).into_raw().is_null());
+                    assert!(fork::forked_after_init());
+                    assert_eq!(machine.simulator.total_calls(), before);
+                    0
+                });
+                assert!(status.success(), "{birth:?}: {status}");
+            }
         });
         context.release().unwrap();
         assert_eq!(machine.references(), [0, 0]);
     });
 }
 
-/// No handler runs in the child of a bare clone: the driver's answer and the process id tell.
+/// No handler runs in the child of a bare clone: the driver's result and the process id show it.
 #[test]
-fn older_kernels_tell_the_child_of_a_bare_clone_by_the_process_id() {
-    let test = "forked_while_busy::older_kernels_tell_the_child_of_a_bare_clone_by_the_process_id";
+fn older_kernels_show_the_child_of_a_bare_clone_by_the_process_id() {
+    let test = "forked_while_busy::older_kernels_show_the_child_of_a_bare_clone_by_the_process_id";
     in_own_process(test, || {
         if let Err(error) = forbid_pages_that_a_fork_empties() {
             return skips::skip("seccomp", test, &format!("no filter of system calls: {error}"));
@@ -230,8 +155,8 @@ fn older_kernels_tell_the_child_of_a_bare_clone_by_the_process_id() {
         let parent = std::process::id();
         let context = PrimaryContext::retain(machine.device(1)).unwrap();
         while_device_0_is_swept(&machine, || {
-            // The driver works in the child, so that its answers tell nothing: who would wait for the
-            // sweep, whose thread is not there, is refused.
+            // The driver works in the child, so that its results show nothing: a call that would wait
+            // for the sweep, whose thread is not there, is refused.
             let status = in_child(Birth::Clone, || {
                 let device = machine.device(0);
                 is_forked(PrimaryContext::retain(device), parent);

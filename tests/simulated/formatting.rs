@@ -201,5 +201,5 @@ fn every_library_that_was_tried_is_named_once() {
     assert!(text.contains("comes with NVIDIA's driver"), "{text}");
     let tried = vec![attempt("/home/me/libcuda.so.1", "no such file")];
     let text = Error::LibraryNotFound { tried }.to_string();
-    assert!(!text.contains("comes with NVIDIA's driver"), "whoever names a file knows: {text}");
+    assert!(!text.contains("comes with NVIDIA's driver"), "the user named this file: {text}");
 }

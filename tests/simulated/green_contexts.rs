@@ -5,52 +5,12 @@ use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{Outcome, PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::{Fault, Simulator};
 
-const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 const RETAIN: &str = "cuDevicePrimaryCtxRetain";
 
 /// The state and the references of device 0.
 fn so_now(machine: &Machine) -> (bool, u32) {
     (machine.simulator.is_active(0), machine.references()[0])
-}
-
-/// The calls made for device 0 itself, with their codes.
-fn calls(guard: &PrimaryContextGuard) -> Vec<(&'static str, u32)> {
-    let line = guard.report().devices().next().unwrap();
-    let calls = line.calls().filter(|call| call.function.starts_with("cuDevice"));
-    calls.map(|call| (call.function, call.code.0)).collect()
-}
-
-#[test]
-fn release_of_a_green_contexts_reference_is_undone_at_once() {
-    let machine = machine(2);
-    machine.simulator.add_green_context(0);
-    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    assert_eq!(outcomes(&guard)[0], Outcome::HeldByGreenContext { releases: 0 });
-    assert_eq!(calls(&guard), [(GET_STATE, 0), (RELEASE, 800), (GET_STATE, 0), (RETAIN, 0)]);
-    assert_eq!(guard.report().check(), Ok(()), "it is held, and nothing failed");
-    assert_eq!(so_now(&machine), (true, 1));
-    machine.simulator.remove_green_context(0);
-    assert_eq!(
-        so_now(&machine),
-        (false, 0),
-        "the green context's owner destroys it, and all is gone"
-    );
-    assert_eq!(machine.device(0).handles(), Ok(0));
-}
-
-#[test]
-fn undo_that_fails_is_told_with_what_is_so() {
-    let machine = machine(2);
-    machine.simulator.add_green_context(0);
-    machine.simulator.inject(Fault::of(RETAIN, 1).device(0).code(2).refused().once());
-    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    let Outcome::Failed { error, releases: 1, active: Some(true), .. } = &outcomes(&guard)[0]
-    else {
-        panic!("{}", outcomes(&guard)[0]);
-    };
-    assert_eq!((error.call(), error.code()), (Some(RETAIN), Some(CUresult(2))));
-    assert_eq!(calls(&guard), [(GET_STATE, 0), (RELEASE, 800), (GET_STATE, 0), (RETAIN, 2)]);
 }
 
 /// A handle and a green context, and somebody took one of the two references.
@@ -61,22 +21,6 @@ fn handle_and_robbed_green_context() -> (Machine, PrimaryContext) {
     machine.simulator.release_by_others(0);
     assert_eq!(so_now(&machine), (true, 1));
     (machine, context)
-}
-
-#[test]
-fn handle_leaves_its_reference_to_a_green_context_that_lost_its_own() {
-    for by_drop in [false, true] {
-        let (machine, context) = handle_and_robbed_green_context();
-        match by_drop {
-            true => drop(context),
-            false => context.release().unwrap(),
-        }
-        assert_eq!(so_now(&machine), (true, 1));
-        assert_eq!((machine.device(0).handles(), machine.driver.unreleased()), (Ok(0), 0));
-        assert_eq!(machine.simulator.count(RETAIN), 2, "the handle's, and the one that undoes");
-        machine.simulator.remove_green_context(0);
-        assert_eq!(so_now(&machine), (false, 0));
-    }
 }
 
 #[test]

@@ -33,6 +33,5 @@ mod promises;
 mod raw_layer;
 mod retain_only;
 mod serialize;
-mod thread_context;
 mod threads;
 mod whose_references;

@@ -14,8 +14,6 @@ use cuda_primary_context::{
     Outcome, Planned, PrimaryContext, PrimaryContextGuard, Report, StrayRelease, fork, sys,
 };
 
-const RETAIN: &str = "cuDevicePrimaryCtxRetain";
-const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
 /// The outcome of device 0.
@@ -100,88 +98,6 @@ fn other_devices_and_questions_do_not_wait() {
     assert_eq!(machine.references(), [0; 4]);
 }
 
-/// What is taken over while the device is swept lives from then on: taking over, dropping and giving away
-/// such a handle do not wait for the sweep, and the sweep goes no further.
-#[test]
-fn taking_over_and_giving_away_do_not_wait_for_the_device_itself() {
-    let machine = machine(2);
-    machine.stray(&[1, 0]);
-    // The driver has one handle for the context, and this one is a reference of nobody's.
-    let raw = PrimaryContext::retain(machine.device(0)).unwrap().as_raw().expose_provenance();
-    let mut taken_over = Vec::new();
-    let guard = while_device_0_is_swept(&machine, &releases_up_to(9), |_| {
-        machine.stray(&[4, 0]);
-        let device = machine.device(0);
-        let raw = std::ptr::with_exposed_provenance_mut(raw);
-        // SAFETY: somebody retained these references above, and nobody else disposes of them.
-        let take_over = || unsafe { PrimaryContext::from_raw(device, raw) }.unwrap();
-        taken_over = vec![take_over(), take_over()];
-        drop(take_over());
-        assert_eq!(device.handles(), Ok(2));
-        let _reference_of_others = taken_over.pop().unwrap().into_raw();
-        assert_eq!(device.handles(), Ok(1));
-    });
-    let outcome = of_device_0(guard.report());
-    assert_eq!(outcome, Outcome::StillActive { releases: 1 }, "a handle lives");
-    drop(guard);
-    assert_eq!((machine.references(), machine.device(0).handles()), (vec![3, 0], Ok(1)));
-    drop(taken_over);
-    assert_eq!(machine.references(), [2, 0]);
-}
-
-/// The calls that were about device 0, in the order in which they ended.
-fn calls_on_device_0(machine: &Machine) -> Vec<&'static str> {
-    let calls = machine.simulator.calls();
-    calls.iter().filter(|call| call.device == Some(0)).map(|call| call.function).collect()
-}
-
-#[test]
-fn a_retain_of_the_device_itself_waits_and_has_a_living_context() {
-    for retain in [
-        (|device| PrimaryContext::retain(device).map(Some)) as fn(_) -> _,
-        PrimaryContext::retain_if_active,
-        |device| PrimaryContextGuard::retain_only(device).map(|guard| Some(guard.into_context())),
-    ] {
-        let machine = machine(2);
-        machine.stray(&[1, 0]);
-        machine.simulator.record_calls(true);
-        let mut context = None;
-        before_the_watchdog_bites("the retain waits for a sweep that has ended", || {
-            thread::scope(|scope| {
-                let waiting = std::sync::Mutex::new(None);
-                let guard = while_device_0_is_swept(&machine, &StrayRelease::new(), |ended| {
-                    let device = machine.device(0);
-                    *waiting.lock().unwrap() = Some(scope.spawn(move || retain(device).unwrap()));
-                    until("the retain is counted", || device.handles() == Ok(1));
-                    assert!(!ended.load(Ordering::SeqCst));
-                    assert_eq!(machine.simulator.count(RETAIN), 1, "that of the kept device");
-                });
-                assert_eq!(of_device_0(guard.report()), Outcome::Released { releases: 1 });
-                let waiting = waiting.into_inner().unwrap().unwrap();
-                context = waiting.join().unwrap();
-            });
-        });
-        machine.simulator.record_calls(false);
-        let calls = calls_on_device_0(&machine);
-        assert_eq!(calls[..3], [GET_STATE, RELEASE, GET_STATE], "{calls:?}");
-        match context {
-            // It asked after the release, and there was nothing to retain.
-            None => assert_eq!((&calls[3..], machine.references()), (&[GET_STATE][..], vec![0, 0])),
-            Some(context) => {
-                assert_eq!(calls[3..], [RETAIN]);
-                assert!(machine.simulator.is_active(0));
-                assert_eq!(machine.simulator.generation(0), 2, "it was made anew");
-                context.make_current().unwrap().leave().unwrap();
-                assert!(machine.simulator.stack().is_empty());
-                context.release().unwrap();
-            }
-        }
-        assert_eq!(machine.references(), [0, 0]);
-        assert_eq!(machine.device(0).handles(), Ok(0));
-        assert_eq!(machine.simulator.underflows(), 0);
-    }
-}
-
 /// Somebody who waits to retain holds the device from the end of the release at hand.
 #[test]
 fn a_waiting_retain_ends_a_sweep_of_several_releases() {
@@ -208,44 +124,5 @@ fn a_waiting_retain_ends_a_sweep_of_several_releases() {
         });
         // Four of the strays, and the one that waited and was given away.
         assert_eq!(machine.references(), [if waits { 5 } else { 0 }, 0]);
-    }
-}
-
-#[test]
-fn two_sweeps_of_one_device_are_one_after_the_other() {
-    for (references, second) in
-        [(1, Outcome::AlreadyInactive), (2, Outcome::Released { releases: 1 })]
-    {
-        let machine = machine(3);
-        machine.stray(&[references, 0, 0]);
-        machine.simulator.record_calls(true);
-        before_the_watchdog_bites("a sweep waits for one that has ended", || {
-            thread::scope(|scope| {
-                let waiting = std::sync::Mutex::new(None);
-                let first = while_device_0_is_swept(&machine, &StrayRelease::new(), |_| {
-                    *waiting.lock().unwrap() = Some(scope.spawn(|| {
-                        let guard = PrimaryContextGuard::retain_only(machine.device(2)).unwrap();
-                        of_device_0(guard.report())
-                    }));
-                    // It has asked, found the context active, and may only wait now.
-                    until("the second sweep has asked", || machine.simulator.count(GET_STATE) == 2);
-                    thread::sleep(std::time::Duration::from_millis(20));
-                    assert_eq!(machine.simulator.count(RELEASE), 1, "the first sweep's");
-                });
-                let expected = match references {
-                    1 => Outcome::Released { releases: 1 },
-                    _ => Outcome::StillActive { releases: 1 },
-                };
-                assert_eq!(of_device_0(first.report()), expected);
-                let waiting = waiting.into_inner().unwrap().unwrap();
-                assert_eq!(waiting.join().unwrap(), second);
-            });
-        });
-        machine.simulator.record_calls(false);
-        let calls = calls_on_device_0(&machine);
-        // Both have asked before the first release.
-        assert_eq!(calls[..4], [GET_STATE, GET_STATE, RELEASE, GET_STATE], "{calls:?}");
-        assert_eq!(machine.references(), [0; 3]);
-        assert_eq!(machine.simulator.underflows(), 0, "no release of what is not there: {calls:?}");
     }
 }

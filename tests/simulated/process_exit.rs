@@ -5,10 +5,7 @@ use std::cell::RefCell;
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 
-use cuda_primary_context::sys::CUresult;
-use cuda_primary_context::{
-    Outcome, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease,
-};
+use cuda_primary_context::{PrimaryContext, PrimaryContextGuard, ReleaseError};
 use simulated_libcuda::{Fault, Knob, Simulator};
 
 use crate::support::processes::{births, in_child, run_again};
@@ -83,29 +80,6 @@ extern "C" fn look_back() {
 
 extern "C" fn drop_all() {
     HANDLES.lock().unwrap().clear();
-    ERRORS.lock().unwrap().clear();
-}
-
-/// Releases again what an error handed back, whatever the driver returns by now.
-extern "C" fn release_again() {
-    for error in ERRORS.lock().unwrap().drain(..) {
-        let (_, handle) = error.into_parts();
-        drop(handle.map(PrimaryContext::release));
-    }
-}
-
-/// A sweep when the driver has ended: every device's question is refused.
-extern "C" fn sweep() {
-    let report = StrayRelease::new().run(MACHINE.get().unwrap().driver).unwrap();
-    let is_refused = |outcome: &Outcome| match outcome {
-        Outcome::Failed { error, releases: 0, active: None, .. } => {
-            error.code() == Some(CUresult::CUDA_ERROR_DEINITIALIZED)
-        }
-        _ => false,
-    };
-    if !report.devices().all(|line| is_refused(line.outcome())) {
-        eprintln!("{report}");
-    }
 }
 
 fn retain(ordinal: u32) -> PrimaryContext {
@@ -148,20 +122,6 @@ cases! {
         assert!(GUARD.set(PrimaryContextGuard::retain_only(machine().device(1)).unwrap()).is_ok());
         ERRORS.lock().unwrap().push(fail_to_release(0));
     }
-    /// Giving up calls nothing, before the driver's end or after it.
-    errors_of_which_one_outlives_the_driver: Some((2, [1, 1], 2)) => {
-        at_exit(drop_all);
-        drop(fail_to_release(0));
-        ERRORS.lock().unwrap().push(fail_to_release(1));
-    }
-    handles_of_errors_released_after_the_drivers_end: Some((2, [1, 0], 0)) => {
-        at_exit(release_again);
-        ERRORS.lock().unwrap().push(fail_to_release(0));
-    }
-    a_sweep_after_the_drivers_end: Some((0, [1, 1], 0)) => {
-        at_exit(sweep);
-        machine().stray(&[1, 1]);
-    }
     handles_in_thread_locals: Some((2, [0, 0], 0)) => {
         keep_in_the_thread(0);
         keep_in_the_thread(1);
@@ -171,37 +131,10 @@ cases! {
         keep_in_the_thread(1);
         machine().simulator.deinitialize();
     }
-    handles_in_thread_locals_of_other_threads: Some((1, [0, 1], 0)) => {
-        thread::spawn(|| keep_in_the_thread(0)).join().unwrap();
-        let (kept, is_kept) = std::sync::mpsc::channel();
-        thread::spawn(move || {
-            keep_in_the_thread(1);
-            kept.send(()).unwrap();
-            loop {
-                thread::park();
-            }
-        });
-        is_kept.recv().unwrap();
-    }
     /// A handler that was registered before the driver's runs after it.
     handles_dropped_after_the_drivers_end: Some((2, [1, 1], 0)) => {
         at_exit(drop_all);
         keep_in_a_static(&[0, 1]);
-    }
-    handles_dropped_before_the_drivers_end: Some((2, [0, 0], 0)) => {
-        machine();
-        at_exit(drop_all);
-        keep_in_a_static(&[0, 1]);
-    }
-    handles_on_the_stack_of_a_thread_that_panics: Some((2, [0, 0], 0)) => {
-        machine();
-        std::panic::set_hook(Box::new(|_| {}));
-        let panic = thread::spawn(|| {
-            let _context = retain(0);
-            let _guard = PrimaryContextGuard::retain_only(machine().device(1)).unwrap();
-            panic!("of the program's own making");
-        });
-        assert!(panic.join().is_err());
     }
     /// A thread that goes on while the process ends meets the end of the driver in the middle.
     handles_made_and_dropped_by_a_thread_that_goes_on: None => {

@@ -104,15 +104,15 @@ fn promise_4_nothing_is_hidden() {
     machine.simulator.record_calls(true);
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     machine.simulator.record_calls(false);
-    // Every call that the driver was asked, with its answer: the kept device's, then the others'.
+    // Every driver call with its result: the kept device's, then the others'.
     let mut lines: Vec<_> = guard.report().devices().collect();
     lines.sort_by_key(|line| line.ordinal() != 1);
-    let told = lines.iter().flat_map(|line| line.calls());
-    let told: Vec<(&str, u32)> = told.map(|call| (call.function, call.code.0)).collect();
+    let reported = lines.iter().flat_map(|line| line.calls());
+    let reported: Vec<(&str, u32)> = reported.map(|call| (call.function, call.code.0)).collect();
     let made = machine.simulator.calls();
     let made: Vec<(&str, u32)> = made.iter().map(|call| (call.function, call.code)).collect();
-    assert_eq!(told, made);
-    // And what is so now.
+    assert_eq!(reported, made);
+    // And the state afterwards.
     let kinds: Vec<&str> = outcomes(&guard).iter().map(Outcome::kind).collect();
     let expected = ["failed", "kept", "released", "still_active", "already_inactive", "held_here"];
     assert_eq!(kinds, expected);
@@ -157,10 +157,10 @@ fn promise_6_a_current_context_that_survives_stays() {
         machine.stray(&[references, 1]);
         machine.simulator.set_current(Some(current));
         let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-        let told = guard.report().current_context();
+        let reported = guard.report().current_context();
         match is_destroyed {
-            true => assert_eq!(told.from(), Some(machine.device(0)), "{told}"),
-            false => assert_eq!(told, &CurrentContextChange::Unchanged),
+            true => assert_eq!(reported.from(), Some(machine.device(0)), "{reported}"),
+            false => assert_eq!(reported, &CurrentContextChange::Unchanged),
         }
         let top = || machine.simulator.stack().pop().unwrap();
         let now = top();

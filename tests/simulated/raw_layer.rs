@@ -3,13 +3,10 @@
 
 use std::ffi::{CStr, c_void};
 
-use crate::support::{Machine, machine, machine_from, outcomes};
-use cuda_primary_context::sys::{self, CUresult, functions};
-use cuda_primary_context::{
-    Driver, Error, Function, FunctionPointer, Outcome, PrimaryContext, PrimaryContextGuard,
-    StrayRelease,
-};
-use simulated_libcuda::{Fault, Simulator};
+use crate::support::{Machine, machine_from};
+use cuda_primary_context::sys::{self, functions};
+use cuda_primary_context::{Driver, Error, Function, FunctionPointer, PrimaryContextGuard};
+use simulated_libcuda::Simulator;
 
 fn driver_of(version: u32) -> Machine {
     let builder = Simulator::builder().devices(4).visible_devices(None).driver_version(version);
@@ -116,85 +113,16 @@ fn look_up_is_made_at_every_call_and_in_the_drivers_own_way() {
 }
 
 #[test]
-fn versions_of_one_function_are_two_functions() {
-    let driver = machine(1).driver;
-    let first = driver.function(functions::cuDeviceGetUuid_v9020).unwrap();
-    let second = driver.function(functions::cuDeviceGetUuid_v11040).unwrap();
-    assert_ne!(address(first), address(second));
-    assert_eq!(functions::cuDeviceGetUuid_v11040.symbol(), c"cuDeviceGetUuid_v2");
-    assert_eq!(functions::cuDeviceGetUuid_v11040.name(), c"cuDeviceGetUuid");
-    let own = driver.function(functions::cuStreamQuery_v7000_ptsz).unwrap();
-    let shared = driver.function(functions::cuStreamQuery_v2000).unwrap();
-    assert_ne!(address(own), address(shared), "a stream of each thread's own, or one of all");
-    assert!(functions::cuLaunchKernel_v7000_ptsz.is_per_thread());
-    assert!(!functions::cuLaunchKernel_v4000.is_per_thread());
-}
-
-#[test]
-fn absent_function_is_named_with_both_versions() {
-    let error = driver_of(11_040).driver.function(functions::cuCtxGetId_v12000).unwrap_err();
-    assert_eq!(error.kind(), "driver_too_old");
-    let text = error.to_string();
-    assert!(["cuCtxGetId", "11.4", "12.0", "newer driver"].iter().all(|word| text.contains(word)));
-
-    let error = driver_of(13_000).driver.function(functions::cuMemcpy_v4000).unwrap_err();
-    assert_eq!(error.kind(), "function_missing");
-    let text = error.to_string();
-    assert!(["cuMemcpy", "13.0", "4.0"].iter().all(|word| text.contains(word)), "{text}");
-}
-
-/// The whole job on a driver of this version: look, plan, release, hold, report, and let go.
-fn whole_job(version: u32) {
-    let machine = driver_of(version);
-    let driver = machine.driver;
-    assert_eq!(driver.version().raw(), version as i32);
-    for device in driver.devices() {
-        assert!(!device.name().unwrap().is_empty());
-        assert!(device.pci_bus_id().unwrap().contains(':'));
-        assert_eq!(device.uuid().unwrap().as_bytes().len(), 16);
-    }
-    machine.stray(&[1, 0, 2, 1]);
-    let held = PrimaryContext::retain(machine.device(3)).unwrap();
-    let active = |(_, state): (_, Result<cuda_primary_context::PrimaryContextState, _>)| {
-        state.unwrap().active
-    };
-    let audit: Vec<bool> = driver.primary_contexts().map(active).collect();
-    assert_eq!(audit, [true, false, true, true]);
-    assert_eq!(StrayRelease::new().plan(machine.device(1)).unwrap().devices().count(), 4);
-    assert_eq!(machine.references(), [1, 0, 2, 2]);
-    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    let expected = [
-        Outcome::Released { releases: 1 },
-        Outcome::Kept,
-        Outcome::StillActive { releases: 1 },
-        Outcome::HeldHere { handles: 1 },
-    ];
-    assert_eq!(outcomes(&guard), expected);
-    guard.report().check().unwrap();
-
-    // A code that no header knows, and a failure on one device, keep their number and their place.
-    machine.stray(&[1, 0, 0, 0]);
-    let fault = Fault::of("cuDevicePrimaryCtxRelease_v2", 1).device(0).code(4242).refused().once();
-    machine.simulator.inject(fault);
-    let again = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    let Outcome::Failed { error, releases: 0, active: Some(true), .. } = &outcomes(&again)[0]
-    else {
-        panic!("{again:?}")
-    };
-    assert_eq!(error.code(), Some(CUresult(4242)));
-    assert_eq!(again.report().check().as_ref(), Err(error));
-    assert_eq!(outcomes(&again)[2], Outcome::Released { releases: 1 });
-
-    again.release().unwrap();
-    drop((guard, held));
-    assert_eq!(machine.references(), [1, 0, 0, 1]);
-    assert_eq!(driver.unreleased(), 0);
-}
-
-#[test]
 fn whole_job_runs_on_older_and_newer_drivers() {
     let newer_than_the_header = sys::CUDA_VERSION + 1_000;
     for version in [11_000, 11_040, 12_020, 12_080, 13_000, newer_than_the_header] {
-        whole_job(version);
+        let machine = driver_of(version);
+        assert_eq!(machine.driver.version().raw(), version as i32);
+        assert!(machine.driver.devices().all(|device| device.uuid().is_ok()));
+        machine.stray(&[1, 0, 2, 0]);
+        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+        guard.report().check().unwrap();
+        assert_eq!(machine.references(), [0, 1, 1, 0]);
+        guard.release().unwrap();
     }
 }

@@ -110,7 +110,7 @@ fn report_has_every_outcome() {
         ],
     });
     assert_eq!(to_value(guard.report()).unwrap(), expected);
-    // The keys come in the same order, whoever parses them.
+    // The keys come in this order.
     let text = serde_json::to_string(guard.report()).unwrap();
     assert_eq!(text, expected.to_string());
     drop(held);

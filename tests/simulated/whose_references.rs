@@ -4,24 +4,6 @@
 use crate::support::{machine, outcomes, releases_up_to};
 use cuda_primary_context::{Driver, Outcome, PrimaryContext, PrimaryContextGuard};
 
-#[test]
-fn stray_release_takes_somebody_elses_and_a_handle_its_own() {
-    let machine = machine(3);
-    machine.simulator.retain_by("libcublas", 0, 1);
-    machine.simulator.retain_by("libcudart", 0, 1);
-    let held = PrimaryContext::retain(machine.device(2)).unwrap();
-    machine.simulator.retain_by("libcudart", 2, 1);
-    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    let taken = machine.simulator.taken();
-    let taken: Vec<_> =
-        taken.iter().map(|taken| (taken.device, taken.by.as_str(), taken.from.as_str())).collect();
-    assert_eq!(taken, [(0, "client", "libcublas")], "one, and on the strays device alone");
-    assert_eq!(machine.simulator.owners(0), [("libcudart".to_owned(), 1)]);
-    drop((held, guard));
-    assert_eq!(machine.simulator.owners(2), [("libcudart".to_owned(), 1)]);
-    assert_eq!(machine.simulator.taken().len(), 1, "handles gave back their own");
-}
-
 /// Somebody takes a reference over in the middle of a release of several: it is left to him.
 #[test]
 fn reference_taken_over_ends_the_releases() {
@@ -46,7 +28,7 @@ fn reference_taken_over_ends_the_releases() {
     assert_eq!((machine.references()[0], again.device().handles()), (3, Ok(1)));
 }
 
-/// Somebody else's release comes between the question and the answer.
+/// Somebody else's release comes between the query of the state and the release.
 #[test]
 fn context_that_goes_in_between_is_inactive_and_no_reference_is_missed() {
     let machine = machine(2);

@@ -1,6 +1,7 @@
 //! A simulated driver of a test's own, and the words most tests need about it.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod driver_library;
 pub mod examples;
 pub mod forked;
 pub mod libraries;

@@ -5,8 +5,8 @@ use std::ffi::CStr;
 use std::io;
 use std::ptr;
 
-fn checked(answer: libc::c_int) -> io::Result<()> {
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+fn checked(result: libc::c_int) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Puts an empty folder in the place of this one, for this process and its children. The process has one

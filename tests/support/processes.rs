@@ -115,7 +115,7 @@ fn refuses_unknown_advice() -> bool {
     unsafe { libc::madvise(std::ptr::null_mut(), 0, libc::c_int::MIN) != 0 }
 }
 
-/// Runs `body` in a child of this process; its answer is the child's exit status, and a panic is
+/// Runs `body` in a child of this process; its result is the child's exit status, and a panic is
 /// 101. A child that has not ended after two minutes hangs; it is killed, and that is its status.
 pub fn in_child(birth: Birth, body: impl FnOnce() -> i32) -> ExitStatus {
     let child = match birth {

@@ -109,7 +109,7 @@ impl Drop for SharedMachine {
     }
 }
 
-/// A forked process that does what it is told until it is killed.
+/// A forked process that takes orders until it is killed.
 pub struct Child {
     pid: libc::pid_t,
     orders: UnixStream,
@@ -117,7 +117,7 @@ pub struct Child {
 }
 
 impl Child {
-    /// It answers each order, a byte, with a number, and runs nothing else.
+    /// It returns a number for each order, a byte, and runs nothing else.
     pub fn start(mut serve: impl FnMut(u8) -> u32) -> Self {
         let (orders, mut own) = UnixStream::pair().expect("a pair of sockets");
         // SAFETY: the child calls into the simulated driver and then leaves through _exit.
@@ -155,21 +155,21 @@ impl Child {
 
     pub fn ask(&mut self, order: u8) -> u32 {
         self.order(order);
-        self.answer()
+        self.result()
     }
 
     pub fn order(&mut self, order: u8) {
         self.orders.write_all(&[order]).expect("the process lives");
     }
 
-    pub fn answer(&mut self) -> u32 {
+    pub fn result(&mut self) -> u32 {
         self.orders.set_read_timeout(Some(Duration::from_secs(100))).expect("a time limit");
-        let mut answer = [0; 4];
-        self.orders.read_exact(&mut answer).expect("the process lives and answers");
-        u32::from_ne_bytes(answer)
+        let mut result = [0; 4];
+        self.orders.read_exact(&mut result).expect("the process lives");
+        u32::from_ne_bytes(result)
     }
 
-    /// Whether the answer to the last order is not there after a while.
+    /// Whether the result of the last order is not there after a while.
     pub fn still_waits(&mut self) -> bool {
         self.orders.set_read_timeout(Some(Duration::from_millis(50))).expect("a time limit");
         let mut nothing = [0; 4];

@@ -11,6 +11,8 @@ use crate::record::{
 };
 use crate::unwind::Stack;
 
+const MOST_PYTHON_LINES: usize = layout::MAXIMUM_PYTHON_LINES as usize;
+
 /// What lies behind the struct of a record.
 struct Behind<'record>(&'record [u8]);
 
@@ -53,6 +55,44 @@ pub fn python_line(bytes: &[u8]) -> (u64, u32, PythonLine) {
     let file = behind.text(raw.file_length);
     let function = behind.text(raw.function_length);
     (raw.call, raw.index, PythonLine { file, function, line: u32::try_from(raw.line).ok() })
+}
+
+/// The place of a call, its lines as Python wrote them, and whether some are missing.
+pub fn python_dump(bytes: &[u8]) -> (u64, Vec<PythonLine>, bool) {
+    let raw: layout::PythonDump = layout::read(bytes);
+    let text = Behind::of::<layout::PythonDump>(bytes).text(raw.length);
+    let mut lines: Vec<PythonLine> = text.lines().filter_map(dumped_line).collect();
+    let is_cut = !text.ends_with('\n') || lines.len() > MOST_PYTHON_LINES;
+    lines.truncate(MOST_PYTHON_LINES);
+    (raw.call, lines, is_cut)
+}
+
+/// `  File "NAME", line NUMBER in FUNCTION`, with `???` for an unknown number.
+fn dumped_line(line: &str) -> Option<PythonLine> {
+    let (file, rest) = line.strip_prefix("  File \"")?.rsplit_once("\", line ")?;
+    let (number, function) = rest.split_once(" in ")?;
+    let line = number.parse().ok();
+    Some(PythonLine { file: unescape(file), function: unescape(function), line })
+}
+
+/// Python writes letters beyond ASCII as `\xNN`, `\uNNNN` or `\UNNNNNNNN`.
+fn unescape(text: &str) -> String {
+    let mut parts = text.split('\\');
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = match part.as_bytes().first() {
+            Some(b'x') => 2,
+            Some(b'u') => 4,
+            Some(b'U') => 8,
+            _ => 0,
+        };
+        let number = part.get(1..=digits).and_then(|text| u32::from_str_radix(text, 16).ok());
+        match number.and_then(char::from_u32) {
+            Some(letter) => whole.extend([letter].into_iter().chain(part[1 + digits..].chars())),
+            None => whole.extend(["\\", part]),
+        }
+    }
+    whole
 }
 
 /// A stack.

@@ -6,7 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// How much is written at once. More than most programs need.
@@ -29,6 +29,22 @@ impl SharedFile {
         // Some file systems take milliseconds over the first write to a page that was only allocated.
         shared.write(0, &vec![0; allocated.min(WRITTEN) as usize])?;
         Ok(shared)
+    }
+
+    /// Opens one that another process has made, to read it. What would write to it fails.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        // It may be something else that somebody put there.
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+        let about = file.metadata()?;
+        if !about.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a file"));
+        }
+        Ok(Self { file, capacity: about.len() })
+    }
+
+    /// The file's length.
+    pub fn capacity(&self) -> u64 {
+        self.capacity
     }
 
     /// Makes sure that there is room for a part of it.

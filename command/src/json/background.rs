@@ -15,10 +15,6 @@ pub struct Background {
 
 impl Background {
     /// Starts the thread, which inherits the signal mask of the caller.
-    ///
-    /// # Errors
-    ///
-    /// When no thread can be started.
     pub fn new(file: File) -> io::Result<Self> {
         let ((sender, receiver), (done, result)) = (channel(), channel());
         thread::Builder::new().name("json".to_owned()).spawn(move || {
@@ -29,10 +25,6 @@ impl Background {
     }
 
     /// Waits until the file has taken everything, or for so long.
-    ///
-    /// # Errors
-    ///
-    /// When the file did not take everything.
     pub fn finish(&mut self, longest: Option<Duration>) -> io::Result<()> {
         self.sender = None;
         let result = match longest {

@@ -13,7 +13,6 @@ pub struct Limits([libc::rlimit; LIFTED.len()]);
 impl Limits {
     /// Lifts the limits of this process as far as it may: completely for root, otherwise to the
     /// hard limit.
-    #[must_use]
     pub fn lift() -> Self {
         let unlimited =
             libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };

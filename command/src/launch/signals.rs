@@ -5,58 +5,43 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::time::Duration;
 
+use libc::{SIGALRM, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGPIPE, SIGPROF, SIGQUIT, SIGTERM};
+use libc::{SIGUSR1, SIGUSR2, SIGVTALRM, SIGWINCH, SIGXCPU, SIGXFSZ};
+
 /// Those that are handed on.
 const HANDED_ON: [libc::c_int; 12] = [
-    libc::SIGHUP,
-    libc::SIGINT,
-    libc::SIGQUIT,
-    libc::SIGTERM,
-    libc::SIGUSR1,
-    libc::SIGUSR2,
-    libc::SIGALRM,
-    libc::SIGCONT,
-    libc::SIGWINCH,
-    libc::SIGXCPU,
-    libc::SIGPROF,
-    libc::SIGVTALRM,
+    SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGWINCH, SIGXCPU,
+    SIGPROF, SIGVTALRM,
 ];
 
-/// What this process was started with, which the program is started with, too.
-#[derive(Clone, Copy)]
-pub struct Inherited {
-    mask: libc::sigset_t,
-    pipe: libc::sighandler_t,
-    file_size: libc::sighandler_t,
-    child: libc::sighandler_t,
-}
+/// Signals whose disposition changes. An ignored SIGCHLD would reap the program before it is waited for.
+/// A reader that has gone, and a file that grows beyond a limit, are errors of the write.
+const CHANGED: [(libc::c_int, libc::sighandler_t); 3] =
+    [(SIGPIPE, libc::SIG_IGN), (SIGXFSZ, libc::SIG_IGN), (SIGCHLD, libc::SIG_DFL)];
 
-/// The signals of this process, from the moment on at which they are held back.
+/// The signals of this process, from the moment on at which they are held back, and what it was started
+/// with, which the program is started with, too.
 #[derive(Clone, Copy)]
 pub struct Signals {
-    inherited: Inherited,
+    mask: libc::sigset_t,
+    dispositions: [libc::sighandler_t; CHANGED.len()],
     held: libc::sigset_t,
 }
 
 impl Signals {
-    /// Holds them back, for the thread that calls this and all that it starts. SIGPIPE is ignored: a
-    /// reader that has gone is an error of the write.
-    #[must_use]
+    /// Holds them back, for the thread that calls this and all that it starts.
     pub fn hold() -> Self {
-        let held = set_of(HANDED_ON.into_iter().chain([libc::SIGCHLD]));
+        let held = set_of(HANDED_ON.into_iter().chain([SIGCHLD]));
         let mut mask = MaybeUninit::uninit();
         // SAFETY: both sets are of this frame, and the first is initialised.
         unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &held, mask.as_mut_ptr()) };
         // SAFETY: pthread_sigmask with a valid `how` fills the old mask.
         let mask = unsafe { mask.assume_init() };
-        // SAFETY: no handler is installed.
-        let pipe = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
-        // A file of the command's own that grows beyond a limit is an error of the write, too.
-        // SAFETY: no handler is installed.
-        let file_size = unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
-        // An ignored SIGCHLD would reap the program before it is waited for.
-        // SAFETY: no handler is installed.
-        let child = unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
-        Self { inherited: Inherited { mask, pipe, file_size, child }, held }
+        let dispositions = CHANGED.map(|(signal, disposition)| {
+            // SAFETY: no handler is installed.
+            unsafe { libc::signal(signal, disposition) }
+        });
+        Self { mask, dispositions, held }
     }
 
     /// Returns the signals that came last.
@@ -66,12 +51,8 @@ impl Signals {
         let next = || unsafe { libc::sigtimedwait(&self.held, ptr::null_mut(), &none) };
         let last = std::iter::repeat_with(next).take_while(|&signal| signal > 0).collect();
         // SAFETY: the mask is initialised; the old one is not asked for.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.inherited.mask, ptr::null_mut()) };
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.mask, ptr::null_mut()) };
         last
-    }
-
-    pub(super) fn inherited(&self) -> Inherited {
-        self.inherited
     }
 
     /// Waits for a signal to the program; `None` after the pause, or if there is another
@@ -89,34 +70,14 @@ impl Signals {
         // What a terminal sends, its whole group has had; and what the kernel says about this
         // process's own use of processors is not about the program. An alarm that was set before
         // this process was executed belongs to the program, which has inherited none.
-        let own = about.si_code == libc::SI_KERNEL && signal != libc::SIGALRM;
-        let is_for_program = signal > 0 && signal != libc::SIGCHLD;
+        let own = about.si_code == libc::SI_KERNEL && signal != SIGALRM;
+        let is_for_program = signal > 0 && signal != SIGCHLD;
         is_for_program.then_some(Received { signal, hand_on: !own })
     }
-}
 
-/// A signal that came to the command.
-pub(super) struct Received {
-    pub signal: libc::c_int,
-    /// Whether the program did not get it itself.
-    pub hand_on: bool,
-}
-
-impl std::fmt::Debug for Signals {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Signals")
-    }
-}
-
-impl Inherited {
     /// Gives this process what it was started with. May be called between fork and exec.
     pub(super) fn restore(&self) -> io::Result<()> {
-        let changed = [
-            (libc::SIGPIPE, self.pipe),
-            (libc::SIGXFSZ, self.file_size),
-            (libc::SIGCHLD, self.child),
-        ];
-        for (signal, disposition) in changed {
+        for ((signal, _), disposition) in CHANGED.into_iter().zip(self.dispositions) {
             // SAFETY: the disposition is one that this process had; no handler of ours is among them.
             unsafe { libc::signal(signal, disposition) };
         }
@@ -126,6 +87,13 @@ impl Inherited {
             code => Err(io::Error::from_raw_os_error(code)),
         }
     }
+}
+
+/// A signal that came to the command.
+pub(super) struct Received {
+    pub signal: libc::c_int,
+    /// Whether the program did not get it itself.
+    pub hand_on: bool,
 }
 
 /// Ends this process by a signal, without another core file than the program's.

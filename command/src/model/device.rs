@@ -10,7 +10,7 @@ use super::Modules;
 use super::notes::{Note, Notes};
 
 /// A device that a process used.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Device {
     /// What the driver said of it.
     pub about: record::Device,
@@ -95,25 +95,8 @@ fn file_of(module: u32, modules: &Modules) -> File {
 
 impl Device {
     pub(super) fn new(handle: i32) -> Self {
-        Self {
-            about: record::Device {
-                handle,
-                ordinal: None,
-                count: None,
-                named: 0,
-                uuid: None,
-                allowed: None,
-            },
-            creations: Notes::default(),
-            endings: Notes::default(),
-            refusals: Notes::default(),
-            taken_from_green: Notes::default(),
-            unfinished: Notes::default(),
-            unseen_releases: Notes::default(),
-            holders: Vec::new(),
-            takings: Vec::new(),
-            denied: 0,
-        }
+        let about = record::Device { handle, ..record::Device::default() };
+        Self { about, ..Self::default() }
     }
 
     pub(super) fn add(&mut self, record: &Record, call: &Call, modules: &Modules) {
@@ -202,12 +185,6 @@ impl Device {
                 self.takings.push(Taking { by, from, count: 1, first: note, files });
             }
         }
-    }
-
-    /// Not allowed, and a context was created on it, or was refused by `--deny`.
-    #[must_use]
-    pub fn is_stray(&self) -> bool {
-        self.about.allowed == Some(false) && (self.creations.total() > 0 || self.denied > 0)
     }
 
     /// Those that hold something.

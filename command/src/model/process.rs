@@ -56,7 +56,7 @@ pub struct Thread {
 }
 
 /// A process from the moment on at which it had the witness.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Process {
     /// Its number, which no other process has.
     pub number: u32,
@@ -80,18 +80,7 @@ pub struct Process {
 
 impl Process {
     pub(super) fn new(record: &Record, about: &record::Process) -> Self {
-        Self {
-            number: record.process,
-            pid: record.pid,
-            about: about.clone(),
-            end: None,
-            inits: Inits::default(),
-            elsewhere: Notes::default(),
-            bypasses: Vec::new(),
-            uncounted: false,
-            threads: BTreeMap::new(),
-            devices: BTreeMap::new(),
-        }
+        Self { number: record.process, pid: record.pid, about: about.clone(), ..Self::default() }
     }
 
     pub(super) fn add(&mut self, record: &Record, modules: &Modules) {

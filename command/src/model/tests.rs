@@ -94,20 +94,6 @@ impl Story {
 }
 
 #[test]
-fn a_holder_has_what_the_witness_counted_last() {
-    let mut story = Story::begin();
-    story.retain(RUNTIME, 1);
-    story.retain(BLAS, 1);
-    story.retain(BLAS, 2);
-    assert_eq!(story.held(), [("libcudart.so.13", 1), ("libcublas.so.13", 2)]);
-    story.release(BLAS, BLAS, 1);
-    assert_eq!(story.held(), [("libcudart.so.13", 1), ("libcublas.so.13", 1)]);
-    let holder = &story.used().holders[1];
-    assert_eq!((holder.acquired, holder.released), (2, 1));
-    assert!(story.used().takings.is_empty());
-}
-
-#[test]
 fn the_order_of_the_records_does_not_matter() {
     let mut story = Story::begin();
     let first = story.now(BLAS, Holding::Reference, 1);
@@ -185,39 +171,6 @@ fn a_thread_lives_if_it_does_when_the_process_exits() {
     assert_eq!(thread(&story).name.as_deref(), Some("watchdog"));
     story.add(Event::Exit(Vec::new()));
     assert_eq!(thread(&story).lives, Some(false));
-}
-
-#[test]
-fn initialisations_that_were_refused_are_kept_apart() {
-    let mut story = Story::begin();
-    for result in [Some(100), Some(0), Some(0), None] {
-        story.call(RUNTIME, "cuInit", |call| call.result = result);
-    }
-    let inits = &story.model.process(PID).unwrap().inits;
-    let totals = [&inits.successful, &inits.refused, &inits.unfinished].map(super::Notes::total);
-    assert_eq!(totals, [2, 1, 1]);
-}
-
-#[test]
-fn a_stray_is_a_context_or_a_refused_one_on_a_device_that_is_not_allowed() {
-    for (allowed, created, denied, stray) in [
-        (Some(false), true, false, true),
-        (Some(false), false, true, true),
-        (Some(false), false, false, false),
-        (Some(true), true, false, false),
-        (None, true, false, false),
-    ] {
-        let mut story = Story::begin();
-        story.device(100, allowed);
-        story.call(RUNTIME, "cuDevicePrimaryCtxRetain", |call| {
-            call.created = created;
-            call.denied = denied;
-            call.result = Some(if created { 0 } else { 800 });
-        });
-        let case = (allowed, created, denied);
-        assert_eq!(story.used().is_stray(), stray, "{case:?}");
-        assert_eq!(story.model.strays().count(), usize::from(stray), "{case:?}");
-    }
 }
 
 #[test]
@@ -300,15 +253,4 @@ fn of_many_calls_the_first_are_kept_and_all_are_counted() {
     assert_eq!((creations.total(), creations.first().len()), (1000, 8));
     assert!(creations.last().unwrap() > creations.first()[7].time);
     assert!(story.held().is_empty());
-}
-
-#[test]
-fn names_of_devices() {
-    let mut story = Story::begin();
-    story.device(100, None);
-    let uuid = "GPU-abababab-abab-abab-abab-abababababab";
-    assert_eq!(story.used().name(), format!("device 0 ({uuid})"));
-    let mut unknown = Story::begin();
-    unknown.retain(RUNTIME, 1);
-    assert_eq!(unknown.used().name(), "device with the handle 100");
 }

@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::arena;
+
 /// What launchers call the rank of a process on its machine, and who sets it.
 const RANKS: &[&str] = &[
     "LOCAL_RANK",                 // torchrun, accelerate, DeepSpeed
@@ -31,6 +33,8 @@ pub struct ProcessFacts {
     pub environment_is_known: bool,
     /// `CUDA_VISIBLE_DEVICES` as the process was started with it.
     pub visible_devices: Option<String>,
+    /// The memory of the trace that it was started under.
+    pub arena: Option<String>,
     /// The id of its pid namespace if that is not this command's.
     pub pid_namespace: Option<u64>,
     /// The id of its container, shortened as container tools show it.
@@ -55,6 +59,7 @@ impl ProcessFacts {
             rank,
             environment_is_known: environment.is_some(),
             visible_devices: variable("CUDA_VISIBLE_DEVICES"),
+            arena: variable(arena::VARIABLE),
             pid_namespace: namespace(&pid.to_string()).filter(|&id| Some(id) != own),
             container: fs::read_to_string(folder.join("cgroup"))
                 .ok()
@@ -90,7 +95,7 @@ fn user_name(uid: u32) -> String {
     let mut entry = std::mem::MaybeUninit::<libc::passwd>::uninit();
     let mut buffer = [0; 4096];
     let mut found = std::ptr::null_mut();
-    // SAFETY: all pointers are to places of this function's that are large enough as told.
+    // SAFETY: all pointers are to variables of this frame, and the length is the buffer's.
     let code = unsafe {
         libc::getpwuid_r(uid, entry.as_mut_ptr(), buffer.as_mut_ptr(), buffer.len(), &mut found)
     };

@@ -114,7 +114,10 @@ fn table(rows: &[[String; 7]]) -> String {
 
 /// What to do about the first process on several GPUs, with commands to paste.
 fn advice(process: &Process) -> String {
-    let command = match &process.facts.command {
+    let words = process.facts.command.as_ref();
+    // A command that is shown in part, or with escapes, cannot be pasted.
+    let whole = words.filter(|words| words.iter().all(|word| shown(word, LONGEST) == *word));
+    let command = match whole {
         Some(words) => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
         None => "COMMAND".to_owned(),
     };
@@ -143,9 +146,8 @@ fn main_gpu(process: &Process) -> u32 {
 /// A word as a shell reads it.
 fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./=:,@%+".contains(letter);
-    let word = shown(word, LONGEST);
     if !word.is_empty() && word.chars().all(plain) {
-        word
+        word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', "'\\''"))
     }

@@ -18,9 +18,18 @@ fn line() -> Line {
 }
 
 impl Page<'_> {
-    /// What happened on a device.
     pub fn device(&mut self, process: &Process, device: &Device) -> Vec<Line> {
-        let mut lines = self.creations(process, &device.creations);
+        let mut lines = self.notes("created", &device.creations, |by, note| {
+            let kind = Kind::of(&note.call);
+            // A green context is a part of the primary one.
+            let size = match kind {
+                Kind::Green => String::new(),
+                _ => format!(" (about {CONTEXT_MIB} MiB)"),
+            };
+            let text = format!("{} context{size} created by {by}", kind.name());
+            let line = at(in_thread(line().text(text), process, note), note);
+            line.text(format!(" ({})", note.call.function.0))
+        });
         for holder in &device.holders {
             lines.extend(self.holdings(holder, device));
         }
@@ -43,44 +52,45 @@ impl Page<'_> {
             );
             lines.extend(self.stack(&first.call));
         }
-        lines.extend(self.taken_from_green(&device.taken_from_green));
+        lines.extend(self.notes(
+            "taken from a green context",
+            &device.taken_from_green,
+            |by, note| {
+                let (function, code) = (note.call.function.0, code(800));
+                let text = format!(
+                    "{function} by {by} returned {code} and took the reference of a green context"
+                );
+                at(line().warning(text), note)
+            },
+        ));
         lines.extend(self.refusals(&device.refusals));
         lines.extend(self.unfinished(&device.unfinished));
-        lines.extend(self.endings(&device.endings));
+        lines.extend(self.notes("destroyed", &device.endings, |by, note| {
+            let kind = Kind::of(&note.call).name();
+            let line = at(line().text(format!("{kind} context destroyed by {by}")), note);
+            line.text(format!(" ({})", note.call.function.0))
+        }));
         lines.extend(self.held(device));
         lines
     }
 
-    fn creations(&mut self, process: &Process, creations: &Notes) -> Vec<Line> {
+    /// A line for each call, with its stack, and how many more there were.
+    pub fn notes(
+        &mut self,
+        what: &str,
+        notes: &Notes,
+        describe: impl Fn(&str, &Note) -> Line,
+    ) -> Vec<Line> {
         let mut lines = Vec::new();
-        for note in creations.first() {
-            let (kind, by) = (Kind::of(&note.call), self.caller(&note.call));
-            // A green context is a part of the primary one.
-            let size = match kind {
-                Kind::Green => String::new(),
-                _ => format!(" (about {CONTEXT_MIB} MiB)"),
-            };
-            let text = format!("{} context{size} created by {by}", kind.name());
-            let function = format!(" ({})", note.call.function.0);
-            lines.push(at(in_thread(line().text(text), process, note), note).text(function));
+        for note in notes.first() {
+            lines.push(describe(&self.caller(&note.call), note));
             lines.extend(self.stack(&note.call));
-            if note.call.visible_changed {
+            if note.call.created && note.call.visible_changed {
                 let text = "CUDA_VISIBLE_DEVICES was changed after cuInit: the driver uses the former value";
                 lines.push(line().warning(text));
             }
         }
-        lines.extend(and_more("created", creations));
-        lines
-    }
-
-    fn endings(&mut self, endings: &Notes) -> Vec<Line> {
-        let mut lines = Vec::new();
-        for note in endings.first() {
-            let (kind, by) = (Kind::of(&note.call).name(), self.caller(&note.call));
-            let text = format!("{kind} context destroyed by {by}");
-            lines.push(at(line().text(text), note).text(format!(" ({})", note.call.function.0)));
-        }
-        lines.extend(and_more("destroyed", endings));
+        lines.extend(and_more(what, notes));
         lines
     }
 
@@ -115,21 +125,6 @@ impl Page<'_> {
         lines
     }
 
-    fn taken_from_green(&mut self, notes: &Notes) -> Vec<Line> {
-        let mut lines = Vec::new();
-        for note in notes.first() {
-            let (function, by) = (note.call.function.0, self.caller(&note.call));
-            let text = format!(
-                "{function} by {by} returned {} and took the reference of a green context",
-                code(800)
-            );
-            lines.push(at(line().warning(text), note));
-            lines.extend(self.stack(&note.call));
-        }
-        lines.extend(and_more("taken from a green context", notes));
-        lines
-    }
-
     /// Calls that were refused: one line for each function, code and caller.
     pub fn refusals(&mut self, notes: &Notes) -> Vec<Line> {
         let mut groups: BTreeMap<_, Vec<&Note>> = BTreeMap::new();
@@ -157,15 +152,10 @@ impl Page<'_> {
 
     /// Calls that did not return.
     pub fn unfinished(&mut self, notes: &Notes) -> Vec<Line> {
-        let mut lines = Vec::new();
-        for note in notes.first() {
-            let (function, by) = (note.call.function.0, self.caller(&note.call));
-            let called = line().text(format!("{function} by {by} has not returned, called"));
-            lines.push(at(called, note));
-            lines.extend(self.stack(&note.call));
-        }
-        lines.extend(and_more("called", notes));
-        lines
+        self.notes("called", notes, |by, note| {
+            let function = note.call.function.0;
+            at(line().text(format!("{function} by {by} has not returned, called")), note)
+        })
     }
 
     fn held(&mut self, device: &Device) -> Vec<Line> {

@@ -1,67 +1,55 @@
 //! Processes that did the same are shown together.
 
-use super::line::Line;
+use super::line::{Line, list};
 
-/// What one process did.
-#[derive(Debug)]
+/// So many processes of a block are named.
+const NAMED: usize = 16;
+
+/// What processes did.
 pub struct Block {
-    /// Who this is, such as `4711 (LOCAL_RANK=1)`.
-    pub who: String,
-    /// The device, if this is about one.
-    pub place: String,
-    /// What runs in it.
-    pub title: String,
-    /// What it did.
-    pub body: Vec<Line>,
-}
-
-/// Blocks with the same place, title and body.
-#[derive(Debug)]
-pub struct Group {
-    /// Who they are.
+    /// Who they are, such as `4711 (LOCAL_RANK=1)`.
     pub who: Vec<String>,
-    pub place: String,
-    pub title: String,
-    /// The body of the first one.
+    /// The first line: what comes before the processes, and what comes after them.
+    pub heading: (Line, String),
+    /// What the first of them did.
     pub body: Vec<Line>,
-    key: Vec<String>,
 }
 
-/// Groups blocks, in the order in which the first of each group comes.
-pub fn fold(blocks: impl IntoIterator<Item = Block>) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    for Block { who, place, title, body } in blocks {
-        let key: Vec<String> = body.iter().map(Line::key).collect();
-        let same =
-            |group: &&mut Group| group.place == place && group.title == title && group.key == key;
-        match groups.iter_mut().find(same) {
-            Some(group) => group.who.push(who),
-            None => groups.push(Group { who: vec![who], place, title, body, key }),
+impl Block {
+    /// What is equal in processes that did the same.
+    fn key(&self) -> Vec<String> {
+        let (before, after) = &self.heading;
+        let body = self.body.iter().map(Line::key);
+        [before.key(), after.clone()].into_iter().chain(body).collect()
+    }
+
+    fn lines(self) -> Vec<Line> {
+        let (before, after) = self.heading;
+        let starts = before.key().is_empty();
+        let (who, members) = match &*self.who {
+            [one] => (format!("{} {one}", if starts { "Process" } else { "process" }), None),
+            all => {
+                let text = format!("processes {}", list(all, NAMED));
+                let faint = " (times, threads and devices below are those of the first one)";
+                let members = Line::indented(2).text(text).faint(faint);
+                (format!("{} processes", all.len()), Some(members))
+            }
+        };
+        let heading = if starts { before.heading(who) } else { before.text(who) };
+        let heading = [Line::default(), heading.text(format!(": {after}"))];
+        heading.into_iter().chain(members).chain(self.body).collect()
+    }
+}
+
+/// The lines of all blocks, in the order in which the first of each group comes.
+pub fn fold(blocks: impl IntoIterator<Item = Block>) -> Vec<Line> {
+    let mut groups: Vec<(Vec<String>, Block)> = Vec::new();
+    for mut block in blocks {
+        let key = block.key();
+        match groups.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, group)) => group.who.append(&mut block.who),
+            None => groups.push((key, block)),
         }
     }
-    groups
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Block, Line, fold};
-
-    #[test]
-    fn blocks_that_differ_in_times_only_are_one_group() {
-        let block = |who: &str, title: &str, library: &str, time: &str| Block {
-            who: who.to_owned(),
-            place: "device 0".to_owned(),
-            title: title.to_owned(),
-            body: vec![Line::indented(2).text(library).varying(time)],
-        };
-        let groups = fold([
-            block("1", "a", "libx", "0.1 s"),
-            block("2", "a", "liby", "0.1 s"),
-            block("3", "a", "libx", "0.2 s"),
-            block("4", "b", "libx", "0.1 s"),
-        ]);
-        let who: Vec<_> = groups.iter().map(|group| group.who.join(" ")).collect();
-        assert_eq!(who, ["1 3", "2", "4"]);
-        assert_eq!(groups[0].body[0].to_string(), "  libx0.1 s");
-    }
+    groups.into_iter().flat_map(|(_, block)| block.lines()).collect()
 }

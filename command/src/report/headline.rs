@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{Device, Model, Process};
 use crate::only::Only;
-use crate::verdict::{Judge, Verdict};
+use crate::verdict::{Judge, Verdict, devices};
 
 use super::Surroundings;
 use super::line::{Line, counted, list};
@@ -42,7 +42,7 @@ fn result(model: &Model, about: &Surroundings) -> Line {
     if !strays.is_empty() {
         return line.stray(stray(&strays, model, &judge, about));
     }
-    let denied: u64 = devices(model).map(|device| device.denied).sum();
+    let denied: u64 = devices(model).map(|(_, device)| device.denied).sum();
     if denied > 0 {
         let outside = match &about.only {
             Some(only) => format!(" outside the allowed devices (--only {only})"),
@@ -51,7 +51,7 @@ fn result(model: &Model, about: &Surroundings) -> Line {
         let refused = counted(denied, "context", "contexts");
         return line.stray(format!("Refused {refused}{outside}."));
     }
-    let users: Vec<_> = model.processes().iter().filter(|process| creates(process)).collect();
+    let users: Vec<_> = devices(model).filter(|(_, device)| device.creations.total() > 0).collect();
     let incomplete = about.incomplete(model);
     if users.is_empty() {
         return match incomplete {
@@ -61,12 +61,9 @@ fn result(model: &Model, about: &Surroundings) -> Line {
             false => line.text("No CUDA context was created."),
         };
     }
-    let used: Vec<&Device> = users
-        .iter()
-        .flat_map(|process| process.devices())
-        .filter(|device| device.creations.total() > 0)
-        .collect();
-    let processes = counted(users.len() as u64, "process", "processes");
+    let used: Vec<&Device> = users.iter().map(|(_, device)| *device).collect();
+    let numbers: BTreeSet<u32> = users.iter().map(|(process, _)| process.number).collect();
+    let processes = counted(numbers.len() as u64, "process", "processes");
     let contexts = format!("CUDA contexts in {processes} on {}", names(&used));
     if !judge.judges() {
         line.text(format!("{contexts}."))
@@ -125,12 +122,4 @@ fn names(devices: &[&Device]) -> String {
     names.sort();
     names.dedup();
     list(&names, NAMED)
-}
-
-fn devices(model: &Model) -> impl Iterator<Item = &Device> {
-    model.processes().iter().flat_map(Process::devices)
-}
-
-fn creates(process: &Process) -> bool {
-    process.devices().any(|device| device.creations.total() > 0)
 }

@@ -29,7 +29,6 @@ pub fn code(result: u32) -> String {
 const GO_BETWEENS: [&str; 3] = ["libffi", "_ctypes", "_cffi_backend"];
 
 impl Page<'_> {
-    /// Who made a call.
     pub fn caller(&self, call: &Call) -> String {
         caller(call, self.modules, self.folder)
     }
@@ -40,7 +39,6 @@ impl Page<'_> {
             .unwrap_or_else(|| holder.library.clone())
     }
 
-    /// The lines of the call's stack.
     pub fn stack(&mut self, call: &Call) -> Vec<Line> {
         stack_lines(call, self.modules, self.symbols, self.folder)
     }

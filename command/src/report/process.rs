@@ -5,11 +5,10 @@ use crate::only::Only;
 use crate::verdict::Judge;
 
 use super::Surroundings;
-use super::fold::{Block, Group};
+use super::fold::Block;
 use super::line::{Line, seconds};
 use super::page::{Page, at, code, who};
 use super::signal::signal_name;
-use super::stray::processes;
 
 /// After a fork, every call in the child returns this.
 const NOT_INITIALIZED: u32 = 3;
@@ -24,7 +23,6 @@ fn outdented(lines: Vec<Line>) -> impl Iterator<Item = Line> {
 }
 
 impl Page<'_> {
-    /// A process as a block.
     pub fn process(&mut self, process: &Process, model: &Model, about: &Surroundings) -> Block {
         let judge = Judge::new(model, about);
         let mut body = Vec::new();
@@ -49,7 +47,14 @@ impl Page<'_> {
             });
             body.extend(self.device(process, device));
         }
-        body.extend(self.elsewhere(process));
+        body.extend(outdented(self.notes("called", &process.elsewhere, |by, note| {
+            let function = note.call.function.0;
+            let result = match note.call.result {
+                Some(result) => format!("returned {}", code(result)),
+                None => "has not returned".to_owned(),
+            };
+            at(Line::indented(4).text(format!("{function} by {by} {result}")), note)
+        })));
         for path in &process.bypasses {
             let text = format!("not traced: this process also loaded {}", path.display());
             body.push(line().warning(text));
@@ -66,7 +71,7 @@ impl Page<'_> {
             (Some(_), parent) => format!(" (forked by {parent})"),
         };
         let title = format!("{}{origin}", process.command());
-        Block { who: who(process), place: String::new(), title, body }
+        Block { who: vec![who(process)], heading: (Line::default(), title), body }
     }
 
     /// When the driver was initialised, and by whom.
@@ -106,20 +111,6 @@ impl Page<'_> {
         lines.extend(outdented(self.stack(&first.call)));
         lines
     }
-
-    /// Calls about a device that is not known.
-    fn elsewhere(&mut self, process: &Process) -> Vec<Line> {
-        let mut lines = Vec::new();
-        for note in process.elsewhere.first() {
-            let (function, by) = (note.call.function.0, self.caller(&note.call));
-            let result = match note.call.result {
-                Some(result) => format!("returned {}", code(result)),
-                None => "has not returned".to_owned(),
-            };
-            lines.push(at(line().text(format!("{function} by {by} {result}")), note));
-        }
-        lines
-    }
 }
 
 fn end(process: &Process, about: &Surroundings) -> Line {
@@ -136,15 +127,4 @@ fn end(process: &Process, about: &Surroundings) -> Line {
             None => line().text("ended without its exit handlers (by _exit or a signal)"),
         },
     }
-}
-
-/// The lines of a group of processes.
-pub fn lines(group: &Group) -> Vec<Line> {
-    let (who, members) = processes(&group.who);
-    let who = who.strip_prefix('p').map_or(who.clone(), |rest| format!("P{rest}"));
-    let heading = Line::default().heading(who).text(format!(": {}", group.title));
-    let mut lines = vec![Line::default(), heading];
-    lines.extend(members);
-    lines.extend(group.body.iter().cloned());
-    lines
 }

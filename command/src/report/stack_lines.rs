@@ -123,36 +123,34 @@ fn select(lines: Vec<Shown>) -> Vec<Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Shown, select, stack, texts};
+    use super::{Line, Shown, select, stack, texts};
     use crate::record::PythonLine;
     use crate::stack::NativeLine;
     use crate::symbols::Place;
 
-    fn selected(count: usize, user_s: Option<usize>) -> Vec<String> {
-        let line =
-            |index: usize| Shown { text: index.to_string(), is_user_s: Some(index) == user_s };
-        let lines = select((0..count).map(line).collect());
-        lines.iter().map(|line| line.key()).collect()
+    fn python(file: &str) -> stack::Line {
+        let (file, function) = (file.to_owned(), "f".to_owned());
+        stack::Line::Python(PythonLine { file, function, line: Some(1) })
     }
 
     #[test]
     fn of_a_long_stack_the_outermost_lines_and_the_user_s_innermost_survive() {
-        assert_eq!(selected(12, None).len(), 12);
-        let long = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "… 8 more", "18", "19"];
-        assert_eq!(selected(20, None), long);
-        assert_eq!(selected(20, Some(3)), long);
-        let with_user_s =
-            ["0", "1", "2", "3", "4", "5", "6", "7", "8", "… 5 more", "14", "… 3 more", "18", "19"];
-        assert_eq!(selected(20, Some(14)), with_user_s);
-        assert_eq!(selected(20, Some(19)).last().unwrap(), "19");
+        for (count, user_s, expected) in [
+            (12, None, "0 1 2 3 4 5 6 7 8 9 10 11"),
+            (20, None, "0 1 2 3 4 5 6 7 8 9 … 8 more 18 19"),
+            (20, Some(3), "0 1 2 3 4 5 6 7 8 9 … 8 more 18 19"),
+            (20, Some(14), "0 1 2 3 4 5 6 7 8 … 5 more 14 … 3 more 18 19"),
+        ] {
+            let line =
+                |index: usize| Shown { text: index.to_string(), is_user_s: Some(index) == user_s };
+            let shown: Vec<String> =
+                select((0..count).map(line).collect()).iter().map(Line::key).collect();
+            assert_eq!(shown.join(" "), expected, "{user_s:?}");
+        }
     }
 
     #[test]
     fn the_user_s_lines_are_those_of_no_package_and_of_no_system() {
-        let python = |file: &str| {
-            let (file, function) = (file.to_owned(), "f".to_owned());
-            stack::Line::Python(PythonLine { file, function, line: Some(1) })
-        };
         for (file, is_user_s) in [
             ("/home/me/train.py", true),
             ("/home/me/.venv/lib/python3.13/site-packages/torch/cuda.py", false),

@@ -6,7 +6,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::Surroundings;
+use crate::json;
 use crate::model::Model;
 use crate::record::{
     Address, Call, Change, Device, Event, Function, Holding, Module, Process, PythonLine, Record,
@@ -16,18 +19,20 @@ use crate::symbols::Symbols;
 use crate::verdict::Verdict;
 
 /// Modules by their numbers.
-const CUDART: u32 = 1;
-const CUBLAS: u32 = 2;
+pub const CUDART: u32 = 1;
+pub const CUBLAS: u32 = 2;
 const FFI: u32 = 3;
 const CTYPES: u32 = 4;
 
 /// The records of some processes. Process `n` has the id 100 + n and the main thread 100 + n.
 pub struct Run {
-    model: Model,
+    pub model: Model,
     time: u64,
     process: u32,
     tid: u32,
     pub about: Surroundings,
+    /// The records as lines of JSON.
+    pub lines: Vec<Value>,
 }
 
 impl Run {
@@ -37,7 +42,8 @@ impl Run {
             program: Some(101),
             ..Surroundings::default()
         };
-        let mut run = Self { model: Model::default(), time: 0, process: 0, tid: 0, about };
+        let (model, lines) = (Model::default(), Vec::new());
+        let mut run = Self { model, time: 0, process: 0, tid: 0, about, lines };
         let paths = ["/x/libcudart.so.13", "/x/libcublas.so.13", "/x/libffi.so.8", "/x/_ctypes.so"];
         for (id, path) in (1..).zip(paths) {
             run.add(Event::Module(Module { id, path: path.into(), file: None }));
@@ -49,7 +55,9 @@ impl Run {
         self.time += 1;
         let time = Duration::from_millis(100 * self.time);
         let (process, pid, tid) = (self.process, 100 + self.process, self.tid);
-        self.model.add(&Record { process, pid, tid, time, event });
+        let record = Record { process, pid, tid, time, event };
+        self.model.add(&record);
+        self.lines.extend(json::event(&record, &self.model, &mut Symbols::default()));
         self
     }
 
@@ -129,10 +137,8 @@ impl Run {
     /// Compares the whole report.
     #[track_caller]
     pub fn reports(&self, expected: &str) {
-        let mut text = Vec::new();
-        super::write(&mut text, &self.model, &mut Symbols::default(), &self.about).unwrap();
-        let plain = anstream::adapter::strip_bytes(&text).into_vec();
-        let text = String::from_utf8(plain).unwrap();
+        let text = super::text(&self.model, &mut Symbols::default(), &self.about);
+        let text = anstream::adapter::strip_str(&text).to_string();
         assert!(text == expected, "the report is\n{text}\ninstead of\n{expected}");
     }
 }

@@ -1,15 +1,16 @@
 //! What is read while the program runs, and reported at its end.
 
+use std::io::Write;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use crate::arena::Arena;
-use crate::json::JsonLines;
+use crate::json;
 use crate::live;
 use crate::model::Model;
 use crate::options::Options;
 use crate::record::{Event, Record};
-use crate::report::{self, Surroundings};
+use crate::report::{self, Line, Surroundings};
 use crate::symbols::Symbols;
 use crate::untraced::{Untraced, Watch};
 use crate::verdict::Verdict;
@@ -19,7 +20,6 @@ use super::files::Files;
 /// How long the command waits for processes that outlive the program, if it has to judge them.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// While the program runs.
 pub struct Tracing<'options> {
     options: &'options Options,
     arena: Arena,
@@ -46,13 +46,11 @@ impl<'options> Tracing<'options> {
         }
         for found in self.watch.look() {
             let time = self.arena.elapsed();
-            self.files.json(|lines| lines.untraced(time, &found));
-            if self.options.live {
-                let _ = live::write_untraced(&mut anstream::stderr(), time, &found);
-            }
+            self.files.json(|| Some(json::untraced(time, &found)));
+            self.live(Some(live::untraced(time, &found)));
             self.untraced.push(found);
         }
-        self.files.json(JsonLines::flush);
+        self.files.flush();
     }
 
     fn take(&mut self, record: &Record) {
@@ -61,11 +59,18 @@ impl<'options> Tracing<'options> {
             self.watch.add(record.pid, about.start);
         }
         if self.options.live {
-            // A reader that has gone is ignored.
-            let _ = live::write(&mut anstream::stderr(), record, &self.model, &mut self.symbols);
+            let line = live::event(record, &self.model, &mut self.symbols);
+            self.live(line);
         }
         let (model, symbols) = (&self.model, &mut self.symbols);
-        self.files.json(|lines| lines.record(record, model, symbols));
+        self.files.json(|| json::event(record, model, symbols));
+    }
+
+    /// Prints an event if `--live` was passed. A reader that has gone is ignored.
+    fn live(&self, line: Option<Line>) {
+        if let Some(line) = line.filter(|_| self.options.live) {
+            let _ = writeln!(anstream::stderr(), "{line}");
+        }
     }
 
     /// Reads what is left when the program has ended.
@@ -85,12 +90,12 @@ impl<'options> Tracing<'options> {
         self.model.look_at_threads();
         let mut about = Surroundings {
             status: Some(status),
-            program: Some(self.watch.program()),
+            program: Some(self.watch.program),
             untraced: self.untraced,
             lost: self.arena.lost(),
             damaged: self.arena.is_damaged(),
             living: self.watch.living(),
-            opened_untraced: self.watch.driver_was_opened() && self.model.processes().is_empty(),
+            opened_untraced: self.watch.was_opened && self.model.processes().is_empty(),
             only: self.options.only.clone(),
             forbid: self.options.forbid,
             deny: self.options.deny,
@@ -98,16 +103,9 @@ impl<'options> Tracing<'options> {
         };
         about.verdict = Verdict::of(&self.model, &about, self.options.allow_untraced);
         let (model, files) = (&self.model, &mut self.files);
-        files.json(|lines| lines.end(time, status, model, &about));
-        let mut text = Vec::new();
-        report::write(&mut text, model, &mut self.symbols, &about).expect("memory takes it");
+        files.json(|| Some(json::end(time, status, model, &about)));
+        let text = report::text(model, &mut self.symbols, &about);
         self.files.finish(&text, interrupted);
         about.verdict
-    }
-}
-
-impl std::fmt::Debug for Tracing<'_> {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Tracing").field("model", &self.model).finish_non_exhaustive()
     }
 }

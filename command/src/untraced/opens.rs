@@ -37,27 +37,3 @@ impl Opens {
         any
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::Opens;
-    use std::fs::File;
-    use std::path::Path;
-
-    #[test]
-    fn an_open_is_seen_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("driver");
-        std::fs::write(&path, "").unwrap();
-        let Some(mut opens) = Opens::of(&path) else {
-            println!("skipped: the kernel has no more watches");
-            return;
-        };
-        assert!(!opens.any());
-        File::open(&path).unwrap();
-        File::open(&path).unwrap();
-        assert!(opens.any());
-        assert!(!opens.any());
-        assert!(Opens::of(Path::new("/nowhere")).is_none());
-    }
-}

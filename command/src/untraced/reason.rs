@@ -15,13 +15,9 @@ use crate::layout::DRIVER_NAME;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The process was started without an `LD_LIBRARY_PATH` in which the witness comes first.
     EnvironmentCleared,
-    /// The loader ignores `LD_LIBRARY_PATH` in a program that has its owner's rights.
     SetUid,
-    /// The process may not enter the command's folder, and the loader passes over what is there.
     OtherUser,
-    /// The driver was opened by its path, or found by a path inside the program.
     ByPath,
 }
 
@@ -55,7 +51,6 @@ impl Reason {
     }
 
     /// In words.
-    #[must_use]
     pub fn text(self) -> &'static str {
         match self {
             Self::EnvironmentCleared => {

@@ -26,37 +26,6 @@ fn the_client_s_program_is_the_holder() {
 }
 
 #[test]
-fn refused_calls_have_their_codes_by_name() {
-    let traced = Trace::new(&[]).client("init retain:1 release:1 release:1").run();
-    traced.ended_with(0);
-    let [_, refused] = &*traced.calls("cuDevicePrimaryCtxRelease_v2") else { panic!("two calls") };
-    assert_eq!(refused["result"], 201);
-    assert_eq!(refused["result_name"], "CUDA_ERROR_INVALID_CONTEXT");
-}
-
-#[test]
-fn a_refused_initialisation_is_recorded() {
-    let mut trace = Trace::new(&[]);
-    trace.env("SIMULATED_CUDA_FAULT", "cuInit:1:100:refused:from_then_on");
-    let traced = trace.client("init").run();
-    traced.ended_with(0);
-    assert_eq!(traced.stdout, "init returned 100\n");
-    assert_eq!(traced.calls("cuInit")[0]["result_name"], "CUDA_ERROR_NO_DEVICE");
-    traced.says("cuInit by command-client returned CUDA_ERROR_NO_DEVICE (100)");
-}
-
-#[test]
-fn many_initialisations_are_not_refusals() {
-    let traced = Trace::new(&[]).client(&"init ".repeat(20)).run();
-    traced.ended_with(0);
-    assert!(
-        !traced.stderr.contains("refused") && !traced.stderr.contains("returned"),
-        "{}",
-        traced.stderr
-    );
-}
-
-#[test]
 fn children_by_fork_exec_and_spawn_are_processes_of_their_own() {
     for words in ["fork init retain:1", "exec init retain:1", "init spawn init retain:1"] {
         let traced = Trace::new(&[]).client(words).run();
@@ -92,16 +61,6 @@ fn a_program_that_replaces_itself_is_there_twice() {
 }
 
 #[test]
-fn what_a_killed_process_did_before_is_recorded() {
-    let traced = Trace::new(&[]).client("init retain:1 raise:9").run();
-    assert_eq!(device(&traced)["holders"][0]["references"], 1);
-    assert_eq!(traced.end()["signal"], 9);
-    assert_eq!(traced.end()["status"], Value::Null);
-    traced.says("The program was killed by SIGKILL.");
-    traced.says("  killed by SIGKILL");
-}
-
-#[test]
 fn many_threads_and_processes_lose_nothing() {
     let many = "retain:1 release:1 ".repeat(200);
     let traced =
@@ -113,18 +72,13 @@ fn many_threads_and_processes_lose_nothing() {
 }
 
 #[test]
-fn a_program_without_cuda_has_no_witness_and_a_short_report() {
+fn a_program_without_cuda_has_no_witness_and_one_without_contexts_a_short_report() {
     let traced = Trace::new(&["--forbid"]).program(&["true"]).run();
     traced.ended_with(0);
     assert_eq!(traced.stderr, "cuda-contexts: No CUDA context was created.\n");
     let kinds: Vec<_> = traced.lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["trace", "end"]);
-}
-
-#[test]
-fn a_program_that_only_loads_the_driver_is_counted() {
     let traced = Trace::new(&[]).client("load").run();
-    traced.ended_with(0);
     traced.says("1 more process loaded the driver without initialising it.");
 }
 
@@ -138,5 +92,5 @@ fn calls_that_come_faster_than_they_are_read_are_all_counted() {
     assert!(report.contains("retained it 40001 times"), "{report}");
     assert!(report.contains("released it 40000 times"), "{report}");
     assert!(report.contains("held at the end: 1 reference by command-client"), "{report}");
-    assert!(!report.contains("missing above"), "{report}");
+    assert!(!report.contains("lost"), "{report}");
 }

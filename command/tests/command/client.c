@@ -32,9 +32,11 @@ static void *function(const char *name) {
     return found;
 }
 
+#define CALL(name, types, ...) ((int(*) types)function(name))(__VA_ARGS__)
+
 static int device(const char *ordinal) {
     int handle = -1;
-    ((int (*)(int *, int))function("cuDeviceGet"))(&handle, atoi(ordinal));
+    CALL("cuDeviceGet", (int *, int), &handle, atoi(ordinal));
     return handle;
 }
 
@@ -47,8 +49,8 @@ static void result(const char *what, int code) {
 
 static void retain(const char *ordinal) {
     void *primary;
-    result("retain", ((int (*)(void **, int))function("cuDevicePrimaryCtxRetain"))(
-                         &primary, device(ordinal)));
+    result("retain",
+           CALL("cuDevicePrimaryCtxRetain", (void **, int), &primary, device(ordinal)));
 }
 
 static void *in_thread(void *ordinal) {
@@ -106,7 +108,7 @@ static void run(char **words) {
         } else if (IS("load")) {
             function("cuInit");
         } else if (IS("init")) {
-            result("init", ((int (*)(unsigned))function("cuInit"))(0));
+            result("init", CALL("cuInit", (unsigned), 0));
         } else if (IS("retain")) {
             retain(value);
         } else if (IS("thread")) {
@@ -125,20 +127,17 @@ static void run(char **words) {
                 give(handle);
             }
             clock_gettime(CLOCK_MONOTONIC, &after);
-            printf("cost %.0f ns a call\n", ((double)(after.tv_sec - before.tv_sec) * 1e9 +
-                                             (double)(after.tv_nsec - before.tv_nsec)) /
-                                                rounds / 2);
+            double seconds = (double)(after.tv_sec - before.tv_sec);
+            double nanoseconds = seconds * 1e9 + (double)(after.tv_nsec - before.tv_nsec);
+            printf("cost %.0f ns a call\n", nanoseconds / rounds / 2);
             fflush(stdout);
         } else if (IS("release")) {
-            result("release",
-                   ((int (*)(int))function("cuDevicePrimaryCtxRelease_v2"))(device(value)));
-        } else if (IS("reset")) {
-            result("reset", ((int (*)(int))function("cuDevicePrimaryCtxReset_v2"))(device(value)));
+            result("release", CALL("cuDevicePrimaryCtxRelease_v2", (int), device(value)));
         } else if (IS("create")) {
-            result("create", ((int (*)(void **, unsigned, int))function("cuCtxCreate_v2"))(
-                                 &context, 0, device(value)));
+            result("create", CALL("cuCtxCreate_v2", (void **, unsigned, int), &context, 0,
+                                  device(value)));
         } else if (IS("destroy")) {
-            result("destroy", ((int (*)(void *))function("cuCtxDestroy_v2"))(context));
+            result("destroy", CALL("cuCtxDestroy_v2", (void *), context));
         } else if (IS("fork")) { /* the child goes on, and this process ends as the child does */
             pid_t child = fork();
             if (child) {

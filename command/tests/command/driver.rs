@@ -65,19 +65,6 @@ fn by_a_path_inside_the_program() {
     is_found(Trace::without_driver(&["--forbid"]), &program, &driver);
 }
 
-#[test]
-fn where_a_script_s_interpreter_finds_it() {
-    let (folder, driver) = installed_driver();
-    let script = folder.path().join("script");
-    fs::write(&script, format!("#!/bin/sh\nexec {} \"$@\"\n", CLIENT.display())).unwrap();
-    let mut trace = Trace::without_driver(&["--forbid"]);
-    trace.env("LD_LIBRARY_PATH", folder.path());
-    let words = ["sh", script.to_str().unwrap(), "init", "retain:1"];
-    let traced = trace.program(&words).run();
-    traced.ended_with(3);
-    assert_eq!(traced.lines[0]["driver"], driver.to_str().unwrap());
-}
-
 /// In a mount namespace of its own, in which nothing else changes.
 #[test]
 fn where_nixos_has_it() {
@@ -140,11 +127,7 @@ fn a_temporary_folder_that_the_loader_would_split() {
     }
     // A relative one leads there from every folder.
     let mut trace = Trace::new(&["--forbid"]);
-    trace.env("TMPDIR", ".").current_dir(trace_folder());
+    trace.env("TMPDIR", ".").current_dir(env!("CARGO_TARGET_TMPDIR"));
     let script = format!("cd / && {} init retain:0", CLIENT.display());
     trace.program(&["sh", "-c", &script]).run().ended_with(3);
-}
-
-fn trace_folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
 }

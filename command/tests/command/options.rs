@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::limit;
-use crate::traced::{CLIENT, Trace, installed_driver};
+use crate::traced::{CLIENT, Trace};
 
 fn command(words: &[&str]) -> (Option<i32>, String, String) {
     let output = limit::output(Command::new(env!("CARGO_BIN_EXE_cuda-contexts")).args(words));
@@ -13,14 +13,19 @@ fn command(words: &[&str]) -> (Option<i32>, String, String) {
 
 #[test]
 fn help_and_version_are_printed() {
-    for words in [&["--help"][..], &["-h"], &["help"]] {
+    let verbs = "\n  trace ";
+    let options = "\nUsage: cuda-contexts trace [OPTIONS]";
+    for (words, text) in [
+        (&["--help"][..], verbs),
+        (&["-h"], verbs),
+        (&["help"], verbs),
+        (&["trace", "--help"], options),
+        (&["trace", "-h"], options),
+    ] {
         let (code, help, errors) = command(words);
         assert_eq!((code, &*errors), (Some(0), ""));
-        assert!(help.contains("\n  trace "), "{help}");
+        assert!(help.contains(text), "{help}");
     }
-    let (code, help, errors) = command(&["trace", "--help"]);
-    assert_eq!((code, &*errors), (Some(0), ""));
-    assert_eq!(help, cuda_contexts::options::HELP);
     for words in [&["--version"][..], &["-V"], &["trace", "--version"]] {
         let (code, version, _) = command(words);
         assert_eq!(code, Some(0));
@@ -43,7 +48,11 @@ fn a_verb_is_required_and_must_exist() {
 fn what_is_wrong_with_the_options_is_said_with_status_125() {
     for (words, needle) in [
         (&[][..], "the command to run is missing"),
+        (&["--live"], "the command to run is missing"),
+        (&["--stack", "some", "true"], "all, first or none"),
+        (&["--forbid=some", "true"], "made or held"),
         (&["--only", "second", "true"], "local-rank"),
+        (&["--json"], "--json"),
         (&["--colour", "true"], "--colour"),
         (&["--driver", "simulated", "--json", "/nowhere/events", "true"], "/nowhere/events"),
     ] {
@@ -60,21 +69,6 @@ fn a_program_that_cannot_be_run_gives_127_or_126() {
     traced.ended_with(127);
     traced.says("no-such-program-anywhere cannot be run");
     Trace::new(&[]).program(&["/etc/passwd"]).run().ended_with(126);
-}
-
-#[test]
-fn the_driver_is_the_one_that_the_loader_would_find_or_the_one_that_is_named() {
-    let (folder, driver) = installed_driver();
-    let mut found = Trace::without_driver(&[]);
-    found.env("LD_LIBRARY_PATH", folder.path());
-    let mut named = Trace::without_driver(&[]);
-    named.arg("--driver").arg(&driver);
-    for trace in [found, named] {
-        let traced = trace.client("init retain:1").run();
-        traced.ended_with(0);
-        assert_eq!(traced.lines[0]["driver"], driver.to_str().unwrap());
-        assert_eq!(traced.calls("cuDevicePrimaryCtxRetain").len(), 1);
-    }
 }
 
 #[test]

@@ -1,13 +1,20 @@
 //! The program is run as without the command: its streams, its signals, its exit status.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::limit;
 use crate::skips::skip;
-use crate::traced::{CLIENT, Trace, Traced, has_python};
+use crate::traced::{CLIENT, Trace, Traced, has_python, installed_driver};
+
+/// The command, up to the program.
+const TRACE: [&str; 5] =
+    [env!("CARGO_BIN_EXE_cuda-contexts"), "trace", "--driver", "simulated", "--"];
 
 /// Starts it, and waits until the program says that it is ready.
 fn start(trace: &mut Trace) -> Child {
@@ -53,7 +60,10 @@ fn a_program_that_dies_of_a_signal_takes_the_command_with_it() {
         let traced = Trace::new(&[]).client(&format!("init retain:0 raise:{signal}")).run();
         assert_eq!(traced.status.signal(), Some(signal));
         assert!(traced.left.is_empty(), "{:?}", traced.left);
-        traced.says("held at the end");
+        // What it did before is recorded.
+        assert_eq!(traced.end()["devices"][0]["holders"][0]["references"], 1);
+        let (status, ended_by) = (&traced.end()["status"], &traced.end()["signal"]);
+        assert_eq!((status, ended_by), (&Value::Null, &signal.into()));
     }
 }
 
@@ -65,13 +75,8 @@ fn signals_to_the_command_are_the_program_s() {
         let died = sent("init print:ready wait", signal);
         assert_eq!(died.status.signal(), Some(signal));
         assert!(died.left.is_empty(), "{:?}", died.left);
-        died.says("Process ");
         died.says("The program was killed by SIG");
     }
-}
-
-#[test]
-fn signals_that_end_few_programs_are_handed_on_as_well() {
     let others = [libc::SIGUSR1, libc::SIGALRM, libc::SIGCONT, libc::SIGWINCH];
     for signal in others.into_iter().chain([libc::SIGXCPU, libc::SIGPROF, libc::SIGVTALRM]) {
         let caught = sent(&format!("catch:{signal} init print:ready sleep:5000"), signal);
@@ -82,10 +87,9 @@ fn signals_that_end_few_programs_are_handed_on_as_well() {
 #[test]
 fn an_alarm_that_was_set_before_the_command_is_the_program_s() {
     let client = CLIENT.to_str().unwrap();
-    let command = [env!("CARGO_BIN_EXE_cuda-contexts"), "trace", "--driver", "simulated", "--"];
     let alarm = format!("catch:{}", libc::SIGALRM);
     let mut launcher = Command::new(client);
-    launcher.args(["alarm:5", "launch"]).args(command);
+    launcher.args(["alarm:5", "launch"]).args(TRACE);
     let output = limit::output(launcher.args([client, &alarm, "init", "sleep:60000"]));
     let report = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(40 + libc::SIGALRM), "{report}");
@@ -94,12 +98,11 @@ fn an_alarm_that_was_set_before_the_command_is_the_program_s() {
 #[test]
 fn a_key_on_the_terminal_is_one_signal_and_no_second_one_from_the_command() {
     let python = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/command/terminal.py");
-    let command = [env!("CARGO_BIN_EXE_cuda-contexts"), "trace", "--driver", "simulated", "--"];
     let words = [CLIENT.to_str().unwrap(), "init", "count:2", "print:ready", "counted", "exit:6"];
     if !has_python("a key on a terminal") {
         return;
     }
-    let output = limit::output(Command::new("python3").arg(python).args(command).args(words));
+    let output = limit::output(Command::new("python3").arg(python).args(TRACE).args(words));
     let written = String::from_utf8(output.stdout).unwrap();
     assert!(written.contains("1 signals"), "{written}");
     assert_eq!(output.status.code(), Some(6), "{written}");
@@ -134,7 +137,6 @@ fn signals_that_are_blocked_or_ignored_stay_so_and_no_others() {
     for unusual in ["", "ignore:1 ignore:13 ignore:17 block:10 block:2"] {
         let client = CLIENT.to_str().unwrap();
         let says = [client, "status:SigBlk", "status:SigIgn"];
-        let command = [env!("CARGO_BIN_EXE_cuda-contexts"), "trace", "--driver", "simulated", "--"];
         let launch = |words: &[&str]| {
             let mut launcher = Command::new(client);
             launcher.args(unusual.split_whitespace()).arg("launch").args(words);
@@ -142,7 +144,7 @@ fn signals_that_are_blocked_or_ignored_stay_so_and_no_others() {
         };
         let alone = launch(&says);
         assert!(alone.contains("SigIgn"), "{alone}");
-        assert_eq!(launch(&[&command[..], &says].concat()), alone, "{unusual}");
+        assert_eq!(launch(&[&TRACE[..], &says].concat()), alone, "{unusual}");
     }
 }
 
@@ -156,40 +158,30 @@ fn descriptors_of_the_command_are_not_inherited() {
 
 #[test]
 fn closed_streams_stay_closed_and_no_file_takes_their_place() {
-    let list = "for fd in 0 1 2; do test -e /proc/$$/fd/$fd && echo $fd >>OPEN; done; exit 5";
     for closed in ["0<&-", "1>&-", "2>&-", "0<&- 1>&- 2>&-"] {
         let folder = tempfile::tempdir().unwrap();
-        let open = |name: &str| {
-            let path = folder.path().join(name);
-            let script = list.replace("OPEN", path.to_str().unwrap());
-            (path, script)
-        };
-        let launch = |words: &[&str]| {
-            let script = format!("exec \"$@\" {closed}");
-            let words = [&["-c", &script, "sh"][..], words].concat();
+        let launch = |command: &str, list: &str| {
+            let client = CLIENT.display();
+            let script = format!(
+                "exec {command} sh -c '{client} init retain:0; for fd in 0 1 2; do \
+                 test -e /proc/$$/fd/$fd && echo $fd >>{list}; done; exit 5' {closed}"
+            );
             let mut shell = Command::new("sh");
-            limit::wait(&mut shell.args(words).stderr(Stdio::null()).spawn().unwrap()).code()
+            shell.args(["-c", &script]).current_dir(folder.path()).stderr(Stdio::null());
+            let (_folder, driver) = installed_driver();
+            shell.env("LD_LIBRARY_PATH", driver.parent().unwrap());
+            assert_eq!(limit::wait(&mut shell.spawn().unwrap()).code(), Some(5), "{closed}");
         };
-        let (alone, script) = open("alone");
-        assert_eq!(launch(&["sh", "-c", &script]), Some(5), "{closed}");
-        let (traced, script) = open("traced");
-        let events = folder.path().join("events.jsonl");
-        let (command, events_path) =
-            (env!("CARGO_BIN_EXE_cuda-contexts"), events.to_str().unwrap());
-        let script = format!("{} init retain:0; {script}", CLIENT.display());
-        let options = ["trace", "--live", "--driver", "simulated", "--json", events_path];
-        let code = launch(&[&[command][..], &options, &["sh", "-c", &script]].concat());
-        assert_eq!(code, Some(5), "{closed}");
-        let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-        assert_eq!(read(traced), read(alone), "{closed}");
-        let events = read(events);
-        let kinds: Vec<String> = events
-            .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).expect(line))
-            .map(|line| line["event"].as_str().unwrap().to_owned())
-            .collect();
-        assert_eq!(kinds.last().map(String::as_str), Some("end"), "{closed}: {events}");
-        assert!(kinds.iter().any(|kind| kind == "call"), "{closed}: {events}");
+        launch("", "alone");
+        let command = env!("CARGO_BIN_EXE_cuda-contexts");
+        launch(&format!("{command} trace --live --json events --"), "traced");
+        let read = |name| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+        assert_eq!(read("traced"), read("alone"), "{closed}");
+        let events = read("events");
+        let kind = |line| serde_json::from_str::<Value>(line).expect(line)["event"].clone();
+        let kinds: Vec<Value> = events.lines().map(kind).collect();
+        assert!(kinds.contains(&"call".into()), "{closed}: {events}");
+        assert_eq!(*kinds.last().unwrap(), "end", "{closed}: {events}");
     }
 }
 
@@ -227,35 +219,28 @@ fn a_program_that_has_ended_is_noticed_at_once() {
 #[test]
 fn limits_of_the_program_are_no_limits_of_the_command() {
     // Files of 1.5 MB, an address space of 400 MB.
-    for (limit, words) in
-        [("-f 3000", "init retain:0 exit:5"), ("-v 400000", "init retain:0 exit:5")]
-    {
-        for root in [true, false] {
-            let client = CLIENT.display();
-            let command = env!("CARGO_BIN_EXE_cuda-contexts");
+    for limit in ["-f 3000", "-v 400000"] {
+        for user in ["", "setpriv --reuid 65534 --clear-groups --regid 65534"] {
             let folder = tempfile::tempdir().unwrap();
             std::os::unix::fs::chown(folder.path(), Some(65534), Some(65534)).ok();
-            let user = if root { "" } else { "setpriv --reuid 65534 --clear-groups --regid 65534" };
-            let script = format!(
-                "ulimit {limit}; exec {user} {command} trace --driver simulated -- {client} {words}"
-            );
+            let (command, client) = (TRACE.join(" "), CLIENT.display());
+            let words = "init retain:0 exit:5";
+            let script = format!("ulimit {limit}; exec {user} {command} {client} {words}");
             let mut shell = Command::new("sh");
             let output = limit::output(shell.args(["-c", &script]).env("TMPDIR", folder.path()));
             let report = String::from_utf8(output.stderr).unwrap();
-            assert_eq!(output.status.code(), Some(5), "{limit} {root}: {report}");
-            assert!(report.contains("created by command-client"), "{limit} {root}: {report}");
+            assert_eq!(output.status.code(), Some(5), "{limit} {user}: {report}");
+            assert!(report.contains("created by command-client"), "{limit} {user}: {report}");
         }
     }
     // And they are the program's.
-    let shown = "ulimit -f; ulimit -v; ulimit -n";
-    let script = "ulimit -f 1000; ulimit -v 900000; ulimit -n 100; exec \"$@\"";
     let launch = |words: &[&str]| {
+        let script = "ulimit -f 1000; ulimit -v 900000; ulimit -n 100; exec \"$@\"";
+        let shown = ["sh", "-c", "ulimit -f; ulimit -v; ulimit -n"];
         let mut shell = Command::new("sh");
-        let words = [words, &["sh", "-c", shown]].concat();
-        limit::output(shell.args(["-c", script, "sh"]).args(words)).stdout
+        limit::output(shell.args(["-c", script, "sh"]).args(words).args(shown)).stdout
     };
-    let command = env!("CARGO_BIN_EXE_cuda-contexts");
-    assert_eq!(launch(&[command, "trace", "--driver", "simulated", "--"]), launch(&[]));
+    assert_eq!(launch(&TRACE), launch(&[]));
 }
 
 /// A FIFO that nobody reads, or that somebody has opened and does not read.
@@ -264,38 +249,25 @@ fn a_file_of_json_that_takes_nothing_can_be_interrupted() {
     for is_open in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let fifo = folder.path().join("fifo");
-        let path = std::ffi::CString::new(fifo.to_str().unwrap()).unwrap();
-        // SAFETY: the path is a C string.
-        assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
-        let open = |fifo| std::fs::OpenOptions::new().read(true).write(true).open(fifo).unwrap();
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let open = |fifo| fs::OpenOptions::new().read(true).write(true).open(fifo).unwrap();
         let reader = is_open.then(|| open(&fifo));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cuda-contexts"));
+        let mut command = Command::new(TRACE[0]);
         command.args(["trace", "--driver", "simulated", "--stack", "all", "--json"]).arg(&fifo);
-        command.arg("--").arg(CLIENT.as_path()).args([
-            "init",
-            "retain:0",
-            "cost:2000",
-            "print:done",
-        ]);
+        command.arg("--").arg(CLIENT.as_path()).args(["init", "retain:0", "cost:2000"]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().unwrap();
         if is_open {
             // The program ends although nobody reads.
-            let mut line = String::new();
-            std::io::BufRead::read_line(
-                &mut std::io::BufReader::new(child.stdout.as_mut().unwrap()),
-                &mut line,
-            )
-            .unwrap();
-            assert!(line.starts_with("cost "), "{line}");
+            child.stdout.as_mut().unwrap().read_exact(&mut [0; 5]).unwrap();
         }
         std::thread::sleep(Duration::from_secs(1));
         assert!(child.try_wait().unwrap().is_none(), "{is_open}");
         send(&child, libc::SIGTERM);
-        let code = limit::rest(child).status;
+        let status = limit::rest(child).status;
         // By then the program may have ended, and the command goes on writing for a while.
-        let ended = code.signal() == Some(libc::SIGTERM) || (is_open && code.success());
-        assert!(ended, "{is_open}: {code:?}");
+        let ended = status.signal() == Some(libc::SIGTERM) || (is_open && status.success());
+        assert!(ended, "{is_open}: {status:?}");
         drop(reader);
     }
 }

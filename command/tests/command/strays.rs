@@ -17,64 +17,38 @@ fn strays(traced: &Traced) -> Vec<u64> {
 }
 
 #[test]
-fn by_ordinal_the_other_device_comes_first_in_the_report() {
-    let traced = Trace::new(&["--only", "1"]).client("init retain:1 thread:0").run();
-    traced.ended_with(0);
-    assert_eq!(strays(&traced), [0]);
-    assert_eq!(traced.end()["strays"], 1);
-    let stray = traced.stderr.find("STRAY on device 0").expect("the stray");
-    assert!(stray < traced.stderr.find("Process ").unwrap(), "{}", traced.stderr);
-    traced.says("cuda-contexts: 1 process holds 1 stray on device 0 (GPU-");
-}
-
-#[test]
-fn by_a_set_of_ordinals_and_uuids() {
-    let set = format!("0,{}", uuid_of(1));
-    let traced = Trace::new(&["--only", &set]).client("init retain:0 retain:1 retain:2").run();
-    traced.ended_with(0);
-    assert_eq!(strays(&traced), [2]);
-}
-
-#[test]
-fn with_one_device_for_each_process_both_devices_of_a_process_are_strays() {
-    let options = ["--only", "one", "--forbid"];
-    let traced = Trace::new(&options).client("init retain:2 spawn init retain:1").run();
-    traced.ended_with(0);
-    assert!(strays(&traced).is_empty());
-    let traced = Trace::new(&options).client("init retain:2 retain:1").run();
-    traced.ended_with(3);
-    assert_eq!(strays(&traced), [1, 2]);
-    traced.says("holds contexts on more than one device: device 1 (GPU-");
-    assert_eq!(traced.stderr.matches("STRAY on device").count(), 2, "{}", traced.stderr);
-    let words = "init retain:2 retain:1";
-    let traced = Trace::new(&["--only", "one", "--deny"]).client(words).run();
-    traced.ended_with(0);
-    assert_eq!(traced.stdout, "retain returned 800\n");
-}
-
-#[test]
-fn by_uuid_or_its_beginning() {
+fn contexts_on_devices_that_are_not_allowed_are_strays() {
     let uuid = uuid_of(1);
-    for name in [&*uuid, &uuid[..12]] {
-        let traced = Trace::new(&["--only", name]).client("init retain:1 retain:2").run();
+    for (only, variable, words, expected) in [
+        ("1", "NONE=", "init retain:1 thread:0", &[0][..]),
+        (&format!("0,{uuid}"), "NONE=", "init retain:0 retain:1 retain:2", &[2]),
+        (&uuid, "NONE=", "init retain:1 retain:2", &[2]),
+        (&uuid[..12], "NONE=", "init retain:1 retain:2", &[2]),
+        ("local-rank", "LOCAL_RANK=1", "init retain:1 retain:2", &[2]),
+        ("local-rank", "OMPI_COMM_WORLD_LOCAL_RANK=2", "init retain:1 retain:2", &[1]),
+        ("local-rank", "SLURM_LOCALID=1", "init retain:1 retain:2", &[2]),
+        ("one", "NONE=", "init retain:2 retain:1", &[1, 2]),
+        ("one", "NONE=", "init retain:2 spawn init retain:1", &[]),
+        // Ordinals are those of the process.
+        ("0", "CUDA_VISIBLE_DEVICES=2", "init retain:0", &[]),
+    ] {
+        let (name, value) = variable.split_once('=').unwrap();
+        let mut trace = Trace::new(&["--only", only]);
+        trace.env(name, value);
+        let traced = trace.client(words).run();
         traced.ended_with(0);
-        assert_eq!(strays(&traced), [2], "{name}");
-    }
-}
-
-#[test]
-fn by_the_rank_that_a_launcher_gave() {
-    for (variable, value, stray) in
-        [("LOCAL_RANK", "1", 2), ("OMPI_COMM_WORLD_LOCAL_RANK", "2", 1), ("SLURM_LOCALID", "1", 2)]
-    {
-        let mut trace = Trace::new(&["--only", "local-rank"]);
-        trace.env(variable, value);
-        let traced = trace.client("init retain:1 retain:2").run();
-        traced.ended_with(0);
-        assert_eq!(strays(&traced), [stray], "{variable}");
-        let rank = &traced.events("process")[0]["rank"];
-        assert_eq!((&rank["variable"], &rank["value"]), (&variable.into(), &value.into()));
-        traced.says(&format!("{variable}={value}"));
+        assert_eq!(strays(&traced), expected, "{only} {variable}");
+        assert_eq!(traced.end()["strays"], expected.len());
+        assert_eq!(traced.stderr.matches("STRAY on device").count(), expected.len());
+        if only == "local-rank" {
+            let rank = &traced.events("process")[0]["rank"];
+            assert_eq!((&rank["variable"], &rank["value"]), (&name.into(), &value.into()));
+            traced.says(variable);
+        }
+        if name == "CUDA_VISIBLE_DEVICES" {
+            assert_eq!(traced.events("process")[0]["cuda_visible_devices"], value);
+            assert_eq!(traced.events("device")[0]["uuid"], *uuid_of(2));
+        }
     }
 }
 
@@ -93,17 +67,6 @@ fn without_a_rank_nothing_is_judged() {
 }
 
 #[test]
-fn ordinals_are_those_of_the_process() {
-    let mut trace = Trace::new(&["--only", "0"]);
-    trace.env("CUDA_VISIBLE_DEVICES", "2");
-    let traced = trace.client("init retain:0").run();
-    traced.ended_with(0);
-    assert!(strays(&traced).is_empty());
-    assert_eq!(traced.events("process")[0]["cuda_visible_devices"], "2");
-    assert_eq!(traced.events("device")[0]["uuid"], *uuid_of(2));
-}
-
-#[test]
 fn forbidden_strays_give_status_3() {
     for (options, words, code) in [
         (&["--forbid", "--only", "1"][..], "init retain:1 retain:0 exit:7", 3),
@@ -118,6 +81,8 @@ fn forbidden_strays_give_status_3() {
         (&["--forbid=held", "--only", "1"], "init retain:0 exit:7", 3),
         (&["--forbid=held", "--only", "one"], "init retain:0 retain:1 release:0", 0),
         (&["--forbid", "--only", "one"], "init retain:0 retain:1 release:0", 3),
+        // What was refused counts.
+        (&["--forbid", "--deny"], "init retain:1", 3),
     ] {
         let traced = Trace::new(options).client(words).run();
         traced.ended_with(code);
@@ -140,15 +105,11 @@ fn denied_strays_are_refused_and_others_are_not() {
     assert_eq!(results("cuDevicePrimaryCtxRetain"), [success, not_permitted.clone()]);
     assert_eq!(results("cuCtxCreate_v2"), [not_permitted]);
     assert!(strays(&traced).is_empty());
-    traced.says("returned CUDA_ERROR_NOT_PERMITTED (800) (by --deny)");
     traced.says("cuda-contexts: Refused 2 contexts outside the allowed devices (--only 1).");
-}
-
-#[test]
-fn without_only_deny_refuses_all_and_forbid_counts_what_was_refused() {
-    let traced = Trace::new(&["--deny", "--forbid"]).client("init retain:1").run();
-    traced.ended_with(3);
-    assert_eq!(traced.stdout, "retain returned 800\n");
+    for (options, refused) in [(&["--deny", "--only", "one"][..], 1), (&["--deny"], 2)] {
+        let traced = Trace::new(options).client("init retain:2 retain:1").run();
+        assert_eq!(traced.stdout, "retain returned 800\n".repeat(refused), "{options:?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
 
 use crate::skips::skip;
 use crate::traced::{CLIENT, Trace, Traced, installed_driver};
@@ -15,109 +17,82 @@ fn untraced(traced: &Traced) -> Vec<(String, String)> {
     lines.iter().map(|line| (text(line, "library"), text(line, "reason"))).collect()
 }
 
+/// Runs a program and checks that its driver is reported for this reason alone.
+#[track_caller]
+fn reports(trace: Trace, driver: &Path, reason: &str) -> Traced {
+    let traced = trace.run();
+    traced.ended_with(0);
+    let driver = driver.to_string_lossy().into_owned();
+    assert_eq!(untraced(&traced), [(driver, reason.to_owned())]);
+    traced
+}
+
 #[test]
 fn a_driver_opened_by_its_path() {
     let (_folder, driver) = installed_driver();
-    let driver = driver.to_str().unwrap();
-    let words = format!("driver:{driver} init retain:0 sleep:2500");
-    let traced = Trace::new(&[]).client(&words).run();
-    traced.ended_with(0);
-    assert_eq!(untraced(&traced), [(driver.to_owned(), "by_path".to_owned())]);
-    traced.says(&format!(" loaded {driver}: "));
+    let path = driver.display();
+    let words = format!("driver:{path} init retain:0 sleep:2500");
+    let traced = reports(Trace::new(&[]).client(&words), &driver, "by_path");
+    traced.says(&format!(" loaded {path}, which is not traced: it was opened by its path"));
     traced.says("No CUDA context was seen, but not everything was traced (see below).");
-}
-
-#[test]
-fn a_driver_opened_by_its_path_by_a_process_that_has_run_for_a_while() {
-    let (_folder, driver) = installed_driver();
-    let driver = driver.to_str().unwrap();
-    // By then it is looked at every two seconds, unless somebody opens the driver behind the witness.
-    let trace = Trace::without_driver(&["--driver", driver]);
-    let traced = trace.client(&format!("sleep:3000 driver:{driver} init sleep:2500")).run();
-    traced.ended_with(0);
-    assert_eq!(untraced(&traced), [(driver.to_owned(), "by_path".to_owned())]);
-}
-
-#[test]
-fn a_driver_opened_by_its_path_beside_the_witness() {
-    let (_folder, driver) = installed_driver();
-    let driver = driver.to_str().unwrap();
-    let words = format!("init open:{driver} retain:0 sleep:2500");
-    let traced = Trace::new(&[]).client(&words).run();
-    traced.ended_with(0);
-    assert_eq!(untraced(&traced), [(driver.to_owned(), "by_path".to_owned())]);
-    assert_eq!(traced.events("bypass")[0]["library"], driver);
-    assert_eq!(traced.stderr.to_lowercase().matches("not traced").count(), 1, "{}", traced.stderr);
-}
-
-#[test]
-fn without_a_whole_trace_the_report_does_not_say_that_there_are_no_strays() {
-    let (_folder, driver) = installed_driver();
-    let words = format!("init open:{} retain:0 sleep:2500", driver.display());
-    let traced = Trace::new(&["--only", "0"]).client(&words).run();
+    // After a while a process is looked at every two seconds, unless somebody opens the driver behind
+    // the witness.
+    let trace = Trace::without_driver(&["--driver", driver.to_str().unwrap()]);
+    let words = format!("sleep:3000 driver:{path} init sleep:2500");
+    reports(trace.client(&words), &driver, "by_path");
+    // Beside the witness.
+    let words = format!("init open:{path} retain:0 sleep:2500");
+    let traced = reports(Trace::new(&["--only", "0"]).client(&words), &driver, "by_path");
+    assert_eq!(traced.events("bypass")[0]["library"], driver.to_str().unwrap());
+    assert_eq!(traced.stderr.matches("ot traced: ").count(), 1, "{}", traced.stderr);
     traced.says(": no strays seen, but not everything was traced (see below).");
-    let traced = Trace::new(&["--only", "0"]).client("init retain:0").run();
-    traced.says("cuda-contexts: No strays. CUDA contexts in 1 process on device 0 (GPU-");
 }
 
 #[test]
 fn a_child_with_another_environment() {
     let (folder, driver) = installed_driver();
-    let path = format!("LD_LIBRARY_PATH={}", folder.path().display());
-    let client = CLIENT.to_str().unwrap();
-    let words = ["env", "-i", &path, client, "init", "retain:0", "sleep:2500"];
-    let traced = Trace::new(&[]).program(&words).run();
-    traced.ended_with(0);
-    let driver = driver.to_str().unwrap().to_owned();
-    assert_eq!(untraced(&traced), [(driver, "environment_cleared".to_owned())]);
+    let (folder, client) = (folder.path().display(), CLIENT.display());
+    let script = |script: &str| Trace::new(&[]).program(&["sh", "-c", script]);
+    let cleared = format!("env -i LD_LIBRARY_PATH={folder} {client} init retain:0 sleep:2500");
+    reports(script(&cleared), &driver, "environment_cleared");
+    let before = format!("LD_LIBRARY_PATH={folder}:$LD_LIBRARY_PATH {client} init sleep:2500");
+    reports(script(&before), &driver, "environment_cleared");
+    // A folder without a driver changes nothing.
+    let words = format!("driver:{} init sleep:2500", driver.display());
+    let empty = format!("LD_LIBRARY_PATH=/var/empty:$LD_LIBRARY_PATH {client} {words}");
+    reports(script(&empty), &driver, "by_path");
 }
 
-#[test]
-fn a_child_with_a_driver_s_folder_before_the_witness_s() {
-    let (folder, driver) = installed_driver();
-    let empty = tempfile::tempdir().unwrap();
-    let expected = |reason: &str| [(driver.to_str().unwrap().to_owned(), reason.to_owned())];
-    let client = CLIENT.display();
-    let before = folder.path().display();
-    let script = format!("LD_LIBRARY_PATH={before}:$LD_LIBRARY_PATH {client} init sleep:2500");
-    let traced = Trace::new(&[]).program(&["sh", "-c", &script]).run();
-    traced.ended_with(0);
-    assert_eq!(untraced(&traced), expected("environment_cleared"));
-    // A folder without a driver changes nothing.
-    let (before, driver) = (empty.path().display(), driver.display());
-    let words = format!("driver:{driver} init sleep:2500");
-    let script = format!("LD_LIBRARY_PATH={before}:$LD_LIBRARY_PATH {client} {words}");
-    let traced = Trace::new(&[]).program(&["sh", "-c", &script]).run();
-    traced.ended_with(0);
-    assert_eq!(untraced(&traced), expected("by_path"));
+/// A copy of the client and a driver, in folders that every user may enter.
+fn for_every_user() -> (TempDir, String, TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let program = folder.path().join("client");
+    fs::copy(CLIENT.as_path(), &program).unwrap();
+    let (driver_folder, driver) = installed_driver();
+    for path in [program.as_path(), folder.path(), driver_folder.path()] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    (folder, program.to_str().unwrap().to_owned(), driver_folder, driver)
 }
 
 #[test]
 fn a_set_uid_program() {
-    let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("client");
-    fs::copy(CLIENT.as_path(), &program).unwrap();
-    let (driver_folder, driver) = installed_driver();
+    let (_folder, program, _driver_folder, driver) = for_every_user();
     let nobody = 65534;
     if chown(&program, Some(nobody), None).is_err() {
         skip("root", "a set-uid program", "only root can make a program of another user");
         return;
     }
-    for (path, mode) in [(program.as_path(), 0o4755), (folder.path(), 0o755)]
-        .into_iter()
-        .chain([(driver_folder.path(), 0o755)])
-    {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    }
-    let driver = driver.to_str().unwrap();
-    let words = [program.to_str().unwrap(), &format!("driver:{driver}"), "init", "sleep:2500"];
-    let traced = Trace::new(&[]).program(&words).run();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
+    let opened = format!("driver:{}", driver.display());
+    let traced = Trace::new(&[]).program(&[&*program, &opened, "init", "sleep:2500"]).run();
     traced.ended_with(0);
-    if untraced(&traced) == [(driver.to_owned(), "by_path".to_owned())] {
+    let [(_, reason)] = &*untraced(&traced) else { panic!("{}", traced.stderr) };
+    if reason == "by_path" {
         skip("set-uid", "a set-uid program", "the file system is mounted without set-uid");
         return;
     }
-    assert_eq!(untraced(&traced), [(driver.to_owned(), "set_uid".to_owned())]);
+    assert_eq!(reason, "set_uid");
 }
 
 #[test]
@@ -127,26 +102,17 @@ fn a_child_of_another_user() {
         skip("root", "a child of another user", "only root can start one");
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("client");
-    fs::copy(CLIENT.as_path(), &program).unwrap();
-    let (driver_folder, driver) = installed_driver();
-    for path in [program.as_path(), folder.path(), driver_folder.path()] {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let program = program.to_str().unwrap();
-    let words = [program, "user:65534", "launch", program, "init", "retain:0", "sleep:2500"];
-    let mut trace = Trace::without_driver(&[]).program(&words);
-    trace.env("LD_LIBRARY_PATH", driver_folder.path());
-    let traced = trace.run();
-    traced.ended_with(0);
-    let driver = driver.to_str().unwrap().to_owned();
-    assert_eq!(untraced(&traced), [(driver.clone(), "other_user".to_owned())]);
+    let (_folder, program, driver_folder, driver) = for_every_user();
+    let run = |words: &str| {
+        let words: Vec<&str> = [&*program].into_iter().chain(words.split_whitespace()).collect();
+        let mut trace = Trace::without_driver(&[]).program(&words);
+        trace.env("LD_LIBRARY_PATH", driver_folder.path());
+        trace
+    };
+    let child = run(&format!("user:65534 launch {program} init retain:0 sleep:2500"));
+    reports(child, &driver, "other_user");
     // One that has the witness before it becomes another user is traced.
-    let words = [program, "init", "user:65534", "retain:0", "sleep:2500"];
-    let mut trace = Trace::without_driver(&[]).program(&words);
-    trace.env("LD_LIBRARY_PATH", driver_folder.path());
-    let traced = trace.run();
+    let traced = run("init user:65534 retain:0 sleep:2500").run();
     traced.ended_with(0);
     assert!(untraced(&traced).is_empty());
     assert_eq!(traced.calls("cuDevicePrimaryCtxRetain").len(), 1);
@@ -154,10 +120,11 @@ fn a_child_of_another_user() {
 
 #[test]
 fn a_process_that_is_traced_is_not_named() {
-    let traced = Trace::new(&[]).client("init retain:0 sleep:2500").run();
+    let traced = Trace::new(&["--only", "0"]).client("init retain:0 sleep:2500").run();
     traced.ended_with(0);
     assert!(untraced(&traced).is_empty());
-    assert!(!traced.stderr.to_lowercase().contains("not traced"), "{}", traced.stderr);
+    assert!(!traced.stderr.contains("ot traced: "), "{}", traced.stderr);
+    traced.says("cuda-contexts: No strays. CUDA contexts in 1 process on device 0 (GPU-");
 }
 
 #[test]
@@ -173,11 +140,12 @@ fn a_process_that_goes_on_is_named_and_left_alone() {
 }
 
 #[test]
-fn folders_whose_names_are_not_utf_8() {
+fn folders_and_programs_whose_names_are_not_utf_8() {
     let (folder, installed) = installed_driver();
     let unusual = folder.path().join(OsStr::from_bytes(b"\xff"));
     fs::create_dir(&unusual).unwrap();
-    let (driver, program) = (unusual.join("libcuda.so.1"), unusual.join("client"));
+    let name = OsStr::from_bytes(b"client-\xff) 7");
+    let (driver, program) = (unusual.join("libcuda.so.1"), unusual.join(name));
     fs::rename(installed, &driver).unwrap();
     fs::copy(CLIENT.as_path(), &program).unwrap();
     let shown = |path: &Path| path.to_string_lossy().into_owned();
@@ -196,8 +164,6 @@ fn folders_whose_names_are_not_utf_8() {
     // And beside it.
     let open = OsString::from_vec([b"open:", driver.as_os_str().as_bytes()].concat());
     let words = [program.as_os_str(), "init".as_ref(), &open, "sleep:2500".as_ref()];
-    let traced = Trace::new(&[]).program(&words).run();
-    traced.ended_with(0);
-    assert_eq!(untraced(&traced), [(shown(&driver), "by_path".to_owned())]);
+    let traced = reports(Trace::new(&[]).program(&words), &driver, "by_path");
     assert_eq!(traced.events("bypass")[0]["library"], shown(&driver));
 }

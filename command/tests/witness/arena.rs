@@ -1,14 +1,12 @@
 //! What the witness wrote, as the command reads it.
-#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::HashMap;
 use std::ops::Deref;
 
-use cuda_contexts::options::Stack;
+use cuda_contexts::arena::Stack;
 use cuda_contexts::record::{self, Event, Holding, Record};
 
 pub use cuda_contexts::arena::Settings;
-pub const FIRST: Stack = Stack::First;
 pub const ALL: Stack = Stack::All;
 pub const NONE: Stack = Stack::None;
 

@@ -1,26 +1,33 @@
 /*
  * A program that makes the driver calls that its arguments name, one after the other, and prints
- * each answer. With -DLINKED it is linked with -lcuda, else it opens libcuda.so.1.
+ * each result. With -DLINKED it is linked with -lcuda. Otherwise the first word that needs the driver
+ * opens libcuda.so.1.
  *
- *   init [FLAGS]            retain D   release D   release1 D   reset D   reset1 D   state D
- *   create D  create3 D  create4 D  destroy        green D   green-destroy
+ *   init   retain D   release D   release1 D   reset D   reset1 D   state D
+ *   create D  create3 D  create4 D  create-gl D  destroy      green D   green-destroy
+ *   by LIBRARY              from now on this library makes the calls; `client` is this program again
+ *   many N D                N ordinary contexts, every other one is destroyed first
  *   fork … end              the child does what stands between, and exits; the parent waits
  *   bare-fork … end         likewise, with the system call and no handlers of libc
  *   exec                    starts this program again with the arguments that follow
  *   threads N M D           N threads, each retains and releases D M times
  *   signals M D             retains and releases until M signals have come in the middle of one, and
  *                           retained and released, too
- *   coroutine D             a retain on a stack of its own
  *   compare WHERE D         a retain, and the stack as libc's backtrace() has it: plainly, deep, through
  *                           a callback, a signal handler or a coroutine
  *   generated D             a retain by code made at run time
- *   lookup NAME VERSION     the symbol that cuGetProcAddress gives
+ *   symbols NAME …          where each name leads: the driver or the witness
+ *   flags                   what cuGetProcAddress returns for each flag
  *   reopen N                closes the driver and opens it again, N times
  *   holders D               what the witness says
  *   open PATH               opens another driver and initialises it
- *   errno                   whether a retain and a release leave errno alone
  *   cost                    nanoseconds of a retain and a release
  *   late D                  a release after the end of main, by the library named in LATE
+ *   unload LIBRARY          closes what `by` opened; 1: it is still there
+ *   cancelled               opens the driver, or calls it, in a thread that is being cancelled
+ *   small-stack D           a retain and a release in a signal handler with 8 KiB of stack
+ *   little-memory           limits the address space to 240 MiB;   allocate   takes 120 MiB
+ *   seccomp D               releases, retains and releases when no system call is allowed
  *   kill                    dies of SIGKILL
  *   _exit                   ends without its destructors
  */
@@ -31,6 +38,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <link.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -38,6 +46,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -57,6 +67,7 @@
     F(cuCtxCreate_v2, (void **, unsigned int, int))                                                \
     F(cuCtxCreate_v3, (void **, void *, int, unsigned int, int))                                   \
     F(cuCtxCreate_v4, (void **, void *, unsigned int, int))                                        \
+    F(cuGLCtxCreate_v2, (void **, unsigned int, int))                                              \
     F(cuCtxDestroy_v2, (void *))                                                                   \
     F(cuDeviceGetDevResource, (int, void *, int))                                                  \
     F(cuDevResourceGenerateDesc, (void **, void *, unsigned int))                                  \
@@ -104,10 +115,11 @@ static int device(const char *ordinal)
 __attribute__((noinline)) static int retain_in_helper(int handle)
 {
     void *context;
-    int answer = cuDevicePrimaryCtxRetain(&context, handle);
+    int result;
 
-    __asm__ volatile("" ::: "memory"); /* no tail call: this frame is to be seen */
-    return answer;
+    errno = 4711;
+    result = cuDevicePrimaryCtxRetain(&context, handle);
+    return errno == 4711 ? result : -1;
 }
 
 /* By the library that `by` has opened, if it has. */
@@ -319,20 +331,6 @@ static int compare(const char *where, int handle)
     return compared_answer;
 }
 
-static int coroutine_handle, coroutine_answer;
-
-static void coroutine_body(void)
-{
-    coroutine_answer = retain_in_helper(coroutine_handle);
-}
-
-static int coroutine(int handle)
-{
-    coroutine_handle = handle;
-    on_other_stack(coroutine_body);
-    return coroutine_answer;
-}
-
 /* A few instructions that call the function whose address they hold, with their own arguments. */
 static int generated(int handle)
 {
@@ -355,18 +353,50 @@ static int generated(int handle)
     return ((int (*)(void **, int))code)(&context, handle);
 }
 
-static void look_up(const char *name, int version)
+/* "driver NAME", "witness NAME" or "absent"; of NAME@VERSION the result of cuGetProcAddress before that. */
+static void reach(char *word)
+{
+    int (*first)(const char *, void **, int, uint64_t) =
+        (int (*)(const char *, void **, int, uint64_t))dlsym(driver, "cuGetProcAddress");
+    int (*second)(const char *, void **, int, uint64_t, int *) = (int (*)(
+        const char *, void **, int, uint64_t, int *))dlsym(driver, "cuGetProcAddress_v2");
+    void *own = dlsym(driver, "cuda_contexts_version"), *address = NULL;
+    char *version = strchr(word, '@');
+    const ElfW(Sym) *symbol = NULL;
+    Dl_info info, in_witness = { .dli_fbase = NULL };
+    int status = 0, result = -1;
+
+    printf("%s ", word);
+    if (version) {
+        *version++ = '\0';
+        if (second)
+            result = second(word, &address, atoi(version), 0, &status);
+        else if (first)
+            result = first(word, &address, atoi(version), 0);
+        printf("%d ", result + 1000 * status);
+        address = result ? NULL : address;
+    } else {
+        address = dlsym(driver, word);
+    }
+    if (own)
+        dladdr(own, &in_witness);
+    if (!address || !dladdr1(address, &info, (void **)&symbol, RTLD_DL_SYMENT))
+        puts("absent");
+    else
+        printf("%s %s\n", info.dli_fbase == in_witness.dli_fbase ? "witness" : "driver",
+               info.dli_sname ? info.dli_sname : "unnamed");
+}
+
+static void print_flags(void)
 {
     void *address = NULL;
-    int status = -1;
-    int answer = cuGetProcAddress_v2(name, &address, version, 0, &status);
-    Dl_info info = { .dli_sname = "nothing" };
+    int status = 0;
 
-    if (address)
-        dladdr(address, &info);
-    /* The address must be the one that dlsym gives for that symbol. */
-    printf("%s %d: %d %d %s %s\n", name, version, answer, status, info.dli_sname,
-           address && info.dli_sname && dlsym(driver, info.dli_sname) == address ? "same" : "other");
+    for (uint64_t flags = 0; flags < 4; flags++) {
+        int result = cuGetProcAddress_v2("x", &address, 12030, flags, &status);
+
+        printf("%d %p %d\n", result, address, status);
+    }
 }
 
 static void print_holders(int handle)
@@ -423,14 +453,63 @@ static double cost(int handle)
     return best / work.count / 2;
 }
 
-static int errno_is_kept(int handle)
-{
-    void *context;
+static int finished;
 
-    errno = 4711;
-    cuDevicePrimaryCtxRetain(&context, handle);
-    cuDevicePrimaryCtxRelease_v2(handle);
-    return errno == 4711;
+static void *when_cancelled(void *data)
+{
+    pthread_cancel(pthread_self());
+    if (!driver) {
+        open_driver();
+        finished = 1;
+    } else {
+        finished = cuInit(0) == 0 && retain_in_helper(0) == 0;
+    }
+    return data;
+}
+
+static int cancelled(void)
+{
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, when_cancelled, NULL);
+    pthread_join(thread, NULL);
+    return finished;
+}
+
+static int handle_of_signal;
+
+static void on_small_stack(int signal)
+{
+    (void)signal;
+    finished = retain(handle_of_signal) == 0 && release(handle_of_signal) == 0;
+}
+
+/* The kernel's own frame takes up to half of it. */
+static int small_stack(int handle)
+{
+    enum { SIZE = 8192, PAGE = 4096 };
+    char *memory = mmap(NULL, SIZE + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    stack_t stack = { .ss_sp = memory + PAGE, .ss_size = SIZE };
+    struct sigaction action = { .sa_handler = on_small_stack, .sa_flags = SA_ONSTACK };
+
+    mprotect(memory, PAGE, PROT_NONE);
+    handle_of_signal = handle;
+    sigaltstack(&stack, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    raise(SIGUSR1);
+    return finished;
+}
+
+static void without_system_calls(int handle)
+{
+    char text[] = "seccomp 0 0 0\n";
+
+    prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+    text[8] = (char)('0' + release(handle));
+    text[10] = (char)('0' + retain(handle));
+    text[12] = (char)('0' + release(handle) + release(handle));
+    syscall(SYS_write, 1, text, sizeof text - 1);
+    syscall(SYS_exit, 0);
 }
 
 /* The arguments behind the `end` that belongs to this fork. */
@@ -449,22 +528,30 @@ int main(int count, char **arguments)
 
     (void)count;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    open_driver();
     for (char **at = arguments + 1; *at; at++) {
         const char *what = *at;
         int answer = 0;
 
+        if (!strcmp(what, "by")) {
+            by = strcmp(*++at, "client") ? dlopen(*at, RTLD_NOW) : NULL;
+            continue;
+        } else if (!strcmp(what, "little-memory")) {
+            struct rlimit limit = { 240 << 20, 240 << 20 };
+
+            setrlimit(RLIMIT_AS, &limit);
+            continue;
+        } else if (!strcmp(what, "cancelled")) {
+            printf("cancelled %d\n", cancelled());
+            continue;
+        }
+        if (!driver)
+            open_driver();
         if (!strcmp(what, "init")) {
             answer = cuInit(0);
-        } else if (!strcmp(what, "init-1")) {
-            answer = cuInit(1);
         } else if (!strcmp(what, "retain")) {
             answer = retain(device(*++at));
         } else if (!strcmp(what, "release")) {
             answer = release(device(*++at));
-        } else if (!strcmp(what, "by")) {
-            by = strcmp(*++at, "client") ? dlopen(*at, RTLD_NOW) : NULL;
-            continue;
         } else if (!strcmp(what, "many")) {
             answer = many(atoi(at[1]), device(at[2]));
             at += 2;
@@ -484,6 +571,8 @@ int main(int count, char **arguments)
             answer = cuCtxCreate_v3(&ordinary, NULL, 0, 0, device(*++at));
         } else if (!strcmp(what, "create4")) {
             answer = cuCtxCreate_v4(&ordinary, NULL, 0, device(*++at));
+        } else if (!strcmp(what, "create-gl")) {
+            answer = cuGLCtxCreate_v2(&ordinary, 0, device(*++at));
         } else if (!strcmp(what, "destroy")) {
             answer = destroy(cuCtxDestroy_v2, ordinary);
         } else if (!strcmp(what, "green")) {
@@ -508,8 +597,6 @@ int main(int count, char **arguments)
         } else if (!strcmp(what, "signals")) {
             answer = signals(atoi(at[1]), device(at[2]));
             at += 2;
-        } else if (!strcmp(what, "coroutine")) {
-            answer = coroutine(device(*++at));
         } else if (!strcmp(what, "reopen")) {
             for (int times = atoi(*++at); times > 0; times--) {
                 answer += dlclose(driver) != 0;
@@ -520,9 +607,12 @@ int main(int count, char **arguments)
             at += 2;
         } else if (!strcmp(what, "generated")) {
             answer = generated(device(*++at));
-        } else if (!strcmp(what, "lookup")) {
-            look_up(at[1], atoi(at[2]));
-            at += 2;
+        } else if (!strcmp(what, "symbols")) {
+            while (at[1])
+                reach(*++at);
+            continue;
+        } else if (!strcmp(what, "flags")) {
+            print_flags();
             continue;
         } else if (!strcmp(what, "holders")) {
             print_holders(device(*++at));
@@ -531,8 +621,16 @@ int main(int count, char **arguments)
             void *other = dlopen(*++at, RTLD_NOW);
 
             answer = other ? ((int (*)(unsigned int))dlsym(other, "cuInit"))(0) : -1;
-        } else if (!strcmp(what, "errno")) {
-            answer = errno_is_kept(device(*++at)) ? 0 : 1;
+        } else if (!strcmp(what, "unload")) {
+            dlclose(by);
+            by = NULL;
+            answer = dlopen(*++at, RTLD_NOW | RTLD_NOLOAD) != NULL;
+        } else if (!strcmp(what, "small-stack")) {
+            answer = small_stack(device(*++at));
+        } else if (!strcmp(what, "allocate")) {
+            answer = malloc(120 << 20) != NULL;
+        } else if (!strcmp(what, "seccomp")) {
+            without_system_calls(device(*++at));
         } else if (!strcmp(what, "cost")) {
             printf("cost %.0f\n", cost(device(*++at)));
             continue;

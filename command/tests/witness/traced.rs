@@ -1,5 +1,4 @@
 //! Programs on the simulated driver, with the witness before it and without.
-#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::cell::RefCell;
 use std::env;
@@ -7,7 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use cuda_contexts::arena::Arena as Reader;
 use cuda_contexts::record::Record;
@@ -33,20 +32,24 @@ pub static LINKED: LazyLock<PathBuf> = LazyLock::new(|| {
     compile("linked", &["-DLINKED", "-Wl,--allow-shlib-undefined", &driver])
 });
 
-/// `late.c`, a library.
-pub static LATE: LazyLock<PathBuf> =
-    LazyLock::new(|| compile_source("late.c", "late.so", &["-shared", "-fPIC"]));
-
-/// `symbols.c`, which says what is reached.
-pub static SYMBOLS: LazyLock<PathBuf> =
-    LazyLock::new(|| compile_source("symbols.c", "symbols", &[]));
-
-fn compile(name: &str, arguments: &[&str]) -> PathBuf {
+/// A program out of `client.c`.
+pub fn compile(name: &str, arguments: &[&str]) -> PathBuf {
     compile_source("client.c", name, arguments)
 }
 
+/// A library out of `library.c`.
+pub fn library(name: &str, arguments: &[&str]) -> PathBuf {
+    compile_source("library.c", name, &[&["-shared", "-fPIC"], arguments].concat())
+}
+
+/// Each name is compiled a single time, whichever tests ask for it at the same time.
 pub fn compile_source(source: &str, name: &str, arguments: &[&str]) -> PathBuf {
+    static COMPILER: Mutex<()> = Mutex::new(());
+    let _turn = COMPILER.lock().unwrap();
     let program = PROGRAMS.path().join(name);
+    if program.exists() {
+        return program;
+    }
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/witness").join(source);
     let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
     let more = env::var(FLAGS).unwrap_or_default();
@@ -63,6 +66,15 @@ pub fn compile_source(source: &str, name: &str, arguments: &[&str]) -> PathBuf {
     program
 }
 
+/// Where launchers say which of a machine's workers a process is.
+pub const RANKS: [&str; 5] = [
+    "LOCAL_RANK",
+    "OMPI_COMM_WORLD_LOCAL_RANK",
+    "MPI_LOCALRANKID",
+    "MV2_COMM_WORLD_LOCAL_RANK",
+    "SLURM_LOCALID",
+];
+
 pub struct Traced {
     pub client: ClientCommand,
     pub directory: TempDir,
@@ -78,14 +90,7 @@ impl Traced {
         let reader = Reader::create(&directory.path().join("arena"), *settings).unwrap();
         client.env("LD_LIBRARY_PATH", directory.path());
         client.env("CUDA_CONTEXTS_ARENA", directory.path().join("arena"));
-        for rank in [
-            "LOCAL_RANK",
-            "OMPI_COMM_WORLD_LOCAL_RANK",
-            "SLURM_LOCALID",
-            "RANK",
-            "MPI_LOCALRANKID",
-            "MV2_COMM_WORLD_LOCAL_RANK",
-        ] {
+        for rank in RANKS.into_iter().chain(["RANK"]) {
             client.env_remove(rank);
         }
         Self { client, directory, reader: RefCell::new((reader, Vec::new())) }

@@ -12,10 +12,29 @@ An exception that a signal handler raises, such as SystemExit or TimeoutError, i
 way is done. If nobody has the result of that step then, the step is undone.
 """
 
-from .._native import Checkpointed, Locked, Suspended, recover, suspend
+from typing import Final, Iterable, Literal, Mapping, Union
+
+from .._native import (
+    Checkpointed,
+    DeviceRoom,
+    Locked,
+    ProcessReport,
+    StepReport,
+    Suspended,
+    TreeProcess,
+    machine_gpus,
+    memory_of,
+    recover,
+    suspend,
+    tree,
+)
 from ._process import Process
-from ._restore import TRUSTED, DeviceRoom, Room, machine_gpus, memory_of
-from ._values import ProcessReport, StepReport, TreeProcess, tree
+
+#: The caller knows that there is room.
+TRUSTED: Final = "trusted"
+
+#: The bytes that each device needs, what each needs and has, or ``TRUSTED``.
+Room = Union[Literal["trusted"], Mapping[str, int], Iterable[DeviceRoom]]
 
 __all__ = [
     "TRUSTED",

@@ -4,17 +4,20 @@ use std::sync::{Mutex, PoisonError};
 
 use cuda_primary_context::checkpoint::{
     CheckpointError, Checkpointed as CheckpointedProcess, Found, GpuMap, GroupError, Process,
-    Resumed, StepReport, Steps, Suspended as SuspendedProcesses,
+    ProcessReport as Report, Resumed, StepReport, Steps, Suspended as SuspendedProcesses,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
+use serde_json::{Value as Json, json};
 
 use crate::checkpoint::dropped_by_an_exception;
 use crate::checkpoint::held::{Held, kind};
-use crate::checkpoint::process::{Checkpointed, limit, process_id};
+use crate::checkpoint::process::Checkpointed;
 use crate::checkpoint::restore::{MapArgument, RoomArgument};
-use crate::error::{answer, exception, json};
+use crate::error::{answer, exception};
+use crate::number::{limit, process_id, processes_at_once};
+use crate::value::{self, Fields, ProcessReport, Value, tuple_of};
 
 /// Processes that are all checkpointed.
 ///
@@ -24,8 +27,8 @@ use crate::error::{answer, exception, json};
 #[derive(Debug)]
 pub struct Suspended {
     pids: Vec<u32>,
-    /// What was done for each process, as JSON.
-    reports: String,
+    /// What was done for each process.
+    reports: Vec<Json>,
     /// Empty once they were brought back.
     processes: Mutex<Option<SuspendedProcesses>>,
     room: RoomArgument,
@@ -39,7 +42,7 @@ impl Suspended {
         at_once: Option<usize>,
     ) -> PyResult<Self> {
         let pids = suspended.processes().iter().map(CheckpointedProcess::pid).collect();
-        let reports = json(&suspended.reports())?;
+        let reports = objects(suspended.reports());
         Ok(Self { pids, reports, processes: Mutex::new(Some(suspended)), room, at_once })
     }
 
@@ -135,8 +138,8 @@ impl Suspended {
 
     /// What was done for each process; empty for those that were taken up.
     #[getter]
-    fn reports(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        reports_object(py, &self.reports)
+    fn reports<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        tuple_of::<ProcessReport>(py, &self.reports, &[])
     }
 
     /// Checks the room, restores all processes at once, then unlocks all. The arguments are those of
@@ -199,12 +202,13 @@ impl Drop for Suspended {
 pub fn suspend(
     py: Python<'_>,
     pids: &Bound<'_, PyAny>,
-    timeout: f64,
+    timeout: &Bound<'_, PyAny>,
     room: RoomArgument,
-    at_once: Option<usize>,
+    at_once: Option<Bound<'_, PyAny>>,
     on_step: Option<Py<PyAny>>,
 ) -> PyResult<Suspended> {
     let (limit, observer) = (limit(timeout)?, Observer::new(on_step));
+    let at_once = processes_at_once(at_once.as_ref())?;
     let pids = process_ids(pids)?;
     let processes =
         py.detach(|| pids.into_iter().map(Process::open).collect::<Result<Vec<_>, _>>());
@@ -248,9 +252,10 @@ pub fn recover(
     room: RoomArgument,
     gpu_map: Option<MapArgument>,
     every_gpu: Option<Bound<'_, PyAny>>,
-    at_once: Option<usize>,
+    at_once: Option<Bound<'_, PyAny>>,
     on_step: Option<Py<PyAny>>,
 ) -> PyResult<Py<PyAny>> {
+    let at_once = processes_at_once(at_once.as_ref())?;
     let (pids, observer) = (process_ids(pids)?, Observer::new(on_step));
     let map = MapArgument::map(gpu_map, py, every_gpu)?;
     let room = room.look(py, &map, &pids)?;
@@ -312,8 +317,7 @@ impl Observer {
 
     fn call(&self, py: Python<'_>, pid: u32, step: &StepReport) -> PyResult<()> {
         let Some(function) = &self.function else { return Ok(()) };
-        let values = py.import("cuda_primary_context.checkpoint._values")?;
-        let step = values.getattr("_step_from_json")?.call1((json(step)?,))?;
+        let step = value::StepReport::new(Fields::of(step, String::new(), Vec::new())?);
         function.call1(py, (pid, step)).map(drop)
     }
 
@@ -325,7 +329,7 @@ impl Observer {
     fn reports_of(&self, py: Python<'_>, resumed: &Resumed) -> PyResult<Py<PyAny>> {
         match self.raised() {
             Some(raised) => Err(raised),
-            None => reports_object(py, &json(&resumed.reports())?),
+            None => Ok(reports_object(py, resumed.reports())?.unbind()),
         }
     }
 
@@ -338,9 +342,12 @@ impl Observer {
     }
 }
 
-fn reports_object(py: Python<'_>, text: &str) -> PyResult<Py<PyAny>> {
-    let values = py.import("cuda_primary_context.checkpoint._values")?;
-    Ok(values.getattr("_reports")?.call1((text,))?.unbind())
+fn objects(reports: &[Report]) -> Vec<Json> {
+    reports.iter().map(|report| json!(report)).collect()
+}
+
+fn reports_object<'py>(py: Python<'py>, reports: &[Report]) -> PyResult<Bound<'py, PyAny>> {
+    tuple_of::<ProcessReport>(py, &objects(reports), &[])
 }
 
 /// The exception, with the process for which a step failed and what was done for each.
@@ -354,7 +361,7 @@ fn failed(py: Python<'_>, error: &GroupError) -> PyErr {
             let state = report.and_then(|report| report.state());
             value.setattr("state", state.map(|state| state.to_string()))?;
         }
-        value.setattr("reports", reports_object(py, &json(&error.reports())?)?)
+        value.setattr("reports", reports_object(py, error.reports())?)
     };
     tell().map_or_else(|failed| failed, |()| raised.clone_ref(py))
 }

@@ -1,17 +1,16 @@
 //! A process in each of its states.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use cuda_primary_context::checkpoint::{Found, GpuMap, Process};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyInt, PyTuple};
+use pyo3::types::PyTuple;
 
 use crate::checkpoint::dropped_by_an_exception;
 use crate::checkpoint::held::{Held, Lock, Taken};
 use crate::checkpoint::restore::{MapArgument, RoomArgument};
 use crate::error::answer;
+use crate::number::{limit, process_id};
 
 /// The native part of `checkpoint.Process`.
 #[pyclass(frozen, module = "cuda_primary_context._native")]
@@ -58,8 +57,8 @@ impl Controller {
     }
 
     /// Without a limit if there are no seconds.
-    fn lock(&self, py: Python<'_>, seconds: Option<f64>) -> PyResult<Locked> {
-        let limit = seconds.map(limit).transpose()?;
+    fn lock(&self, py: Python<'_>, seconds: Option<Bound<'_, PyAny>>) -> PyResult<Locked> {
+        let limit = seconds.as_ref().map(limit).transpose()?;
         let locked = Locked::new(self.0.clone());
         self.0.step(py, "lock", |found| match found {
             Found::Running(process) | Found::Other(process, _) | Found::Unknown(process, _) => {
@@ -244,21 +243,4 @@ fn unlock(py: Python<'_>, held: &Arc<Held>) -> PyResult<()> {
 pub fn process_object(py: Python<'_>, held: Arc<Held>) -> PyResult<Py<PyAny>> {
     let class = py.import("cuda_primary_context.checkpoint")?.getattr("Process")?;
     Ok(class.call_method1("_of", (Controller(held),))?.unbind())
-}
-
-/// A process id. A number that is none, and fits no `u32`, is refused here.
-pub fn process_id(number: &Bound<'_, PyAny>) -> PyResult<u32> {
-    match number.extract() {
-        Err(_) if number.is_instance_of::<PyInt>() => Err(PyValueError::new_err(format!(
-            "{number} is not a process id. Process ids are 1 to 4194304."
-        ))),
-        extracted => extracted,
-    }
-}
-
-/// A lock's limit.
-pub fn limit(seconds: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds).map_err(|error| {
-        PyValueError::new_err(format!("The time limit of {seconds} s is not possible: {error}."))
-    })
 }

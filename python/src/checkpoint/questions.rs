@@ -1,29 +1,52 @@
 //! What a controller asks about processes and the machine.
 
+use std::io;
+
+use cuda_primary_context::Uuid;
 use cuda_primary_context::checkpoint::{machine_gpus as gpus_of_machine, nvml, tree as tree_of};
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use serde_json::json;
 
-use crate::checkpoint::process::process_id;
-use crate::error::{answer, json};
+use crate::error::answer;
+use crate::number::process_id;
+use crate::value::{TreeProcess, tuple_of};
 
-/// A process and its descendants.
+/// The process and its descendants, each after its parent.
 #[pyfunction]
-pub fn tree(py: Python<'_>, pid: &Bound<'_, PyAny>) -> PyResult<String> {
+pub fn tree<'py>(py: Python<'py>, pid: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let pid = process_id(pid)?;
-    json(&py.detach(|| tree_of(pid))?)
+    let found = py.detach(|| tree_of(pid)).map_err(|error| of_process(pid, &error))?;
+    tuple_of::<TreeProcess>(py, &found.iter().map(|each| json!(each)).collect::<Vec<_>>(), &[])
 }
 
 /// The unique id of every GPU that the kernel driver shows.
 #[pyfunction]
-pub fn machine_gpus(py: Python<'_>) -> PyResult<Vec<String>> {
-    let ids = py.detach(gpus_of_machine)?;
-    Ok(ids.iter().map(ToString::to_string).collect())
+pub fn machine_gpus(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+    PyTuple::new(py, gpus(py)?.iter().map(ToString::to_string))
+}
+
+/// The same, with the path and what to do instead in its error.
+pub fn gpus(py: Python<'_>) -> PyResult<Vec<Uuid>> {
+    Ok(py.detach(gpus_of_machine).map_err(|error| {
+        let what = "Cannot list this machine's GPUs in /proc/driver/nvidia/gpus";
+        let message = format!("{what}: {error}. A restore takes them as every_gpu, too.");
+        io::Error::new(error.kind(), message)
+    })?)
 }
 
 /// The bytes that a process has on each device, as NVML says.
 #[pyfunction]
-pub fn memory_of(py: Python<'_>, pid: &Bound<'_, PyAny>) -> PyResult<Vec<(String, u64)>> {
+pub fn memory_of<'py>(py: Python<'py>, pid: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     let pid = process_id(pid)?;
-    let memory = answer(py, py.detach(|| nvml::memory_of(pid)))?;
-    Ok(memory.iter().map(|on| (on.device.to_string(), on.bytes)).collect())
+    let memory = PyDict::new(py);
+    for on in answer(py, py.detach(|| nvml::memory_of(pid)))? {
+        memory.set_item(on.device.to_string(), on.bytes)?;
+    }
+    Ok(memory)
+}
+
+/// Names the process whose files in `/proc` could not be read.
+pub fn of_process(pid: u32, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("Cannot read /proc/{pid}: {error}."))
 }

@@ -1,19 +1,18 @@
 //! What a restore is given: which GPU is which, and the room.
 
 use cuda_primary_context::checkpoint::nvml::{self, DeviceMemory};
-use cuda_primary_context::checkpoint::{DeviceRoom, GpuMap, GpuPair, Room, machine_gpus};
+use cuda_primary_context::checkpoint::{DeviceRoom, GpuMap, GpuPair, Room};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyMapping, PyString};
 
+use crate::checkpoint::questions::gpus;
 use crate::device::uuid;
 use crate::error::answer;
+use crate::number::{BYTES, number};
 
-/// A mapping from one unique id to another, or to a number.
-fn items<'py, T>(mapping: &Bound<'py, PyAny>) -> PyResult<Vec<(String, T)>>
-where
-    (String, T): for<'a> FromPyObject<'a, 'py, Error = PyErr>,
-{
+/// What a mapping has.
+fn items<'py>(mapping: &Bound<'py, PyAny>) -> PyResult<Vec<(String, Bound<'py, PyAny>)>> {
     mapping.call_method0("items")?.try_iter()?.map(|item| item?.extract()).collect()
 }
 
@@ -25,7 +24,8 @@ impl<'py> FromPyObject<'_, 'py> for MapArgument {
     type Error = PyErr;
 
     fn extract(mapping: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        items(&mapping).map(Self)
+        let pairs = items(&mapping)?.into_iter().map(|(old, new)| Ok((old, new.extract()?)));
+        pairs.collect::<PyResult<_>>().map(Self)
     }
 }
 
@@ -44,7 +44,7 @@ impl MapArgument {
                 let ids = ids.try_iter()?.map(|id| uuid(&id?.extract::<String>()?));
                 ids.collect::<PyResult<Vec<_>>>()?
             }
-            None => py.detach(machine_gpus)?,
+            None => gpus(py)?,
         };
         answer(py, GpuMap::new(pairs, &all))
     }
@@ -74,17 +74,18 @@ impl<'py> FromPyObject<'_, 'py> for RoomArgument {
             };
         }
         let found = if room.cast::<PyMapping>().is_ok() {
-            let memory =
-                |(id, bytes): &(String, u64)| Ok(DeviceMemory { device: uuid(id)?, bytes: *bytes });
-            let needed = items(&room)?.iter().map(memory).collect::<PyResult<Vec<_>>>()?;
+            let needed = items(&room)?.into_iter().map(|(id, bytes)| {
+                Ok(DeviceMemory { device: uuid(&id)?, bytes: number(&bytes, BYTES)? })
+            });
+            let needed = needed.collect::<PyResult<Vec<_>>>()?;
             (!needed.is_empty()).then_some(Self::Needed(needed))
         } else {
             let numbers = room.try_iter()?.map(|device| {
                 let device = device?;
                 Ok(DeviceRoom {
                     device: uuid(&device.getattr("device")?.extract::<String>()?)?,
-                    needed: device.getattr("needed")?.extract()?,
-                    free: device.getattr("free")?.extract()?,
+                    needed: number(&device.getattr("needed")?, BYTES)?,
+                    free: number(&device.getattr("free")?, BYTES)?,
                 })
             });
             let numbers = numbers.collect::<PyResult<Vec<_>>>()?;

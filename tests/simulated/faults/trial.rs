@@ -43,7 +43,7 @@ impl Entry {
         error.call() == Some(self.function) && same_code && same_device
     }
 
-    /// How many references to this device may be gone, or more, other than this crate was told.
+    /// How many references to this device may be gone, or more, other than the driver reported to this crate.
     fn doubt_about(&self, device: u32) -> u64 {
         let Some(hit) = self.hit else { return 0 };
         match (self.is(RELEASE, device), self.is(RETAIN, device)) {

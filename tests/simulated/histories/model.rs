@@ -6,7 +6,7 @@ use super::operation::Policy;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Device {
-    /// References, whoever has them: each green context took one when it was made.
+    /// References of all holders: each green context took one when it was made.
     pub references: u32,
     pub active: bool,
     /// Living green contexts.

@@ -63,5 +63,5 @@ pub fn destroy(machine: &Machine, context: CUcontext) {
     let destroy = machine.driver.function(functions::cuCtxDestroy_v4000).unwrap();
     // SAFETY: the handle is a living context of `cuCtxCreate`, and nothing uses it.
     let code = unsafe { destroy(context) };
-    assert!(code.is_success(), "cuCtxDestroy_v2 answers {code}");
+    assert!(code.is_success(), "cuCtxDestroy_v2 returned {code}");
 }

@@ -1,0 +1,100 @@
+//! A machine whose NVML lists what a test says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::limit;
+
+/// The folder with the stand-in.
+static LIBRARY: LazyLock<TempDir> = LazyLock::new(|| {
+    let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ps/nvml.c");
+    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let mut command = Command::new(compiler);
+    command.args(["-shared", "-fPIC", "-Wall", "-o"]).arg(folder.path().join("libnvidia-ml.so.1"));
+    let output = limit::output(command.arg(source));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    folder
+});
+
+pub struct Machine {
+    folder: TempDir,
+}
+
+impl Machine {
+    /// The first line is the number of GPUs; see `nvml.c` for the others.
+    pub fn new(lines: &str) -> Self {
+        let machine = Self { folder: TempDir::new().unwrap() };
+        machine.change(lines);
+        machine
+    }
+
+    /// Lists something else from now on.
+    pub fn change(&self, lines: &str) {
+        let next = self.folder.path().join("next");
+        fs::write(&next, lines).unwrap();
+        fs::rename(next, self.file()).unwrap();
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("nvml")
+    }
+
+    pub fn command(&self, options: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cuda-contexts"));
+        command.env("LD_LIBRARY_PATH", LIBRARY.path()).env("NVML_STAND_IN", self.file());
+        command.arg("ps").args(options.split_whitespace()).stdin(Stdio::null());
+        command
+    }
+
+    #[track_caller]
+    pub fn ps(&self, options: &str) -> Output {
+        limit::output(&mut self.command(options))
+    }
+
+    /// What it prints when it succeeds.
+    #[track_caller]
+    pub fn page(&self, options: &str) -> String {
+        let output = self.ps(options);
+        assert_eq!(errors(&output), "");
+        assert!(output.status.success(), "{}", output.status);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[track_caller]
+    pub fn json(&self, options: &str) -> Vec<Value> {
+        let text = self.page(&format!("--json {options}"));
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+pub fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A process that does nothing for a minute, with a launcher's variables.
+pub struct Worker(Child);
+
+impl Worker {
+    pub fn start(variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("sleep");
+        Self(command.arg("60").envs(variables.iter().copied()).spawn().unwrap())
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,10 @@
+//! `cuda-contexts ps` on a stand-in for NVML, with real processes.
+
+#[path = "../command/limit.rs"]
+mod limit;
+mod machine;
+mod shown;
+#[path = "../../../tests/support/skips.rs"]
+mod skips;
+mod traced;
+mod watch;

@@ -1,0 +1,143 @@
+//! What is shown, and the exit statuses.
+
+use std::collections::BTreeSet;
+
+use crate::limit;
+use crate::machine::{Machine, Worker, errors};
+use crate::skips::skip;
+
+/// No process has this id.
+const ELSEWHERE: u32 = 4_200_000_000;
+
+#[test]
+fn a_worker_with_a_stray_comes_first_with_what_to_do() {
+    let worker = Worker::start(&[("LOCAL_RANK", "1"), ("CUDA_VISIBLE_DEVICES", "0,1")]);
+    let (pid, own) = (worker.pid(), std::process::id());
+    let machine = Machine::new(&format!("2\n0 {own} 90 -1\n0 {pid} 612 -1\n1 {pid} 1634 -1\n"));
+    let page = machine.page("");
+    assert!(page.contains("2 processes hold CUDA contexts on 2 GPUs; 1 on several GPUs"), "{page}");
+    let rows: Vec<Vec<&str>> =
+        page.lines().skip(3).take(3).map(|row| row.split_whitespace().collect()).collect();
+    let pid = pid.to_string();
+    let begins = |row: usize, gpu: &str, rank: &str, mib: &str| {
+        let row = &rows[row];
+        assert_eq!((row[0], row[3], row[4]), (gpu, rank, mib), "{page}");
+    };
+    begins(0, "0", "1", "612");
+    begins(1, "1", "1", "1634");
+    assert_eq!((rows[0][1], rows[1][1]), (&*pid, &*pid), "{page}");
+    assert!(rows[0].join(" ").ends_with("probably a stray sleep 60"), "{page}");
+    assert_eq!((rows[2][0], rows[2][4]), ("0", "90"), "{page}");
+    assert!(page.contains("cuda-contexts trace --only one -- sleep 60\n"), "{page}");
+    assert!(page.contains("CUDA_VISIBLE_DEVICES=1 sleep 60\n"), "{page}");
+    assert!(page.contains("cuda-contexts run -- sleep 60\n"), "{page}");
+    // Only what was chosen is shown, and judged as before.
+    let chosen = machine.page("--gpu GPU-00000002");
+    assert!(chosen.contains("1 process holds") && chosen.contains("probably a stray"), "{chosen}");
+    let other = machine.page(&format!("--pid {own}"));
+    assert!(!other.contains("stray") && !other.contains("sleep"), "{other}");
+}
+
+#[test]
+fn the_json_lines_are_as_the_readme_has_them() {
+    let worker = Worker::start(&[("SLURM_LOCALID", "3")]);
+    let pid = worker.pid();
+    let lines =
+        Machine::new(&format!("2\n0 {pid} 612 -1\n1 {pid} 1634 -1\n1 {ELSEWHERE} 700 -1\n"))
+            .json("");
+    for line in &lines {
+        let row = format!("| `{}`", line["event"].as_str().unwrap());
+        let readme = include_str!("../../README.md");
+        let row = readme.lines().find(|line| line.starts_with(&row)).unwrap();
+        // Fields come first in each description; values are in quotation marks.
+        let fields = row.splitn(3, '|').nth(2).unwrap().split('`').skip(1).step_by(2);
+        let documented: BTreeSet<&str> = fields.filter(|field| !field.contains('"')).collect();
+        let written: BTreeSet<&str> = line
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .filter(|key| *key != "event")
+            .collect();
+        assert_eq!(written, documented);
+    }
+    assert_eq!((&lines[0]["event"], &lines[0]["format"]), (&"ps".into(), &1.into()));
+    assert_eq!((&lines[0]["gpus"], &lines[0]["strays"]), (&2.into(), &1.into()));
+    let verdicts: Vec<_> =
+        lines[1..].iter().map(|line| line["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["probably_stray", "main", "alone"]);
+    let stray = &lines[1];
+    assert_eq!(
+        (&stray["pid"], &stray["gpu"], &stray["bytes"]),
+        (&pid.into(), &0.into(), &(612u64 << 20).into())
+    );
+    assert_eq!((&stray["rank"], &stray["rank_variable"]), (&"3".into(), &"SLURM_LOCALID".into()));
+    assert_eq!(stray["command"], serde_json::json!(["sleep", "60"]));
+    assert!(lines.iter().all(|line| line["host"] == lines[0]["host"]));
+    // Process ids of another namespace match nothing here.
+    assert!(lines[3]["command"].is_null() && lines[3]["user"].is_null());
+    assert!(lines[0]["notes"][0].as_str().unwrap().contains("the host's pid namespace"));
+}
+
+#[test]
+fn instances_of_a_divided_gpu_are_named() {
+    let own = std::process::id();
+    let machine = Machine::new(&format!("1\n0 {own} 600 3\n0 {own} 600 4\n"));
+    let page = machine.page("");
+    assert!(page.contains("\n0/3  ") && page.contains("\n0/4  "), "{page}");
+    assert!(page.contains("Note: 1 process on a MIG instance"), "{page}");
+    assert_eq!(machine.json("")[1]["mig_instance"], 3);
+}
+
+#[test]
+fn the_gate_has_three_exit_statuses() {
+    let own = std::process::id();
+    let stray = format!("2\n0 {own} 612 -1\n1 {own} 9000 -1\n");
+    let lost = "fail nvmlDeviceGetComputeRunningProcesses_v3 1 15\n";
+    for (lines, status) in [
+        (stray.clone(), 3),
+        (format!("2\n0 {own} 612 -1\n"), 0),
+        (format!("2\n0 {own} 9000 -1\n1 {own} -1 -1\n"), 125),
+        (format!("2\n0 {own} 9000 -1\n{lost}"), 125),
+    ] {
+        let output = Machine::new(&lines).ps("--fail-on-stray");
+        assert_eq!(output.status.code(), Some(status), "{lines}");
+        assert_eq!(errors(&output).contains("cannot judge"), status == 125, "{lines}");
+    }
+    assert!(Machine::new(&stray).ps("").status.success());
+}
+
+#[test]
+fn a_call_that_fails_is_named() {
+    let own = std::process::id();
+    for call in ["nvmlInit_v2", "nvmlDeviceGetCount_v2"] {
+        let output = Machine::new(&format!("1\nfail {call} 0 9\n")).ps("");
+        assert_eq!(output.status.code(), Some(125), "{call}");
+        assert!(errors(&output).contains(call), "{}", errors(&output));
+    }
+    // A GPU that cannot be read does not hide the others.
+    for call in [
+        "nvmlDeviceGetHandleByIndex_v2",
+        "nvmlDeviceGetUUID",
+        "nvmlDeviceGetComputeRunningProcesses_v3",
+    ] {
+        let page = Machine::new(&format!("2\n0 {own} 612 -1\nfail {call} 1 15\n")).page("");
+        assert!(page.contains(&format!("\n  0  {own}  ")), "{page}");
+        assert!(page.contains(&format!("Note: GPU 1 could not be read: {call} failed")), "{page}");
+    }
+}
+
+#[test]
+fn without_nvml_it_fails_and_says_why() {
+    let mut command = Machine::new("1\n").command("");
+    let output = limit::output(command.env("LD_LIBRARY_PATH", "/no/such/folder"));
+    if output.status.success() {
+        return skip("no-nvml", "without_nvml_it_fails_and_says_why", "it is here");
+    }
+    assert_eq!(output.status.code(), Some(125));
+    assert!(
+        errors(&output).contains("libnvidia-ml.so.1 could not be loaded"),
+        "{}",
+        errors(&output)
+    );
+}

@@ -1,0 +1,179 @@
+/*
+ * What the witness reads of other code's memory, full of what is wrong: Python's structures whose
+ * offsets lie, pointers that lead nowhere or in circles, lengths beyond everything; and the tables of
+ * a loaded library with bytes changed. Nothing may crash, and nothing may go on for ever. The seed is
+ * the first argument, the number of rounds the second one.
+ */
+#define _GNU_SOURCE
+#include "../../witness/loaded_object.h"
+#include "../../witness/python.h"
+#include "../../witness/witness.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { MEMORY = 32 * 1024, PAGE = 4096, LONGEST_RECORD = 2048 };
+
+static uint64_t state, noted, complete, found;
+static char *memory; /* with pages behind and before it that cannot be read */
+
+/* In place of the arena's: they see every line that is read. */
+static uint64_t record[LONGEST_RECORD / sizeof(uint64_t)];
+
+void *reserve_record(enum trace_kind kind, size_t length, uint64_t *place)
+{
+    (void)kind;
+    (void)place;
+    if (length > sizeof record)
+        abort();
+    return record;
+}
+
+void publish_record(void *written, enum trace_state to)
+{
+    const struct trace_python *line = written;
+
+    (void)to;
+    noted++;
+    if (line->index >= TRACE_MAXIMUM_PYTHON_LINES || line->file_length > LONGEST_PYTHON_FILE
+        || line->function_length > LONGEST_PYTHON_FUNCTION)
+        abort();
+}
+
+static uint64_t next(void)
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return state >> 29;
+}
+
+static uint64_t pointer(void)
+{
+    switch (next() % 8) {
+    case 0:
+        return next() << 20 | next();
+    case 1:
+        return 0;
+    case 2:
+        return (uint64_t)(uintptr_t)memory + MEMORY - next() % 64; /* over the end */
+    default:
+        return (uint64_t)(uintptr_t)memory + (next() % MEMORY & ~7u);
+    }
+}
+
+static uint64_t offset(void)
+{
+    return next() % 16 ? next() % 32 * 8 : next() << 30 | next();
+}
+
+/* Code objects are known by their type: here every third object may be one. */
+static uintptr_t fill(void)
+{
+    uint64_t *words = (uint64_t *)memory;
+
+    for (size_t at = 0; at < MEMORY / sizeof *words; at++)
+        words[at] = next() % 4 ? pointer() : next() % 3 ? next() % 100 : next() << 35 | next();
+    for (size_t at = 1; at < MEMORY / sizeof *words; at += 1 + next() % 3)
+        words[at] = words[0];
+    return words[0];
+}
+
+static void round_of_frames(uint32_t version, uintptr_t code_type)
+{
+    static uint64_t runtime[200]; /* longer than any table */
+    struct python python = { .version = version, .runtime = (uintptr_t)runtime, .code_type = code_type };
+
+    for (size_t at = 0; at < sizeof runtime / sizeof *runtime; at++)
+        runtime[at] = offset();
+    memcpy(runtime, "xdebugpy", 8);
+    runtime[1] = version;
+    runtime[2] = next() % 2;
+    complete += walk_python_frames(8, &python, pointer());
+}
+
+static void round_of_lines(void)
+{
+    size_t length = next() % 200;
+
+    (void)python_line((const uint8_t *)memory + MEMORY - length, length, (int32_t)next(),
+                      (int64_t)(next() % 500) - 50);
+}
+
+static bool is_library(const struct loaded_object *object, void *data)
+{
+    if (!strstr(object->name, "libdl.so") && !strstr(object->name, "libm.so"))
+        return false;
+    *(struct loaded_object *)data = *object;
+    return true;
+}
+
+/* A copy of a library's memory between pages that cannot be read, with some bytes changed. */
+static void rounds_of_symbols(long rounds)
+{
+    struct loaded_object object = { .end = 0 };
+    size_t length, room;
+    char *copy, *clean;
+
+    dlopen("libm.so.6", RTLD_NOW);
+    each_loaded_object(is_library, &object);
+    if (!object.end)
+        exit(3);
+    length = object.end - object.start;
+    room = (length + PAGE - 1) & ~(size_t)(PAGE - 1);
+    copy = (char *)mmap(NULL, room + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + PAGE;
+    clean = malloc(length);
+    mprotect(copy, room, PROT_READ | PROT_WRITE);
+    /* What lies between the segments of a library may not be readable. */
+    for (size_t at = 0; at < length; at += PAGE) {
+        struct readable readable = { .lasting = false };
+        size_t part = length - at < PAGE ? length - at : PAGE;
+
+        if (!read_memory(&readable, object.start + at, clean + at, part))
+            memset(clean + at, 0, part);
+    }
+    for (long round = 0; round < rounds; round++) {
+        struct loaded_object changed = { .start = (uintptr_t)copy,
+                                         .end = (uintptr_t)copy + length,
+                                         .bias = (uintptr_t)copy - object.start + object.bias };
+        size_t dynamic = (uintptr_t)object.dynamic - object.start;
+
+        if (round % 16 == 0)
+            memcpy(copy, clean, length);
+        changed.dynamic = (const ElfW(Dyn) *)(copy + dynamic);
+        /* As the loader does, but for the addresses that are changed. */
+        for (ElfW(Dyn) *entry = (ElfW(Dyn) *)(copy + dynamic); round % 16 == 0 && entry->d_tag; entry++)
+            if (entry->d_un.d_ptr >= object.start && entry->d_un.d_ptr < object.end)
+                entry->d_un.d_ptr += (uintptr_t)copy - object.start;
+        found += symbol_of_object(&changed, "cos") != 0;
+        for (int change = 0; change < 8; change++) {
+            size_t at = next() % 4 ? next() % (64 * 1024) : dynamic + next() % 512;
+
+            copy[at % length] = (char)(next() % 2 ? next() : 0xff);
+        }
+        found += symbol_of_object(&changed, "cos") != 0;
+    }
+}
+
+int main(int count, char **arguments)
+{
+    char *mapped = mmap(NULL, MEMORY + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    long rounds = count > 2 ? atol(arguments[2]) : 1000;
+
+    memory = mapped + PAGE;
+    if (mapped == MAP_FAILED || mprotect(memory, MEMORY, PROT_READ | PROT_WRITE) != 0)
+        return 2;
+    state = count > 1 ? (uint64_t)atol(arguments[1]) : 1;
+    for (long round = 0; round < rounds; round++) {
+        uintptr_t code_type = fill();
+
+        for (uint32_t minor = 11; minor <= 14; minor++)
+            round_of_frames(0x030000f0 | minor << 16, code_type);
+        round_of_lines();
+    }
+    rounds_of_symbols(rounds);
+    printf("%llu %llu %llu\n", (unsigned long long)noted, (unsigned long long)complete,
+           (unsigned long long)found);
+    return 0;
+}

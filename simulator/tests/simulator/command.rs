@@ -1,0 +1,99 @@
+//! The command that writes the library.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::directory::Directory;
+use crate::driver::{Library, out};
+use simulated_libcuda::write_library;
+
+#[test]
+fn the_command_writes_a_library_that_works() {
+    let directory = Directory::new("command");
+    let target = directory.0.join("new/folder");
+    for _ in 0..2 {
+        let output = Command::new(env!("CARGO_BIN_EXE_simulated-libcuda"))
+            .arg(&target)
+            .args(["--driver-version", "11000", "--without", "cuCtxGetFlags"])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text.lines().count(), 1);
+        assert!(text.starts_with("export LD_LIBRARY_PATH='"), "{text}");
+    }
+    let library = Library::at(&target.join("libcuda.so"));
+    assert_eq!(fs::read_link(target.join("libcuda.so")).unwrap(), Path::new("libcuda.so.1"));
+    assert!(library.address("cuCtxGetFlags").is_null());
+    assert!(library.address("cuGetProcAddress").is_null());
+    assert!(!library.address("cuDevicePrimaryCtxRelease_v2").is_null());
+    assert!(!library.address("simulated_cuda_version").is_null());
+    let mut version = 0_u32;
+    assert_eq!(library.call("cuDriverGetVersion", &[out(&mut version)]), 0);
+    assert_eq!(version, 11000, "no variable says so");
+}
+
+fn write_into(target: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_simulated-libcuda")).arg(target).output().unwrap()
+}
+
+#[test]
+fn the_line_for_the_shell_stands_any_path() {
+    let directory = Directory::new("quoted");
+    for name in [&b"it's \"here\""[..], b"$HOME `id` \\", b"new\nline", b"not \xff UTF-8"] {
+        let target = directory.0.join(OsStr::from_bytes(name));
+        let output = write_into(&target);
+        assert!(output.status.success(), "{output:?}");
+        let mut script = output.stdout;
+        script.extend(b"printf %s \"$LD_LIBRARY_PATH\"");
+        let shell = Command::new("sh")
+            .env_remove("LD_LIBRARY_PATH")
+            .arg("-c")
+            .arg(OsStr::from_bytes(&script))
+            .output()
+            .unwrap();
+        assert!(shell.status.success(), "{shell:?}");
+        let told = Path::new(OsStr::from_bytes(&shell.stdout));
+        assert_eq!(told, fs::canonicalize(&target).unwrap());
+    }
+}
+
+#[test]
+fn who_uses_the_library_is_not_disturbed_by_a_new_one() {
+    let directory = Directory::new("in-use");
+    assert!(write_into(&directory.0).status.success());
+    let library = Library::at(&directory.0.join("libcuda.so.1"));
+    assert_eq!(library.init(), 0);
+    write_library(&directory.0, Some(11000), &["cuInit"]).unwrap();
+    assert!(write_into(&directory.0).status.success());
+    assert_eq!((library.retain(0).0, library.release(0)), (0, 0));
+    assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 2, "nothing else is left");
+}
+
+#[test]
+fn help_is_asked_for_and_mistakes_are_named() {
+    let run = |words: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_simulated-libcuda")).args(words).output().unwrap()
+    };
+    let help = run(&["--help"]);
+    assert!(help.status.success() && help.stderr.is_empty(), "{help:?}");
+    assert!(help.stdout.starts_with(b"usage: simulated-libcuda"), "{help:?}");
+    for (words, complaint) in [
+        (
+            &["/nowhere", "--driver-version", "new"][..],
+            "\"new\" is no driver version such as 11040",
+        ),
+        (&["/nowhere", "--without"], "--without names no function"),
+        (&["--with"], "there is no option --with"),
+        (&[], "no directory is named"),
+    ] {
+        let output = run(words);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.starts_with(&format!("simulated-libcuda: {complaint}\nusage:")), "{text}");
+    }
+}

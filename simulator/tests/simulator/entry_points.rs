@@ -1,0 +1,79 @@
+//! Every exported function, in each state of the process.
+
+use simulated_libcuda::{Knob, Simulator};
+
+use crate::driver::{Library, POISON, POISONED, functions_of_13_0, out, started};
+
+/// Functions that work before `cuInit` and after the end.
+const ALWAYS: [&str; 6] = [
+    "cuInit",
+    "cuDriverGetVersion",
+    "cuGetErrorName",
+    "cuGetErrorString",
+    "cuGetProcAddress",
+    "cuGetProcAddress_v2",
+];
+
+/// All but those, and those for other processes.
+fn others() -> impl Iterator<Item = &'static str> {
+    let symbols = functions_of_13_0().map(|entry| entry.symbol);
+    symbols.filter(|symbol| !ALWAYS.contains(symbol) && !symbol.starts_with("cuCheckpointProcess"))
+}
+
+#[test]
+fn before_init_everything_returns_3_and_touches_no_output() {
+    let simulator = Simulator::start(2);
+    let library = Library::of(&simulator);
+    for symbol in others() {
+        let mut outputs = [[POISONED; 8]; 5];
+        let words: Vec<usize> = outputs.iter_mut().map(out).collect();
+        assert_eq!(library.call(symbol, &words), 3, "{symbol}");
+        assert_eq!(outputs, [[POISONED; 8]; 5], "{symbol}");
+    }
+    assert!(!simulator.is_initialized());
+}
+
+#[test]
+fn after_the_end_everything_returns_4() {
+    let (simulator, library) = started(2);
+    simulator.retain_by_others(0, 1);
+    simulator.deinitialize();
+    assert_eq!(library.init(), 4);
+    for symbol in others() {
+        assert_eq!(library.call(symbol, &[POISON as usize; 5]), 4, "{symbol}");
+    }
+    assert!(!simulator.is_initialized());
+}
+
+#[test]
+fn every_function_of_the_stub_returns_34() {
+    let simulator = Simulator::builder().stub().start();
+    let library = Library::of(&simulator);
+    for entry in functions_of_13_0() {
+        assert_eq!(library.call(entry.symbol, &[0; 5]), 34, "{}", entry.symbol);
+    }
+}
+
+#[test]
+fn no_null_pointer_and_no_unknown_handle_crashes() {
+    let (simulator, library) = started(1);
+    simulator.set_knob(Knob::HandlesAreOrdinals, 1); // so that 0 is a device
+    for entry in functions_of_13_0() {
+        let code = library.call(entry.symbol, &[0; 6]);
+        assert_eq!(code == 801, !entry.is_modelled, "{} returns {code}", entry.symbol);
+    }
+    library.set_current(library.retain(0).1);
+    for (symbol, code) in [
+        ("cuCtxSetCurrent", 201),
+        ("cuCtxDestroy_v2", 201),
+        ("cuGreenCtxDestroy", 201),
+        ("cuStreamSynchronize", 400),
+        ("cuStreamDestroy_v2", 400),
+        ("cuEventRecord", 400),
+        ("cuEventDestroy_v2", 400),
+    ] {
+        for handle in [3, 0x40, usize::MAX, usize::MAX / 2, POISON as usize] {
+            assert_eq!(library.call(symbol, &[handle, 0]), code, "{symbol} {handle:#x}");
+        }
+    }
+}

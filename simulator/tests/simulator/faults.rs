@@ -1,0 +1,105 @@
+//! Injected faults: which call they hit, what it does, what it answers.
+
+use crate::driver::{Library, POISON, POISONED, started};
+use simulated_libcuda::{Fault, Simulator};
+
+/// Five calls, and what each answers.
+fn scenario(library: Library) -> [u32; 5] {
+    [
+        library.retain(0).0,
+        library.state(0).0,
+        library.retain(1).0,
+        library.release(0),
+        library.release(1),
+    ]
+}
+
+#[test]
+fn a_fault_at_every_position_hits_that_call_alone() {
+    for position in 1..=6_usize {
+        for code in [2, 3, 4, 100, 719, 777_777, u32::MAX] {
+            let (simulator, library) = started(3);
+            simulator.inject(Fault::at_call(position as u64).code(code).done_then_reported());
+            let mut expected = [0; 5];
+            if let Some(answer) = expected.get_mut(position - 1) {
+                *answer = code;
+            }
+            assert_eq!(scenario(library), expected, "position {position}");
+            assert_eq!(simulator.faults_fired(), u64::from(position <= 5));
+            assert_eq!((simulator.references(0), simulator.references(1)), (0, 0), "all was done");
+        }
+    }
+}
+
+#[test]
+fn from_then_on_hits_every_later_call() {
+    for position in 1..=5_usize {
+        let (simulator, library) = started(3);
+        simulator.inject(Fault::at_call(position as u64).code(719).refused().from_then_on());
+        for (index, answer) in scenario(library).into_iter().enumerate() {
+            assert_eq!(answer, if index + 1 < position { 0 } else { 719 });
+        }
+        assert_eq!(simulator.faults_fired(), 6 - position as u64);
+        assert_eq!(library.init(), 719, "any function");
+        simulator.clear_faults();
+        assert_eq!((library.init(), simulator.faults_fired()), (0, 0));
+    }
+}
+
+#[test]
+fn a_refused_call_does_nothing_and_leaves_its_outputs_alone() {
+    let (simulator, library) = started(3);
+    simulator.inject(Fault::of("cuDevicePrimaryCtxRetain", 1).code(2).refused());
+    simulator.inject(Fault::of("cuDevicePrimaryCtxGetState", 1).code(700).refused());
+    assert_eq!(library.retain(0), (2, POISON));
+    assert_eq!(library.state(0), (700, POISONED, POISONED));
+    assert_eq!(simulator.references(0), 0);
+    assert!(!simulator.is_active(0));
+}
+
+#[test]
+fn only_the_named_generation_is_hit() {
+    let (simulator, library) = started(3);
+    simulator.retain_by_others(0, 3);
+    simulator.inject(Fault::of("cuDevicePrimaryCtxRelease_v2", 1).code(700).from_then_on());
+    assert_eq!(library.call("cuDevicePrimaryCtxRelease", &[library.device(0)]), 0);
+    assert_eq!(library.release(0), 700);
+    assert_eq!(simulator.references(0), 2);
+}
+
+#[test]
+fn calls_for_another_device_neither_match_nor_count() {
+    let (simulator, library) = started(3);
+    simulator.inject(Fault::of("cuDevicePrimaryCtxRetain", 2).device(1).code(46));
+    assert_eq!([0, 1, 0, 1, 1].map(|device| library.retain(device).0), [0, 0, 0, 46, 0]);
+    simulator.inject(Fault::at_call(1).device(2).code(999).from_then_on());
+    assert_eq!([0, 1, 2].map(|device| library.state(device).0), [0, 0, 999]);
+    assert_eq!(library.init(), 0, "a call about no device");
+}
+
+#[test]
+fn of_two_faults_on_one_call_the_first_armed_decides() {
+    let (simulator, library) = started(3);
+    simulator.inject(Fault::of("cuDeviceGetCount", 1).code(700));
+    simulator.inject(Fault::at_call(1).code(701));
+    assert_eq!(library.count().0, 700);
+    assert_eq!(library.count().0, 0, "both were counted by the first call");
+    assert_eq!(simulator.faults_fired(), 1);
+}
+
+#[test]
+fn the_tests_hand_is_never_hit() {
+    let (simulator, library) = started(3);
+    simulator.inject(Fault::at_call(1).code(999).refused().from_then_on());
+    simulator.retain_by_others(0, 2);
+    simulator.release_by_others(0);
+    simulator.set_current(Some(0));
+    assert_eq!((simulator.references(0), simulator.faults_fired()), (1, 0));
+    assert_eq!(library.count(), (999, POISONED));
+}
+
+#[test]
+#[should_panic(expected = "calls are counted from 1, so none is number 0")]
+fn there_is_no_call_number_zero() {
+    Simulator::start(1).inject(Fault::at_call(0));
+}

@@ -1,0 +1,97 @@
+//! Closures that run in the middle of a client's calls.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+
+use crate::driver::{Library, started};
+use simulated_libcuda::{Fault, Simulator};
+
+const RETAIN: &str = "cuDevicePrimaryCtxRetain";
+const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
+
+#[test]
+fn a_closure_runs_once_before_the_call_it_is_for_on_the_calling_thread() {
+    let (simulator, library) = started(1);
+    let (send, seen) = channel();
+    library.retain(0);
+    simulator.before_call(RETAIN, 3, move || {
+        send.send((thread::current().id(), library.state(0))).unwrap();
+    });
+    for _ in 0..2 {
+        library.release(0);
+        library.retain(0);
+        assert!(seen.try_recv().is_err());
+    }
+    library.release(0);
+    library.retain(0);
+    assert_eq!(seen.try_recv(), Ok((thread::current().id(), (0, 0, 0))), "not yet active");
+    library.release(0);
+    library.retain(0);
+    assert!(seen.try_recv().is_err(), "once");
+}
+
+#[test]
+fn its_calls_are_ordinary_calls() {
+    let (simulator, library) = started(1);
+    simulator.record_calls(true);
+    simulator.before_call(RELEASE, 1, move || assert_eq!(library.retain(0).0, 46));
+    simulator.after_call(RELEASE, 1, move || assert_eq!(library.release(0), 201));
+    simulator.inject(Fault::of(RETAIN, 2).code(46));
+    library.retain(0);
+    assert_eq!(library.release(0), 0);
+    let told: Vec<_> = simulator.calls().iter().map(|call| (call.function, call.code)).collect();
+    assert_eq!(told, [(RETAIN, 0), (RETAIN, 46), (RELEASE, 0), (RELEASE, 201)]);
+    assert_eq!((simulator.count(RETAIN), simulator.count(RELEASE)), (2, 2));
+    assert_eq!(simulator.underflows(), 1);
+}
+
+#[test]
+fn another_thread_may_call_the_driver_meanwhile() {
+    let (simulator, library) = started(1);
+    library.retain(0);
+    simulator.before_call(RELEASE, 1, move || {
+        let other = thread::spawn(move || library.retain(0).0);
+        assert_eq!(other.join().unwrap(), 0);
+    });
+    assert_eq!(library.release(0), 0);
+    assert_eq!(simulator.references(0), 1);
+}
+
+#[test]
+fn several_closures_run_in_the_order_in_which_they_were_added() {
+    let (simulator, library) = started(1);
+    let (send, seen) = channel();
+    for (number, nth) in [(0, 2), (1, 1), (2, 1), (3, 2)] {
+        let send = send.clone();
+        simulator.before_call(RETAIN, nth, move || send.send(number).unwrap());
+    }
+    library.retain(0);
+    library.retain(0);
+    assert_eq!(seen.try_iter().collect::<Vec<_>>(), [1, 2, 0, 3]);
+}
+
+#[test]
+fn a_panic_is_kept_until_the_simulator_is_dropped() {
+    let (simulator, library) = started(1);
+    simulator.before_call(RETAIN, 1, || panic!("the first"));
+    simulator.after_call(RETAIN, 1, || panic!("the second"));
+    assert_eq!(library.retain(0).0, 0, "the call goes on");
+    let told = |payload: Box<dyn std::any::Any + Send>| *payload.downcast::<&str>().unwrap();
+    let raised = catch_unwind(AssertUnwindSafe(|| drop(simulator)));
+    assert_eq!(told(raised.unwrap_err()), "the first");
+}
+
+#[test]
+fn what_never_ran_is_dropped_with_the_simulator() {
+    let kept = Arc::new(());
+    let simulator = Simulator::start(1);
+    let library = Library::of(&simulator);
+    let inside = Arc::clone(&kept);
+    simulator.before_call(RETAIN, 1, move || drop(inside));
+    assert_eq!(Arc::strong_count(&kept), 2);
+    drop(simulator);
+    assert_eq!(Arc::strong_count(&kept), 1);
+    assert_eq!((library.init(), library.retain(0).0), (0, 0), "the copy stays, without the hook");
+}
