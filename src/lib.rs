@@ -73,10 +73,9 @@
 //! - whether another library acts between two calls.
 //!
 //! # Stability
-//! Public enums, and structs with public fields, are `#[non_exhaustive]`: variants and fields may be added.
-//! The
-//! fields of an existing variant do not change, so that variants can be created and matched completely. The structs that
-//! callers create are complete: `GpuPair` and `DeviceRoom` of [`checkpoint`], and those of `checkpoint::nvml`.
+//! Public enums, and structs with public fields, are `#[non_exhaustive]`: variants and fields may be added. The
+//! fields of an existing variant do not change, so that variants can be created and matched completely. The
+//! structs that callers create are complete: `GpuPair` and `DeviceRoom` of [`checkpoint`], and those of `checkpoint::nvml`.
 //!
 //! # From C to Rust
 //!
