@@ -8,9 +8,11 @@ engine also the lines of the report that name the planted thread. Needs vLLM, th
 and two GPUs; the model is a small random Llama.
 """
 
+import contextlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -75,17 +77,24 @@ def engine():
         result["after"] = contexts(llm.collective_rpc("contexts"))
         result["same after"] = vllm_suspend.generate(llm) == tokens
     print("RESULT " + json.dumps(result), flush=True)
-    os._exit(0)
 
 
 def run(name, prefix, results):
     command = [*prefix, sys.executable, __file__, "--engine"]
-    with open(results / f"{name}.log", "w") as log:
-        ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=log, text=True, timeout=170)
-    found = [line for line in ended.stdout.splitlines() if line.startswith("RESULT ")]
-    print(f"{name}: status {ended.returncode}", flush=True)
+    path = results / f"{name}.log"
+    # A file, not a pipe: a worker that outlives the engine would keep a pipe open.
+    with open(path, "w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        status = process.wait(170)
+    except subprocess.TimeoutExpired:
+        status = "none after 170 s"
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    found = [line for line in path.read_text().splitlines() if line.startswith("RESULT ")]
+    print(f"{name}: status {status}", flush=True)
     if not found:
-        print((results / f"{name}.log").read_text()[-600:])
+        print(path.read_text()[-600:])
         return None
     result = json.loads(found[-1].removeprefix("RESULT "))
     tokens = result.pop("tokens")
