@@ -137,7 +137,7 @@ fn a_failure_is_reported_and_undone() {
 fn arguments_that_make_no_sense_are_refused() {
     let machine = SharedMachine::new();
     for (arguments, reason) in [
-        (&["--pid", "1"][..], "one action is needed"),
+        (&["--pid", "1"][..], "one action is required"),
         (&["--suspend"], "name the processes"),
         (&["--cycle", "--self"], "--self needs --force"),
         (&["--suspend", "--pid"], "--pid needs a value"),
