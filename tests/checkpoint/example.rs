@@ -153,5 +153,5 @@ fn arguments_that_make_no_sense_are_refused() {
     }
     let help = run(&machine, &["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    assert!(text(&help.stdout).contains("Exit status: 0 all is well"));
+    assert!(text(&help.stdout).contains("Exit status: 0 if every step succeeded"));
 }
