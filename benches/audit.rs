@@ -10,7 +10,8 @@ pub fn audit(criterion: &mut Criterion) {
     let machine = machine_or_chosen(8);
     let devices = machine.devices();
     machine.stray(&[0]);
-    let twins = twins!(machine, 0, |layer, _device| layer.audit().expect("every device answers"));
+    let twins =
+        twins!(machine, 0, |layer, _device| layer.audit().expect("every state can be read"));
     twins.compare(&machine, || ());
     assert_eq!((twins.safe)().0, 1, "one device is active");
 

@@ -71,7 +71,7 @@ fn batches(count: u64, mut run: impl FnMut(u64) -> Duration) -> Duration {
     took
 }
 
-/// Runs `body` in a forked child, and answers what it measured.
+/// Runs `body` in a forked child, and returns what it measured.
 fn in_child(body: impl FnOnce() -> Duration) -> Duration {
     let mut ends = [0; 2];
     // SAFETY: the array has room for both ends.

@@ -1,5 +1,5 @@
 //! A worker that a launcher starts once for each GPU. It keeps the device of its rank, releases the strays
-//! on the others, prints the outcome of each device, and would go on to work.
+//! on the others and prints the outcome of each device.
 //!
 //! ```text
 //! torchrun --no-python --nproc-per-node 4 target/debug/examples/worker

@@ -2,7 +2,7 @@
 
     vllm_strays.py CUDA_CONTEXTS [RESULTS]    CUDA_CONTEXTS: the command; RESULTS: a folder for the reports
 
-Each time a thread that was never told its device is planted in worker 1. Prints how long the start takes, whether
+Each time a thread without a selected device is started in worker 1. Prints how long the start takes, whether
 the tokens are the same before, with and after the planted thread, and the contexts of each worker; of the traced
 engine also the lines of the report that name the planted thread. Needs vLLM, the package cuda_primary_context
 and two GPUs; the model is a small random Llama.

@@ -1,5 +1,5 @@
-//! CUDA driver bindings, and a safe layer for one job: a process keeps one device's primary context and
-//! releases the strays that it holds on every other device.
+//! CUDA driver bindings, and a safe layer with which a process keeps one device's primary context and releases
+//! the strays that it holds on all other devices.
 //!
 //! ```no_run
 //! use cuda_primary_context::{Driver, PrimaryContextGuard};
@@ -7,14 +7,18 @@
 //! fn main() -> Result<(), cuda_primary_context::Error> {
 //!     let driver = Driver::load()?;
 //!     let guard = PrimaryContextGuard::retain_only(driver.device(1)?)?;
-//!     println!("{}", guard.report()); // a summary and a table: every device, its outcome, its driver calls
-//!     // … the worker works; the guard holds device 1 …
+//!     println!("{}", guard.report()); // a summary, and a table with the outcome of every device
+//!     // The worker works here. The guard holds device 1.
 //!     Ok(())
 //! }
 //! ```
 //!
-//! An error that `main` returns prints as a sentence with the remedy: the `Debug` of [`Error`] is its
-//! `Display`. Match its variants, or call [`Error::kind`], to distinguish errors.
+//! If `main` returns an error, it prints as a sentence with the remedy, because the `Debug` of [`Error`] is its
+//! `Display`. Match its variants, or call [`Error::kind`], to handle one kind of error.
+//!
+//! **A released reference may belong to another library.** If it was the last one and that library still uses
+//! the device, its data is lost or the process crashes. Read
+//! [`PrimaryContextGuard::retain_only`] before you call it.
 //!
 //! The [`guide`] has a page for each task: find strays, find out who made them, release them, test for them,
 //! checkpoint a worker, work beside other libraries.
@@ -26,30 +30,31 @@
 //! [`PrimaryContextGuard::retain_only`] releases such contexts, [`Driver::primary_contexts`] lists them,
 //! and [`StrayRelease::plan`] shows what would be released.
 //!
-//! A context is a *stray* (some call it *stale*) if it is active in this process on a device that is not
-//! kept, and no live handle of this crate is on it. *Kept* is a device on which nothing is released: the
-//! guard's, which is retained, and those that [`StrayRelease::keep`] names, which are left alone.
+//! A context is a *stray* if it is active in this process on a device that is not
+//! kept, and no live handle of this crate is on it. A device is *kept* if nothing is released on it: the
+//! guard's device, which is retained, and those that [`StrayRelease::keep`] names, which are left alone.
+//! `CONTRIBUTING.md` in the repository lists all such words.
 //!
 //! Strays do not come from `fork`. In a child that was forked after `cuInit`, every driver call returns
 //! `CUDA_ERROR_NOT_INITIALIZED`, so that nothing can be released there. This crate returns
-//! [`Error::ForkedAfterInit`], which names the remedy (see [`fork`]). What the driver does in such a child,
-//! and in other cases that its documentation leaves open, was measured: see [`driver_behaviour`].
+//! [`Error::ForkedAfterInit`], which names the remedy (see [`fork`]). [`driver_behaviour`] has what was measured of
+//! the driver in such a child, and in other cases that its documentation leaves open.
 //!
 //! # Promises
 //! 1. No leak and no lost reference, whichever driver call fails: the references that this crate holds
 //!    equal the handles that are alive. Assumption: a release that returns `CUDA_ERROR_NOT_PERMITTED` from a
 //!    driver with green contexts (CUDA 12.4 or newer) took a green context's reference, unless the context
 //!    is inactive afterwards. An older driver has refused it.
-//! 2. Each handle releases its reference once. A failed release returns the handle; giving up on it does
-//!    not release a second time.
-//! 3. What you keep or hold through this crate is never released. Contexts of other libraries that are not
-//!    named *are* what `retain_only` releases.
+//! 2. Each handle releases its reference once. A failed release returns the handle. If you drop the error
+//!    instead, nothing is released a second time.
+//! 3. What you keep or hold through this crate is never released. `retain_only` does release contexts of other
+//!    libraries, unless you name them.
 //! 4. The report has every driver call in order with its result, and the state of every device afterwards.
 //! 5. Nothing is created on other devices: only `cuDevicePrimaryCtxGetState` and
 //!    `cuDevicePrimaryCtxRelease_v2` are called there, and one `cuDevicePrimaryCtxRetain` to undo a release
 //!    that took a green context's reference.
-//! 6. A current context that survives stays current. A thread whose context was destroyed is on the kept
-//!    one, and the report says so. Drop never changes what is current.
+//! 6. A current context that survives stays current. If a thread's context was destroyed, the kept device's
+//!    context is current there, and the report says so. Drop never changes it.
 //! 7. Drop never panics, aborts, prints or allocates. (With the feature `tracing`, the program's subscriber
 //!    may.)
 //! 8. No code from the driver is undefined behaviour: unknown `CUresult`s keep their number.
@@ -62,14 +67,15 @@
 //! 12. A controller of checkpoints that dies or is interrupted, by whatever exception, leaves no process
 //!     locked or checkpointed that it could have brought back.
 //!
-//! Three things cannot be known through the driver, and no promise covers them: whether a call that reports
-//! an earlier asynchronous failure did its own work all the same, if the state does not show it; whose
-//! reference a release takes; and whether another library acts between two calls.
+//! The driver does not return three things, and no promise covers them:
+//! - whether a call that reports an earlier asynchronous failure did its own work, if the state does not show it;
+//! - whose reference a release takes;
+//! - whether another library acts between two calls.
 //!
 //! # Stability
-//! Public enums, and structs with public fields, are `#[non_exhaustive]`: variants and fields may be added.
-//! What one variant holds does not change, so that variants can be made and matched as a whole. The structs that
-//! callers make are complete: `GpuPair` and `DeviceRoom` of [`checkpoint`], and those of `checkpoint::nvml`.
+//! Public enums, and structs with public fields, are `#[non_exhaustive]`: variants and fields may be added. The
+//! fields of an existing variant do not change, so that variants can be created and matched completely. The
+//! structs that callers create are complete: `GpuPair` and `DeviceRoom` of [`checkpoint`], and those of `checkpoint::nvml`.
 //!
 //! # From C to Rust
 //!
@@ -113,8 +119,8 @@
 //!
 //! # What it does not do
 //! No kernels, memory, streams or modules in the safe layer; no CUDA runtime API; no `cuCtxCreate`.
-//! It does not report how much memory a release freed, which only the driver knows, and it does not close
-//! files that a forked child inherited.
+//! It does not report how much memory a release freed, because the driver does not return that. It does not
+//! close files that a forked child inherited.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[doc = include_str!("building.md")]

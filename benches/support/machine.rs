@@ -44,7 +44,7 @@ pub fn machine(devices: u32) -> Option<Machine> {
 pub fn machine_or_chosen(devices: u32) -> Machine {
     match chosen_library() {
         Some(path) => load(None, path),
-        None => machine(devices).expect("a simulator has as many devices as it is told"),
+        None => machine(devices).expect("a simulator has the devices that were set"),
     }
 }
 

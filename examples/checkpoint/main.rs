@@ -30,15 +30,15 @@ use report::{Host, Report};
 const WRONG_ARGUMENTS: u8 = 2;
 const NOTHING_TO_USE: u8 = 3;
 
-const WITH_FORCE: &str = "With --force it is not checked; a process that finds no room is lost.";
+const WITH_FORCE: &str = "--force skips the check, but a process that finds no room is lost.";
 
-/// Why nothing was done at all.
+/// Why the program stopped before its first step.
 pub(crate) enum Failure {
     NoDriver(CheckpointError),
     NoProcess(String),
     NoRoomKnown(NvmlError),
-    /// What a restore needs was not said.
-    RoomNotTold,
+    /// The options do not have the memory that a restore needs.
+    RoomUnknown,
     Arguments(CheckpointError),
 }
 
@@ -50,8 +50,9 @@ impl Failure {
             Self::NoRoomKnown(error) => {
                 format!("Room for the restore cannot be checked: {error}. {WITH_FORCE}")
             }
-            Self::RoomNotTold => {
-                "--resume needs --needs GPU=BYTES, as --suspend printed it, or --force.".to_owned()
+            Self::RoomUnknown => {
+                "--resume requires --needs GPU=BYTES, which --suspend printed, or --force."
+                    .to_owned()
             }
         }
     }
@@ -61,7 +62,7 @@ impl Failure {
             Self::NoDriver(error) | Self::Arguments(error) => error.kind(),
             Self::NoProcess(_) => "no_process",
             Self::NoRoomKnown(error) => error.kind(),
-            Self::RoomNotTold => "room_not_told",
+            Self::RoomUnknown => "room_unknown",
         }
     }
 
@@ -72,13 +73,13 @@ impl Failure {
 
 fn open(options: &Options, pid: u32) -> Result<Process, CheckpointError> {
     match &options.driver {
-        // SAFETY: whoever runs this program says that the file is a driver.
+        // SAFETY: the user passed the file as a driver.
         Some(path) => unsafe { Process::open_from(path, pid) },
         None => Process::open(pid),
     }
 }
 
-/// Opens what the options name; one that has ended is no process.
+/// Opens the processes that the options name. A process that has ended is an error.
 fn open_all(options: &Options, report: &mut Report) -> Result<Vec<Process>, Failure> {
     let refused = |error: CheckpointError| match error {
         CheckpointError::Load(_) => Failure::NoDriver(error),
@@ -110,14 +111,14 @@ fn open_all(options: &Options, report: &mut Report) -> Result<Vec<Process>, Fail
     Ok(processes)
 }
 
-/// What a failed group leaves: those that it locked are unlocked here.
+/// Notes why a group failed, and unlocks what it left locked.
 fn note_failure(report: &mut Report, error: GroupError) {
     report.steps.extend(error.reports().iter().cloned());
     let (error, _) = error.into_parts();
     report.error = Some(error);
 }
 
-/// Takes the steps of a group, and shows them.
+/// Takes the steps of a group and shows their progress.
 fn with_progress<T>(
     options: &Options,
     progress: Progress,
@@ -151,7 +152,7 @@ fn suspend_all(
     }
 }
 
-/// Looks at the room, and brings processes back.
+/// Checks the room and resumes the processes.
 fn bring_back(
     options: &Options,
     report: &mut Report,
@@ -171,7 +172,7 @@ fn bring_back(
 }
 
 fn map(options: &Options) -> Result<GpuMap, Failure> {
-    // Where the kernel driver does not show its GPUs, the driver itself checks that all are named.
+    // If the kernel driver does not list its GPUs, the driver itself checks that all are named.
     let all = cuda_primary_context::checkpoint::machine_gpus().unwrap_or_default();
     match options.map.is_empty() {
         true => Ok(GpuMap::same()),
@@ -193,15 +194,14 @@ fn act(options: &Options, report: &mut Report, processes: Vec<Process>) -> Resul
             }
             report.memory = before.listed().map(<[_]>::to_vec);
             if let Some(suspended) = suspend_all(options, report, processes, &before) {
-                // A process that is suspended itself asks nothing of NVML: on driver 580 that waits for
-                // itself, for ever.
+                // A suspended process must not call NVML: on driver 580 the call never returns.
                 report.memory = match options.oneself || before.is_known().is_err() {
                     true => None,
                     false => Some(before.needed()).filter(|memory| !memory.is_empty()),
                 };
                 thread::sleep(options.hold);
                 if options.action == Action::Cycle {
-                    // To resume them by hand, one needs to know what they had.
+                    // The user needs this to resume them by hand.
                     let back = |steps: Steps<'_>, room: &Room| steps.resume(suspended, &map, room);
                     bring_back(options, report, pids.len(), &map, back)
                         .inspect_err(|_| say(&format!("suspended:\n{}", report.text())))?;
@@ -212,7 +212,7 @@ fn act(options: &Options, report: &mut Report, processes: Vec<Process>) -> Resul
         }
         Action::Resume => {
             if !options.force && options.needs.is_empty() {
-                return Err(Failure::RoomNotTold);
+                return Err(Failure::RoomUnknown);
             }
             report.memory = Some(options.needs.clone());
             let back = |steps: Steps<'_>, room: &Room| steps.recover(processes, &map, room);
@@ -222,11 +222,11 @@ fn act(options: &Options, report: &mut Report, processes: Vec<Process>) -> Resul
     Ok(())
 }
 
-/// A context of this process's own on device 0, and the process as its own controller.
+/// Creates a context on device 0, and opens this process as its own controller.
 fn oneself(options: &Options) -> Result<(PrimaryContext, Process), Failure> {
     let no_driver = |error: cuda_primary_context::Error| Failure::NoDriver(error.into());
     let driver = match &options.driver {
-        // SAFETY: whoever runs this program says that the file is a driver.
+        // SAFETY: the user passed the file as a driver.
         Some(path) => unsafe { Driver::load_from(path) },
         None => Driver::load(),
     };
@@ -266,7 +266,7 @@ fn run(options: &Options) -> Result<Report, Failure> {
 }
 
 fn main() -> ExitCode {
-    // Also where the arguments are wrong, and nobody knows what else they say.
+    // Read even if the other arguments are wrong.
     let json = env::args_os().any(|argument| argument == "--json");
     let failed = |kind: &str, message: &str| match json {
         true => format!("{}\n", json!({ "error": { "kind": kind, "message": message } })),
@@ -291,7 +291,7 @@ fn main() -> ExitCode {
         }
     };
     match io::stdout().write_all(text.as_bytes()) {
-        // A reader that has seen enough, such as `head`, is none of our business.
+        // A reader such as `head` may have seen enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             say(&format!("cannot write to standard output: {error}"));
             ExitCode::from(1)
@@ -300,7 +300,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes to the user, apart from the output. If nobody listens, that is all right.
+/// Writes to standard error, if it is open.
 fn say(message: &str) {
     let _ = writeln!(io::stderr(), "checkpoint: {message}");
 }

@@ -14,32 +14,33 @@ Suspend processes that use GPUs, so that their devices are free, and resume them
 
 Usage: cargo run --example checkpoint -- ACTION PROCESSES [OPTIONS]
 
-Actions, one of them:
-  --state           say where each process stands
+Actions (one is required):
+  --state           print the state of each process
   --suspend         lock and checkpoint the processes
   --resume          restore and unlock them; one that is only locked is unlocked
   --cycle           suspend them and resume them at once
 
 Processes:
-  --pid N           a process; as often as wanted
-  --tree PID        a process and its descendants, those that use CUDA
-  --self            this very process, with a context on device 0; needs --force
+  --pid N           a process. May be given several times
+  --tree PID        those of a process and its descendants that use CUDA
+  --self            this process, with a context on device 0. Needs --force
 
 Options:
-  --limit SECONDS   how long to wait for work under way, 0 for ever [default: 10]
+  --limit SECONDS   how long to wait for running GPU work. 0: no limit [default: 10]
   --at-once N       how many are checkpointed or restored at once [default: all]
   --hold SECONDS    how long to wait in the middle of a cycle [default: 0]
-  --map OLD=NEW     resume on another GPU; by unique ids, and every GPU of the
-                    machine must be named, those that stay the same, too
-  --needs GPU=BYTES what the processes had there, by its unique id, because NVML
-                    cannot say it any more: --suspend prints it
-  --force           do not check the room; without room a process is lost
-  --driver PATH     a driver library in place of libcuda.so.1
+  --map OLD=NEW     resume on another GPU. Takes unique ids. Name every GPU of the
+                    machine, also those that stay the same
+  --needs GPU=BYTES the memory that the processes used on this GPU (its unique id).
+                    --suspend prints it, and NVML no longer knows it
+  --force           do not check the room. A process that finds no room is lost
+  --driver PATH     use this driver library instead of libcuda.so.1
   --json            print one JSON object
   -h, --help        print this
 
-Exit status: 0 all is well, 1 some process failed, 2 the arguments are wrong,
-3 there is no usable driver, no process, or no way to check the room.
+Exit status: 0 if every step succeeded, 1 if a process failed, 2 if the arguments
+are wrong, 3 if there is no usable driver, no such process, or no way to check the
+room.
 ";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,7 @@ pub struct Options {
     pub pids: Vec<u32>,
     pub tree: Option<u32>,
     pub oneself: bool,
-    /// `None`: for ever.
+    /// `None`: no limit.
     pub limit: Option<Duration>,
     pub at_once: Option<usize>,
     pub hold: Duration,
@@ -82,7 +83,7 @@ pub struct Options {
     pub json: bool,
 }
 
-/// Reads the options; what is wrong with them as a sentence.
+/// Reads the options. An error is a sentence about what is wrong.
 pub fn from_command_line() -> Result<Request, String> {
     let mut actions = Vec::new();
     let mut options = Options {
@@ -136,18 +137,17 @@ pub fn from_command_line() -> Result<Request, String> {
         }
     }
     let [action] = actions[..] else {
-        return Err("one action is needed: --state, --suspend, --resume or --cycle".to_owned());
+        return Err("one action is required: --state, --suspend, --resume or --cycle".to_owned());
     };
     options.action = action;
     if options.pids.is_empty() && options.tree.is_none() && !options.oneself {
         return Err("name the processes with --pid, --tree or --self".to_owned());
     }
     if options.oneself && (action != Action::Cycle || !options.pids.is_empty()) {
-        return Err("--self goes with --cycle, and no other process".to_owned());
+        return Err("--self can only be used with --cycle, and without other processes".to_owned());
     }
     if options.oneself && !options.force {
-        let reason =
-            "a process that is suspended itself must ask NVML nothing before it is restored";
+        let reason = "a suspended process cannot call NVML to check its own room";
         return Err(format!("--self needs --force: {reason}"));
     }
     Ok(Request::Run(options))

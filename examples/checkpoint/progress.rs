@@ -1,4 +1,4 @@
-//! A line for every step, and a bar on a terminal, while steps are under way that take long.
+//! Progress on standard error: a line for every step, and a bar if it is a terminal.
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
@@ -13,7 +13,7 @@ const WIDTH: usize = 20;
 /// Goes to the start of the line and clears it.
 const CLEAR: &str = "\r\x1b[K";
 
-/// What is shown on standard error until it is dropped; nothing if the output is for a program.
+/// The progress, until it is dropped. Shows nothing if the output is JSON.
 pub struct Progress {
     shown: Option<Arc<Mutex<Shown>>>,
     bar: Option<(Sender<()>, JoinHandle<()>)>,
@@ -76,7 +76,7 @@ impl Shown {
         let clear = if self.on_terminal { CLEAR } else { "" };
         let (kind, seconds) = (step.step().kind(), step.took().as_secs_f64());
         let line = format!("{clear}process {pid}: {kind}{failed}{size}, {seconds:.1} s{undoing}\n");
-        // Nobody may be looking any more.
+        // Standard error may be closed.
         let _ = io::stderr().write_all(line.as_bytes());
     }
 

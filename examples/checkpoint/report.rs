@@ -1,4 +1,4 @@
-//! What was done, for people and for programs.
+//! The report, as text and as JSON.
 
 use std::fmt::Write;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::memory;
 use crate::options::Action;
 
-/// Host memory at one moment: of each process, and what the host could still give.
+/// Host memory at one moment: what each process uses, and what is available.
 #[derive(Default)]
 pub struct Host {
     resident: Vec<Option<u64>>,
@@ -27,7 +27,7 @@ pub struct Report {
     pub action: Action,
     pub tree: Vec<TreeProcess>,
     pub processes: Vec<(u32, Result<State, CheckpointError>)>,
-    /// What was done for each process, in one list or two.
+    /// The steps of each process. A process can be in it twice: suspended, then resumed.
     pub steps: Vec<ProcessReport>,
     /// What the processes had on each device, where that is known.
     pub memory: Option<Vec<DeviceMemory>>,
@@ -105,7 +105,7 @@ impl Report {
         for process in &self.tree {
             let files = match &process.device_files {
                 Some(files) => format!("{} device files", files.len()),
-                None => "device files not known".to_owned(),
+                None => "unknown device files".to_owned(),
             };
             let command = process.command.to_string_lossy();
             let _ = writeln!(text, "tree     {}  {files}  {command}", process.pid);
@@ -122,8 +122,8 @@ impl Report {
                 for step in report.steps() {
                     let (kind, took) = (step.step().kind(), step.took().as_secs_f64());
                     let undoing = if step.is_undoing() { "undone by " } else { "" };
-                    let answer = if step.error().is_some() { " failed" } else { "" };
-                    let _ = write!(text, "  {undoing}{kind} {took:.3} s{answer}");
+                    let failed = if step.error().is_some() { " failed" } else { "" };
+                    let _ = write!(text, "  {undoing}{kind} {took:.3} s{failed}");
                 }
             }
             if let (Some(before), Some(suspended)) =

@@ -24,7 +24,7 @@ impl ChosenDriver {
     pub fn choose(options: &Options) -> Result<Self, Error> {
         match &options.driver {
             DriverChoice::Real => Driver::load().map(Self::loaded),
-            // SAFETY: whoever runs this program says that the file is a driver.
+            // SAFETY: the user passed the file as a driver.
             DriverChoice::Library(path) => unsafe { Driver::load_from(path) }.map(Self::loaded),
             DriverChoice::Simulated => Self::simulate(options.devices),
             DriverChoice::Auto => match Driver::load() {

@@ -1,6 +1,6 @@
-//! The first lines of the output for people; the table itself is the library's.
+//! What people read above and below the table. The table itself is the library's.
 
-use cuda_primary_context::Device;
+use cuda_primary_context::{Device, Outcome, Report};
 
 use crate::chosen_driver::ChosenDriver;
 
@@ -21,4 +21,18 @@ pub fn heading(chosen: &ChosenDriver, strays: &[u32], verb: &str, device: Device
         text += &format!("stray  contexts left first, on {} (see --stray)\n", strays.join(", "));
     }
     text + "\n"
+}
+
+/// Returns a warning that names the devices whose context is still active.
+pub fn still_active(report: &Report) -> Option<String> {
+    let is_active = |outcome: &Outcome| matches!(outcome, Outcome::StillActive { .. });
+    let lines = report.devices().filter(|line| is_active(line.outcome()));
+    let devices: Vec<String> = lines.map(|line| line.ordinal().to_string()).collect();
+    (!devices.is_empty()).then(|| {
+        format!(
+            "Contexts are still active on these devices: {}. Other code in this process holds references to \
+             them. cuda-contexts trace shows which.",
+            devices.join(", ")
+        )
+    })
 }

@@ -15,10 +15,10 @@ use std::process::ExitCode;
 use cuda_primary_context::{Error, Planned, PrimaryContextGuard, StrayRelease};
 
 use chosen_driver::ChosenDriver;
-use heading::heading;
+use heading::{heading, still_active};
 use options::{Options, Request};
 
-const ALL_WELL: u8 = 0;
+const NO_CALL_FAILED: u8 = 0;
 const SOME_DEVICE_FAILED: u8 = 1;
 const WRONG_ARGUMENTS: u8 = 2;
 const NO_DRIVER_OR_DEVICE: u8 = 3;
@@ -58,18 +58,21 @@ fn retain_only(options: &Options) -> Result<(String, u8), Error> {
         }
         false => heading(&chosen, &strays, "kept", device) + &format!("{report}\n"),
     };
+    if let Some(warning) = still_active(report) {
+        say(&warning);
+    }
     Ok((text, status(report.check().is_err())))
 }
 
 fn status(failed: bool) -> u8 {
-    if failed { SOME_DEVICE_FAILED } else { ALL_WELL }
+    if failed { SOME_DEVICE_FAILED } else { NO_CALL_FAILED }
 }
 
 fn main() -> ExitCode {
     // Read even if the other arguments are wrong.
     let json = env::args_os().any(|argument| argument == "--json");
     let (text, status) = match options::from_command_line() {
-        Ok(Request::Help) => (options::HELP.to_owned(), ALL_WELL),
+        Ok(Request::Help) => (options::HELP.to_owned(), NO_CALL_FAILED),
         Ok(Request::Run(options)) => retain_only(&options).unwrap_or_else(|error| {
             say(&error.to_string());
             (if json { json::error(&error) } else { String::new() }, NO_DRIVER_OR_DEVICE)

@@ -12,26 +12,27 @@ holds on all other devices.
 
 Usage: cargo run --example retain_only -- [OPTIONS]
 
-  --device N      keep this device
-                  [default: LOCAL_RANK; else 1 if there are two; else 0]
-  --driver WHICH  auto, real, simulated, or the path of a driver library; auto
-                  is the real one if it loads and has a device, else the
-                  simulator [default: auto]
+  --device N      keep this device [default: the environment variable LOCAL_RANK,
+                  or 1 if there are several devices, or 0]
+  --driver WHICH  real, simulated, the path of a driver library, or auto: the real
+                  driver if it loads and has a device, else the simulated one
+                  [default: auto]
   --devices N     how many devices the simulator has, 0 to 4096 [default: 4]
-  --stray LIST    first leave a context on these devices, to have something to
-                  release; the same ordinal twice leaves two references
+  --stray LIST    first create contexts on these devices, as a library would. An
+                  ordinal that is given twice leaves two references
                   [default: 0,2 on a simulator, none on a real driver]
-  --keep LIST     leave these devices alone, too [default: none]
+  --keep LIST     release nothing on these devices either [default: none]
   --releases N    release up to N references on each device [default: 1]
   --dry-run       show what would be released, and release nothing
   --calls         show every driver call, too
-  --json          print one JSON object in place of the table
+  --json          print one JSON object instead of the table
   -h, --help      print this
 
 LIST is ordinals separated by commas, such as 0,2, or the word none.
 
-Exit status: 0 success, 1 a device failed, 2 the arguments are wrong, 3 there is
-no usable driver or the device could not be retained.
+Exit status: 0 if no driver call failed (a context may still be active: read the
+table), 1 if a device failed, 2 if the arguments are wrong, 3 if there is no usable
+driver or the device could not be retained.
 ";
 
 const DEFAULT_DEVICES: u32 = 4;
@@ -66,7 +67,7 @@ pub enum DriverChoice {
     Library(PathBuf),
 }
 
-/// Reads the options; what is wrong with them as a sentence.
+/// Reads the options. An error is a sentence about what is wrong.
 pub fn from_command_line() -> Result<Request, String> {
     let (mut device, mut devices) = (None, None);
     let mut options = Options {
@@ -108,9 +109,7 @@ pub fn from_command_line() -> Result<Request, String> {
     }
     if let Some(count) = devices {
         if !matches!(options.driver, DriverChoice::Auto | DriverChoice::Simulated) {
-            return Err("--devices goes with --driver simulated or auto: \
-                        any other driver has the devices it has"
-                .to_owned());
+            return Err("--devices can only be used with --driver simulated or auto".to_owned());
         }
         options.devices = count;
     }
@@ -121,8 +120,8 @@ pub fn from_command_line() -> Result<Request, String> {
     Ok(Request::Run(options))
 }
 
-/// The rank that launchers such as torchrun give each process of a machine. Set to nothing, it
-/// counts as not set.
+/// The rank that launchers such as torchrun give each process of a machine. An empty variable counts as
+/// unset.
 fn local_rank() -> Result<Option<u32>, String> {
     match env::var_os("LOCAL_RANK").filter(|rank| !rank.is_empty()) {
         Some(rank) => number(&rank).map(Some).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! A list that only grows, and in which every value stays where it is.
+//! A list that only grows, and whose values never move.
 //!
 //! Nobody waits for anybody: a child that is forked while another thread adds to the list finds it whole.
 //! With a `Once`, that child could wait for a thread that it does not have.

@@ -92,7 +92,7 @@ impl Device {
         self.0.identity.pci_bus_id.clone()
     }
 
-    /// Returns the device's unique id: that of the MIG instance, if the driver can tell (CUDA 11.4).
+    /// Returns the device's unique id: that of the MIG instance, from CUDA 11.4 on.
     /// Read once, when the driver is loaded, with `cuDeviceGetUuid` and `cuDeviceGetUuid_v2`.
     ///
     /// # Errors

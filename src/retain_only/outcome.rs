@@ -21,7 +21,9 @@ pub enum Outcome {
         /// How many references were released.
         releases: u32,
     },
-    /// The context is active: others hold it, too. That is a normal outcome.
+    /// The context is still active, because other code holds references to it: the device is not free. This
+    /// is not a failure of the run. [`DeviceReport::holders`](crate::DeviceReport::holders) returns who holds
+    /// it, if the program runs under `cuda-contexts trace`.
     StillActive {
         /// How many references were released.
         releases: u32,
@@ -105,7 +107,7 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// A failed device without its error: what was released, and what is so now.
+/// A failed device without its error: how many references were released, and its state now.
 pub(super) fn failed(releases: u32, active: Option<bool>) -> String {
     let released = match releases {
         0 => String::new(),
@@ -201,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failure_says_what_is_so_now() {
+    fn failure_has_the_state_afterwards() {
         for (active, now) in [
             (Some(true), "active now"),
             (Some(false), "inactive now"),

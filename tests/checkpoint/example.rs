@@ -100,7 +100,7 @@ fn suspended_by_one_run_and_resumed_by_another() {
     assert_eq!(report["processes"][0]["state"], "checkpointed");
     // Without a number or a word nobody knows whether there is room.
     let error = object(&run(&machine, &["--resume", "--pid", &pid, "--json"]), 3);
-    assert_eq!(error["error"]["kind"], "room_not_told");
+    assert_eq!(error["error"]["kind"], "room_unknown");
     assert!(error["error"]["message"].as_str().unwrap().contains("--needs"), "{error}");
     let report = object(&run(&machine, &["--resume", "--pid", &pid, "--force", "--json"]), 0);
     assert_eq!(steps(&report["processes"][0]), ["restore", "unlock"]);
@@ -137,7 +137,7 @@ fn a_failure_is_reported_and_undone() {
 fn arguments_that_make_no_sense_are_refused() {
     let machine = SharedMachine::new();
     for (arguments, reason) in [
-        (&["--pid", "1"][..], "one action is needed"),
+        (&["--pid", "1"][..], "one action is required"),
         (&["--suspend"], "name the processes"),
         (&["--cycle", "--self"], "--self needs --force"),
         (&["--suspend", "--pid"], "--pid needs a value"),
@@ -153,5 +153,5 @@ fn arguments_that_make_no_sense_are_refused() {
     }
     let help = run(&machine, &["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    assert!(text(&help.stdout).contains("Exit status: 0 all is well"));
+    assert!(text(&help.stdout).contains("Exit status: 0 if every step succeeded"));
 }
