@@ -29,7 +29,7 @@ def main() -> int:
         prog="python -m cuda_primary_context",
         description="Prints the CUDA driver and the devices that it shows this process, or suspends and resumes "
         "processes. Creates no context.",
-        epilog="Exit status: 0 all is well, 1 a process failed, 2 the arguments are wrong, 3 there is no usable "
+        epilog="Exit status: 0 no failure, 1 a process failed, 2 the arguments are wrong, 3 there is no usable "
         "driver or no way to check the room.",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")

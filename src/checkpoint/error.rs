@@ -230,8 +230,8 @@ fn advice(call: &str, code: CUresult, state: Option<State>, pid_inside: Option<u
     );
     match pid_inside.filter(|_| not_found) {
         Some(inside) => format!(
-            " {advice} It is process {inside} in a PID namespace of its own, such as a container's: run \
-             the controller there if the driver does not find it from outside."
+            " {advice} It is process {inside} in a PID namespace of its own, such as a container's. The \
+             driver takes the id that the controller sees, which is not {inside}."
         ),
         None => format!(" {advice}"),
     }

@@ -62,14 +62,14 @@ fn functions_agree_with_c() {
     let wrong = types.iter().filter(|(_, alike)| *alike != "1");
     let mut differences: Vec<String> =
         wrong.map(|(constant, _)| format!("{constant} is not as it is declared")).collect();
-    for (per_thread, least) in [(false, 450), (true, 450)] {
+    for per_thread in [false, true] {
         let symbols = workshop.symbols(&names, per_thread);
-        assert!(symbols.len() >= least, "{} symbols", symbols.len());
+        assert!(symbols.len() >= 400, "{} symbols", symbols.len());
         differences.extend(differing_symbols(&functions, &symbols, per_thread));
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
-    // Whoever changes how the bindings are read must not end up comparing little.
-    assert!(types.len() >= 450, "{} types", types.len());
+    // A change of how the bindings are read must not end up comparing little. CUDA 12.9 has 433 symbols.
+    assert!(types.len() >= 400, "{} types", types.len());
     skips::say(&format!(
         "the bindings ({SOURCE}) against C: {} symbols and {} types are alike",
         2 * names.len(),
