@@ -9,29 +9,35 @@ use cuda_primary_context::{
     Device, Driver, PrimaryContext, PrimaryContextGuard, Report, StrayRelease,
 };
 
-use super::green_contexts;
 use super::machine::Machine;
 use super::questions::Questions;
 use super::safe_layer::{active, call_and_code, calls, change, device, expected, outcomes};
-use crate::support::driver_library::call;
+use super::sequences::{create_green, has_green_contexts};
+use crate::support::driver_library::{Library, call};
 
 /// A green context on a device.
 struct Green {
-    device: green_contexts::Device,
+    library: Library,
+    device: Device,
     handle: CUgreenCtx,
 }
 
 impl Green {
     /// One over all multiprocessors. If the driver has none, the check is skipped.
     fn create(machine: &Machine, device: Device, questions: &Questions) -> Option<Self> {
-        let device = green_contexts::Device::new(machine.load(), device.as_raw(), questions)?;
-        let handle = device.create(questions);
-        Some(Self { device, handle })
+        let library = machine.load();
+        if !has_green_contexts(library, questions) {
+            return None;
+        }
+        let (result, handle) = create_green(library, device.as_raw());
+        questions.ask("create", 0, result);
+        Some(Self { library, device, handle })
     }
 
     /// The result, and the state that follows.
     fn destroy(self) -> String {
-        self.device.destroy(self.handle)
+        let result = call!(self.library, cuGreenCtxDestroy_v12040(self.handle));
+        format!("{result} {}", self.library.state(self.device.as_raw()))
     }
 }
 
@@ -93,23 +99,23 @@ fn robbed(machine: &Machine, questions: &Questions) -> Option<(PrimaryContext, G
 
 /// The driver returns 800 for the last release; the reference stays with the green context.
 pub fn release_of_a_handle_beside_a_green_context(machine: &Machine, questions: &Questions) {
-    let Some((context, green)) = robbed(machine, questions) else { return };
-    let device = context.device();
-    questions.holds("the release succeeds", context.release().is_ok());
-    questions.holds("active while the green context lives", active(device));
-    questions.ask("handles", "Ok(0)", format!("{:?}", device.handles()));
-    questions.ask("unreleased", 0, device.driver().unreleased());
-    questions.ask("cuGreenCtxDestroy", "0 0/0", green.destroy());
-}
-
-pub fn drop_of_a_handle_beside_a_green_context(machine: &Machine, questions: &Questions) {
-    let Some((context, green)) = robbed(machine, questions) else { return };
-    let device = context.device();
-    drop(context);
-    questions.holds("active while the green context lives", active(device));
-    questions.ask("handles", "Ok(0)", format!("{:?}", device.handles()));
-    questions.ask("unreleased", 0, device.driver().unreleased());
-    questions.ask("cuGreenCtxDestroy", "0 0/0", green.destroy());
+    let ways: [(&str, fn(PrimaryContext) -> bool); 2] = [
+        ("release", |context| context.release().is_ok()),
+        ("drop", |context| {
+            drop(context);
+            true
+        }),
+    ];
+    for (way, give_back) in ways {
+        let questions = &questions.of(way);
+        let Some((context, green)) = robbed(machine, questions) else { return };
+        let device = context.device();
+        questions.holds("it succeeds", give_back(context));
+        questions.holds("active while the green context lives", active(device));
+        questions.ask("handles", "Ok(0)", format!("{:?}", device.handles()));
+        questions.ask("unreleased", 0, device.driver().unreleased());
+        questions.ask("cuGreenCtxDestroy", "0 0/0", green.destroy());
+    }
 }
 
 /// Both references were taken, and the context is active all the same: 201 hands the handle back.
