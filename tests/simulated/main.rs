@@ -33,5 +33,4 @@ mod raw_layer;
 mod retain_only;
 mod scopes;
 mod serialize;
-mod threads;
 mod whose_references;
