@@ -151,7 +151,6 @@ checks! {
         stolen_reference: 1,
         adopted_and_leaked: 1,
         retain_only_alone: 1,
-        raw_functions: 1,
         current_scope: 1,
         references_of_others: 2,
         current_context_is_left: 2,
@@ -172,11 +171,6 @@ checks! {
 #[test]
 fn simulator() {
     run("simulator", Kind::Simulated { devices: 3 });
-}
-
-#[test]
-fn simulator_with_one_device() {
-    run("simulator_with_one_device", Kind::Simulated { devices: 1 });
 }
 
 #[test]

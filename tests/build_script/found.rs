@@ -1,5 +1,6 @@
 //! Headers that were only found: one is used if it has every name of the checked-in bindings.
 
+use crate::header::{OLDEST, dotted};
 use crate::machine::{Folders, bindings};
 use crate::toolkit_search::{INSTALLED, VARIABLES};
 
@@ -112,6 +113,7 @@ fn cross_layouts_follow_the_architecture() {
 #[test]
 fn documentation_names_the_places() {
     let page = include_str!("../../src/building.md");
+    assert!(page.contains(&format!("any header since {}", dotted(OLDEST))));
     for variable in VARIABLES {
         assert!(page.contains(&format!("`{variable}`")), "{variable}");
     }
