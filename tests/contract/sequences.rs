@@ -18,10 +18,10 @@ macro_rules! sequences {
         $(
             $(#[$documentation])*
             pub fn $check(
-                machine: &crate::contract::machine::Machine,
-                questions: &crate::contract::questions::Questions,
+                machine: &crate::machine::Machine,
+                questions: &crate::questions::Questions,
             ) {
-                crate::contract::sequences::run(machine, questions, &[$($steps),+].join(", "));
+                crate::sequences::run(machine, questions, &[$($steps),+].join(", "));
             }
         )*
     };

@@ -9,45 +9,40 @@
 //!
 //! A check asks the driver questions, each with the result that is expected: what NVIDIA documents,
 //! or what driver 580 was seen to return on an H200 and H100s. A driver that returns something else is listed in
-//! `contract/differences.txt` with the reason. A difference that is not listed fails, and so does an
+//! `differences.txt` with the reason. A difference that is not listed fails, and so does an
 //! entry that no longer differs. Every check runs in a process of its own.
 //!
 //! A check that needs a device, or a second one, or a function that is not there is skipped. Each driver
 //! has a line with what ran, was skipped and differed.
 
+#[path = "../support/mod.rs"]
 mod support;
 
-mod contract {
-    pub mod before_init;
-    pub mod counting;
-    pub mod dead_contexts;
-    pub mod dead_or_alive;
-    pub mod devices;
-    pub mod differences;
-    pub mod end_of_process;
-    pub mod flags_and_reset;
-    pub mod fork;
-    pub mod green_contexts;
-    pub mod machine;
-    pub mod questions;
-    pub mod safe_layer;
-    pub mod sequences;
-    pub mod stray_release;
-    pub mod symbols;
-}
+mod before_init;
+mod counting;
+mod dead_contexts;
+mod dead_or_alive;
+mod devices;
+mod differences;
+mod end_of_process;
+mod flags_and_reset;
+mod fork;
+mod green_contexts;
+mod machine;
+mod questions;
+mod safe_layer;
+mod sequences;
+mod stray_release;
+mod symbols;
 
 use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-use contract::differences::{Differences, compare};
-use contract::machine::{Kind, Machine, Probe};
-use contract::questions::{Asked, Questions, skipped};
-use contract::{
-    before_init, counting, dead_contexts, dead_or_alive, devices, end_of_process, flags_and_reset,
-    fork, green_contexts, safe_layer, stray_release, symbols,
-};
+use differences::{Differences, compare};
+use machine::{Kind, Machine, Probe};
+use questions::{Asked, Questions, skipped};
 use support::processes::again;
 use support::skips::{say, skip};
 
@@ -161,10 +156,7 @@ checks! {
         references_and_a_green_context: 1,
         release_of_a_handle_beside_a_green_context: 1,
         refused_release_of_an_active_context: 1,
-        ordinary_context_is_current_again: 1,
-        destroyed_context_is_popped: 1,
-        living_context_is_current_again: 1,
-        retain_only_beside_a_green_context: 2,
+        current_context_after_a_run: 1,
     }
 }
 

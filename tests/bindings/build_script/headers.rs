@@ -24,7 +24,7 @@ fn version_is_read_from_the_define() {
 
 #[test]
 fn names_are_those_of_items_and_constants() {
-    let bindings = include_str!("../../src/sys/bindings.rs");
+    let bindings = include_str!("../../../src/sys/bindings.rs");
     let names = public_names(bindings);
     for name in ["CUdevice", "CUresult", "CUuuid_st", "CUDA_ERROR_UNKNOWN", "cuInit_v2000"] {
         assert!(names.contains(name), "{name}");
