@@ -41,10 +41,7 @@ static atomic_bool driver_is_known; /* written last */
 
 /* What a new thread is given. Its reference keeps the context alive until the thread has it current. */
 struct inheritance {
-    union {
-        void *(*posix)(void *);
-        thrd_start_t c11;
-    } start;
+    void *start; /* a function of POSIX or of C11 */
     void *argument;
     context context;
     device device;
@@ -105,15 +102,14 @@ static bool retain_current(struct inheritance *held)
     return false;
 }
 
+/* AddressSanitizer's runtime refuses to start behind a preloaded library. This one calls the runtime's functions. */
+const char *__asan_default_options(void)
+{
+    return "verify_asan_link_order=0";
+}
+
 static int (*next_posix)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 static int (*next_c11)(thrd_t *, thrd_start_t, void *);
-
-/* It takes the loader's lock, so it looks up both when the first thread is created: nobody else holds it then. */
-static void look_up_next(void)
-{
-    next_c11 = dlsym(RTLD_NEXT, "thrd_create");
-    next_posix = dlsym(RTLD_NEXT, "pthread_create");
-}
 
 /* Returns NULL if the thread inherits nothing. The driver's own threads, whose caller it is, never do. */
 static struct inheritance *inheritance_for(const pthread_attr_t *attributes, const void *caller)
@@ -122,8 +118,11 @@ static struct inheritance *inheritance_for(const pthread_attr_t *attributes, con
     int old_errno = errno, cancel_state;
     size_t stack;
 
-    if (!next_posix)
-        look_up_next();
+    /* This takes the loader's lock, which nobody else holds while there is one thread. */
+    if (!next_posix) {
+        next_c11 = dlsym(RTLD_NEXT, "thrd_create");
+        next_posix = dlsym(RTLD_NEXT, "pthread_create");
+    }
     if (!atomic_load_explicit(&driver_is_known, memory_order_acquire)
         || ((uintptr_t)caller >= driver.begin && (uintptr_t)caller < driver.end)
         || (attributes && pthread_attr_getstacksize(attributes, &stack) == 0 && stack < SMALLEST_STACK))
@@ -161,14 +160,14 @@ static void *begin(void *inheritance)
 {
     struct inheritance copy = end_inheritance(inheritance, true);
 
-    return copy.start.posix(copy.argument);
+    return ((void *(*)(void *))copy.start)(copy.argument);
 }
 
 static int begin_c11(void *inheritance)
 {
     struct inheritance copy = end_inheritance(inheritance, true);
 
-    return copy.start.c11(copy.argument);
+    return ((thrd_start_t)copy.start)(copy.argument);
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
@@ -177,7 +176,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 
     if (!inheritance)
         return next_posix(thread, attributes, start, argument);
-    inheritance->start.posix = start;
+    inheritance->start = (void *)start;
     inheritance->argument = argument;
     int error = next_posix(thread, attributes, begin, inheritance);
     if (error)
@@ -191,7 +190,7 @@ int thrd_create(thrd_t *thread, thrd_start_t start, void *argument)
 
     if (!inheritance)
         return next_c11(thread, start, argument);
-    inheritance->start.c11 = start;
+    inheritance->start = (void *)start;
     inheritance->argument = argument;
     int error = next_c11(thread, begin_c11, inheritance);
     if (error != thrd_success)
