@@ -355,6 +355,7 @@ impl Arena {
                 let host_pid = self.processes.get(&record.process).and_then(|ids| ids.1);
                 module.file = self.unwinder.add(&layout::read(bytes), &module.path, host_pid);
             }
+            Event::ThreadStart(start) => start.thread = self.thread_name(record),
             _ => {}
         }
         Some(event)
@@ -376,6 +377,12 @@ impl Arena {
         }
     }
 
+    /// The name of the thread that wrote a record, if it still lives.
+    fn thread_name(&self, record: &layout::Record) -> Option<String> {
+        let pid = self.processes.get(&record.process)?.1?;
+        processes::thread_name(pid, record.tid)
+    }
+
     fn has_ended(&self, call: u64) -> bool {
         let word = self.file.read(call, 8);
         head(&word, PIECE).is_some_and(|head| head.state == layout::ENDED)
@@ -394,9 +401,8 @@ impl Arena {
             return;
         };
         call.python_failed |= is_cut;
-        let host_pid = self.processes.get(&raw.record.process).and_then(|ids| ids.1);
-        if let Some(pid) = host_pid.filter(|_| call.created) {
-            call.thread = processes::thread_name(pid, raw.record.tid);
+        if call.created {
+            call.thread = self.thread_name(&raw.record);
         }
         found.push((time, place, self.record(&raw.record, time, Event::Call(call))));
     }

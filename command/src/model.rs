@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::record::{Event, Module, Record};
 
 pub use context::Kind;
-pub use device::{Device, Holder};
+pub use device::{Device, Holder, StartedThreads};
 pub use notes::{Note, Notes};
 pub use process::{End, Process};
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::command::{FAILED, print, print_version, say};
 use crate::ps::options::{HELP, Options, Request};
 use crate::ps::snapshot::Snapshot;
+use crate::ps::traced::Trace;
 
 pub mod json;
 pub mod options;
@@ -49,7 +50,10 @@ fn show(options: &Options) -> Result<i32, Box<dyn std::error::Error>> {
 }
 
 fn page(snapshot: &Snapshot) -> String {
-    text::page(snapshot) + &traced::reports(&snapshot.processes)
+    let (traces, notes) = traced::read(&snapshot.processes);
+    let notes: String = notes.iter().map(|note| format!("\nNote: {note}\n")).collect();
+    let reports: String = traces.iter().map(Trace::report).collect();
+    text::page(snapshot) + &reports + &notes
 }
 
 fn exit_status(snapshot: &Snapshot, options: &Options) -> i32 {

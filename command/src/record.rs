@@ -33,6 +33,8 @@ pub enum Event {
     Exit(Vec<Thread>),
     /// It has a driver that is not behind the witness.
     Bypass(PathBuf),
+    /// A thread began with its creator's context.
+    ThreadStart(ThreadStart),
 }
 
 /// A process that has the witness: new, after an exec, or as a forked child.
@@ -94,6 +96,15 @@ pub struct Device {
 pub struct Thread {
     pub tid: u32,
     pub name: String,
+}
+
+/// A thread that began with its creator's context, by `--keep-threads`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadStart {
+    /// The handle of the context's device.
+    pub device: i32,
+    /// The thread's name, if it could be read.
+    pub thread: Option<String>,
 }
 
 /// A function of the driver.

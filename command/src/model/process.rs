@@ -89,6 +89,9 @@ impl Process {
             Event::Call(call) => self.add_call(record, call, modules),
             Event::Exit(living) => self.exit(record.time, living),
             Event::Bypass(path) => self.bypasses.push(path.clone()),
+            Event::ThreadStart(start) => {
+                self.device(start.device).started.add(start.thread.as_ref());
+            }
             Event::Process(_) | Event::Module(_) => unreachable!("the model's own"),
         }
     }

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::ps::snapshot::Snapshot;
+use crate::ps::traced;
 
 /// The version of the format.
 pub const FORMAT: u32 = 1;
@@ -45,6 +46,7 @@ struct Line<'a> {
 /// # Errors
 /// Those of `serde_json`; there are none for these types.
 pub fn lines(snapshot: &Snapshot) -> serde_json::Result<String> {
+    let (traces, unread) = traced::read(&snapshot.processes);
     let head = Head {
         event: "ps",
         format: FORMAT,
@@ -52,7 +54,7 @@ pub fn lines(snapshot: &Snapshot) -> serde_json::Result<String> {
         gpus: snapshot.gpu_count,
         strays: snapshot.strays(),
         complete: snapshot.is_complete,
-        notes: &snapshot.notes,
+        notes: &[&snapshot.notes[..], &unread].concat(),
     };
     let mut text = serde_json::to_string(&head)? + "\n";
     for process in &snapshot.processes {
@@ -77,6 +79,10 @@ pub fn lines(snapshot: &Snapshot) -> serde_json::Result<String> {
             };
             text += &(serde_json::to_string(&line)? + "\n");
         }
+    }
+    for trace in traces {
+        let lines = trace.lines(&snapshot.host, &snapshot.processes);
+        text.extend(lines.into_iter().map(|line| format!("{line}\n")));
     }
     Ok(text)
 }

@@ -13,7 +13,7 @@ use crate::json;
 use crate::model::Model;
 use crate::record::{
     Address, Call, Change, Device, Event, Function, Holding, Module, Process, PythonLine, Record,
-    Thread,
+    Thread, ThreadStart,
 };
 use crate::symbols::Symbols;
 use crate::verdict::Verdict;
@@ -121,6 +121,10 @@ impl Run {
             call.device = Some(device);
             call.reference = Some(reference(from, count));
         })
+    }
+
+    pub fn started_thread(&mut self, device: i32, name: Option<&str>) -> &mut Self {
+        self.add(Event::ThreadStart(ThreadStart { device, thread: name.map(str::to_owned) }))
     }
 
     pub fn exit(&mut self, living: &[(u32, &str)]) -> &mut Self {
