@@ -126,7 +126,7 @@ static void write_process_record(void)
 static void make_fork_page(void)
 {
     long page = syscall(SYS_mmap, NULL, (size_t)PAGE, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
 
     if (page == -1)
         return;
