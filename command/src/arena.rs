@@ -197,20 +197,17 @@ impl Arena {
     }
 
     /// How many records found no room.
-    #[must_use]
     pub fn lost(&self) -> u64 {
         self.file.word(std::mem::offset_of!(layout::Arena, lost) as u64)
     }
 
     /// Whether something else than the witness has written to the file, or truncated it. Records may
     /// be missing or wrong.
-    #[must_use]
     pub fn is_damaged(&self) -> bool {
         self.damaged
     }
 
     /// Since the command started.
-    #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.since_start(now())
     }

@@ -1,11 +1,10 @@
 //! `cuda-contexts ps`: which processes hold contexts on which GPUs right now.
 
-use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use crate::command::{FAILED, print, print_version, say};
-use crate::ps::options::{HELP, Options, Request};
+use crate::command::{FAILED, say};
+use crate::ps::options::Options;
 use crate::ps::snapshot::Snapshot;
 use crate::ps::traced::Trace;
 
@@ -23,20 +22,11 @@ const STRAY: i32 = 3;
 /// To the upper left corner, and nothing below.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-/// Does what the arguments ask for and returns the exit status.
-pub fn run(arguments: Vec<OsString>) -> i32 {
-    match options::parse(arguments) {
-        Ok(Request::Show(options)) => show(&options).unwrap_or_else(|error| {
-            say(format_args!("{error}"));
-            FAILED
-        }),
-        Ok(Request::Help) => print(HELP),
-        Ok(Request::Version) => print_version(),
-        Err(error) => {
-            say(format_args!("{error}. cuda-contexts ps --help lists the options."));
-            FAILED
-        }
-    }
+pub fn run(options: &Options) -> i32 {
+    show(options).unwrap_or_else(|error| {
+        say(format_args!("{error}"));
+        FAILED
+    })
 }
 
 fn show(options: &Options) -> Result<i32, Box<dyn std::error::Error>> {

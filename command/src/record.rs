@@ -126,7 +126,6 @@ pub enum Purpose {
 }
 
 impl Function {
-    #[must_use]
     pub fn purpose(self) -> Option<Purpose> {
         let bare = self.0.split_once("_v").map_or(self.0, |(bare, _)| bare);
         Some(match bare {
@@ -195,13 +194,11 @@ pub struct Call {
 
 impl Call {
     /// The module of the library that called; 0 for code in no file.
-    #[must_use]
     pub fn caller(&self) -> u32 {
         self.native.first().map_or(0, |address| address.module)
     }
 
     /// The module whose reference a release took, if it took one.
-    #[must_use]
     pub fn taken_from(&self) -> Option<u32> {
         let takes = matches!(
             self.function.purpose(),

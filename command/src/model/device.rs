@@ -89,7 +89,6 @@ pub struct Holder {
 
 impl Holder {
     /// How many it holds, as the witness counted them.
-    #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.values().map(|(_, count)| u64::from(*count)).sum()
     }
@@ -221,7 +220,6 @@ impl Device {
     }
 
     /// How people name it in a process.
-    #[must_use]
     pub fn short_name(&self) -> String {
         match self.about.ordinal {
             Some(ordinal) => format!("device {ordinal}"),
@@ -230,7 +228,6 @@ impl Device {
     }
 
     /// How people name it: with its UUID.
-    #[must_use]
     pub fn name(&self) -> String {
         let name = self.short_name();
         match self.uuid() {
@@ -240,7 +237,6 @@ impl Device {
     }
 
     /// Its UUID as text.
-    #[must_use]
     pub fn uuid(&self) -> Option<String> {
         let bytes = self.about.uuid?;
         let mut text = String::from("GPU");

@@ -43,7 +43,6 @@ pub struct ProcessFacts {
 
 impl ProcessFacts {
     /// Reads them from this folder, `/proc` outside of tests.
-    #[must_use]
     pub fn read(proc: &Path, pid: u32) -> Self {
         let folder = proc.join(pid.to_string());
         let Ok(metadata) = fs::metadata(&folder) else { return Self::default() };

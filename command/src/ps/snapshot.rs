@@ -104,7 +104,6 @@ impl Snapshot {
     }
 
     /// How many contexts are probably strays.
-    #[must_use]
     pub fn strays(&self) -> usize {
         let contexts = self.processes.iter().flat_map(|process| &process.contexts);
         contexts.filter(|context| context.verdict == Verdict::ProbablyStray).count()

@@ -13,7 +13,6 @@ const LONGEST_COMMAND: usize = 60;
 const LONGEST: usize = 300;
 
 /// The whole page: a headline, a line for each process and GPU, what to do, and what could not be seen.
-#[must_use]
 pub fn page(snapshot: &Snapshot) -> String {
     let mut text = headline(snapshot);
     if !snapshot.processes.is_empty() {
@@ -52,7 +51,6 @@ fn counted(count: usize, one: &str, several: &str) -> String {
 }
 
 /// A line for each process and GPU, without the heading. Equal snapshots give equal lines.
-#[must_use]
 pub fn lines(snapshot: &Snapshot) -> Vec<[String; 7]> {
     let rows = snapshot
         .processes

@@ -24,7 +24,6 @@ pub struct Trace {
 }
 
 /// The traces under which these processes run, and a sentence for each that cannot be read.
-#[must_use]
 pub fn read(processes: &[Process]) -> (Vec<Trace>, Vec<String>) {
     let (mut traces, mut notes, mut seen) = (Vec::new(), Vec::new(), Vec::new());
     for process in processes {
@@ -66,7 +65,6 @@ impl Trace {
     }
 
     /// The report, as far as the program has run.
-    #[must_use]
     pub fn report(&self) -> String {
         let text = report::text(&self.model, &mut Symbols::default(), &self.about);
         let text = anstream::adapter::strip_str(&text).to_string();
@@ -74,7 +72,6 @@ impl Trace {
     }
 
     /// A line of JSON for each device of these processes.
-    #[must_use]
     pub fn lines(&self, host: &str, processes: &[Process]) -> Vec<Value> {
         let (mut symbols, mut lines) = (Symbols::default(), Vec::new());
         for process in self.model.processes().iter().filter(|process| process.end.is_none()) {

@@ -20,7 +20,6 @@ pub enum Verdict {
 
 impl Verdict {
     /// As JSON has it.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Alone => "alone",
@@ -31,7 +30,6 @@ impl Verdict {
     }
 
     /// As people read it.
-    #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Self::Alone => "",
@@ -43,7 +41,6 @@ impl Verdict {
 }
 
 /// Judges the contexts of one process by their bytes, one for each GPU, `None` if NVML does not know.
-#[must_use]
 pub fn judge(contexts: &[Option<u64>]) -> Vec<Verdict> {
     if contexts.len() < 2 {
         return vec![Verdict::Alone; contexts.len()];
