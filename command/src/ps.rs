@@ -8,13 +8,13 @@ use crate::ps::options::Options;
 use crate::ps::snapshot::Snapshot;
 use crate::ps::traced::Trace;
 
-pub mod json;
+mod json;
 pub mod options;
-pub mod process;
-pub mod snapshot;
-pub mod text;
-pub mod traced;
-pub mod verdict;
+mod process;
+mod snapshot;
+mod text;
+mod traced;
+mod verdict;
 
 /// By `--fail-on-stray`.
 const STRAY: i32 = 3;
@@ -34,7 +34,7 @@ fn show(options: &Options) -> Result<i32, Box<dyn std::error::Error>> {
         return watch(options, pause);
     }
     let snapshot = Snapshot::take(options)?;
-    let text = if options.json { json::lines(&snapshot)? } else { page(&snapshot) };
+    let text = if options.json { json::lines(&snapshot) } else { page(&snapshot) };
     io::stdout().write_all(text.as_bytes())?;
     Ok(exit_status(&snapshot, options))
 }
@@ -67,7 +67,7 @@ fn watch(options: &Options, pause: Duration) -> Result<i32, Box<dyn std::error::
     loop {
         let snapshot = Snapshot::take(options)?;
         let text = if options.json {
-            json::lines(&snapshot)?
+            json::lines(&snapshot)
         } else if in_place {
             format!("{CLEAR}{}", page(&snapshot))
         } else {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::ps::snapshot::{Context, Process, Snapshot};
 use crate::ps::verdict::Verdict;
-use crate::report::line::shown;
+use crate::report::line::{counted, shown};
 
 /// A command line that is longer is cut.
 const LONGEST_COMMAND: usize = 60;
@@ -30,8 +30,8 @@ pub fn page(snapshot: &Snapshot) -> String {
 fn headline(snapshot: &Snapshot) -> String {
     let several = snapshot.processes.iter().filter(|process| process.contexts.len() > 1).count();
     let host = shown(&snapshot.host, LONGEST);
-    let processes = counted(snapshot.processes.len(), "process", "processes");
-    let gpus = counted(snapshot.gpu_count, "GPU", "GPUs");
+    let processes = counted(snapshot.processes.len() as u64, "process", "processes");
+    let gpus = counted(snapshot.gpu_count as u64, "GPU", "GPUs");
     if snapshot.processes.is_empty() {
         return format!("{host}: no process holds a CUDA context on {gpus}.\n");
     }
@@ -44,10 +44,6 @@ fn headline(snapshot: &Snapshot) -> String {
     format!(
         "{host}: {processes} {holds} CUDA contexts on {gpus}; {several} on several GPUs{strays}.\n"
     )
-}
-
-fn counted(count: usize, one: &str, several: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { several })
 }
 
 /// A line for each process and GPU, without the heading. Equal snapshots give equal lines.
