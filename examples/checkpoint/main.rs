@@ -1,6 +1,6 @@
 //! Suspends processes that use GPUs and resumes them, by their ids.
 //!
-//! `cargo run --example checkpoint -- --help` lists the options.
+//! `cargo run -p examples --example checkpoint -- --help` lists the options.
 
 mod memory;
 mod options;

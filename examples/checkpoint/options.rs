@@ -12,7 +12,7 @@ use lexopt::{Arg, Parser, ValueExt};
 pub const HELP: &str = "\
 Suspend processes that use GPUs, so that their devices are free, and resume them.
 
-Usage: cargo run --example checkpoint -- ACTION PROCESSES [OPTIONS]
+Usage: cargo run -p examples --example checkpoint -- ACTION PROCESSES [OPTIONS]
 
 Actions (one is required):
   --state           print the state of each process

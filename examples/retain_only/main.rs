@@ -1,7 +1,7 @@
 //! Keeps one device's primary context and releases the strays on all others, on any machine: without a
 //! GPU, on a simulated driver.
 //!
-//! `cargo run --example retain_only -- --help` lists the options.
+//! `cargo run -p examples --example retain_only -- --help` lists the options.
 
 mod chosen_driver;
 mod heading;

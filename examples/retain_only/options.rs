@@ -10,7 +10,7 @@ pub const HELP: &str = "\
 Keep one device's primary context and release the strays that this process
 holds on all other devices.
 
-Usage: cargo run --example retain_only -- [OPTIONS]
+Usage: cargo run -p examples --example retain_only -- [OPTIONS]
 
   --device N      keep this device [default: the environment variable LOCAL_RANK,
                   or 1 if there are several devices, or 0]
