@@ -132,6 +132,14 @@ fn outcomes_and_plans_read_as_words() {
     ] {
         assert_eq!((outcome.kind(), outcome.to_string()), (kind, text));
     }
+    for (releases, active, text) in [
+        (0, Some(true), "failed, active now"),
+        (2, Some(false), "failed (2 released), inactive now"),
+        (0, None, "failed, its state not known"),
+    ] {
+        let failed = Outcome::Failed { error: error.clone(), releases, active };
+        assert_eq!(failed.to_string(), format!("{text}: {error}"));
+    }
     for (planned, kind, text) in [
         (Planned::Keep, "keep", "keep".to_owned()),
         (Planned::LeaveAlone, "leave_alone", "leave alone (policy)".to_owned()),
