@@ -197,20 +197,17 @@ impl Arena {
     }
 
     /// How many records found no room.
-    #[must_use]
     pub fn lost(&self) -> u64 {
         self.file.word(std::mem::offset_of!(layout::Arena, lost) as u64)
     }
 
     /// Whether something else than the witness has written to the file, or truncated it. Records may
     /// be missing or wrong.
-    #[must_use]
     pub fn is_damaged(&self) -> bool {
         self.damaged
     }
 
     /// Since the command started.
-    #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.since_start(now())
     }
@@ -355,6 +352,7 @@ impl Arena {
                 let host_pid = self.processes.get(&record.process).and_then(|ids| ids.1);
                 module.file = self.unwinder.add(&layout::read(bytes), &module.path, host_pid);
             }
+            Event::ThreadStart(start) => start.thread = self.thread_name(record),
             _ => {}
         }
         Some(event)
@@ -376,6 +374,12 @@ impl Arena {
         }
     }
 
+    /// The name of the thread that wrote a record, if it still lives.
+    fn thread_name(&self, record: &layout::Record) -> Option<String> {
+        let pid = self.processes.get(&record.process)?.1?;
+        processes::thread_name(pid, record.tid)
+    }
+
     fn has_ended(&self, call: u64) -> bool {
         let word = self.file.read(call, 8);
         head(&word, PIECE).is_some_and(|head| head.state == layout::ENDED)
@@ -394,9 +398,8 @@ impl Arena {
             return;
         };
         call.python_failed |= is_cut;
-        let host_pid = self.processes.get(&raw.record.process).and_then(|ids| ids.1);
-        if let Some(pid) = host_pid.filter(|_| call.created) {
-            call.thread = processes::thread_name(pid, raw.record.tid);
+        if call.created {
+            call.thread = self.thread_name(&raw.record);
         }
         found.push((time, place, self.record(&raw.record, time, Event::Call(call))));
     }

@@ -67,6 +67,13 @@ pub fn event(record: &Record, model: &Model, symbols: &mut Symbols) -> Option<Va
             line["tid"] = record.tid.into();
             line
         }
+        Event::ThreadStart(start) => json!({
+            "event": "thread",
+            "tid": record.tid,
+            "thread": start.thread,
+            "handle": start.device,
+            "device": process.device_of(start.device).and_then(|device| device.about.ordinal),
+        }),
         Event::Exit(_) => json!({ "event": "exit" }),
         Event::Bypass(library) => json!({ "event": "bypass", "library": path(library) }),
     };
@@ -171,6 +178,30 @@ pub fn end(time: Duration, status: ExitStatus, model: &Model, about: &Surroundin
 }
 
 fn device_end(process: &Process, device: &Device, judge: &Judge<'_>) -> Value {
+    let mut line = device_line(process, device);
+    line["allowed"] = judge.allows(process, device).into();
+    line["stray"] = judge.is_stray(process, device).into();
+    line
+}
+
+/// A device of a process that runs now, with the calls that created contexts on it.
+pub fn device_until_now(
+    process: &Process,
+    device: &Device,
+    model: &Model,
+    symbols: &mut Symbols,
+) -> Value {
+    let mut line = device_line(process, device);
+    let creations = device.creations.first().iter().map(|note| {
+        let mut call = call_line(&note.call, process, model, symbols);
+        call["tid"] = note.tid.into();
+        call
+    });
+    line["creations"] = creations.collect();
+    line
+}
+
+fn device_line(process: &Process, device: &Device) -> Value {
     let references = |holder: &&Holder| holder.holding == Holding::Reference;
     let holders = device.holders.iter().filter(references).map(|holder| {
         json!({
@@ -192,11 +223,10 @@ fn device_end(process: &Process, device: &Device, judge: &Judge<'_>) -> Value {
         "handle": device.about.handle,
         "device": device.about.ordinal,
         "uuid": device.uuid(),
-        "allowed": judge.allows(process, device),
-        "stray": judge.is_stray(process, device),
         "created": device.creations.total(),
         "ended": device.endings.total(),
         "refused": device.refusals.total(),
+        "threads_started": device.started.count,
         "holders": holders.collect::<Vec<_>>(),
         "taken": taken.collect::<Vec<_>>(),
         "contexts": contexts.collect::<Vec<_>>(),

@@ -21,6 +21,9 @@ pub fn event(record: &Record, model: &Model, symbols: &mut Symbols) -> Option<Li
         Event::Process(_) => format!("loaded the driver: {}", process.command()),
         Event::Exit(_) => "exit".to_owned(),
         Event::Bypass(path) => format!("not traced: also loaded {}", path.display()),
+        Event::ThreadStart(start) => {
+            format!("thread {} started on {}", record.tid, process.device_of(start.device)?.name())
+        }
         Event::Call(call) => {
             let device = call.device.and_then(|at| process.device_of(at));
             let on = device.map(|device| format!(", {}", device.name())).unwrap_or_default();

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use crate::record::{Event, Module, Record};
 
 pub use context::Kind;
-pub use device::{Device, Holder};
+pub use device::{Device, Holder, StartedThreads};
 pub use notes::{Note, Notes};
 pub use process::{End, Process};
 
@@ -34,13 +34,11 @@ pub struct Modules(HashMap<u32, Module>);
 
 impl Modules {
     /// The file, if the code was in one.
-    #[must_use]
     pub fn path(&self, module: u32) -> Option<&Path> {
         self.0.get(&module).map(|module| &*module.path)
     }
 
     /// Where its file can be read: by its path, if it was not opened when it was loaded.
-    #[must_use]
     pub fn readable(&self, module: u32) -> Option<PathBuf> {
         let module = self.0.get(&module)?;
         let opened = module.file.as_ref().map(|file| file.0.as_raw_fd());
@@ -48,7 +46,6 @@ impl Modules {
     }
 
     /// The name by which people know it.
-    #[must_use]
     pub fn name(&self, module: u32) -> String {
         let name = self.path(module).and_then(Path::file_name);
         name.map_or_else(
@@ -92,13 +89,11 @@ impl Model {
 
     /// The processes that had the witness, in the order in which they got it. One that replaced its
     /// program is there once for each.
-    #[must_use]
     pub fn processes(&self) -> &[Process] {
         &self.processes
     }
 
     /// The one with this number.
-    #[must_use]
     pub fn process(&self, number: u32) -> Option<&Process> {
         self.places.get(&number).map(|&index| &self.processes[index])
     }
@@ -109,7 +104,6 @@ impl Model {
     }
 
     /// The libraries.
-    #[must_use]
     pub fn modules(&self) -> &Modules {
         &self.modules
     }

@@ -28,7 +28,6 @@ impl Write for Name {
 }
 
 /// Demangles the symbol of a function, without its arguments. Other names stay as they are.
-#[must_use]
 pub fn demangle(symbol: &str) -> String {
     let mut name = Name::default();
     let is_whole = write_name(symbol, &mut name).is_ok();
@@ -84,7 +83,6 @@ fn write_name(symbol: &str, name: &mut Name) -> fmt::Result {
 }
 
 /// Leaves out the template arguments of a long name: `f<…>`.
-#[must_use]
 pub fn readable(name: &str) -> String {
     if name.len() <= READABLE { name.to_owned() } else { without_template_arguments(name) }
 }

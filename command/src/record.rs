@@ -33,6 +33,8 @@ pub enum Event {
     Exit(Vec<Thread>),
     /// It has a driver that is not behind the witness.
     Bypass(PathBuf),
+    /// A thread began with its creator's context.
+    ThreadStart(ThreadStart),
 }
 
 /// A process that has the witness: new, after an exec, or as a forked child.
@@ -96,6 +98,15 @@ pub struct Thread {
     pub name: String,
 }
 
+/// A thread that began with its creator's context, by `--keep-threads`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadStart {
+    /// The handle of the context's device.
+    pub device: i32,
+    /// The thread's name, if it could be read.
+    pub thread: Option<String>,
+}
+
 /// A function of the driver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Function(pub &'static str);
@@ -115,7 +126,6 @@ pub enum Purpose {
 }
 
 impl Function {
-    #[must_use]
     pub fn purpose(self) -> Option<Purpose> {
         let bare = self.0.split_once("_v").map_or(self.0, |(bare, _)| bare);
         Some(match bare {
@@ -184,13 +194,11 @@ pub struct Call {
 
 impl Call {
     /// The module of the library that called; 0 for code in no file.
-    #[must_use]
     pub fn caller(&self) -> u32 {
         self.native.first().map_or(0, |address| address.module)
     }
 
     /// The module whose reference a release took, if it took one.
-    #[must_use]
     pub fn taken_from(&self) -> Option<u32> {
         let takes = matches!(
             self.function.purpose(),

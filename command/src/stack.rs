@@ -92,7 +92,6 @@ pub fn route(call: &Call, modules: &Modules, symbols: &mut Symbols) -> Vec<Strin
 
 impl NativeLine {
     /// The file's name.
-    #[must_use]
     pub fn library_name(&self) -> Option<String> {
         let name = self.library.as_deref().and_then(Path::file_name);
         name.map(|name| name.to_string_lossy().into_owned())

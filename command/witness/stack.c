@@ -98,6 +98,12 @@ static uintptr_t end_of_stack(uintptr_t first)
     return page < end ? page : end;
 }
 
+/* Reads between the variables of a frame, too, which sanitizers forbid. */
+__attribute__((no_sanitize("address", "thread"))) static uint64_t word_at(uintptr_t at)
+{
+    return *(const volatile uint64_t *)at;
+}
+
 /* Which words are kept. Returns how many. */
 static uint32_t choose(struct scan *scan, struct caller caller)
 {
@@ -105,7 +111,7 @@ static uint32_t choose(struct scan *scan, struct caller caller)
 
     scan->hash = mix(caller.address, caller.frame);
     for (uintptr_t at = scan->first; at < scan->end; at += sizeof(uint64_t)) {
-        uint64_t word = *(const volatile uint64_t *)at;
+        uint64_t word = word_at(at);
         size_t index = (at - scan->first) / sizeof word;
 
         if (!is_kept(scan, word))
@@ -143,7 +149,7 @@ static uint64_t write_stack(struct scan *scan, const uint64_t *registers, uint32
     to += bits;
     for (size_t index = 0; index < word_count; index++)
         if (scan->kept[index / 64] >> index % 64 & 1)
-            *to++ = ((const volatile uint64_t *)scan->first)[index];
+            *to++ = word_at(scan->first + index * sizeof *to);
     for (uint32_t module = 0; module < scan->module_count; module++)
         ((uint32_t *)to)[module] = scan->modules[module].id;
     publish_record(record, TRACE_WRITTEN);

@@ -31,7 +31,7 @@ pub struct DeviceMemory {
 #[non_exhaustive]
 pub enum NvmlError {
     /// The library could not be loaded: it comes with NVIDIA's driver.
-    #[error("{LIBRARY} could not be loaded ({reason}); it comes with NVIDIA's driver")]
+    #[error("{LIBRARY} could not be loaded ({reason}). It comes with NVIDIA's driver.")]
     LibraryNotFound {
         /// The error of the dynamic loader.
         reason: Box<str>,

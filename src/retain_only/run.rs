@@ -21,14 +21,14 @@ pub(super) fn release_strays(
     kept: Option<&PrimaryContext>,
     policy: &StrayRelease,
 ) -> Option<Box<Findings>> {
-    let (kept_device, keeps_more) = (kept.map(PrimaryContext::device), policy.keeps_any());
-    let mut run =
-        Run { driver, kept, kept_device, policy, keeps_more, findings: None, thread: None };
+    let kept_device = kept.map(PrimaryContext::device);
+    let mut run = Run { driver, kept, kept_device, policy, findings: None, thread: None };
     let witness = driver.witness();
+    let usual = witness.is_none() && !policy.keeps_any();
     for device in driver.devices() {
-        match witness {
-            None => run.deal_with(device),
-            Some(witness) => run.deal_with_witnessed(device, witness),
+        match usual {
+            true => run.deal_with(device),
+            false => run.deal_with_policy_and_witness(device, witness),
         }
     }
     run.findings
@@ -40,7 +40,6 @@ pub(super) struct Run<'a> {
     pub(super) kept: Option<&'a PrimaryContext>,
     kept_device: Option<Device>,
     policy: &'a StrayRelease,
-    keeps_more: bool,
     findings: Option<Box<Findings>>,
     /// What the calling thread has current; read before the first release.
     pub(super) thread: Option<ThreadContext>,
@@ -53,27 +52,25 @@ impl Run<'_> {
         if self.kept_device == Some(device) {
             return;
         }
-        if self.keeps_more && self.policy.keeps(device) {
-            return self.leave_alone(device);
-        }
         let (state, _, active) = device.call_get_state();
         if active || !state.is_success() {
             self.release_strays_on(device, state.code);
         }
     }
 
-    /// As [`deal_with`](Self::deal_with), and notes who held the device before.
+    /// As [`deal_with`](Self::deal_with), if the policy keeps more devices or a trace knows the holders.
     #[cold]
-    fn deal_with_witnessed(&mut self, device: Device, witness: Witness) {
-        let before = witness.holders(device.as_raw());
-        self.deal_with(device);
-        let after = witness.holders(device.as_raw());
-        self.findings().held(device, before, &after);
-    }
-
-    #[cold]
-    fn leave_alone(&mut self, device: Device) {
-        self.findings().add(device, Outcome::LeftAlone);
+    fn deal_with_policy_and_witness(&mut self, device: Device, witness: Option<Witness>) {
+        let before = witness.map(|witness| witness.holders(device.as_raw()));
+        if self.kept_device != Some(device) && self.policy.keeps(device) {
+            self.findings().add(device, Outcome::LeftAlone);
+        } else {
+            self.deal_with(device);
+        }
+        if let (Some(before), Some(witness)) = (before, witness) {
+            let after = witness.holders(device.as_raw());
+            self.findings().held(device, before, &after);
+        }
     }
 
     /// Deals with a device that has an active context, or whose state could not be read.

@@ -2,7 +2,6 @@
 
 use std::ptr;
 
-use cuda_primary_context::sys::{self, CUresult};
 use cuda_primary_context::{
     Device, Driver, Error, Outcome, PrimaryContext, PrimaryContextGuard, Report, StrayRelease,
 };
@@ -137,37 +136,6 @@ pub fn retain_only_alone(machine: &Machine, questions: &Questions) {
     questions.holds("active", active(device));
     drop(guard);
     questions.holds("inactive after the drop", !active(device));
-}
-
-/// Functions that the safe layer does not use.
-pub fn raw_functions(machine: &Machine, questions: &Questions) {
-    let driver = machine.driver();
-    let device = device(driver, 0);
-    let context = PrimaryContext::retain(device).expect("the device can be retained");
-    let current = context.make_current().expect("it can be made current");
-    let functions = (
-        driver.function(sys::functions::cuMemAlloc_v3020).expect("cuMemAlloc_v2"),
-        driver.function(sys::functions::cuMemFree_v3020).expect("cuMemFree_v2"),
-        driver.function(sys::functions::cuMemGetInfo_v3020).expect("cuMemGetInfo_v2"),
-        driver.function(sys::functions::cuStreamCreate_v2000).expect("cuStreamCreate"),
-        driver.function(sys::functions::cuStreamDestroy_v4000).expect("cuStreamDestroy_v2"),
-    );
-    let (allocate, free, get_info, create, destroy) = functions;
-    let (mut memory, mut stream) = (0, ptr::null_mut());
-    let (mut unused, mut total) = (0, 0);
-    let ask = |call: &str, code: CUresult| questions.ask(call, 0, code.0);
-    // SAFETY: a context is current, and the place is an address of ours.
-    ask("cuMemAlloc_v2", unsafe { allocate(&mut memory, 1 << 20) });
-    // SAFETY: the places are integers of ours.
-    ask("cuMemGetInfo_v2", unsafe { get_info(&mut unused, &mut total) });
-    // SAFETY: the memory was allocated above, and nobody uses it.
-    ask("cuMemFree_v2", unsafe { free(memory) });
-    // SAFETY: the place is a handle of ours.
-    ask("cuStreamCreate", unsafe { create(&mut stream, 0) });
-    // SAFETY: the stream was created above, and nobody uses it.
-    ask("cuStreamDestroy_v2", unsafe { destroy(stream) });
-    questions.holds("there is memory", 0 < unused && unused <= total);
-    questions.holds("the scope ends", current.leave().is_ok());
 }
 
 pub fn current_scope(machine: &Machine, questions: &Questions) {

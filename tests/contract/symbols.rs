@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_void};
 use std::ptr::{self, NonNull};
 
-use cuda_primary_context::sys::{self, CUdriverProcAddressQueryResult, CUresult};
+use cuda_primary_context::sys::{CUdriverProcAddressQueryResult, CUresult};
 
 use super::machine::Machine;
 use super::questions::Questions;
@@ -124,40 +124,6 @@ pub fn versioned_look_up(machine: &Machine, questions: &Questions) {
         cuGetProcAddress_v12000(c"cuInit".as_ptr(), &mut address, 3000, 0, ptr::null_mut())
     );
     questions.ask("cuGetProcAddress_v2 without a status", "0", result);
-}
-
-/// For every function that the safe layer calls, the look-up gives what `dlsym` gives.
-pub fn look_up_equals_dlsym(machine: &Machine, questions: &Questions) {
-    let library = machine.load();
-    let mut version = 0;
-    call!(library, cuDriverGetVersion_v2020(&mut version));
-    let mut differing = Vec::new();
-    macro_rules! compare {
-        ($($function:ident,)*) => {
-            $({
-                let function = sys::functions::$function;
-                let (name, introduced) = (function.name().as_ptr(), function.introduced().raw());
-                let mut address = ptr::null_mut();
-                let result =
-                    call!(library, cuGetProcAddress_v11030(name, &mut address, introduced, 0));
-                let by_symbol = library.symbol(function.symbol()).map_or(ptr::null_mut(), NonNull::as_ptr);
-                let asked = result != Returned::Absent && introduced <= version;
-                if asked && (address != by_symbol || address.is_null()) {
-                    differing.push(function.symbol().to_string_lossy());
-                }
-            })*
-        };
-    }
-    compare! {
-        cuInit_v2000, cuDriverGetVersion_v2020, cuDeviceGetCount_v2000, cuDeviceGet_v2000,
-        cuDeviceGetName_v2000, cuDeviceGetAttribute_v2000, cuDeviceGetPCIBusId_v4010,
-        cuDeviceGetUuid_v9020, cuDeviceGetUuid_v11040, cuCtxGetCurrent_v4000, cuCtxSetCurrent_v4000,
-        cuCtxPushCurrent_v4000, cuCtxPopCurrent_v4000, cuCtxGetDevice_v2000,
-        cuDevicePrimaryCtxRetain_v7000, cuDevicePrimaryCtxGetState_v7000,
-        cuDevicePrimaryCtxRelease_v11000, cuDevicePrimaryCtxReset_v11000,
-        cuDevicePrimaryCtxSetFlags_v11000,
-    }
-    questions.ask("functions that differ", "", differing.join(" "));
 }
 
 /// The crate's table of names agrees with the driver's, for every code that the driver knows.

@@ -15,7 +15,6 @@ pub enum Kind {
 
 impl Kind {
     /// Which kind a call creates or ends.
-    #[must_use]
     pub fn of(call: &Call) -> Self {
         match call.function.purpose() {
             Some(Purpose::Create | Purpose::Destroy) => Self::Ordinary,
@@ -25,7 +24,6 @@ impl Kind {
     }
 
     /// Which kind a library holds.
-    #[must_use]
     pub fn held(holding: Holding) -> Self {
         match holding {
             Holding::Reference => Self::Primary,
@@ -35,7 +33,6 @@ impl Kind {
     }
 
     /// In a word.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Primary => "primary",

@@ -32,6 +32,34 @@ pub struct Device {
     pub takings: Vec<Taking>,
     /// How many calls `--deny` refused.
     pub denied: u64,
+    /// Threads that began with its context (`--keep-threads`).
+    pub started: StartedThreads,
+}
+
+/// How many names of threads are kept.
+const NAMES: usize = 4;
+
+/// Threads that began with their creator's context.
+#[derive(Debug, Default)]
+pub struct StartedThreads {
+    /// How many.
+    pub count: u64,
+    /// The first few names, each once.
+    pub names: Vec<String>,
+    /// Whether there are more names.
+    pub has_more_names: bool,
+}
+
+impl StartedThreads {
+    pub(super) fn add(&mut self, name: Option<&String>) {
+        self.count += 1;
+        let Some(name) = name.filter(|name| !self.names.contains(name)) else { return };
+        if self.names.len() < NAMES {
+            self.names.push(name.clone());
+        } else {
+            self.has_more_names = true;
+        }
+    }
 }
 
 /// A library's file, by which it is told from others of its name. `None`: code in no file.
@@ -61,7 +89,6 @@ pub struct Holder {
 
 impl Holder {
     /// How many it holds, as the witness counted them.
-    #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.values().map(|(_, count)| u64::from(*count)).sum()
     }
@@ -192,21 +219,24 @@ impl Device {
         self.holders.iter().filter(|holder| holder.count() > 0)
     }
 
-    /// How people name it.
-    #[must_use]
-    pub fn name(&self) -> String {
-        let place = match self.about.ordinal {
+    /// How people name it in a process.
+    pub fn short_name(&self) -> String {
+        match self.about.ordinal {
             Some(ordinal) => format!("device {ordinal}"),
             None => format!("device with the handle {}", self.about.handle),
-        };
+        }
+    }
+
+    /// How people name it: with its UUID.
+    pub fn name(&self) -> String {
+        let name = self.short_name();
         match self.uuid() {
-            Some(uuid) => format!("{place} ({uuid})"),
-            None => place,
+            Some(uuid) => format!("{name} ({uuid})"),
+            None => name,
         }
     }
 
     /// Its UUID as text.
-    #[must_use]
     pub fn uuid(&self) -> Option<String> {
         let bytes = self.about.uuid?;
         let mut text = String::from("GPU");

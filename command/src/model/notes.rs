@@ -42,19 +42,16 @@ impl Notes {
     }
 
     /// The first few.
-    #[must_use]
     pub fn first(&self) -> &[Note] {
         &self.first
     }
 
     /// How many there were.
-    #[must_use]
     pub fn total(&self) -> u64 {
         self.total
     }
 
     /// When the last one was.
-    #[must_use]
     pub fn last(&self) -> Option<Duration> {
         self.last
     }

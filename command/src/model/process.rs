@@ -89,6 +89,9 @@ impl Process {
             Event::Call(call) => self.add_call(record, call, modules),
             Event::Exit(living) => self.exit(record.time, living),
             Event::Bypass(path) => self.bypasses.push(path.clone()),
+            Event::ThreadStart(start) => {
+                self.device(start.device).started.add(start.thread.as_ref());
+            }
             Event::Process(_) | Event::Module(_) => unreachable!("the model's own"),
         }
     }
@@ -132,7 +135,6 @@ impl Process {
     }
 
     /// A thread that created a context.
-    #[must_use]
     pub fn thread(&self, tid: u32) -> Option<&Thread> {
         self.threads.get(&tid)
     }
@@ -147,13 +149,11 @@ impl Process {
     }
 
     /// The one with this handle.
-    #[must_use]
     pub fn device_of(&self, handle: i32) -> Option<&Device> {
         self.devices.get(&handle)
     }
 
     /// Its command line, or what is known of it.
-    #[must_use]
     pub fn command(&self) -> String {
         if self.about.arguments.is_empty() {
             return self.about.executable.display().to_string();
@@ -162,7 +162,6 @@ impl Process {
     }
 
     /// The rank that a launcher gave it, on its machine or else among all: the variable and its value.
-    #[must_use]
     pub fn rank(&self) -> Option<(&str, &str)> {
         let names = LOCAL_RANKS.into_iter().chain(["RANK"]);
         let mut set = names.filter_map(|name| Some((name, self.variable(name)?)));
@@ -170,14 +169,12 @@ impl Process {
     }
 
     /// A variable of launchers or of CUDA that is set.
-    #[must_use]
     pub fn variable(&self, name: &str) -> Option<&str> {
         let mut variables = self.about.variables.iter();
         variables.find(|(each, _)| each == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether it did anything that is worth a line.
-    #[must_use]
     pub fn did_anything(&self) -> bool {
         self.inits.total() > 0
             || self.elsewhere.total() > 0

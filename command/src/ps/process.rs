@@ -6,24 +6,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::arena;
+use crate::arena::layout::LOCAL_RANKS;
 
-/// What launchers call the rank of a process on its machine, and who sets it.
-const RANKS: &[&str] = &[
-    "LOCAL_RANK",                 // torchrun, accelerate, DeepSpeed
-    "OMPI_COMM_WORLD_LOCAL_RANK", // Open MPI
-    "MPI_LOCALRANKID",            // MPICH, Intel MPI
-    "MV2_COMM_WORLD_LOCAL_RANK",  // MVAPICH
-    "PALS_LOCAL_RANKID",          // HPE
-    "SLURM_LOCALID",              // srun
-    "RAY_LOCAL_RANK",             // Ray Train
-];
+/// Other launchers' variables for the rank of a process on its machine: HPE's and Ray Train's.
+const MORE_RANKS: [&str; 2] = ["PALS_LOCAL_RANKID", "RAY_LOCAL_RANK"];
 
 /// A process as its environment and its files show it. What could not be read is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProcessFacts {
     /// Whether the process is in this pid namespace's `/proc`.
     pub is_visible: bool,
-    /// Its user's name, or the number if there is no name.
     pub user: Option<String>,
     /// Its command line, or the title that it set.
     pub command: Option<Vec<String>>,
@@ -42,16 +34,15 @@ pub struct ProcessFacts {
 }
 
 impl ProcessFacts {
-    /// Reads them from this folder, `/proc` outside of tests.
-    #[must_use]
-    pub fn read(proc: &Path, pid: u32) -> Self {
-        let folder = proc.join(pid.to_string());
+    pub fn read(pid: u32) -> Self {
+        let folder = Path::new("/proc").join(pid.to_string());
         let Ok(metadata) = fs::metadata(&folder) else { return Self::default() };
         let environment = fs::read(folder.join("environ")).ok();
         let variable = |name: &str| variable(environment.as_deref()?, name);
-        let rank = RANKS.iter().find_map(|&name| Some((name, variable(name)?)));
-        let namespace = |pid: &str| Some(fs::metadata(proc.join(pid).join("ns/pid")).ok()?.ino());
-        let own = namespace("self");
+        let ranks = LOCAL_RANKS.into_iter().chain(MORE_RANKS);
+        let rank = ranks.into_iter().find_map(|name| Some((name, variable(name)?)));
+        let namespace = |folder: &Path| Some(fs::metadata(folder.join("ns/pid")).ok()?.ino());
+        let own = namespace(Path::new("/proc/self"));
         Self {
             is_visible: true,
             user: Some(user_name(metadata.uid())),
@@ -60,7 +51,7 @@ impl ProcessFacts {
             environment_is_known: environment.is_some(),
             visible_devices: variable("CUDA_VISIBLE_DEVICES"),
             arena: variable(arena::VARIABLE),
-            pid_namespace: namespace(&pid.to_string()).filter(|&id| Some(id) != own),
+            pid_namespace: namespace(&folder).filter(|&id| Some(id) != own),
             container: fs::read_to_string(folder.join("cgroup"))
                 .ok()
                 .and_then(|text| container(&text)),
@@ -112,21 +103,16 @@ fn user_name(uid: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::{ProcessFacts, command, container, user_name, variable};
-    use std::path::Path;
 
     #[test]
     fn this_process_is_read() {
-        let facts = ProcessFacts::read(Path::new("/proc"), std::process::id());
+        let facts = ProcessFacts::read(std::process::id());
         assert!(facts.is_visible && facts.environment_is_known);
         assert!(facts.command.unwrap()[0].contains("cuda_contexts"));
         assert_eq!(facts.pid_namespace, None);
+        assert_eq!(ProcessFacts::read(u32::MAX), ProcessFacts::default());
         // SAFETY: it has no arguments and cannot fail.
         assert_eq!(facts.user, Some(user_name(unsafe { libc::getuid() })));
-    }
-
-    #[test]
-    fn a_process_that_is_not_there_has_no_facts() {
-        assert_eq!(ProcessFacts::read(Path::new("/proc"), u32::MAX), ProcessFacts::default());
     }
 
     #[test]

@@ -12,7 +12,6 @@ pub const PREFIX: &str = "cuda-contexts: ";
 const LONGEST: usize = 300;
 
 /// A line. The stream takes its colours out if nobody sees them.
-#[must_use]
 #[derive(Debug, Clone, Default)]
 pub struct Line {
     indent: usize,

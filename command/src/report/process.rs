@@ -1,6 +1,6 @@
 //! One process: its initialisation, its devices and its end.
 
-use crate::model::{End, Model, Process};
+use crate::model::{Device, End, Model, Process, StartedThreads};
 use crate::only::Only;
 use crate::verdict::Judge;
 
@@ -47,6 +47,7 @@ impl Page<'_> {
             });
             body.extend(self.device(process, device));
         }
+        body.extend(process.devices().filter_map(started_threads));
         body.extend(outdented(self.notes("called", &process.elsewhere, |by, note| {
             let function = note.call.function.0;
             let result = match note.call.result {
@@ -111,6 +112,18 @@ impl Page<'_> {
         lines.extend(outdented(self.stack(&first.call)));
         lines
     }
+}
+
+/// How many threads began on a device because their creator used it.
+fn started_threads(device: &Device) -> Option<Line> {
+    let StartedThreads { count, names, has_more_names } = &device.started;
+    let more = if *has_more_names { ", …" } else { "" };
+    let names = match &names[..] {
+        [] => String::new(),
+        names => format!(" ({}{more})", names.join(", ")),
+    };
+    let text = line().text("threads started on ").varying(device.short_name());
+    (*count > 0).then(|| text.varying(format!(": {count}{names}")))
 }
 
 fn end(process: &Process, about: &Surroundings) -> Line {

@@ -83,6 +83,9 @@ fn every_line_of_a_device() {
     run.call("cuCtxCreate_v4", 0, CUDART, |call| (call.device, call.result) = (Some(2), None));
     run.call("cuCtxDestroy_v2", 201, CUDART, |_| {});
     run.call("cuCtxDestroy_v2", 0, CUDART, |call| (call.result, call.uncounted) = (None, true));
+    for name in [None, Some("pool-0"), Some("pool-1"), Some("pool-0")] {
+        run.started_thread(2, name);
+    }
     run.add(Event::Bypass("/opt/libcuda.so.1".into()));
     run.reports(include_str!("golden/device.txt"));
 }

@@ -2,11 +2,14 @@
 
 use std::process::{Command, Stdio};
 
+use tempfile::TempDir;
+
+use crate::programs::{compile, has_python};
 use crate::skips::skip;
-use crate::started::{FOLDER, command, compile, printed, write};
+use crate::started::{DRIVER, command, printed};
 
 /// What C and C++ programs call. They select device 1.
-const DRIVER: &str = r#"
+const SELECT: &str = r#"
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -29,12 +32,13 @@ static int device(void)
 }
 "#;
 
-/// Prints what a program with this text prints under the command.
+/// What a program with this text prints under the command.
 fn compiled(name: &str, text: &str, arguments: &[&str]) -> String {
-    let source = write(name, &format!("{DRIVER}{text}"));
-    let program = source.with_extension("");
-    let driver = FOLDER.path().join("libcuda.so.1");
-    compile(&program, &source, &[arguments, &[driver.to_str().unwrap()]].concat());
+    let folder = TempDir::new().unwrap();
+    let source = folder.path().join(name);
+    std::fs::write(&source, format!("{SELECT}{text}")).unwrap();
+    let driver = DRIVER.1.to_str().unwrap();
+    let program = compile(&format!("{name}.program"), &[source], &[arguments, &[driver]].concat());
     printed(command("run").arg("--").arg(program))
 }
 
@@ -108,10 +112,8 @@ with ThreadPoolExecutor(4) as pool:
     results.append(pool.submit(select_device_2).result())
 print(*results, asyncio.run(main()))
 "#;
-    let mut probe = Command::new("python3");
-    let probe = probe.args(["-c", "import asyncio, ctypes"]).stdin(Stdio::null()).status();
-    if !probe.is_ok_and(|status| status.success()) {
-        return skip("python", "threads_of_python", "there is no python3 with ctypes");
+    if !has_python("threads_of_python") {
+        return;
     }
     let text = printed(command("run").args(["python3", "-c", script]));
     assert_eq!(text, "1 1 1 1 1 1 1 1 1 2 1\n");
@@ -140,12 +142,13 @@ fn main() {
     println!("{} {scoped}", std::thread::spawn(device).join().unwrap());
 }
 "#;
-    let source = write("threads.rs", text);
+    let folder = TempDir::new().unwrap();
+    let source = folder.path().join("threads.rs");
     let program = source.with_extension("");
-    let driver = FOLDER.path().join("libcuda.so.1");
+    std::fs::write(&source, text).unwrap();
     let compiler = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let mut compiler = Command::new(compiler);
-    compiler.args(["--edition", "2021", "-C", &format!("link-arg={}", driver.display()), "-o"]);
+    compiler.args(["--edition", "2021", "-C", &format!("link-arg={}", DRIVER.1.display()), "-o"]);
     if let Err(error) = compiler.arg(&program).arg(&source).stdin(Stdio::null()).output() {
         return skip("rustc", "threads_of_rust", &error.to_string());
     }

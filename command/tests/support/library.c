@@ -1,10 +1,12 @@
 /*
- * A library that calls the driver: for its caller, and from its destructor, as CUDA's runtime does.
- * With -DPLUGIN its constructor does so, with -DHOOK it hooks dlsym as products that limit memory do,
- * with -DPYTHON it looks like an interpreter.
+ * A library that calls the driver: for its caller, and from its destructor, as CUDA's runtime does. With
+ * -DPLUGIN its constructor calls the driver, with -DCONSTRUCTOR the client; with -DPRELOADED it calls the client
+ * before each thread; with -DHOOK it hooks dlsym as products that limit memory do; with -DPYTHON it looks like
+ * an interpreter.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,21 @@ int cuInit(unsigned int) __attribute__((weak));
 __attribute__((constructor)) static void early(void)
 {
     printf("early %d\n", cuInit ? cuInit(0) : -1);
+}
+#elif defined(CONSTRUCTOR)
+__attribute__((constructor)) static void begin(void)
+{
+    ((void (*)(void))dlsym(RTLD_DEFAULT, "in_a_constructor"))();
+}
+#elif defined(PRELOADED)
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
+{
+    int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = dlsym(RTLD_NEXT, "pthread_create");
+    void (*before)(void) = (void (*)(void))dlsym(RTLD_DEFAULT, "before_a_thread");
+
+    if (before)
+        before();
+    return create(thread, attributes, start, argument);
 }
 #elif defined(PYTHON)
 const unsigned long Py_Version = PYTHON;

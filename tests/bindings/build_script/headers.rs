@@ -1,11 +1,8 @@
-//! What is read from headers, and the oldest header that serves.
-
-use std::fs;
-use std::path::Path;
+//! What is read from headers.
 
 use crate::choice::public_names;
 use crate::function_table::{function_types, symbols, table};
-use crate::header::{OLDEST, dotted, version};
+use crate::header::{dotted, version};
 
 const TYPEDEFS: &str = "
     typedef CUresult (CUDAAPI *PFN_cuInit_v2000)(unsigned int Flags);
@@ -27,7 +24,7 @@ fn version_is_read_from_the_define() {
 
 #[test]
 fn names_are_those_of_items_and_constants() {
-    let bindings = include_str!("../../src/sys/bindings.rs");
+    let bindings = include_str!("../../../src/sys/bindings.rs");
     let names = public_names(bindings);
     for name in ["CUdevice", "CUresult", "CUuuid_st", "CUDA_ERROR_UNKNOWN", "cuInit_v2000"] {
         assert!(names.contains(name), "{name}");
@@ -56,41 +53,4 @@ fn table_has_what_the_bindings_have() {
     assert!(table.contains("Function::new(c\"cuCopy\", c\"cuCopy_v2_ptds\", 7000, true)"));
     assert!(table.contains("Function::new(c\"cuInit\", c\"cuInit\", 2000, false)"));
     assert!(!table.contains("v3020"));
-}
-
-#[test]
-fn oldest_header_has_every_function_that_the_safe_layer_names() {
-    let mut newest = (0, String::new());
-    look_through(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut newest);
-    assert_eq!(newest.0, OLDEST, "{}", newest.1);
-    let page = include_str!("../../src/building.md");
-    assert!(page.contains(&format!("any header since {}", dotted(OLDEST))));
-}
-
-fn look_through(folder: &Path, newest: &mut (u32, String)) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            look_through(&path, newest);
-        } else if path.extension().is_some_and(|extension| extension == "rs")
-            && !path.ends_with("sys/bindings.rs")
-        {
-            let text = fs::read_to_string(&path).unwrap();
-            for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
-                if let Some(version) = versions(line).max().filter(|version| *version > newest.0) {
-                    *newest = (version, format!("{}: {line}", path.display()));
-                }
-            }
-        }
-    }
-}
-
-/// The versions of the names like `cuCtxGetId_v12000` in a line.
-fn versions(line: &str) -> impl Iterator<Item = u32> {
-    line.split(|character: char| !character.is_alphanumeric() && character != '_')
-        .filter(|word| word.starts_with("cu") || word.starts_with("PFN_cu"))
-        .filter_map(|word| {
-            let word = word.trim_end_matches("_ptsz").trim_end_matches("_ptds");
-            word.rsplit_once("_v")?.1.parse().ok()
-        })
 }
