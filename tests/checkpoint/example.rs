@@ -131,7 +131,6 @@ fn arguments_that_make_no_sense_are_refused() {
     let machine = SharedMachine::new();
     for (arguments, reason) in [
         (&["--pid", "1"][..], "one action is required"),
-        (&["--cycle", "--self"], "--self needs --force"),
         (&["--suspend", "--pid"], "--pid needs a value"),
         (&["--suspend", "--pid", "1", "--map", "0=1"], "--map takes OLD=NEW"),
         (&["--suspend", "--pid", "1", "--colour"], "--colour"),
