@@ -123,7 +123,9 @@ TORCHRUN = """
 import os, sys, torch
 if "LOCAL_RANK" not in os.environ:
     from torch.distributed.run import main
-    sys.exit(main(["--nproc-per-node", "2", *sys.argv]))
+    # By a file: a PyTorch without libuv has no server for this.
+    rendezvous = ["--rdzv-backend", "c10d", "--rdzv-conf", "store_type=file", "--rdzv-endpoint", __file__ + ".store"]
+    sys.exit(main(["--nproc-per-node", "2", *rendezvous, *sys.argv]))
 import cuda_primary_context as cpc
 os.write(1, (cpc.release_strays(keep=[torch.device("cuda", int(os.environ["LOCAL_RANK"]))]).summary + "\\n").encode())
 """
@@ -143,8 +145,8 @@ def test_recipe(package: str, program: str, tmp_path: Path) -> None:
     needs(package)
     (tmp_path / "program.py").write_text(program)
     env = environment(held_by_others="2:2")
-    # Ray hides all devices from an actor that asks for none; Debian's PyTorch is built without libuv.
-    env.update(RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0", USE_LIBUV="0")
+    # Ray hides all devices from an actor that asks for none.
+    env.update(RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0", TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1")
     process = python(str(tmp_path / "program.py"), env=env)
     lines = [line for line in process.stdout.splitlines() if "left alone" in line]
     expected = ["still active 2; left alone 0", "still active 2; left alone 1"]

@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import pickle
+from typing import Any, Callable, List
 
 import cuda_primary_context as cpc
 import pytest
@@ -133,7 +134,7 @@ def test_instances_of_a_divided_gpu_have_names_too() -> None:
 @on_simulator()
 def test_what_names_no_device_is_refused() -> None:
     forms = "an ordinal .1., .cuda:1.*a unique id .*a PCI address"
-    refused = [
+    refused: List[Any] = [
         (Index(None), ValueError, "does not say which"),
         ("cuda", ValueError, "does not say which"),
         (Index(0, "cpu"), ValueError, "no CUDA device"),
@@ -158,7 +159,7 @@ def test_what_names_no_device_is_refused() -> None:
     for name, kind, message in refused:
         for call in (cpc.retain_only, cpc.plan, cpc.holders, lambda name: cpc.retain_only(0, keep=[name])):
             with pytest.raises(kind, match=message):
-                call(name)  # type: ignore[operator]
+                call(name)
     with pytest.raises(TypeError, match=forms):
         cpc.retain_only(None)  # type: ignore[arg-type]
     for one in ("GPU-1", "1", 1):
@@ -240,7 +241,11 @@ def test_the_threads_current_context_is_looked_after() -> None:
 
 @on_simulator()
 def test_looking_again_finds_the_devices_that_are_back() -> None:
-    for run in (lambda: cpc.retain_only(1).report, lambda: cpc.release_strays(keep=[1])):
+    runs: List[Callable[[], cpc.Report]] = [
+        lambda: cpc.retain_only(1).report,
+        lambda: cpc.release_strays(keep=[1]),
+    ]
+    for run in runs:
         touch(0)
         report = run()
         assert report.devices[0].outcome == "released" and report.look_again() == ()
