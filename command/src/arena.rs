@@ -71,7 +71,6 @@ pub struct Arena {
     /// Whether what lies before the cursor was no record.
     skipping: bool,
     damaged: bool,
-    /// Calls that have begun.
     begun: Vec<u64>,
     /// Of calls that have begun, by the call's place.
     python: HashMap<u64, PythonStack>,
@@ -82,7 +81,6 @@ pub struct Arena {
     stacks: HashMap<u64, Vec<Address>>,
 }
 
-/// The first word of a record.
 struct Head {
     length: u64,
     kind: u32,

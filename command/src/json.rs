@@ -13,7 +13,7 @@ use std::time::Duration;
 use cuda_primary_context::sys::CUresult;
 use serde_json::{Value, json};
 
-use crate::model::{Device, Holder, Kind, Model, Process};
+use crate::model::{Device, Holder, Model, Process};
 use crate::options::Options;
 use crate::record::{self, Call, Event, Holding, Record};
 use crate::report::Surroundings;
@@ -31,7 +31,6 @@ fn path(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// The first line: what is run, and on which driver.
 pub fn trace(options: &Options, driver: Option<&Path>) -> Value {
     let command: Vec<_> = options.command.iter().map(|word| word.to_string_lossy()).collect();
     json!({
@@ -112,7 +111,7 @@ fn call_line(call: &Call, process: &Process, model: &Model, symbols: &mut Symbol
         "result_name": call.result.and_then(|result| CUresult(result).name()),
         "seconds": call.took.as_secs_f64(),
         "context": (call.context != 0).then(|| format!("{:#x}", call.context)),
-        "kind": (call.created || call.ended).then(|| Kind::of(call).name()),
+        "kind": (call.created || call.ended).then(|| call.holding().kind()),
         "created": call.created,
         "ended": call.ended,
         "denied": call.denied,
@@ -140,7 +139,6 @@ fn native_line(line: NativeLine) -> Value {
     })
 }
 
-/// A driver that is not traced.
 pub fn untraced(time: Duration, untraced: &Untraced) -> Value {
     json!({
         "event": "untraced",
@@ -152,7 +150,6 @@ pub fn untraced(time: Duration, untraced: &Untraced) -> Value {
     })
 }
 
-/// The last line: how the program ended, and what is left.
 pub fn end(time: Duration, status: ExitStatus, model: &Model, about: &Surroundings) -> Value {
     let judge = Judge::new(model, about);
     let processes = model.processes().iter();
@@ -214,7 +211,7 @@ fn device_line(process: &Process, device: &Device) -> Value {
     let taken = device.takings.iter();
     let taken = taken.map(|each| json!({ "by": each.by, "from": each.from, "count": each.count }));
     let contexts = device.held().filter(|holder| !references(holder)).map(|holder| {
-        let kind = Kind::held(holder.holding).name();
+        let kind = holder.holding.kind();
         json!({ "library": holder.library, "kind": kind, "count": holder.count() })
     });
     json!({

@@ -14,7 +14,6 @@ pub use limits::Limits;
 pub use signals::Signals;
 pub use streams::occupy_closed;
 
-/// A program that runs.
 pub struct Program {
     child: Child,
     signals: Signals,
@@ -26,7 +25,6 @@ pub struct Program {
 const INTERRUPTIONS: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
 impl Program {
-    /// Starts it.
     pub fn start(mut command: Command, signals: Signals, limits: Limits) -> io::Result<Self> {
         let restore = move || signals.restore().and_then(|()| limits.restore());
         // SAFETY: the closure calls only what may be called between fork and exec.
@@ -34,7 +32,6 @@ impl Program {
         Ok(Self { child: command.spawn()?, signals, interrupted: false })
     }
 
-    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -47,28 +47,12 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::MetadataExt;
 
-    use super::{host_pid, thread_name};
+    use super::host_pid;
 
     #[test]
     fn this_process_has_the_id_that_it_sees() {
         let namespace = fs::metadata("/proc/self/ns/pid").unwrap().ino();
         assert_eq!(host_pid(std::process::id(), namespace), Some(std::process::id()));
         assert_eq!(host_pid(std::process::id(), namespace ^ 1), None);
-    }
-
-    #[test]
-    fn a_living_thread_has_its_name_and_one_that_ended_has_none() {
-        let (send, receive) = std::sync::mpsc::channel();
-        let (end, ended) = std::sync::mpsc::channel::<()>();
-        let thread = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
-            // SAFETY: it has no arguments.
-            send.send(unsafe { libc::gettid() } as u32).unwrap();
-            let _ = ended.recv();
-        });
-        let tid = receive.recv().unwrap();
-        assert_eq!(thread_name(std::process::id(), tid).as_deref(), Some("watchdog"));
-        drop(end);
-        thread.unwrap().join().unwrap();
-        assert_eq!(thread_name(std::process::id(), tid), None);
     }
 }

@@ -34,9 +34,7 @@ pub struct Surroundings {
     pub untraced: Vec<Untraced>,
     /// Whether the driver was opened although no process was traced.
     pub opened_untraced: bool,
-    /// How many records found no room.
     pub lost: u64,
-    /// Whether the program overwrote records.
     pub damaged: bool,
     /// Processes that still run, with their command lines.
     pub living: Vec<(u32, String)>,

@@ -8,12 +8,9 @@ use crate::report::{Surroundings, counted};
 /// The outcome of `--forbid` and `--deny`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Verdict {
-    /// There is no stray, or nothing depends on it.
     #[default]
     Passed,
-    /// There is a stray, and `--forbid` was passed.
     Stray,
-    /// It is unknown whether there is a stray, for these reasons.
     NotJudged(Vec<String>),
 }
 
@@ -73,7 +70,6 @@ impl<'trace> Judge<'trace> {
             && process.devices().filter(|device| is_held(device)).count() >= most
     }
 
-    /// The strays: a process and its device for each.
     pub fn strays<'model>(&self, model: &'model Model) -> Vec<(&'model Process, &'model Device)> {
         let used = |(process, device): &(&Process, &Device)| self.is_stray(process, device);
         devices(model).filter(used).collect()

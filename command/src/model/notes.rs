@@ -12,9 +12,7 @@ const KEPT: usize = 8;
 pub struct Note {
     /// When it ended, since the command started.
     pub time: Duration,
-    /// The thread.
     pub tid: u32,
-    /// The call.
     pub call: Call,
 }
 
@@ -41,17 +39,14 @@ impl Notes {
         }
     }
 
-    /// The first few.
     pub fn first(&self) -> &[Note] {
         &self.first
     }
 
-    /// How many there were.
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// When the last one was.
     pub fn last(&self) -> Option<Duration> {
         self.last
     }

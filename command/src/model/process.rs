@@ -12,21 +12,16 @@ use super::Modules;
 use super::device::Device;
 use super::notes::{Note, Notes};
 
-/// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// In order: its exit handlers ran.
     Exit(Duration),
-    /// By an exec of another program.
     Replaced(Duration),
 }
 
-/// Calls of `cuInit`.
 #[derive(Debug, Default)]
 pub struct Inits {
-    /// Those that returned 0.
     pub successful: Notes,
-    /// Those that the driver refused.
     pub refused: Notes,
     /// Those during which the thread ended, or hangs.
     pub unfinished: Notes,
@@ -46,7 +41,6 @@ impl Inits {
     }
 }
 
-/// A thread that created a context.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Thread {
     /// Its name, if it could be read while it lived.
@@ -66,7 +60,6 @@ pub struct Process {
     pub about: record::Process,
     /// How it ended. `None`: it was killed, left by `_exit`, or runs.
     pub end: Option<End>,
-    /// Its calls of `cuInit`.
     pub inits: Inits,
     /// Calls about no device that is known.
     pub elsewhere: Notes,
@@ -134,7 +127,6 @@ impl Process {
         }
     }
 
-    /// A thread that created a context.
     pub fn thread(&self, tid: u32) -> Option<&Thread> {
         self.threads.get(&tid)
     }
@@ -143,12 +135,10 @@ impl Process {
         self.devices.entry(handle).or_insert_with(|| Device::new(handle))
     }
 
-    /// The devices that it used.
     pub fn devices(&self) -> impl Iterator<Item = &Device> {
         self.devices.values()
     }
 
-    /// The one with this handle.
     pub fn device_of(&self, handle: i32) -> Option<&Device> {
         self.devices.get(&handle)
     }

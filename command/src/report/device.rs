@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Device, Holder, Kind, Note, Notes, Process};
+use crate::model::{Device, Holder, Note, Notes, Process};
 use crate::record::Holding;
 
 use super::line::{Line, counted, seconds};
@@ -20,13 +20,13 @@ fn line() -> Line {
 impl Page<'_> {
     pub fn device(&mut self, process: &Process, device: &Device) -> Vec<Line> {
         let mut lines = self.notes("created", &device.creations, |by, note| {
-            let kind = Kind::of(&note.call);
+            let holding = note.call.holding();
             // A green context is a part of the primary one.
-            let size = match kind {
-                Kind::Green => String::new(),
+            let size = match holding {
+                Holding::GreenContext => String::new(),
                 _ => format!(" (about {CONTEXT_MIB} MiB)"),
             };
-            let text = format!("{} context{size} created by {by}", kind.name());
+            let text = format!("{} context{size} created by {by}", holding.kind());
             let line = at(in_thread(line().text(text), process, note), note);
             line.text(format!(" ({})", note.call.function.0))
         });
@@ -66,7 +66,7 @@ impl Page<'_> {
         lines.extend(self.refusals(&device.refusals));
         lines.extend(self.unfinished(&device.unfinished));
         lines.extend(self.notes("destroyed", &device.endings, |by, note| {
-            let kind = Kind::of(&note.call).name();
+            let kind = note.call.holding().kind();
             let line = at(line().text(format!("{kind} context destroyed by {by}")), note);
             line.text(format!(" ({})", note.call.function.0))
         }));
@@ -163,10 +163,12 @@ impl Page<'_> {
             return Vec::new();
         }
         let held = device.held().map(|holder| {
-            let (one, more) = match Kind::held(holder.holding) {
-                Kind::Primary => ("reference", "references"),
-                Kind::Ordinary => ("ordinary context", "ordinary contexts"),
-                Kind::Green => ("green context", "green contexts"),
+            let (one, more) = match holder.holding {
+                Holding::Reference => ("reference", "references"),
+                Holding::OrdinaryContext => ("ordinary context", "ordinary contexts"),
+                Holding::GreenContext | Holding::GreenReference => {
+                    ("green context", "green contexts")
+                }
             };
             format!("{} by {}", counted(holder.count(), one, more), self.holder(holder))
         });

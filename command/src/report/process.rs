@@ -116,9 +116,9 @@ impl Page<'_> {
 
 /// How many threads began on a device because their creator used it.
 fn started_threads(device: &Device) -> Option<Line> {
-    let StartedThreads { count, names, has_more_names } = &device.started;
-    let more = if *has_more_names { ", …" } else { "" };
-    let names = match &names[..] {
+    let StartedThreads { count, names } = &device.started;
+    let more = if names.len() > StartedThreads::NAMES { ", …" } else { "" };
+    let names = match &names[..names.len().min(StartedThreads::NAMES)] {
         [] => String::new(),
         names => format!(" ({}{more})", names.join(", ")),
     };

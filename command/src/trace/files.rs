@@ -40,7 +40,6 @@ impl Files {
         });
     }
 
-    /// Lets others see the lines.
     pub fn flush(&mut self) {
         self.write_json(Write::flush);
     }

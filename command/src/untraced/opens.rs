@@ -7,7 +7,6 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// A watch on a file (`inotify`).
 #[derive(Debug)]
 pub struct Opens(File);
 

@@ -32,7 +32,6 @@ impl Process {
         PathBuf::from(format!("/proc/{}/{name}", self.pid))
     }
 
-    /// With whose rights it runs now.
     pub fn effective_user(&self) -> Option<u32> {
         let status = fs::read(self.file("status")).ok()?;
         let status = String::from_utf8_lossy(&status);
@@ -40,7 +39,6 @@ impl Process {
         users.split_whitespace().nth(1)?.parse().ok()
     }
 
-    /// Its command line.
     pub fn command(&self) -> String {
         let words = fs::read(self.file("cmdline")).unwrap_or_default();
         let words = String::from_utf8_lossy(&words).replace('\0', " ");
