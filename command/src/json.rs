@@ -1,7 +1,6 @@
 //! Events as lines of JSON, for programs. The README has the schema. A path need not be UTF-8, but JSON
 //! must be: what is not UTF-8 is replaced.
 
-mod background;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +20,6 @@ use crate::stack::{self, NativeLine};
 use crate::symbols::Symbols;
 use crate::untraced::Untraced;
 use crate::verdict::{Judge, Verdict};
-
-pub use background::Background;
 
 /// The version of the schema: it grows when a field changes its meaning or is removed.
 pub const SCHEMA: u32 = 1;

@@ -72,7 +72,7 @@ impl Watch {
     pub fn look(&mut self) -> Vec<Untraced> {
         self.search();
         let now = Instant::now();
-        if self.opens.as_mut().is_some_and(Opens::any) {
+        if self.opens.as_ref().is_some_and(Opens::any) {
             self.was_opened = true;
             for seen in self.seen.values_mut() {
                 (seen.due, seen.pause) = (now, FIRST_PAUSE);

@@ -5,9 +5,10 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+
+use nix::fcntl::posix_fallocate;
 
 /// How much is written at once. More than most programs need.
 const WRITTEN: u64 = 4 << 20;
@@ -47,11 +48,7 @@ impl SharedFile {
 
     pub fn allocate(&self, from: u64, to: u64) -> io::Result<()> {
         let (from, to) = (from as libc::off_t, to as libc::off_t);
-        // SAFETY: the descriptor is the file's own.
-        match unsafe { libc::posix_fallocate(self.file.as_raw_fd(), from, to - from) } {
-            0 => Ok(()),
-            code => Err(io::Error::from_raw_os_error(code)),
-        }
+        Ok(posix_fallocate(&self.file, from, to - from)?)
     }
 
     /// Makes it as long again as it was if a program has truncated it: a write to what is missing
