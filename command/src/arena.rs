@@ -22,8 +22,7 @@ use shared_file::SharedFile;
 /// The name of the variable that tells the witness where the file is.
 pub const VARIABLE: &str = layout::ARENA_VARIABLE;
 
-/// The length of the longest text that `--only` may be.
-pub const LONGEST_ONLY: usize = layout::ONLY_BYTES as usize - 1;
+const LONGEST_ONLY: usize = layout::ONLY_BYTES as usize - 1;
 
 /// The file's length. It is sparse, and processes map only the parts that they write to.
 const CAPACITY: u64 = 256 << 20;
@@ -79,7 +78,6 @@ pub struct Arena {
     /// By number: the id that each process sees, and the one that it has here.
     processes: HashMap<u32, (u32, Option<u32>)>,
     unwinder: Unwinder,
-    /// By their places.
     stacks: HashMap<u64, Vec<Address>>,
 }
 
@@ -93,11 +91,7 @@ struct PythonStack {
 type Found = Vec<(u64, u64, Record)>;
 
 impl Arena {
-    /// Makes it.
-    ///
-    /// # Errors
-    ///
-    /// When there is no room, or a setting is too long.
+    /// Creates it. It fails if there is no room, or if a setting is too long.
     pub fn create(path: &Path, settings: Settings<'_>) -> io::Result<Self> {
         let capacity = settings.capacity.unwrap_or_else(allowed_capacity);
         let ahead = AHEAD.min(capacity);
@@ -131,11 +125,8 @@ impl Arena {
         Ok(Self::of(file, capacity, ahead, now()))
     }
 
-    /// Opens the file of a trace that runs, to read it a single time. Times are since the first event.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be read, or this command does not know its layout.
+    /// Opens the file of a trace that runs, to read it a single time. Times are since the first event. It
+    /// fails if this command does not know the file's layout.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = SharedFile::open(path)?;
         let begin = file.read(0, layout::HEADER_BYTES.into());

@@ -186,7 +186,7 @@ pub fn device_until_now(
     symbols: &mut Symbols,
 ) -> Value {
     let mut line = device_line(process, device);
-    let creations = device.creations.first().iter().map(|note| {
+    let creations = device.creations.first.iter().map(|note| {
         let mut call = call_line(&note.call, process, model, symbols);
         call["tid"] = note.tid.into();
         call
@@ -217,9 +217,9 @@ fn device_line(process: &Process, device: &Device) -> Value {
         "handle": device.about.handle,
         "device": device.about.ordinal,
         "uuid": device.uuid(),
-        "created": device.creations.total(),
-        "ended": device.endings.total(),
-        "refused": device.refusals.total(),
+        "created": device.creations.total,
+        "ended": device.endings.total,
+        "refused": device.refusals.total,
         "threads_started": device.started.count,
         "holders": holders.collect::<Vec<_>>(),
         "taken": taken.collect::<Vec<_>>(),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// The id that a process has in this command's namespace. A container's processes have other ids in
 /// their own one.
@@ -36,10 +37,15 @@ pub fn thread_name(pid: u32, tid: u32) -> Option<String> {
 
 /// The id in the innermost namespace, which comes last.
 fn inner_id(status: &str, field: &str) -> Option<u32> {
+    status_field(Path::new(status), field)?.pop()
+}
+
+/// The numbers of a field of a `status` file.
+pub fn status_field(status: &Path, field: &str) -> Option<Vec<u32>> {
     let text = fs::read(status).ok()?;
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().find_map(|line| line.strip_prefix(field))?;
-    line.split_whitespace().next_back()?.parse().ok()
+    line.split_whitespace().map(|word| word.parse().ok()).collect()
 }
 
 #[cfg(test)]

@@ -26,7 +26,6 @@ use crate::verdict::Verdict;
 use files::Files;
 use tracing::Tracing;
 
-/// By `--forbid`.
 const STRAY: i32 = 3;
 
 /// How often events are read.

@@ -22,11 +22,7 @@ const OWN_SYMBOL: &str = "cuda_contexts_version";
 
 /// Writes the witness for a driver into a directory: `libcuda.so.1`, which has what the driver has and
 /// nothing else, and the link `libcuda-real.so` to the driver. A program that has the directory first
-/// in `LD_LIBRARY_PATH` meets the witness where it opens `libcuda.so.1`.
-///
-/// # Errors
-///
-/// When the driver cannot be read or is no driver, or the directory cannot be written.
+/// in `LD_LIBRARY_PATH` meets the witness where it opens `libcuda.so.1`. It fails if the driver is none.
 pub fn lay_out(directory: &Path, driver: &Path) -> io::Result<()> {
     let driver = fs::canonicalize(driver)?;
     fs::write(directory.join("libcuda.so.1"), read(&driver)?)?;

@@ -14,7 +14,6 @@ pub struct Device {
     pub about: record::Device,
     pub creations: Notes,
     pub endings: Notes,
-    /// Calls that the driver or the witness refused.
     pub refusals: Notes,
     /// Releases that returned 800: they took the reference of a green context.
     pub taken_from_green: Notes,
@@ -24,7 +23,6 @@ pub struct Device {
     pub unseen_releases: Notes,
     /// Who holds or held something, in the order in which they came to it.
     pub holders: Vec<Holder>,
-    /// Releases that took another's reference.
     pub takings: Vec<Taking>,
     pub denied: u64,
     /// Threads that began with its context (`--keep-threads`).
@@ -60,12 +58,10 @@ type File = Option<PathBuf>;
 pub struct Holder {
     pub library: String,
     pub holding: Holding,
-    /// How often it took or created one.
     pub acquired: u64,
     /// How often it released or destroyed one of its own.
     pub released: u64,
     pub last_release: Option<Duration>,
-    /// The call by which it came to hold one.
     pub first: Note,
     file: File,
     /// By module, for a library that was loaded again is another module: the count after its latest

@@ -25,9 +25,9 @@ impl Note {
 /// Calls of one sort: the first few, the last one, and how many there were.
 #[derive(Debug, Default)]
 pub struct Notes {
-    first: Vec<Note>,
-    total: u64,
-    last: Option<Duration>,
+    pub first: Vec<Note>,
+    pub total: u64,
+    pub last: Option<Duration>,
 }
 
 impl Notes {
@@ -37,17 +37,5 @@ impl Notes {
         if self.first.len() < KEPT {
             self.first.push(note);
         }
-    }
-
-    pub fn first(&self) -> &[Note] {
-        &self.first
-    }
-
-    pub fn total(&self) -> u64 {
-        self.total
-    }
-
-    pub fn last(&self) -> Option<Duration> {
-        self.last
     }
 }

@@ -35,10 +35,6 @@ impl Inits {
             None => self.unfinished.add(note),
         }
     }
-
-    fn total(&self) -> u64 {
-        self.successful.total() + self.refused.total() + self.unfinished.total()
-    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,11 +48,8 @@ pub struct Thread {
 /// A process from the moment on at which it had the witness.
 #[derive(Debug, Default)]
 pub struct Process {
-    /// Its number, which no other process has.
     pub number: u32,
-    /// Its id, as it sees it itself.
     pub pid: u32,
-    /// What was known then.
     pub about: record::Process,
     /// How it ended. `None`: it was killed, left by `_exit`, or runs.
     pub end: Option<End>,
@@ -143,7 +136,6 @@ impl Process {
         self.devices.get(&handle)
     }
 
-    /// Its command line, or what is known of it.
     pub fn command(&self) -> String {
         if self.about.arguments.is_empty() {
             return self.about.executable.display().to_string();
@@ -166,8 +158,9 @@ impl Process {
 
     /// Whether it did anything that is worth a line.
     pub fn did_anything(&self) -> bool {
-        self.inits.total() > 0
-            || self.elsewhere.total() > 0
+        let Inits { successful, refused, unfinished } = &self.inits;
+        let calls = [successful, refused, unfinished, &self.elsewhere];
+        calls.iter().any(|notes| notes.total > 0)
             || !self.devices.is_empty()
             || !self.bypasses.is_empty()
     }

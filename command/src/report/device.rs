@@ -44,9 +44,9 @@ impl Page<'_> {
             );
             lines.extend(self.stack(&taking.first.call));
         }
-        if let Some(first) = device.unseen_releases.first().first() {
+        if let Some(first) = device.unseen_releases.first.first() {
             let by = self.caller(&first.call);
-            let count = counted(device.unseen_releases.total(), "reference", "references");
+            let count = counted(device.unseen_releases.total, "reference", "references");
             lines.push(
                 line().text(format!("{by} released {count} that no library was seen to take")),
             );
@@ -82,7 +82,7 @@ impl Page<'_> {
         describe: impl Fn(&str, &Note) -> Line,
     ) -> Vec<Line> {
         let mut lines = Vec::new();
-        for note in notes.first() {
+        for note in &notes.first {
             lines.push(describe(&self.caller(&note.call), note));
             lines.extend(self.stack(&note.call));
             if note.call.created && note.call.visible_changed {
@@ -94,13 +94,12 @@ impl Page<'_> {
         lines
     }
 
-    /// How often a library retained and released the primary context.
     fn holdings(&mut self, holder: &Holder, device: &Device) -> Vec<Line> {
         if holder.holding != Holding::Reference {
             return Vec::new();
         }
         // The call that created the context stands above, with its stack.
-        let creations = device.creations.first().iter();
+        let creations = device.creations.first.iter();
         let created = creations.into_iter().any(|note| note.time == holder.first.time);
         if created && holder.acquired == 1 && holder.released == 0 {
             return Vec::new();
@@ -128,7 +127,7 @@ impl Page<'_> {
     /// Calls that were refused: one line for each function, code and caller.
     pub fn refusals(&mut self, notes: &Notes) -> Vec<Line> {
         let mut groups: BTreeMap<_, Vec<&Note>> = BTreeMap::new();
-        for note in notes.first() {
+        for note in &notes.first {
             let Some(result) = note.call.result.filter(|&result| result != 0) else { continue };
             let by = self.caller(&note.call);
             groups.entry((note.call.function.0, result, by)).or_default().push(note);
@@ -150,7 +149,6 @@ impl Page<'_> {
         lines
     }
 
-    /// Calls that did not return.
     pub fn unfinished(&mut self, notes: &Notes) -> Vec<Line> {
         self.notes("called", notes, |by, note| {
             let function = note.call.function.0;
@@ -159,7 +157,7 @@ impl Page<'_> {
     }
 
     fn held(&mut self, device: &Device) -> Vec<Line> {
-        if device.creations.total() == 0 && device.holders.is_empty() {
+        if device.creations.total == 0 && device.holders.is_empty() {
             return Vec::new();
         }
         let held = device.held().map(|holder| {
@@ -178,10 +176,9 @@ impl Page<'_> {
     }
 }
 
-/// What is not shown one by one.
 fn and_more(what: &str, notes: &Notes) -> Option<Line> {
-    let count = notes.total() - notes.first().len() as u64;
-    let last = notes.last().filter(|_| count > 0).map(seconds)?;
+    let count = notes.total - notes.first.len() as u64;
+    let last = notes.last.filter(|_| count > 0).map(seconds)?;
     Some(match count {
         1 => line().text(format!("and {what} once more")).varying(format!(", at {last}")),
         _ => line()

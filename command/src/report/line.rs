@@ -26,7 +26,6 @@ struct Part {
 }
 
 impl Line {
-    /// An empty line with so many spaces before it.
     pub fn indented(indent: usize) -> Self {
         Self { indent, parts: Vec::new() }
     }
