@@ -15,10 +15,7 @@ fn new_threads_begin_on_their_creator_s_device() {
             "posix 1, c11 1, detached 1, references 1",
         ),
         // Attributes and errors stay as they are.
-        (
-            "init select:1 small refused references:1",
-            "small -1, refused returned 11, references 1",
-        ),
+        ("init select:1 small refused references:1", "small -1, refused returned 11, references 1"),
         // Nothing changes without a driver or a context.
         ("posix c11 start:100 init posix", "posix -1, c11 -1, start 100, posix -1"),
         ("init select:1 select:1 start:10000 references:1", "start 10000, references 2"),
