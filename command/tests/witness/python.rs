@@ -26,7 +26,7 @@ const PYTHONS: &str = "CUDA_PRIMARY_CONTEXT_TEST_PYTHONS";
 const MOST_FRAMES: usize = 64;
 
 /// How many calls `lines.py` makes.
-const STACKS: usize = 25;
+const STACKS: usize = 23;
 
 fn runs(python: &Path, version: &str) -> bool {
     let script = "import ctypes, sys; print('%d.%d' % sys.version_info[:2])";
