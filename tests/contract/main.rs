@@ -72,7 +72,6 @@ checks! {
         versions_and_error_texts: 0,
         init: 0,
         no_visible_device: 0,
-        safe_layer_without_a_device: 0,
     }
     symbols {
         generations: 0,
@@ -145,8 +144,6 @@ checks! {
         one_reference: 1,
         stolen_reference: 1,
         adopted_and_leaked: 1,
-        retain_only_alone: 1,
-        current_scope: 1,
         references_of_others: 2,
         current_context_is_left: 2,
         held_and_kept_devices: 2,

@@ -123,35 +123,6 @@ pub fn adopted_and_leaked(machine: &Machine, questions: &Questions) {
     questions.holds("inactive", !active(device));
 }
 
-pub fn retain_only_alone(machine: &Machine, questions: &Questions) {
-    let driver = machine.driver();
-    let device = device(driver, 0);
-    let guard = PrimaryContextGuard::retain_only(device).expect("the device can be kept");
-    questions.ask("outcomes", expected(driver, &["kept"]), outcomes(guard.report()));
-    questions.ask("current context", "unchanged", change(guard.report()));
-    questions.holds("nothing failed", guard.report().check().is_ok());
-    questions.ask("calls for the kept device", "cuDevicePrimaryCtxRetain 0", {
-        calls(guard.report(), device)
-    });
-    questions.holds("active", active(device));
-    drop(guard);
-    questions.holds("inactive after the drop", !active(device));
-}
-
-pub fn current_scope(machine: &Machine, questions: &Questions) {
-    let driver = machine.driver();
-    let device = device(driver, 0);
-    let library = machine.load();
-    let context = PrimaryContext::retain(device).expect("the device can be retained");
-    let scope = context.make_current().expect("it can be made current");
-    questions.holds("it is current", library.current() == context.as_raw());
-    let inner = context.make_current().expect("it can be made current again");
-    drop(inner);
-    questions.holds("it is current after an inner scope", library.current() == context.as_raw());
-    questions.holds("the scope ends", scope.leave().is_ok());
-    questions.holds("nothing is current", library.current().is_null());
-}
-
 pub fn references_of_others(machine: &Machine, questions: &Questions) {
     let driver = machine.driver();
     let library = machine.load();
@@ -167,6 +138,10 @@ pub fn references_of_others(machine: &Machine, questions: &Questions) {
         outcomes(guard.report()),
     );
     questions.holds("it is inactive", !active(stray));
+    questions.holds("the kept one is active", active(kept));
+    questions.ask("calls for the kept device", "cuDevicePrimaryCtxRetain 0", {
+        calls(guard.report(), kept)
+    });
     questions.ask("its owner's release", 201, library.release(stray.as_raw()));
 
     library.retain(stray.as_raw());

@@ -59,25 +59,21 @@ fn word(library: Library, address: *mut c_void) -> String {
     found.map_or("another function".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-fn second(library: Library, name: &CStr, version: i32) -> String {
-    let mut address = SENTINEL;
-    let mut status = CUdriverProcAddressQueryResult(77);
-    let result = call!(
-        library,
-        cuGetProcAddress_v12000(name.as_ptr(), &mut address, version, 0, &mut status)
-    );
+/// What the second generation of the look-up returns, or the first, which has no status.
+fn look_up(library: Library, name: &CStr, version: i32, has_status: bool) -> String {
+    let (mut address, mut status) = (SENTINEL, CUdriverProcAddressQueryResult(77));
+    let name = name.as_ptr();
+    let result = match has_status {
+        true => {
+            call!(library, cuGetProcAddress_v12000(name, &mut address, version, 0, &mut status))
+        }
+        false => call!(library, cuGetProcAddress_v11030(name, &mut address, version, 0)),
+    };
+    let found = word(library, address);
     match result {
-        Returned::Code(CUresult(0)) => format!("{}, status {}", word(library, address), status.0),
-        refusal => format!("refused with {refusal}, {}", word(library, address)),
-    }
-}
-
-fn first(library: Library, name: &CStr, version: i32) -> String {
-    let mut address = SENTINEL;
-    let result = call!(library, cuGetProcAddress_v11030(name.as_ptr(), &mut address, version, 0));
-    match result {
-        Returned::Code(CUresult(0)) => word(library, address),
-        refusal => format!("refused with {refusal}, {}", word(library, address)),
+        Returned::Code(CUresult(0)) if has_status => format!("{found}, status {}", status.0),
+        Returned::Code(CUresult(0)) => found,
+        refusal => format!("refused with {refusal}, {found}"),
     }
 }
 
@@ -107,11 +103,11 @@ pub fn versioned_look_up(machine: &Machine, questions: &Questions) {
     for (name, version, of_second, of_first) in cases {
         let question = format!("{} at {version}", name.to_string_lossy());
         if has_second {
-            let result = second(library, name, version);
+            let result = look_up(library, name, version, true);
             questions.ask(format!("cuGetProcAddress_v2: {question}"), of_second, result);
         }
         if has_first {
-            let result = first(library, name, version);
+            let result = look_up(library, name, version, false);
             questions.ask(format!("cuGetProcAddress: {question}"), of_first, result);
         }
     }

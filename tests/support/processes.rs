@@ -121,6 +121,17 @@ fn refuses_unknown_advice() -> bool {
     unsafe { libc::madvise(std::ptr::null_mut(), 0, libc::c_int::MIN) != 0 }
 }
 
+/// Runs `body` in a child of each kind, which must succeed.
+pub fn in_each_child(body: impl Fn()) {
+    for &birth in births() {
+        let status = in_child(birth, || {
+            body();
+            0
+        });
+        assert!(status.success(), "{birth:?}: {status}");
+    }
+}
+
 /// Runs `body` in a child of this process; its result is the child's exit status, and a panic is
 /// 101. A child that hangs is ended by SIGALRM after two minutes, and that is its status.
 pub fn in_child(birth: Birth, body: impl FnOnce() -> i32) -> ExitStatus {

@@ -1,7 +1,7 @@
 //! What is read from headers.
 
 use crate::choice::public_names;
-use crate::function_table::{function_types, symbols, table};
+use crate::function_table::{function_types, result_names, symbols, table};
 use crate::header::{dotted, version};
 
 const TYPEDEFS: &str = "
@@ -53,4 +53,17 @@ fn table_has_what_the_bindings_have() {
     assert!(table.contains("Function::new(c\"cuCopy\", c\"cuCopy_v2_ptds\", 7000, true)"));
     assert!(table.contains("Function::new(c\"cuInit\", c\"cuInit\", 2000, false)"));
     assert!(!table.contains("v3020"));
+}
+
+#[test]
+fn result_codes_are_named_in_the_order_of_their_numbers() {
+    let bindings = "pub const CUDA_B: cudaError_enum = cudaError_enum(\n    100,\n);\n\
+                    pub const CUDA_A: cudaError_enum = cudaError_enum(2);\npub const X: u32 = 1;\n";
+    assert!(
+        result_names(bindings)
+            .ends_with("= &[\n    (2, \"CUDA_A\"),\n    (100, \"CUDA_B\"),\n];\n")
+    );
+    // Of the bindings in use, every one.
+    let bindings = include_str!("../../../src/sys/bindings.rs");
+    assert!(bindings.ends_with(&result_names(bindings)));
 }
