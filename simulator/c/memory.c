@@ -4,7 +4,6 @@
  */
 #include "devices.h"
 #include "implementations.h"
-#include "memory.h"
 
 #include <stdlib.h>
 #include <string.h>
