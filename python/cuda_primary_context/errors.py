@@ -14,42 +14,25 @@ class Error(Exception):
 
     #: The sort of error in ``snake_case``, for logs and JSON.
     kind: str
-    #: The C function that answered, where a driver call failed.
+    #: The C function, if a driver call failed.
     call: str | None
-    #: The ordinal of the device concerned, where there is one.
+    #: The ordinal of the device concerned, if there is one.
     device: int | None
-    #: The driver's result code, where a driver call failed.
+    #: The driver's result code, if a driver call failed.
     code: int | None
-    #: The code's name, such as ``CUDA_ERROR_OUT_OF_MEMORY``, where it is known.
+    #: The code's name, such as ``CUDA_ERROR_OUT_OF_MEMORY``, if it is known.
     name: str | None
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        kind: str = "",
-        call: str | None = None,
-        device: int | None = None,
-        code: int | None = None,
-        name: str | None = None,
-    ) -> None:
+    _FIELDS = ("kind", "call", "device", "code", "name")
+
+    def __init__(self, message: str = "", **fields: Any) -> None:
         super().__init__(message)
-        self.kind = kind
-        self.call = call
-        self.device = device
-        self.code = code
-        self.name = name
+        for name in self._FIELDS:
+            setattr(self, name, fields.get(name))
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON object; what does not apply is None."""
-        return {
-            "kind": self.kind,
-            "call": self.call,
-            "device": self.device,
-            "code": self.code,
-            "name": self.name,
-            "message": str(self),
-        }
+        return {**{name: getattr(self, name) for name in self._FIELDS}, "message": str(self)}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Error):
@@ -61,7 +44,7 @@ class Error(Exception):
 
 
 class DriverError(Error):
-    """A driver call answered something other than ``CUDA_SUCCESS``."""
+    """A driver call returned something other than ``CUDA_SUCCESS``."""
 
 
 class DriverNotFoundError(Error):
@@ -112,19 +95,14 @@ class CheckpointError(Error):
     #: What was done for each process of a group, and undone.
     reports: tuple[ProcessReport, ...]
 
-    def __init__(
-        self, message: str = "", *, pid: int | None = None, state: str | None = None, **fields: Any
-    ) -> None:
+    _FIELDS = ("kind", "call", "code", "name", "pid")
+
+    def __init__(self, message: str = "", **fields: Any) -> None:
         super().__init__(message, **fields)
-        self.pid = pid
-        self.state = state
+        self.device = None
+        self.state = fields.get("state")
         self.found = ()
         self.reports = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        told = super().to_dict()
-        del told["device"]
-        return {**told, "pid": self.pid}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What is held belongs to this process.
@@ -149,7 +127,7 @@ class OtherUserError(CheckpointError):
 
 
 class NoRoomError(CheckpointError):
-    """A device has not the room that a restore needs. No driver call was made."""
+    """A device lacks the room that a restore needs. No driver call was made."""
 
 
 class GpuMapError(CheckpointError):
@@ -161,7 +139,7 @@ class ForkedControllerError(CheckpointError):
 
 
 class NvmlError(Error):
-    """NVML did not tell how much memory there is."""
+    """NVML did not say how much memory there is."""
 
 
 _BY_KIND: dict[str, type[Error]] = {
@@ -197,6 +175,4 @@ def _from_dict(fields: dict[str, Any], state: str | None = None) -> Error:
     found = _BY_KIND.get(kind, NvmlError if kind.startswith("nvml") else Error)
     if kind == "driver" and pid is not None:
         found = CheckpointError
-    if issubclass(found, CheckpointError):
-        return found(message, pid=pid, state=state, **fields)
-    return found(message, **fields)
+    return found(message, pid=pid, state=state, **fields)

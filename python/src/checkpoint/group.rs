@@ -66,7 +66,7 @@ impl Suspended {
             Ok(resumed) => return observer.reports_of(py, &resumed),
             Err(error) => error,
         };
-        let raised = failed(py, &error);
+        let raised = observer.exception(py, &error);
         // As the crate leaves them: all checkpointed again, or each as it was found.
         let found = error.into_parts().1;
         if found.iter().all(|found| matches!(found, Found::Checkpointed(_))) {
@@ -79,7 +79,7 @@ impl Suspended {
         } else {
             hand_over(py, &raised, found);
         }
-        Err(observer.beside(py, raised))
+        Err(raised)
     }
 
     /// Brings the processes back because nobody gets the group.
@@ -224,11 +224,7 @@ pub fn suspend(
                 None => Ok(suspended),
             }
         }
-        Err(error) => {
-            let raised = failed(py, &error);
-            hand_over(py, &raised, error.into_parts().1);
-            Err(observer.beside(py, raised))
-        }
+        Err(error) => Err(observer.failure(py, error)),
     }
 }
 
@@ -267,11 +263,7 @@ pub fn recover(
     let processes = answer(py, processes)?;
     match observer.run(py, at_once, |steps| steps.recover(processes, &map, &room)) {
         Ok(resumed) => observer.reports_of(py, &resumed),
-        Err(error) => {
-            let raised = failed(py, &error);
-            hand_over(py, &raised, error.into_parts().1);
-            Err(observer.beside(py, raised))
-        }
+        Err(error) => Err(observer.failure(py, error)),
     }
 }
 
@@ -333,8 +325,28 @@ impl Observer {
         }
     }
 
-    /// A failure of the group, caused by what the function raised, if it did.
-    fn beside(&self, py: Python<'_>, failure: PyErr) -> PyErr {
+    /// The exception for a failure of the group, which has what every process is now.
+    fn failure(&self, py: Python<'_>, error: GroupError) -> PyErr {
+        let raised = self.exception(py, &error);
+        hand_over(py, &raised, error.into_parts().1);
+        raised
+    }
+
+    /// The exception for a failure of the group, caused by what the function raised, if it did. It has the
+    /// process for which a step failed and what was done for each.
+    fn exception(&self, py: Python<'_>, error: &GroupError) -> PyErr {
+        let raised = exception(py, error.error());
+        let tell = || {
+            let value = raised.value(py);
+            if let Some(pid) = error.pid() {
+                value.setattr("pid", pid)?;
+                let report = error.reports().iter().find(|report| report.pid() == pid);
+                let state = report.and_then(|report| report.state());
+                value.setattr("state", state.map(|state| state.to_string()))?;
+            }
+            value.setattr("reports", reports_object(py, error.reports())?)
+        };
+        let failure = tell().map_or_else(|failed| failed, |()| raised.clone_ref(py));
         if let Some(raised) = self.raised() {
             failure.set_cause(py, Some(raised));
         }
@@ -348,22 +360,6 @@ fn objects(reports: &[Report]) -> Vec<Json> {
 
 fn reports_object<'py>(py: Python<'py>, reports: &[Report]) -> PyResult<Bound<'py, PyAny>> {
     tuple_of::<ProcessReport>(py, &objects(reports), &[])
-}
-
-/// The exception, with the process for which a step failed and what was done for each.
-fn failed(py: Python<'_>, error: &GroupError) -> PyErr {
-    let raised = exception(py, error.error());
-    let tell = || {
-        let value = raised.value(py);
-        if let Some(pid) = error.pid() {
-            value.setattr("pid", pid)?;
-            let report = error.reports().iter().find(|report| report.pid() == pid);
-            let state = report.and_then(|report| report.state());
-            value.setattr("state", state.map(|state| state.to_string()))?;
-        }
-        value.setattr("reports", reports_object(py, error.reports())?)
-    };
-    tell().map_or_else(|failed| failed, |()| raised.clone_ref(py))
 }
 
 /// Gives the exception what every process is now. One that has no place for it drops them: what is locked
