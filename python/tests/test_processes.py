@@ -69,17 +69,6 @@ def test_a_child_forked_after_others_had_initialised_cuda() -> None:
     in_a_forked_child(refuses_everything)
 
 
-@on_simulator(held_by_others="0:1")
-def test_a_child_forked_before_is_a_process_like_others() -> None:
-    def child() -> None:
-        assert not cpc.forked_after_init()
-        with cpc.retain_only(1) as guard:
-            assert guard.report.devices[0].outcome == "released"
-
-    in_a_forked_child(child)
-    child()
-
-
 def work(rank: int) -> Tuple[cpc.Report, cpc.Error]:
     """As the README has it, for plain ``multiprocessing``; and an error on its way back."""
     touch(0)

@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 use crate::checkpoint::dropped_by_an_exception;
 use crate::checkpoint::held::{Held, kind};
 use crate::checkpoint::process::Checkpointed;
-use crate::checkpoint::restore::{MapArgument, RoomArgument};
+use crate::checkpoint::restore::{self, RoomArgument};
 use crate::error::{answer, exception};
 use crate::number::{limit, process_id, processes_at_once};
 use crate::value::{self, Fields, ProcessReport, Value, tuple_of};
@@ -153,11 +153,11 @@ impl Suspended {
         &self,
         py: Python<'_>,
         room: RoomArgument,
-        gpu_map: Option<MapArgument>,
+        gpu_map: Option<Bound<'_, PyAny>>,
         every_gpu: Option<Bound<'_, PyAny>>,
         on_step: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
-        let map = MapArgument::map(gpu_map, py, every_gpu)?;
+        let map = restore::gpu_map(py, gpu_map, every_gpu)?;
         self.back(py, &room, &map, &Observer::new(on_step))
     }
 
@@ -246,14 +246,14 @@ pub fn recover(
     py: Python<'_>,
     pids: &Bound<'_, PyAny>,
     room: RoomArgument,
-    gpu_map: Option<MapArgument>,
+    gpu_map: Option<Bound<'_, PyAny>>,
     every_gpu: Option<Bound<'_, PyAny>>,
     at_once: Option<Bound<'_, PyAny>>,
     on_step: Option<Py<PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let at_once = processes_at_once(at_once.as_ref())?;
     let (pids, observer) = (process_ids(pids)?, Observer::new(on_step));
-    let map = MapArgument::map(gpu_map, py, every_gpu)?;
+    let map = restore::gpu_map(py, gpu_map, every_gpu)?;
     let room = room.look(py, &map, &pids)?;
     let open = |pid: u32| match Process::open(pid) {
         Err(CheckpointError::NoSuchProcess { .. }) => None,
@@ -269,10 +269,6 @@ pub fn recover(
 
 fn process_ids(pids: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
     pids.try_iter()?.map(|pid| process_id(&pid?)).collect()
-}
-
-fn steps<'a>(at_once: Option<usize>) -> Steps<'a> {
-    at_once.map_or_else(Steps::new, |processes| Steps::new().at_once(processes))
 }
 
 /// A function of the caller's that hears of every step, and the first exception that it raised.
@@ -301,9 +297,10 @@ impl Observer {
                 }
             });
         };
+        let steps = at_once.map_or_else(Steps::new, |processes| Steps::new().at_once(processes));
         py.detach(|| match &self.function {
-            Some(_) => action(steps(at_once).on_step(&hear)),
-            None => action(steps(at_once)),
+            Some(_) => action(steps.on_step(&hear)),
+            None => action(steps),
         })
     }
 
