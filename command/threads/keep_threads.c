@@ -2,8 +2,8 @@
  * A library to preload: a new thread begins with the primary context that is current on the thread that
  * creates it. Without it, a new thread has no current context, and the CUDA runtime gives it device 0.
  *
- * It changes nothing else, and nothing at all in a process without a CUDA driver. Creating a thread takes no
- * lock of the loader: the driver's functions are looked up while the driver is loaded (__gmon_start__ below).
+ * It changes nothing else, and nothing at all in a process without a driver. Creating a thread takes no lock
+ * of the loader: the driver's functions are looked up while the driver is loaded (__gmon_start__ below).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -39,12 +39,12 @@ static struct {
 } driver;
 static atomic_bool driver_is_known; /* written last */
 
+/* `cuda-contexts trace --keep-threads` sets it, and records threads by it. */
+_Atomic(void (*)(device)) cuda_contexts_thread_started;
+
 /* What a new thread is given. Its reference keeps the context alive until the thread has it current. */
 struct inheritance {
-    union {
-        void *(*posix)(void *);
-        thrd_start_t c11;
-    } start;
+    void *start; /* a function of POSIX or of C11 */
     void *argument;
     context context;
     device device;
@@ -105,15 +105,14 @@ static bool retain_current(struct inheritance *held)
     return false;
 }
 
+/* AddressSanitizer's runtime refuses to start behind a preloaded library. This one calls the runtime's functions. */
+const char *__asan_default_options(void)
+{
+    return "verify_asan_link_order=0";
+}
+
 static int (*next_posix)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 static int (*next_c11)(thrd_t *, thrd_start_t, void *);
-
-/* It takes the loader's lock, so it looks up both when the first thread is created: nobody else holds it then. */
-static void look_up_next(void)
-{
-    next_c11 = dlsym(RTLD_NEXT, "thrd_create");
-    next_posix = dlsym(RTLD_NEXT, "pthread_create");
-}
 
 /* Returns NULL if the thread inherits nothing. The driver's own threads, whose caller it is, never do. */
 static struct inheritance *inheritance_for(const pthread_attr_t *attributes, const void *caller)
@@ -122,8 +121,11 @@ static struct inheritance *inheritance_for(const pthread_attr_t *attributes, con
     int old_errno = errno, cancel_state;
     size_t stack;
 
-    if (!next_posix)
-        look_up_next();
+    /* This takes the loader's lock, which nobody else holds while there is one thread. */
+    if (!next_posix) {
+        next_c11 = dlsym(RTLD_NEXT, "thrd_create");
+        next_posix = dlsym(RTLD_NEXT, "pthread_create");
+    }
     if (!atomic_load_explicit(&driver_is_known, memory_order_acquire)
         || ((uintptr_t)caller >= driver.begin && (uintptr_t)caller < driver.end)
         || (attributes && pthread_attr_getstacksize(attributes, &stack) == 0 && stack < SMALLEST_STACK))
@@ -149,8 +151,9 @@ static struct inheritance end_inheritance(struct inheritance *inheritance, bool 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     free(inheritance);
     /* A reset of the device destroys the context whoever retains it. */
-    if (in_new_thread && driver.cuCtxGetApiVersion(copy.context, &version) == 0)
-        driver.cuCtxSetCurrent(copy.context);
+    if (in_new_thread && driver.cuCtxGetApiVersion(copy.context, &version) == 0
+        && driver.cuCtxSetCurrent(copy.context) == 0 && cuda_contexts_thread_started)
+        cuda_contexts_thread_started(copy.device);
     driver.cuDevicePrimaryCtxRelease_v2(copy.device);
     pthread_setcancelstate(cancel_state, NULL);
     errno = old_errno;
@@ -161,14 +164,14 @@ static void *begin(void *inheritance)
 {
     struct inheritance copy = end_inheritance(inheritance, true);
 
-    return copy.start.posix(copy.argument);
+    return ((void *(*)(void *))copy.start)(copy.argument);
 }
 
 static int begin_c11(void *inheritance)
 {
     struct inheritance copy = end_inheritance(inheritance, true);
 
-    return copy.start.c11(copy.argument);
+    return ((thrd_start_t)copy.start)(copy.argument);
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
@@ -177,7 +180,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 
     if (!inheritance)
         return next_posix(thread, attributes, start, argument);
-    inheritance->start.posix = start;
+    inheritance->start = (void *)start;
     inheritance->argument = argument;
     int error = next_posix(thread, attributes, begin, inheritance);
     if (error)
@@ -191,7 +194,7 @@ int thrd_create(thrd_t *thread, thrd_start_t start, void *argument)
 
     if (!inheritance)
         return next_c11(thread, start, argument);
-    inheritance->start.c11 = start;
+    inheritance->start = (void *)start;
     inheritance->argument = argument;
     int error = next_c11(thread, begin_c11, inheritance);
     if (error != thrd_success)

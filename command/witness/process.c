@@ -288,6 +288,7 @@ void begin_process(void)
     open_arena(getenv(TRACE_ARENA_VARIABLE));
     find_driver();
     each_loaded_object(look_at, NULL);
+    note_kept_threads();
     pthread_atfork(NULL, NULL, forget_parent);
     atexit(end);
     atomic_store_explicit(&progress, BEGUN, memory_order_release);

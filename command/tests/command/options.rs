@@ -34,30 +34,25 @@ fn help_and_version_are_printed() {
 }
 
 #[test]
-fn a_verb_is_required_and_must_exist() {
-    let lists = "cuda-contexts --help lists the verbs.\n";
-    for (words, text) in
-        [(&[][..], "A verb is missing."), (&["--only", "0"], "Unknown verb --only.")]
-    {
-        let expected = format!("cuda-contexts: {text} {lists}");
-        assert_eq!(command(words), (Some(125), String::new(), expected));
-    }
-}
-
-#[test]
-fn what_is_wrong_with_the_options_is_said_with_status_125() {
+fn what_is_wrong_with_the_arguments_is_said_with_status_125() {
+    let events = ["--driver", "simulated", "--json", "/nowhere/events", "true"];
     for (words, needle) in [
-        (&[][..], "the command to run is missing"),
-        (&["--live"], "the command to run is missing"),
-        (&["--stack", "some", "true"], "all, first or none"),
-        (&["--forbid=some", "true"], "made or held"),
-        (&["--only", "second", "true"], "local-rank"),
-        (&["--json"], "--json"),
-        (&["--colour", "true"], "--colour"),
-        (&["--driver", "simulated", "--json", "/nowhere/events", "true"], "/nowhere/events"),
+        (&[][..], "requires a subcommand"),
+        (&["--only", "0"], "--only"),
+        (&["trace"], "<COMMAND>"),
+        (&["trace", "--live"], "<COMMAND>"),
+        (&["trace", "--stack", "some", "true"], "all, first, none"),
+        (&["trace", "--forbid=some", "true"], "made, held"),
+        (&["trace", "--only", "second", "true"], "local-rank"),
+        (&["trace", "--json"], "--json"),
+        (&["trace", "--colour", "true"], "--colour"),
+        (&[&["trace"], &events[..]].concat(), "/nowhere/events"),
+        (&["run"], "<COMMAND>"),
+        (&["run", "--print-preload", "true"], "--print-preload"),
     ] {
-        let (code, output, errors) = command(&[&["trace"], words].concat());
+        let (code, output, errors) = command(words);
         assert_eq!((code, &*output), (Some(125), ""), "{words:?}: {errors}");
+        assert!(errors.starts_with("cuda-contexts: "), "{words:?}: {errors}");
         assert!(errors.contains(needle), "{words:?}: {errors}");
         assert_eq!(errors.lines().count(), 1, "{errors}");
     }

@@ -68,6 +68,13 @@ static void *start(void *kind)
     return kind;
 }
 
+static void *start_named(void *name)
+{
+    pthread_setname_np(pthread_self(), name);
+    usleep(500 * 1000);
+    return NULL;
+}
+
 static int start_c11(void *kind)
 {
     show(kind);
@@ -213,6 +220,9 @@ static void run(char **words)
             thrd_join(c11, &status);
             if (status != 7)
                 puts("another result");
+        } else if (IS("named")) { /* its thread lives for half a second */
+            pthread_create(&thread, NULL, start_named, (void *)argument);
+            pthread_join(thread, NULL);
         } else if (IS("detached") || IS("small") || IS("refused")) {
             with_attributes(word);
         } else if (IS("errno")) {

@@ -115,6 +115,7 @@ impl Arena {
                 Event::Call(call) => arena.calls.push(of(record, with_names(call, &modules))),
                 Event::Exit(threads) => arena.exits.push(of(record, threads.clone())),
                 Event::Bypass(path) => arena.bypasses.push(path.to_str().unwrap().to_owned()),
+                Event::ThreadStart(_) => {}
             }
         }
         arena
