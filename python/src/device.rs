@@ -3,7 +3,7 @@
 use cuda_primary_context::{Device, Driver, Error, Uuid};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyInt, PyString};
+use pyo3::types::{PyBool, PyInt, PyList, PyString};
 
 const FORMS: &str = "A device is an ordinal (1), \"cuda:1\", a torch.device with an index, a unique id \
                      (\"GPU-…\", \"MIG-…\") or a PCI address (\"0000:3B:00.0\")";
@@ -112,6 +112,10 @@ impl<'py> FromPyObject<'_, 'py> for Several {
         let one = || {
             PyTypeError::new_err(format!("keep takes several devices: write keep=[{object:?}]."))
         };
+        // The usual case: looking for __index__ and making an iterator would take a microsecond.
+        if let Ok(list) = object.cast::<PyList>() {
+            return list.iter().map(|device| device.extract()).collect::<PyResult<_>>().map(Self);
+        }
         if object.is_instance_of::<PyString>() || object.hasattr("__index__")? {
             return Err(one());
         }
