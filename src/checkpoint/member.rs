@@ -18,12 +18,8 @@ pub(super) struct Member {
     undoing: bool,
 }
 
-/// What became of a step.
-enum Taken {
-    Now(Result<Found, StepError>),
-    /// The process was in no state for it.
-    Not(Found),
-}
+/// What became of a step, or the process if it was in no state for it.
+type Taken = Result<Result<Found, StepError>, Found>;
 
 impl Member {
     pub(super) fn new(found: Found) -> Self {
@@ -41,31 +37,31 @@ impl Member {
 
     pub(super) fn lock(&mut self, limit: Duration) -> Result<(), CheckpointError> {
         self.step(Step::Lock, |found| match found {
-            Found::Running(process) => Taken::Now(process.lock(limit).map(Found::Locked)),
-            other => Taken::Not(other),
+            Found::Running(process) => Ok(process.lock(limit).map(Found::Locked)),
+            other => Err(other),
         })
     }
 
     pub(super) fn checkpoint(&mut self) -> Result<(), CheckpointError> {
         self.step(Step::Checkpoint, |found| match found {
-            Found::Locked(process) => Taken::Now(process.checkpoint().map(Found::Checkpointed)),
-            other => Taken::Not(other),
+            Found::Locked(process) => Ok(process.checkpoint().map(Found::Checkpointed)),
+            other => Err(other),
         })
     }
 
     pub(super) fn restore(&mut self, map: &GpuMap) -> Result<(), CheckpointError> {
         self.step(Step::Restore, |found| match found {
             Found::Checkpointed(process) => {
-                Taken::Now(process.restore(map, &Room::Trusted).map(Found::Locked))
+                Ok(process.restore(map, &Room::Trusted).map(Found::Locked))
             }
-            other => Taken::Not(other),
+            other => Err(other),
         })
     }
 
     pub(super) fn unlock(&mut self) -> Result<(), CheckpointError> {
         self.step(Step::Unlock, |found| match found {
-            Found::Locked(process) => Taken::Now(process.unlock().map(Found::Running)),
-            other => Taken::Not(other),
+            Found::Locked(process) => Ok(process.unlock().map(Found::Running)),
+            other => Err(other),
         })
     }
 
@@ -93,8 +89,8 @@ impl Member {
         let Some(found) = self.now.take() else { return Ok(()) };
         let began = Instant::now();
         let taken = match take(found) {
-            Taken::Now(taken) => taken,
-            Taken::Not(untouched) => {
+            Ok(taken) => taken,
+            Err(untouched) => {
                 self.now = Some(untouched);
                 return Ok(());
             }
