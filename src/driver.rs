@@ -167,20 +167,14 @@ impl Driver {
     /// Refuses a forked child, before any driver call.
     #[inline]
     pub(crate) fn check_process(self) -> Result<(), Error> {
-        match self.0.process.is_this_one() {
-            true => Ok(()),
-            false => Err(self.forked()),
-        }
+        if self.0.process.is_this_one() { Ok(()) } else { Err(self.forked()) }
     }
 
     /// Refuses a forked child that would wait for a thread which it does not have: the second check, for
     /// kernels that do not empty the mark.
     #[cold]
     pub(crate) fn check_process_id(self) -> Result<(), Error> {
-        match self.0.process.has_this_id() {
-            true => Ok(()),
-            false => Err(self.forked()),
-        }
+        if self.0.process.has_this_id() { Ok(()) } else { Err(self.forked()) }
     }
 
     #[cold]
@@ -191,10 +185,7 @@ impl Driver {
     /// The error for a failed call about no device, or nothing.
     #[inline]
     pub(crate) fn check(self, call: Call) -> Result<(), Error> {
-        match call.is_success() {
-            true => Ok(()),
-            false => Err(self.error(call, None)),
-        }
+        call.result().map_err(|call| self.error(call, None))
     }
 
     #[cold]

@@ -25,9 +25,8 @@ use crate::checkpoint::suspended::{GroupError, Resumed, Suspended};
 /// then those locked are unlocked. If somebody else takes that memory meanwhile, the restore destroys the
 /// process ([`Room`]).
 ///
-/// Processes that share GPU memory, as ranks in an NCCL group over P2P or shared memory do, are checkpointed
-/// without an error and were never seen to come back (two H100s and two H200s, driver 580): they leave the
-/// group first.
+/// Ranks in an NCCL group over P2P or shared memory must leave it first: no restore brings them back
+/// ([what can be checkpointed](crate::checkpoint#what-can-be-checkpointed)).
 ///
 /// # Errors
 /// [`CheckpointError::NamedTwice`] without a driver call; else the first failure, with what every process is

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::sys::debug::debug_as_displayed;
+
 /// A device's unique id. Displayed and parsed as NVIDIA's tools write it: `GPU-` or, for a MIG
 /// instance, `MIG-`, and the hexadecimal groups.
 ///
@@ -62,12 +64,7 @@ impl fmt::Display for Uuid {
     }
 }
 
-/// As [`Display`](fmt::Display).
-impl fmt::Debug for Uuid {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
-    }
-}
+debug_as_displayed!(Uuid);
 
 /// The text is not a device's unique id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::retain_only::outcome::{CurrentContextChange, Outcome, failed};
 use crate::retain_only::plan::{Plan, Planned};
 use crate::retain_only::report::{DeviceReport, Report};
+use crate::sys::debug::debug_as_displayed;
 
 /// One device: its outcome in words, and the driver calls made for it.
 struct Row {
@@ -176,23 +177,4 @@ impl Display for Call {
     }
 }
 
-/// As its [`Display`].
-impl fmt::Debug for Report {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        Display::fmt(self, formatter)
-    }
-}
-
-/// As its [`Display`].
-impl fmt::Debug for Plan {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        Display::fmt(self, formatter)
-    }
-}
-
-/// As its [`Display`].
-impl fmt::Debug for DeviceReport<'_> {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        Display::fmt(self, formatter)
-    }
-}
+debug_as_displayed!(Report, Plan, DeviceReport<'_>);
