@@ -66,15 +66,15 @@ impl Progress {
 impl Shown {
     fn step(&mut self, pid: u32, step: &StepReport) {
         self.done += 1;
-        let moves = matches!(step.step(), Step::Checkpoint | Step::Restore);
+        let moves = matches!(step.step, Step::Checkpoint | Step::Restore);
         let size = match self.bytes.get(&pid).filter(|_| moves) {
             Some(&bytes) => format!(", {:.1} GB", bytes as f64 / 1e9),
             None => String::new(),
         };
-        let undoing = if step.is_undoing() { " (undoing)" } else { "" };
-        let failed = if step.error().is_some() { " failed" } else { "" };
+        let undoing = if step.undoing { " (undoing)" } else { "" };
+        let failed = if step.error.is_some() { " failed" } else { "" };
         let clear = if self.on_terminal { CLEAR } else { "" };
-        let (kind, seconds) = (step.step().kind(), step.took().as_secs_f64());
+        let (kind, seconds) = (step.step.kind(), step.took.as_secs_f64());
         let line = format!("{clear}process {pid}: {kind}{failed}{size}, {seconds:.1} s{undoing}\n");
         // Standard error may be closed.
         let _ = io::stderr().write_all(line.as_bytes());

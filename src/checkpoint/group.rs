@@ -229,14 +229,14 @@ impl Group<'_> {
                 let member = waiting();
                 drop(waiting);
                 let Some(member) = member else { return };
-                let before = member.report.steps().len();
+                let before = member.report.steps.len();
                 if let Err(error) = step(member) {
                     failed.store(true, Ordering::Relaxed);
                     let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
                     first.get_or_insert((member.pid(), error));
                 }
                 if let Some(observer) = observer {
-                    let taken = &member.report.steps()[before..];
+                    let taken = &member.report.steps[before..];
                     taken.iter().for_each(|step| observer(member.pid(), step));
                 }
             }

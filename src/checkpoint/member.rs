@@ -23,12 +23,12 @@ type Taken = Result<Result<Found, StepError>, Found>;
 
 impl Member {
     pub(super) fn new(found: Found) -> Self {
-        let report = ProcessReport::new(found.pid(), found.state());
+        let report = ProcessReport { pid: found.pid(), steps: Vec::new(), state: found.state() };
         Self { now: Some(found), report, undoing: false }
     }
 
     pub(super) fn pid(&self) -> u32 {
-        self.report.pid()
+        self.report.pid
     }
 
     pub(super) fn into_parts(self) -> Option<(Found, ProcessReport)> {
@@ -72,9 +72,9 @@ impl Member {
         earlier: Step,
         step: impl FnOnce(&mut Self) -> Result<(), CheckpointError>,
     ) -> Result<(), CheckpointError> {
-        let was_tried = self.report.steps().iter().any(|report| {
-            let code = report.error().and_then(CheckpointError::code);
-            report.step() == earlier && code != Some(CUresult::CUDA_ERROR_ILLEGAL_STATE)
+        let was_tried = self.report.steps.iter().any(|report| {
+            let code = report.error.as_ref().and_then(CheckpointError::code);
+            report.step == earlier && code != Some(CUresult::CUDA_ERROR_ILLEGAL_STATE)
         });
         self.undoing = true;
         if was_tried { step(self) } else { Ok(()) }
@@ -103,9 +103,10 @@ impl Member {
                 (Err(error), found)
             }
         };
-        let state = found.state();
+        self.report.state = found.state();
         self.now = Some(found);
-        self.report.add(StepReport::new(step, self.undoing, result.clone().err(), took), state);
+        let (undoing, error) = (self.undoing, result.clone().err());
+        self.report.steps.push(StepReport { step, undoing, error, took });
         result
     }
 }
