@@ -60,11 +60,9 @@ impl Driver {
     /// Loads NVIDIA's driver, initialises it and reads the devices that it shows this process.
     ///
     /// Opens `libcuda.so.1`, or else the library of the Windows Subsystem for Linux or of NixOS
-    /// (`/run/opengl-driver/lib`); on Windows `nvcuda.dll` in the system's folder. The first library that
-    /// opens is used: if its `cuInit` fails, no other is tried. Calls `cuInit`, `cuDriverGetVersion`,
-    /// `cuDeviceGetCount`, and for each device `cuDeviceGet`, `cuDeviceGetUuid`
-    /// and `cuDeviceGetPCIBusId`; creates no context. The driver reads `CUDA_VISIBLE_DEVICES`
-    /// at that moment. A second load of a loaded driver makes no call; a failed load is tried again.
+    /// ([`building`](crate::building)). The first library that opens is used: if its `cuInit` fails, no other is
+    /// tried. Creates no context. The driver reads `CUDA_VISIBLE_DEVICES` at that moment. A second load of a
+    /// loaded driver makes no call; a failed load is tried again.
     ///
     /// # Errors
     /// [`Error::LibraryNotFound`], [`Error::NotADriver`], [`Error::DriverTooOld`],

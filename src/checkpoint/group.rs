@@ -112,7 +112,7 @@ impl<'a> Steps<'a> {
             Found::Checkpointed(process) => Some(process),
             _ => None,
         });
-        Ok(Suspended::new(checkpointed.collect(), reports))
+        Ok(Suspended { processes: checkpointed.collect(), reports })
     }
 
     /// As [`Suspended::resume`].
@@ -266,12 +266,12 @@ impl Group<'_> {
             Found::Running(process) => Some(process),
             _ => None,
         });
-        Ok(Resumed::new(running.collect(), reports))
+        Ok(Resumed { processes: running.collect(), reports })
     }
 
     #[cold]
     fn failed(self, error: CheckpointError, pid: Option<u32>) -> GroupError {
         let (found, reports) = self.into_parts();
-        GroupError::new(error, pid, found, reports)
+        GroupError { error, pid, found, reports }
     }
 }
