@@ -110,7 +110,6 @@
 //! builds a program needs none.
 //!
 //! [`building`] describes how a header is found, and [`driver_behaviour`] what the driver was measured to do.
-//! The package `simulated-libcuda` beside this one is a `libcuda.so.1` for tests on machines without a GPU.
 //!
 //! # What it does not do
 //! No kernels, memory, streams or modules in the safe layer; no CUDA runtime API; no `cuCtxCreate`.

@@ -101,8 +101,6 @@ impl PrimaryContextGuard {
     /// - the owner's own release returns `CUDA_ERROR_INVALID_CONTEXT`, or takes a reference that somebody
     ///   else has retained since.
     ///
-    /// [`Outcome::StillActive`] is not a failure: there was more than one reference.
-    ///
     /// The last release waits for the device's work (53 to 71 ms on an H200). Not all of the context's
     /// memory needs to come back: memory pools and virtual memory allocations outlive it. Measure before
     /// and after.

@@ -14,7 +14,7 @@ const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
 /// A machine on which a child's calls would work, so that a call that was made would have an effect, and
 /// be counted.
-fn machine_that_works_in_children(devices: u32) -> Machine {
+pub fn machine_that_works_in_children(devices: u32) -> Machine {
     let builder = Simulator::builder().devices(devices).visible_devices(None);
     machine_from(builder.knob(Knob::ChildAfterInit, 0).knob(Knob::ChildOfBareClone, 0))
 }
