@@ -3,8 +3,7 @@
 
 use std::io;
 
-use crate::forked_child::machine_that_works_in_children;
-use crate::support::forked::is_forked;
+use crate::forked_child::{is_forked, machine_that_works_in_children};
 use crate::support::processes::{Birth, births, in_child, in_own_process};
 use crate::support::stopped::Stopped;
 use crate::support::{Machine, load, outcomes, skips};
