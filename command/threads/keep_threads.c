@@ -44,10 +44,7 @@ _Atomic(void (*)(device)) cuda_contexts_thread_started;
 
 /* What a new thread is given. Its reference keeps the context alive until the thread has it current. */
 struct inheritance {
-    union {
-        void *(*posix)(void *);
-        thrd_start_t c11;
-    } start;
+    void *start; /* a function of POSIX or of C11 */
     void *argument;
     context context;
     device device;
@@ -108,6 +105,12 @@ static bool retain_current(struct inheritance *held)
     return false;
 }
 
+/* AddressSanitizer's runtime refuses to start behind a preloaded library. This one calls the runtime's functions. */
+const char *__asan_default_options(void)
+{
+    return "verify_asan_link_order=0";
+}
+
 static int (*next_posix)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 static int (*next_c11)(thrd_t *, thrd_start_t, void *);
 
@@ -118,7 +121,8 @@ static struct inheritance *inheritance_for(const pthread_attr_t *attributes, con
     int old_errno = errno, cancel_state;
     size_t stack;
 
-    if (!next_posix) { /* dlsym takes the loader's lock. Nobody else holds it when the first thread is created. */
+    /* This takes the loader's lock, which nobody else holds while there is one thread. */
+    if (!next_posix) {
         next_c11 = dlsym(RTLD_NEXT, "thrd_create");
         next_posix = dlsym(RTLD_NEXT, "pthread_create");
     }
@@ -160,14 +164,14 @@ static void *begin(void *inheritance)
 {
     struct inheritance copy = end_inheritance(inheritance, true);
 
-    return copy.start.posix(copy.argument);
+    return ((void *(*)(void *))copy.start)(copy.argument);
 }
 
 static int begin_c11(void *inheritance)
 {
     struct inheritance copy = end_inheritance(inheritance, true);
 
-    return copy.start.c11(copy.argument);
+    return ((thrd_start_t)copy.start)(copy.argument);
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
@@ -176,7 +180,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 
     if (!inheritance)
         return next_posix(thread, attributes, start, argument);
-    inheritance->start.posix = start;
+    inheritance->start = (void *)start;
     inheritance->argument = argument;
     int error = next_posix(thread, attributes, begin, inheritance);
     if (error)
@@ -190,7 +194,7 @@ int thrd_create(thrd_t *thread, thrd_start_t start, void *argument)
 
     if (!inheritance)
         return next_c11(thread, start, argument);
-    inheritance->start.c11 = start;
+    inheritance->start = (void *)start;
     inheritance->argument = argument;
     int error = next_c11(thread, begin_c11, inheritance);
     if (error != thrd_success)

@@ -1,6 +1,6 @@
 //! `cuda-contexts ps` on a stand-in for NVML, with real processes.
 
-#[path = "../command/limit.rs"]
+#[path = "../support/limit.rs"]
 mod limit;
 mod machine;
 mod shown;

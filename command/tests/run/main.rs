@@ -1,7 +1,9 @@
 //! `cuda-contexts run`: on the simulated driver, new threads begin on their creator's device.
 
-#[path = "../command/limit.rs"]
+#[path = "../support/limit.rs"]
 mod limit;
+mod other_languages;
+#[path = "../support/programs.rs"]
 mod programs;
 #[path = "../../../tests/support/skips.rs"]
 mod skips;

@@ -1,126 +1,137 @@
 //! What a new thread begins with, and what stays as it is.
 
+<<<<<<< HEAD
+=======
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
+>>>>>>> report
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::limit;
-use crate::started::{
-    FOLDER, client, client_and_calls, client_with, command, printed, with_driver,
-};
+use crate::programs::{self, CLIENT, library, small_driver};
+use crate::skips::skip;
+use crate::started::{DRIVER, client, client_and_calls, command, printed, with_driver};
 
 #[test]
 fn new_threads_begin_on_their_creator_s_device() {
-    let words = "init retain:1 posix c11 detached references:1";
-    let expected = ["posix 1", "c11 1", "detached 1", "references 1"];
-    assert_eq!(client(words), expected);
-    let opaque = ("SIMULATED_CUDA_KNOBS", OsStr::new("handles_are_ordinals=0"));
-    assert_eq!(client_with(words, &[opaque]), expected);
-    // Without the command, they have no device.
-    let mut alone = Command::new(&FOLDER.client);
-    with_driver(&mut alone);
-    let text = printed(alone.args(words.split_whitespace()));
-    assert_eq!(text, "posix -1\nc11 -1\ndetached -1\nreferences 1\n");
+    for (words, printed) in [
+        (
+            "init select:1 posix c11 detached references:1",
+            "posix 1, c11 1, detached 1, references 1",
+        ),
+        // Attributes and errors stay as they are.
+        (
+            "init select:1 small refused references:1",
+            "small -1, refused returned 11, references 1",
+        ),
+        // Nothing changes without a driver or a context.
+        ("posix c11 start:100 init posix", "posix -1, c11 -1, start 100, posix -1"),
+        ("init select:1 select:1 start:10000 references:1", "start 10000, references 2"),
+        // A context that is not primary, beside a primary one, is not inherited.
+        ("init select:1 create:1 posix references:1", "posix -1, references 1"),
+        (
+            "init select:1 create:2 posix references:1 references:2",
+            "posix -1, references 1, references 0",
+        ),
+        // After cuInit, the driver is of no use in a forked child. Before it, a child is like any other process.
+        ("init select:1 fork posix c11", "posix -1, c11 -1"),
+        ("posix fork init select:2 posix references:2", "posix -1, posix 2, references 1"),
+        // A handler creates a thread, a thread that waits for signals does, and handlers interrupt the creator.
+        ("init select:1 in-handler waiter references:1", "in-handler 1, waiter 1, references 1"),
+        ("init select:1 interrupted:2000 references:1", "interrupted 2000, references 1"),
+    ] {
+        assert_eq!(client(words, &[]), printed, "{words}");
+    }
 }
 
 #[test]
-fn a_linked_driver_is_found_like_an_opened_one() {
-    let mut command = command("run");
-    command.arg(&FOLDER.linked_client).args(["init", "retain:2", "posix", "c11", "references:2"]);
-    assert_eq!(printed(&mut command), "posix 2\nc11 2\nreferences 1\n");
-}
-
-#[test]
-fn the_printed_library_does_the_same() {
+fn drivers_and_programs_of_other_kinds_do_the_same() {
+    let words = "init select:1 posix c11 references:1";
+    let expected = "posix 1, c11 1, references 1";
+    let opaque = ("SIMULATED_CUDA_KNOBS", "handles_are_ordinals=0");
+    assert_eq!(client(words, &[opaque]), expected);
+    // Without the command, threads have no device; with the printed library, they do.
     let library = printed(command("run").arg("--print-preload"));
-    let mut program = Command::new(&FOLDER.client);
-    with_driver(&mut program);
-    program.env("LD_PRELOAD", library.trim_end()).args(["init", "retain:1", "posix"]);
-    assert_eq!(printed(&mut program), "posix 1\n");
+    for (preloaded, device) in [("", "-1"), (library.trim_end(), "1")] {
+        let mut program = Command::new(&*CLIENT);
+        with_driver(&mut program);
+        program.env("LD_PRELOAD", preloaded).args(["init", "select:1", "posix"]);
+        assert_eq!(printed(&mut program), format!("posix {device}\n"));
+    }
+    // A linked driver is found like an opened one.
+    let driver = DRIVER.1.to_str().unwrap();
+    let linked = programs::client("linked", &["-Wl,--no-as-needed", driver]);
+    let text = printed(command("run").arg(linked).args(words.split_whitespace()));
+    assert_eq!(text.replace('\n', ", "), format!("{expected}, "));
+}
+
+/// AddressSanitizer's shared runtime requires to be the first library.
+#[test]
+fn programs_with_sanitizers_start() {
+    for kind in ["address", "thread", "leak"] {
+        let runtime = format!("-fsanitize={kind}");
+        let mut probe = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
+        probe.args([&runtime, "-xc", "-shared", "-o", "/dev/null", "/dev/null"]);
+        if !limit::output(&mut probe).status.success() {
+            skip(&format!("sanitizer-{kind}"), kind, "the C compiler has no such sanitizer");
+            continue;
+        }
+        let program = programs::client(kind, &[&runtime]);
+        let mut command = command("run");
+        command.env("ASAN_OPTIONS", "detect_leaks=0").arg(program);
+        // ThreadSanitizer does not know thrd_create.
+        let text = printed(command.args(["init", "select:1", "posix", "references:1"]));
+        assert_eq!(text, "posix 1\nreferences 1\n", "{kind}");
+    }
 }
 
 #[test]
-fn attributes_and_errors_stay_as_they_are() {
-    let lines = client("init retain:1 small refused references:1");
-    assert_eq!(lines, ["small -1", "refused EAGAIN", "references 1"]);
-    assert_eq!(client_of_the_closable_driver("init retain:1 errno"), ["errno EXDEV"]);
-}
-
-#[track_caller]
-fn client_of_the_closable_driver(words: &str) -> Vec<String> {
-    client_with(words, &[("LD_LIBRARY_PATH", FOLDER.closable.as_os_str())])
-}
-
-#[test]
-fn a_process_without_a_driver_or_a_context_is_left_alone() {
-    assert_eq!(
-        client("posix c11 many:100 init posix"),
-        ["posix -1", "c11 -1", "many 100", "posix -1"]
-    );
-}
-
-#[test]
-fn ten_thousand_threads_leave_the_references_as_they_were() {
-    let lines = client("init retain:1 retain:1 many:10000 references:1");
-    assert_eq!(lines, ["many 10000", "references 2"]);
-}
-
-#[test]
-fn a_pending_cancellation_waits_for_the_program_s_own_calls() {
+fn errno_and_a_pending_cancellation_stay_as_they_are() {
+    let (folder, _driver) = small_driver();
+    let small = ("LD_LIBRARY_PATH", folder.path().to_str().unwrap());
+    assert_eq!(client("init select:1 errno", &[small]), "errno EXDEV");
     // The simulated driver writes its log, and a write is a cancellation point.
-    let log = FOLDER.path().join("cancelled.log");
-    let mut lines = client_with(
-        "init retain:1 cancelled references:1",
-        &[("SIMULATED_CUDA_LOG", log.as_os_str())],
+    let log = folder.path().join("log");
+    let printed = client(
+        "init select:1 create-cancelled references:1",
+        &[("SIMULATED_CUDA_LOG", log.to_str().unwrap())],
     );
-    lines.sort();
-    assert_eq!(lines, ["cancelled 1", "created", "references 1", "was cancelled"]);
+    let mut lines: Vec<&str> = printed.split(", ").collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["cancelled 1", "created", "references 1"]);
 }
 
 #[test]
-fn threads_of_forked_children_begin_like_others() {
-    // After cuInit, the driver is of no use in a child; before it, the child is like any other process.
-    assert_eq!(client("init retain:1 fork posix c11"), ["posix -1", "c11 -1"]);
-    let lines = client("posix fork init retain:2 posix references:2");
-    assert_eq!(lines, ["posix -1", "posix 2", "references 1"]);
+fn the_program_may_close_the_driver() {
+    let (folder, _driver) = small_driver();
+    let small = ("LD_LIBRARY_PATH", folder.path().to_str().unwrap());
+    let printed = client("init select:1 close posix c11 references:1", &[small]);
+    assert_eq!(printed, "posix 1, c11 1, references 1");
 }
 
 #[test]
-fn only_an_active_primary_context_is_inherited() {
-    let (lines, calls) = client_and_calls("init retain:1 release:1 posix", Path::new(""));
-    assert_eq!(lines, ["posix -1"]);
-    // A second retain would create the context again.
+fn a_context_that_is_gone_is_not_inherited() {
+    // A second retain would create the released context again.
+    let (line, calls) = client_and_calls("init select:1 release:1 posix", "");
+    assert_eq!(line, "posix -1");
     assert_eq!(calls.iter().filter(|call| *call == "cuDevicePrimaryCtxRetain").count(), 1);
-    let lines = client("init retain:1 ordinary:1 posix references:1");
-    assert_eq!(lines, ["posix -1", "references 1"]);
-    let lines = client("init retain:1 ordinary:2 posix references:1 references:2");
-    assert_eq!(lines, ["posix -1", "references 1", "references 0"]);
-}
-
-#[test]
-fn a_context_that_a_reset_destroyed_meanwhile_is_not_inherited() {
-    let words = "init retain:1 posix before:reset posix";
-    let (lines, calls) = client_and_calls(words, &FOLDER.before_threads);
-    assert_eq!(lines, ["posix 1", "posix -1"]);
-    // The client's own, and that of the first thread.
+    // A reset destroys it while the thread is created. The calls are the client's own, and the first thread's.
+    let before_threads = library("before.so", &["-DPRELOADED"]);
+    let words = "init select:1 posix before:reset posix";
+    let (line, calls) = client_and_calls(words, before_threads.to_str().unwrap());
+    assert_eq!(line, "posix 1, posix -1");
     assert_eq!(calls.iter().filter(|call| *call == "cuCtxSetCurrent").count(), 2);
 }
 
 #[test]
 fn the_loader_s_lock_is_not_needed() {
-    let words = format!("init retain:1 constructor:{} references:1", FOLDER.constructor.display());
-    let expected = ["beside-a-constructor 1", "in-a-constructor 1", "references 1"];
-    assert_eq!(client(&words), expected);
-}
-
-#[test]
-fn the_program_may_close_the_driver() {
-    let words = "init retain:1 close posix reopen c11 references:1";
-    let lines = client_of_the_closable_driver(words);
-    assert_eq!(lines, ["posix 1", "c11 1", "references 1"]);
+    let constructor = library("constructor.so", &["-DCONSTRUCTOR"]);
+    let words = format!("init select:1 constructor:{} references:1", constructor.display());
+    let expected = "beside-a-constructor 1, in-a-constructor 1, references 1";
+    assert_eq!(client(&words, &[]), expected);
 }
 
 #[test]
@@ -137,13 +148,8 @@ fn a_thread_starts_whichever_driver_call_fails() {
         // The driver keeps the reference that it did not take back.
         ("cuDevicePrimaryCtxRelease_v2:1:999:refused:once", 1, 2),
     ] {
-        let variable = ("SIMULATED_CUDA_FAULT", OsStr::new(fault));
-        let lines = client_with("init retain:1 posix references:1", &[variable]);
-        assert_eq!(
-            lines,
-            [format!("posix {began}"), format!("references {references}")],
-            "{fault}"
-        );
+        let line = client("init select:1 posix references:1", &[("SIMULATED_CUDA_FAULT", fault)]);
+        assert_eq!(line, format!("posix {began}, references {references}"), "{fault}");
     }
 }
 
@@ -163,6 +169,11 @@ fn the_command_s_own_failures_have_their_statuses() {
 fn the_trace_keeps_threads_as_well_and_reports_them() {
     let [report, json] = ["kept-report", "kept-json"].map(|name| FOLDER.path().join(name));
     let mut traced = command("trace");
+<<<<<<< HEAD
+    traced.args(["--keep-threads", "--only", "1", "--forbid", "--output", "/dev/null", "--"]);
+    traced.arg(&*CLIENT).args(["init", "select:1", "posix", "c11", "references:1"]);
+    assert_eq!(printed(&mut traced), "posix 1\nc11 1\nreferences 1\n");
+=======
     traced.args(["--keep-threads", "--only", "1", "--forbid", "--output"]).arg(&report);
     traced.arg("--json").arg(&json).arg("--").arg(&FOLDER.client);
     traced.args(["posix", "init", "retain:1", "posix", "c11", "named:pool-0", "references:1"]);
@@ -180,4 +191,5 @@ fn the_trace_keeps_threads_as_well_and_reports_them() {
     assert!(threads.iter().all(|line| line["device"] == 1 && line["tid"] != line["pid"]));
     assert_eq!(threads[2]["thread"], "pool-0");
     assert_eq!(lines.last().unwrap()["devices"][0]["threads_started"], 3);
+>>>>>>> report
 }
