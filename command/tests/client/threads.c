@@ -2,6 +2,7 @@
  * Threads that print which device is current in them, and how they end:
  *
  *   posix  c11  detached    one thread;   small  refused   by the size of its stack
+ *   named:NAME              one thread of this name, which lives for half a second
  *   start:N                 N threads, a hundred at a time, and how many have their creator's device
  *   errno                   of pthread_create
  *   in-handler              a signal handler creates one;   waiter   a thread that waits for signals does
@@ -23,6 +24,7 @@
 #include <sys/time.h>
 #include <threads.h>
 #include <time.h>
+#include <unistd.h>
 
 static sem_t finished, go, done;
 static bool resets;
@@ -77,6 +79,21 @@ static int create(const char *kind, const pthread_attr_t *attributes)
         return error;
     sem_wait(&finished);
     return !is(kind, "detached") && (pthread_join(thread, &returned) || returned != kind);
+}
+
+static void *start_named(void *name)
+{
+    pthread_setname_np(pthread_self(), name);
+    usleep(500 * 1000);
+    return start(name);
+}
+
+static int create_named(const char *name)
+{
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, start_named, (void *)name);
+
+    return error || sem_wait(&finished) || pthread_join(thread, NULL);
 }
 
 static int create_with_attributes(const char *kind)
@@ -241,6 +258,8 @@ int create_threads(const char *verb, const char *value)
         return create("posix", NULL);
     if (is(verb, "c11"))
         return create_c11("c11");
+    if (is(verb, "named"))
+        return create_named(value);
     if (is(verb, "detached") || is(verb, "small") || is(verb, "refused"))
         return create_with_attributes(verb);
     if (is(verb, "start"))
