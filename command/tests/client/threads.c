@@ -2,12 +2,12 @@
  * Threads that print which device is current in them, and how they end:
  *
  *   posix  c11  detached    one thread;   small  refused   by the size of its stack
- *   named:NAME              one thread of this name, which lives for half a second
  *   start:N                 N threads, a hundred at a time, and how many have their creator's device
  *   errno                   of pthread_create
  *   in-handler              a signal handler creates one;   waiter   a thread that waits for signals does
  *   interrupted:N           N threads, while a signal handler runs again and again
  *   create-cancelled        a thread that is being cancelled creates one
+ *   named:NAME              creates one with a name that lives for half a second
  *   constructor:LIBRARY     library.c's constructor creates one while another thread does
  *   before:reset            from now on library.c resets device 1 before each thread
  */
@@ -79,21 +79,6 @@ static int create(const char *kind, const pthread_attr_t *attributes)
         return error;
     sem_wait(&finished);
     return !is(kind, "detached") && (pthread_join(thread, &returned) || returned != kind);
-}
-
-static void *start_named(void *name)
-{
-    pthread_setname_np(pthread_self(), name);
-    usleep(500 * 1000);
-    return start(name);
-}
-
-static int create_named(const char *name)
-{
-    pthread_t thread;
-    int error = pthread_create(&thread, NULL, start_named, (void *)name);
-
-    return error || sem_wait(&finished) || pthread_join(thread, NULL);
 }
 
 static int create_with_attributes(const char *kind)
@@ -244,6 +229,20 @@ static int load_constructor(const char *library)
     return !loaded;
 }
 
+static void *live_for_a_while(void *name)
+{
+    pthread_setname_np(pthread_self(), name);
+    usleep(500 * 1000);
+    return NULL;
+}
+
+static int create_named(const char *name)
+{
+    pthread_t thread;
+
+    return pthread_create(&thread, NULL, live_for_a_while, (void *)name) || pthread_join(thread, NULL);
+}
+
 /* Called by library.c after the creator's part and before the thread exists. */
 void before_a_thread(void)
 {
@@ -258,12 +257,12 @@ int create_threads(const char *verb, const char *value)
         return create("posix", NULL);
     if (is(verb, "c11"))
         return create_c11("c11");
-    if (is(verb, "named"))
-        return create_named(value);
     if (is(verb, "detached") || is(verb, "small") || is(verb, "refused"))
         return create_with_attributes(verb);
     if (is(verb, "start"))
         return create_many(verb, atoi(value));
+    if (is(verb, "named"))
+        return create_named(value);
     if (is(verb, "errno"))
         print_errno();
     else if (is(verb, "in-handler"))

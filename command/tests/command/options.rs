@@ -35,8 +35,7 @@ fn help_and_version_are_printed() {
 
 #[test]
 fn what_is_wrong_with_the_arguments_is_said_with_status_125() {
-    let simulated = &["trace", "--driver", "simulated"];
-    let with_file = |option| [&simulated[..], &[option, "/nowhere/file", "true"]].concat();
+    let events = ["--driver", "simulated", "--json", "/nowhere/events", "true"];
     for (words, needle) in [
         (&[][..], "requires a subcommand"),
         (&["--only", "0"], "--only"),
@@ -47,8 +46,8 @@ fn what_is_wrong_with_the_arguments_is_said_with_status_125() {
         (&["trace", "--only", "second", "true"], "local-rank"),
         (&["trace", "--json"], "--json"),
         (&["trace", "--colour", "true"], "--colour"),
-        (&with_file("--json"), "/nowhere/file"),
-        (&with_file("-o"), "/nowhere/file"),
+        (&[&["trace"], &events[..]].concat(), "/nowhere/events"),
+        (&["trace", "--driver", "simulated", "-o", "/nowhere/report", "true"], "/nowhere/report"),
         (&["trace", "--driver", "/nowhere", "true"], "/nowhere: No such file or directory"),
         (&["trace", "--driver", "/etc/passwd", "true"], "this is not a shared library for this"),
         (&["trace", "--driver", "/proc/self/exe", "true"], "it exports none of the CUDA driver's"),
