@@ -1,7 +1,7 @@
 //! Chooses the raw layer: bindings generated from a `cuda.h`, or the checked-in ones.
 //!
 //! The library gets the cfg `cuda_header` if `OUT_DIR/bindings.rs` was generated, and a sentence about the
-//! choice in `CUDA_PRIMARY_CONTEXT_BINDINGS`. `tests/build_script.rs` tests the modules.
+//! choice in `CUDA_PRIMARY_CONTEXT_BINDINGS`. `tests/bindings/build_script` tests the modules.
 
 use std::path::Path;
 use std::process::ExitCode;

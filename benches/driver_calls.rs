@@ -8,11 +8,7 @@
 // `criterion_group!` makes a public function without documentation.
 #![allow(missing_docs)]
 
-mod audit;
 mod checkpoint_group;
-mod drop_in_forked_child;
-mod errors;
-mod primary_context;
 mod release_path;
 
 use std::time::Duration;
@@ -32,7 +28,6 @@ criterion_group! {
     name = benches;
     config = short();
     // The first: it forks before there are threads.
-    targets = checkpoint_group::checkpoint_group, release_path::release_path, primary_context::primary_context, audit::audit,
-        errors::errors, drop_in_forked_child::drop_in_forked_child
+    targets = checkpoint_group::checkpoint_group, release_path::release_path
 }
 criterion_main!(benches);

@@ -9,7 +9,7 @@ use bindgen::{Builder, CodegenConfig, EnumVariation, Formatter, RustEdition};
 use crate::{function_table, header};
 
 /// Generates the bindings, as Rust source: types and constants, the declarations for the feature `linked`, and
-/// the table of functions.
+/// the tables of functions and of result codes.
 pub fn generate(folder: &Path) -> Result<String, String> {
     // bindgen reports the variables that it reads itself. clang-sys reads these two.
     for variable in ["LIBCLANG_PATH", "LLVM_CONFIG_PATH"] {
@@ -22,7 +22,8 @@ pub fn generate(folder: &Path) -> Result<String, String> {
     let table = function_table::table(&typedefs, &types).map_err(|error| error.to_string())?;
     // Only a program that links against the driver can use the block of declarations.
     let linked = "#[cfg(feature = \"linked\")]\n#[link(name = \"cuda\")]\n";
-    Ok(format!("{types}{linked}{declarations}{table}"))
+    let names = function_table::result_names(&types);
+    Ok(format!("{types}{linked}{declarations}{table}{names}"))
 }
 
 fn run(folder: &Path, kinds: CodegenConfig) -> Result<String, String> {

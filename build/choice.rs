@@ -5,7 +5,6 @@
 //! the build fails: nobody sees the warnings of a dependency.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::header::{self, HEADERS, dotted};
@@ -57,7 +56,7 @@ fn from_required(machine: &Machine, generator: Generator, named: &Path) -> Resul
         format!(
             "{REQUIRED} is set to {}: {why}.\nName another folder, or unset the variable: then the build \
              looks for a toolkit, and uses checked-in bindings if it finds none that it can use.",
-            machine.as_written(named)
+            folder.display()
         )
     };
     if let Some(missing) = HEADERS.iter().find(|header| !folder.join(header).is_file()) {
@@ -84,7 +83,6 @@ fn from_required(machine: &Machine, generator: Generator, named: &Path) -> Resul
 /// Uses the first header that was found and can be used, or the checked-in bindings.
 fn from_found(machine: &Machine, generator: Generator) -> Choice {
     let mut passed_over = String::new();
-    let mut seen = BTreeSet::new();
     for place in machine.toolkits() {
         let folder = match place {
             Ok(folder) => folder,
@@ -93,10 +91,6 @@ fn from_found(machine: &Machine, generator: Generator) -> Choice {
                 continue;
             }
         };
-        // Several variables often name one toolkit.
-        if !seen.insert(fs::canonicalize(&folder).unwrap_or(folder.clone())) {
-            continue;
-        }
         match generate_if_complete(machine, generator, &folder) {
             Ok((version, bindings)) => {
                 let source = format!("generated from cuda.h {}{passed_over}", dotted(version));

@@ -1,4 +1,4 @@
-//! Makes the table of the driver's functions from `cudaTypedefs.h`.
+//! Makes the table of the driver's functions from `cudaTypedefs.h`, and that of the names of result codes.
 //!
 //! Every `PFN_cuName_v3020` becomes a constant `cuName_v3020` with what a look-up needs: the name and
 //! version for `cuGetProcAddress`, and the exact symbol for `dlsym`.
@@ -67,4 +67,21 @@ pub fn table(typedefs: &str, bindings: &str) -> Result<String, std::fmt::Error> 
     }
     source += "}\n";
     Ok(source)
+}
+
+/// The names of the result codes as Rust source, in the order of their numbers.
+pub fn result_names(bindings: &str) -> String {
+    let mut names: Vec<(u32, &str)> =
+        bindings.split("pub const ").skip(1).filter_map(result_code).collect();
+    names.sort_unstable();
+    let rows = names.iter().map(|(number, name)| format!("    ({number}, \"{name}\"),\n"));
+    let rows: String = rows.collect();
+    format!("pub(crate) const RESULT_NAMES: &[(u32, &str)] = &[\n{rows}];\n")
+}
+
+/// `CUDA_SUCCESS: cudaError_enum = cudaError_enum(0);`
+fn result_code(item: &str) -> Option<(u32, &str)> {
+    let (name, value) = item.split_once(": cudaError_enum")?;
+    let number = value.split_once('(')?.1.split_once(')')?.0;
+    Some((number.trim().trim_end_matches(',').parse().ok()?, name))
 }

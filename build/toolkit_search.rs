@@ -67,16 +67,4 @@ impl Machine<'_> {
         let cross = targets.iter().map(|target| root.join("targets").join(target).join("include"));
         [root.join("include")].into_iter().chain(cross).collect()
     }
-
-    /// Returns a path as the user wrote it, with the folder that a relative one is relative to.
-    pub fn as_written(&self, path: &Path) -> String {
-        let written = path.display();
-        match path.is_relative() {
-            true => format!(
-                "{written} (relative to the package's folder, in which Cargo runs build scripts: {})",
-                self.package.display()
-            ),
-            false => written.to_string(),
-        }
-    }
 }

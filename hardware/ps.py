@@ -6,11 +6,12 @@ The worker selects device 1, fills some of its memory, and makes a context on de
 command and what nvidia-smi lists must be equal, and the context on device 0 must be found. Needs two GPUs.
 """
 
-import ctypes
 import json
 import os
 import subprocess
 import sys
+
+from checkpoint.driver import device_count
 
 WORKER = """
 import ctypes, sys
@@ -23,13 +24,6 @@ codes.append(driver.cuMemAlloc_v2(ctypes.byref(memory), ctypes.c_size_t(1 << 30)
 print(codes, flush=True)
 sys.stdin.read()
 """
-
-
-def device_count():
-    driver, count = ctypes.CDLL("libcuda.so.1"), ctypes.c_int()
-    driver.cuInit(0)
-    driver.cuDeviceGetCount(ctypes.byref(count))
-    return count.value
 
 
 def listed_by_nvidia_smi(pid):

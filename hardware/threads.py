@@ -15,32 +15,14 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from checkpoint.driver import device_count, devices_with_context
+
 PROGRAMS = {}
 
 
 def program(function):
     PROGRAMS[function.__name__] = function
     return function
-
-
-def devices_with_context():
-    """The driver's own state, by ctypes."""
-    driver = ctypes.CDLL("libcuda.so.1")
-    count, flags, active = ctypes.c_int(), ctypes.c_uint(), ctypes.c_int()
-    driver.cuDeviceGetCount(ctypes.byref(count))
-    found = []
-    for ordinal in range(count.value):
-        driver.cuDevicePrimaryCtxGetState(ordinal, ctypes.byref(flags), ctypes.byref(active))
-        if active.value:
-            found.append(ordinal)
-    return found
-
-
-def device_count():
-    driver, count = ctypes.CDLL("libcuda.so.1"), ctypes.c_int()
-    driver.cuInit(0)
-    driver.cuDeviceGetCount(ctypes.byref(count))
-    return count.value
 
 
 def in_a_thread(function):
@@ -59,17 +41,6 @@ def torch_thread():
     torch.zeros(1, device="cuda")
     where = in_a_thread(lambda: (torch.cuda.current_device(), str(torch.zeros(1, device="cuda").device)))
     return {"thread": where}
-
-
-@program
-def torch_pool():
-    import torch
-
-    torch.cuda.set_device(1)
-    torch.zeros(1, device="cuda")
-    with ThreadPoolExecutor(4) as pool:
-        where = {str(each) for each in pool.map(lambda _: torch.zeros(1, device="cuda").device, range(16))}
-    return {"threads": sorted(where)}
 
 
 @program

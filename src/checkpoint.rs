@@ -22,9 +22,9 @@
 //! checkpointed stays so. [`StepError::into_parts`] returns the process instead.
 //!
 //! # What it costs
-//! Measured on an H100 with driver 580: an empty context takes 0.31 to 0.42 s in the checkpoint, 0.20 to
-//! 0.34 s in the restore, and 455 MiB of host memory meanwhile; a second context on the device about as much
-//! again; 20 GiB took 13 s to checkpoint. So release strays before, although they make no restore fail. A process that released its contexts takes 17 and 19 ms and no memory.
+//! An empty context takes about 0.35 s in the checkpoint, 0.24 s in the restore, and 455 MiB of host memory
+//! meanwhile; 20 GiB took 13 s to checkpoint (H100, driver 580). [`driver_behaviour`](crate::driver_behaviour#checkpoints)
+//! has more.
 //!
 //! # What can be checkpointed
 //! Seen to work (H100, driver 580): PyTorch, with cuBLAS, with pinned memory and a DataLoader; memory

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::sys::{CUresult, CudaVersion};
 
 #[cfg(feature = "serde")]
-mod serialize;
+pub(crate) mod serialize;
 mod text;
 
 use text::{advice, attempts, on, origin, parent, visibility, visible};

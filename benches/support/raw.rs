@@ -1,12 +1,10 @@
 //! The raw twin: the safe layer's driver calls through plain function pointers, and nothing else.
 
-use std::ffi::{CStr, CString, c_int, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::path::Path;
 use std::ptr;
 
-use cuda_primary_context::sys::{
-    self, CUcontext, CUctx_flags, CUdevice, CUdevice_attribute, CUresult,
-};
+use cuda_primary_context::sys::{self, CUcontext, CUctx_flags, CUdevice, CUresult};
 
 /// Declares the table of functions, each by its symbol and with the header's own type.
 macro_rules! function_table {
@@ -39,9 +37,6 @@ function_table! {
     driver_get_version: PFN_cuDriverGetVersion_v2020 = cuDriverGetVersion_v2020;
     device_get_count: PFN_cuDeviceGetCount_v2000 = cuDeviceGetCount_v2000;
     device_get: PFN_cuDeviceGet_v2000 = cuDeviceGet_v2000;
-    device_get_attribute: PFN_cuDeviceGetAttribute_v2000 = cuDeviceGetAttribute_v2000;
-    get_error_name: PFN_cuGetErrorName_v6000 = cuGetErrorName_v6000;
-    get_error_string: PFN_cuGetErrorString_v6000 = cuGetErrorString_v6000;
     get_current: PFN_cuCtxGetCurrent_v4000 = cuCtxGetCurrent_v4000;
     get_state: PFN_cuDevicePrimaryCtxGetState_v7000 = cuDevicePrimaryCtxGetState_v7000;
     retain: PFN_cuDevicePrimaryCtxRetain_v7000 = cuDevicePrimaryCtxRetain_v7000;
@@ -175,34 +170,5 @@ impl Raw {
             all |= flags;
         }
         Ok((count, CUctx_flags(all)))
-    }
-
-    #[inline]
-    pub fn attribute(
-        &self,
-        device: CUdevice,
-        attribute: CUdevice_attribute,
-    ) -> Result<c_int, CUresult> {
-        let mut value = 0;
-        // SAFETY: the out-parameter is an int of ours; an unknown attribute is refused.
-        check(unsafe { (self.functions.device_get_attribute)(&mut value, attribute, device) })?;
-        Ok(value)
-    }
-
-    /// What a program writes that prints a driver's error: its name and text, by the driver.
-    pub fn describe(&self, code: CUresult, device: CUdevice) -> String {
-        let (mut name, mut text) = (ptr::null(), ptr::null());
-        // SAFETY: the out-parameter is a pointer of ours.
-        let known = unsafe { (self.functions.get_error_name)(code, &mut name) };
-        // SAFETY: as above.
-        let described = unsafe { (self.functions.get_error_string)(code, &mut text) };
-        if !known.is_success() || !described.is_success() {
-            return format!("the driver answered {} on device {device}", code.0);
-        }
-        // SAFETY: the driver's texts are C strings that live as long as the driver.
-        let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
-        // SAFETY: as above.
-        let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
-        format!("the driver answered {name} ({}) on device {device}: {text}", code.0)
     }
 }

@@ -1,6 +1,6 @@
 //! The safe layer, with the raw twin's words.
 
-use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute};
+use cuda_primary_context::sys::CUctx_flags;
 use cuda_primary_context::{Device, Driver, Error, PrimaryContext, PrimaryContextGuard};
 
 pub struct Safe {
@@ -39,10 +39,5 @@ impl Safe {
             all |= state.flags.0;
         }
         Ok((count, CUctx_flags(all)))
-    }
-
-    #[inline]
-    pub fn attribute(&self, device: Device, attribute: CUdevice_attribute) -> Result<i32, Error> {
-        device.attribute(attribute)
     }
 }

@@ -1,85 +1,81 @@
-//! The command: finds the verb and runs it.
+//! The command: reads its arguments and runs the verb.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
+use std::iter;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
 
 use crate::launch::occupy_closed;
+use crate::options;
 use crate::{ps, run as keep_threads, trace};
 
-/// The command's own failure, as `env` and `timeout` have it.
-pub const FAILED: i32 = 125;
+/// The command's own failures, as `env` and `timeout` have them.
+pub(crate) const FAILED: i32 = 125;
+const CANNOT_RUN: i32 = 126;
+const NOT_FOUND: i32 = 127;
 
-/// What the command can do.
-struct Verb {
-    name: &'static str,
-    summary: &'static str,
-    /// Gets what follows the verb and returns the exit status.
-    run: fn(Vec<OsString>) -> i32,
+/// Shows which processes hold CUDA contexts, and which code creates them.
+#[derive(Parser)]
+#[command(version, propagate_version = true, max_term_width = 90)]
+#[command(arg_required_else_help = false, subcommand_required = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
 }
 
-const VERBS: &[Verb] = &[
-    Verb { name: "ps", summary: "show which processes hold contexts right now", run: ps::run },
-    Verb {
-        name: "trace",
-        summary: "show who creates and holds contexts in a program that it runs",
-        run: trace::run,
-    },
-    Verb {
-        name: "run",
-        summary: "run a program whose new threads stay on their creator's device",
-        run: keep_threads::run,
-    },
-];
+#[derive(Subcommand)]
+enum Verb {
+    Ps(ps::options::Options),
+    Trace(options::Options),
+    Run(keep_threads::Options),
+}
 
 /// Runs the verb that the arguments name and returns the exit status. Call this first in `main`: it
 /// opens the standard streams that are closed, before any file takes their place.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     occupy_closed();
-    let mut arguments = arguments.into_iter();
-    let Some(first) = arguments.next() else {
-        say(format_args!("A verb is missing. cuda-contexts --help lists the verbs."));
-        return FAILED;
-    };
-    if let Some(verb) = VERBS.iter().find(|verb| first == verb.name) {
-        return (verb.run)(arguments.collect());
-    }
-    match first.to_str() {
-        Some("-h" | "--help" | "help") => print(&help()),
-        Some("-V" | "--version") => print_version(),
-        _ => {
-            let first = first.to_string_lossy();
-            say(format_args!("Unknown verb {first}. cuda-contexts --help lists the verbs."));
-            FAILED
-        }
+    let name = OsString::from("cuda-contexts");
+    match Arguments::try_parse_from(iter::once(name).chain(arguments)) {
+        Ok(Arguments { verb: Verb::Ps(options) }) => ps::run(&options),
+        Ok(Arguments { verb: Verb::Trace(options) }) => trace::run(&options),
+        Ok(Arguments { verb: Verb::Run(options) }) => keep_threads::run(&options),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp => print(&error.to_string()),
+            ErrorKind::DisplayVersion => {
+                print(concat!("cuda-contexts ", env!("CARGO_PKG_VERSION"), "\n"))
+            }
+            _ => {
+                let text = error.to_string();
+                let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+                let text = lines.collect::<Vec<_>>().join(" ");
+                let text = text.trim_start_matches("error: ");
+                say(format_args!(
+                    "{text}. cuda-contexts --help lists the verbs and their options."
+                ));
+                FAILED
+            }
+        },
     }
 }
 
-fn help() -> String {
-    let mut text = String::from(
-        "Shows which processes hold CUDA contexts, and which code creates them.\n\n\
-         Usage: cuda-contexts VERB [OPTIONS] [ARGUMENTS...]\n\nVerbs:\n",
-    );
-    for verb in VERBS {
-        text += &format!("  {:6} {}\n", verb.name, verb.summary);
-    }
-    text + "\ncuda-contexts VERB --help lists the options of a verb.\n"
+/// Says that a program cannot be run, and returns the exit status for that.
+pub(crate) fn cannot_run(program: &OsString, error: &io::Error) -> i32 {
+    say(format_args!("{} cannot be run: {error}", program.display()));
+    if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN }
 }
 
 /// Prints a line of the command's own on standard error. A reader that has gone is ignored.
-pub fn say(text: fmt::Arguments<'_>) {
+pub(crate) fn say(text: fmt::Arguments<'_>) {
     let _ = writeln!(anstream::stderr(), "cuda-contexts: {text}");
 }
 
 /// Prints what the user asked for and returns the exit status.
-pub fn print(text: &str) -> i32 {
+pub(crate) fn print(text: &str) -> i32 {
     match io::stdout().write_all(text.as_bytes()) {
         Ok(()) => 0,
         Err(_) => FAILED,
     }
-}
-
-/// Prints the version and returns the exit status.
-pub fn print_version() -> i32 {
-    print(&format!("cuda-contexts {}\n", env!("CARGO_PKG_VERSION")))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Kind, Model};
+use crate::model::Model;
 use crate::record::{Call, Event, Record};
 use crate::report::{Line, Page, code, seconds};
 use crate::stack;
@@ -21,6 +21,9 @@ pub fn event(record: &Record, model: &Model, symbols: &mut Symbols) -> Option<Li
         Event::Process(_) => format!("loaded the driver: {}", process.command()),
         Event::Exit(_) => "exit".to_owned(),
         Event::Bypass(path) => format!("not traced: also loaded {}", path.display()),
+        Event::ThreadStart(start) => {
+            format!("thread {} started on {}", record.tid, process.device_of(start.device)?.name())
+        }
         Event::Call(call) => {
             let device = call.device.and_then(|at| process.device_of(at));
             let on = device.map(|device| format!(", {}", device.name())).unwrap_or_default();
@@ -33,13 +36,12 @@ pub fn event(record: &Record, model: &Model, symbols: &mut Symbols) -> Option<Li
     Some(line(record.time, record.pid, text))
 }
 
-/// A process that has a driver which is not traced.
 pub fn untraced(time: Duration, found: &Untraced) -> Line {
     line(time, found.pid, format!("not traced: loaded {}", found.library.display()))
 }
 
 fn outcome(call: &Call) -> String {
-    let kind = Kind::of(call).name();
+    let kind = call.holding().kind();
     match call.result {
         None => ": has not returned".to_owned(),
         Some(0) if call.created => format!(": {kind} context created"),

@@ -1,41 +1,31 @@
 //! `cuda-contexts ps`: which processes hold contexts on which GPUs right now.
 
-use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
-use crate::command::{FAILED, print, print_version, say};
-use crate::ps::options::{HELP, Options, Request};
+use crate::command::{FAILED, say};
+use crate::ps::options::Options;
 use crate::ps::snapshot::Snapshot;
+use crate::ps::traced::Trace;
 
-pub mod json;
+mod json;
 pub mod options;
-pub mod process;
-pub mod snapshot;
-pub mod text;
-pub mod traced;
-pub mod verdict;
+mod process;
+mod snapshot;
+mod text;
+mod traced;
+mod verdict;
 
-/// By `--fail-on-stray`.
 const STRAY: i32 = 3;
 
 /// To the upper left corner, and nothing below.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-/// Does what the arguments ask for and returns the exit status.
-pub fn run(arguments: Vec<OsString>) -> i32 {
-    match options::parse(arguments) {
-        Ok(Request::Show(options)) => show(&options).unwrap_or_else(|error| {
-            say(format_args!("{error}"));
-            FAILED
-        }),
-        Ok(Request::Help) => print(HELP),
-        Ok(Request::Version) => print_version(),
-        Err(error) => {
-            say(format_args!("{error}. cuda-contexts ps --help lists the options."));
-            FAILED
-        }
-    }
+pub fn run(options: &Options) -> i32 {
+    show(options).unwrap_or_else(|error| {
+        say(format_args!("{error}"));
+        FAILED
+    })
 }
 
 fn show(options: &Options) -> Result<i32, Box<dyn std::error::Error>> {
@@ -43,13 +33,16 @@ fn show(options: &Options) -> Result<i32, Box<dyn std::error::Error>> {
         return watch(options, pause);
     }
     let snapshot = Snapshot::take(options)?;
-    let text = if options.json { json::lines(&snapshot)? } else { page(&snapshot) };
+    let text = if options.json { json::lines(&snapshot) } else { page(&snapshot) };
     io::stdout().write_all(text.as_bytes())?;
     Ok(exit_status(&snapshot, options))
 }
 
 fn page(snapshot: &Snapshot) -> String {
-    text::page(snapshot) + &traced::reports(&snapshot.processes)
+    let (traces, notes) = traced::read(&snapshot.processes);
+    let notes: String = notes.iter().map(|note| format!("\nNote: {note}\n")).collect();
+    let reports: String = traces.iter().map(Trace::report).collect();
+    text::page(snapshot) + &reports + &notes
 }
 
 fn exit_status(snapshot: &Snapshot, options: &Options) -> i32 {
@@ -73,7 +66,7 @@ fn watch(options: &Options, pause: Duration) -> Result<i32, Box<dyn std::error::
     loop {
         let snapshot = Snapshot::take(options)?;
         let text = if options.json {
-            json::lines(&snapshot)?
+            json::lines(&snapshot)
         } else if in_place {
             format!("{CLEAR}{}", page(&snapshot))
         } else {

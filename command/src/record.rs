@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// One record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Record {
     /// The number of the process, which no other process of this run has.
     pub process: u32,
@@ -21,8 +20,7 @@ pub struct Record {
     pub event: Event,
 }
 
-/// What a record is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Event {
     /// A process has loaded the witness, or was forked by one that has.
     Process(Process),
@@ -33,6 +31,8 @@ pub enum Event {
     Exit(Vec<Thread>),
     /// It has a driver that is not behind the witness.
     Bypass(PathBuf),
+    /// A thread began with its creator's context.
+    ThreadStart(ThreadStart),
 }
 
 /// A process that has the witness: new, after an exec, or as a forked child.
@@ -53,29 +53,15 @@ pub struct Process {
     pub executable: PathBuf,
 }
 
-/// A library or program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Module {
     pub id: u32,
     /// The path of its file, as the process sees it.
     pub path: PathBuf,
-    /// The file itself, opened when the record came.
-    pub file: Option<ModuleFile>,
+    /// The file itself, opened when the record came: it may be deleted later, or lie in a container.
+    pub file: Option<Arc<File>>,
 }
 
-/// An open file of a module. It can be read even if it has been deleted since, or lies in a container.
-#[derive(Debug, Clone)]
-pub struct ModuleFile(pub Arc<File>);
-
-impl PartialEq for ModuleFile {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for ModuleFile {}
-
-/// A device of a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Device {
     pub handle: i32,
@@ -89,18 +75,22 @@ pub struct Device {
     pub allowed: Option<bool>,
 }
 
-/// A thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thread {
     pub tid: u32,
     pub name: String,
 }
 
-/// A function of the driver.
+/// A thread that began with its creator's context, by `--keep-threads`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadStart {
+    pub device: i32,
+    pub thread: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Function(pub &'static str);
 
-/// What a function does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Init,
@@ -115,7 +105,6 @@ pub enum Purpose {
 }
 
 impl Function {
-    #[must_use]
     pub fn purpose(self) -> Option<Purpose> {
         let bare = self.0.split_once("_v").map_or(self.0, |(bare, _)| bare);
         Some(match bare {
@@ -132,7 +121,6 @@ impl Function {
     }
 }
 
-/// What a library holds on a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Holding {
     Reference,
@@ -142,7 +130,6 @@ pub enum Holding {
     OrdinaryContext,
 }
 
-/// How a call changed what a library holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
     pub module: u32,
@@ -152,7 +139,6 @@ pub struct Change {
     pub number: u32,
 }
 
-/// A call of the driver.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Call {
     pub function: Function,
@@ -175,22 +161,39 @@ pub struct Call {
     pub reference: Option<Change>,
     /// Whose ordinary or green context was created or destroyed.
     pub other: Option<Change>,
-    /// The thread's name, if it could be read.
     pub thread: Option<String>,
     /// Native code, innermost first. The first is the library that called.
     pub native: Vec<Address>,
     pub python: Vec<PythonLine>,
 }
 
+impl Holding {
+    /// The kind of context, in a word.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Reference => "primary",
+            Self::OrdinaryContext => "ordinary",
+            Self::GreenContext | Self::GreenReference => "green",
+        }
+    }
+}
+
 impl Call {
+    /// What the call takes or ends, if it succeeds.
+    pub fn holding(&self) -> Holding {
+        match self.function.purpose() {
+            Some(Purpose::Create | Purpose::Destroy) => Holding::OrdinaryContext,
+            Some(Purpose::GreenCreate | Purpose::GreenDestroy) => Holding::GreenContext,
+            _ => Holding::Reference,
+        }
+    }
+
     /// The module of the library that called; 0 for code in no file.
-    #[must_use]
     pub fn caller(&self) -> u32 {
         self.native.first().map_or(0, |address| address.module)
     }
 
     /// The module whose reference a release took, if it took one.
-    #[must_use]
     pub fn taken_from(&self) -> Option<u32> {
         let takes = matches!(
             self.function.purpose(),
@@ -208,7 +211,6 @@ pub struct Address {
     pub address: u64,
 }
 
-/// A line of Python.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PythonLine {
     pub file: String,

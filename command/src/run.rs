@@ -10,72 +10,50 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lexopt::{Arg, Parser};
+use clap::Args;
 use memmap2::MmapOptions;
 use tempfile::NamedTempFile;
 
-use crate::command::{FAILED, print, print_version, say};
+use crate::command::{FAILED, cannot_run, print, say};
 use crate::file_error::with_path;
 
-/// What `cuda-contexts run --help` prints.
-const HELP: &str = "\
-Runs COMMAND so that each new thread begins with the primary context that is current
-on the thread that creates it. Without it, a new thread uses device 0, and leaves a
-context there. A thread that selects a device itself uses that device.
-
-Usage: cuda-contexts run [--] COMMAND [ARGUMENTS...]
-       cuda-contexts run --print-preload
-
-Options:
-  --print-preload  print the path of the library to preload, for Dockerfiles, Slurm
-                   prologs and pod specifications: LD_PRELOAD=PATH does the same
-  --help           print this
-  --version        print the version
-
-It holds for all children of COMMAND that keep LD_PRELOAD in their environment. It does
-not help with:
-  - threads that are created before their creator has selected its device: select the
-    device first (cuda-contexts trace shows where each context was created)
-  - threads with a stack of less than 64 KiB, threads by raw clone (the runtime of Go),
-    static programs, and children without this environment (env -i)
+const AFTER: &str = "\
+It holds for all children of COMMAND that keep LD_PRELOAD in their environment. It does not help with:
+  - threads that are created before their creator has selected its device: select the device first \
+(cuda-contexts trace shows where each context was created)
+  - threads with a stack of less than 64 KiB, threads by raw clone (the runtime of Go), static \
+programs, and children without this environment (env -i)
   - imports and calls that use device 0 on the main thread, and helper processes
 
-Other cures, in the order to try: show each process its own GPU only
-(CUDA_VISIBLE_DEVICES, torchrun --virtual-local-rank); show it its own GPU first, as
-dask-cuda does; this command; select the device in the thread; release strays after the
-start (PrimaryContextGuard::retain_only).
+Other cures, in the order to try: show each process its own GPU only (CUDA_VISIBLE_DEVICES, torchrun \
+--virtual-local-rank); show it its own GPU first, as dask-cuda does; this command; select the device in \
+the thread; release strays after the start (PrimaryContextGuard::retain_only).
 
-Exit status: COMMAND's. 125 if the library cannot be stored, 126 if COMMAND cannot be
-run, 127 if it is not found.
-";
+Exit status: COMMAND's. 125 if the library cannot be stored, 126 if COMMAND cannot be run, 127 if it is \
+not found.";
 
-/// The library as the build compiled it.
-static LIBRARY: &[u8] = include_bytes!(env!("CUDA_CONTEXTS_KEEP_THREADS"));
-
-/// The variable by which the loader finds it.
-pub const PRELOAD: &str = "LD_PRELOAD";
-
-const CANNOT_RUN: i32 = 126;
-const NOT_FOUND: i32 = 127;
-
-enum Request {
-    Run(Vec<OsString>),
-    PrintPreload,
-    Help,
-    Version,
+/// Runs a program so that each new thread begins with the primary context that is current on the thread
+/// that creates it. Without it, a new thread uses device 0, and leaves a context there. A thread that
+/// selects a device itself uses that device.
+#[derive(Args)]
+#[command(after_help = AFTER)]
+pub struct Options {
+    /// Print the path of the library to preload, for Dockerfiles, Slurm prologs and pod specifications:
+    /// LD_PRELOAD=PATH does the same.
+    #[arg(long, conflicts_with = "command")]
+    print_preload: bool,
+    /// The program to run, and its arguments
+    #[arg(required_unless_present = "print_preload")]
+    #[arg(trailing_var_arg = true)]
+    command: Vec<OsString>,
 }
 
-/// Does what the arguments ask for. Returns the exit status unless the program takes this process's place.
-pub fn run(arguments: Vec<OsString>) -> i32 {
-    let request = match parse(arguments) {
-        Ok(Request::Help) => return print(HELP),
-        Ok(Request::Version) => return print_version(),
-        Ok(request) => request,
-        Err(error) => {
-            say(format_args!("{error}. cuda-contexts run --help lists the options."));
-            return FAILED;
-        }
-    };
+static LIBRARY: &[u8] = include_bytes!(env!("CUDA_CONTEXTS_KEEP_THREADS"));
+
+pub const PRELOAD: &str = "LD_PRELOAD";
+
+/// Replaces this process by the program. Returns only if that fails, or if there is none.
+pub fn run(options: &Options) -> i32 {
     let library = match library() {
         Ok(library) => library,
         Err(error) => {
@@ -83,46 +61,14 @@ pub fn run(arguments: Vec<OsString>) -> i32 {
             return FAILED;
         }
     };
-    match request {
-        Request::Run(command) => start(&command, &library),
-        _ => print(&format!("{}\n", library.display())),
-    }
-}
-
-fn parse(arguments: Vec<OsString>) -> Result<Request, lexopt::Error> {
-    let mut parser = Parser::from_args(arguments);
-    let mut print_preload = false;
-    let mut command = Vec::new();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Arg::Long("print-preload") => print_preload = true,
-            Arg::Short('h') | Arg::Long("help") => return Ok(Request::Help),
-            Arg::Short('V') | Arg::Long("version") => return Ok(Request::Version),
-            Arg::Value(program) => {
-                command.push(program);
-                command.extend(parser.raw_args()?);
-            }
-            _ => return Err(argument.unexpected()),
-        }
-    }
-    match (print_preload, command.is_empty()) {
-        (true, true) => Ok(Request::PrintPreload),
-        (true, false) => Err("--print-preload runs no command".into()),
-        (false, true) => Err("There is no command to run".into()),
-        (false, false) => Ok(Request::Run(command)),
-    }
-}
-
-/// Replaces this process by the program. Returns only if that fails.
-fn start(command: &[OsString], library: &Path) -> i32 {
-    let error = Command::new(&command[0]).args(&command[1..]).env(PRELOAD, preload(library)).exec();
-    let program = Path::new(&command[0]).display();
-    say(format_args!("{program} cannot be run: {error}"));
-    if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN }
+    let Some((program, arguments)) = options.command.split_first() else {
+        return print(&format!("{}\n", library.display()));
+    };
+    let error = Command::new(program).args(arguments).env(PRELOAD, preload(&library)).exec();
+    cannot_run(program, &error)
 }
 
 /// The value of `LD_PRELOAD` with this library before what the user preloads.
-#[must_use]
 pub fn preload(library: &Path) -> OsString {
     let mut list = library.as_os_str().to_owned();
     if let Some(others) = env::var_os(PRELOAD).filter(|others| !others.is_empty()) {
@@ -180,23 +126,7 @@ fn splits(path: &OsStr) -> Option<char> {
 mod tests {
     use std::fs;
 
-    use super::{LIBRARY, Request, cache_folder, parse, store};
-
-    #[test]
-    fn everything_behind_the_command_belongs_to_it() {
-        let words = |line: &str| parse(line.split_whitespace().map(Into::into).collect());
-        for line in ["prog --help -- x", "-- prog --help -- x"] {
-            let Ok(Request::Run(command)) = words(line) else { panic!("{line}") };
-            assert_eq!(command, ["prog", "--help", "--", "x"]);
-        }
-        assert!(matches!(words("--print-preload"), Ok(Request::PrintPreload)));
-        assert!(matches!(words("--help"), Ok(Request::Help)));
-        for (line, needle) in
-            [("", "no command"), ("--print-preload p", "no command"), ("-x", "-x")]
-        {
-            assert!(words(line).err().unwrap().to_string().contains(needle), "{line}");
-        }
-    }
+    use super::{LIBRARY, cache_folder, store};
 
     #[test]
     fn the_library_is_stored_once_and_mended() {

@@ -4,22 +4,20 @@ mod files;
 mod tracing;
 
 use std::env;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use crate::arena::{self, Arena, Settings};
-use crate::command::{FAILED, print, print_version, say};
+use crate::command::{FAILED, cannot_run, say};
 use crate::driver_search;
 use crate::file_error::with_path;
 use crate::json;
 use crate::launch::{Limits, Program, Signals, end_like};
 use crate::layout::{DEVELOPMENT_NAME, DRIVER_NAME, Layout};
 use crate::model::Model;
-use crate::options::{self, DriverChoice, HELP, Options, Request};
+use crate::options::Options;
 use crate::report::Surroundings;
 use crate::run as keep_threads;
 use crate::untraced::Watch;
@@ -28,10 +26,6 @@ use crate::verdict::Verdict;
 use files::Files;
 use tracing::Tracing;
 
-/// The command's own failures, as `env` and `timeout` have them.
-const CANNOT_RUN: i32 = 126;
-const NOT_FOUND: i32 = 127;
-/// By `--forbid`.
 const STRAY: i32 = 3;
 
 /// How often events are read.
@@ -39,19 +33,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
 
-/// Runs what the arguments ask for and returns the exit status. No thread may have been started before:
-/// signals are held back for all threads that are started later.
-pub fn run(arguments: Vec<OsString>) -> i32 {
-    let options = match options::parse(arguments) {
-        Ok(Request::Run(options)) => options,
-        Ok(Request::Help) => return print(HELP),
-        Ok(Request::Version) => return print_version(),
-        Err(error) => {
-            say(format_args!("{error}. cuda-contexts trace --help lists the options."));
-            return FAILED;
-        }
-    };
-    match trace(&options) {
+/// Runs the program and returns the exit status. No thread may have been started before: signals are held
+/// back for all threads that are started later.
+pub fn run(options: &Options) -> i32 {
+    match trace(options) {
         Ok((_, Verdict::Stray)) => STRAY,
         Ok((_, Verdict::NotJudged(_))) => FAILED,
         Ok((status, Verdict::Passed)) => end_like(status),
@@ -59,11 +44,7 @@ pub fn run(arguments: Vec<OsString>) -> i32 {
             say(format_args!("{error}"));
             FAILED
         }
-        Err(Failure::Start(error)) => {
-            let program = Path::new(&options.command[0]).display();
-            say(format_args!("{program} cannot be run: {error}"));
-            if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN }
-        }
+        Err(Failure::Start(error)) => cannot_run(&options.command[0], &error),
     }
 }
 
@@ -83,7 +64,7 @@ fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
     // Before signals are held: a FIFO waits for its reader, and that can be interrupted.
     let json = files::create(options.json.as_ref())?;
     let output = files::create(options.output.as_ref())?;
-    let (limits, signals) = (Limits::lift(), Signals::hold());
+    let (limits, signals) = (Limits::lift(), Signals::hold()?);
     let mut files = Files::new(json, output)?;
     let Some(layout) = lay_out(options)? else {
         return run_alone(options, signals, limits, files);
@@ -120,8 +101,10 @@ fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
 fn lay_out(options: &Options) -> io::Result<Option<Layout>> {
     let find = |name| driver_search::find(name, &options.command[0]);
     let layout = match &options.driver {
-        DriverChoice::Simulated => return Layout::create_simulated().map(Some),
-        DriverChoice::Path(path) => {
+        Some(path) if path.as_os_str() == "simulated" => {
+            return Layout::create_simulated().map(Some);
+        }
+        Some(path) => {
             File::open(path).map_err(|error| with_path(error, path))?;
             if !driver_search::is_library(path) {
                 let text = "this is not a shared library for this machine";
@@ -130,7 +113,7 @@ fn lay_out(options: &Options) -> io::Result<Option<Layout>> {
             }
             Layout::create(&driver_search::behind_a_witness(path))?
         }
-        DriverChoice::Loader => match find(DRIVER_NAME) {
+        None => match find(DRIVER_NAME) {
             Some(driver) => Layout::create(&driver)?,
             None => return Ok(None),
         },

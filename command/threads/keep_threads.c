@@ -2,8 +2,8 @@
  * A library to preload: a new thread begins with the primary context that is current on the thread that
  * creates it. Without it, a new thread has no current context, and the CUDA runtime gives it device 0.
  *
- * It changes nothing else, and nothing at all in a process without a CUDA driver. Creating a thread takes no
- * lock of the loader: the driver's functions are looked up while the driver is loaded (__gmon_start__ below).
+ * It changes nothing else, and nothing at all in a process without a driver. Creating a thread takes no lock
+ * of the loader: the driver's functions are looked up while the driver is loaded (__gmon_start__ below).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -38,6 +38,9 @@ static struct {
     uintptr_t begin, end; /* where the driver is mapped */
 } driver;
 static atomic_bool driver_is_known; /* written last */
+
+/* `cuda-contexts trace --keep-threads` sets it, and records threads by it. */
+_Atomic(void (*)(device)) cuda_contexts_thread_started;
 
 /* What a new thread is given. Its reference keeps the context alive until the thread has it current. */
 struct inheritance {
@@ -148,8 +151,9 @@ static struct inheritance end_inheritance(struct inheritance *inheritance, bool 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     free(inheritance);
     /* A reset of the device destroys the context whoever retains it. */
-    if (in_new_thread && driver.cuCtxGetApiVersion(copy.context, &version) == 0)
-        driver.cuCtxSetCurrent(copy.context);
+    if (in_new_thread && driver.cuCtxGetApiVersion(copy.context, &version) == 0
+        && driver.cuCtxSetCurrent(copy.context) == 0 && cuda_contexts_thread_started)
+        cuda_contexts_thread_started(copy.device);
     driver.cuDevicePrimaryCtxRelease_v2(copy.device);
     pthread_setcancelstate(cancel_state, NULL);
     errno = old_errno;

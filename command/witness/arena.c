@@ -36,8 +36,9 @@ static bool is_arena(const struct trace_arena *mapped, uint64_t length)
 
 static char *map(long file)
 {
+    /* A long: the seventh argument is passed on the stack, where an int leaves its upper half undefined. */
     long mapped = syscall(SYS_mmap, NULL, (size_t)TRACE_PIECE_BYTES, PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_NORESERVE, file, 0);
+                          MAP_SHARED | MAP_NORESERVE, file, 0L);
 
     return mapped == -1 ? NULL : (char *)mapped;
 }
@@ -48,7 +49,7 @@ void open_arena(const char *path)
     long file = path && *path
                   ? syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC | O_NOCTTY, 0)
                   : -1;
-    long length = file < 0 ? -1 : syscall(SYS_lseek, file, 0, SEEK_END);
+    long length = file < 0 ? -1 : syscall(SYS_lseek, file, 0L, SEEK_END);
     char *mapped = length >= TRACE_HEADER_BYTES ? map(file) : NULL;
 
     if (file >= 0)

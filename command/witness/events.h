@@ -41,7 +41,7 @@
 #define TRACE_ARENA_MAGIC "cudactx\n"
 
 enum trace_limits {
-    TRACE_LAYOUT = 4,
+    TRACE_LAYOUT = 5,
     TRACE_HEADER_BYTES = 4096,
     TRACE_PIECE_BYTES = 1048576,
     TRACE_RECORD_MAGIC = 0xC7,
@@ -92,7 +92,8 @@ enum trace_kind {
     TRACE_EXIT = 7,
     TRACE_BYPASS = 8,
     TRACE_PYTHON_DUMP = 9,
-    TRACE_SKIP = 10, /* nothing: the rest of a piece */
+    TRACE_THREAD_START = 10,
+    TRACE_SKIP = 11, /* nothing: the rest of a piece */
 };
 
 enum trace_state { TRACE_RESERVED = 1, TRACE_WRITTEN = 2, TRACE_ENDED = 3 };
@@ -270,6 +271,13 @@ struct trace_thread {
 struct trace_exit {
     struct trace_record record;
     uint32_t thread_count;
+    uint32_t reserved;
+};
+
+/* A thread began with its creator's context (--keep-threads). `tid` is the new thread's. */
+struct trace_thread_start {
+    struct trace_record record;
+    int32_t device; /* the CUdevice of that context */
     uint32_t reserved;
 };
 

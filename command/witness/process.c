@@ -126,7 +126,7 @@ static void write_process_record(void)
 static void make_fork_page(void)
 {
     long page = syscall(SYS_mmap, NULL, (size_t)PAGE, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
 
     if (page == -1)
         return;
@@ -288,6 +288,7 @@ void begin_process(void)
     open_arena(getenv(TRACE_ARENA_VARIABLE));
     find_driver();
     each_loaded_object(look_at, NULL);
+    note_kept_threads();
     pthread_atfork(NULL, NULL, forget_parent);
     atexit(end);
     atomic_store_explicit(&progress, BEGUN, memory_order_release);

@@ -1,7 +1,11 @@
-/* Threads: their ids, and which of those that created a context live when the process exits. */
+/*
+ * Threads: their ids, which of those that created a context live when the process exits, and which began with
+ * their creator's context.
+ */
 #define _GNU_SOURCE
 #include "witness.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -82,4 +86,27 @@ uint32_t living_creators(struct trace_thread *threads, uint32_t capacity)
         threads[count++].tid = id;
     }
     return count;
+}
+
+/* Of threads/keep_threads.c. It has no address if that library is not preloaded. */
+extern EXPORTED __attribute__((weak)) _Atomic(void (*)(CUdevice)) cuda_contexts_thread_started;
+
+static void note_start(CUdevice device)
+{
+    int error = errno;
+    struct trace_thread_start *record;
+
+    enter_process();
+    device_slot(device); /* the device's record comes first */
+    record = reserve_record(TRACE_THREAD_START, sizeof *record, NULL);
+    if (record)
+        record->device = device;
+    publish_record(record, TRACE_WRITTEN);
+    errno = error;
+}
+
+void note_kept_threads(void)
+{
+    if (&cuda_contexts_thread_started)
+        atomic_store(&cuda_contexts_thread_started, note_start);
 }

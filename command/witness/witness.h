@@ -57,6 +57,7 @@ void note_forked_thread(void); /* the one thread of a forked child */
 void note_creator(void);       /* the calling thread has created a context */
 void forget_creators(void);
 uint32_t living_creators(struct trace_thread *threads, uint32_t capacity);
+void note_kept_threads(void); /* from now on: the threads of --keep-threads */
 
 /* files.c: without cancellation points, which open, read and close of libc are */
 size_t read_file(const char *path, char *to, size_t capacity);

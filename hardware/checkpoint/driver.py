@@ -1,4 +1,4 @@
-"""The driver by ctypes, as much of it as the targets and the raw steps need."""
+"""The driver by ctypes, as much of it as these programs need."""
 
 import ctypes
 
@@ -74,6 +74,17 @@ def restore(pid, gpus):
 
 
 def device_count():
+    must("cuInit", 0)
     count = ctypes.c_int()
     must("cuDeviceGetCount", ctypes.byref(count))
     return count.value
+
+
+def has_context(ordinal):
+    flags, active = ctypes.c_uint(), ctypes.c_int()
+    must("cuDevicePrimaryCtxGetState", device(ordinal), ctypes.byref(flags), ctypes.byref(active))
+    return bool(active.value)
+
+
+def devices_with_context():
+    return [ordinal for ordinal in range(device_count()) if has_context(ordinal)]

@@ -9,18 +9,15 @@ for those of workers with strays (several.py) two GPUs. Prints a line a row.
 
 import ctypes
 import os
-import statistics
 import subprocess
 import sys
-import time
 
 sys.dont_write_bytecode = True
 import driver  # noqa: E402
 import namespaces  # noqa: E402
 import several  # noqa: E402
-from harness import Session, Target, codes, describe, host_mebibytes, milliseconds, processes  # noqa: E402
+from harness import Session, Target, codes, describe, processes  # noqa: E402
 
-REPETITIONS = 5
 CYCLES = [
     # name, kind, number
     ("nothing", "nothing", None),
@@ -46,24 +43,6 @@ def cycle_row(session, name, kind, number):
             f"{name:32} codes {codes(run['report'])}, exit {run['status']}, then {state}, "
             f"works {check.get('ok')}; {describe(run['report'])}"
         )
-
-
-def oneself(session):
-    run = session.run("--cycle", "--self", "--force")
-    session.show(f"{'oneself':32} codes {codes(run['report'])}, exit {run['status']}; {describe(run['report'])}")
-
-
-def forked_child_as_target(session):
-    with Target("forked") as target:
-        tree = session.run("--state", "--tree", target.pid)["report"]
-        children = [member["pid"] for member in tree.get("tree", []) if member["pid"] != target.pid]
-        results = []
-        for child in children:
-            run = session.run("--cycle", "--pid", child, "--force")
-            results.append((codes(run["report"]), driver.state(child)))
-        held = [len(member["device_files"] or []) for member in tree.get("tree", [])]
-        found = [process.get("pid") == target.pid for process in processes(tree)]
-        session.show(f"{'a forked child itself':32} {results}; tree: device files {held}, with CUDA only the parent {found == [True]}")
 
 
 def raw_orders(session):
@@ -167,56 +146,6 @@ def group(session):
         session.show(f"{'two processes together':32} {codes(two['report'])}; with one that cannot {codes(three['report'])}; work {works}")
 
 
-def killed_controller(session):
-    with Target("memory", 4) as target:
-        controller = subprocess.Popen([session.example, "--suspend", "--pid", str(target.pid)], stdout=subprocess.DEVNULL)
-        time.sleep(0.4)
-        controller.kill()
-        controller.wait()
-        seen = []
-        for _ in range(60):
-            state = driver.state(target.pid)
-            if not seen or seen[-1][1] != state["state"]:
-                seen.append((round(time.monotonic(), 3), state["state"]))
-            time.sleep(0.1)
-        began = seen[0][0]
-        seen = [(round(at - began, 1), state) for at, state in seen]
-        resumed = session.run("--resume", "--pid", target.pid, "--force")
-        session.show(
-            f"{'controller killed in a checkpoint':32} states {seen}; resumed {codes(resumed['report'])}, "
-            f"works {target.check().get('ok')}"
-        )
-
-
-def spread(values):
-    if not values:
-        return "-"
-    low, high = min(values), max(values)
-    return f"{statistics.median(values):.0f} ({low:.0f} to {high:.0f})"
-
-
-def one_more_context(session):
-    """The same process with one context and with two, in turn; what differs is the second's cost."""
-    with Target("contexts", 1) as one, Target("contexts", 2) as two:
-        rows = []
-        for repetition in range(REPETITIONS):
-            if session.left() < 20:
-                break
-            pair = []
-            for target in (one, two):
-                report = session.run("--cycle", "--pid", target.pid, "--force")["report"]
-                pair.append([milliseconds(report, "checkpoint"), milliseconds(report, "restore"), *host_mebibytes(report)])
-            rows.append(pair)
-        works = one.check().get("ok") and two.check().get("ok")
-        whole = [row for row in rows if None not in row[0] + row[1]]
-        names = ("checkpoint ms", "restore ms", "MiB of the process", "MiB of the host")
-        costs = {name: [b[at] - a[at] for a, b in whole] for at, name in enumerate(names)}
-        alone = {name: [a[at] for a, _ in whole] for at, name in enumerate(names)}
-        for title, values in (("one context", alone), ("one more context costs", costs)):
-            shown = ", ".join(f"{name} {spread(values[name])}" for name in names)
-            session.show(f"{title:32} median (least to most) of {len(whole)}: {shown}; works {works}")
-
-
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
@@ -228,8 +157,6 @@ def main():
     ids = all_gpus()
     rows = [(name, lambda s, r=(name, kind, number): cycle_row(s, *r), 5) for name, kind, number in CYCLES]
     rows += [
-        ("oneself", oneself, 5),
-        ("forked child", forked_child_as_target, 5),
         ("out of order", raw_orders, 5),
         ("no such process", nobody, 2),
         ("worker in a PID namespace", namespaces.pid_namespace, 10),
@@ -239,8 +166,6 @@ def main():
         ("maps", lambda s: maps(s, ids), 5),
         ("group", group, 10),
         ("no room", lambda s: no_room(s, ids[0]), 15),
-        ("killed controller", killed_controller, 15),
-        ("one more context", one_more_context, 15),
     ]
     if driver.device_count() < 2:
         print("skipped: workers with strays: they need two devices: there is one")

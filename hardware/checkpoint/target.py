@@ -14,6 +14,8 @@ sys.dont_write_bytecode = True
 import driver  # noqa: E402
 
 MIB = 1 << 20
+# The traits that simulated_cuda_change_target of the simulator takes.
+SIMULATED_BUSY, SIMULATED_MANAGED_MEMORY = 0, 1
 
 
 def context(ordinal=0):
@@ -79,7 +81,7 @@ def fill():
 def managed():
     context()
     if driver.is_simulated():
-        driver.must("simulated_cuda_set_target_managed_memory", os.getpid(), 1)
+        driver.must("simulated_cuda_change_target", os.getpid(), SIMULATED_MANAGED_MEMORY, 1)
     else:
         allocate(64 * MIB, "cuMemAllocManaged", ctypes.c_uint(1))
     return lambda: driver.call("cuCtxSynchronize") == 0
@@ -108,8 +110,8 @@ again:
 def busy(seconds):
     context()
     if driver.is_simulated():
-        driver.must("simulated_cuda_set_target_busy", os.getpid(), 1)
-        return lambda: driver.call("simulated_cuda_set_target_busy", os.getpid(), 0) == 0
+        driver.must("simulated_cuda_change_target", os.getpid(), SIMULATED_BUSY, 1)
+        return lambda: driver.call("simulated_cuda_change_target", os.getpid(), SIMULATED_BUSY, 0) == 0
     module, function = ctypes.c_void_p(), ctypes.c_void_p()
     driver.must("cuModuleLoadData", ctypes.byref(module), SPIN)
     driver.must("cuModuleGetFunction", ctypes.byref(function), module, b"spin")

@@ -30,11 +30,9 @@ def on_thread(action):
 
 def release_others():
     """Until each is inactive, for more than one library may hold it."""
-    flags, active = ctypes.c_uint(), ctypes.c_int()
     for ordinal in others():
-        for _ in range(8):
-            driver.must("cuDevicePrimaryCtxGetState", driver.device(ordinal), ctypes.byref(flags), ctypes.byref(active))
-            if not active.value or driver.call("cuDevicePrimaryCtxRelease_v2", driver.device(ordinal)) != 0:
+        while driver.has_context(ordinal):
+            if driver.call("cuDevicePrimaryCtxRelease_v2", driver.device(ordinal)) != 0:
                 break
 
 

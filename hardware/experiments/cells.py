@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 from .driver import Driver
 
@@ -18,16 +17,15 @@ class Skip(Exception):
 
 
 class Cell:
-    def __init__(self, experiment, name, function, needs, timeout, environment, hidden):
+    def __init__(self, experiment, name, function, needs, timeout, hidden):
         self.experiment, self.key, self.function = experiment, f"{experiment}/{name}", function
-        self.needs, self.timeout = tuple(needs), timeout
-        self.environment, self.hidden = environment or {}, hidden
+        self.needs, self.timeout, self.hidden = tuple(needs), timeout, hidden
 
 
-def cell(experiment, name, needs=(), timeout=30, environment=None, hidden=False):
+def cell(experiment, name, needs=(), timeout=30, hidden=False):
     """Registers a function as one cell; it gets a Run and returns one line."""
     def register(function):
-        made = Cell(experiment, name, function, needs, timeout, environment, hidden)
+        made = Cell(experiment, name, function, needs, timeout, hidden)
         assert made.key not in REGISTRY, made.key
         REGISTRY[made.key] = made
         return function
@@ -40,12 +38,11 @@ class Run:
     def __init__(self, key, library, crumb, programs):
         self.key, self.library, self.programs = key, library, programs
         self.crumb = os.open(crumb, os.O_RDWR | os.O_CREAT, 0o644)
-        self.process = ""
         self._driver = None
 
     def about_to(self, what):
         """Leaves the name of the next call where it survives a crash."""
-        os.pwrite(self.crumb, f"{self.process}:{what}".encode().ljust(96), 0)
+        os.pwrite(self.crumb, what.encode().ljust(96), 0)
 
     @property
     def driver(self):
@@ -119,34 +116,6 @@ class Run:
         arguments = sys.argv[1:]
         arguments[arguments.index(self.key)] = key
         return [sys.executable, "-m", __package__, *arguments]
-
-    def in_child(self, function, make_child=os.fork, timeout=15):
-        """What a child process returned from the function, and how it ended."""
-        reader, writer = os.pipe()
-        pid = make_child()
-        if pid == 0:
-            self.process = "child"
-            try:
-                os.write(writer, str(function()).encode())
-            finally:
-                os._exit(0)
-        os.close(writer)
-        how = "hung, was killed"
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            done, status = os.waitpid(pid, os.WNOHANG)
-            if done:
-                how = ended(os.waitstatus_to_exitcode(status))
-                break
-            time.sleep(0.01)
-        else:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-        inside = os.pread(self.crumb, 96, 0).decode().strip()
-        if inside.startswith("child:") and how != "exit 0":
-            how += f" inside {inside.removeprefix('child:')}"
-        with os.fdopen(reader) as said:
-            return said.read() or "nothing", how
 
     def on_thread(self, function):
         """Runs a function on a new thread and returns its result; exceptions travel."""

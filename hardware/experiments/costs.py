@@ -1,24 +1,9 @@
 """E6: time and device memory of initialising, retaining and releasing."""
 
-import ctypes
-import functools
 import os
 
 from .cells import Skip, cell
 from .nvml import witness
-
-LIVE_BYTES = 512 << 20
-
-
-class VmmProperties(ctypes.Structure):
-    """CUmemAllocationProp for pinned memory on one device."""
-    _fields_ = [("type", ctypes.c_int), ("handle_types", ctypes.c_int), ("location_type", ctypes.c_int),
-                ("location_id", ctypes.c_int), ("win32", ctypes.c_void_p), ("flags", ctypes.c_ubyte * 8)]
-
-
-class VmmAccess(ctypes.Structure):
-    """CUmemAccessDesc: read and write from one device."""
-    _fields_ = [("location_type", ctypes.c_int), ("location_id", ctypes.c_int), ("flags", ctypes.c_int)]
 
 
 @cell("E6", "milliseconds")
@@ -81,59 +66,3 @@ def memory(run):
     run.release(device)
     used.look("last release")
     return f"{used}; NVML lists this process: before the retain {listed}, after it {listed_then}"
-
-
-def allocate_plain(run, device):
-    address = run.driver.cuMemAlloc_v2(LIVE_BYTES)
-    return address, lambda: run.driver.cuMemFree_v2(address["address"])
-
-
-def allocate_pool(run, device):
-    address = run.driver.cuMemAllocAsync(LIVE_BYTES, None)
-    run.driver.cuStreamSynchronize(None)
-
-    def give_back():
-        pool = run.driver.cuDeviceGetDefaultMemPool(device)["pool"]
-        run.driver.cuMemFreeAsync(address["address"], None)
-        run.driver.cuStreamSynchronize(None)
-        return run.driver.cuMemPoolTrimTo(pool, 0)
-
-    return address, give_back
-
-
-def allocate_vmm(run, device):
-    handle = run.driver.cuMemCreate(LIVE_BYTES, VmmProperties(type=1, location_type=1, location_id=device), 0)
-    place = run.driver.cuMemAddressReserve(LIVE_BYTES, 0, 0, 0)
-    run.driver.cuMemMap(place["address"], LIVE_BYTES, 0, handle["handle"], 0)
-    run.driver.cuMemSetAccess(place["address"], LIVE_BYTES, VmmAccess(1, device, 3), 1)
-
-    def give_back():
-        run.driver.cuMemUnmap(place["address"], LIVE_BYTES)
-        run.driver.cuMemRelease(handle["handle"])
-        return run.driver.cuMemAddressFree(place["address"], LIVE_BYTES)
-
-    return handle, give_back
-
-
-def live_memory(run, allocate):
-    """How much of 512 MiB the last release returns to the device."""
-    used = Used()
-    device = run.device()
-    used.look("inactive")
-    run.driver.cuCtxSetCurrent(run.retain(device))
-    used.look("retained")
-    made, give_back = allocate(run, device)
-    if not made.ok:
-        raise Skip(f"the allocation returned {made}")
-    used.look("allocated")
-    run.release(device)
-    used.look("last release")
-    run.retain(device)
-    freed = give_back()
-    run.release(device)
-    used.look(f"freed ({freed}) and released again")
-    return str(used)
-
-
-for kind, allocator in {"cumemalloc": allocate_plain, "pool": allocate_pool, "vmm": allocate_vmm}.items():
-    cell("E6", f"live-{kind}")(functools.partial(live_memory, allocate=allocator))

@@ -4,54 +4,25 @@ import ctypes
 import time
 
 # One function a line. "name:type" is an argument, "name:type*" an out-parameter, "sN*" text of at most N
-# bytes, "b16*" 16 plain bytes, "ref" a ctypes object passed by address or None.
+# bytes, "b16*" 16 plain bytes, "ref" a ctypes object passed by address.
 SIGNATURES = {
     "cuInit": "flags:u32",
-    "cuDriverGetVersion": "version:i32*",
     "cuDeviceGetCount": "count:i32*",
     "cuDeviceGet": "device:i32* ordinal:i32",
     "cuDeviceGetName": "text:s128* len:i32 dev:i32",
     "cuDeviceGetUuid_v2": "uuid:b16* dev:i32",
-    "cuDeviceGetPCIBusId": "text:s32* len:i32 dev:i32",
-    "cuDeviceGetDefaultMemPool": "pool:ptr* dev:i32",
     "cuDevicePrimaryCtxRetain": "context:ptr* dev:i32",
-    "cuDevicePrimaryCtxRelease": "dev:i32",
     "cuDevicePrimaryCtxRelease_v2": "dev:i32",
-    "cuDevicePrimaryCtxReset_v2": "dev:i32",
     "cuDevicePrimaryCtxGetState": "dev:i32 flags:u32* active:i32*",
     "cuCtxSetCurrent": "context:ptr",
-    "cuCtxGetCurrent": "context:ptr*",
-    "cuCtxSynchronize": "",
     "cuMemAlloc_v2": "address:u64* bytes:size",
-    "cuMemFree_v2": "address:u64",
     "cuMemcpyHtoD_v2": "address:u64 host:ref bytes:size",
     "cuMemcpyDtoH_v2": "host:ref address:u64 bytes:size",
-    "cuMemcpyDtoD_v2": "to:u64 from:u64 bytes:size",
-    "cuMemcpyPeer": "to:u64 to_context:ptr from:u64 from_context:ptr bytes:size",
     "cuMemAllocHost_v2": "host:ptr* bytes:size",
-    "cuDeviceCanAccessPeer": "can:i32* dev:i32 peer:i32",
-    "cuCtxEnablePeerAccess": "peer:ptr flags:u32",
-    "cuMemAllocAsync": "address:u64* bytes:size stream:ptr",
-    "cuMemFreeAsync": "address:u64 stream:ptr",
-    "cuMemPoolTrimTo": "pool:ptr keep:size",
-    "cuMemCreate": "handle:u64* bytes:size properties:ref flags:u64",
-    "cuMemRelease": "handle:u64",
-    "cuMemAddressReserve": "address:u64* bytes:size alignment:size hint:u64 flags:u64",
-    "cuMemAddressFree": "address:u64 bytes:size",
-    "cuMemMap": "address:u64 bytes:size offset:size handle:u64 flags:u64",
-    "cuMemUnmap": "address:u64 bytes:size",
-    "cuMemSetAccess": "address:u64 bytes:size access:ref count:size",
-    "cuStreamCreate": "stream:ptr* flags:u32",
-    "cuStreamQuery": "stream:ptr",
-    "cuStreamSynchronize": "stream:ptr",
-    "cuModuleLoadData": "module:ptr* image:str",
-    "cuModuleGetFunction": "function:ptr* module:ptr symbol:str",
-    "cuLaunchKernel": "function:ptr gx:u32 gy:u32 gz:u32 bx:u32 by:u32 bz:u32 shared:u32"
-                      " stream:ptr parameters:ref extra:ref",
 }
 TYPES = {
     "i32": ctypes.c_int32, "u32": ctypes.c_uint32, "u64": ctypes.c_uint64, "size": ctypes.c_size_t,
-    "ptr": ctypes.c_void_p, "str": ctypes.c_char_p, "ref": ctypes.c_void_p,
+    "ptr": ctypes.c_void_p,
 }
 
 
@@ -100,8 +71,7 @@ class Driver:
                 passed.append(ctypes.byref(out[label][1]))
             else:
                 value = next(given)
-                is_place = kind == "ref" and value is not None
-                passed.append(ctypes.byref(value) if is_place else TYPES[kind](value))
+                passed.append(ctypes.byref(value) if kind == "ref" else TYPES[kind](value))
         function = getattr(self.library, name, None)
         if function is None:
             return Result(None, dict.fromkeys(out))

@@ -1,75 +1,9 @@
-"""E3: how many references PyTorch and others hold, and what they meet when those are released."""
+"""E3: what PyTorch meets when other code has released all of its references."""
 
 import functools
 import gc
 
 from .cells import cell
-
-ENVIRONMENT = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "3"}
-
-
-def torch_tensor(run):
-    import torch
-    tensor = torch.ones(1024, device="cuda")
-    torch.cuda.synchronize()
-    return tensor
-
-
-def torch_product(run):
-    """A product of matrices: PyTorch makes its cuBLAS handle and workspace."""
-    import torch
-    square = torch.ones(64, 64, device="cuda")
-    product = square @ square
-    torch.cuda.synchronize()
-    return product
-
-
-def cupy_array(run):
-    import cupy
-    array = cupy.ones(1024)
-    cupy.cuda.Device(0).synchronize()
-    return array
-
-
-def jax_array(run):
-    import jax
-    return jax.numpy.zeros(1024).block_until_ready()
-
-
-def numba_array(run):
-    from numba import cuda
-    return cuda.device_array(1024)
-
-
-HOLDERS = {
-    "torch": (torch_tensor,),
-    "torch-cublas": (torch_product,),
-    "cupy": (cupy_array,),
-    "numba": (numba_array,),
-    "jax": (jax_array,),
-    "torch-and-cupy": (torch_tensor, cupy_array),
-}
-
-
-def needs_of(name):
-    return tuple(package for package in ("torch", "cupy", "numba", "jax") if package in name)
-
-
-def count_references(run, holders):
-    """States after each library's touch, then releases until the context is inactive."""
-    device = run.device()
-    states, alive = [run.state(device)], []
-    for touch in holders:
-        alive.append(touch(run))
-        states.append(run.state(device))
-    released, last, state = run.release_until_inactive(device)
-    surplus = run.release(device)
-    return f"states {' '.join(states)}; {released} releases, last {last} -> {state}; one more {surplus}"
-
-
-for holder, touches in HOLDERS.items():
-    cell("E3", f"count-{holder}", needs=needs_of(holder), timeout=120, environment=ENVIRONMENT)(
-        functools.partial(count_references, holders=touches))
 
 
 class TorchObjects:
@@ -100,16 +34,11 @@ def free(run, objects, line):
 
 USES = {
     "nothing": lambda o: None,
-    "live-tensor": lambda o: (o.tensor + 1).sum().item(),
     "live-tensor-to-host": lambda o: o.tensor.cpu().sum().item(),
     "fresh-tensor": lambda o: o.torch.ones(16, device="cuda").sum().item(),
-    "fresh-large-tensor": lambda o: o.torch.ones(2**26, device="cuda").sum().item(),
     "matmul": lambda o: (o.square @ o.square).sum().item(),
-    "synchronize": lambda o: o.torch.cuda.synchronize(),
     "stream-synchronize": lambda o: o.stream.synchronize(),
-    "event-query": lambda o: o.event.query(),
     "new-stream": lambda o: o.torch.cuda.Stream().synchronize(),
-    "memory-info": lambda o: o.torch.cuda.mem_get_info()[1] > 0,
     "empty-cache": lambda o: (o.drop(), o.torch.cuda.empty_cache()) and None,
 }
 
@@ -164,12 +93,3 @@ def then_retained(run):
     run.retain(device)
     seen = use_several(run, objects, ("fresh-tensor", "live-tensor-to-host", "matmul", "stream-synchronize"))
     return free(run, objects, f"{released} releases -> {state}, retained; {'; '.join(seen)}")
-
-
-@cell("E3", "reset-then-used", needs=("torch",), timeout=120)
-def reset_then_used(run):
-    """A reset from outside in place of releases."""
-    device, objects = run.device(), TorchObjects()
-    reset = run.driver.cuDevicePrimaryCtxReset_v2(device)
-    seen = use_several(run, objects, ("fresh-tensor", "live-tensor-to-host", "matmul"))
-    return free(run, objects, f"reset {reset}; {'; '.join(seen)}")

@@ -14,10 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from .cells import REGISTRY, ended, kill_session, run_cell
 
 # Those for several GPUs come first: with one GPU they are skipped at once.
-EXPERIMENTS = ("strays", "peers", "communicators", "visible_devices", "teardown", "several_costs", "former_life",
-               "fork", "streams", "inherited_files", "costs", "release_under_work", "libraries")
+EXPERIMENTS = ("strays", "communicators", "costs", "libraries")
 # Cells of these experiments measure time or memory: nothing else runs meanwhile.
-ALONE = {"E6", "E7", "E8", "E13", "E16", "E22", "E23", "E24"}
+ALONE = {"E6", "E7", "E16"}
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -50,7 +49,7 @@ def run_in_process(cell, options, folder):
     crumb = os.path.join(folder, cell.key.replace("/", "-"))
     command = [sys.executable, "-m", __package__, "--cell", cell.key, "--crumb", crumb,
                "--library", options.library, "--programs", options.programs]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": python_path(), **cell.environment}
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": python_path()}
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE, text=True, errors="replace", env=environment,
                                cwd=os.path.dirname(HERE), start_new_session=True)
@@ -66,7 +65,7 @@ def run_in_process(cell, options, folder):
     line = said[-1] if said else "no summary"
     if code != 0:
         with open(crumb, encoding="utf-8", errors="replace") as file:
-            inside = file.read().strip("\0 ").rpartition(":")[2]
+            inside = file.read().strip("\0 ")
         line += f" | PROCESS {ended(code).upper()}{f' inside {inside}' if inside else ''}"
         print(errors[-1500:], file=sys.stderr)
     return line

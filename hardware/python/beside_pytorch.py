@@ -136,7 +136,7 @@ def retain_only_changes_nothing_for_pytorch():
 def release_strays_changes_nothing_for_pytorch():
     context = current_context()
     report = cpc.release_strays(keep=[work.device])
-    equal(report.devices[work.device.index].outcome, "kept", "outcome")
+    equal(report.devices[work.device.index].outcome, "left_alone", "outcome")
     unchanged(report, context)
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
-from simulated import HERE, environment
+from cuda_primary_context.checkpoint import Process
+from simulated import HERE, environment, on_simulator
+
+#: The machine of a test that runs in a process of its own.
+MACHINE = Path(os.environ.get("SIMULATED_CUDA_MACHINE", "/nowhere"))
 
 TARGET = """
 import sys
@@ -21,14 +26,29 @@ sys.stdin.read()
 """
 
 
+def on_a_machine(**settings: Any) -> Callable[[Callable[[], None]], Callable[[Path], None]]:
+    """Runs a test in a process of its own that is the controller of others on the same machine."""
+
+    def decorate(test: Callable[[], None]) -> Callable[[Path], None]:
+        def in_a_process(tmp_path: Path) -> None:
+            on_simulator(machine=tmp_path / "machine", **settings)(test)()
+
+        in_a_process.__name__ = test.__name__
+        in_a_process.__module__ = test.__module__
+        in_a_process.test = test  # type: ignore[attr-defined]
+        return in_a_process
+
+    return decorate
+
+
 @contextmanager
 def target(
-    machine: Path, *contexts: int, prefix: Sequence[str] = (), **settings: object
+    machine: Path, *contexts: int, prefix: Sequence[str] = (), **settings: Any
 ) -> Iterator[subprocess.Popen[str]]:
     """A process with contexts on these devices, which lives until the end of the block. A prefix is a command
     that runs it."""
     words = [*prefix, sys.executable, "-c", TARGET, *map(str, contexts)]
-    env = environment(machine=machine, **settings)  # type: ignore[arg-type]
+    env = environment(machine=machine, **settings)
     pipe = subprocess.PIPE
     process = subprocess.Popen(words, env=env, cwd=HERE, stdin=pipe, stdout=pipe, text=True)
     try:
@@ -37,3 +57,7 @@ def target(
     finally:
         process.kill()
         process.communicate()
+
+
+def states(*pids: int) -> list[str]:
+    return [Process(pid).state() for pid in pids]

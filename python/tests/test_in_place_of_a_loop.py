@@ -1,14 +1,13 @@
-"""The worker's function, on eight devices, and side by side with the loop that it replaces."""
+"""The worker's function on eight devices, and side by side with the loop of ctypes calls that it replaces."""
 
+import ctypes
 import json
-
 from pathlib import Path
 from typing import Any, List
 
 import cuda_primary_context as cpc
 import pytest
-from loop_by_ctypes import release_by_ctypes
-from simulated import RELEASE, environment, is_active, on_simulator, python, touch
+from simulated import RELEASE, driver, environment, handle_of, is_active, on_simulator, python, touch
 from test_processes import in_a_forked_child
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "vllm_worker.py"
@@ -30,7 +29,7 @@ def test_each_worker_touches_every_device_and_keeps_its_own(start: str) -> None:
         assert worker["outcomes"] == ["left_alone" if each == rank else "released" for each in range(8)]
 
 
-def test_workers_forked_after_cuda_was_touched_are_told_so() -> None:
+def test_workers_forked_after_cuda_was_touched_get_an_error() -> None:
     status, found = workers("--start", "fork", "--touch-first")
     assert status == 1 and len(found) == 8
     for worker in found:
@@ -38,46 +37,37 @@ def test_workers_forked_after_cuda_was_touched_are_told_so() -> None:
         assert "Start workers with spawn or exec" in worker["message"]
 
 
-def test_the_function_is_where_the_pull_request_has_it() -> None:
-    text = EXAMPLE.read_text()
-    body = text.split("def _release_stale_cuda_primary_contexts(local_rank: int)")[1].split("\n\n")[0]
-    assert len(body.splitlines()) == 3
-    assert text.split("def init_device")[1].split("\n\n")[0].splitlines()[1:] == [
-        "        set_device(self.local_rank)",
-        "        return _release_stale_cuda_primary_contexts(self.local_rank)",
-    ]
+def loop(kept: int) -> List[int]:
+    """The loop of vLLM's pull request 42874, which calls a device released if the release was called."""
+    released: List[int] = []
+    count, flags, active = ctypes.c_int(), ctypes.c_uint(), ctypes.c_int()
+    if driver().cuInit(0) != 0:
+        return released
+    driver().cuDeviceGetCount(ctypes.byref(count))
+    for ordinal in range(count.value):
+        handle = handle_of(ordinal)
+        driver().cuDevicePrimaryCtxGetState(handle, ctypes.byref(flags), ctypes.byref(active))
+        if ordinal != kept and active.value:
+            driver().cuDevicePrimaryCtxRelease(handle)
+            released.append(ordinal)
+    return released
 
 
-@on_simulator(devices=8, held_by_others="0:1,3:2")
-def test_the_loop_says_released_of_a_device_that_stays_active() -> None:
-    assert release_by_ctypes(1) == [
-        "Released stale CUDA primary context for device 0",
-        "Released stale CUDA primary context for device 3",
-    ]
-    assert not is_active(0) and is_active(3)
+REFUSED = f"{RELEASE}:1:700:refused:once:4,cuDevicePrimaryCtxRelease:1:700:refused:once:4"
 
 
-@on_simulator(devices=8, held_by_others="0:1,3:2")
-def test_the_report_says_that_it_stays_active() -> None:
-    report = cpc.release_strays(keep=[1])
-    assert [report.devices[0].outcome, report.devices[3].outcome] == ["released", "still_active"]
-    assert not is_active(0) and is_active(3)
+@on_simulator(devices=8, held_by_others="0:1,3:2,4:1", fault=REFUSED)
+def test_the_loop_calls_devices_released_that_stay_active() -> None:
+    assert loop(1) == [0, 3, 4]
+    assert [is_active(ordinal) for ordinal in (0, 3, 4)] == [False, True, True]
 
 
-REFUSED = f"{RELEASE}:1:700:refused:once:3,cuDevicePrimaryCtxRelease:1:700:refused:once:3"
-
-
-@on_simulator(devices=8, held_by_others="3:1", fault=REFUSED)
-def test_the_loop_says_released_where_the_driver_refused() -> None:
-    assert release_by_ctypes(1) == ["Released stale CUDA primary context for device 3"]
-    assert is_active(3)
-
-
-@on_simulator(devices=8, held_by_others="3:1", fault=REFUSED)
-def test_the_report_says_what_the_driver_answered() -> None:
-    line = cpc.release_strays(keep=[1]).devices[3]
-    assert (line.outcome, line.active) == ("failed", True)
-    assert line.error is not None and line.error.code == 700 and is_active(3)
+@on_simulator(devices=8, held_by_others="0:1,3:2,4:1", fault=REFUSED)
+def test_the_report_has_the_state_of_each_device() -> None:
+    devices = cpc.release_strays(keep=[1]).devices
+    assert [devices[each].outcome for each in (0, 3, 4)] == ["released", "still_active", "failed"]
+    assert devices[4].active and devices[4].error is not None and devices[4].error.code == 700
+    assert [is_active(ordinal) for ordinal in (0, 3, 4)] == [False, True, True]
 
 
 @on_simulator(devices=8)
@@ -85,7 +75,7 @@ def test_in_a_forked_child_the_loop_does_nothing_and_says_nothing() -> None:
     touch(0)
 
     def child() -> None:
-        assert release_by_ctypes(1) == []
+        assert loop(1) == []
         with pytest.raises(cpc.ForkedAfterInitError, match="spawn or exec"):
             cpc.release_strays(keep=[1])
 

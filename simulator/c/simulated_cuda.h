@@ -34,12 +34,6 @@ struct simulated_cuda_counters {
     uint64_t underflows; /* releases that found no reference left */
 };
 
-/* So many references to a device's primary context are this owner's. */
-struct simulated_cuda_owner {
-    uint32_t owner;
-    uint32_t references;
-};
-
 /* A release by an owner that had no reference, which took another's. */
 struct simulated_cuda_taken {
     int32_t device;
@@ -104,10 +98,6 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_act_as(uint32_t owner);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_retain_by(uint32_t owner, int32_t device,
                                                                  uint32_t references);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_release_by(uint32_t owner, int32_t device);
-/* Returns how many owners hold references to that device, copies at most that many. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_owners(int32_t device,
-                                                      struct simulated_cuda_owner *out,
-                                                      uint32_t capacity);
 /* Returns how many references were taken from others (the first 16384 are kept), copies the oldest. */
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_taken(struct simulated_cuda_taken *out,
                                                      uint64_t capacity);

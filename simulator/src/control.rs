@@ -49,13 +49,6 @@ pub(crate) struct RawTarget {
 }
 
 #[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub(crate) struct RawOwner {
-    pub owner: u32,
-    pub references: u32,
-}
-
-#[repr(C)]
 #[derive(Clone, Default)]
 pub(crate) struct RawTaken {
     pub device: i32,
@@ -121,7 +114,6 @@ controls! {
         target: fn(i32, *mut RawTarget) -> u32;
         target_bytes: fn(i32, u32, *mut u64) -> u32;
         machine_uuid: fn(u32, *mut u8) -> u32;
-        owners: fn(i32, *mut RawOwner, u32) -> u32;
         taken: fn(*mut RawTaken, u64) -> u64;
         device: fn(i32, *mut DeviceState) -> u32;
         add_hook: fn(*const c_char, u64, u32, Hook, Hook, *mut c_void) -> u32;

@@ -25,19 +25,6 @@ use crate::checkpoint::suspended::{GroupError, Resumed, Suspended};
 /// then those locked are unlocked. If somebody else takes that memory meanwhile, the restore destroys the
 /// process ([`Room`]).
 ///
-/// ```no_run
-/// use std::time::Duration;
-/// use cuda_primary_context::checkpoint::{GpuMap, Process, Room, suspend};
-///
-/// fn cycle(pids: &[u32], room: &Room) -> Result<(), Box<dyn std::error::Error>> {
-///     let processes = pids.iter().map(|&pid| Process::open(pid)).collect::<Result<Vec<_>, _>>()?;
-///     let suspended = suspend(processes, Duration::from_secs(10))?;
-///     // … their devices are free …
-///     suspended.resume(&GpuMap::same(), room)?;
-///     Ok(())
-/// }
-/// ```
-///
 /// Processes that share GPU memory, as ranks in an NCCL group over P2P or shared memory do, are checkpointed
 /// without an error and were never seen to come back (two H100s and two H200s, driver 580): they leave the
 /// group first.

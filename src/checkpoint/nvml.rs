@@ -31,7 +31,7 @@ pub struct DeviceMemory {
 #[non_exhaustive]
 pub enum NvmlError {
     /// The library could not be loaded: it comes with NVIDIA's driver.
-    #[error("{LIBRARY} could not be loaded ({reason}); it comes with NVIDIA's driver")]
+    #[error("{LIBRARY} could not be loaded ({reason}). It comes with NVIDIA's driver.")]
     LibraryNotFound {
         /// The error of the dynamic loader.
         reason: Box<str>,
@@ -57,9 +57,9 @@ pub enum NvmlError {
         pid: u32,
     },
 
-    /// NVML lists the process and does not say how much memory it has.
-    #[error("NVML does not say how much memory process {pid} has on {device}")]
-    MemoryNotTold {
+    /// NVML lists the process and does not know how much memory it has.
+    #[error("NVML does not know how much memory process {pid} has on {device}")]
+    MemoryUnknown {
         /// The process id.
         pid: u32,
         /// The device.
@@ -82,7 +82,7 @@ impl NvmlError {
             Self::LibraryNotFound { .. } => "nvml_not_found",
             Self::Call { .. } => "nvml",
             Self::NotListed { .. } => "nvml_not_listed",
-            Self::MemoryNotTold { .. } => "nvml_memory_not_told",
+            Self::MemoryUnknown { .. } => "nvml_memory_unknown",
             Self::NoSuchDevice { .. } => "nvml_no_such_device",
         }
     }
@@ -95,21 +95,18 @@ impl NvmlError {
 /// [`NvmlError`]; [`NvmlError::NotListed`] also for a process that has no context.
 pub fn memory_of(pid: u32) -> Result<Vec<DeviceMemory>, NvmlError> {
     let mut found = Vec::new();
-    for_each_device(|device, id| {
-        let processes =
-            device.running_compute_processes().map_err(|error| failed(PROCESSES, &error))?;
+    for GpuProcesses { uuid, processes, .. } in processes()? {
         let mut bytes = None;
-        for process in processes.iter().filter(|process| process.pid == pid) {
-            match process.used_gpu_memory {
-                UsedGpuMemory::Used(used) => *bytes.get_or_insert(0) += used,
-                UsedGpuMemory::Unavailable => {
-                    return Err(NvmlError::MemoryNotTold { pid, device: id });
-                }
+        for process in processes?.iter().filter(|process| process.pid == pid) {
+            match (process.bytes, uuid) {
+                (Some(used), _) => *bytes.get_or_insert(0) += used,
+                (None, Some(device)) => return Err(NvmlError::MemoryUnknown { pid, device }),
+                (None, None) => {}
             }
         }
-        found.extend(bytes.map(|bytes| DeviceMemory { device: id, bytes }));
-        Ok(())
-    })?;
+        let on = uuid.zip(bytes);
+        found.extend(on.map(|(device, bytes)| DeviceMemory { device, bytes }));
+    }
     if found.is_empty() { Err(NvmlError::NotListed { pid }) } else { Ok(found) }
 }
 
@@ -174,14 +171,14 @@ impl From<ProcessInfo> for GpuProcess {
 /// # Errors
 /// [`NvmlError`].
 pub fn free() -> Result<Vec<DeviceMemory>, NvmlError> {
-    let mut found = Vec::new();
-    for_each_device(|device, id| {
-        let call = "nvmlDeviceGetMemoryInfo_v2";
-        let memory = device.memory_info().map_err(|error| failed(call, &error))?;
-        found.push(DeviceMemory { device: id, bytes: memory.free });
-        Ok(())
-    })?;
-    Ok(found)
+    let nvml = start()?;
+    let devices = (0..device_count(&nvml)?).map(|index| {
+        let (device, id) = device_at(&nvml, index)?;
+        let memory = device.memory_info();
+        let memory = memory.map_err(|error| failed("nvmlDeviceGetMemoryInfo_v2", &error))?;
+        Ok(DeviceMemory { device: id, bytes: memory.free })
+    });
+    devices.collect()
 }
 
 /// Returns the room for a restore of one or several processes that need these bytes, on the devices to which
@@ -207,17 +204,6 @@ pub fn room(
         }
     }
     Ok(Room::Looked(rooms))
-}
-
-fn for_each_device(
-    mut action: impl FnMut(&nvml_wrapper::Device<'_>, Uuid) -> Result<(), NvmlError>,
-) -> Result<(), NvmlError> {
-    let nvml = start()?;
-    for index in 0..device_count(&nvml)? {
-        let (device, id) = device_at(&nvml, index)?;
-        action(&device, id)?;
-    }
-    Ok(())
 }
 
 fn start() -> Result<Nvml, NvmlError> {

@@ -16,14 +16,14 @@ use crate::driver::Driver;
 
 /// A process that uses CUDA, as far as a controller is concerned. Dropping it does nothing.
 pub struct Process {
-    target: Target,
+    pub(super) target: Target,
 }
 
 /// A process whose CUDA calls wait. Dropping it unlocks the process and ignores a failure;
 /// [`unlock`](Self::unlock) returns it.
 #[must_use = "dropping it unlocks the process"]
 pub struct Locked {
-    target: Target,
+    pub(super) target: Target,
 }
 
 /// A process whose GPU memory is in host memory, and whose devices are free.
@@ -32,7 +32,7 @@ pub struct Locked {
 /// controller gets it from [`Process::take_up`] and restores it.
 #[must_use = "the process stays suspended until somebody restores it"]
 pub struct Checkpointed {
-    target: Target,
+    pub(super) target: Target,
 }
 
 impl Process {
@@ -124,10 +124,6 @@ impl Process {
         step(self.target, LOCK, |target| target.calls.lock(target.raw_pid(), milliseconds))
             .map(|target| Locked { target })
     }
-
-    pub(super) fn of(target: Target) -> Self {
-        Self { target }
-    }
 }
 
 impl Locked {
@@ -160,10 +156,6 @@ impl Locked {
     pub fn unlock(self) -> Result<Process, StepError> {
         step(self.into_target(), UNLOCK, |target| target.calls.unlock(target.raw_pid()))
             .map(|target| Process { target })
-    }
-
-    pub(super) fn of(target: Target) -> Self {
-        Self { target }
     }
 
     fn into_target(self) -> Target {
@@ -211,10 +203,6 @@ impl Checkpointed {
         }
         step(self.target, RESTORE, |target| target.calls.restore(target.raw_pid(), map))
             .map(|target| Locked { target })
-    }
-
-    pub(super) fn of(target: Target) -> Self {
-        Self { target }
     }
 }
 

@@ -9,23 +9,9 @@ use crate::checkpoint::state::State;
 use crate::checkpoint::step_error::StepError;
 use crate::checkpoint::suspended::{GroupError, Resumed, Suspended};
 use crate::checkpoint::tree::TreeProcess;
+use crate::error::serialize::object;
 use crate::fork::DeviceFile;
 use crate::sys::CUresult;
-
-/// Serialises a type as an object with these fields.
-macro_rules! object {
-    ($(#[$documentation:meta])* $type:ty, $this:ident: { $($name:literal: $value:expr,)* }) => {
-        $(#[$documentation])*
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let $this = self;
-                let mut map = serializer.serialize_map(Some([$($name),*].len()))?;
-                $(map.serialize_entry($name, &$value)?;)*
-                map.end()
-            }
-        }
-    };
-}
 
 /// As it is displayed: its `kind`, and an unknown one with its number.
 impl Serialize for State {
@@ -114,7 +100,7 @@ object! {
 
 #[cfg(feature = "nvml")]
 mod nvml {
-    use super::{Serialize, SerializeMap, Serializer};
+    use super::{Serialize, SerializeMap, Serializer, object};
     use crate::checkpoint::nvml::{DeviceMemory, NvmlError};
 
     object! { DeviceMemory, this: { "device": this.device, "bytes": this.bytes, } }

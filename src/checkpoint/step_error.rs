@@ -36,11 +36,11 @@ impl Found {
 
     fn so(target: Target, state: Result<State, CheckpointError>) -> Self {
         match state {
-            Ok(State::Running) => Self::Running(Process::of(target)),
-            Ok(State::Locked) => Self::Locked(Locked::of(target)),
-            Ok(State::Checkpointed) => Self::Checkpointed(Checkpointed::of(target)),
-            Ok(state) => Self::Other(Process::of(target), state),
-            Err(error) => Self::Unknown(Process::of(target), error),
+            Ok(State::Running) => Self::Running(Process { target }),
+            Ok(State::Locked) => Self::Locked(Locked { target }),
+            Ok(State::Checkpointed) => Self::Checkpointed(Checkpointed { target }),
+            Ok(state) => Self::Other(Process { target }, state),
+            Err(error) => Self::Unknown(Process { target }, error),
         }
     }
 
@@ -55,7 +55,7 @@ impl Found {
             )
         );
         match target.state() {
-            Ok(State::Locked) if not_made => Self::Other(Process::of(target), State::Locked),
+            Ok(State::Locked) if not_made => Self::Other(Process { target }, State::Locked),
             state => Self::so(target, state),
         }
     }

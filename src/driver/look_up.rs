@@ -25,28 +25,9 @@ impl Driver {
     /// let _current = context.make_current()?;
     ///
     /// let mem_get_info = driver.function(sys::functions::cuMemGetInfo_v3020)?;
-    /// let mem_alloc = driver.function(sys::functions::cuMemAlloc_v3020)?;
-    /// let mem_free = driver.function(sys::functions::cuMemFree_v3020)?;
     /// let (mut free, mut total) = (0, 0);
     /// // SAFETY: the out-parameters are integers of ours, and a context is current.
     /// let code = unsafe { mem_get_info(&mut free, &mut total) };
-    /// assert!(code.is_success(), "{code}");
-    /// let mut memory: sys::CUdeviceptr = 0;
-    /// // SAFETY: the out-parameter is an address of ours, and a context is current.
-    /// let code = unsafe { mem_alloc(&mut memory, free / 2) };
-    /// assert!(code.is_success(), "{code}");
-    /// // SAFETY: the memory was allocated above, and nothing uses it.
-    /// let code = unsafe { mem_free(memory) };
-    /// assert!(code.is_success(), "{code}");
-    ///
-    /// let stream_create = driver.function(sys::functions::cuStreamCreate_v2000)?;
-    /// let stream_destroy = driver.function(sys::functions::cuStreamDestroy_v4000)?;
-    /// let mut stream: sys::CUstream = std::ptr::null_mut();
-    /// // SAFETY: the out-parameter is a handle of ours, and a context is current.
-    /// let code = unsafe { stream_create(&mut stream, 0) };
-    /// assert!(code.is_success(), "{code}");
-    /// // SAFETY: the stream was created above, and no work is left in it.
-    /// let code = unsafe { stream_destroy(stream) };
     /// assert!(code.is_success(), "{code}");
     /// # Ok(())
     /// # }

@@ -6,38 +6,32 @@ use crate::driver::Driver;
 use crate::driver::device::Device;
 use crate::driver::holders::Holder;
 use crate::driver::uuid::Uuid;
+use crate::error::serialize::object;
 
-/// `path`, and `version` as a number: 13000 for CUDA 13.0.
-impl Serialize for Driver {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("path", &self.path().to_string_lossy())?;
-        map.serialize_entry("version", &self.version().raw())?;
-        map.end()
+object! {
+    /// The version is a number: 13000 for CUDA 13.0.
+    Driver, this: {
+        "path": this.path().to_string_lossy(),
+        "version": this.version().raw(),
     }
 }
 
-/// `ordinal`, `uuid` and `pci_bus_id`; what the driver did not return is null. Makes no driver call.
-impl Serialize for Device {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("ordinal", &self.ordinal())?;
-        map.serialize_entry("uuid", &self.known_uuid())?;
-        map.serialize_entry("pci_bus_id", &self.known_pci_bus_id())?;
-        map.end()
+object! {
+    /// What the driver did not return is null. Makes no driver call.
+    Device, this: {
+        "ordinal": this.ordinal(),
+        "uuid": this.known_uuid(),
+        "pci_bus_id": this.known_pci_bus_id(),
     }
 }
 
-/// `library`, `references`, `green_contexts`, `ordinary_contexts` and `taken`.
-impl Serialize for Holder {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(5))?;
-        map.serialize_entry("library", &self.library.to_string_lossy())?;
-        map.serialize_entry("references", &self.references)?;
-        map.serialize_entry("green_contexts", &self.green_contexts)?;
-        map.serialize_entry("ordinary_contexts", &self.ordinary_contexts)?;
-        map.serialize_entry("taken", &self.taken)?;
-        map.end()
+object! {
+    Holder, this: {
+        "library": this.library.to_string_lossy(),
+        "references": this.references,
+        "green_contexts": this.green_contexts,
+        "ordinary_contexts": this.ordinary_contexts,
+        "taken": this.taken,
     }
 }
 

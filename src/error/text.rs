@@ -72,83 +72,6 @@ pub(super) fn parent(process: Option<u32>) -> String {
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::sys::CudaVersion;
-
-    /// Each error, and a part of its text. tests/simulated/serialize.rs has the other facts.
-    #[test]
-    fn errors_say_what_failed_and_what_to_do() {
-        let library: Box<Path> = Path::new("/opt/libcuda.so.1").into();
-        let code = CUresult::CUDA_ERROR_INVALID_CONTEXT;
-        let (symbol, introduced) = ("cuX", CudaVersion::from_raw(11040));
-        let init = |code| Error::Driver { call: "cuInit", device: None, code };
-        let no_device = |visible: Option<&str>| Error::NoDevice {
-            library: library.clone(),
-            visible_devices: visible.map(Into::into),
-        };
-        for (error, part) in [
-            (
-                Error::Driver { call: "cuDevicePrimaryCtxRelease_v2", device: Some(3), code },
-                "cuDevicePrimaryCtxRelease_v2 on device 3 returned CUDA_ERROR_INVALID_CONTEXT (201)",
-            ),
-            (init(CUresult(777_777)), "does not know (777777)"),
-            (init(CUresult::CUDA_ERROR_UNKNOWN), "device files /dev/nvidia* exist"),
-            (
-                Error::LibraryNotFound { tried: vec![Attempt::new("/a/libcuda.so.1", "no file")] },
-                "(/a/libcuda.so.1: no file)",
-            ),
-            (
-                Error::NotADriver { library: library.clone(), missing: "cuInit".into() },
-                "/opt/libcuda.so.1 is not a CUDA driver: it has no cuInit.",
-            ),
-            (
-                Error::DriverTooOld {
-                    library: library.clone(),
-                    symbol: symbol.into(),
-                    driver: CudaVersion::from_raw(10010),
-                    introduced,
-                },
-                "has no cuX: it supports CUDA 10.1, and the function came with CUDA 11.4.",
-            ),
-            (
-                Error::FunctionMissing {
-                    library: library.clone(),
-                    symbol: symbol.into(),
-                    driver: CudaVersion::from_raw(12090),
-                    introduced,
-                },
-                "although it supports CUDA 12.9 and the function came with CUDA 11.4.",
-            ),
-            (
-                Error::StubLibrary { library: library.clone() },
-                "take its folder off LD_LIBRARY_PATH",
-            ),
-            (no_device(Some("7")), "(CUDA_VISIBLE_DEVICES=\"7\"): check"),
-            (no_device(None), "no device: check CUDA_VISIBLE_DEVICES"),
-            (
-                Error::ForkedAfterInit { initialised_in: Some(42) },
-                "initialised (in process 42), so that",
-            ),
-            (
-                Error::ForkedAfterInit { initialised_in: None },
-                "initialised, so that every driver call fails",
-            ),
-            (
-                Error::NoSuchDevice { ordinal: 7, count: 2 },
-                "Device 7 does not exist: this process sees 2 devices, 0 to 1 (after",
-            ),
-            (
-                Error::OtherDriver { ordinal: 5 },
-                "Device 5, which the policy keeps, belongs to another driver",
-            ),
-            (
-                Error::UnknownDevice { identity: "GPU-0".into(), count: 2 },
-                "No device GPU-0: it is not among the 2 that this process sees",
-            ),
-            (Error::NotCurrent { device: 3 }, "of device 3 was not current when its scope"),
-        ] {
-            assert!(error.to_string().contains(part), "{error}");
-        }
-    }
 
     /// A main function that returns this error prints its Debug.
     #[test]
@@ -171,12 +94,5 @@ mod tests {
         let text_of = text(retain, CUresult::CUDA_ERROR_NOT_PERMITTED);
         assert!(text_of.contains(": cuda-contexts trace --deny refuses"), "{text_of}");
         assert!(!text_of.contains("green context"), "{text_of}");
-    }
-
-    #[test]
-    fn stub_is_named_once() {
-        let text = Error::StubLibrary { library: Path::new("/a/libcuda.so").into() }.to_string();
-        assert_eq!(text.matches("stub").count(), 1, "{text}");
-        assert!(text.starts_with("/a/libcuda.so: this libcuda is the toolkit's stub"), "{text}");
     }
 }

@@ -197,20 +197,3 @@ impl fmt::Display for CurrentContextChange {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failure_has_the_state_afterwards() {
-        for (active, now) in [
-            (Some(true), "active now"),
-            (Some(false), "inactive now"),
-            (None, "its state not known"),
-        ] {
-            assert_eq!(failed(0, active), format!("failed, {now}"));
-            assert_eq!(failed(2, active), format!("failed (2 released), {now}"));
-        }
-    }
-}

@@ -1,39 +1,31 @@
 //! Reports and plans as data, with the feature `serde`.
-//!
-//! A report is the object that the example prints: driver, kept device, what became of the calling
-//! thread's current context, and a line for every device with its outcome and calls.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::driver::calls::Call;
 use crate::driver::device::Device;
+use crate::error::serialize::object;
 use crate::retain_only::outcome::{CurrentContextChange, Outcome};
 use crate::retain_only::plan::{Plan, Planned};
 use crate::retain_only::report::{DeviceReport, Report};
 
-/// `summary`, `driver`, `kept`, `current_context_switched`, `current_context` and `devices`.
-impl Serialize for Report {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(6))?;
-        map.serialize_entry("summary", &self.summary())?;
-        map.serialize_entry("driver", &self.driver())?;
-        map.serialize_entry("kept", &self.kept())?;
-        map.serialize_entry("current_context_switched", &self.current_context_switched())?;
-        map.serialize_entry("current_context", self.current_context())?;
-        map.serialize_entry("devices", &self.devices().collect::<Vec<_>>())?;
-        map.end()
+object! {
+    Report, this: {
+        "summary": this.summary(),
+        "driver": this.driver(),
+        "kept": this.kept(),
+        "current_context_switched": this.current_context_switched(),
+        "current_context": this.current_context(),
+        "devices": this.devices().collect::<Vec<_>>(),
     }
 }
 
-/// `change` (`unchanged`, `switched` or `not_restored`), `from` (an ordinal) and `error`; what does not
-/// apply is null.
-impl Serialize for CurrentContextChange {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("change", self.kind())?;
-        map.serialize_entry("from", &self.from().map(Device::ordinal))?;
-        map.serialize_entry("error", &self.error())?;
-        map.end()
+object! {
+    /// `from` is an ordinal; what does not apply is null.
+    CurrentContextChange, this: {
+        "change": this.kind(),
+        "from": this.from().map(Device::ordinal),
+        "error": this.error(),
     }
 }
 
@@ -67,27 +59,21 @@ impl Serialize for DeviceReport<'_> {
     }
 }
 
-/// `call`, `code` and `name`.
-impl Serialize for Call {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(3))?;
-        map.serialize_entry("call", self.function)?;
-        map.serialize_entry("code", &self.code.0)?;
-        map.serialize_entry("name", &self.code.name())?;
-        map.end()
+object! {
+    Call, this: {
+        "call": this.function,
+        "code": this.code.0,
+        "name": this.code.name(),
     }
 }
 
-/// `dry_run`, `driver`, `kept` and `devices`, each with `ordinal`, `uuid`, `planned` and what belongs
-/// to that (`at_most`, `handles` or `error`).
-impl Serialize for Plan {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(4))?;
-        map.serialize_entry("driver", &self.driver())?;
-        map.serialize_entry("dry_run", &true)?;
-        map.serialize_entry("kept", &self.kept())?;
-        map.serialize_entry("devices", &self.devices().map(PlannedDevice).collect::<Vec<_>>())?;
-        map.end()
+object! {
+    /// Each device has `ordinal`, `uuid`, `planned` and what belongs to that (`at_most`, `handles` or `error`).
+    Plan, this: {
+        "driver": this.driver(),
+        "dry_run": true,
+        "kept": this.kept(),
+        "devices": this.devices().map(PlannedDevice).collect::<Vec<_>>(),
     }
 }
 

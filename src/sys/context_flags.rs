@@ -17,16 +17,3 @@ impl BitOrAssign for CUctx_flags {
         self.0 |= other.0;
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use crate::sys::CUctx_flags;
-
-    #[test]
-    fn flags_are_put_together() {
-        let mut flags = CUctx_flags::CU_CTX_SCHED_BLOCKING_SYNC | CUctx_flags::CU_CTX_MAP_HOST;
-        assert_eq!(flags.0, 12);
-        flags |= CUctx_flags::CU_CTX_LMEM_RESIZE_TO_MAX;
-        assert_eq!(flags.0, 28);
-    }
-}

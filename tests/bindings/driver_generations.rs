@@ -20,8 +20,8 @@ use cuda_primary_context::sys::CUdriverProcAddress_flags as Flags;
 
 use crate::support::driver_library::{Library, Returned, call};
 use crate::support::load;
-use crate::support::processes::run_again;
-use crate::support::skips::{pass_on, say, skip};
+use crate::support::processes::in_own_process;
+use crate::support::skips::skip;
 use crate::text::{self, Function};
 
 const DRIVERS: &str = "CUDA_PRIMARY_CONTEXT_TEST_DRIVERS";
@@ -46,8 +46,8 @@ fn usable(generation: u32, test: &str) {
         let functions = text::functions(&text::read());
         let library = Library::open(&path);
         let version = version(library);
-        let summary =
-            [complete(library, version, &functions), look_ups_agree(library, version, &functions)];
+        complete(library, version, &functions);
+        look_ups_agree(library, version, &functions);
         // These libraries would refuse the version of a kernel that drives a GPU.
         if Path::new("/proc/driver/nvidia/version").exists() {
             let what = format!("what driver {generation} says without a device");
@@ -56,27 +56,7 @@ fn usable(generation: u32, test: &str) {
             let error = load(&path).expect_err("there is no device");
             assert!(matches!(error, Error::NoDevice { .. }), "{error}");
         }
-        report(generation, version, &summary.join("; "));
     });
-}
-
-/// Runs `body` in a process of its own, and passes its report on.
-fn in_own_process(test: &str, body: impl FnOnce()) {
-    let Some(output) = run_again(test, body) else { return };
-    let said = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{test}: {}\n{said}{errors}", output.status);
-    pass_on(&output.stderr);
-    if let Some((_, report)) = said.split_once(REPORT) {
-        say(report.lines().next().unwrap_or_default());
-    }
-}
-
-const REPORT: &str = "report: ";
-
-fn report(generation: u32, version: i32, summary: &str) {
-    let (major, minor) = (version / 1000, version % 1000 / 10);
-    println!("{REPORT}driver {generation}, CUDA {major}.{minor}: {summary}");
 }
 
 /// Functions that a driver of this version lacks, although they came with it or before. Driver 450 has this
@@ -84,16 +64,16 @@ fn report(generation: u32, version: i32, summary: &str) {
 const MISSING: [(i32, &str); 1] = [(11_000, "cuDeviceGetLuid")];
 
 /// Every function of the driver's CUDA version is there, or listed with the reason.
-fn complete(library: Library, version: i32, functions: &[Function]) -> String {
-    let (mut present, mut listed, mut newer) = (0, 0, 0);
+fn complete(library: Library, version: i32, functions: &[Function]) {
+    let mut present = 0;
     let mut failures = Vec::new();
     for function in functions {
         let there = symbol(library, &function.symbol).is_some();
         let is_listed = MISSING.contains(&(version, &*function.symbol));
         match (there, is_listed) {
-            _ if function.introduced > version => newer += 1,
+            _ if function.introduced > version => {}
             (true, false) => present += 1,
-            (false, true) => listed += 1,
+            (false, true) => {}
             (false, false) => failures
                 .push(format!("{} of CUDA {} is missing", function.symbol, function.introduced)),
             (true, true) => failures.push(format!("{} is there, and listed", function.symbol)),
@@ -101,18 +81,17 @@ fn complete(library: Library, version: i32, functions: &[Function]) -> String {
     }
     assert!(failures.is_empty(), "CUDA {version}:\n{}", failures.join("\n"));
     assert!(present > 300, "{present} functions");
-    format!("{present} functions there, {listed} listed as missing, {newer} newer")
 }
 
 /// `cuGetProcAddress` with the version of the function's type finds what `dlsym` finds under the
 /// constant's symbol.
-fn look_ups_agree(library: Library, version: i32, functions: &[Function]) -> String {
-    let (mut alike, mut failures) = (0, Vec::new());
+fn look_ups_agree(library: Library, version: i32, functions: &[Function]) {
+    let mut failures = Vec::new();
     for function in functions.iter().filter(|function| function.introduced <= version) {
         let by_symbol = symbol(library, &function.symbol);
         match look_up(library, function) {
-            None => return "no versioned look-up".to_owned(),
-            Some(found) if found == by_symbol => alike += 1,
+            None => return,
+            Some(found) if found == by_symbol => {}
             Some(found) => failures.push(format!(
                 "{} ({} at {}): {found:?}, and by its symbol {by_symbol:?}",
                 function.constant, function.name, function.introduced
@@ -120,7 +99,6 @@ fn look_ups_agree(library: Library, version: i32, functions: &[Function]) -> Str
         }
     }
     assert!(failures.is_empty(), "CUDA {version}:\n{}", failures.join("\n"));
-    format!("{alike} look-ups as dlsym")
 }
 
 fn version(library: Library) -> i32 {
@@ -152,19 +130,6 @@ fn look_up(library: Library, function: &Function) -> Option<Option<NonNull<c_voi
 }
 
 #[test]
-fn driver_418_alone_lacks_a_library() {
-    let Some(path) = library_of(418) else { return };
-    in_own_process("driver_generations::driver_418_alone_lacks_a_library", || {
-        let error = load(&path).expect_err("a dependency is missing");
-        let Error::LibraryNotFound { tried } = &error else { panic!("{error:?}") };
-        assert_eq!(tried.len(), 1);
-        assert_eq!(tried[0].library, path);
-        assert!(tried[0].reason.contains("libnvidia-fatbinaryloader.so.418"), "{error}");
-        assert!(error.to_string().contains(&tried[0].reason), "{error}");
-    });
-}
-
-#[test]
 fn driver_418_with_its_companion_is_too_old() {
     let Some(path) = library_of(418) else { return };
     let folder = path.parent().expect("the library lies in a folder");
@@ -182,7 +147,6 @@ fn driver_418_with_its_companion_is_too_old() {
         };
         let expected = ("cuDevicePrimaryCtxRelease_v2", 10_010, 11_000);
         assert_eq!((&**symbol, driver.raw(), introduced.raw()), expected);
-        report(418, version(Library::open(&path)), "too old");
     });
 }
 

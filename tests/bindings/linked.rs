@@ -40,21 +40,6 @@ fn linked_driver_is_the_one_that_is_loaded() {
 }
 
 #[test]
-fn linked_functions_do_their_work() {
-    initialise();
-    let (mut version, mut name) = (0, ptr::null());
-    // SAFETY: the place is an int of ours.
-    let code = unsafe { sys::cuDriverGetVersion(&mut version) };
-    assert!(code.is_success() && version >= 11_000, "{code}, {version}");
-    // SAFETY: the place is a pointer of ours.
-    let code = unsafe { sys::cuGetErrorName(CUresult(201), &mut name) };
-    assert!(code.is_success(), "{code}");
-    // SAFETY: the driver knows the code, and gave a text of its own.
-    let name = unsafe { std::ffi::CStr::from_ptr(name) };
-    assert_eq!(name.to_str().ok(), CUresult(201).name());
-}
-
-#[test]
 fn reference_of_a_linked_call_is_released_by_the_safe_layer() {
     initialise();
     let (mut device, mut context) = (0, ptr::null_mut());

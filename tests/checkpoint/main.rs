@@ -8,11 +8,11 @@ mod errors;
 mod example;
 mod faults;
 mod groups;
-mod histories;
 mod identity;
 mod nvml;
 mod order;
 mod steps;
+mod two_controllers;
 
 use std::time::Duration;
 

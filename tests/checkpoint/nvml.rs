@@ -1,4 +1,4 @@
-//! What NVML is asked: without it, and with a library of that name that a C compiler makes.
+//! What is read from NVML: without it, and with a library of that name that a C compiler makes.
 
 use std::fs;
 use std::path::Path;
@@ -103,15 +103,15 @@ fn without_the_library_there_is_an_error_that_says_so() {
 }
 
 #[test]
-fn memory_is_told_by_device_and_process() {
-    with_library("nvml::memory_is_told_by_device_and_process", &[], || {
+fn memory_is_listed_by_device_and_process() {
+    with_library("nvml::memory_is_listed_by_device_and_process", &[], || {
         assert_eq!(memory_of(41), Ok(vec![memory(1, 1000), memory(2, 300)]));
         assert_eq!(free(), Ok(vec![memory(1, 5000), memory(2, 200)]));
         let error = memory_of(43).unwrap_err();
         assert!(matches!(error, NvmlError::NotListed { pid: 43, .. }), "{error:?}");
         assert!(error.to_string().contains("container"), "{error}");
         let error = memory_of(42).unwrap_err();
-        assert_eq!(error.kind(), "nvml_memory_not_told");
+        assert_eq!(error.kind(), "nvml_memory_unknown");
     });
 }
 

@@ -112,19 +112,3 @@ pub fn no_visible_device(machine: &Machine, questions: &Questions) {
     refused(library, &questions.of("afterwards"));
     questions.ask("cuInit once more", 100, library.init());
 }
-
-/// The same, as the crate puts it.
-pub fn safe_layer_without_a_device(machine: &Machine, questions: &Questions) {
-    hide_devices();
-    for attempt in ["load", "load again"] {
-        let error = machine.try_driver().expect_err("no device is visible");
-        questions.ask(attempt, "no_device from cuInit", {
-            format!("{} from {}", error.kind(), error.call().unwrap_or("nothing"))
-        });
-        questions.holds(
-            format!("{attempt} names CUDA_VISIBLE_DEVICES"),
-            error.to_string().contains("CUDA_VISIBLE_DEVICES=\"\""),
-        );
-    }
-    questions.holds("this is no fork", !cuda_primary_context::fork::forked_after_init());
-}

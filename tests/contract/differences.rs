@@ -1,8 +1,7 @@
 //! The list of differences: `differences.txt` beside this file.
 //!
 //! A line is `drivers | check | question | result | reason`. Drivers are `simulator`, or `nvidia`
-//! with the CUDA versions that they report: `nvidia 12.4 to 12.5`, `nvidia to 11.2`,
-//! `nvidia 11.4`, each with `without a device` or `with a device` behind it if that matters.
+//! with the CUDA versions that they report: `nvidia 12.4 to 12.5`, `nvidia to 11.2`, `nvidia 11.4`.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +29,6 @@ struct Drivers {
     simulated: bool,
     oldest: i32,
     newest: i32,
-    devices: Option<bool>,
 }
 
 impl Differences {
@@ -72,16 +70,9 @@ impl Entry {
 
 impl Drivers {
     fn parse(text: &str) -> Option<Self> {
-        let (text, devices) = match text.strip_suffix(" without a device") {
-            Some(text) => (text, Some(false)),
-            None => match text.strip_suffix(" with a device") {
-                Some(text) => (text, Some(true)),
-                None => (text, None),
-            },
-        };
         let versions = match text.strip_prefix("nvidia") {
             None if text == "simulator" => {
-                return Some(Self { simulated: true, oldest: 0, newest: i32::MAX, devices });
+                return Some(Self { simulated: true, oldest: 0, newest: i32::MAX });
             }
             versions => versions?.trim(),
         };
@@ -92,13 +83,11 @@ impl Drivers {
             Some((oldest, "")) => (version(oldest)?, i32::MAX),
             Some((oldest, newest)) => (version(oldest)?, version(newest)?),
         };
-        Some(Self { simulated: false, oldest, newest, devices })
+        Some(Self { simulated: false, oldest, newest })
     }
 
     fn include(&self, probe: &Probe) -> bool {
-        self.simulated == probe.simulated
-            && (self.oldest..=self.newest).contains(&probe.version)
-            && self.devices.is_none_or(|devices| devices == (probe.devices > 0))
+        self.simulated == probe.simulated && (self.oldest..=self.newest).contains(&probe.version)
     }
 }
 
@@ -118,7 +107,7 @@ pub fn compare(check: &str, seen: Vec<Asked>, mut entries: OfCheck<'_>) -> (usiz
                 failures.push(format!("{check}: {question}: {result} instead of {expected}"))
             }
             (Some(entry), true) => failures.push(format!(
-                "{check}: {question}: {result} as expected: the entry in {} is stray",
+                "{check}: {question}: {result} as expected: the entry in {} is out of date",
                 entry.line
             )),
         }

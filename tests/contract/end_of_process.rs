@@ -1,8 +1,6 @@
 //! What the driver returns while the process ends.
 
-use std::sync::{Mutex, OnceLock};
-
-use cuda_primary_context::PrimaryContext;
+use std::sync::OnceLock;
 
 use super::machine::Machine;
 use super::questions::Questions;
@@ -10,7 +8,6 @@ use crate::support::driver_library::Library;
 
 /// What handlers, which take nothing, ask with.
 static SCENE: OnceLock<(Library, i32)> = OnceLock::new();
-static HANDLE: Mutex<Option<PrimaryContext>> = Mutex::new(None);
 
 fn ask(handler: &str, release: u32, state: &str) {
     let &(library, device) = SCENE.get().expect("the check set the scene");
@@ -28,9 +25,6 @@ fn at_exit(handler: extern "C" fn()) {
 pub fn exit_handlers(machine: &Machine, questions: &Questions) {
     extern "C" fn before_load() {
         ask("registered before the load", 4, "refused: 4");
-        // A handle of the crate, dropped when the driver is gone: no noise, no crash.
-        drop(HANDLE.lock().expect("nobody panicked").take());
-        Questions::default().holds("the handle is dropped", true);
     }
     extern "C" fn before_init() {
         ask("registered before cuInit", 4, "refused: 4");
@@ -45,9 +39,8 @@ pub fn exit_handlers(machine: &Machine, questions: &Questions) {
     at_exit(after_init);
     let device = driver.device(0).expect("there is a device");
     assert!(SCENE.set((library, device.as_raw())).is_ok(), "the scene is set once");
-    let context = PrimaryContext::retain(device).expect("the device can be retained");
-    *HANDLE.lock().expect("nobody panicked") = Some(context);
     questions.ask("retain", 0, library.retain(device.as_raw()).0);
+    questions.ask("and again", 0, library.retain(device.as_raw()).0);
 }
 
 /// The destructor of a thread's storage still finds the driver.

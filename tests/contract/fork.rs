@@ -2,14 +2,11 @@
 
 use std::process::ExitStatus;
 
-use cuda_primary_context::sys::CUctx_flags;
-use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard, StrayRelease};
-
-use super::super::support::processes::{Birth, in_child};
 use super::before_init::{hide_devices, refused, versions_and_texts};
 use super::machine::Machine;
 use super::questions::Questions;
 use crate::support::driver_library::{Library, call};
+use crate::support::processes::{Birth, in_child};
 
 /// Runs `body` in a forked child.
 fn child(questions: &Questions, body: impl FnOnce(&Questions)) {
@@ -103,51 +100,4 @@ pub fn child_after_init(machine: &Machine, questions: &Questions) {
     questions.holds("the parent's context is current", library.current() == context);
     questions.ask("the parent's release", 0, library.release(device));
     questions.ask("state", "0/0", library.state(device));
-}
-
-/// In a child every operation of the crate is refused with one error, and drops do nothing.
-pub fn handles_in_a_child(machine: &Machine, questions: &Questions) {
-    let driver = machine.driver();
-    let device = driver.device(0).expect("there is a device");
-    let context = PrimaryContext::retain(device).expect("the device can be retained");
-    let guard = PrimaryContextGuard::retain_only(device).expect("the device can be kept");
-    // Places, of which the child empties its own copies.
-    let (mut context, mut guard) = (Some(context), Some(guard));
-    let (places, process) = ((&mut context, &mut guard), std::process::id());
-    child(questions, |questions| {
-        let (context, guard) = (places.0.take(), places.1.take());
-        let context = context.expect("the child has a copy");
-        let refused = |operation: &str, error: Option<Error>| {
-            let error = match error {
-                Some(Error::ForkedAfterInit { initialised_in, .. })
-                    if initialised_in == Some(process) =>
-                {
-                    "forked_after_init".to_owned()
-                }
-                Some(error) => error.to_string(),
-                None => "done".to_owned(),
-            };
-            questions.ask(operation, "forked_after_init", error);
-        };
-        refused("load", machine.try_driver().err());
-        refused("retain", PrimaryContext::retain(device).err());
-        refused("retain if active", PrimaryContext::retain_if_active(device).err());
-        refused("retain only", PrimaryContextGuard::retain_only(device).err());
-        refused("plan", StrayRelease::new().plan(device).err());
-        refused("state", device.primary_context_state().err());
-        refused("flags", device.set_primary_context_flags(CUctx_flags(0)).err());
-        refused("name", device.name().err());
-        refused("uuid", device.uuid().err());
-        refused("current", context.make_current().err());
-        let refusal = context.release().expect_err("a child has nothing to release");
-        let (error, context) = refusal.into_parts();
-        refused("release", Some(error));
-        questions.holds("the handle is handed back", context.is_some());
-        questions.holds("the child knows", cuda_primary_context::fork::forked_after_init());
-        drop(context);
-        drop(guard);
-    });
-    questions.holds("the parent's state", {
-        device.primary_context_state().is_ok_and(|state| state.active)
-    });
 }

@@ -2,7 +2,6 @@
 
 use std::ptr;
 
-use cuda_primary_context::sys::{self, CUresult};
 use cuda_primary_context::{
     Device, Driver, Error, Outcome, PrimaryContext, PrimaryContextGuard, Report, StrayRelease,
 };
@@ -124,66 +123,6 @@ pub fn adopted_and_leaked(machine: &Machine, questions: &Questions) {
     questions.holds("inactive", !active(device));
 }
 
-pub fn retain_only_alone(machine: &Machine, questions: &Questions) {
-    let driver = machine.driver();
-    let device = device(driver, 0);
-    let guard = PrimaryContextGuard::retain_only(device).expect("the device can be kept");
-    questions.ask("outcomes", expected(driver, &["kept"]), outcomes(guard.report()));
-    questions.ask("current context", "unchanged", change(guard.report()));
-    questions.holds("nothing failed", guard.report().check().is_ok());
-    questions.ask("calls for the kept device", "cuDevicePrimaryCtxRetain 0", {
-        calls(guard.report(), device)
-    });
-    questions.holds("active", active(device));
-    drop(guard);
-    questions.holds("inactive after the drop", !active(device));
-}
-
-/// Functions that the safe layer does not use.
-pub fn raw_functions(machine: &Machine, questions: &Questions) {
-    let driver = machine.driver();
-    let device = device(driver, 0);
-    let context = PrimaryContext::retain(device).expect("the device can be retained");
-    let current = context.make_current().expect("it can be made current");
-    let functions = (
-        driver.function(sys::functions::cuMemAlloc_v3020).expect("cuMemAlloc_v2"),
-        driver.function(sys::functions::cuMemFree_v3020).expect("cuMemFree_v2"),
-        driver.function(sys::functions::cuMemGetInfo_v3020).expect("cuMemGetInfo_v2"),
-        driver.function(sys::functions::cuStreamCreate_v2000).expect("cuStreamCreate"),
-        driver.function(sys::functions::cuStreamDestroy_v4000).expect("cuStreamDestroy_v2"),
-    );
-    let (allocate, free, get_info, create, destroy) = functions;
-    let (mut memory, mut stream) = (0, ptr::null_mut());
-    let (mut unused, mut total) = (0, 0);
-    let ask = |call: &str, code: CUresult| questions.ask(call, 0, code.0);
-    // SAFETY: a context is current, and the place is an address of ours.
-    ask("cuMemAlloc_v2", unsafe { allocate(&mut memory, 1 << 20) });
-    // SAFETY: the places are integers of ours.
-    ask("cuMemGetInfo_v2", unsafe { get_info(&mut unused, &mut total) });
-    // SAFETY: the memory was allocated above, and nobody uses it.
-    ask("cuMemFree_v2", unsafe { free(memory) });
-    // SAFETY: the place is a handle of ours.
-    ask("cuStreamCreate", unsafe { create(&mut stream, 0) });
-    // SAFETY: the stream was created above, and nobody uses it.
-    ask("cuStreamDestroy_v2", unsafe { destroy(stream) });
-    questions.holds("there is memory", 0 < unused && unused <= total);
-    questions.holds("the scope ends", current.leave().is_ok());
-}
-
-pub fn current_scope(machine: &Machine, questions: &Questions) {
-    let driver = machine.driver();
-    let device = device(driver, 0);
-    let library = machine.load();
-    let context = PrimaryContext::retain(device).expect("the device can be retained");
-    let scope = context.make_current().expect("it can be made current");
-    questions.holds("it is current", library.current() == context.as_raw());
-    let inner = context.make_current().expect("it can be made current again");
-    drop(inner);
-    questions.holds("it is current after an inner scope", library.current() == context.as_raw());
-    questions.holds("the scope ends", scope.leave().is_ok());
-    questions.holds("nothing is current", library.current().is_null());
-}
-
 pub fn references_of_others(machine: &Machine, questions: &Questions) {
     let driver = machine.driver();
     let library = machine.load();
@@ -199,6 +138,10 @@ pub fn references_of_others(machine: &Machine, questions: &Questions) {
         outcomes(guard.report()),
     );
     questions.holds("it is inactive", !active(stray));
+    questions.holds("the kept one is active", active(kept));
+    questions.ask("calls for the kept device", "cuDevicePrimaryCtxRetain 0", {
+        calls(guard.report(), kept)
+    });
     questions.ask("its owner's release", 201, library.release(stray.as_raw()));
 
     library.retain(stray.as_raw());

@@ -5,33 +5,37 @@
 use std::ptr;
 
 use cuda_primary_context::sys::{CUcontext, CUgreenCtx};
-use cuda_primary_context::{
-    Device, Driver, PrimaryContext, PrimaryContextGuard, Report, StrayRelease,
-};
+use cuda_primary_context::{Device, Driver, PrimaryContext, Report, StrayRelease};
 
-use super::green_contexts;
 use super::machine::Machine;
 use super::questions::Questions;
 use super::safe_layer::{active, call_and_code, calls, change, device, expected, outcomes};
-use crate::support::driver_library::call;
+use super::sequences::{create_green, has_green_contexts};
+use crate::support::driver_library::{Library, call};
 
 /// A green context on a device.
 struct Green {
-    device: green_contexts::Device,
+    library: Library,
+    device: Device,
     handle: CUgreenCtx,
 }
 
 impl Green {
     /// One over all multiprocessors. If the driver has none, the check is skipped.
     fn create(machine: &Machine, device: Device, questions: &Questions) -> Option<Self> {
-        let device = green_contexts::Device::new(machine.load(), device.as_raw(), questions)?;
-        let handle = device.create(questions);
-        Some(Self { device, handle })
+        let library = machine.load();
+        if !has_green_contexts(library, questions) {
+            return None;
+        }
+        let (result, handle) = create_green(library, device.as_raw());
+        questions.ask("create", 0, result);
+        Some(Self { library, device, handle })
     }
 
     /// The result, and the state that follows.
     fn destroy(self) -> String {
-        self.device.destroy(self.handle)
+        let result = call!(self.library, cuGreenCtxDestroy_v12040(self.handle));
+        format!("{result} {}", self.library.state(self.device.as_raw()))
     }
 }
 
@@ -93,23 +97,23 @@ fn robbed(machine: &Machine, questions: &Questions) -> Option<(PrimaryContext, G
 
 /// The driver returns 800 for the last release; the reference stays with the green context.
 pub fn release_of_a_handle_beside_a_green_context(machine: &Machine, questions: &Questions) {
-    let Some((context, green)) = robbed(machine, questions) else { return };
-    let device = context.device();
-    questions.holds("the release succeeds", context.release().is_ok());
-    questions.holds("active while the green context lives", active(device));
-    questions.ask("handles", "Ok(0)", format!("{:?}", device.handles()));
-    questions.ask("unreleased", 0, device.driver().unreleased());
-    questions.ask("cuGreenCtxDestroy", "0 0/0", green.destroy());
-}
-
-pub fn drop_of_a_handle_beside_a_green_context(machine: &Machine, questions: &Questions) {
-    let Some((context, green)) = robbed(machine, questions) else { return };
-    let device = context.device();
-    drop(context);
-    questions.holds("active while the green context lives", active(device));
-    questions.ask("handles", "Ok(0)", format!("{:?}", device.handles()));
-    questions.ask("unreleased", 0, device.driver().unreleased());
-    questions.ask("cuGreenCtxDestroy", "0 0/0", green.destroy());
+    let ways: [(&str, fn(PrimaryContext) -> bool); 2] = [
+        ("release", |context| context.release().is_ok()),
+        ("drop", |context| {
+            drop(context);
+            true
+        }),
+    ];
+    for (way, give_back) in ways {
+        let questions = &questions.of(way);
+        let Some((context, green)) = robbed(machine, questions) else { return };
+        let device = context.device();
+        questions.holds("it succeeds", give_back(context));
+        questions.holds("active while the green context lives", active(device));
+        questions.ask("handles", "Ok(0)", format!("{:?}", device.handles()));
+        questions.ask("unreleased", 0, device.driver().unreleased());
+        questions.ask("cuGreenCtxDestroy", "0 0/0", green.destroy());
+    }
 }
 
 /// Both references were taken, and the context is active all the same: 201 hands the handle back.
@@ -130,64 +134,43 @@ pub fn refused_release_of_an_active_context(machine: &Machine, questions: &Quest
     questions.ask("handles after the drop", "Ok(0)", format!("{:?}", device.handles()));
 }
 
-/// A context of `cuCtxCreate` on the strays device lives on, and is what the thread had before.
-pub fn ordinary_context_is_current_again(machine: &Machine, questions: &Questions) {
+/// The thread's current context after a run: one of `cuCtxCreate` on the strays' device and one with a further
+/// reference are current again, a destroyed one is popped.
+pub fn current_context_after_a_run(machine: &Machine, questions: &Questions) {
     let driver = machine.driver();
     let device = device(driver, 0);
     let library = machine.load();
-    let mut ordinary: CUcontext = ptr::null_mut();
-    library.retain(device.as_raw());
-    questions.ask("cuCtxCreate_v2", 0, {
-        call!(library, cuCtxCreate_v3020(&mut ordinary, 0, device.as_raw()))
-    });
-    let report = run(driver);
-    questions.ask("outcomes", expected(driver, &["released(1)"]), outcomes(&report));
-    questions.ask("state", "0/0", library.state(device.as_raw()));
-    questions.ask("current context", "unchanged", change(&report));
-    questions.holds("it is current", library.current() == ordinary);
-    questions.ask("cuCtxSynchronize", 0, call!(library, cuCtxSynchronize_v2000()));
-    questions.ask("cuCtxDestroy_v2", 0, call!(library, cuCtxDestroy_v4000(ordinary)));
-    questions.holds("nothing lay beneath it", library.current().is_null());
-}
-
-/// Nothing is left on a dead context.
-pub fn destroyed_context_is_popped(machine: &Machine, questions: &Questions) {
-    let driver = machine.driver();
-    let device = device(driver, 0);
-    let library = machine.load();
-    let (_, context) = library.retain(device.as_raw());
-    library.set_current(context);
-    let report = run(driver);
-    questions.ask("outcomes", expected(driver, &["released(1)"]), outcomes(&report));
-    questions.ask("current context", "switched from 0", change(&report));
-    questions.holds("nothing is current", library.current().is_null());
-    questions.ask("state", "0/0", library.state(device.as_raw()));
-}
-
-pub fn living_context_is_current_again(machine: &Machine, questions: &Questions) {
-    let driver = machine.driver();
-    let device = device(driver, 0);
-    let library = machine.load();
-    library.retain(device.as_raw());
-    let (_, context) = library.retain(device.as_raw());
-    library.set_current(context);
-    let report = run(driver);
-    questions.ask("outcomes", expected(driver, &["still_active(1)"]), outcomes(&report));
-    questions.ask("current context", "unchanged", change(&report));
-    questions.holds("it is current", library.current() == context);
-    questions.ask("cuCtxSynchronize", 0, call!(library, cuCtxSynchronize_v2000()));
-    questions.ask("the last release", 0, library.release(device.as_raw()));
-    questions.ask("state", "0/0", library.state(device.as_raw()));
-}
-
-pub fn retain_only_beside_a_green_context(machine: &Machine, questions: &Questions) {
-    let driver = machine.driver();
-    let (kept, other) = (device(driver, 0), device(driver, 1));
-    let Some(green) = Green::create(machine, other, questions) else { return };
-    let guard = PrimaryContextGuard::retain_only(kept).expect("the device can be kept");
-    let words = expected(driver, &["kept", "held_by_green_context(0)"]);
-    questions.ask("outcomes", words, outcomes(guard.report()));
-    questions.holds("active while the green context lives", active(other));
-    questions.ask("cuGreenCtxDestroy", "0 0/0", green.destroy());
-    questions.holds("the kept one is active", active(kept));
+    for (name, references, outcome, current_context) in [
+        ("ordinary", 1, "released(1)", "unchanged"),
+        ("living", 2, "still_active(1)", "unchanged"),
+        ("destroyed", 1, "released(1)", "switched from 0"),
+    ] {
+        let questions = questions.of(name);
+        let mut context: CUcontext = ptr::null_mut();
+        (0..references).for_each(|_| context = library.retain(device.as_raw()).1);
+        match name {
+            "ordinary" => questions.ask("cuCtxCreate_v2", 0, {
+                call!(library, cuCtxCreate_v3020(&mut context, 0, device.as_raw()))
+            }),
+            _ => questions.ask("cuCtxSetCurrent", 0, library.set_current(context)),
+        }
+        let report = run(driver);
+        questions.ask("outcomes", expected(driver, &[outcome]), outcomes(&report));
+        questions.ask("current context", current_context, change(&report));
+        let is_current = library.current() == context;
+        questions.holds("it is current if it is alive", is_current == (name != "destroyed"));
+        if is_current {
+            questions.ask("cuCtxSynchronize", 0, call!(library, cuCtxSynchronize_v2000()));
+        }
+        match name {
+            "ordinary" => {
+                questions.ask("cuCtxDestroy_v2", 0, call!(library, cuCtxDestroy_v4000(context)));
+            }
+            "living" => questions.ask("the last release", 0, library.release(device.as_raw())),
+            _ => {}
+        }
+        library.set_current(ptr::null_mut());
+        questions.holds("nothing is current", library.current().is_null());
+        questions.ask("state", "0/0", library.state(device.as_raw()));
+    }
 }

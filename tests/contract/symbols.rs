@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_void};
 use std::ptr::{self, NonNull};
 
-use cuda_primary_context::sys::{self, CUdriverProcAddressQueryResult, CUresult};
+use cuda_primary_context::sys::{CUdriverProcAddressQueryResult, CUresult};
 
 use super::machine::Machine;
 use super::questions::Questions;
@@ -59,25 +59,21 @@ fn word(library: Library, address: *mut c_void) -> String {
     found.map_or("another function".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-fn second(library: Library, name: &CStr, version: i32) -> String {
-    let mut address = SENTINEL;
-    let mut status = CUdriverProcAddressQueryResult(77);
-    let result = call!(
-        library,
-        cuGetProcAddress_v12000(name.as_ptr(), &mut address, version, 0, &mut status)
-    );
+/// What the second generation of the look-up returns, or the first, which has no status.
+fn look_up(library: Library, name: &CStr, version: i32, has_status: bool) -> String {
+    let (mut address, mut status) = (SENTINEL, CUdriverProcAddressQueryResult(77));
+    let name = name.as_ptr();
+    let result = match has_status {
+        true => {
+            call!(library, cuGetProcAddress_v12000(name, &mut address, version, 0, &mut status))
+        }
+        false => call!(library, cuGetProcAddress_v11030(name, &mut address, version, 0)),
+    };
+    let found = word(library, address);
     match result {
-        Returned::Code(CUresult(0)) => format!("{}, status {}", word(library, address), status.0),
-        refusal => format!("refused with {refusal}, {}", word(library, address)),
-    }
-}
-
-fn first(library: Library, name: &CStr, version: i32) -> String {
-    let mut address = SENTINEL;
-    let result = call!(library, cuGetProcAddress_v11030(name.as_ptr(), &mut address, version, 0));
-    match result {
-        Returned::Code(CUresult(0)) => word(library, address),
-        refusal => format!("refused with {refusal}, {}", word(library, address)),
+        Returned::Code(CUresult(0)) if has_status => format!("{found}, status {}", status.0),
+        Returned::Code(CUresult(0)) => found,
+        refusal => format!("refused with {refusal}, {found}"),
     }
 }
 
@@ -107,11 +103,11 @@ pub fn versioned_look_up(machine: &Machine, questions: &Questions) {
     for (name, version, of_second, of_first) in cases {
         let question = format!("{} at {version}", name.to_string_lossy());
         if has_second {
-            let result = second(library, name, version);
+            let result = look_up(library, name, version, true);
             questions.ask(format!("cuGetProcAddress_v2: {question}"), of_second, result);
         }
         if has_first {
-            let result = first(library, name, version);
+            let result = look_up(library, name, version, false);
             questions.ask(format!("cuGetProcAddress: {question}"), of_first, result);
         }
     }
@@ -124,40 +120,6 @@ pub fn versioned_look_up(machine: &Machine, questions: &Questions) {
         cuGetProcAddress_v12000(c"cuInit".as_ptr(), &mut address, 3000, 0, ptr::null_mut())
     );
     questions.ask("cuGetProcAddress_v2 without a status", "0", result);
-}
-
-/// For every function that the safe layer calls, the look-up gives what `dlsym` gives.
-pub fn look_up_equals_dlsym(machine: &Machine, questions: &Questions) {
-    let library = machine.load();
-    let mut version = 0;
-    call!(library, cuDriverGetVersion_v2020(&mut version));
-    let mut differing = Vec::new();
-    macro_rules! compare {
-        ($($function:ident,)*) => {
-            $({
-                let function = sys::functions::$function;
-                let (name, introduced) = (function.name().as_ptr(), function.introduced().raw());
-                let mut address = ptr::null_mut();
-                let result =
-                    call!(library, cuGetProcAddress_v11030(name, &mut address, introduced, 0));
-                let by_symbol = library.symbol(function.symbol()).map_or(ptr::null_mut(), NonNull::as_ptr);
-                let asked = result != Returned::Absent && introduced <= version;
-                if asked && (address != by_symbol || address.is_null()) {
-                    differing.push(function.symbol().to_string_lossy());
-                }
-            })*
-        };
-    }
-    compare! {
-        cuInit_v2000, cuDriverGetVersion_v2020, cuDeviceGetCount_v2000, cuDeviceGet_v2000,
-        cuDeviceGetName_v2000, cuDeviceGetAttribute_v2000, cuDeviceGetPCIBusId_v4010,
-        cuDeviceGetUuid_v9020, cuDeviceGetUuid_v11040, cuCtxGetCurrent_v4000, cuCtxSetCurrent_v4000,
-        cuCtxPushCurrent_v4000, cuCtxPopCurrent_v4000, cuCtxGetDevice_v2000,
-        cuDevicePrimaryCtxRetain_v7000, cuDevicePrimaryCtxGetState_v7000,
-        cuDevicePrimaryCtxRelease_v11000, cuDevicePrimaryCtxReset_v11000,
-        cuDevicePrimaryCtxSetFlags_v11000,
-    }
-    questions.ask("functions that differ", "", differing.join(" "));
 }
 
 /// The crate's table of names agrees with the driver's, for every code that the driver knows.

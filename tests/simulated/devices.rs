@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use crate::support::{machine, machine_from};
-use cuda_primary_context::{PrimaryContextGuard, Uuid};
+use cuda_primary_context::{StrayRelease, Uuid};
 use serde_json::{json, to_value};
 use simulated_libcuda::{Fault, Knob, Simulator};
 
@@ -85,23 +85,18 @@ fn failures_to_identify_a_device_are_errors() {
 
 #[test]
 fn mig_instance_has_an_id_of_its_own() {
-    let machine = machine_from(
-        Simulator::builder().devices(2).visible_devices(None).knob(Knob::MigInstances, 1),
-    );
-    let gpus = [0, 1].map(|gpu| machine.simulator.machine_uuid(gpu));
-    for (device, gpu) in machine.driver.devices().zip(gpus) {
+    let builder = Simulator::builder().devices(2).visible_devices(None);
+    let machine = machine_from(builder.knob(Knob::MigInstances, 1));
+    for device in machine.driver.devices() {
         let uuid = device.uuid().unwrap();
         assert!(uuid.is_mig() && uuid.to_string().starts_with("MIG-"), "{uuid}");
-        assert_ne!(uuid.as_bytes(), &gpu);
-        assert_eq!(machine.driver.device_by_uuid(uuid), Ok(device));
+        assert_ne!(uuid.as_bytes(), &machine.simulator.machine_uuid(device.ordinal()));
         assert_eq!(machine.driver.device_by_uuid(uuid.to_string().parse().unwrap()), Ok(device));
-        let of_a_gpu: Uuid = uuid.to_string().replace("MIG-", "GPU-").parse().unwrap();
-        let error = machine.driver.device_by_uuid(of_a_gpu).unwrap_err();
-        assert_eq!(error.kind(), "unknown_device", "{error}");
-        let guard = PrimaryContextGuard::retain_only(device).unwrap();
-        let report = to_value(guard.report()).unwrap();
-        let line = &report["devices"][device.ordinal() as usize];
-        assert_eq!(line["uuid"], json!(uuid.to_string()), "{report}");
-        assert!(guard.report().to_string().contains(&uuid.to_string()), "{report}");
+        let of_a_gpu = Uuid::from_bytes(*uuid.as_bytes());
+        assert_eq!(machine.driver.device_by_uuid(of_a_gpu).unwrap_err().kind(), "unknown_device");
+        let report = StrayRelease::new().run(machine.driver).unwrap();
+        let line = &to_value(&report).unwrap()["devices"][device.ordinal() as usize];
+        assert_eq!(line["uuid"], json!(uuid.to_string()), "{line}");
+        assert!(report.to_string().contains(&uuid.to_string()), "{report}");
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
-use crate::support::{Machine, machine};
+use crate::support::machine;
 use cuda_primary_context::{
     Device, Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease, TRACING_TARGET,
 };
@@ -88,39 +88,20 @@ fn every_device_of_a_release_has_an_event() {
     drop(held);
 }
 
-/// Those of a release that keeps device 1.
-fn events_of_release(machine: &Machine, policy: &StrayRelease) -> Vec<String> {
-    events(machine.device(0), || {
-        drop(PrimaryContextGuard::retain_only_with(machine.device(1), policy).unwrap());
-    })
-}
-
+/// A state that is not known is absent, and no device is kept to which the thread could be moved.
 #[test]
-fn state_that_is_not_known_is_absent() {
+fn events_of_a_run_have_what_is_known() {
     let machine = machine(2);
-    machine.stray(&[1, 0]);
+    machine.stray(&[1, 1]);
+    machine.simulator.set_current(Some(1));
     let fault = Fault::of("cuDevicePrimaryCtxGetState", 1).device(0).code(999).refused().once();
     machine.simulator.inject(fault);
-    let seen = events_of_release(&machine, &StrayRelease::new());
-    let expected = [
-        "WARN message=primary context not released device=0 outcome=\"failed\" code=999 \
-         releases=0 error=cuDevicePrimaryCtxGetState on device 0 returned CUDA_ERROR_UNKNOWN (999)",
-        "DEBUG message=nothing to release device=1 outcome=\"kept\"",
-    ];
-    assert_eq!(seen, expected);
-}
-
-/// No device is kept to which the thread could be moved.
-#[test]
-fn run_says_where_the_thread_was_and_not_where_it_is() {
-    let machine = machine(2);
-    machine.stray(&[0, 1]);
-    machine.simulator.set_current(Some(1));
     let seen = events(machine.device(0), || {
         StrayRelease::new().run(machine.driver).unwrap();
     });
     let expected = [
-        "DEBUG message=nothing to release device=0 outcome=\"already_inactive\"",
+        "WARN message=primary context not released device=0 outcome=\"failed\" code=999 \
+         releases=0 error=cuDevicePrimaryCtxGetState on device 0 returned CUDA_ERROR_UNKNOWN (999)",
         "INFO message=stray primary context released device=1 outcome=\"released\" releases=1",
         "INFO message=the thread's current context was switched from=1",
     ];

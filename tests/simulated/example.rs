@@ -6,7 +6,7 @@ use crate::support::examples::example;
 use serde_json::Value;
 use simulated_libcuda::Simulator;
 
-/// The example with these arguments, and nothing in its environment that it would heed.
+/// The example with these arguments, and nothing in its environment that it reads.
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(example("retain_only"));
     command.args(arguments).env_remove("LOCAL_RANK");
@@ -28,25 +28,6 @@ fn simulate(arguments: &[&str]) -> Output {
     run(&[&["--driver", "simulated"], arguments].concat())
 }
 
-/// A simulator as a library somewhere, which is steered by environment variables.
-struct Library(Simulator);
-
-impl Library {
-    fn new() -> Self {
-        Self(Simulator::start(0))
-    }
-
-    fn path(&self) -> &str {
-        self.0.path().to_str().unwrap()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = command(&[&["--driver", self.path()], arguments].concat());
-        command.env("SIMULATED_CUDA_DEVICES", "4");
-        command
-    }
-}
-
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
@@ -64,10 +45,6 @@ fn object(output: &Output, expected_status: i32) -> Value {
     serde_json::from_str(lines).unwrap()
 }
 
-fn keys(object: &Value) -> Vec<&str> {
-    object.as_object().unwrap().keys().map(String::as_str).collect()
-}
-
 /// One field of each device, in the order of the ordinals.
 fn column<'a>(object: &'a Value, field: &str) -> Vec<&'a Value> {
     object["devices"].as_array().unwrap().iter().map(|device| &device[field]).collect()
@@ -76,39 +53,15 @@ fn column<'a>(object: &'a Value, field: &str) -> Vec<&'a Value> {
 #[test]
 fn releases_0_and_2_and_keeps_1() {
     let output = simulate(&["--calls"]);
-    assert_eq!(status(&output), 0);
-    assert_eq!(text(&output.stderr), "");
-    let mut lines = text(&output.stdout).lines();
-
-    let driver = lines.next().unwrap();
-    assert!(driver.starts_with("driver /") && driver.ends_with(", simulated)"), "{driver}");
-    let kept = lines.next().unwrap();
-    assert!(kept.starts_with("kept   device 1, "), "{kept}");
-    assert_eq!(lines.next(), Some("stray  contexts left first, on 0, 2 (see --stray)"));
-    assert_eq!(lines.next(), Some(""));
-
-    assert_eq!(lines.next(), Some("kept 1; released 0, 2"));
-
-    // The width of a UUID goes out of the comparison, and with it the UUID.
-    let table: Vec<String> = lines
-        .map(|line| {
-            let (device, rest) = line.split_at(8);
-            format!("{device}{}", rest.get(40..).unwrap_or_default())
-        })
-        .collect();
-    let expected = [
-        "device    outcome           driver calls",
-        "     0    released          cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
-        "                            cuCtxGetCurrent: CUDA_SUCCESS (0)",
-        "                            cuDevicePrimaryCtxRelease_v2: CUDA_SUCCESS (0)",
-        "                            cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
-        "     1    kept              cuDevicePrimaryCtxRetain: CUDA_SUCCESS (0)",
-        "     2    released          cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
-        "                            cuDevicePrimaryCtxRelease_v2: CUDA_SUCCESS (0)",
-        "                            cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
-        "     3    already inactive  cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0)",
-    ];
-    assert_eq!(table, expected);
+    assert_eq!((status(&output), text(&output.stderr)), (0, ""));
+    let with_calls = text(&output.stdout);
+    let lines: Vec<&str> = with_calls.lines().collect();
+    assert!(lines[0].starts_with("driver /") && lines[0].ends_with(", simulated)"), "{lines:?}");
+    assert!(lines[1].starts_with("kept   device 1, "), "{lines:?}");
+    let expected =
+        ["stray  contexts left first, on 0, 2 (see --stray)", "", "kept 1; released 0, 2"];
+    assert_eq!(lines[2..5], expected);
+    assert!(with_calls.contains("cuDevicePrimaryCtxRelease_v2: CUDA_SUCCESS (0)"), "{with_calls}");
     let short = text(&simulate(&[]).stdout).to_owned();
     assert!(!short.contains("cuDevicePrimaryCtx"), "{short}");
 }
@@ -122,14 +75,17 @@ fn options_and_failures_reach_the_report() {
     assert_eq!(column(&report, "outcome"), ["released", "kept", "released", "left_alone"]);
     assert_eq!(report["devices"][0]["releases"], 2);
 
-    let library = Library::new();
+    // A simulator as a library somewhere, which is set up by environment variables.
+    let library = Simulator::start(0);
     for (call, options, words) in [
-        ("cuDevicePrimaryCtxRelease_v2", &["--json"][..], "outcome"),
+        ("cuDevicePrimaryCtxRelease_v2", &["--json", "--stray", "0"][..], "outcome"),
         ("cuDevicePrimaryCtxGetState", &["--json", "--dry-run"], "planned"),
     ] {
         let fault = format!("{call}:1:999:refused:once:0");
-        let mut command = library.command(options);
-        let report = object(&command.env("SIMULATED_CUDA_FAULT", fault).output().unwrap(), 1);
+        let path = library.path().to_str().unwrap();
+        let mut command = command(&[&["--driver", path], options].concat());
+        command.env("SIMULATED_CUDA_DEVICES", "4").env("SIMULATED_CUDA_FAULT", fault);
+        let report = object(&command.output().unwrap(), 1);
         assert_eq!(report["devices"][0][words], "failed");
         assert_eq!(report["devices"][0]["error"]["call"], call);
     }
@@ -139,20 +95,15 @@ fn options_and_failures_reach_the_report() {
 fn wrong_arguments_name_the_option_and_what_it_takes() {
     for (arguments, option, accepted) in [
         (&["--device", "x"][..], "--device", "whole number"),
-        (&["--device"], "--device", "whole number"),
         (&["--driver", ""], "--driver", "auto, real, simulated"),
-        (&["--devices", "4097"], "--devices", "0 to 4096"),
         (&["--devices", "2", "--driver", "real"], "--devices", "simulated"),
         (&["--stray", "0,,2"], "--stray", "commas"),
-        (&["--keep", "all"], "--keep", "commas"),
         (&["--releases", "4294967296"], "--releases", "4294967295"),
         (&["--kepe", "2"], "--kepe", "--help"),
-        (&["2"], "\"2\"", "--help"),
     ] {
         let output = run(arguments);
         let message = text(&output.stderr);
-        assert_eq!(status(&output), 2, "{arguments:?}: {message}");
-        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+        assert_eq!((status(&output), text(&output.stdout)), (2, ""), "{arguments:?}: {message}");
         assert_eq!(message.lines().count(), 1, "{arguments:?}: {message}");
         assert!(message.contains(option) && message.contains(accepted), "{arguments:?}: {message}");
     }
@@ -166,7 +117,7 @@ fn without_a_device_the_error_is_the_report() {
         let mut command = command(&["--driver", "simulated", "--json"]);
         let output = command.env(variable, value).output().unwrap();
         let object = object(&output, 3);
-        assert_eq!(keys(&object), ["error"]);
+        assert_eq!(object.as_object().unwrap().len(), 1, "the error alone");
         assert_eq!(object["error"]["kind"], kind);
         let message = object["error"]["message"].as_str().unwrap();
         assert!(text(&output.stderr).contains(message), "{message}");

@@ -5,37 +5,26 @@ use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{Attempt, Error, Outcome, Planned, PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::Fault;
 
-/// The device as it is shown inside others.
-fn shown(machine: &Machine, ordinal: u32) -> String {
-    format!("Device {{ ordinal: {ordinal}, driver: {:?} }}", machine.driver.path())
-}
-
 #[test]
 fn handles_show_their_device_and_driver() {
     let machine = machine(2);
-    let device = machine.device(1);
-    let path = machine.driver.path();
-    assert_eq!(
-        format!("{:?}", machine.driver),
-        format!("Driver {{ path: {path:?}, version: {}, devices: 2 }}", machine.driver.version())
-    );
-    let shown = shown(&machine, 1);
+    let (driver, device) = (machine.driver, machine.device(1));
+    let (path, version) = (driver.path(), driver.version());
+    let shown = format!("Driver {{ path: {path:?}, version: {version}, devices: 2 }}");
+    assert_eq!(format!("{driver:?}"), shown);
+    let shown = format!("Device {{ ordinal: 1, driver: {path:?} }}");
     assert_eq!(format!("{device:?}"), shown);
     let context = PrimaryContext::retain(device).unwrap();
     assert_eq!(format!("{context:?}"), format!("PrimaryContext {{ device: {shown}, .. }}"));
     let current = context.make_current().unwrap();
     assert_eq!(format!("{current:?}"), format!("CurrentContext({shown})"));
-    drop(current);
     let guard = PrimaryContextGuard::retain_only(device).unwrap();
-    assert_eq!(
-        format!("{guard:?}"),
-        format!("PrimaryContextGuard {{ context: {context:?}, report: {:?} }}", guard.report())
-    );
+    let report = guard.report();
+    let expected = format!("PrimaryContextGuard {{ context: {context:?}, report: {report:?} }}");
+    assert_eq!(format!("{guard:?}"), expected);
     let function = cuda_primary_context::sys::functions::cuMemGetInfo_v3020;
-    assert_eq!(
-        format!("{function:?}"),
-        "Function { symbol: \"cuMemGetInfo_v2\", introduced: 3.2, .. }"
-    );
+    let expected = "Function { symbol: \"cuMemGetInfo_v2\", introduced: 3.2, .. }";
+    assert_eq!(format!("{function:?}"), expected);
 }
 
 /// The text without the devices' ids, which are the machine's.
@@ -142,6 +131,14 @@ fn outcomes_and_plans_read_as_words() {
         ),
     ] {
         assert_eq!((outcome.kind(), outcome.to_string()), (kind, text));
+    }
+    for (releases, active, text) in [
+        (0, Some(true), "failed, active now"),
+        (2, Some(false), "failed (2 released), inactive now"),
+        (0, None, "failed, its state not known"),
+    ] {
+        let failed = Outcome::Failed { error: error.clone(), releases, active };
+        assert_eq!(failed.to_string(), format!("{text}: {error}"));
     }
     for (planned, kind, text) in [
         (Planned::Keep, "keep", "keep".to_owned()),

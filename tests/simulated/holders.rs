@@ -4,11 +4,9 @@ use std::ffi::{CStr, CString, c_char};
 use std::path::{Path, PathBuf};
 
 use crate::support::libraries::build;
-use crate::support::processes::{births, in_child, in_own_process};
+use crate::support::processes::{in_each_child, in_own_process};
 use crate::support::{load, machine, outcomes, skips};
-use cuda_primary_context::{
-    Device, Driver, Holder, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease,
-};
+use cuda_primary_context::{Device, Driver, Holder, Outcome, PrimaryContext, PrimaryContextGuard};
 use serde_json::{json, to_value};
 use simulated_libcuda::Simulator;
 
@@ -98,10 +96,7 @@ fn child_of_a_fork_holds_nothing() {
     let test = "holders::child_of_a_fork_holds_nothing";
     Witnessed::run(test, 1, 1, |witnessed| {
         witnessed.add(0, "/lib/libcudart.so.13", [1, 0, 0]);
-        for &birth in births() {
-            let status = in_child(birth, || witnessed.device(0).holders().unwrap().len() as i32);
-            assert!(status.success(), "{birth:?}: {status}");
-        }
+        in_each_child(|| assert_eq!(witnessed.device(0).holders(), Some(vec![])));
         assert_eq!(witnessed.device(0).holders().unwrap().len(), 1, "the parent");
     });
 }
@@ -131,40 +126,63 @@ fn another_interface_is_not_asked() {
     });
 }
 
+/// Each device is a case of its own.
 #[test]
 fn report_says_whose_references_it_took() {
-    Witnessed::run("holders::report_says_whose_references_it_took", 4, 1, |witnessed| {
+    Witnessed::run("holders::report_says_whose_references_it_took", 7, 1, |witnessed| {
         witnessed.add(0, "/lib/libcudart.so.13", [1, 0, 0]);
+        witnessed.calls_at(1, c"take_references", "/lib/libcudart.so.13", 1);
+        // Of two libraries, the release takes the reference of the second.
         witnessed.add(2, "/lib/libcublas.so.13", [1, 0, 0]);
         witnessed.add(2, "/lib/libtorch.so", [2, 0, 1]);
+        witnessed.calls_at(2, c"take_references", "/lib/libtorch.so", 1);
+        // Handles of this crate hold it.
         let held = PrimaryContext::retain(witnessed.device(3)).unwrap();
         witnessed.add(3, "/bin/program", [1, 0, 0]);
-        witnessed.calls_at(1, c"take_references", "/lib/libcudart.so.13", 1);
-        witnessed.calls_at(2, c"take_references", "/lib/libtorch.so", 1);
+        // A green context gets back what the release took. The witness counts that as this program's.
+        witnessed.simulator.add_green_context(4);
+        witnessed.add(4, "/lib/libgreen.so", [0, 1, 0]);
+        witnessed.calls_at(3, c"take_green", "/lib/libgreen.so", 1);
+        // While the run releases one reference, another thread releases one of another library's.
+        for library in ["/lib/liba.so", "/lib/libb.so"] {
+            witnessed.add(5, library, [3, 0, 0]);
+            witnessed.calls_at(4, c"take_references", library, 1);
+        }
+        // One of two green contexts loses its reference for good.
+        witnessed.simulator.retain_by_others(6, 2);
+        witnessed.add(6, "/lib/libgreens.so", [0, 2, 0]);
+        witnessed.calls_at(5, c"take_green", "/lib/libgreens.so", 1);
 
         let guard = PrimaryContextGuard::retain_only(witnessed.device(1)).unwrap();
+        let still_active = Outcome::StillActive { releases: 1 };
         let expected = [
             Outcome::Released { releases: 1 },
             Outcome::Kept,
-            Outcome::StillActive { releases: 1 },
+            still_active.clone(),
             Outcome::HeldHere { handles: 1 },
+            Outcome::HeldByGreenContext { releases: 0 },
+            still_active.clone(),
+            still_active,
         ];
         assert_eq!(outcomes(&guard), expected);
         let lines: Vec<_> =
             guard.report().devices().map(|line| counts(line.holders().unwrap())).collect();
         let of = |library: &str, counts| (library.to_owned(), counts);
-        assert_eq!(lines[0], [of("/lib/libcudart.so.13", [1, 0, 0, 1])]);
-        assert_eq!(lines[1], []);
-        assert_eq!(
-            lines[2],
-            [of("/lib/libcublas.so.13", [1, 0, 0, 0]), of("/lib/libtorch.so", [2, 0, 1, 1])]
-        );
-        assert_eq!(lines[3], [of("/bin/program", [1, 0, 0, 0])]);
+        let expected = [
+            vec![of("/lib/libcudart.so.13", [1, 0, 0, 1])],
+            vec![],
+            vec![of("/lib/libcublas.so.13", [1, 0, 0, 0]), of("/lib/libtorch.so", [2, 0, 1, 1])],
+            vec![of("/bin/program", [1, 0, 0, 0])],
+            vec![of("/lib/libgreen.so", [0, 1, 0, 0])],
+            vec![of("/lib/liba.so", [3, 0, 0, 1]), of("/lib/libb.so", [3, 0, 0, 0])],
+            vec![of("/lib/libgreens.so", [0, 2, 0, 1])],
+        ];
+        assert_eq!(lines, expected);
 
         let table = guard.report().to_string();
-        let below: Vec<&str> = table.lines().filter(|line| line.contains("held by")).collect();
+        let below: Vec<&str> = table.lines().filter(|line| line.contains("held by:")).collect();
         assert_eq!(
-            below,
+            below[..3],
             [
                 "device 0 was held by: libcudart.so.13 1; released: libcudart.so.13 1",
                 "device 2 was held by: libcublas.so.13 1, libtorch.so 2 + 1 ordinary; \
@@ -183,51 +201,5 @@ fn report_says_whose_references_it_took() {
         assert_eq!(json["devices"][0]["holders"], json!([holder]));
         assert_eq!(json["devices"][1]["holders"], json!([]));
         drop(held);
-    });
-}
-
-#[test]
-fn nothing_was_taken_of_a_green_context_that_got_it_back() {
-    let test = "holders::nothing_was_taken_of_a_green_context_that_got_it_back";
-    Witnessed::run(test, 2, 1, |witnessed| {
-        witnessed.simulator.add_green_context(0);
-        witnessed.add(0, "/lib/libgreen.so", [0, 1, 0]);
-        // The witness counts what was given back as this program's.
-        witnessed.calls_at(1, c"take_green", "/lib/libgreen.so", 1);
-        let report = StrayRelease::new().run(witnessed.driver).unwrap();
-        let line = report.devices().next().unwrap();
-        assert_eq!(*line.outcome(), Outcome::HeldByGreenContext { releases: 0 });
-        assert_eq!(
-            counts(line.holders().unwrap()),
-            [("/lib/libgreen.so".to_owned(), [0, 1, 0, 0])]
-        );
-    });
-}
-
-/// While the run released one reference, another thread released one, of another library's.
-#[test]
-fn no_more_was_taken_than_was_released() {
-    Witnessed::run("holders::no_more_was_taken_than_was_released", 2, 1, |witnessed| {
-        for library in ["/lib/libcublas.so.13", "/lib/libtorch.so"] {
-            witnessed.add(0, library, [3, 0, 0]);
-            witnessed.calls_at(1, c"take_references", library, 1);
-        }
-        let report = StrayRelease::new().run(witnessed.driver).unwrap();
-        let line = report.devices().next().unwrap();
-        assert!(line.holders().unwrap().iter().map(|holder| holder.taken).eq([1, 0]), "{report}");
-    });
-}
-
-#[test]
-fn green_context_is_counted_among_what_was_taken() {
-    let test = "holders::green_context_is_counted_among_what_was_taken";
-    Witnessed::run(test, 2, 1, |witnessed| {
-        witnessed.simulator.retain_by_others(0, 2);
-        witnessed.add(0, "/lib/libgreen.so", [0, 2, 0]);
-        witnessed.calls_at(1, c"take_green", "/lib/libgreen.so", 1);
-        let report = StrayRelease::new().run(witnessed.driver).unwrap();
-        let line = report.devices().next().unwrap();
-        let expected = [("/lib/libgreen.so".to_owned(), [0, 2, 0, 1])];
-        assert_eq!(counts(line.holders().unwrap()), expected);
     });
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::support::namespaces::empty_folder_at;
-use crate::support::processes::{births, in_child, in_own_process};
+use crate::support::processes::{in_each_child, in_own_process};
 use crate::support::{load, skips};
 use cuda_primary_context::{PrimaryContext, fork};
 use simulated_libcuda::Simulator;
@@ -27,22 +27,18 @@ fn inherited_device_files_are_listed() {
         let context = PrimaryContext::retain(driver.device(1).unwrap()).unwrap();
         let expected = ["/dev/nvidiactl", "/dev/nvidia1"].map(PathBuf::from);
         assert_eq!(listed(), expected, "in the order of their descriptors");
-        for &birth in births() {
-            let parent = std::process::id();
-            let status = in_child(birth, || {
-                assert!(fork::forked_after_init());
-                assert_eq!(listed(), expected);
-                let of_the_parent = fork::device_files_of(parent).unwrap();
-                assert!(of_the_parent.iter().map(|file| &file.path).eq(&expected));
-                for file in fork::device_files().unwrap() {
-                    // SAFETY: nothing in this child uses the driver after that.
-                    assert_eq!(unsafe { libc::close(file.descriptor) }, 0);
-                }
-                assert!(listed().is_empty());
-                0
-            });
-            assert!(status.success(), "{birth:?}: {status}");
-        }
+        let parent = std::process::id();
+        in_each_child(|| {
+            assert!(fork::forked_after_init());
+            assert_eq!(listed(), expected);
+            let of_the_parent = fork::device_files_of(parent).unwrap();
+            assert!(of_the_parent.iter().map(|file| &file.path).eq(&expected));
+            for file in fork::device_files().unwrap() {
+                // SAFETY: nothing in this child uses the driver after that.
+                assert_eq!(unsafe { libc::close(file.descriptor) }, 0);
+            }
+            assert!(listed().is_empty());
+        });
         assert_eq!(listed(), expected, "the parent's are open");
         context.release().unwrap();
     });

@@ -1,7 +1,7 @@
 //! Where `Driver::load` looks for the driver, in which order, and what ends the search.
 //!
 //! Each case runs in a process of its own, on a library path made for it, and with an auditing library
-//! of the dynamic loader, which writes down what the loader is asked for. It also puts libraries in the
+//! of the dynamic loader, which writes down what the loader searches for. It also puts libraries in the
 //! place of the absolute paths where the Windows Subsystem for Linux and NixOS have theirs. That the driver
 //! of such a machine then works is not tested here; nor is `nvcuda.dll`.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -13,7 +13,7 @@ use std::process::Command;
 use crate::support::libraries::build;
 use crate::support::processes::{self, in_prepared_process};
 use crate::support::skips;
-use cuda_primary_context::{Driver, Error, PrimaryContextGuard};
+use cuda_primary_context::{Driver, Error};
 use simulated_libcuda::write_library;
 
 const NAME: &str = "libcuda.so.1";
@@ -28,7 +28,7 @@ struct Search {
 }
 
 impl Search {
-    /// `None`, in words, where there is no C compiler.
+    /// `None` if there is no C compiler.
     fn new(test: &'static str) -> Option<Self> {
         let compiler = skips::compiler(test)?;
         Some(Self { test, folder: processes::folder(test), compiler })
@@ -86,129 +86,85 @@ impl Search {
     }
 }
 
-#[test]
-fn the_drivers_name_is_the_first() {
-    let Some(search) = Search::new("library_search::the_drivers_name_is_the_first") else { return };
+/// What lies under a name of the driver.
+#[derive(Clone, Copy)]
+enum Found {
+    Driver,
+    NotALibrary,
+    NotADriver,
+}
+
+/// What `Driver::load` returns: the path of the driver, or the kind of error.
+type Expected = Result<&'static str, &'static str>;
+
+/// Loads with these libraries in the folder of each name. The toolkit's stub always lies first on the library
+/// path, under the name that is for linking.
+fn loads(test: &'static str, places: &[(&str, Found)], searched: &[&str], expected: Expected) {
+    let Some(search) = Search::new(test) else { return };
     let prepare = |_: &mut Command| {
         let [first, second] = search.path();
-        // A toolkit's stub lies earlier on the path under the name that is for linking.
         let stub = write_library(&first, None, &[]).unwrap();
         fs::rename(stub, first.join("libcuda.so")).unwrap();
-        write_library(&second, None, &[]).unwrap();
-        write_library(search.of_wsl().parent().unwrap(), None, &[]).unwrap();
-    };
-    search.run(prepare, || {
-        let driver = Driver::load().unwrap();
-        assert_eq!((driver.path(), driver.device_count()), (Path::new(NAME), 2));
-        assert_eq!(search.searched(), [NAME], "neither libcuda.so nor WSL's is asked for");
-        let guard = PrimaryContextGuard::retain_only(driver.device(1).unwrap()).unwrap();
-        guard.release().unwrap();
-        assert_eq!(Driver::load(), Ok(driver));
-    });
-}
-
-/// A library in this place alone is found, after these names were tried.
-fn found(test: &'static str, place: fn(&Search) -> PathBuf, searched: &[&str]) {
-    let Some(search) = Search::new(test) else { return };
-    let prepare = |_: &mut Command| {
-        write_library(place(&search).parent().unwrap(), None, &[]).unwrap();
+        for (name, found) in places {
+            let folder = match *name {
+                OF_WSL => search.of_wsl().parent().unwrap().to_owned(),
+                OF_NIXOS => search.of_nixos().parent().unwrap().to_owned(),
+                _ => second.clone(),
+            };
+            match found {
+                Found::Driver => drop(write_library(&folder, None, &[]).unwrap()),
+                Found::NotALibrary => fs::write(folder.join(NAME), "no library").unwrap(),
+                Found::NotADriver => drop(fs::copy(search.audit(), folder.join(NAME)).unwrap()),
+            }
+        }
     };
     search.run(prepare, || {
         let loaded = Driver::load();
-        if search.searched() == [NAME] {
+        if search.searched() == [NAME] && searched.len() > 1 {
             return skips::skip("no-driver", search.test, "this machine has a libcuda.so.1");
         }
-        let driver = loaded.unwrap();
-        let path = Path::new(searched.last().unwrap());
-        assert_eq!((driver.path(), driver.device_count()), (path, 2));
         assert_eq!(search.searched(), searched);
-    });
-}
-
-#[test]
-fn the_library_of_wsl_is_the_second() {
-    let test = "library_search::the_library_of_wsl_is_the_second";
-    found(test, Search::of_wsl, &[NAME, OF_WSL]);
-}
-
-#[test]
-fn the_library_of_nixos_is_the_third() {
-    let test = "library_search::the_library_of_nixos_is_the_third";
-    found(test, Search::of_nixos, &[NAME, OF_WSL, OF_NIXOS]);
-}
-
-#[test]
-fn without_a_driver_every_name_is_reported() {
-    let Some(search) = Search::new("library_search::without_a_driver_every_name_is_reported")
-    else {
-        return;
-    };
-    let prepare = |_: &mut Command| {
-        let [first, _] = search.path();
-        let stub = write_library(&first, None, &[]).unwrap();
-        fs::rename(stub, first.join("libcuda.so")).unwrap();
-    };
-    search.run(prepare, || {
-        let loaded = Driver::load();
-        if search.searched() == [NAME] {
-            return skips::skip("no-driver", search.test, "this machine has a libcuda.so.1");
+        let found = loaded.as_ref().map(|driver| driver.path().to_str().unwrap());
+        assert_eq!(found.map_err(|error| error.kind()), expected);
+        if let Err(Error::LibraryNotFound { tried }) = &loaded {
+            assert!(
+                tried.iter().map(|attempt| &*attempt.library).eq(searched.iter().map(Path::new))
+            );
+            let reason = "cannot open shared object file";
+            assert!(tried.iter().all(|attempt| attempt.reason.contains(reason)), "{tried:?}");
         }
-        let error = loaded.unwrap_err();
-        assert_eq!(search.searched(), [NAME, OF_WSL, OF_NIXOS]);
-        let Error::LibraryNotFound { tried } = &error else { panic!("{error:?}") };
-        let libraries: Vec<&Path> = tried.iter().map(|attempt| &*attempt.library).collect();
-        assert_eq!(libraries, [NAME, OF_WSL, OF_NIXOS].map(Path::new));
-        for attempt in tried {
-            assert!(attempt.reason.contains("cannot open shared object file"), "{attempt:?}");
+        // A driver is not looked for again, and a failed search is repeated.
+        assert_eq!(Driver::load(), loaded);
+        if expected == Err("library_not_found") {
+            assert_eq!(search.searched(), [searched, searched].concat());
         }
-        assert!(error.to_string().contains("comes with NVIDIA's driver"), "{error}");
-        assert_eq!(Driver::load(), Err(error), "a failed load is tried anew");
-        assert_eq!(search.searched(), [NAME, OF_WSL, OF_NIXOS, NAME, OF_WSL, OF_NIXOS]);
     });
 }
 
-/// A file that the loader refuses to open is as good as none.
-#[test]
-fn a_file_that_does_not_open_leads_to_the_second() {
-    let test = "library_search::a_file_that_does_not_open_leads_to_the_second";
-    let Some(search) = Search::new(test) else { return };
-    let prepare = |_: &mut Command| {
-        fs::write(search.path()[0].join(NAME), "no library").unwrap();
-        write_library(search.of_wsl().parent().unwrap(), None, &[]).unwrap();
+macro_rules! cases {
+    ($($test:ident: $places:expr, $searched:expr => $expected:expr;)*) => {
+        $(
+            #[test]
+            fn $test() {
+                let test = concat!("library_search::", stringify!($test));
+                loads(test, &$places, &$searched, $expected);
+            }
+        )*
     };
-    search.run(prepare, || {
-        assert_eq!(Driver::load().unwrap().path(), Path::new(OF_WSL));
-        assert_eq!(search.searched(), [NAME, OF_WSL]);
-    });
 }
 
-/// The first library that opens is the one, whatever it turns out to be: WSL's would do here, were it
-/// asked for.
-fn ends_the_search(test: &'static str, kind: &str, prepare: impl FnOnce(&Search, &mut Command)) {
-    let Some(search) = Search::new(test) else { return };
-    let prepare = |command: &mut Command| {
-        write_library(search.of_wsl().parent().unwrap(), None, &[]).unwrap();
-        prepare(&search, command);
-    };
-    search.run(prepare, || {
-        let error = Driver::load().unwrap_err();
-        assert_eq!(error.kind(), kind, "{error}");
-        assert_eq!(search.searched(), [NAME]);
-    });
-}
-
-#[test]
-fn a_stub_ends_the_search() {
-    ends_the_search("library_search::a_stub_ends_the_search", "stub_library", |search, command| {
-        write_library(&search.path()[0], None, &[]).unwrap();
-        command.env("SIMULATED_CUDA_STUB", "1");
-    });
-}
-
-#[test]
-fn a_library_that_is_no_driver_ends_the_search() {
-    let test = "library_search::a_library_that_is_no_driver_ends_the_search";
-    ends_the_search(test, "not_a_driver", |search, _| {
-        fs::copy(search.audit(), search.path()[0].join(NAME)).unwrap();
-    });
+cases! {
+    the_drivers_name_is_the_first:
+        [(NAME, Found::Driver), (OF_WSL, Found::Driver)], [NAME] => Ok(NAME);
+    the_library_of_wsl_is_the_second:
+        [(OF_WSL, Found::Driver), (OF_NIXOS, Found::Driver)], [NAME, OF_WSL] => Ok(OF_WSL);
+    the_library_of_nixos_is_the_third:
+        [(OF_NIXOS, Found::Driver)], [NAME, OF_WSL, OF_NIXOS] => Ok(OF_NIXOS);
+    without_a_driver_every_name_is_reported:
+        [], [NAME, OF_WSL, OF_NIXOS] => Err("library_not_found");
+    a_file_that_does_not_open_leads_to_the_second:
+        [(NAME, Found::NotALibrary), (OF_WSL, Found::Driver)], [NAME, OF_WSL] => Ok(OF_WSL);
+    // The first library that opens ends the search, whatever it turns out to be.
+    a_library_that_is_no_driver_ends_the_search:
+        [(NAME, Found::NotADriver), (OF_WSL, Found::Driver)], [NAME] => Err("not_a_driver");
 }

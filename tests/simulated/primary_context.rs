@@ -11,7 +11,10 @@ const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 fn second_generation_of_entry_points_is_called() {
     let machine = machine(1);
     PrimaryContext::retain(machine.device(0)).unwrap().release().unwrap();
-    machine.device(0).set_primary_context_flags(CUctx_flags(4)).unwrap();
+    let mut flags = CUctx_flags::CU_CTX_SCHED_BLOCKING_SYNC | CUctx_flags::CU_CTX_MAP_HOST;
+    flags |= CUctx_flags::CU_CTX_LMEM_RESIZE_TO_MAX;
+    machine.device(0).set_primary_context_flags(flags).unwrap();
+    assert_eq!(machine.simulator.flags(0), 4 + 8 + 16);
     // SAFETY: nothing uses the simulated context.
     unsafe { machine.device(0).reset_primary_context() }.unwrap();
     for function in ["Release", "SetFlags", "Reset"] {

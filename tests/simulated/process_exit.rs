@@ -122,10 +122,6 @@ cases! {
         assert!(GUARD.set(PrimaryContextGuard::retain_only(machine().device(1)).unwrap()).is_ok());
         ERRORS.lock().unwrap().push(fail_to_release(0));
     }
-    handles_in_thread_locals: Some((2, [0, 0], 0)) => {
-        keep_in_the_thread(0);
-        keep_in_the_thread(1);
-    }
     handles_in_thread_locals_after_the_drivers_end: Some((2, [1, 1], 0)) => {
         keep_in_the_thread(0);
         keep_in_the_thread(1);

@@ -3,6 +3,7 @@
 
 use std::ffi::{CStr, c_void};
 
+use crate::support::driver_library::Library;
 use crate::support::{Machine, machine_from};
 use cuda_primary_context::sys::{self, functions};
 use cuda_primary_context::{Driver, Error, Function, FunctionPointer, PrimaryContextGuard};
@@ -22,12 +23,8 @@ fn address<F: Copy>(function: F) -> *const c_void {
 
 /// What `dlsym` finds.
 fn by_symbol(driver: Driver, symbol: &CStr) -> *const c_void {
-    let path = std::ffi::CString::new(driver.path().as_os_str().as_encoded_bytes()).unwrap();
-    // SAFETY: the path is a C string, of a library that is loaded already.
-    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) };
-    assert!(!library.is_null());
-    // SAFETY: the handle is that of the library; the symbol is a C string.
-    unsafe { libc::dlsym(library, symbol.as_ptr()) }
+    let found = Library::open(driver.path()).symbol(symbol);
+    found.map_or(std::ptr::null(), |address| address.as_ptr().cast_const())
 }
 
 /// A function of this constant is what the library exports under the constant's symbol, where the

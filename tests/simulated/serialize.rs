@@ -203,35 +203,65 @@ fn every_error_has_the_same_keys() {
     let without = |symbol: &'static str| move |builder: Builder| builder.without(&[symbol]);
     let elsewhere = StrayRelease::new().keep([other.device(0)]);
     let errors = [
-        (scope.leave().unwrap_err(), json!(["not_current", null, 0, null, null])),
+        (
+            scope.leave().unwrap_err(),
+            json!(["not_current", null, 0, null, null]),
+            "The context of device 0 was not current when its scope ended.",
+        ),
         (
             load("/nowhere/libcuda.so.1").unwrap_err(),
             json!(["library_not_found", null, null, null, null]),
+            "(/nowhere/libcuda.so.1: cannot open shared object file",
         ),
-        (load("libc.so.6").unwrap_err(), json!(["not_a_driver", null, null, null, null])),
+        (
+            load("libc.so.6").unwrap_err(),
+            json!(["not_a_driver", null, null, null, null]),
+            "libc.so.6 is not a CUDA driver: it has no cuInit.",
+        ),
         (
             of_loading(|builder| without(RELEASE)(builder.driver_version(10_010))),
             json!(["driver_too_old", null, null, null, null]),
+            "it supports CUDA 10.1, and the function came with CUDA 11.0. Install a newer driver.",
         ),
-        (of_loading(without(RELEASE)), json!(["function_missing", null, null, null, null])),
+        (
+            of_loading(without(RELEASE)),
+            json!(["function_missing", null, null, null, null]),
+            "although it supports CUDA 13.0 and the function came with CUDA 11.0.",
+        ),
         (
             of_loading(|builder| builder.stub()),
             json!(["stub_library", "cuInit", null, 34, "CUDA_ERROR_STUB_LIBRARY"]),
+            "this libcuda is the toolkit's stub, made for linking alone",
         ),
         (
             of_loading(|builder| builder.devices(0)),
             json!(["no_device", "cuInit", null, 100, "CUDA_ERROR_NO_DEVICE"]),
+            "shows this process no device: check CUDA_VISIBLE_DEVICES",
         ),
-        (of_a_fork(), json!(["forked_after_init", null, null, 3, "CUDA_ERROR_NOT_INITIALIZED"])),
-        (machine.driver.device(7).unwrap_err(), json!(["no_such_device", null, 7, null, null])),
+        (
+            of_a_fork(),
+            json!(["forked_after_init", null, null, 3, "CUDA_ERROR_NOT_INITIALIZED"]),
+            "initialised, so that every driver call fails",
+        ),
+        (
+            machine.driver.device(7).unwrap_err(),
+            json!(["no_such_device", null, 7, null, null]),
+            "Device 7 does not exist: this process sees 1 device, 0 (after CUDA_VISIBLE_DEVICES).",
+        ),
         (
             machine.driver.device_from_raw(-7).unwrap_err(),
             json!(["unknown_device", null, null, null, null]),
+            "No device with the handle -7: it is not among the 1 that this process sees",
         ),
-        (elsewhere.plan(device).unwrap_err(), json!(["other_driver", null, 0, null, null])),
+        (
+            elsewhere.plan(device).unwrap_err(),
+            json!(["other_driver", null, 0, null, null]),
+            "Device 0, which the policy keeps, belongs to another driver library",
+        ),
     ];
-    for (error, expected) in errors {
+    for (error, expected, part) in errors {
         let message = error.to_string();
+        assert!(message.contains(part), "{message}");
         let value = to_value(&error).unwrap();
         let object = value.as_object().unwrap();
         let keys: Vec<&String> = object.keys().collect();

@@ -45,3 +45,12 @@ fn context_that_goes_in_between_is_inactive_and_no_reference_is_missed() {
     assert_eq!(outcomes(&guard)[0], Outcome::AlreadyInactive);
     assert_eq!(machine.simulator.underflows(), 1);
 }
+
+#[test]
+fn reference_that_was_given_away_is_a_stray() {
+    let machine = machine(2);
+    let raw = PrimaryContext::retain(machine.device(0)).unwrap().into_raw();
+    let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+    assert_eq!(outcomes(&guard)[0], Outcome::Released { releases: 1 });
+    assert_eq!((machine.references(), raw.is_null()), (vec![0, 1], false));
+}

@@ -125,15 +125,6 @@ impl Library {
         assert_eq!(result, Returned::Code(CUresult::CUDA_SUCCESS), "cuDeviceGet");
         device
     }
-
-    /// Releases what is left on a device, at most this many times.
-    pub fn release_all(self, device: sys::CUdevice, at_most: u32) {
-        for _ in 0..at_most {
-            if self.release(device) != Returned::Code(CUresult::CUDA_SUCCESS) {
-                return;
-            }
-        }
-    }
 }
 
 impl fmt::Display for Returned {

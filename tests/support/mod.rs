@@ -15,9 +15,7 @@ pub mod watchdog;
 use std::path::Path;
 
 use cuda_primary_context::sys::{CUcontext, functions};
-use cuda_primary_context::{
-    Device, Driver, Error, Outcome, PrimaryContextGuard, StrayRelease, Uuid,
-};
+use cuda_primary_context::{Device, Driver, Error, Outcome, PrimaryContextGuard, StrayRelease};
 use simulated_libcuda::{Builder, Simulator};
 
 /// A simulator and the driver loaded from it.
@@ -42,18 +40,6 @@ pub fn load(path: impl AsRef<Path>) -> Result<Driver, Error> {
     // SAFETY: tests load simulators, NVIDIA's own library, and libraries that are no driver and lack
     // the functions.
     unsafe { Driver::load_from(path) }
-}
-
-/// The id of a whole GPU.
-pub fn gpu_id(bytes: [u8; 16]) -> Uuid {
-    let mut text = String::from("GPU");
-    for (index, byte) in bytes.iter().enumerate() {
-        if [0, 4, 6, 8, 10].contains(&index) {
-            text.push('-');
-        }
-        text += &format!("{byte:02x}");
-    }
-    text.parse().expect("an id")
 }
 
 impl Machine {

@@ -21,6 +21,13 @@ pub fn run_again(test: &str, body: impl FnOnce()) -> Option<Output> {
     run_prepared(test, |_| {}, body)
 }
 
+/// This test program, to run one test on its main thread.
+pub fn again(test: &str) -> Command {
+    let mut command = Command::new(env::current_exe().expect("the test program has a path"));
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
+    command
+}
+
 /// Longer than any such test takes, under a memory checker as well.
 const WATCHDOG_SECONDS: u32 = 600;
 
@@ -49,9 +56,8 @@ fn run_prepared(
         body();
         return None;
     }
-    let mut command = Command::new(env::current_exe().expect("the test binary has a path"));
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(MARK, test);
-    command.env(MADE_BY, std::process::id().to_string());
+    let mut command = again(test);
+    command.env(MARK, test).env(MADE_BY, std::process::id().to_string());
     prepare(&mut command);
     Some(command.output().expect("the test binary runs again"))
 }
@@ -115,8 +121,19 @@ fn refuses_unknown_advice() -> bool {
     unsafe { libc::madvise(std::ptr::null_mut(), 0, libc::c_int::MIN) != 0 }
 }
 
+/// Runs `body` in a child of each kind, which must succeed.
+pub fn in_each_child(body: impl Fn()) {
+    for &birth in births() {
+        let status = in_child(birth, || {
+            body();
+            0
+        });
+        assert!(status.success(), "{birth:?}: {status}");
+    }
+}
+
 /// Runs `body` in a child of this process; its result is the child's exit status, and a panic is
-/// 101. A child that has not ended after two minutes hangs; it is killed, and that is its status.
+/// 101. A child that hangs is ended by SIGALRM after two minutes, and that is its status.
 pub fn in_child(birth: Birth, body: impl FnOnce() -> i32) -> ExitStatus {
     let child = match birth {
         // SAFETY: the child ends by _exit. Where the caller's process has no other thread at work it is as
@@ -132,29 +149,15 @@ pub fn in_child(birth: Birth, body: impl FnOnce() -> i32) -> ExitStatus {
     };
     assert!(child >= 0, "a child is made");
     if child == 0 {
+        // SAFETY: no preconditions; the signal ends the child.
+        unsafe { libc::alarm(120) };
         let body = std::panic::AssertUnwindSafe(body);
         let status = std::panic::catch_unwind(body).unwrap_or(101);
         // SAFETY: ends the child at once, without handlers or destructors of the parent's.
         unsafe { libc::_exit(status) }
     }
-    wait(child)
-}
-
-/// Waits for a child, at most two minutes.
-fn wait(child: libc::pid_t) -> ExitStatus {
-    for _ in 0..24_000 {
-        let mut status = 0;
-        // SAFETY: the status is an int of ours, the child is this process's.
-        let ended = unsafe { libc::waitpid(child, &mut status, libc::WNOHANG) };
-        if ended == child {
-            return ExitStatus::from_raw(status);
-        }
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
     let mut status = 0;
-    // SAFETY: the child is this process's and not waited for yet.
-    unsafe { libc::kill(child, libc::SIGKILL) };
-    // SAFETY: as above.
-    unsafe { libc::waitpid(child, &mut status, 0) };
+    // SAFETY: the status is an int of ours, the child is this process's and not waited for yet.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
     ExitStatus::from_raw(status)
 }

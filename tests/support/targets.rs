@@ -93,7 +93,7 @@ impl SharedMachine {
     }
 
     pub fn gpu(&self, number: u32) -> Uuid {
-        super::gpu_id(self.simulator.machine_uuid(number))
+        Uuid::from_bytes(self.simulator.machine_uuid(number))
     }
 }
 

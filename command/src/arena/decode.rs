@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::layout;
 use crate::record::{
     Address, Call, Change, Device, Event, Function, Holding, Module, Process, PythonLine, Thread,
+    ThreadStart,
 };
 use crate::unwind::Stack;
 
@@ -95,7 +96,6 @@ fn unescape(text: &str) -> String {
     whole
 }
 
-/// A stack.
 pub fn stack(bytes: &[u8]) -> Stack {
     let raw: layout::Stack = layout::read(bytes);
     let mut behind = Behind::of::<layout::Stack>(bytes);
@@ -157,6 +157,10 @@ pub fn other(kind: u32, bytes: &[u8]) -> Option<Event> {
         layout::BYPASS => {
             let raw: layout::Bypass = layout::read(bytes);
             Event::Bypass(Behind::of::<layout::Bypass>(bytes).path(raw.path_length))
+        }
+        layout::THREAD_START => {
+            let raw: layout::ThreadStart = layout::read(bytes);
+            Event::ThreadStart(ThreadStart { device: raw.device, thread: None })
         }
         _ => return None,
     })

@@ -41,6 +41,7 @@ fn records() -> Run {
     });
     run.release(100, CUBLAS, CUDART, 0);
     run.call("cuInit", 0, CUDART, |call| call.result = None);
+    run.started_thread(100, Some("pool-0"));
     run.add(Event::Bypass("/nowhere/libcuda.so.1".into())).exit(&[]);
     run
 }

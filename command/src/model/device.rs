@@ -9,16 +9,11 @@ use crate::record::{self, Call, Change, Holding, Purpose, Record};
 use super::Modules;
 use super::notes::{Note, Notes};
 
-/// A device that a process used.
 #[derive(Debug, Default)]
 pub struct Device {
-    /// What the driver said of it.
     pub about: record::Device,
-    /// Calls that created a context.
     pub creations: Notes,
-    /// Calls that ended one.
     pub endings: Notes,
-    /// Calls that the driver or the witness refused.
     pub refusals: Notes,
     /// Releases that returned 800: they took the reference of a green context.
     pub taken_from_green: Notes,
@@ -28,10 +23,30 @@ pub struct Device {
     pub unseen_releases: Notes,
     /// Who holds or held something, in the order in which they came to it.
     pub holders: Vec<Holder>,
-    /// Releases that took another's reference.
     pub takings: Vec<Taking>,
-    /// How many calls `--deny` refused.
     pub denied: u64,
+    /// Threads that began with its context (`--keep-threads`).
+    pub started: StartedThreads,
+}
+
+#[derive(Debug, Default)]
+pub struct StartedThreads {
+    pub count: u64,
+    /// The first few names, each once, and one more.
+    pub names: Vec<String>,
+}
+
+impl StartedThreads {
+    /// How many names people are shown.
+    pub const NAMES: usize = 4;
+
+    pub(super) fn add(&mut self, name: Option<&String>) {
+        self.count += 1;
+        let is_new = |name: &&String| !self.names.contains(name);
+        if let Some(name) = name.filter(is_new).filter(|_| self.names.len() <= Self::NAMES) {
+            self.names.push(name.clone());
+        }
+    }
 }
 
 /// A library's file, by which it is told from others of its name. `None`: code in no file.
@@ -41,17 +56,12 @@ type File = Option<PathBuf>;
 /// ordinary contexts or green ones.
 #[derive(Debug)]
 pub struct Holder {
-    /// Its name.
     pub library: String,
-    /// What it holds.
     pub holding: Holding,
-    /// How often it took or created one.
     pub acquired: u64,
     /// How often it released or destroyed one of its own.
     pub released: u64,
-    /// When it did so last.
     pub last_release: Option<Duration>,
-    /// The call by which it came to hold one.
     pub first: Note,
     file: File,
     /// By module, for a library that was loaded again is another module: the count after its latest
@@ -61,7 +71,6 @@ pub struct Holder {
 
 impl Holder {
     /// How many it holds, as the witness counted them.
-    #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.values().map(|(_, count)| u64::from(*count)).sum()
     }
@@ -78,13 +87,9 @@ impl Holder {
 /// Whose reference somebody else's releases took.
 #[derive(Debug)]
 pub struct Taking {
-    /// Who released.
     pub by: String,
-    /// Whose they were.
     pub from: String,
-    /// How many.
     pub count: u64,
-    /// The first of these releases.
     pub first: Note,
     files: (File, File),
 }
@@ -187,26 +192,27 @@ impl Device {
         }
     }
 
-    /// Those that hold something.
     pub fn held(&self) -> impl Iterator<Item = &Holder> {
         self.holders.iter().filter(|holder| holder.count() > 0)
     }
 
-    /// How people name it.
-    #[must_use]
-    pub fn name(&self) -> String {
-        let place = match self.about.ordinal {
+    /// How people name it in a process.
+    pub fn short_name(&self) -> String {
+        match self.about.ordinal {
             Some(ordinal) => format!("device {ordinal}"),
             None => format!("device with the handle {}", self.about.handle),
-        };
-        match self.uuid() {
-            Some(uuid) => format!("{place} ({uuid})"),
-            None => place,
         }
     }
 
-    /// Its UUID as text.
-    #[must_use]
+    /// How people name it: with its UUID.
+    pub fn name(&self) -> String {
+        let name = self.short_name();
+        match self.uuid() {
+            Some(uuid) => format!("{name} ({uuid})"),
+            None => name,
+        }
+    }
+
     pub fn uuid(&self) -> Option<String> {
         let bytes = self.about.uuid?;
         let mut text = String::from("GPU");

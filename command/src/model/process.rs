@@ -12,21 +12,16 @@ use super::Modules;
 use super::device::Device;
 use super::notes::{Note, Notes};
 
-/// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// In order: its exit handlers ran.
     Exit(Duration),
-    /// By an exec of another program.
     Replaced(Duration),
 }
 
-/// Calls of `cuInit`.
 #[derive(Debug, Default)]
 pub struct Inits {
-    /// Those that returned 0.
     pub successful: Notes,
-    /// Those that the driver refused.
     pub refused: Notes,
     /// Those during which the thread ended, or hangs.
     pub unfinished: Notes,
@@ -40,13 +35,8 @@ impl Inits {
             None => self.unfinished.add(note),
         }
     }
-
-    fn total(&self) -> u64 {
-        self.successful.total() + self.refused.total() + self.unfinished.total()
-    }
 }
 
-/// A thread that created a context.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Thread {
     /// Its name, if it could be read while it lived.
@@ -58,15 +48,11 @@ pub struct Thread {
 /// A process from the moment on at which it had the witness.
 #[derive(Debug, Default)]
 pub struct Process {
-    /// Its number, which no other process has.
     pub number: u32,
-    /// Its id, as it sees it itself.
     pub pid: u32,
-    /// What was known then.
     pub about: record::Process,
     /// How it ended. `None`: it was killed, left by `_exit`, or runs.
     pub end: Option<End>,
-    /// Its calls of `cuInit`.
     pub inits: Inits,
     /// Calls about no device that is known.
     pub elsewhere: Notes,
@@ -89,6 +75,9 @@ impl Process {
             Event::Call(call) => self.add_call(record, call, modules),
             Event::Exit(living) => self.exit(record.time, living),
             Event::Bypass(path) => self.bypasses.push(path.clone()),
+            Event::ThreadStart(start) => {
+                self.device(start.device).started.add(start.thread.as_ref());
+            }
             Event::Process(_) | Event::Module(_) => unreachable!("the model's own"),
         }
     }
@@ -131,8 +120,6 @@ impl Process {
         }
     }
 
-    /// A thread that created a context.
-    #[must_use]
     pub fn thread(&self, tid: u32) -> Option<&Thread> {
         self.threads.get(&tid)
     }
@@ -141,19 +128,14 @@ impl Process {
         self.devices.entry(handle).or_insert_with(|| Device::new(handle))
     }
 
-    /// The devices that it used.
     pub fn devices(&self) -> impl Iterator<Item = &Device> {
         self.devices.values()
     }
 
-    /// The one with this handle.
-    #[must_use]
     pub fn device_of(&self, handle: i32) -> Option<&Device> {
         self.devices.get(&handle)
     }
 
-    /// Its command line, or what is known of it.
-    #[must_use]
     pub fn command(&self) -> String {
         if self.about.arguments.is_empty() {
             return self.about.executable.display().to_string();
@@ -162,7 +144,6 @@ impl Process {
     }
 
     /// The rank that a launcher gave it, on its machine or else among all: the variable and its value.
-    #[must_use]
     pub fn rank(&self) -> Option<(&str, &str)> {
         let names = LOCAL_RANKS.into_iter().chain(["RANK"]);
         let mut set = names.filter_map(|name| Some((name, self.variable(name)?)));
@@ -170,17 +151,16 @@ impl Process {
     }
 
     /// A variable of launchers or of CUDA that is set.
-    #[must_use]
     pub fn variable(&self, name: &str) -> Option<&str> {
         let mut variables = self.about.variables.iter();
         variables.find(|(each, _)| each == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether it did anything that is worth a line.
-    #[must_use]
     pub fn did_anything(&self) -> bool {
-        self.inits.total() > 0
-            || self.elsewhere.total() > 0
+        let Inits { successful, refused, unfinished } = &self.inits;
+        let calls = [successful, refused, unfinished, &self.elsewhere];
+        calls.iter().any(|notes| notes.total > 0)
             || !self.devices.is_empty()
             || !self.bypasses.is_empty()
     }

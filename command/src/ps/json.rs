@@ -1,82 +1,53 @@
-//! The snapshot as JSON lines. README.md documents them; [`FORMAT`] is raised when a field changes its meaning or
-//! goes.
+//! The snapshot as JSON lines. README.md documents them.
 
-use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::ps::snapshot::Snapshot;
+use crate::ps::snapshot::{Context, Process, Snapshot};
+use crate::ps::traced;
 
-/// The version of the format.
-pub const FORMAT: u32 = 1;
+/// It grows when a field changes its meaning or is removed.
+const FORMAT: u32 = 1;
 
-/// The first line of a snapshot.
-#[derive(Serialize)]
-struct Head<'a> {
-    event: &'static str,
-    format: u32,
-    host: &'a str,
-    gpus: usize,
-    strays: usize,
-    complete: bool,
-    notes: &'a [String],
-}
-
-/// A line for each process and GPU. It has the host's name, so that the lines of many machines can be merged.
-#[derive(Serialize)]
-struct Line<'a> {
-    event: &'static str,
-    host: &'a str,
-    gpu: u32,
-    uuid: Option<&'a str>,
-    mig_instance: Option<u32>,
-    pid: u32,
-    user: Option<&'a str>,
-    command: Option<&'a [String]>,
-    rank: Option<&'a str>,
-    rank_variable: Option<&'a str>,
-    visible_devices: Option<&'a str>,
-    container: Option<&'a str>,
-    pid_namespace: Option<u64>,
-    bytes: Option<u64>,
-    verdict: &'static str,
-}
-
-/// All lines of a snapshot.
-///
-/// # Errors
-/// Those of `serde_json`; there are none for these types.
-pub fn lines(snapshot: &Snapshot) -> serde_json::Result<String> {
-    let head = Head {
-        event: "ps",
-        format: FORMAT,
-        host: &snapshot.host,
-        gpus: snapshot.gpu_count,
-        strays: snapshot.strays(),
-        complete: snapshot.is_complete,
-        notes: &snapshot.notes,
-    };
-    let mut text = serde_json::to_string(&head)? + "\n";
+pub fn lines(snapshot: &Snapshot) -> String {
+    let (traces, unread) = traced::read(&snapshot.processes);
+    let notes = [&snapshot.notes[..], &unread].concat();
+    let mut lines = vec![json!({
+        "event": "ps",
+        "format": FORMAT,
+        "host": snapshot.host,
+        "gpus": snapshot.gpu_count,
+        "strays": snapshot.strays(),
+        "complete": snapshot.is_complete,
+        "notes": notes,
+    })];
     for process in &snapshot.processes {
-        let facts = &process.facts;
-        for context in &process.contexts {
-            let line = Line {
-                event: "context",
-                host: &snapshot.host,
-                gpu: context.gpu,
-                uuid: context.uuid.as_deref(),
-                mig_instance: context.mig_instance,
-                pid: process.pid,
-                user: facts.user.as_deref(),
-                command: facts.command.as_deref(),
-                rank: facts.rank.as_ref().map(|(_, value)| value.as_str()),
-                rank_variable: facts.rank.as_ref().map(|(name, _)| *name),
-                visible_devices: facts.visible_devices.as_deref(),
-                container: facts.container.as_deref(),
-                pid_namespace: facts.pid_namespace,
-                bytes: context.bytes,
-                verdict: context.verdict.name(),
-            };
-            text += &(serde_json::to_string(&line)? + "\n");
-        }
+        let contexts = process.contexts.iter();
+        lines.extend(contexts.map(|context| line(&snapshot.host, process, context)));
     }
-    Ok(text)
+    for trace in traces {
+        lines.extend(trace.lines(&snapshot.host, &snapshot.processes));
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// It has the host's name, so that the lines of many machines can be merged.
+fn line(host: &str, process: &Process, context: &Context) -> Value {
+    let facts = &process.facts;
+    json!({
+        "event": "context",
+        "host": host,
+        "gpu": context.gpu,
+        "uuid": context.uuid,
+        "mig_instance": context.mig_instance,
+        "pid": process.pid,
+        "user": facts.user,
+        "command": facts.command,
+        "rank": facts.rank.as_ref().map(|(_, value)| value),
+        "rank_variable": facts.rank.as_ref().map(|(name, _)| name),
+        "visible_devices": facts.visible_devices,
+        "container": facts.container,
+        "pid_namespace": facts.pid_namespace,
+        "bytes": context.bytes,
+        "verdict": context.verdict,
+    })
 }

@@ -1,29 +1,22 @@
 //! What `/proc` says about a process: NVML knows its id only.
 
-use std::ffi::CStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::arena;
+use nix::unistd::User;
 
-/// What launchers call the rank of a process on its machine, and who sets it.
-const RANKS: &[&str] = &[
-    "LOCAL_RANK",                 // torchrun, accelerate, DeepSpeed
-    "OMPI_COMM_WORLD_LOCAL_RANK", // Open MPI
-    "MPI_LOCALRANKID",            // MPICH, Intel MPI
-    "MV2_COMM_WORLD_LOCAL_RANK",  // MVAPICH
-    "PALS_LOCAL_RANKID",          // HPE
-    "SLURM_LOCALID",              // srun
-    "RAY_LOCAL_RANK",             // Ray Train
-];
+use crate::arena;
+use crate::arena::layout::LOCAL_RANKS;
+
+/// Other launchers' variables for the rank of a process on its machine: HPE's and Ray Train's.
+const MORE_RANKS: [&str; 2] = ["PALS_LOCAL_RANKID", "RAY_LOCAL_RANK"];
 
 /// A process as its environment and its files show it. What could not be read is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProcessFacts {
     /// Whether the process is in this pid namespace's `/proc`.
     pub is_visible: bool,
-    /// Its user's name, or the number if there is no name.
     pub user: Option<String>,
     /// Its command line, or the title that it set.
     pub command: Option<Vec<String>>,
@@ -42,16 +35,15 @@ pub struct ProcessFacts {
 }
 
 impl ProcessFacts {
-    /// Reads them from this folder, `/proc` outside of tests.
-    #[must_use]
-    pub fn read(proc: &Path, pid: u32) -> Self {
-        let folder = proc.join(pid.to_string());
+    pub fn read(pid: u32) -> Self {
+        let folder = Path::new("/proc").join(pid.to_string());
         let Ok(metadata) = fs::metadata(&folder) else { return Self::default() };
         let environment = fs::read(folder.join("environ")).ok();
         let variable = |name: &str| variable(environment.as_deref()?, name);
-        let rank = RANKS.iter().find_map(|&name| Some((name, variable(name)?)));
-        let namespace = |pid: &str| Some(fs::metadata(proc.join(pid).join("ns/pid")).ok()?.ino());
-        let own = namespace("self");
+        let ranks = LOCAL_RANKS.into_iter().chain(MORE_RANKS);
+        let rank = ranks.into_iter().find_map(|name| Some((name, variable(name)?)));
+        let namespace = |folder: &Path| Some(fs::metadata(folder.join("ns/pid")).ok()?.ino());
+        let own = namespace(Path::new("/proc/self"));
         Self {
             is_visible: true,
             user: Some(user_name(metadata.uid())),
@@ -60,7 +52,7 @@ impl ProcessFacts {
             environment_is_known: environment.is_some(),
             visible_devices: variable("CUDA_VISIBLE_DEVICES"),
             arena: variable(arena::VARIABLE),
-            pid_namespace: namespace(&pid.to_string()).filter(|&id| Some(id) != own),
+            pid_namespace: namespace(&folder).filter(|&id| Some(id) != own),
             container: fs::read_to_string(folder.join("cgroup"))
                 .ok()
                 .and_then(|text| container(&text)),
@@ -92,41 +84,22 @@ fn container(cgroup: &str) -> Option<String> {
 }
 
 fn user_name(uid: u32) -> String {
-    let mut entry = std::mem::MaybeUninit::<libc::passwd>::uninit();
-    let mut buffer = [0; 4096];
-    let mut found = std::ptr::null_mut();
-    // SAFETY: all pointers are to variables of this frame, and the length is the buffer's.
-    let code = unsafe {
-        libc::getpwuid_r(uid, entry.as_mut_ptr(), buffer.as_mut_ptr(), buffer.len(), &mut found)
-    };
-    if code != 0 || found.is_null() {
-        return uid.to_string();
-    }
-    // SAFETY: the call found an entry and wrote it.
-    let entry = unsafe { entry.assume_init() };
-    // SAFETY: the name is a string in the buffer, which is still there.
-    let name = unsafe { CStr::from_ptr(entry.pw_name) };
-    name.to_string_lossy().into_owned()
+    let user = User::from_uid(uid.into()).ok().flatten();
+    user.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::{ProcessFacts, command, container, user_name, variable};
-    use std::path::Path;
 
     #[test]
     fn this_process_is_read() {
-        let facts = ProcessFacts::read(Path::new("/proc"), std::process::id());
+        let facts = ProcessFacts::read(std::process::id());
         assert!(facts.is_visible && facts.environment_is_known);
         assert!(facts.command.unwrap()[0].contains("cuda_contexts"));
         assert_eq!(facts.pid_namespace, None);
-        // SAFETY: it has no arguments and cannot fail.
-        assert_eq!(facts.user, Some(user_name(unsafe { libc::getuid() })));
-    }
-
-    #[test]
-    fn a_process_that_is_not_there_has_no_facts() {
-        assert_eq!(ProcessFacts::read(Path::new("/proc"), u32::MAX), ProcessFacts::default());
+        assert_eq!(ProcessFacts::read(u32::MAX), ProcessFacts::default());
+        assert_eq!(facts.user, Some(user_name(nix::unistd::getuid().as_raw())));
     }
 
     #[test]

@@ -1,20 +1,18 @@
 //! Which processes hold contexts at one moment.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use cuda_primary_context::checkpoint::nvml::{self, GpuProcesses, NvmlError};
 
 use crate::ps::options::Options;
 use crate::ps::process::ProcessFacts;
 use crate::ps::verdict::{Verdict, judge};
+use crate::report::counted;
 
 /// Everything that was seen, and what was not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// The machine's name.
     pub host: String,
-    /// How many GPUs NVML shows.
     pub gpu_count: usize,
     /// Those with contexts on several GPUs first, then by process id.
     pub processes: Vec<Process>,
@@ -24,14 +22,11 @@ pub struct Snapshot {
     pub is_complete: bool,
 }
 
-/// A process with its contexts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// Its id in the namespace of the driver.
     pub pid: u32,
-    /// What `/proc` says.
     pub facts: ProcessFacts,
-    /// In the order of the GPUs.
     pub contexts: Vec<Context>,
 }
 
@@ -40,26 +35,20 @@ pub struct Process {
 pub struct Context {
     /// The GPU's number in `nvidia-smi`.
     pub gpu: u32,
-    /// The GPU's unique id.
     pub uuid: Option<String>,
-    /// The bytes there, if NVML knows.
+    /// `None`: NVML does not know.
     pub bytes: Option<u64>,
-    /// The MIG instance, if the GPU is divided.
+    /// If the GPU is divided.
     pub mig_instance: Option<u32>,
-    /// What the sizes say.
     pub verdict: Verdict,
 }
 
 impl Snapshot {
-    /// Asks NVML and `/proc`.
-    ///
-    /// # Errors
-    /// If NVML cannot be used at all.
+    /// Reads NVML and `/proc`. It fails if NVML cannot be used at all.
     pub fn take(options: &Options) -> Result<Self, NvmlError> {
-        let proc = Path::new("/proc");
-        let host = std::fs::read_to_string(proc.join("sys/kernel/hostname"));
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname");
         let host = host.map_or_else(|_| "localhost".to_owned(), |name| name.trim_end().to_owned());
-        Ok(Self::of(host, &nvml::processes()?, options, |pid| ProcessFacts::read(proc, pid)))
+        Ok(Self::of(host, &nvml::processes()?, options, ProcessFacts::read))
     }
 
     /// What NVML listed, with the facts of each process.
@@ -104,7 +93,6 @@ impl Snapshot {
     }
 
     /// How many contexts are probably strays.
-    #[must_use]
     pub fn strays(&self) -> usize {
         let contexts = self.processes.iter().flat_map(|process| &process.contexts);
         contexts.filter(|context| context.verdict == Verdict::ProbablyStray).count()
@@ -135,38 +123,36 @@ fn add(
 fn is_chosen(process: &Process, options: &Options) -> bool {
     let pid = options.pids.is_empty() || options.pids.contains(&process.pid);
     let on_gpu = |context: &Context| {
-        options.gpus.iter().any(|choice| choice.matches(context.gpu, context.uuid.as_deref()))
+        options.gpus.iter().any(|choice| choice.is(context.gpu, context.uuid.as_deref()))
     };
     pid && (options.gpus.is_empty() || process.contexts.iter().any(on_gpu))
 }
 
 /// What these processes do not show.
 fn limits(processes: &[Process]) -> Vec<String> {
-    let count =
-        |test: fn(&Process) -> bool| processes.iter().filter(|&process| test(process)).count();
-    let mut notes = Vec::new();
-    let mut note = |count: usize, what: &str| {
-        if count > 0 {
-            let noun = if count == 1 { "process" } else { "processes" };
-            notes.push(format!("{count} {noun} {what}"));
-        }
-    };
-    note(
-        count(|process| !process.facts.is_visible),
-        "not found in /proc: the driver gives process ids of the host. Run this on the host, or in a container \
-         with the host's pid namespace.",
-    );
-    note(
-        count(|process| process.facts.is_visible && !process.facts.environment_is_known),
-        "of another user: no rank is known. Run this as root to see it.",
-    );
-    note(
-        count(|process| process.contexts.iter().any(|context| context.bytes.is_none())),
-        "without a size: NVML does not know it here (WSL and some vGPUs).",
-    );
-    note(
-        count(|process| process.contexts.iter().any(|context| context.mig_instance.is_some())),
-        "on a MIG instance: a size is that of its instance.",
-    );
-    notes
+    type Test = fn(&Process) -> bool;
+    let tests: [(Test, &str); 4] = [
+        (
+            |process| !process.facts.is_visible,
+            "not found in /proc: the driver gives process ids of the host. Run this on the host, or in a \
+             container with the host's pid namespace.",
+        ),
+        (
+            |process| process.facts.is_visible && !process.facts.environment_is_known,
+            "of another user: no rank is known. Run this as root to see it.",
+        ),
+        (
+            |process| process.contexts.iter().any(|context| context.bytes.is_none()),
+            "without a size: NVML does not know it here (WSL and some vGPUs).",
+        ),
+        (
+            |process| process.contexts.iter().any(|context| context.mig_instance.is_some()),
+            "on a MIG instance: a size is that of its instance.",
+        ),
+    ];
+    let notes = tests.into_iter().filter_map(|(test, what)| {
+        let count = processes.iter().filter(|process| test(process)).count() as u64;
+        (count > 0).then(|| format!("{} {what}", counted(count, "process", "processes")))
+    });
+    notes.collect()
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::ps::snapshot::{Context, Process, Snapshot};
 use crate::ps::verdict::Verdict;
-use crate::report::line::shown;
+use crate::report::line::{counted, shown};
 
 /// A command line that is longer is cut.
 const LONGEST_COMMAND: usize = 60;
@@ -13,7 +13,6 @@ const LONGEST_COMMAND: usize = 60;
 const LONGEST: usize = 300;
 
 /// The whole page: a headline, a line for each process and GPU, what to do, and what could not be seen.
-#[must_use]
 pub fn page(snapshot: &Snapshot) -> String {
     let mut text = headline(snapshot);
     if !snapshot.processes.is_empty() {
@@ -31,8 +30,8 @@ pub fn page(snapshot: &Snapshot) -> String {
 fn headline(snapshot: &Snapshot) -> String {
     let several = snapshot.processes.iter().filter(|process| process.contexts.len() > 1).count();
     let host = shown(&snapshot.host, LONGEST);
-    let processes = counted(snapshot.processes.len(), "process", "processes");
-    let gpus = counted(snapshot.gpu_count, "GPU", "GPUs");
+    let processes = counted(snapshot.processes.len() as u64, "process", "processes");
+    let gpus = counted(snapshot.gpu_count as u64, "GPU", "GPUs");
     if snapshot.processes.is_empty() {
         return format!("{host}: no process holds a CUDA context on {gpus}.\n");
     }
@@ -47,12 +46,7 @@ fn headline(snapshot: &Snapshot) -> String {
     )
 }
 
-fn counted(count: usize, one: &str, several: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { several })
-}
-
 /// A line for each process and GPU, without the heading. Equal snapshots give equal lines.
-#[must_use]
 pub fn lines(snapshot: &Snapshot) -> Vec<[String; 7]> {
     let rows = snapshot
         .processes

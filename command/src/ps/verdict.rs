@@ -1,12 +1,15 @@
 //! Which of a process's contexts is probably a stray. NVML gives sizes, not causes: this is a guess, and the
 //! words say so.
 
+use serde::Serialize;
+
 /// A context without allocations takes 518 to 640 MiB on an H100 or H200 (CUDA 13). One that takes more than this
 /// has something in it.
-pub const EMPTY_CONTEXT: u64 = 700 << 20;
+const EMPTY_CONTEXT: u64 = 700 << 20;
 
 /// What the sizes say about one context of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The process has contexts on one GPU only.
     Alone,
@@ -19,19 +22,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// As JSON has it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Alone => "alone",
-            Self::Main => "main",
-            Self::ProbablyStray => "probably_stray",
-            Self::Unclear => "unclear",
-        }
-    }
-
     /// As people read it.
-    #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Self::Alone => "",
@@ -43,7 +34,6 @@ impl Verdict {
 }
 
 /// Judges the contexts of one process by their bytes, one for each GPU, `None` if NVML does not know.
-#[must_use]
 pub fn judge(contexts: &[Option<u64>]) -> Vec<Verdict> {
     if contexts.len() < 2 {
         return vec![Verdict::Alone; contexts.len()];
@@ -60,30 +50,24 @@ pub fn judge(contexts: &[Option<u64>]) -> Vec<Verdict> {
 #[cfg(test)]
 mod tests {
     use super::Verdict::{Alone, Main, ProbablyStray, Unclear};
-    use super::judge;
-
-    fn mib(sizes: &[u64]) -> Vec<Option<u64>> {
-        sizes.iter().map(|size| Some(size << 20)).collect()
-    }
+    use super::{Verdict, judge};
 
     #[test]
     fn a_small_context_beside_one_large_one_is_probably_a_stray() {
-        assert_eq!(judge(&mib(&[612, 81_000])), [ProbablyStray, Main]);
-        assert_eq!(judge(&mib(&[9_000, 518, 518])), [Main, ProbablyStray, ProbablyStray]);
-    }
-
-    #[test]
-    fn what_the_sizes_do_not_show_is_unclear() {
-        for sizes in [&[518, 630][..], &[9_000, 8_000], &[9_000, 8_000, 518]] {
-            assert!(judge(&mib(sizes)).iter().all(|&verdict| verdict == Unclear), "{sizes:?}");
+        let table: [(&[i64], &[Verdict]); 9] = [
+            (&[612, 81_000], &[ProbablyStray, Main]),
+            (&[9_000, 518, 518], &[Main, ProbablyStray, ProbablyStray]),
+            (&[518, 630], &[Unclear; 2]),
+            (&[9_000, 8_000], &[Unclear; 2]),
+            (&[9_000, 8_000, 518], &[Unclear; 3]),
+            (&[9_000, -1], &[Unclear; 2]),
+            (&[518], &[Alone]),
+            (&[-1], &[Alone]),
+            (&[], &[]),
+        ];
+        for (sizes, verdicts) in table {
+            let bytes = |mib: &i64| u64::try_from(*mib).ok().map(|mib| mib << 20);
+            assert_eq!(judge(&sizes.iter().map(bytes).collect::<Vec<_>>()), verdicts, "{sizes:?}");
         }
-        assert_eq!(judge(&[Some(9_000 << 20), None]), [Unclear, Unclear]);
-    }
-
-    #[test]
-    fn one_gpu_is_no_question() {
-        assert_eq!(judge(&mib(&[518])), [Alone]);
-        assert_eq!(judge(&[None]), [Alone]);
-        assert_eq!(judge(&[]), []);
     }
 }

@@ -1,14 +1,13 @@
 //! One process: its initialisation, its devices and its end.
 
-use crate::model::{End, Model, Process};
+use crate::model::{Device, End, Model, Process, StartedThreads};
 use crate::only::Only;
 use crate::verdict::Judge;
 
-use super::Surroundings;
 use super::fold::Block;
 use super::line::{Line, seconds};
 use super::page::{Page, at, code, who};
-use super::signal::signal_name;
+use super::{Surroundings, signal_name};
 
 /// After a fork, every call in the child returns this.
 const NOT_INITIALIZED: u32 = 3;
@@ -47,6 +46,7 @@ impl Page<'_> {
             });
             body.extend(self.device(process, device));
         }
+        body.extend(process.devices().filter_map(started_threads));
         body.extend(outdented(self.notes("called", &process.elsewhere, |by, note| {
             let function = note.call.function.0;
             let result = match note.call.result {
@@ -77,7 +77,7 @@ impl Page<'_> {
     /// When the driver was initialised, and by whom.
     fn inits(&mut self, process: &Process) -> Vec<Line> {
         let mut lines = Vec::new();
-        if let Some(first) = process.inits.successful.first().first() {
+        if let Some(first) = process.inits.successful.first.first() {
             let by = self.caller(&first.call);
             lines.push(at(line().text(format!("cuInit by {by}")), first));
             lines.extend(outdented(self.stack(&first.call)));
@@ -91,13 +91,13 @@ impl Page<'_> {
     fn fork(&mut self, process: &Process, model: &Model) -> Vec<Line> {
         let refused = [&process.inits.refused, &process.elsewhere].into_iter();
         let refused = refused.chain(process.devices().map(|device| &device.refusals));
-        let mut notes = refused.flat_map(|notes| notes.first());
+        let mut notes = refused.flat_map(|notes| &notes.first);
         if !notes.any(|note| note.call.result == Some(NOT_INITIALIZED)) {
             return Vec::new();
         }
         let parent = process.about.forked_from.and_then(|number| model.process(number));
         let Some((parent, first)) =
-            parent.and_then(|parent| Some((parent, parent.inits.successful.first().first()?)))
+            parent.and_then(|parent| Some((parent, parent.inits.successful.first.first()?)))
         else {
             return Vec::new();
         };
@@ -111,6 +111,18 @@ impl Page<'_> {
         lines.extend(outdented(self.stack(&first.call)));
         lines
     }
+}
+
+/// How many threads began on a device because their creator used it.
+fn started_threads(device: &Device) -> Option<Line> {
+    let StartedThreads { count, names } = &device.started;
+    let more = if names.len() > StartedThreads::NAMES { ", …" } else { "" };
+    let names = match &names[..names.len().min(StartedThreads::NAMES)] {
+        [] => String::new(),
+        names => format!(" ({}{more})", names.join(", ")),
+    };
+    let text = line().text("threads started on ").varying(device.short_name());
+    (*count > 0).then(|| text.varying(format!(": {count}{names}")))
 }
 
 fn end(process: &Process, about: &Surroundings) -> Line {

@@ -13,7 +13,7 @@ use crate::json;
 use crate::model::Model;
 use crate::record::{
     Address, Call, Change, Device, Event, Function, Holding, Module, Process, PythonLine, Record,
-    Thread,
+    Thread, ThreadStart,
 };
 use crate::symbols::Symbols;
 use crate::verdict::Verdict;
@@ -24,11 +24,12 @@ pub const CUBLAS: u32 = 2;
 const FFI: u32 = 3;
 const CTYPES: u32 = 4;
 
-/// The records of some processes. Process `n` has the id 100 + n and the main thread 100 + n.
+/// The records of some processes. Process `n` has the id 100 + n unless a test changes it.
 pub struct Run {
     pub model: Model,
     time: u64,
     process: u32,
+    pid: u32,
     tid: u32,
     pub about: Surroundings,
     /// The records as lines of JSON.
@@ -43,7 +44,7 @@ impl Run {
             ..Surroundings::default()
         };
         let (model, lines) = (Model::default(), Vec::new());
-        let mut run = Self { model, time: 0, process: 0, tid: 0, about, lines };
+        let mut run = Self { model, time: 0, process: 0, pid: 100, tid: 0, about, lines };
         let paths = ["/x/libcudart.so.13", "/x/libcublas.so.13", "/x/libffi.so.8", "/x/_ctypes.so"];
         for (id, path) in (1..).zip(paths) {
             run.add(Event::Module(Module { id, path: path.into(), file: None }));
@@ -54,7 +55,7 @@ impl Run {
     pub fn add(&mut self, event: Event) -> &mut Self {
         self.time += 1;
         let time = Duration::from_millis(100 * self.time);
-        let (process, pid, tid) = (self.process, 100 + self.process, self.tid);
+        let (process, pid, tid) = (self.process, self.pid, self.tid);
         let record = Record { process, pid, tid, time, event };
         self.model.add(&record);
         self.lines.extend(json::event(&record, &self.model, &mut Symbols::default()));
@@ -63,7 +64,6 @@ impl Run {
 
     /// A process, which the following records are about.
     pub fn process(&mut self, number: u32, change: impl FnOnce(&mut Process)) -> &mut Self {
-        (self.process, self.tid) = (number, 100 + number);
         let mut process = Process {
             arguments: vec!["python".to_owned(), "train.py".to_owned()],
             host_pid: Some(100 + number),
@@ -71,6 +71,8 @@ impl Run {
             ..Process::default()
         };
         change(&mut process);
+        self.pid = process.host_pid.unwrap_or(100 + number);
+        (self.process, self.tid) = (number, self.pid);
         self.add(Event::Process(process))
     }
 
@@ -123,6 +125,10 @@ impl Run {
         })
     }
 
+    pub fn started_thread(&mut self, device: i32, name: Option<&str>) -> &mut Self {
+        self.add(Event::ThreadStart(ThreadStart { device, thread: name.map(str::to_owned) }))
+    }
+
     pub fn exit(&mut self, living: &[(u32, &str)]) -> &mut Self {
         let thread = |&(tid, name): &(u32, &str)| Thread { tid, name: name.to_owned() };
         self.add(Event::Exit(living.iter().map(thread).collect()))
@@ -134,12 +140,26 @@ impl Run {
         self
     }
 
+    fn text(&self) -> String {
+        let text = super::text(&self.model, &mut Symbols::default(), &self.about);
+        anstream::adapter::strip_str(&text).to_string()
+    }
+
     /// Compares the whole report.
     #[track_caller]
     pub fn reports(&self, expected: &str) {
-        let text = super::text(&self.model, &mut Symbols::default(), &self.about);
-        let text = anstream::adapter::strip_str(&text).to_string();
+        let text = self.text();
         assert!(text == expected, "the report is\n{text}\ninstead of\n{expected}");
+    }
+
+    /// Checks that the report has these lines, in this order.
+    #[track_caller]
+    pub fn says(&self, expected: &[&str]) {
+        let text = self.text();
+        let mut lines = text.lines();
+        for line in expected {
+            assert!(lines.any(|found| found == *line), "no {line:?} here in\n{text}");
+        }
     }
 }
 

@@ -14,7 +14,7 @@ const LINES: &str = include_str!("../../src/json/tests/events.jsonl");
 
 /// What rows name that is no field.
 const VALUES: &str = "made held primary ordinary green by_path environment_cleared set_uid other_user \
-                      passed stray not_judged CUdevice CUresult cuInit \"3.13\" CUDA_VISIBLE_DEVICES";
+                      passed stray not_judged --keep-threads CUdevice CUresult cuInit \"3.13\" CUDA_VISIBLE_DEVICES";
 
 /// The row of the README's table of events for one kind.
 fn row(kind: &str) -> &'static str {
@@ -68,15 +68,18 @@ fn the_readme_has_each_field_of_each_event_and_no_other() {
 
 #[test]
 fn every_option_is_in_the_readme() {
-    let mut count = 0;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cuda-contexts"));
-    let help = String::from_utf8(limit::output(command.args(["trace", "--help"])).stdout).unwrap();
-    for line in help.lines().filter(|line| line.starts_with("  -")) {
-        let option = line.split("--").nth(1).unwrap().split([' ', '[', ',']).next().unwrap();
-        if !["help", "version"].contains(&option) {
+    for (verb, expected) in [("trace", 10), ("ps", 5), ("run", 1)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cuda-contexts"));
+        let help = String::from_utf8(limit::output(command.args([verb, "--help"])).stdout).unwrap();
+        let options = help.lines().filter(|line| line.starts_with("  "));
+        let options = options.filter(|line| line.trim_start().starts_with('-'));
+        let names = options.filter_map(|line| line.split("--").nth(1)?.split([' ', '[']).next());
+        let mut count = 0;
+        for name in names.filter(|name| !["help", "version"].contains(name)) {
             count += 1;
-            assert!(README.contains(&format!("| `--{option}")), "--{option}");
+            let (row, usage) = (format!("| `--{name}"), format!("{verb} --{name}"));
+            assert!(README.contains(&row) || README.contains(&usage), "--{name}");
         }
+        assert_eq!(count, expected, "{help}");
     }
-    assert_eq!(count, 10);
 }

@@ -34,28 +34,29 @@ fn help_and_version_are_printed() {
 }
 
 #[test]
-fn what_is_wrong_with_the_options_is_said_with_status_125() {
+fn what_is_wrong_with_the_arguments_is_said_with_status_125() {
+    let events = ["--driver", "simulated", "--json", "/nowhere/events", "true"];
     for (words, needle) in [
-        (&[][..], "A verb is missing. cuda-contexts --help lists the verbs."),
-        (&["--only", "0"], "Unknown verb --only. cuda-contexts --help lists the verbs."),
-        (&["trace"], "the command to run is missing"),
-        (&["trace", "--live"], "the command to run is missing"),
-        (&["trace", "--stack", "some", "true"], "all, first or none"),
-        (&["trace", "--forbid=some", "true"], "made or held"),
+        (&[][..], "requires a subcommand"),
+        (&["--only", "0"], "--only"),
+        (&["trace"], "<COMMAND>"),
+        (&["trace", "--live"], "<COMMAND>"),
+        (&["trace", "--stack", "some", "true"], "all, first, none"),
+        (&["trace", "--forbid=some", "true"], "made, held"),
         (&["trace", "--only", "second", "true"], "local-rank"),
         (&["trace", "--json"], "--json"),
         (&["trace", "--colour", "true"], "--colour"),
-        (
-            &["trace", "--driver", "simulated", "--json", "/nowhere/events", "true"],
-            "/nowhere/events",
-        ),
+        (&[&["trace"], &events[..]].concat(), "/nowhere/events"),
         (&["trace", "--driver", "simulated", "-o", "/nowhere/report", "true"], "/nowhere/report"),
         (&["trace", "--driver", "/nowhere", "true"], "/nowhere: No such file or directory"),
         (&["trace", "--driver", "/etc/passwd", "true"], "this is not a shared library for this"),
         (&["trace", "--driver", "/proc/self/exe", "true"], "it exports none of the CUDA driver's"),
+        (&["run"], "<COMMAND>"),
+        (&["run", "--print-preload", "true"], "--print-preload"),
     ] {
         let (code, output, errors) = command(words);
         assert_eq!((code, &*output), (Some(125), ""), "{words:?}: {errors}");
+        assert!(errors.starts_with("cuda-contexts: "), "{words:?}: {errors}");
         assert!(errors.contains(needle), "{words:?}: {errors}");
         assert_eq!(errors.lines().count(), 1, "{errors}");
     }

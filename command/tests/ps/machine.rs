@@ -1,5 +1,6 @@
 //! A machine whose NVML lists what a test says.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -64,6 +65,19 @@ impl Machine {
         let text = self.page(&format!("--json {options}"));
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
+}
+
+/// Compares the fields of a line with the README, which has each of them and no other.
+#[track_caller]
+pub fn is_documented(line: &Value) {
+    let row = format!("| `{}`", line["event"].as_str().unwrap());
+    let readme = include_str!("../../README.md");
+    let row = readme.lines().find(|line| line.starts_with(&row)).unwrap();
+    // Fields come first in each description; values are in quotation marks.
+    let fields = row.splitn(3, '|').nth(2).unwrap().split('`').skip(1).step_by(2);
+    let documented: BTreeSet<&str> = fields.filter(|field| !field.contains('"')).collect();
+    let written = line.as_object().unwrap().keys().map(String::as_str);
+    assert_eq!(written.filter(|key| *key != "event").collect::<BTreeSet<_>>(), documented);
 }
 
 pub fn errors(output: &Output) -> String {

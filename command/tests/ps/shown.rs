@@ -1,9 +1,7 @@
 //! What is shown, and the exit statuses.
 
-use std::collections::BTreeSet;
-
 use crate::limit;
-use crate::machine::{Machine, Worker, errors};
+use crate::machine::{Machine, Worker, errors, is_documented};
 use crate::skips::skip;
 
 /// No process has this id.
@@ -33,22 +31,7 @@ fn the_json_lines_are_as_the_readme_has_them() {
     let lines =
         Machine::new(&format!("2\n0 {pid} 612 -1\n1 {pid} 1634 -1\n1 {ELSEWHERE} 700 -1\n"))
             .json("");
-    for line in &lines {
-        let row = format!("| `{}`", line["event"].as_str().unwrap());
-        let readme = include_str!("../../README.md");
-        let row = readme.lines().find(|line| line.starts_with(&row)).unwrap();
-        // Fields come first in each description; values are in quotation marks.
-        let fields = row.splitn(3, '|').nth(2).unwrap().split('`').skip(1).step_by(2);
-        let documented: BTreeSet<&str> = fields.filter(|field| !field.contains('"')).collect();
-        let written: BTreeSet<&str> = line
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .filter(|key| *key != "event")
-            .collect();
-        assert_eq!(written, documented);
-    }
+    lines.iter().for_each(is_documented);
     assert_eq!((&lines[0]["event"], &lines[0]["format"]), (&"ps".into(), &1.into()));
     assert_eq!((&lines[0]["gpus"], &lines[0]["strays"]), (&2.into(), &1.into()));
     let verdicts: Vec<_> =

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use crate::limit;
-use crate::machine::Machine;
+use crate::machine::{Machine, is_documented};
 use crate::programs::has_python;
 
 /// Prints its id, and then holds a context on two devices until it is killed.
@@ -36,7 +36,8 @@ fn what_the_trace_has_recorded_until_now_is_shown() {
     let mut pid = String::new();
     BufReader::new(trace.stdout.as_mut().unwrap()).read_line(&mut pid).unwrap();
     let pid = pid.trim();
-    let page = Machine::new(&format!("2\n0 {pid} 612 -1\n1 {pid} 1634 -1\n")).page("");
+    let machine = Machine::new(&format!("2\n0 {pid} 612 -1\n1 {pid} 1634 -1\n"));
+    let (page, lines) = (machine.page(""), machine.json(""));
     // The program reads its end.
     drop(trace.stdin.take());
     assert!(limit::wait(&mut trace).success());
@@ -49,4 +50,15 @@ fn what_the_trace_has_recorded_until_now_is_shown() {
         assert!(page.contains(text), "no {text:?} in:\n{page}");
     }
     assert!(!Path::new(&format!("/proc/{pid}")).exists());
+    let traced: Vec<_> = lines.iter().filter(|line| line["event"] == "traced").collect();
+    assert_eq!(traced.len(), 2, "{lines:#?}");
+    for (line, source_line) in traced.into_iter().zip([6, 5]) {
+        is_documented(line);
+        assert_eq!(line["pid"].to_string(), pid);
+        assert_eq!((&line["host"], &line["created"]), (&lines[0]["host"], &1.into()));
+        assert_eq!(line["holders"][0]["references"], 1);
+        let creation = &line["creations"][0];
+        assert_eq!(creation["function"], "cuDevicePrimaryCtxRetain");
+        assert_eq!(creation["python"][0]["line"], source_line);
+    }
 }

@@ -122,6 +122,7 @@ impl Arena {
                 Event::Call(call) => arena.calls.push(of(record, with_names(call, &modules))),
                 Event::Exit(_) => arena.exits += 1,
                 Event::Bypass(path) => panic!("{path:?} is not behind the witness"),
+                Event::ThreadStart(_) => {}
             }
         }
         arena

@@ -143,14 +143,6 @@ fn a_private_copy_ignores_the_variables() {
     assert_eq!(run(&mut client).0, ["0 2 0"]);
 }
 
-#[test]
-fn the_environment_knows_every_knob() {
-    let all: Vec<_> = Knob::ALL.iter().map(|knob| format!("{}=0", knob.name())).collect();
-    let mut client = command(Simulator::builder());
-    let (values, errors) = run(client_with(&mut client, "SIMULATED_CUDA_KNOBS", &all.join(",")));
-    assert_eq!((&*values[0], errors.as_str()), ("0", ""));
-}
-
 /// A variable, an entry of it that is wrong, whether others come before and after it, and why.
 const WRONG: &[(&str, &str, bool, &str)] = &[
     ("DEVICES", "", false, "a number is missing"),

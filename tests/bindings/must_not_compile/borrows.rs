@@ -1,7 +1,5 @@
 //! Refused because of what is moved, borrowed or unsafe.
-use std::time::Duration;
-
-use cuda_primary_context::checkpoint::{Checkpointed, GpuMap, Process, Room};
+use cuda_primary_context::checkpoint::{Checkpointed, GpuMap, Room};
 use cuda_primary_context::{
     CurrentContext, Device, Driver, Error, PrimaryContext, PrimaryContextGuard, ReleaseError, Report,
     StrayRelease, sys,
@@ -19,12 +17,6 @@ fn release_anothers(guard: &PrimaryContextGuard, failed: &ReleaseError) {
     let _ = failed.handle().unwrap().release(); //~ E0507
 }
 
-/// The guard gives its reference away whole.
-fn use_after_into_context(guard: PrimaryContextGuard) {
-    let _context = guard.into_context();
-    drop(guard.release()); //~ E0382
-}
-
 /// What is current must not be released.
 fn release_too_early(context: PrimaryContext) {
     let current = context.make_current().unwrap();
@@ -35,13 +27,6 @@ fn release_too_early(context: PrimaryContext) {
 fn outlive(device: Device) -> CurrentContext<'static> {
     let context = PrimaryContext::retain(device).unwrap();
     context.make_current().unwrap() //~ E0515
-}
-
-/// A scope ends once.
-fn leave_twice(context: &PrimaryContext) {
-    let current = context.make_current().unwrap();
-    current.leave().unwrap();
-    drop(current); //~ E0382
 }
 
 /// The report is the guard's.
@@ -83,12 +68,6 @@ fn restore_twice(process: Checkpointed) {
     let locked = process.restore(&GpuMap::same(), &Room::Trusted);
     let again = process.restore(&GpuMap::same(), &Room::Trusted); //~ E0382
     drop((locked, again));
-}
-
-fn ask_after_lock(process: Process) {
-    let locked = process.lock(Duration::from_secs(1));
-    let _ = process.state(); //~ E0382
-    drop(locked);
 }
 
 fn main() {}

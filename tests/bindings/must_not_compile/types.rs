@@ -20,14 +20,6 @@ fn leave_elsewhere(context: &PrimaryContext) {
     });
 }
 
-/// A reference to the scope says that the context is current here, which it is not elsewhere.
-fn use_elsewhere(context: &PrimaryContext) {
-    let current = context.make_current().unwrap();
-    std::thread::scope(|scope| {
-        scope.spawn(|| println!("{current:?}")); //~ E0277
-    });
-}
-
 /// A function that was looked up has the header's parameters.
 fn call(driver: Driver) -> Result<(), Error> {
     let get_count = driver.function(sys::functions::cuDeviceGetCount_v2000)?;

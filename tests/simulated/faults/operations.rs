@@ -1,7 +1,7 @@
 //! The operations that make handles and scopes and ask questions, on one device of each kind.
 
 use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute, CUresult, functions};
-use cuda_primary_context::{Error, Planned, PrimaryContext, ReleaseError, StrayRelease};
+use cuda_primary_context::{Error, Planned, PrimaryContext, StrayRelease};
 use simulated_libcuda::{Builder, Knob, Simulator};
 
 use super::scene::{Current, KINDS, Scene, Stage};
@@ -52,14 +52,6 @@ const OPERATIONS: &[Operation] = &[
         }
         reported
     }),
-    ("retain, release or give up", |stage, device| {
-        let mut reported = Reported::default();
-        if let Some(context) = retain(stage, device, &mut reported) {
-            let failure = context.release().err();
-            reported.errors.extend(failure.map(<Error as From<ReleaseError>>::from));
-        }
-        reported
-    }),
     ("retain_if_active", |stage, device| {
         let mut reported = Reported { dropped: true, ..Reported::default() };
         let is_active = stage.machine.simulator.is_active(device);
@@ -88,15 +80,6 @@ const OPERATIONS: &[Operation] = &[
                 let left = scope.leave();
                 reported.value(left);
             }
-        }
-        stage.clear_stack();
-        reported
-    }),
-    ("make_current, drop", |stage, device| {
-        let mut reported = Reported { dropped: true, ..Reported::default() };
-        if let Some(context) = retain(stage, device, &mut reported) {
-            let scope = context.make_current();
-            drop(reported.value(scope));
         }
         stage.clear_stack();
         reported
@@ -151,27 +134,25 @@ const OPERATIONS: &[Operation] = &[
             assert!(!stage.machine.simulator.is_active(device));
         })
     }),
-    ("name", |stage, device| {
-        ask(stage.machine.device(device).name(), |name| assert!(name.contains("Simulated")))
-    }),
     // The simulated machine has one device on each bus, from 1 on.
     ("device_by_pci_bus_id", |stage, device| {
         ask(stage.machine.driver.device_by_pci_bus_id(&address(device)), |found| {
             assert_eq!(found.ordinal(), device);
         })
     }),
-    ("compute_capability, total_memory", |stage, device| {
+    ("name, attribute, total_memory", |stage, device| {
         let mut reported = Reported::default();
-        let device = stage.machine.device(device);
-        let [capability, memory] =
-            [device.compute_capability().map(drop), device.total_memory().map(drop)];
-        reported.value(capability);
-        reported.value(memory);
-        reported
-    }),
-    ("attribute", |stage, device| {
         let bus = CUdevice_attribute::CU_DEVICE_ATTRIBUTE_PCI_BUS_ID;
-        ask(stage.machine.device(device).attribute(bus), |bus| assert_eq!(bus, device as i32 + 1))
+        let found = stage.machine.device(device);
+        if let Some(name) = reported.value(found.name()) {
+            assert!(name.contains("Simulated"), "{name}");
+        }
+        if let Some(bus) = reported.value(found.attribute(bus)) {
+            assert_eq!(bus, device as i32 + 1);
+        }
+        reported.value(found.compute_capability());
+        reported.value(found.total_memory());
+        reported
     }),
 ];
 
