@@ -47,9 +47,9 @@ impl Report {
 
     pub fn json(&self) -> String {
         let processes = self.processes.iter().map(|(pid, state)| {
-            let steps = self.steps.iter().filter(|report| report.pid() == *pid);
+            let steps = self.steps.iter().filter(|report| report.pid == *pid);
             let steps: Vec<Value> =
-                steps.flat_map(|report| report.steps()).map(|step| json!(step)).collect();
+                steps.flat_map(|report| &report.steps).map(|step| json!(step)).collect();
             json!({
                 "pid": pid,
                 "state": state.as_ref().ok(),
@@ -87,11 +87,11 @@ impl Report {
                 }
                 Err(error) => write!(text, "process  {pid}  {error}"),
             };
-            for report in self.steps.iter().filter(|report| report.pid() == *pid) {
-                for step in report.steps() {
-                    let (kind, took) = (step.step().kind(), step.took().as_secs_f64());
-                    let undoing = if step.is_undoing() { "undone by " } else { "" };
-                    let failed = if step.error().is_some() { " failed" } else { "" };
+            for report in self.steps.iter().filter(|report| report.pid == *pid) {
+                for step in &report.steps {
+                    let (kind, took) = (step.step.kind(), step.took.as_secs_f64());
+                    let undoing = if step.undoing { "undone by " } else { "" };
+                    let failed = if step.error.is_some() { " failed" } else { "" };
                     let _ = write!(text, "  {undoing}{kind} {took:.3} s{failed}");
                 }
             }
