@@ -1,4 +1,4 @@
-//! What only real GPUs answer, from Rust and beside cudarc, on the driver that the dynamic loader finds; the
+//! What only real GPUs can show, from Rust and beside cudarc, on the driver that the dynamic loader finds; the
 //! experiments E7 and E25 run it (hardware/experiments).
 //!
 //! - `several_gpus strays`: a worker of device 1 whose helper thread touched every other device.
@@ -22,7 +22,7 @@ fn strays() -> Anything {
     let numbers: Vec<u32> = (0..1 << 20).collect();
     let memory = stream.clone_htod(&numbers)?;
     let devices = CudaContext::device_count()? as usize;
-    // A helper that was told no device, or looks at all of them. What it made stays.
+    // A helper that selected no device, or looks at all of them. What it made stays.
     let others = (0..devices).filter(|ordinal| *ordinal != 1);
     let helper =
         std::thread::spawn(move || others.map(CudaContext::new).collect::<Result<Vec<_>, _>>());
@@ -40,7 +40,7 @@ fn strays() -> Anything {
     let again = stream.clone_dtoh(&stream.clone_htod(&numbers)?)?;
     println!("device 1 works on with right numbers: {}", arrived == numbers && again == numbers);
     drop((memory, stream));
-    // The helper's owners let go of what is gone: whatever the driver answers, that is their error.
+    // The helper's owners release what is gone: whatever the driver returns, that is their error.
     drop(left);
     guard.release()?;
     println!("released; {:?} on device 1", driver.device(1)?.primary_context_state()?);
@@ -62,7 +62,7 @@ fn former_life(used: &str) -> Anything {
     println!("retained again: {:?}", device.primary_context_state()?);
 
     println!("now {used}");
-    let answer: Result<String, DriverError> = match used {
+    let result: Result<String, DriverError> = match used {
         "nothing" => Ok("done".into()),
         "bind" => context.bind_to_thread().map(|()| "done".into()),
         "synchronize-context" => context.synchronize().map(|()| "done".into()),
@@ -82,7 +82,7 @@ fn former_life(used: &str) -> Anything {
         }
         _ => return Err(format!("there is no use {used}").into()),
     };
-    println!("{used} answers {answer:?}");
+    println!("{used} returns {result:?}");
     println!("then all is dropped");
     drop((memory, stream, context));
     end(driver, again)
