@@ -2,7 +2,7 @@
 
     python hardware/frameworks.py
 
-It needs the package cuda_primary_context. Lightning runs a Trainer on the CPU and on the last GPU. If there are
+It needs the package cuda_primary_context: in a folder on PYTHONPATH is enough. Lightning runs a Trainer on the CPU and on the last GPU. If there are
 several GPUs, a stray on GPU 0 is made first: the callback must report it, and release it if asked. dask runs a
 LocalCluster of two processes, with a stray in each. A framework that is not installed is skipped.
 """
@@ -34,7 +34,7 @@ def make_stray():
     torch.cuda.empty_cache()
 
 
-def train(callback, **where):
+def train(*callbacks, **where):
     import lightning.pytorch as lightning
     import torch
     from torch.utils.data import DataLoader, TensorDataset
@@ -51,7 +51,7 @@ def train(callback, **where):
             return torch.optim.SGD(self.parameters(), 0.1)
 
     quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
-    trainer = lightning.Trainer(max_epochs=1, callbacks=[callback], **dict.fromkeys(quiet, False), **where)
+    trainer = lightning.Trainer(max_epochs=1, callbacks=[*callbacks], **dict.fromkeys(quiet, False), **where)
     trainer.fit(Model(), DataLoader(TensorDataset(torch.ones(8, 4)), batch_size=4))
     assert trainer.global_step == 2, trainer.global_step
 

@@ -5,12 +5,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+macro_rules! knobs {
+    ($($(#[$documentation:meta])* $variant:ident = $name:literal, $default:literal;)*) => {
+        const KNOBS: &[(&str, u64)] = &[$(($name, $default),)*];
+    };
+}
+include!("src/knobs.rs");
+
 /// Names a directory with a `cuda.h`, against which the C compiler checks every prototype.
 const HEADER_VARIABLE: &str = "CUDA_HEADER_DIR";
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     println!("cargo:rerun-if-changed=c");
+    println!("cargo:rerun-if-changed=src/knobs.rs");
+    let knobs = KNOBS.iter().map(|(name, default)| format!("KNOB({name}, {default})\n"));
+    fs::write(out.join("knobs.h"), knobs.collect::<String>()).expect("a writable OUT_DIR");
     write_rows(&out, "refused_functions", |function, since| {
         format!("REFUSED({function}, {since})")
     });

@@ -11,6 +11,8 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, getrlimit};
+
 pub use crate::options::Stack;
 use crate::processes;
 use crate::record::{Address, Event, Process, PythonLine, Record};
@@ -20,8 +22,7 @@ use shared_file::SharedFile;
 /// The name of the variable that tells the witness where the file is.
 pub const VARIABLE: &str = layout::ARENA_VARIABLE;
 
-/// The length of the longest text that `--only` may be.
-pub const LONGEST_ONLY: usize = layout::ONLY_BYTES as usize - 1;
+const LONGEST_ONLY: usize = layout::ONLY_BYTES as usize - 1;
 
 /// The file's length. It is sparse, and processes map only the parts that they write to.
 const CAPACITY: u64 = 256 << 20;
@@ -71,22 +72,13 @@ pub struct Arena {
     /// Whether what lies before the cursor was no record.
     skipping: bool,
     damaged: bool,
-    /// Calls that have begun.
     begun: Vec<u64>,
     /// Of calls that have begun, by the call's place.
     python: HashMap<u64, PythonStack>,
     /// By number: the id that each process sees, and the one that it has here.
     processes: HashMap<u32, (u32, Option<u32>)>,
     unwinder: Unwinder,
-    /// By their places.
     stacks: HashMap<u64, Vec<Address>>,
-}
-
-/// The first word of a record.
-struct Head {
-    length: u64,
-    kind: u32,
-    state: u32,
 }
 
 /// Lines of Python with their places in the stack.
@@ -99,11 +91,7 @@ struct PythonStack {
 type Found = Vec<(u64, u64, Record)>;
 
 impl Arena {
-    /// Makes it.
-    ///
-    /// # Errors
-    ///
-    /// When there is no room, or a setting is too long.
+    /// Creates it. It fails if there is no room, or if a setting is too long.
     pub fn create(path: &Path, settings: Settings<'_>) -> io::Result<Self> {
         let capacity = settings.capacity.unwrap_or_else(allowed_capacity);
         let ahead = AHEAD.min(capacity);
@@ -137,11 +125,8 @@ impl Arena {
         Ok(Self::of(file, capacity, ahead, now()))
     }
 
-    /// Opens the file of a trace that runs, to read it a single time. Times are since the first event.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be read, or this command does not know its layout.
+    /// Opens the file of a trace that runs, to read it a single time. Times are since the first event. It
+    /// fails if this command does not know the file's layout.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = SharedFile::open(path)?;
         let begin = file.read(0, layout::HEADER_BYTES.into());
@@ -272,7 +257,7 @@ impl Arena {
             let at = (self.cursor - begin) as usize;
             let Some(rest) = heads.get(at..).filter(|rest| rest.len() >= 8) else { return true };
             let head = head(rest, limit - self.cursor);
-            let complete = head.as_ref().is_some_and(|head| head.state != layout::RESERVED);
+            let complete = head.is_some_and(|head| u32::from(head.state) != layout::RESERVED);
             if !complete && !last && !self.skipping && !self.patience_is_over() {
                 return false;
             }
@@ -281,12 +266,12 @@ impl Arena {
                 Some(head) if complete => {
                     let end = at + head.length as usize;
                     let Some(body) = bodies.get(at..end) else { return true };
-                    self.read_record(&head, body, found);
+                    self.read_record(head.kind.into(), body, found);
                     self.skipping = false;
-                    self.cursor += head.length;
+                    self.cursor += u64::from(head.length);
                 }
                 // Its writer died over it.
-                Some(head) => self.cursor += head.length,
+                Some(head) => self.cursor += u64::from(head.length),
                 None => {
                     self.damaged |= rest[..8] != [0; 8];
                     self.skipping = true;
@@ -318,8 +303,8 @@ impl Arena {
         words.find(is_record).map_or(rest.len(), |(index, _)| index * 8) as u64
     }
 
-    fn read_record(&mut self, head: &Head, bytes: &[u8], found: &mut Found) {
-        match head.kind {
+    fn read_record(&mut self, kind: u32, bytes: &[u8], found: &mut Found) {
+        match kind {
             layout::CALL => self.begun.push(self.cursor),
             layout::STACK => {
                 let stack = decode::stack(bytes);
@@ -382,7 +367,7 @@ impl Arena {
 
     fn has_ended(&self, call: u64) -> bool {
         let word = self.file.read(call, 8);
-        head(&word, PIECE).is_some_and(|head| head.state == layout::ENDED)
+        head(&word, PIECE).is_some_and(|head| u32::from(head.state) == layout::ENDED)
     }
 
     fn read_call(&mut self, place: u64, found: &mut Found) {
@@ -406,26 +391,25 @@ impl Arena {
 }
 
 /// The head of the record that begins with these bytes, if it is one and has room.
-fn head(bytes: &[u8], room: u64) -> Option<Head> {
-    let record: layout::Record = layout::read(&bytes[..8]);
-    let head =
-        Head { length: record.length.into(), kind: record.kind.into(), state: record.state.into() };
-    let shortest = if head.kind == layout::SKIP { 8 } else { HEAD };
-    let is_record = u32::from(record.magic) == layout::RECORD_MAGIC
-        && (layout::PROCESS..=layout::SKIP).contains(&head.kind)
-        && (layout::RESERVED..=layout::ENDED).contains(&head.state)
-        && (shortest..=PIECE).contains(&head.length)
-        && head.length % 8 == 0
-        && head.length <= room;
+fn head(bytes: &[u8], room: u64) -> Option<layout::Record> {
+    let head: layout::Record = layout::read(&bytes[..8]);
+    let (kind, length) = (u32::from(head.kind), u64::from(head.length));
+    let shortest = if kind == layout::SKIP { 8 } else { HEAD };
+    let is_record = u32::from(head.magic) == layout::RECORD_MAGIC
+        && (layout::PROCESS..=layout::SKIP).contains(&kind)
+        && (layout::RESERVED..=layout::ENDED).contains(&head.state.into())
+        && (shortest..=PIECE).contains(&length)
+        && length % 8 == 0
+        && length <= room;
     is_record.then_some(head)
 }
 
 /// How long a file may be: a longer one would end this command by SIGXFSZ.
 fn allowed_capacity() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the limit is of this frame.
-    let known = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) } == 0;
-    if known { CAPACITY.min(limit.rlim_cur & !4095) } else { CAPACITY }
+    match getrlimit(Resource::RLIMIT_FSIZE) {
+        Ok((limit, _)) => CAPACITY.min(limit & !4095),
+        Err(_) => CAPACITY,
+    }
 }
 
 /// By the clock of the records.

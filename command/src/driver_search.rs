@@ -25,7 +25,6 @@ const MACHINE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
 /// The first line of a script is read so far.
 const LONGEST_LINE: u64 = 4096;
 
-/// Returns the library that a program gets when it opens this name.
 pub fn find(name: &str, program: &OsStr) -> Option<PathBuf> {
     let program = executable(program).unwrap_or_default();
     let asked = [program, PathBuf::from("/proc/self/exe")]
@@ -110,7 +109,6 @@ pub fn behind_a_witness(path: &Path) -> PathBuf {
     std::path::absolute(&found).unwrap_or(found)
 }
 
-/// Whether the file is a library or program for this machine.
 pub fn is_library(path: &Path) -> bool {
     let mut head = [0; 20];
     let read = File::open(path).and_then(|file| file.read_exact_at(&mut head, 0));

@@ -1,7 +1,6 @@
 //! Events as lines of JSON, for programs. The README has the schema. A path need not be UTF-8, but JSON
 //! must be: what is not UTF-8 is replaced.
 
-mod background;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +12,7 @@ use std::time::Duration;
 use cuda_primary_context::sys::CUresult;
 use serde_json::{Value, json};
 
-use crate::model::{Device, Holder, Kind, Model, Process};
+use crate::model::{Device, Holder, Model, Process};
 use crate::options::Options;
 use crate::record::{self, Call, Event, Holding, Record};
 use crate::report::Surroundings;
@@ -22,8 +21,6 @@ use crate::symbols::Symbols;
 use crate::untraced::Untraced;
 use crate::verdict::{Judge, Verdict};
 
-pub use background::Background;
-
 /// The version of the schema: it grows when a field changes its meaning or is removed.
 pub const SCHEMA: u32 = 1;
 
@@ -31,7 +28,6 @@ fn path(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// The first line: what is run, and on which driver.
 pub fn trace(options: &Options, driver: Option<&Path>) -> Value {
     let command: Vec<_> = options.command.iter().map(|word| word.to_string_lossy()).collect();
     json!({
@@ -112,7 +108,7 @@ fn call_line(call: &Call, process: &Process, model: &Model, symbols: &mut Symbol
         "result_name": call.result.and_then(|result| CUresult(result).name()),
         "seconds": call.took.as_secs_f64(),
         "context": (call.context != 0).then(|| format!("{:#x}", call.context)),
-        "kind": (call.created || call.ended).then(|| Kind::of(call).name()),
+        "kind": (call.created || call.ended).then(|| call.holding().kind()),
         "created": call.created,
         "ended": call.ended,
         "denied": call.denied,
@@ -140,7 +136,6 @@ fn native_line(line: NativeLine) -> Value {
     })
 }
 
-/// A driver that is not traced.
 pub fn untraced(time: Duration, untraced: &Untraced) -> Value {
     json!({
         "event": "untraced",
@@ -152,7 +147,6 @@ pub fn untraced(time: Duration, untraced: &Untraced) -> Value {
     })
 }
 
-/// The last line: how the program ended, and what is left.
 pub fn end(time: Duration, status: ExitStatus, model: &Model, about: &Surroundings) -> Value {
     let judge = Judge::new(model, about);
     let processes = model.processes().iter();
@@ -192,7 +186,7 @@ pub fn device_until_now(
     symbols: &mut Symbols,
 ) -> Value {
     let mut line = device_line(process, device);
-    let creations = device.creations.first().iter().map(|note| {
+    let creations = device.creations.first.iter().map(|note| {
         let mut call = call_line(&note.call, process, model, symbols);
         call["tid"] = note.tid.into();
         call
@@ -214,7 +208,7 @@ fn device_line(process: &Process, device: &Device) -> Value {
     let taken = device.takings.iter();
     let taken = taken.map(|each| json!({ "by": each.by, "from": each.from, "count": each.count }));
     let contexts = device.held().filter(|holder| !references(holder)).map(|holder| {
-        let kind = Kind::held(holder.holding).name();
+        let kind = holder.holding.kind();
         json!({ "library": holder.library, "kind": kind, "count": holder.count() })
     });
     json!({
@@ -223,9 +217,9 @@ fn device_line(process: &Process, device: &Device) -> Value {
         "handle": device.about.handle,
         "device": device.about.ordinal,
         "uuid": device.uuid(),
-        "created": device.creations.total(),
-        "ended": device.endings.total(),
-        "refused": device.refusals.total(),
+        "created": device.creations.total,
+        "ended": device.endings.total,
+        "refused": device.refusals.total,
         "threads_started": device.started.count,
         "holders": holders.collect::<Vec<_>>(),
         "taken": taken.collect::<Vec<_>>(),

@@ -3,18 +3,17 @@
 
 mod limits;
 mod signals;
-mod streams;
 
+use std::fs::File;
 use std::io;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 pub use limits::Limits;
 pub use signals::Signals;
-pub use streams::occupy_closed;
 
-/// A program that runs.
 pub struct Program {
     child: Child,
     signals: Signals,
@@ -26,7 +25,6 @@ pub struct Program {
 const INTERRUPTIONS: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
 impl Program {
-    /// Starts it.
     pub fn start(mut command: Command, signals: Signals, limits: Limits) -> io::Result<Self> {
         let restore = move || signals.restore().and_then(|()| limits.restore());
         // SAFETY: the closure calls only what may be called between fork and exec.
@@ -34,7 +32,6 @@ impl Program {
         Ok(Self { child: command.spawn()?, signals, interrupted: false })
     }
 
-    /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -75,4 +72,17 @@ pub fn end_like(status: ExitStatus) -> i32 {
         return 128 + signal; // as shells say it, should this process have survived that
     }
     status.code().unwrap_or(125)
+}
+
+/// Keeps descriptors 0 to 2 from becoming those of files that are opened later: text for standard
+/// error would be written into them. What takes their place is closed for the program, which has
+/// its streams as closed as they were. Rust's own `main` would do the like, and there is none here.
+pub fn occupy_closed() {
+    // Without a /dev/null there is nothing to put there.
+    while let Ok(file) = File::options().read(true).write(true).open("/dev/null") {
+        if file.as_raw_fd() > libc::STDERR_FILENO {
+            return;
+        }
+        let _stays_open = file.into_raw_fd();
+    }
 }

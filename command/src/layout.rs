@@ -34,7 +34,6 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Makes it, with this driver behind the witness.
     pub fn create(driver: &Path) -> io::Result<Self> {
         // One that is none would fail in every folder.
         witness::check(driver).map_err(|error| with_path(error, driver))?;
@@ -98,12 +97,10 @@ impl Layout {
         symlink(DRIVER_NAME, self.folder().join(DEVELOPMENT_NAME))
     }
 
-    /// The folder itself.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The file of the events.
     pub fn events(&self) -> PathBuf {
         self.folder().join(EVENTS_NAME)
     }

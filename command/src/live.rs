@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Kind, Model};
+use crate::model::Model;
 use crate::record::{Call, Event, Record};
 use crate::report::{Line, Page, code, seconds};
 use crate::stack;
@@ -36,13 +36,12 @@ pub fn event(record: &Record, model: &Model, symbols: &mut Symbols) -> Option<Li
     Some(line(record.time, record.pid, text))
 }
 
-/// A process that has a driver which is not traced.
 pub fn untraced(time: Duration, found: &Untraced) -> Line {
     line(time, found.pid, format!("not traced: loaded {}", found.library.display()))
 }
 
 fn outcome(call: &Call) -> String {
-    let kind = Kind::of(call).name();
+    let kind = call.holding().kind();
     match call.result {
         None => ": has not returned".to_owned(),
         Some(0) if call.created => format!(": {kind} context created"),

@@ -1,7 +1,6 @@
 //! What the records say: processes, the devices that they used, the contexts on them and who holds
 //! those. It is fed with records; the counts in it are the witness's.
 
-mod context;
 mod device;
 mod notes;
 mod process;
@@ -14,12 +13,10 @@ use std::path::{Path, PathBuf};
 
 use crate::record::{Event, Module, Record};
 
-pub use context::Kind;
 pub use device::{Device, Holder, StartedThreads};
 pub use notes::{Note, Notes};
 pub use process::{End, Process};
 
-/// Everything that is known.
 #[derive(Debug, Default)]
 pub struct Model {
     modules: Modules,
@@ -41,7 +38,7 @@ impl Modules {
     /// Where its file can be read: by its path, if it was not opened when it was loaded.
     pub fn readable(&self, module: u32) -> Option<PathBuf> {
         let module = self.0.get(&module)?;
-        let opened = module.file.as_ref().map(|file| file.0.as_raw_fd());
+        let opened = module.file.as_ref().map(|file| file.as_raw_fd());
         Some(opened.map_or(module.path.clone(), |file| format!("/proc/self/fd/{file}").into()))
     }
 
@@ -56,7 +53,6 @@ impl Modules {
 }
 
 impl Model {
-    /// Takes a record into account.
     pub fn add(&mut self, record: &Record) {
         if let Event::Module(module) = &record.event {
             self.modules.0.insert(module.id, module.clone());
@@ -93,7 +89,6 @@ impl Model {
         &self.processes
     }
 
-    /// The one with this number.
     pub fn process(&self, number: u32) -> Option<&Process> {
         self.places.get(&number).map(|&index| &self.processes[index])
     }
@@ -103,7 +98,6 @@ impl Model {
         self.processes.iter_mut().for_each(Process::look_at_threads);
     }
 
-    /// The libraries.
     pub fn modules(&self) -> &Modules {
         &self.modules
     }

@@ -12,7 +12,6 @@ pub enum Only {
     One,
 }
 
-/// How a device is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceName {
     /// Its ordinal in the process, after `CUDA_VISIBLE_DEVICES`.
@@ -24,11 +23,10 @@ pub enum DeviceName {
 /// The witness keeps one bit for each name.
 const MAXIMUM_NAMES: usize = 64;
 
-/// A UUID without its prefix: an `x` for each hexadecimal digit.
-const UUID_PATTERN: &[u8] = b"xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+/// The length of a UUID without its prefix.
+const UUID_LENGTH: usize = 36;
 
-const FORMS: &str =
-    "expected ordinals or UUIDs separated by commas (0,1 or GPU-1a2b), one, or local-rank";
+const FORMS: &str = "--only takes ordinals and UUIDs separated by commas, one, or local-rank";
 
 impl Only {
     pub fn parse(word: &str) -> Result<Self, String> {
@@ -37,7 +35,8 @@ impl Only {
             "one" => return Ok(Self::One),
             _ => {}
         }
-        let names: Vec<_> = word.split(',').map(DeviceName::parse).collect::<Result<_, _>>()?;
+        let names = word.split(',').map(DeviceName::parse).collect::<Result<Vec<_>, _>>();
+        let names = names.map_err(|error| format!("{error}. {FORMS}"))?;
         if names.len() > MAXIMUM_NAMES {
             return Err(format!("at most {MAXIMUM_NAMES} devices can be named"));
         }
@@ -46,20 +45,30 @@ impl Only {
 }
 
 impl DeviceName {
-    fn parse(word: &str) -> Result<Self, String> {
-        if let Some(digits) = word.strip_prefix("GPU-").or_else(|| word.strip_prefix("MIG-")) {
-            let fits = |(byte, pattern): (u8, &u8)| match pattern {
-                b'x' => byte.is_ascii_hexdigit(),
-                _ => byte == *pattern,
-            };
-            let is_beginning = !digits.is_empty() && digits.len() <= UUID_PATTERN.len();
-            return if is_beginning && digits.bytes().zip(UUID_PATTERN).all(fits) {
+    pub fn parse(word: &str) -> Result<Self, String> {
+        let uuid = word.strip_prefix("GPU-").or_else(|| word.strip_prefix("MIG-"));
+        let is_part = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+        match uuid {
+            Some(digits)
+                if (1..=UUID_LENGTH).contains(&digits.len()) && digits.bytes().all(is_part) =>
+            {
                 Ok(Self::Uuid(word.to_owned()))
-            } else {
-                Err(format!("{word} is not the beginning of a UUID: {FORMS}"))
-            };
+            }
+            Some(_) => Err(format!("{word} is not the beginning of a UUID (GPU-1a2b)")),
+            None => word.parse().map(Self::Ordinal).map_err(|_| {
+                format!("{word:?} is neither an ordinal (0) nor the beginning of a UUID (GPU-1a2b)")
+            }),
         }
-        word.parse().map(Self::Ordinal).map_err(|_| FORMS.to_owned())
+    }
+
+    /// Whether it names the device with this ordinal and UUID.
+    pub fn is(&self, ordinal: u32, uuid: Option<&str>) -> bool {
+        match self {
+            Self::Ordinal(named) => *named == ordinal,
+            Self::Uuid(beginning) => {
+                uuid.is_some_and(|uuid| uuid.to_lowercase().starts_with(&beginning.to_lowercase()))
+            }
+        }
     }
 }
 
@@ -87,25 +96,33 @@ impl fmt::Display for DeviceName {
 
 #[cfg(test)]
 mod tests {
-    use super::Only;
+    use super::{DeviceName, Only};
 
     #[test]
     fn each_form_is_read_and_displays_as_it_was_written() {
-        for word in ["0", "17", "0,1", "2,GPU-0a1b", "local-rank", "one", "MIG-2"] {
+        let uuid = "GPU-00112233-4455-6677-8899-aabbccddeeff";
+        for word in ["0", "17", "0,1", "2,GPU-0a1b", "local-rank", "one", "MIG-2", uuid] {
             assert_eq!(Only::parse(word).unwrap().to_string(), word);
         }
-        let uuid = "GPU-00112233-4455-6677-8899-aabbccddeeff";
-        assert_eq!(Only::parse(uuid).unwrap().to_string(), uuid);
-    }
-
-    #[test]
-    fn anything_else_is_an_error_that_names_the_forms() {
-        let long = format!("GPU-00112233-4455-6677-8899-aabbccddeeff{}", "0");
-        let words = ["", "-1", "GPU-", "first", "0x1", "99999999999", "0,", "0,one", "GPU-xyz"];
-        for word in words.into_iter().chain(["GPU-0011-", &*long]) {
+        for word in ["", "-1", "GPU-", "first", "0x1", "99999999999", "0,", "0,one", "GPU-xyz"] {
             let error = Only::parse(word).unwrap_err();
             assert!(error.contains("local-rank"), "{word}: {error}");
         }
+        assert!(Only::parse(&format!("{uuid}0")).is_err());
         assert!(Only::parse(&["0"; 65].join(",")).unwrap_err().contains("at most 64"));
+    }
+
+    #[test]
+    fn a_device_is_known_by_its_ordinal_and_by_the_beginning_of_its_uuid() {
+        let uuid = Some("GPU-1a2b3c4d-0000-0000-0000-000000000000");
+        for (name, (ordinal, uuid), is) in [
+            ("3", (3, None), true),
+            ("3", (2, uuid), false),
+            ("GPU-1A2B", (0, uuid), true),
+            ("GPU-2", (0, uuid), false),
+            ("GPU-1", (0, None), false),
+        ] {
+            assert_eq!(DeviceName::parse(name).unwrap().is(ordinal, uuid), is, "{name}");
+        }
     }
 }

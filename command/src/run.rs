@@ -48,10 +48,8 @@ pub struct Options {
     command: Vec<OsString>,
 }
 
-/// The library as the build compiled it.
 static LIBRARY: &[u8] = include_bytes!(env!("CUDA_CONTEXTS_KEEP_THREADS"));
 
-/// The variable by which the loader finds it.
 pub const PRELOAD: &str = "LD_PRELOAD";
 
 /// Replaces this process by the program. Returns only if that fails, or if there is none.

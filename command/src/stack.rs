@@ -10,24 +10,18 @@ use crate::symbols::{Place, Symbols};
 /// A place in native code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NativeLine {
-    /// The file that has the code.
     pub library: Option<PathBuf>,
-    /// The address in it.
     pub address: u64,
-    /// Whose name and line this is.
     pub place: Place,
 }
 
 /// One line of a stack, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
-    /// Of Python.
     Python(PythonLine),
-    /// Of native code.
     Native(NativeLine),
 }
 
-/// The native code, innermost first.
 pub fn native(call: &Call, modules: &Modules, symbols: &mut Symbols) -> Vec<NativeLine> {
     let mut lines = Vec::new();
     for frame in &call.native {
@@ -91,7 +85,6 @@ pub fn route(call: &Call, modules: &Modules, symbols: &mut Symbols) -> Vec<Strin
 }
 
 impl NativeLine {
-    /// The file's name.
     pub fn library_name(&self) -> Option<String> {
         let name = self.library.as_deref().and_then(Path::file_name);
         name.map(|name| name.to_string_lossy().into_owned())

@@ -26,7 +26,6 @@ use crate::verdict::Verdict;
 use files::Files;
 use tracing::Tracing;
 
-/// By `--forbid`.
 const STRAY: i32 = 3;
 
 /// How often events are read.
@@ -65,7 +64,7 @@ fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
     // Before signals are held: a FIFO waits for its reader, and that can be interrupted.
     let json = files::create(options.json.as_ref())?;
     let output = files::create(options.output.as_ref())?;
-    let (limits, signals) = (Limits::lift(), Signals::hold());
+    let (limits, signals) = (Limits::lift(), Signals::hold()?);
     let mut files = Files::new(json, output)?;
     let Some(layout) = lay_out(options)? else {
         return run_alone(options, signals, limits, files);

@@ -20,13 +20,9 @@ pub use reason::Reason;
 /// A process with a driver that is not traced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Untraced {
-    /// The process.
     pub pid: u32,
-    /// Its command line.
     pub command: String,
-    /// The driver that it has loaded.
     pub library: PathBuf,
-    /// Why the witness was passed by.
     pub reason: Reason,
 }
 
@@ -40,7 +36,6 @@ const SHARE: u32 = 50;
 /// Looks at the program and its children.
 #[derive(Debug)]
 pub struct Watch {
-    /// The program's process.
     pub program: u32,
     witness: PathBuf,
     driver: PathBuf,
@@ -77,7 +72,7 @@ impl Watch {
     pub fn look(&mut self) -> Vec<Untraced> {
         self.search();
         let now = Instant::now();
-        if self.opens.as_mut().is_some_and(Opens::any) {
+        if self.opens.as_ref().is_some_and(Opens::any) {
             self.was_opened = true;
             for seen in self.seen.values_mut() {
                 (seen.due, seen.pause) = (now, FIRST_PAUSE);

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::{Arc, Once};
 
 use crate::arena::layout;
-use crate::record::{Address, ModuleFile};
+use crate::record::Address;
 use registers::Registers;
 use tables::Tables;
 
@@ -25,10 +25,8 @@ const MOST_FRAMES: usize = 512;
 /// How many files are kept open. The rest are opened by their paths when they are needed.
 const MOST_FILES: usize = 64;
 
-/// A copy of a stack.
 #[derive(Debug, Clone, Default)]
 pub struct Stack {
-    /// As the record has them.
     pub registers: [u64; layout::REGISTERS as usize],
     /// The address of the first word.
     pub first: u64,
@@ -46,7 +44,6 @@ impl Stack {
     }
 }
 
-/// A module in a process's memory.
 #[derive(Debug)]
 struct Mapped {
     start: u64,
@@ -64,7 +61,6 @@ struct Opened {
     tables: Option<Arc<Tables>>,
 }
 
-/// The modules and their tables.
 #[derive(Debug, Default)]
 pub struct Unwinder {
     modules: HashMap<u32, Mapped>,
@@ -79,7 +75,7 @@ impl Unwinder {
         raw: &layout::Module,
         path: &Path,
         host_pid: Option<u32>,
-    ) -> Option<ModuleFile> {
+    ) -> Option<Arc<File>> {
         let (identity, files) = ((raw.device, raw.inode), self.files.len());
         let opened = self.files.entry(identity).or_insert_with(|| {
             let file = open(raw, path, host_pid);
@@ -96,7 +92,7 @@ impl Unwinder {
                 tables: opened.tables.clone(),
             },
         );
-        opened.file.clone().map(ModuleFile)
+        opened.file.clone()
     }
 
     /// The frames of a stack, innermost first, the first one being where it was copied.

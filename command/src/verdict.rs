@@ -8,12 +8,9 @@ use crate::report::{Surroundings, counted};
 /// The outcome of `--forbid` and `--deny`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Verdict {
-    /// There is no stray, or nothing depends on it.
     #[default]
     Passed,
-    /// There is a stray, and `--forbid` was passed.
     Stray,
-    /// It is unknown whether there is a stray, for these reasons.
     NotJudged(Vec<String>),
 }
 
@@ -49,7 +46,7 @@ impl<'trace> Judge<'trace> {
         match self.only {
             None => self.none_is_allowed.then_some(false),
             Some(Only::One) => {
-                let used = process.devices().filter(|device| device.creations.total() > 0);
+                let used = process.devices().filter(|device| device.creations.total > 0);
                 Some(used.count() < 2 && device.denied == 0)
             }
             Some(Only::Devices(_)) if !self.missing.is_empty() => {
@@ -61,7 +58,7 @@ impl<'trace> Judge<'trace> {
 
     /// Whether a context on this device is a stray and was created. A refused one is none.
     pub fn is_stray(&self, process: &Process, device: &Device) -> bool {
-        device.creations.total() > 0 && self.allows(process, device) == Some(false)
+        device.creations.total > 0 && self.allows(process, device) == Some(false)
     }
 
     /// Whether a stray is still held at the end.
@@ -73,7 +70,6 @@ impl<'trace> Judge<'trace> {
             && process.devices().filter(|device| is_held(device)).count() >= most
     }
 
-    /// The strays: a process and its device for each.
     pub fn strays<'model>(&self, model: &'model Model) -> Vec<(&'model Process, &'model Device)> {
         let used = |(process, device): &(&Process, &Device)| self.is_stray(process, device);
         devices(model).filter(used).collect()
@@ -81,7 +77,7 @@ impl<'trace> Judge<'trace> {
 
     /// Processes and their devices on which a context was created or refused, but which cannot be judged.
     pub fn unknown<'model>(&self, model: &'model Model) -> Vec<(&'model Process, &'model Device)> {
-        let used = |device: &Device| device.creations.total() > 0 || device.denied > 0;
+        let used = |device: &Device| device.creations.total > 0 || device.denied > 0;
         let unknown = |(process, device): &(&Process, &Device)| {
             self.judges() && used(device) && self.allows(process, device).is_none()
         };
@@ -112,7 +108,6 @@ fn exists(index: usize, name: &DeviceName, model: &Model) -> bool {
 }
 
 impl Verdict {
-    /// Judges a run that has ended.
     pub fn of(model: &Model, about: &Surroundings) -> Self {
         if !about.options.is_gate() {
             return Self::Passed;
@@ -171,7 +166,7 @@ fn reasons(model: &Model, about: &Surroundings, judge: &Judge<'_>) -> Vec<String
     }
     for process in model.processes() {
         let pid = process.pid;
-        if process.elsewhere.first().iter().any(|note| note.call.created) {
+        if process.elsewhere.first.iter().any(|note| note.call.created) {
             reasons.push(format!("Process {pid} created a context on an unknown device."));
         }
         for library in &process.bypasses {

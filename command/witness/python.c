@@ -47,7 +47,11 @@ void look_for_python(const struct loaded_object *object)
             (struct python){ .version = *(const uint32_t *)version,
                              .runtime = symbol_of_object(object, "_PyRuntime"),
                              .code_type = symbol_of_object(object, "PyCode_Type"),
-                             .dump = symbol_of_object(object, "PyUnstable_DumpTraceback") };
+                             .dump = symbol_of_object(object, "PyUnstable_DumpTraceback"),
+                             .line_of_frame = (int (*)(uintptr_t))symbol_of_object(
+                                 object, "PyUnstable_InterpreterFrame_GetLine"),
+                             .line_of_code = (int (*)(uintptr_t, int))symbol_of_object(
+                                 object, "PyCode_Addr2Line") };
         atomic_store_explicit(&interpreter->state, WRITTEN, memory_order_release);
         return;
     }

@@ -25,6 +25,9 @@ struct python {
     uintptr_t runtime;   /* _PyRuntime */
     uintptr_t code_type; /* PyCode_Type, by which code objects are known */
     uintptr_t dump;      /* PyUnstable_DumpTraceback, since 3.15 */
+    /* The line that a frame is at, since 3.12; before that, of an offset in a code object. They only read. */
+    int (*line_of_frame)(uintptr_t frame);    /* PyUnstable_InterpreterFrame_GetLine */
+    int (*line_of_code)(uintptr_t, int);      /* PyCode_Addr2Line */
 };
 
 /* False if there are frames that could not be read, or more than are kept. */
@@ -33,20 +36,16 @@ bool walk_python_frames(uint64_t call, const struct python *python, uintptr_t th
 /* python_dump.c: the same, by the interpreter's own function */
 bool dump_python_frames(uint64_t call, uintptr_t dump, void *thread_state);
 
-/* python_lines.c: `offset` is in bytes from the beginning of the code. -1: none */
-int32_t python_line(const uint8_t *table, size_t length, int32_t first_line, int64_t offset);
-
 /* python_offsets.c: where an interpreter's structures have their fields */
 struct python_offsets {
     uint64_t frame_holder; /* of what has the current frame; 0: the thread's state has it */
     uint64_t current_frame;
-    uint64_t previous, executable, instr_ptr, tlbc_index;
-    uint64_t filename, name, linetable, firstlineno, code, co_tlbc;
+    uint64_t previous, executable;
+    uint64_t instr_ptr, code; /* of 3.11 only */
+    uint64_t filename, name;
     uint64_t owner; /* of a byte that is OWNED_BY_C in frames without code of anybody; 0: none has it */
     uint64_t ob_type;
-    uint64_t bytes_length, bytes_content;
     struct python_text_layout text;
-    int free_threaded; /* each thread may run a copy of the code */
 };
 
 /* False for a version that is not known. */

@@ -30,45 +30,20 @@ static void note_line(uint64_t call, uint32_t index, int32_t line, const char *f
 struct walk {
     struct readable readable;
     struct python_offsets offsets;
-    uintptr_t code_type;
+    const struct python *python;
 };
-
-/* Where the code lies that the frame runs. */
-static bool find_code(struct walk *walk, uintptr_t frame, uintptr_t code, uintptr_t *begin)
-{
-    const struct python_offsets *offsets = &walk->offsets;
-    uintptr_t copies;
-    uint64_t count;
-    int32_t index;
-
-    *begin = code + offsets->code;
-    if (!offsets->free_threaded)
-        return true;
-    return read_pointer(&walk->readable, code + offsets->co_tlbc, &copies)
-        && read_memory(&walk->readable, copies, &count, sizeof count)
-        && read_memory(&walk->readable, frame + offsets->tlbc_index, &index, sizeof index)
-        && index >= 0 && (uint64_t)index < count
-        && read_pointer(&walk->readable, copies + sizeof count + (uint64_t)index * sizeof copies,
-                        begin);
-}
 
 static int32_t read_line(struct walk *walk, uintptr_t frame, uintptr_t code)
 {
     const struct python_offsets *offsets = &walk->offsets;
-    uintptr_t instruction, begin, table;
-    uint64_t length;
-    int32_t first_line;
+    uintptr_t instruction;
 
-    if (!find_code(walk, frame, code, &begin)
-        || !read_pointer(&walk->readable, frame + offsets->instr_ptr, &instruction)
-        || !read_pointer(&walk->readable, code + offsets->linetable, &table)
-        || !read_memory(&walk->readable, code + offsets->firstlineno, &first_line,
-                        sizeof first_line)
-        || !read_memory(&walk->readable, table + offsets->bytes_length, &length, sizeof length)
-        || !can_read(&walk->readable, table + offsets->bytes_content, length))
+    if (walk->python->line_of_frame)
+        return walk->python->line_of_frame(frame);
+    if (!walk->python->line_of_code
+        || !read_pointer(&walk->readable, frame + offsets->instr_ptr, &instruction))
         return -1;
-    return python_line((const uint8_t *)table + offsets->bytes_content, length, first_line,
-                       (int64_t)(instruction - begin));
+    return walk->python->line_of_code(code, (int)(instruction - code - offsets->code));
 }
 
 static bool note_frame(struct walk *walk, uint64_t call, uint32_t index, uintptr_t frame,
@@ -101,7 +76,7 @@ static bool is_unused(struct walk *walk, uintptr_t frame, uintptr_t code)
         return true;
     return owner == OWNED_BY_C || !code
         || !read_pointer(&walk->readable, code + walk->offsets.ob_type, &type)
-        || type != walk->code_type;
+        || type != walk->python->code_type;
 }
 
 static bool find_first_frame(struct walk *walk, uintptr_t holder, uintptr_t *frame)
@@ -116,7 +91,7 @@ static bool find_first_frame(struct walk *walk, uintptr_t holder, uintptr_t *fra
 
 bool walk_python_frames(uint64_t call, const struct python *python, uintptr_t thread_state)
 {
-    struct walk walk = { .readable.lasting = true, .code_type = python->code_type };
+    struct walk walk = { .readable.lasting = true, .python = python };
     uintptr_t frame;
     uint32_t index = 0;
 

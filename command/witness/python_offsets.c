@@ -59,15 +59,12 @@ struct python_3_14 {
 static const struct python_offsets python_3_11 = {
     .frame_holder = 56, .current_frame = 8,
     .previous = 48, .executable = 32, .instr_ptr = 56,
-    .filename = 112, .name = 120, .linetable = 136, .firstlineno = 72, .code = 184,
-    .ob_type = 8, .bytes_length = 16, .bytes_content = 32,
+    .filename = 112, .name = 120, .code = 184, .ob_type = 8,
     .text = { .state = 32, .length = 16, .header = 48, .more_header = 24, .kind_shift = 2 },
 };
 static const struct python_offsets python_3_12 = {
     .frame_holder = 56, .current_frame = 0,
-    .previous = 8, .executable = 0, .instr_ptr = 56, .owner = 70,
-    .filename = 112, .name = 120, .linetable = 136, .firstlineno = 68, .code = 192,
-    .ob_type = 8, .bytes_length = 16, .bytes_content = 32,
+    .previous = 8, .executable = 0, .owner = 70, .filename = 112, .name = 120, .ob_type = 8,
     .text = { .state = 32, .length = 16, .header = 40, .more_header = 16, .kind_shift = 2 },
 };
 
@@ -75,11 +72,8 @@ static const struct python_offsets python_3_12 = {
     (struct python_offsets)                                                                        \
     {                                                                                              \
         .current_frame = (table)->thread.current_frame, .previous = (table)->frame.previous,       \
-        .executable = (table)->frame.executable, .instr_ptr = (table)->frame.instr_ptr,            \
-        .filename = (table)->code.filename, .name = (table)->code.name,                            \
-        .linetable = (table)->code.linetable, .firstlineno = (table)->code.firstlineno,            \
-        .code = (table)->code.co_code_adaptive, .ob_type = (table)->object.ob_type,                \
-        .bytes_length = (table)->text.bytes_ob_size, .bytes_content = (table)->text.ob_sval,       \
+        .executable = (table)->frame.executable, .filename = (table)->code.filename,               \
+        .name = (table)->code.name, .ob_type = (table)->object.ob_type,                            \
         .text = {                                                                                  \
             .state = (table)->text.state,                                                          \
             .length = (table)->text.length,                                                        \
@@ -120,10 +114,7 @@ bool find_python_offsets(struct readable *readable, const struct python *python,
         if (!has_table(readable, python, sizeof *table_3_14))
             return false;
         *offsets = FROM(table_3_14);
-        offsets->free_threaded = table_3_14->head.free_threaded != 0;
-        offsets->tlbc_index = table_3_14->tlbc_index;
-        offsets->co_tlbc = table_3_14->co_tlbc;
-        if (offsets->free_threaded)
+        if (table_3_14->head.free_threaded)
             offsets->text.kind_shift = 8;
         return true;
     default:

@@ -2,16 +2,18 @@
 //!
 //! `cargo run -p examples --example checkpoint -- --help` lists the options.
 
+#[path = "../arguments.rs"]
+mod arguments;
 mod memory;
 mod options;
+#[path = "../output.rs"]
+mod output;
 mod progress;
 mod report;
 
 use std::collections::HashMap;
 use std::env;
-use std::io::{self, Write};
 use std::process::ExitCode;
-use std::thread;
 use std::time::Duration;
 
 use cuda_primary_context::checkpoint::nvml::NvmlError;
@@ -19,11 +21,11 @@ use cuda_primary_context::checkpoint::{
     CheckpointError, GpuMap, GroupError, Process, Resumed, Room, StepReport, Steps, Suspended,
     TreeProcess, tree,
 };
-use cuda_primary_context::{Driver, PrimaryContext};
 use serde_json::json;
 
 use memory::Before;
 use options::{Action, Options, Request};
+use output::{print, say};
 use progress::Progress;
 use report::{Host, Report};
 
@@ -33,41 +35,24 @@ const NOTHING_TO_USE: u8 = 3;
 const WITH_FORCE: &str = "--force skips the check, but a process that finds no room is lost.";
 
 /// Why the program stopped before its first step.
-pub(crate) enum Failure {
-    NoDriver(CheckpointError),
-    NoProcess(String),
-    NoRoomKnown(NvmlError),
-    /// The options do not have the memory that a restore needs.
-    RoomUnknown,
-    Arguments(CheckpointError),
+pub(crate) struct Failure {
+    kind: &'static str,
+    message: String,
+    status: u8,
 }
 
 impl Failure {
-    fn message(&self) -> String {
-        match self {
-            Self::NoDriver(error) | Self::Arguments(error) => error.to_string(),
-            Self::NoProcess(message) => message.clone(),
-            Self::NoRoomKnown(error) => {
-                format!("Room for the restore cannot be checked: {error}. {WITH_FORCE}")
-            }
-            Self::RoomUnknown => {
-                "--resume requires --needs GPU=BYTES, which --suspend printed, or --force."
-                    .to_owned()
-            }
-        }
+    fn of(error: &CheckpointError) -> Self {
+        Self { kind: error.kind(), message: error.to_string(), status: NOTHING_TO_USE }
     }
 
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::NoDriver(error) | Self::Arguments(error) => error.kind(),
-            Self::NoProcess(_) => "no_process",
-            Self::NoRoomKnown(error) => error.kind(),
-            Self::RoomUnknown => "room_unknown",
-        }
+    fn no_process(message: String) -> Self {
+        Self { kind: "no_process", message, status: NOTHING_TO_USE }
     }
 
-    fn status(&self) -> u8 {
-        if matches!(self, Self::Arguments(_)) { WRONG_ARGUMENTS } else { NOTHING_TO_USE }
+    fn no_room_known(error: &NvmlError) -> Self {
+        let message = format!("Room for the restore cannot be checked: {error}. {WITH_FORCE}");
+        Self { kind: error.kind(), message, status: NOTHING_TO_USE }
     }
 }
 
@@ -82,15 +67,15 @@ fn open(options: &Options, pid: u32) -> Result<Process, CheckpointError> {
 /// Opens the processes that the options name. A process that has ended is an error.
 fn open_all(options: &Options, report: &mut Report) -> Result<Vec<Process>, Failure> {
     let refused = |error: CheckpointError| match error {
-        CheckpointError::Load(_) => Failure::NoDriver(error),
-        error => Failure::NoProcess(error.to_string()),
+        CheckpointError::Load(_) => Failure::of(&error),
+        error => Failure::no_process(error.to_string()),
     };
     let mut processes = Vec::new();
     for &pid in &options.pids {
         processes.push(open(options, pid).map_err(refused)?);
     }
     if let Some(root) = options.tree {
-        report.tree = tree(root).map_err(|error| Failure::NoProcess(error.to_string()))?;
+        report.tree = tree(root).map_err(|error| Failure::no_process(error.to_string()))?;
         let named = |member: &&TreeProcess| options.pids.contains(&member.pid);
         for member in report.tree.iter().filter(|member| !named(member)) {
             match open(options, member.pid) {
@@ -105,7 +90,8 @@ fn open_all(options: &Options, report: &mut Report) -> Result<Vec<Process>, Fail
             }
         }
         if processes.is_empty() {
-            return Err(Failure::NoProcess(format!("No process of the tree of {root} uses CUDA.")));
+            let message = format!("No process of the tree of {root} uses CUDA.");
+            return Err(Failure::no_process(message));
         }
     }
     Ok(processes)
@@ -176,7 +162,8 @@ fn map(options: &Options) -> Result<GpuMap, Failure> {
     let all = cuda_primary_context::checkpoint::machine_gpus().unwrap_or_default();
     match options.map.is_empty() {
         true => Ok(GpuMap::same()),
-        false => GpuMap::new(options.map.iter().copied(), &all).map_err(Failure::Arguments),
+        false => GpuMap::new(options.map.iter().copied(), &all)
+            .map_err(|error| Failure { status: WRONG_ARGUMENTS, ..Failure::of(&error) }),
     }
 }
 
@@ -190,29 +177,33 @@ fn act(options: &Options, report: &mut Report, processes: Vec<Process>) -> Resul
         Action::Suspend | Action::Cycle => {
             let before = Before::of(&pids);
             if options.action == Action::Cycle && !options.force {
-                before.is_known().map_err(Failure::NoRoomKnown)?;
+                before.is_known().map_err(|error| Failure::no_room_known(&error))?;
             }
             report.memory = before.listed().map(<[_]>::to_vec);
             if let Some(suspended) = suspend_all(options, report, processes, &before) {
-                // A suspended process must not call NVML: on driver 580 the call never returns.
-                report.memory = match options.oneself || before.is_known().is_err() {
-                    true => None,
-                    false => Some(before.needed()).filter(|memory| !memory.is_empty()),
+                report.memory = match before.is_known() {
+                    Ok(()) => Some(before.needed()).filter(|memory| !memory.is_empty()),
+                    Err(_) => None,
                 };
-                thread::sleep(options.hold);
                 if options.action == Action::Cycle {
                     // The user needs this to resume them by hand.
                     let back = |steps: Steps<'_>, room: &Room| steps.resume(suspended, &map, room);
                     bring_back(options, report, pids.len(), &map, back)
                         .inspect_err(|_| say(&format!("suspended:\n{}", report.text())))?;
                 } else if let Err(error) = before.is_known() {
-                    say(&Failure::NoRoomKnown(error).message());
+                    say(&Failure::no_room_known(&error).message);
                 }
             }
         }
         Action::Resume => {
             if !options.force && options.needs.is_empty() {
-                return Err(Failure::RoomUnknown);
+                let message =
+                    "--resume requires --needs GPU=BYTES, which --suspend printed, or --force.";
+                return Err(Failure {
+                    kind: "room_unknown",
+                    message: message.to_owned(),
+                    status: NOTHING_TO_USE,
+                });
             }
             report.memory = Some(options.needs.clone());
             let back = |steps: Steps<'_>, room: &Room| steps.recover(processes, &map, room);
@@ -220,21 +211,6 @@ fn act(options: &Options, report: &mut Report, processes: Vec<Process>) -> Resul
         }
     }
     Ok(())
-}
-
-/// Creates a context on device 0, and opens this process as its own controller.
-fn oneself(options: &Options) -> Result<(PrimaryContext, Process), Failure> {
-    let no_driver = |error: cuda_primary_context::Error| Failure::NoDriver(error.into());
-    let driver = match &options.driver {
-        // SAFETY: the user passed the file as a driver.
-        Some(path) => unsafe { Driver::load_from(path) },
-        None => Driver::load(),
-    };
-    let driver = driver.map_err(no_driver)?;
-    let device = driver.device(0).map_err(no_driver)?;
-    let context = PrimaryContext::retain(device).map_err(no_driver)?;
-    let process = Process::open_with(driver, std::process::id()).map_err(Failure::NoDriver)?;
-    Ok((context, process))
 }
 
 fn run(options: &Options) -> Result<Report, Failure> {
@@ -248,20 +224,13 @@ fn run(options: &Options) -> Result<Report, Failure> {
         host: [None, None, None],
         error: None,
     };
-    let (context, processes) = match options.oneself {
-        true => {
-            let (context, process) = oneself(options)?;
-            (Some(context), vec![process])
-        }
-        false => (None, open_all(options, &mut report)?),
-    };
+    let processes = open_all(options, &mut report)?;
     let pids: Vec<u32> = processes.iter().map(Process::pid).collect();
     act(options, &mut report, processes)?;
     report.host[2] = Some(Host::now(&pids));
     for pid in pids {
         report.processes.push((pid, open(options, pid).and_then(|process| process.state())));
     }
-    drop(context);
     Ok(report)
 }
 
@@ -280,9 +249,8 @@ fn main() -> ExitCode {
                 (text, report.status())
             }
             Err(failure) => {
-                let message = failure.message();
-                say(&message);
-                (failed(failure.kind(), &message), failure.status())
+                say(&failure.message);
+                (failed(failure.kind, &failure.message), failure.status)
             }
         },
         Err(message) => {
@@ -290,17 +258,5 @@ fn main() -> ExitCode {
             (failed("wrong_arguments", &message), WRONG_ARGUMENTS)
         }
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        // A reader such as `head` may have seen enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            say(&format!("cannot write to standard output: {error}"));
-            ExitCode::from(1)
-        }
-        _ => ExitCode::from(status),
-    }
-}
-
-/// Writes to standard error, if it is open.
-fn say(message: &str) {
-    let _ = writeln!(io::stderr(), "checkpoint: {message}");
+    print(&text, status)
 }

@@ -64,7 +64,7 @@ pub fn room(options: &Options, needed: &[DeviceMemory], map: &GpuMap) -> Result<
     if options.force {
         return Ok(Room::Trusted);
     }
-    nvml::room(needed.iter().copied(), map).map_err(Failure::NoRoomKnown)
+    nvml::room(needed.iter().copied(), map).map_err(|error| Failure::no_room_known(&error))
 }
 
 /// The kernel's word for a process's memory in the host, in bytes.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use cuda_primary_context::Uuid;
 use cuda_primary_context::checkpoint::GpuPair;
 use cuda_primary_context::checkpoint::nvml::DeviceMemory;
-use lexopt::{Arg, Parser, ValueExt};
+use lexopt::{Arg, Parser};
+
+use crate::arguments::value;
 
 pub const HELP: &str = "\
 Suspend processes that use GPUs, so that their devices are free, and resume them.
@@ -23,12 +25,10 @@ Actions (one is required):
 Processes:
   --pid N           a process. May be given several times
   --tree PID        those of a process and its descendants that use CUDA
-  --self            this process, with a context on device 0. Needs --force
 
 Options:
   --limit SECONDS   how long to wait for running GPU work. 0: no limit [default: 10]
   --at-once N       how many are checkpointed or restored at once [default: all]
-  --hold SECONDS    how long to wait in the middle of a cycle [default: 0]
   --map OLD=NEW     resume on another GPU. Takes unique ids. Name every GPU of the
                     machine, also those that stay the same
   --needs GPU=BYTES the memory that the processes used on this GPU (its unique id).
@@ -71,11 +71,9 @@ pub struct Options {
     pub action: Action,
     pub pids: Vec<u32>,
     pub tree: Option<u32>,
-    pub oneself: bool,
     /// `None`: no limit.
     pub limit: Option<Duration>,
     pub at_once: Option<usize>,
-    pub hold: Duration,
     pub map: Vec<GpuPair>,
     pub needs: Vec<DeviceMemory>,
     pub force: bool,
@@ -90,10 +88,8 @@ pub fn from_command_line() -> Result<Request, String> {
         action: Action::State,
         pids: Vec::new(),
         tree: None,
-        oneself: false,
         limit: Some(Duration::from_secs(10)),
         at_once: None,
-        hold: Duration::ZERO,
         map: Vec::new(),
         needs: Vec::new(),
         force: false,
@@ -109,7 +105,6 @@ pub fn from_command_line() -> Result<Request, String> {
             Arg::Long("cycle") => actions.push(Action::Cycle),
             Arg::Long("pid") => options.pids.push(value(&mut parser, "--pid", "a process id")?),
             Arg::Long("tree") => options.tree = Some(value(&mut parser, "--tree", "a process id")?),
-            Arg::Long("self") => options.oneself = true,
             Arg::Long("limit") => {
                 let limit = seconds(&mut parser, "--limit")?;
                 options.limit = (!limit.is_zero()).then_some(limit);
@@ -117,7 +112,6 @@ pub fn from_command_line() -> Result<Request, String> {
             Arg::Long("at-once") => {
                 options.at_once = Some(value(&mut parser, "--at-once", "a number of processes")?);
             }
-            Arg::Long("hold") => options.hold = seconds(&mut parser, "--hold")?,
             Arg::Long("map") => {
                 let (old, new) = pair::<Uuid, Uuid>(&mut parser, "--map", "OLD=NEW")?;
                 options.map.push(GpuPair { old, new });
@@ -140,25 +134,10 @@ pub fn from_command_line() -> Result<Request, String> {
         return Err("one action is required: --state, --suspend, --resume or --cycle".to_owned());
     };
     options.action = action;
-    if options.pids.is_empty() && options.tree.is_none() && !options.oneself {
-        return Err("name the processes with --pid, --tree or --self".to_owned());
-    }
-    if options.oneself && (action != Action::Cycle || !options.pids.is_empty()) {
-        return Err("--self can only be used with --cycle, and without other processes".to_owned());
-    }
-    if options.oneself && !options.force {
-        let reason = "a suspended process cannot call NVML to check its own room";
-        return Err(format!("--self needs --force: {reason}"));
+    if options.pids.is_empty() && options.tree.is_none() {
+        return Err("name the processes with --pid or --tree".to_owned());
     }
     Ok(Request::Run(options))
-}
-
-fn value<T: FromStr>(parser: &mut Parser, option: &str, accepted: &str) -> Result<T, String>
-where
-    T::Err: std::error::Error + Send + Sync + 'static,
-{
-    let value = parser.value().map_err(|_| format!("{option} needs a value: {accepted}"))?;
-    value.parse().map_err(|error| format!("{option} takes {accepted}: {error}"))
 }
 
 fn seconds(parser: &mut Parser, option: &str) -> Result<Duration, String> {

@@ -2,14 +2,12 @@
 //! release.
 
 use std::env;
-use std::ffi::CString;
-use std::path::Path;
 
 use cuda_primary_context::{Attempt, Driver, Error, PrimaryContext};
 use simulated_libcuda::Simulator;
 
 use crate::options::{DriverChoice, Options};
-use crate::say;
+use crate::output::say;
 
 /// Where a simulator has stray contexts unless the options say otherwise.
 const STRAYS_ON_A_SIMULATOR: [u32; 2] = [0, 2];
@@ -61,7 +59,7 @@ impl ChosenDriver {
     }
 
     pub fn is_simulated(&self) -> bool {
-        self.simulator.is_some() || is_simulated(self.driver.path())
+        self.simulator.is_some()
     }
 
     /// Leaves one reference on the context of each of these devices, as a library would that used them and
@@ -86,15 +84,4 @@ impl ChosenDriver {
         }
         Ok(ordinals)
     }
-}
-
-/// Whether the driver of this path, which is loaded, is a simulator: that has a function of its own.
-fn is_simulated(path: &Path) -> bool {
-    let Ok(path) = CString::new(path.as_os_str().as_encoded_bytes()) else { return false };
-    // SAFETY: the path is a C string. A library that is loaded already is not initialised again.
-    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_NOLOAD) };
-    // SAFETY: the handle is the loader's, or null, which stands for the program itself; the name is a C
-    // string.
-    let version = unsafe { libc::dlsym(library, c"simulated_cuda_version".as_ptr()) };
-    !library.is_null() && !version.is_null()
 }

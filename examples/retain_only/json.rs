@@ -11,23 +11,7 @@ pub fn report_or_plan(result: &impl Serialize, simulated: bool) -> String {
     format!("{object}\n")
 }
 
-fn object(result: &impl Serialize) -> String {
-    format!("{}\n", json!(result))
-}
-
 /// The object for a failure.
 pub fn error(error: &Error) -> String {
-    object(&json!({ "error": error }))
-}
-
-/// The object for arguments that cannot be understood.
-pub fn wrong_arguments(message: &str) -> String {
-    object(&json!({ "error": {
-        "kind": "wrong_arguments",
-        "call": null,
-        "device": null,
-        "code": null,
-        "name": null,
-        "message": message,
-    } }))
+    format!("{}\n", json!({ "error": error }))
 }

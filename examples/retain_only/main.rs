@@ -3,13 +3,16 @@
 //!
 //! `cargo run -p examples --example retain_only -- --help` lists the options.
 
+#[path = "../arguments.rs"]
+mod arguments;
 mod chosen_driver;
 mod heading;
 mod json;
 mod options;
+#[path = "../output.rs"]
+mod output;
 
 use std::env;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use cuda_primary_context::{Error, Planned, PrimaryContextGuard, StrayRelease};
@@ -17,6 +20,7 @@ use cuda_primary_context::{Error, Planned, PrimaryContextGuard, StrayRelease};
 use chosen_driver::ChosenDriver;
 use heading::{heading, still_active};
 use options::{Options, Request};
+use output::{print, say};
 
 const NO_CALL_FAILED: u8 = 0;
 const SOME_DEVICE_FAILED: u8 = 1;
@@ -79,20 +83,8 @@ fn main() -> ExitCode {
         }),
         Err(message) => {
             say(&format!("{message} (--help lists the options)"));
-            (if json { json::wrong_arguments(&message) } else { String::new() }, WRONG_ARGUMENTS)
+            (String::new(), WRONG_ARGUMENTS)
         }
     };
-    match io::stdout().write_all(text.as_bytes()) {
-        // A reader such as `head` may have seen enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            say(&format!("cannot write to standard output: {error}"));
-            ExitCode::from(SOME_DEVICE_FAILED)
-        }
-        _ => ExitCode::from(status),
-    }
-}
-
-/// Writes to standard error, if it is open.
-fn say(message: &str) {
-    let _ = writeln!(io::stderr(), "retain_only: {message}");
+    print(&text, status)
 }

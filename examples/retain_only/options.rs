@@ -1,10 +1,13 @@
 //! The command line, and the environment for options that it does not have.
 
 use std::env;
-use std::ffi::OsStr;
+use std::num::ParseIntError;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use lexopt::{Arg, Parser};
+
+use crate::arguments::value;
 
 pub const HELP: &str = "\
 Keep one device's primary context and release the strays that this process
@@ -36,6 +39,8 @@ driver or the device could not be retained.
 ";
 
 const DEFAULT_DEVICES: u32 = 4;
+const MOST_DEVICES: u32 = 4096;
+const DEVICES: &str = "a number of devices, 0 to 4096";
 const ORDINAL: &str = "a device's ordinal, a whole number from 0 to 4294967295";
 const LIST: &str = "ordinals separated by commas, such as 0,2, or the word none";
 
@@ -84,21 +89,21 @@ pub fn from_command_line() -> Result<Request, String> {
     let mut parser = Parser::from_env();
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
         match argument {
-            Arg::Long("device") => device = Some(value(&mut parser, "--device", ORDINAL, number)?),
+            Arg::Long("device") => device = Some(value(&mut parser, "--device", ORDINAL)?),
             Arg::Long("driver") => {
                 let accepted = "auto, real, simulated, or the path of a driver library";
-                options.driver = value(&mut parser, "--driver", accepted, driver)?;
+                options.driver = value(&mut parser, "--driver", accepted)?;
             }
             Arg::Long("devices") => {
-                let accepted = "a number of devices, 0 to 4096";
-                let count = |text: &OsStr| number(text).filter(|count| *count <= 4096);
-                devices = Some(value(&mut parser, "--devices", accepted, count)?);
+                devices = Some(value(&mut parser, "--devices", DEVICES)?);
             }
-            Arg::Long("stray") => options.stray = Some(value(&mut parser, "--stray", LIST, list)?),
-            Arg::Long("keep") => options.keep = value(&mut parser, "--keep", LIST, list)?,
+            Arg::Long("stray") => {
+                options.stray = Some(value::<List>(&mut parser, "--stray", LIST)?.0);
+            }
+            Arg::Long("keep") => options.keep = value::<List>(&mut parser, "--keep", LIST)?.0,
             Arg::Long("releases") => {
                 let accepted = "a number of references, 0 to 4294967295";
-                options.releases = value(&mut parser, "--releases", accepted, number)?;
+                options.releases = value(&mut parser, "--releases", accepted)?;
             }
             Arg::Long("dry-run") => options.dry_run = true,
             Arg::Long("calls") => options.calls = true,
@@ -110,6 +115,9 @@ pub fn from_command_line() -> Result<Request, String> {
     if let Some(count) = devices {
         if !matches!(options.driver, DriverChoice::Auto | DriverChoice::Simulated) {
             return Err("--devices can only be used with --driver simulated or auto".to_owned());
+        }
+        if count > MOST_DEVICES {
+            return Err(format!("--devices takes {DEVICES}, not {count}"));
         }
         options.devices = count;
     }
@@ -124,43 +132,39 @@ pub fn from_command_line() -> Result<Request, String> {
 /// unset.
 fn local_rank() -> Result<Option<u32>, String> {
     match env::var_os("LOCAL_RANK").filter(|rank| !rank.is_empty()) {
-        Some(rank) => number(&rank).map(Some).ok_or_else(|| {
+        Some(rank) => rank.to_str().and_then(|rank| rank.parse().ok()).map(Some).ok_or_else(|| {
             format!("the environment variable LOCAL_RANK must be {ORDINAL}, not {rank:?}")
         }),
         None => Ok(None),
     }
 }
 
-/// An option's value.
-fn value<T>(
-    parser: &mut Parser,
-    option: &str,
-    accepted: &str,
-    parse: impl Fn(&OsStr) -> Option<T>,
-) -> Result<T, String> {
-    let Ok(value) = parser.value() else {
-        return Err(format!("{option} needs a value: {accepted}"));
-    };
-    parse(&value).ok_or_else(|| format!("{option} takes {accepted}, not {value:?}"))
-}
+/// Ordinals.
+struct List(Vec<u32>);
 
-fn number(text: &OsStr) -> Option<u32> {
-    text.to_str()?.parse().ok()
-}
+impl FromStr for List {
+    type Err = ParseIntError;
 
-fn list(text: &OsStr) -> Option<Vec<u32>> {
-    match text.to_str()? {
-        "none" => Some(Vec::new()),
-        text => text.split(',').map(|ordinal| ordinal.trim().parse().ok()).collect(),
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        match text {
+            "none" => Ok(Self(Vec::new())),
+            text => {
+                text.split(',').map(|each| each.trim().parse()).collect::<Result<_, _>>().map(Self)
+            }
+        }
     }
 }
 
-fn driver(text: &OsStr) -> Option<DriverChoice> {
-    Some(match text.to_str() {
-        Some("") => return None,
-        Some("auto") => DriverChoice::Auto,
-        Some("real") => DriverChoice::Real,
-        Some("simulated") => DriverChoice::Simulated,
-        _ => DriverChoice::Library(text.into()),
-    })
+impl FromStr for DriverChoice {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "" => Err(()),
+            "auto" => Ok(Self::Auto),
+            "real" => Ok(Self::Real),
+            "simulated" => Ok(Self::Simulated),
+            path => Ok(Self::Library(path.into())),
+        }
+    }
 }

@@ -45,11 +45,6 @@ def cycle_row(session, name, kind, number):
         )
 
 
-def oneself(session):
-    run = session.run("--cycle", "--self", "--force")
-    session.show(f"{'oneself':32} codes {codes(run['report'])}, exit {run['status']}; {describe(run['report'])}")
-
-
 def raw_orders(session):
     """Steps out of order: the types have none, so they are made by hand, from each state."""
     with Target("contexts", 1) as target:
@@ -162,7 +157,6 @@ def main():
     ids = all_gpus()
     rows = [(name, lambda s, r=(name, kind, number): cycle_row(s, *r), 5) for name, kind, number in CYCLES]
     rows += [
-        ("oneself", oneself, 5),
         ("out of order", raw_orders, 5),
         ("no such process", nobody, 2),
         ("worker in a PID namespace", namespaces.pid_namespace, 10),

@@ -1,6 +1,6 @@
 """The part in Rust. Import its names from ``cuda_primary_context``."""
 
-from typing import Any, Callable, Iterable, Literal, Mapping, NoReturn, final
+from typing import Any, Callable, Final, Iterable, Literal, Mapping, NoReturn, final
 
 from ._device_like import DeviceLike as DeviceLike
 from .checkpoint import Process, Room
@@ -21,99 +21,69 @@ class _Value:
 class Driver(_Value):
     """The driver library that was loaded."""
 
-    @property
-    def path(self) -> str: ...
-    @property
-    def version(self) -> int:
-        """The newest CUDA version that it supports: 1000 x major + 10 x minor."""
+    path: Final[str]
+    version: Final[int]
+    """The newest CUDA version that it supports: 1000 x major + 10 x minor."""
 
 @final
 class Device(_Value):
     """A device: its number in this process, and the ids that other processes know."""
 
-    @property
-    def ordinal(self) -> int: ...
-    @property
-    def uuid(self) -> str | None: ...
-    @property
-    def pci_bus_id(self) -> str | None: ...
+    ordinal: Final[int]
+    uuid: Final[str | None]
+    pci_bus_id: Final[str | None]
 
 @final
 class NamedDevice(_Value):
     """A device with its product name. It equals no :class:`Device`: compare ``uuid`` or ``ordinal``."""
 
-    @property
-    def ordinal(self) -> int: ...
-    @property
-    def uuid(self) -> str | None: ...
-    @property
-    def pci_bus_id(self) -> str | None: ...
-    @property
-    def name(self) -> str | None: ...
+    ordinal: Final[int]
+    uuid: Final[str | None]
+    pci_bus_id: Final[str | None]
+    name: Final[str | None]
 
 @final
 class Context(_Value):
     """A device's primary context in this process, whichever library retained it."""
 
-    @property
-    def ordinal(self) -> int: ...
-    @property
-    def uuid(self) -> str | None: ...
-    @property
-    def active(self) -> bool | None:
-        """None if the driver did not say: see ``error``."""
-
-    @property
-    def flags(self) -> int | None: ...
-    @property
-    def error(self) -> Error | None: ...
+    ordinal: Final[int]
+    uuid: Final[str | None]
+    active: Final[bool | None]
+    """None if the driver did not say: see ``error``."""
+    flags: Final[int | None]
+    error: Final[Error | None]
 
 @final
 class Holder(_Value):
     """A library, or the program itself, that holds something on a device, as ``cuda-contexts trace`` counted."""
 
-    @property
-    def library(self) -> str:
-        """The path that it was loaded from; empty for code that was made at run time."""
-
-    @property
-    def references(self) -> int:
-        """References to the primary context that it took."""
-
-    @property
-    def green_contexts(self) -> int:
-        """References to the primary context that its green contexts hold, one each."""
-
-    @property
-    def ordinary_contexts(self) -> int:
-        """Contexts of ``cuCtxCreate``. They hold no reference to the primary context."""
-
-    @property
-    def taken(self) -> int:
-        """In a report: how many of its references were released."""
+    library: Final[str]
+    """The path that it was loaded from; empty for code that was made at run time."""
+    references: Final[int]
+    """References to the primary context that it took."""
+    green_contexts: Final[int]
+    """References to the primary context that its green contexts hold, one each."""
+    ordinary_contexts: Final[int]
+    """Contexts of ``cuCtxCreate``. They hold no reference to the primary context."""
+    taken: Final[int]
+    """In a report: how many of its references were released."""
 
 @final
 class DeviceFile(_Value):
     """An open ``/dev/nvidia*`` file of a process."""
 
-    @property
-    def descriptor(self) -> int: ...
-    @property
-    def path(self) -> str: ...
+    descriptor: Final[int]
+    path: Final[str]
 
 @final
 class Call(_Value):
     """A driver call and its result code."""
 
-    @property
-    def call(self) -> str:
-        """The C function, by its exact name."""
-
-    @property
-    def code(self) -> int: ...
-    @property
-    def name(self) -> str | None:
-        """The code's name, if it is known."""
+    call: Final[str]
+    """The C function, by its exact name."""
+    code: Final[int]
+    name: Final[str | None]
+    """The code's name, if it is known."""
 
 _Outcome = Literal[
     "kept",
@@ -130,79 +100,49 @@ _Outcome = Literal[
 class DeviceReport(_Value):
     """What a run did to one device."""
 
-    @property
-    def ordinal(self) -> int: ...
-    @property
-    def uuid(self) -> str | None: ...
-    @property
-    def outcome(self) -> _Outcome: ...
-    @property
-    def calls(self) -> tuple[Call, ...]:
-        """Every driver call that was made for this device, in order."""
-
-    @property
-    def holders(self) -> tuple[Holder, ...] | None:
-        """The libraries that held the device before; None if ``cuda-contexts trace`` did not start the program."""
-
-    @property
-    def taken_before(self) -> int:
-        """How many references earlier runs of this process released here."""
-
-    @property
-    def releases(self) -> int | None:
-        """How many references were released, if any could be."""
-
-    @property
-    def handles(self) -> int | None:
-        """Of a device that is held here: by how many guards."""
-
-    @property
-    def error(self) -> Error | None:
-        """Why the device failed."""
-
-    @property
-    def active(self) -> bool | None:
-        """Of a device that failed: whether its context is active, if the driver said so."""
+    ordinal: Final[int]
+    uuid: Final[str | None]
+    outcome: Final[_Outcome]
+    calls: Final[tuple[Call, ...]]
+    """Every driver call that was made for this device, in order."""
+    holders: Final[tuple[Holder, ...] | None]
+    """The libraries that held the device before; None if ``cuda-contexts trace`` did not start the program."""
+    taken_before: Final[int]
+    """How many references earlier runs of this process released here."""
+    releases: Final[int | None]
+    """How many references were released, if any could be."""
+    handles: Final[int | None]
+    """Of a device that is held here: by how many guards."""
+    error: Final[Error | None]
+    """Why the device failed."""
+    active: Final[bool | None]
+    """Of a device that failed: whether its context is active, if the driver said so."""
 
 @final
 class CurrentContext(_Value):
     """What became of the calling thread's current context."""
 
-    @property
-    def change(self) -> Literal["unchanged", "switched", "not_restored"]: ...
-    @property
-    def from_device(self) -> int | None:
-        """The ordinal of the device whose context was current, if it no longer is."""
-
-    @property
-    def error(self) -> Error | None:
-        """Why it was not made current again."""
+    change: Final[Literal["unchanged", "switched", "not_restored"]]
+    from_device: Final[int | None]
+    """The ordinal of the device whose context was current, if it no longer is."""
+    error: Final[Error | None]
+    """Why it was not made current again."""
 
 @final
 class Report(_Value):
     """What :func:`retain_only` or :func:`release_strays` did. Printed, it is a summary and a table."""
 
-    @property
-    def driver(self) -> Driver: ...
-    @property
-    def kept(self) -> Device | None:
-        """The device that the guard holds; None for a run that retained nothing."""
-
-    @property
-    def current_context_switched(self) -> bool: ...
-    @property
-    def current_context(self) -> CurrentContext: ...
-    @property
-    def devices(self) -> tuple[DeviceReport, ...]:
-        """One for every device, in the order of the ordinals."""
-
-    @property
-    def summary(self) -> str:
-        """One line: ``kept 1; released 0, 2; still active 3``."""
-
-    @property
-    def calls(self) -> tuple[Call, ...]:
-        """Every driver call, device by device."""
+    driver: Final[Driver]
+    kept: Final[Device | None]
+    """The device that the guard holds; None for a run that retained nothing."""
+    current_context_switched: Final[bool]
+    current_context: Final[CurrentContext]
+    devices: Final[tuple[DeviceReport, ...]]
+    """One for every device, in the order of the ordinals."""
+    summary: Final[str]
+    """One line: ``kept 1; released 0, 2; still active 3``."""
+    calls: Final[tuple[Call, ...]]
+    """Every driver call, device by device."""
 
     def check(self) -> None:
         """Raises the first failure of any kind, for callers who want all or nothing."""
@@ -222,36 +162,24 @@ _Planned = Literal[
 class PlannedDevice(_Value):
     """What would be done to one device."""
 
-    @property
-    def ordinal(self) -> int: ...
-    @property
-    def uuid(self) -> str | None: ...
-    @property
-    def planned(self) -> _Planned: ...
-    @property
-    def at_most(self) -> int | None:
-        """Of a device to release: how many times at most."""
-
-    @property
-    def handles(self) -> int | None:
-        """Of a device that is held here: by how many guards."""
-
-    @property
-    def error(self) -> Error | None:
-        """Why its state could not be read."""
+    ordinal: Final[int]
+    uuid: Final[str | None]
+    planned: Final[_Planned]
+    at_most: Final[int | None]
+    """Of a device to release: how many times at most."""
+    handles: Final[int | None]
+    """Of a device that is held here: by how many guards."""
+    error: Final[Error | None]
+    """Why its state could not be read."""
 
 @final
 class Plan(_Value):
     """What :func:`retain_only` or :func:`release_strays` would do. Printed, it is a table."""
 
-    @property
-    def driver(self) -> Driver: ...
-    @property
-    def kept(self) -> Device | None:
-        """The device that would be retained, if any."""
-
-    @property
-    def devices(self) -> tuple[PlannedDevice, ...]: ...
+    driver: Final[Driver]
+    kept: Final[Device | None]
+    """The device that would be retained, if any."""
+    devices: Final[tuple[PlannedDevice, ...]]
 
 @final
 class PrimaryContextGuard:
@@ -263,16 +191,11 @@ class PrimaryContextGuard:
 
     # Nobody makes one.
     def __new__(cls, _: NoReturn) -> PrimaryContextGuard: ...
-    @property
-    def report(self) -> Report:
-        """What was done, device by device."""
-
-    @property
-    def device(self) -> Device:
-        """The kept device."""
-
-    @property
-    def released(self) -> bool: ...
+    report: Final[Report]
+    """What was done, device by device."""
+    device: Final[Device]
+    """The kept device."""
+    released: Final[bool]
     def release(self) -> None:
         """Releases the reference now. Does nothing if it was released.
 
@@ -335,8 +258,7 @@ def device_files(pid: int | None = None) -> tuple[DeviceFile, ...]:
 @final
 class Controller:
     def __new__(cls, pid: int) -> Controller: ...
-    @property
-    def pid(self) -> int: ...
+    pid: Final[int]
     def state(self) -> str: ...
     def take_up(self) -> Locked | Checkpointed | None: ...
     def lock(self, seconds: float | None) -> Locked: ...
@@ -345,8 +267,7 @@ class Controller:
 class Locked:
     # Nobody makes one, nor one of the two below.
     def __new__(cls, _: NoReturn) -> Locked: ...
-    @property
-    def pid(self) -> int: ...
+    pid: Final[int]
     def state(self) -> str: ...
     def checkpoint(self, *, room: Room = "trusted") -> Checkpointed: ...
     def unlock(self) -> Process: ...
@@ -356,8 +277,7 @@ class Locked:
 @final
 class Checkpointed:
     def __new__(cls, _: NoReturn) -> Checkpointed: ...
-    @property
-    def pid(self) -> int: ...
+    pid: Final[int]
     def state(self) -> str: ...
     def restore(
         self,
@@ -374,10 +294,8 @@ class Suspended:
     def __new__(cls, _: NoReturn) -> Suspended: ...
     @classmethod
     def of(cls, processes: Iterable[Checkpointed], *, room: Room = "trusted") -> Suspended: ...
-    @property
-    def pids(self) -> tuple[int, ...]: ...
-    @property
-    def reports(self) -> tuple[ProcessReport, ...]: ...
+    pids: Final[tuple[int, ...]]
+    reports: Final[tuple[ProcessReport, ...]]
     def resume(
         self,
         *,
@@ -421,59 +339,41 @@ def memory_of(pid: int) -> dict[str, int]:
 class StepReport(_Value):
     """A step that was tried for a process."""
 
-    @property
-    def step(self) -> Literal["lock", "checkpoint", "restore", "unlock"]: ...
-    @property
-    def undoing(self) -> bool:
-        """Whether it was to undo an earlier one, because another step failed."""
-
-    @property
-    def milliseconds(self) -> float: ...
-    @property
-    def error(self) -> Error | None:
-        """Why it failed."""
+    step: Final[Literal["lock", "checkpoint", "restore", "unlock"]]
+    undoing: Final[bool]
+    """Whether it was to undo an earlier one, because another step failed."""
+    milliseconds: Final[float]
+    error: Final[Error | None]
+    """Why it failed."""
 
 @final
 class ProcessReport(_Value):
     """What was done for one process, and what it is now."""
 
-    @property
-    def pid(self) -> int: ...
-    @property
-    def steps(self) -> tuple[StepReport, ...]:
-        """In the order in which they were tried."""
-
-    @property
-    def state(self) -> str | None:
-        """After the last step; None if the driver did not say."""
+    pid: Final[int]
+    steps: Final[tuple[StepReport, ...]]
+    """In the order in which they were tried."""
+    state: Final[str | None]
+    """After the last step; None if the driver did not say."""
 
 @final
 class TreeProcess(_Value):
     """One process of a tree."""
 
-    @property
-    def pid(self) -> int: ...
-    @property
-    def parent(self) -> int: ...
-    @property
-    def command(self) -> str: ...
-    @property
-    def device_files(self) -> tuple[DeviceFile, ...] | None:
-        """The ``/dev/nvidia*`` files that it has open; None if this process may not look."""
+    pid: Final[int]
+    parent: Final[int]
+    command: Final[str]
+    device_files: Final[tuple[DeviceFile, ...] | None]
+    """The ``/dev/nvidia*`` files that it has open; None if this process may not look."""
 
 @final
 class DeviceRoom(_Value):
     """What one device has, and what a restore needs there."""
 
     def __new__(cls, device: str, needed: int, free: int) -> DeviceRoom: ...
-    @property
-    def device(self) -> str:
-        """The unique id of the device on which the process comes back."""
-
-    @property
-    def needed(self) -> int:
-        """How many bytes the process had there when it was checkpointed."""
-
-    @property
-    def free(self) -> int:
-        """How many bytes are free now."""
+    device: Final[str]
+    """The unique id of the device on which the process comes back."""
+    needed: Final[int]
+    """How many bytes the process had there when it was checkpointed."""
+    free: Final[int]
+    """How many bytes are free now."""

@@ -25,6 +25,9 @@ import time
 from pathlib import Path
 from typing import Any, Mapping
 
+from cuda_primary_context import NvmlError, checkpoint
+from cuda_primary_context.vllm import WorkerExtension
+
 SAFE_TRANSPORT = {"NCCL_P2P_DISABLE": "1", "NCCL_SHM_DISABLE": "1"}
 #: Without multicast objects (NVLS), in which a checkpoint was reported to hang, and without downloads.
 ENVIRONMENT = {
@@ -39,37 +42,20 @@ ENVIRONMENT = {
 PROMPTS = [[1, 5, 9, 13], [2, 6, 10]]
 
 
-class Extension:
+class Extension(WorkerExtension):
     """What each vLLM worker can do besides (``worker_extension_cls``); it runs in the worker."""
 
-    rank: int
-    device: Any
-
     def describe(self) -> dict[str, Any]:
-        import cuda_primary_context as cpc
-
-        active = [context.ordinal for context in cpc.contexts() if context.active]
         transport = {name: os.environ.get(name) for name in SAFE_TRANSPORT}
-        return {
-            "pid": os.getpid(),
-            "rank": self.rank,
-            "device": self.device.index,
-            "active": active,
-            "transport": transport,
-        }
+        return {**self.contexts(), "transport": transport}
 
     def plant_stray(self) -> None:
-        """In a thread that was never told its device, as a connector or a watchdog does."""
+        """In a thread that selects no device, as a connector or a watchdog does."""
         import torch
 
         thread = threading.Thread(target=lambda: torch.zeros(1, device="cuda"))
         thread.start()
         thread.join()
-
-    def release_strays(self) -> str:
-        import cuda_primary_context as cpc
-
-        return str(cpc.release_strays(keep=[self.device.index]))
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -107,6 +93,10 @@ def why_unsafe(workers: list[Mapping[str, Any]], custom_all_reduce: bool) -> str
             if worker["transport"].get(name) != value:
                 return f"worker {worker['pid']} was not started with {name}={value}: NCCL may share GPU memory"
     return None
+
+
+def ordinals(worker: Mapping[str, Any]) -> list[int]:
+    return [context["ordinal"] for context in worker["contexts"]]
 
 
 def small_model(folder: Path) -> str:
@@ -170,8 +160,6 @@ def gpu_memory() -> str:
 
 
 def cycle(engine: Any, pids: list[int], at_once: int | None, what: str, tokens: list[list[int]]) -> None:
-    from cuda_primary_context import NvmlError, checkpoint
-
     room: dict[str, int] = {}
     try:
         for pid in pids:
@@ -216,7 +204,7 @@ def main() -> None:
         tokens = generate(engine)
         workers = engine.collective_rpc("describe")
         for worker in workers:
-            print(f"worker {worker['pid']} has device {worker['device']}, contexts on {worker['active']}")
+            print(f"worker {worker['pid']} has device {worker['device']}, contexts on {ordinals(worker)}")
         reason = why_unsafe(workers, custom_all_reduce=arguments.unsafe_transport)
         if reason:
             print(f"The workers may not come back: {reason}.", file=sys.stderr)
@@ -226,10 +214,10 @@ def main() -> None:
         cycle(engine, pids, arguments.at_once, "without strays", tokens)
         if arguments.stray:
             engine.collective_rpc("plant_stray")
-            print("contexts:", [worker["active"] for worker in engine.collective_rpc("describe")])
+            print("contexts:", [ordinals(worker) for worker in engine.collective_rpc("contexts")])
             cycle(engine, pids, arguments.at_once, "with a stray", tokens)
             for report in engine.collective_rpc("release_strays"):
-                print(report)
+                print(report["summary"])
             cycle(engine, pids, arguments.at_once, "stray released", tokens)
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Any, Iterator
 
-from simulated import HERE, environment
+from cuda_primary_context.checkpoint import Process
+from simulated import HERE, environment, on_simulator, temporary_folder
+
+#: The machine of a test that runs in a process of its own.
+MACHINE = Path(os.environ.get("SIMULATED_CUDA_MACHINE", "/nowhere"))
 
 TARGET = """
 import sys
@@ -21,14 +27,15 @@ sys.stdin.read()
 """
 
 
+#: Runs a test in a process of its own that is the controller of others on the same machine.
+on_a_machine = functools.partial(on_simulator, machine=lambda: Path(temporary_folder(), "machine"))
+
+
 @contextmanager
-def target(
-    machine: Path, *contexts: int, prefix: Sequence[str] = (), **settings: object
-) -> Iterator[subprocess.Popen[str]]:
-    """A process with contexts on these devices, which lives until the end of the block. A prefix is a command
-    that runs it."""
-    words = [*prefix, sys.executable, "-c", TARGET, *map(str, contexts)]
-    env = environment(machine=machine, **settings)  # type: ignore[arg-type]
+def target(machine: Path, *contexts: int, **settings: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process with contexts on these devices, which lives until the end of the block."""
+    words = [sys.executable, "-c", TARGET, *map(str, contexts)]
+    env = environment(machine=machine, **settings)
     pipe = subprocess.PIPE
     process = subprocess.Popen(words, env=env, cwd=HERE, stdin=pipe, stdout=pipe, text=True)
     try:
@@ -37,3 +44,7 @@ def target(
     finally:
         process.kill()
         process.communicate()
+
+
+def states(*pids: int) -> list[str]:
+    return [Process(pid).state() for pid in pids]

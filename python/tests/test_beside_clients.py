@@ -1,10 +1,11 @@
-"""Beside NVIDIA's own Python packages in one process, where they are installed."""
+"""Beside NVIDIA's own Python packages in one process: their work on the kept device goes on."""
 
 import importlib.util
+from typing import Any
 
 import cuda_primary_context as cpc
 import pytest
-from simulated import is_active, on_simulator, references
+from simulated import on_simulator, references
 
 if importlib.util.find_spec("cuda") is None:
     pytest.skip("cuda-bindings and cuda-core are not installed here", allow_module_level=True)
@@ -12,24 +13,20 @@ if importlib.util.find_spec("cuda") is None:
 
 @on_simulator()
 def test_beside_cuda_bindings() -> None:
-    """Its work on the kept device goes on, its stray contexts go."""
     from cuda.bindings import driver
 
-    def call(function, *arguments):  # type: ignore[no-untyped-def]
+    def call(function: Any, *arguments: Any) -> Any:
         code, *outputs = function(*arguments)
         assert code == driver.CUresult.CUDA_SUCCESS, code
         return outputs[0] if len(outputs) == 1 else outputs
 
     call(driver.cuInit, 0)
     devices = [call(driver.cuDeviceGet, ordinal) for ordinal in range(4)]
-    for device in devices:
-        context = call(driver.cuDevicePrimaryCtxRetain, device)
-        if device == devices[1]:
-            call(driver.cuCtxSetCurrent, context)
+    contexts = [call(driver.cuDevicePrimaryCtxRetain, device) for device in devices]
+    call(driver.cuCtxSetCurrent, contexts[1])
     memory = call(driver.cuMemAlloc, 1 << 20)
     call(driver.cuMemsetD8, memory, 7, 1 << 20)
 
-    assert [context.active for context in cpc.contexts()] == [True] * 4
     guard = cpc.retain_only(1, keep=[3])
     assert [line.outcome for line in guard.report.devices] == ["released", "kept", "released", "left_alone"]
     assert not guard.report.current_context_switched
@@ -46,24 +43,17 @@ def test_beside_cuda_bindings() -> None:
 
 @on_simulator(knobs="handles_are_ordinals=1")
 def test_beside_cuda_core() -> None:
-    """Its Device retains the context by itself; the one that is kept works on."""
     from cuda.core import Device
 
     for ordinal in (0, 2, 1):
         Device(ordinal).set_current()
-    assert [is_active(ordinal) for ordinal in range(4)] == [True, True, True, False]
     kept = Device(1)
     guard = cpc.retain_only(kept.device_id)
-    assert [line.outcome for line in guard.report.devices] == [
-        "released",
-        "kept",
-        "released",
-        "already_inactive",
-    ]
+    assert guard.report.summary == "kept 1; released 0, 2"
     assert guard.device.uuid == f"GPU-{kept.uuid}"
     stream = kept.create_stream()
     event = stream.record()
     stream.sync()
     assert event.is_done
     guard.release()
-    assert is_active(1)
+    assert references(1) == 1

@@ -13,8 +13,10 @@ from simulated import HERE, environment, python
 MODULE = ["-m", "cuda_primary_context"]
 
 
-def test_what_the_driver_says_as_a_table() -> None:
-    process = python(*MODULE, env=environment(devices=2, held_by_others="1:1"))
+def test_what_the_driver_says(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    env = environment(devices=2, held_by_others="1:1", log=log)
+    process = python(*MODULE, env=env)
     assert (process.returncode, process.stderr) == (0, "")
     driver, heading, first, second = process.stdout.splitlines()
     assert driver == "driver libcuda.so.1 (CUDA 13.0)"
@@ -23,11 +25,7 @@ def test_what_the_driver_says_as_a_table() -> None:
     assert [second.split()[0], second.split()[3]] == ["1", "active"]
     assert second.endswith("Simulated CUDA Device")
 
-
-def test_what_the_driver_says_as_json(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    process = python(*MODULE, "--json", env=environment(devices=2, held_by_others="1:1", log=log))
-    told = json.loads(process.stdout)
+    told = json.loads(python(*MODULE, "--json", env=env).stdout)
     assert told["driver"] == {"path": "libcuda.so.1", "version": 13000}
     assert [device["active"] for device in told["devices"]] == [False, True]
     assert set(told["devices"][1]) == {"ordinal", "uuid", "pci_bus_id", "name", "active", "flags"}
@@ -35,26 +33,23 @@ def test_what_the_driver_says_as_json(tmp_path: Path) -> None:
     assert not any("Retain" in call or "Create" in call for call in calls)
 
 
-def test_no_usable_driver() -> None:
-    process = python(*MODULE, "--json", env=environment(devices=0))
+def test_no_usable_driver_wrong_arguments_and_help() -> None:
+    env = environment(devices=0)
+    process = python(*MODULE, "--json", env=env)
     assert process.returncode == 3
     assert json.loads(process.stdout)["error"]["kind"] == "no_device"
     assert process.stderr.startswith("cuda_primary_context: The CUDA driver libcuda.so.1 shows")
-    process = python(*MODULE, env=environment(devices=0))
+    process = python(*MODULE, env=env)
     assert (process.returncode, process.stdout) == (3, "")
+    assert python(*MODULE, "--wrong", env=env).returncode == 2
+    process = python(*MODULE, "--help", env=env)
+    assert process.returncode == 0
+    for words in ("Exit status", "suspend", "resume", "ps", "trace", "run"):
+        assert words in process.stdout
 
 
-def test_wrong_arguments_and_help() -> None:
-    assert python(*MODULE, "--wrong", env=environment()).returncode == 2
-    process = python(*MODULE, "--help", env=environment(devices=0))
-    assert process.returncode == 0 and "Exit status" in process.stdout
-
-
-def test_the_wheel_needs_nothing() -> None:
+def test_the_wheel_needs_nothing_and_has_types_and_licences() -> None:
     assert requires("cuda-primary-context") is None
-
-
-def test_the_wheel_has_types_and_licences() -> None:
     names = {Path(str(file)).name for file in files("cuda-primary-context") or []}
     assert {"py.typed", "_native.pyi", "LICENSE-MIT", "LICENSE-APACHE"} <= names
     assert cpc.__version__ == version("cuda-primary-context")
@@ -73,32 +68,41 @@ raise SystemExit(7)
 """
 
 
-def test_the_trace_command_comes_with_the_wheel(tmp_path: Path) -> None:
+def test_the_trace_command_comes_with_the_wheel() -> None:
     """It hands on the exit status, and says who made each context: by it, reports know who held what."""
     trace = Path(sys.prefix, "bin", "cuda-contexts")
     if not trace.exists():
         pytest.skip("this wheel was built where the package cuda-contexts is not")
     env = environment()
-    words = [str(trace), "trace", "--driver", f"{env['LD_LIBRARY_PATH']}/libcuda.so.1", "--", sys.executable]
-    process = subprocess.run(
-        [*words, "-c", TRACED], env=env, cwd=HERE, text=True, capture_output=True, timeout=120
-    )
-    assert process.returncode == 7, process.stderr
-    assert "_native.abi3.so" in process.stderr, process.stderr
+    words = ["trace", "--driver", f"{env['LD_LIBRARY_PATH']}/libcuda.so.1", "--", sys.executable, "-c", TRACED]
+    for command in ([str(trace)], [sys.executable, *MODULE]):
+        process = subprocess.run([*command, *words], env=env, cwd=HERE, text=True, capture_output=True, timeout=120)
+        assert process.returncode == 7, process.stderr
+        assert "_native.abi3.so" in process.stderr, process.stderr
+    code = "import cuda_primary_context as c; print(c.holders(0), c.retain_only(1).report.devices[1].holders)"
+    process = python("-c", code, env=env)
+    assert process.stdout == "None None\n", process.stderr
+
+
+RUN_VERB = """
+import sys, sysconfig
+folder = sys.argv.pop(1)
+sysconfig.get_path = lambda name: folder
+from cuda_primary_context import __main__
+sys.exit(__main__.main())
+"""
 
 
 def test_the_programs_verbs_run_it_or_say_how_to_install_it(tmp_path: Path) -> None:
     program = tmp_path / "cuda-contexts"
     program.write_text('#!/bin/sh\necho "given: $*"\nexit 5\n')
     program.chmod(0o755)
+    env = {**environment(), "PATH": "/usr/bin:/bin"}
     for verb in ("ps", "trace", "run"):
-        path = f"{tmp_path}:/usr/bin:/bin"
-        found = python(*MODULE, verb, "--json", env={**environment(), "PATH": path})
-        if not Path(sys.prefix, "bin", "cuda-contexts").exists():
-            assert (found.returncode, found.stdout) == (5, f"given: {verb} --json\n"), found.stderr
-            missing = python(*MODULE, verb, env={**environment(), "PATH": "/nowhere"})
-            assert missing.returncode == 3 and "cargo install --path command" in missing.stderr
-        assert verb in python(*MODULE, "--help", env=environment()).stdout
+        found = python("-c", RUN_VERB, str(tmp_path), verb, "--json", env=env)
+        assert (found.returncode, found.stdout) == (5, f"given: {verb} --json\n"), found.stderr
+        missing = python("-c", RUN_VERB, "/nowhere", verb, env=env)
+        assert missing.returncode == 3 and "cargo install --path command" in missing.stderr
 
 
 BUILD = """
@@ -119,9 +123,3 @@ def test_a_build_says_in_one_line_what_is_missing(hook: str) -> None:
         process = python("-c", BUILD.replace("{hook}", hook), *arguments, env=env)
         assert process.returncode == 1 and missing in process.stderr, process.stderr
         assert len(process.stderr.splitlines()) == 1, process.stderr
-
-
-def test_nobody_is_a_holder_without_the_trace() -> None:
-    code = "import cuda_primary_context as c; print(c.holders(0), c.retain_only(1).report.devices[1].holders)"
-    process = python("-c", code, env=environment())
-    assert process.stdout == "None None\n", process.stderr

@@ -4,10 +4,9 @@ import subprocess
 from pathlib import Path
 from typing import Any, Dict, List
 
+import cuda_primary_context as cpc
 import pytest
 from simulated import RETAIN, environment, library, python
-
-import cuda_primary_context as cpc
 
 
 def error_with(folder: str, **settings: Any) -> List[str]:
@@ -40,37 +39,25 @@ def test_not_a_driver(tmp_path: Path) -> None:
     assert kind == "NotADriverError" and "has no cuInit" in text
 
 
-def test_stub() -> None:
-    kind, call, device, code, name, text = error_with(library(), stub=1)
-    assert [kind, call, device, code] == ["StubLibraryError", "cuInit", "None", "34"]
-    assert name == "CUDA_ERROR_STUB_LIBRARY" and "LD_LIBRARY_PATH" in text
+NO = "None None None None"
+OLD = ["--driver-version", "10020"]
+WITHOUT = ["--without", "cuDevicePrimaryCtxGetState"]
 
 
-def test_no_device() -> None:
-    kind, call, _, code, name, text = error_with(library(), devices=0)
-    assert [kind, call, code, name] == ["NoDeviceError", "cuInit", "100", "CUDA_ERROR_NO_DEVICE"]
-    assert "CUDA_VISIBLE_DEVICES" in text
-
-
-def test_too_old() -> None:
-    kind, *_, text = error_with(library("--driver-version", "10020"))
-    assert kind == "DriverTooOldError" and "Install a newer driver" in text
-
-
-def test_function_missing() -> None:
-    kind, *_, text = error_with(library("--without", "cuDevicePrimaryCtxGetState"))
-    assert kind == "FunctionMissingError" and "has no cuDevicePrimaryCtxGetState" in text
-
-
-def test_a_call_that_fails() -> None:
-    kind, call, device, code, name, text = error_with(library(), fault=f"{RETAIN}:1:2:refused:once")
-    assert [kind, call, device, code] == ["DriverError", RETAIN, "0", "2"]
-    assert name == "CUDA_ERROR_OUT_OF_MEMORY" and "on device 0 returned" in text
-
-
-def test_a_code_that_no_header_knows() -> None:
-    kind, _, _, code, name, text = error_with(library(), fault=f"{RETAIN}:1:777777:refused:once")
-    assert [kind, code, name] == ["DriverError", "777777", "None"] and "777777" in text
+@pytest.mark.parametrize(
+    "options, settings, kind, attributes, words",
+    [
+        ([], {"stub": 1}, "StubLibraryError", "cuInit None 34 CUDA_ERROR_STUB_LIBRARY", "LD_LIBRARY_PATH"),
+        ([], {"devices": 0}, "NoDeviceError", "cuInit None 100 CUDA_ERROR_NO_DEVICE", "CUDA_VISIBLE_DEVICES"),
+        (OLD, {}, "DriverTooOldError", NO, "Install a newer driver"),
+        (WITHOUT, {}, "FunctionMissingError", NO, "has no cuDevicePrimaryCtxGetState"),
+        ([], {"fault": f"{RETAIN}:1:2:refused:once"}, "DriverError", f"{RETAIN} 0 2 CUDA_ERROR_OUT_OF_MEMORY", "on device 0 returned"),
+        ([], {"fault": f"{RETAIN}:1:777777:refused:once"}, "DriverError", f"{RETAIN} 0 777777 None", "777777"),
+    ],
+)
+def test_driver(options: List[str], settings: Dict[str, Any], kind: str, attributes: str, words: str) -> None:
+    found, *attributes_found, text = error_with(library(*options), **settings)
+    assert (found, " ".join(attributes_found)) == (kind, attributes) and words in text
 
 
 def test_a_failed_load_is_tried_anew() -> None:

@@ -16,8 +16,9 @@ def current_device() -> Optional[int]:
     return device.value if driver().cuCtxGetDevice(ctypes.byref(device)) == 0 else None
 
 
-def select(ordinal: int) -> None:
+def select(ordinal: int) -> Optional[int]:
     assert driver().cuCtxSetCurrent(touch(ordinal)) == 0
+    return current_device()
 
 
 def in_a_thread(function: Callable[[], Optional[int]]) -> Optional[int]:
@@ -28,10 +29,16 @@ def in_a_thread(function: Callable[[], Optional[int]]) -> Optional[int]:
     return found[0]
 
 
+class Kept(threading.Thread):
+    """One that overrides `run`."""
+
+    def run(self) -> None:
+        self.found = current_device()
+
+
 @on_simulator()
 def test_a_new_thread_has_its_creators_device() -> None:
-    own = handle_of(1).value
-    select(1)
+    own = select(1)
     assert in_a_thread(current_device) is None
     with cpc.keep_threads_on_device() as kept:
         assert in_a_thread(current_device) == own
@@ -40,21 +47,17 @@ def test_a_new_thread_has_its_creators_device() -> None:
         with ThreadPoolExecutor(3) as pool:
             assert set(pool.map(lambda _: current_device(), range(9))) == {own}
         assert asyncio.run(asyncio.to_thread(current_device)) == own
+        thread = Kept()
+        thread.start()
+        thread.join()
+        assert thread.found == own and "run" not in vars(thread)
+        with pytest.raises(RuntimeError, match="only be started once"):
+            thread.start()
         assert references(1) == 1, "nothing holds a context any longer than it takes to start"
+        # One that selects a device uses that device.
+        assert in_a_thread(lambda: select(2)) == handle_of(2).value
     assert in_a_thread(current_device) is None
     kept.undo()
-
-
-@on_simulator()
-def test_a_thread_that_selects_a_device_uses_that_one() -> None:
-    select(1)
-    with cpc.keep_threads_on_device():
-
-        def work() -> Optional[int]:
-            select(2)
-            return current_device()
-
-        assert in_a_thread(work) == handle_of(2).value
 
 
 @on_simulator()
@@ -67,24 +70,4 @@ def test_without_a_current_primary_context_nothing_is_inherited() -> None:
         assert in_a_thread(current_device) is None
         touch(1)
         assert in_a_thread(current_device) is None, "the current context is not the primary one"
-        assert references(1) == 1
-
-
-class Kept(threading.Thread):
-    """One that overrides `run`."""
-
-    def run(self) -> None:
-        self.found = current_device()
-
-
-@on_simulator()
-def test_subclasses_and_threads_that_do_not_start() -> None:
-    select(1)
-    with cpc.keep_threads_on_device():
-        thread = Kept()
-        thread.start()
-        thread.join()
-        assert thread.found == handle_of(1).value and "run" not in vars(thread)
-        with pytest.raises(RuntimeError, match="only be started once"):
-            thread.start()
         assert references(1) == 1

@@ -1,14 +1,15 @@
 """Forked children, spawned workers, the end of the interpreter, a second interpreter."""
 
+import json
 import multiprocessing
 import os
 import sys
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, List, Tuple
 
 import cuda_primary_context as cpc
 import pytest
-from simulated import GET_STATE, driver, environment, handle_of, on_simulator, python, references, touch
+from simulated import GET_STATE, HERE, environment, handle_of, on_simulator, python, references, touch
 
 
 def in_a_forked_child(check: Callable[[], None]) -> None:
@@ -18,14 +19,14 @@ def in_a_forked_child(check: Callable[[], None]) -> None:
             check()
             os._exit(0)
         except BaseException:
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            sys.excepthook(*sys.exc_info())
         finally:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
 
 
 def refuses_everything() -> None:
-    calls: "list[Callable[[], Any]]" = [
+    calls: List[Callable[[], Any]] = [
         lambda: cpc.retain_only(1),
         cpc.release_strays,
         cpc.plan,
@@ -68,29 +69,16 @@ def test_a_child_forked_after_others_had_initialised_cuda() -> None:
     in_a_forked_child(refuses_everything)
 
 
-@on_simulator(held_by_others="0:1")
-def test_a_child_forked_before_is_a_process_like_others() -> None:
-    def child() -> None:
-        assert not cpc.forked_after_init()
-        with cpc.retain_only(1) as guard:
-            assert guard.report.devices[0].outcome == "released"
-
-    in_a_forked_child(child)
-    assert cpc.retain_only(1).report.devices[0].outcome == "released"
-
-
-def spawned_worker(ordinal: int) -> "tuple[cpc.Report, cpc.Error]":
+def work(rank: int) -> Tuple[cpc.Report, cpc.Error]:
+    """As the README has it, for plain ``multiprocessing``; and an error on its way back."""
     touch(0)
-    guard = cpc.retain_only(ordinal)
+    touch(rank)
+    report = cpc.release_strays(keep=[rank])
     try:
         cpc.retain_only(99)
     except cpc.Error as error:
-        return guard.report, error
+        return report, error
     raise AssertionError
-
-
-def raises(ordinal: int) -> None:
-    cpc.retain_only(ordinal)
 
 
 @on_simulator(devices=3)
@@ -98,11 +86,11 @@ def test_spawned_workers_answer_with_reports_and_errors() -> None:
     touch(2)
     context = multiprocessing.get_context("spawn")
     with context.Pool(2) as pool:
-        for report, error in pool.map(spawned_worker, [1, 2]):
+        for report, error in pool.map(work, [1, 2]):
             assert report.devices[0].outcome == "released"
             assert type(error) is cpc.NoSuchDeviceError and error.device == 99
         with pytest.raises(cpc.NoSuchDeviceError, match="Device 77 does not exist"):
-            pool.apply(raises, (77,))
+            pool.apply(cpc.retain_only, (77,))
 
 
 def test_the_end_of_the_interpreter(tmp_path: Path) -> None:
@@ -159,9 +147,23 @@ def test_no_device_files_where_nothing_opens_them() -> None:
     assert cpc.device_files() == () == cpc.device_files(os.getpid())
     with pytest.raises(FileNotFoundError):
         cpc.device_files(2**31 - 2)
-
-
-@on_simulator()
-def test_another_librarys_call_is_not_in_our_way() -> None:
-    assert driver().cuInit(0) == 0
+    # Another library's initialisation is not in the way.
     assert [call.call for call in cpc.retain_only(0).report.devices[1].calls] == [GET_STATE]
+
+
+@pytest.mark.parametrize("start", ["spawn", "fork", "fork --touch-first"])
+def test_the_example_for_workers(start: str) -> None:
+    """Each of eight workers touches every device and keeps its own."""
+    words = [str(HERE.parent / "examples" / "vllm_worker.py"), "--workers", "8", "--start", *start.split()]
+    process = python(*words, env=environment(devices=8))
+    found = [json.loads(line) for line in process.stdout.splitlines()]
+    assert len(found) == 8, process.stderr
+    assert process.returncode == ("--touch-first" in start)
+    for rank, worker in enumerate(found):
+        if process.returncode:
+            assert worker["error"] == "ForkedAfterInitError"
+            assert "Start workers with spawn or exec" in worker["message"]
+        else:
+            # Its own device was touched twice, every other one once.
+            assert worker["left"] == [rank]
+            assert worker["outcomes"] == ["left_alone" if each == rank else "released" for each in range(8)]

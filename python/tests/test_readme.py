@@ -24,24 +24,16 @@ def test_the_tables_are_those_of_plan_and_report() -> None:
     assert str(cpc.retain_only(1).report) + "\n" == report
 
 
-def test_every_program_is_one() -> None:
+def test_every_name_in_a_program_is_there() -> None:
     programs = blocks("python")
-    assert len(programs) == 6
+    assert len(programs) >= 5
     for program in programs:
-        for name in re.findall(r"\bcpc\.(\w+)|\bcheckpoint\.(\w+)", program):
-            module = cpc if name[0] else cpc.checkpoint
-            assert hasattr(module, name[0] or name[1]), name
         ast.parse(program)
-
-
-def test_the_workers_function_is_the_examples() -> None:
-    function = next(program for program in blocks("python") if program.startswith("def _"))
+        for name in re.findall(r"\b((?:cpc|checkpoint)\.\w+)", program):
+            assert eval(name, {"cpc": cpc, "checkpoint": cpc.checkpoint}), name
+    function = next(program for program in programs if program.startswith("def _"))
     assert function in (PACKAGE / "examples" / "vllm_worker.py").read_text()
-
-
-def test_every_error_that_is_named_is_there() -> None:
-    named = set(re.findall(r"`(\w+Error)`", README))
-    ours = {name for name in named if not hasattr(builtins, name)}
+    ours = {name for name in re.findall(r"`(\w+Error)`", README) if not hasattr(builtins, name)}
     assert len(ours) > 5 and all(hasattr(cpc, name) for name in ours)
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from typing import List
+from typing import Callable, List
 
 import cuda_primary_context as cpc
 import pytest
@@ -19,36 +19,28 @@ SLOW = f"release_microseconds={int(TEARDOWN * 1e6)}"
 SLOWER = "release_microseconds=1000000"
 
 
-def work_during(begin: "threading.Thread") -> int:
-    """How often this thread came to run while the other one was in the driver."""
+def work_during(call: Callable[[], object]) -> int:
+    """How often this thread came to run while another one made the call."""
     count = 0
-    begin.start()
-    while begin.is_alive():
+    thread = threading.Thread(target=call)
+    thread.start()
+    while thread.is_alive():
         count += 1
         time.sleep(0.001)
-    begin.join()
+    thread.join()
     return count
 
 
-@on_simulator(held_by_others="0:1", knobs=SLOWER)
+@on_simulator(held_by_others="0:1,2:1", knobs=SLOWER)
 def test_others_run_during_a_teardown() -> None:
     guards: List[cpc.PrimaryContextGuard] = []
-    assert work_during(threading.Thread(target=lambda: guards.append(cpc.retain_only(1)))) > ENOUGH
+    assert work_during(lambda: guards.append(cpc.retain_only(1, keep=[2]))) > ENOUGH
     assert guards[0].report.devices[0].outcome == "released"
-    assert work_during(threading.Thread(target=guards[0].release)) > ENOUGH
-
-
-@on_simulator(knobs=SLOWER)
-def test_others_run_while_garbage_is_released() -> None:
+    assert work_during(guards[0].release) > ENOUGH
+    assert work_during(cpc.release_strays) > ENOUGH and references(2) == 0
+    # Also while garbage is released.
     guards = [cpc.retain_only(1)]
-    assert work_during(threading.Thread(target=guards.clear)) > ENOUGH
-    assert references(1) == 0
-
-
-@on_simulator(held_by_others="0:1", knobs=SLOWER)
-def test_others_run_during_a_run_without_a_guard() -> None:
-    assert work_during(threading.Thread(target=cpc.release_strays)) > ENOUGH
-    assert references(0) == 0
+    assert work_during(guards.clear) > ENOUGH and references(1) == 0
 
 
 @on_simulator(knobs=SLOW)
@@ -72,28 +64,6 @@ def test_one_guard_is_released_by_one_thread() -> None:
     assert guard.released and references(1) == 0
     # A thread that comes after the release finds nothing to do.
     assert len(errors) <= 3 and all("nother thread" in str(error) for error in errors)
-
-
-@on_simulator(devices=8)
-def test_threads_keep_devices_side_by_side() -> None:
-    failures: List[BaseException] = []
-
-    def worker(ordinal: int) -> None:
-        try:
-            for _ in range(50):
-                with cpc.retain_only(ordinal) as guard:
-                    assert guard.device.ordinal == ordinal
-                    others = {line.outcome for line in guard.report.devices if line.ordinal != ordinal}
-                    assert others <= {"already_inactive", "held_here"}
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=worker, args=(ordinal,)) for ordinal in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == [] and [references(ordinal) for ordinal in range(8)] == [0] * 8
 
 
 def interrupt_once_device_1_is_retained() -> None:

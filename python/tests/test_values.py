@@ -18,45 +18,34 @@ def test_attributes_are_the_fields_of_the_json_object() -> None:
     told = report.to_dict()
     assert json.loads(report.to_json()) == told
     assert told["summary"] == report.summary == "kept 1; still active 4; left alone 2; failed 0, 3"
-    assert [line["outcome"] for line in told["devices"]] == [line.outcome for line in report.devices]
     for line, device in zip(told["devices"], report.devices):
         assert line == device.to_dict()
         for name, value in line.items():
             attribute = getattr(device, name)
             if name == "calls":
-                assert value == [call.to_dict() for call in attribute]
-            elif name == "error":
-                assert value == attribute.to_dict()
-            else:
-                assert value == attribute
+                attribute = [call.to_dict() for call in attribute]
+            assert value == (attribute.to_dict() if name == "error" else attribute)
     failed = report.devices[3]
     assert failed.active is None and failed.error is not None
     assert failed.error.name == "CUDA_ERROR_UNKNOWN"
-    assert [call.to_dict() for call in report.calls] == [
-        call for line in told["devices"] for call in line["calls"]
-    ]
-    assert told["kept"] == cpc.retain_only(1).device.to_dict()
+    calls = [call for line in told["devices"] for call in line["calls"]]
+    assert [call.to_dict() for call in report.calls] == calls
+    assert report.kept is not None and told["kept"] == report.kept.to_dict()
     assert told["driver"] == cpc.driver().to_dict() == report.driver.to_dict()
 
-
-@on_simulator(held_by_others="0:1", fault=FAILS)
-def test_plans_and_contexts_are_json_objects_too() -> None:
-    cpc.plan(1)  # the failure comes once
     plan = cpc.plan(1, keep=[2])
-    told = plan.to_dict()
-    assert told["dry_run"] is True
-    assert told["devices"] == [device.to_dict() for device in plan.devices]
+    assert plan.to_dict()["dry_run"] is True
+    assert plan.to_dict()["devices"] == [device.to_dict() for device in plan.devices]
     assert [device.planned for device in plan.devices][:3] == ["release", "keep", "leave_alone"]
-    assert [context.to_dict() for context in cpc.contexts()] == [
-        {"ordinal": 0, "uuid": cpc.devices()[0].uuid, "active": True, "flags": 0}
-    ]
+    uuid = cpc.devices()[2].uuid
+    assert cpc.contexts()[1].to_dict() == {"ordinal": 2, "uuid": uuid, "active": True, "flags": 0}
 
 
 def values() -> List[Any]:
     found: List[Any] = [cpc.retain_only(1, keep=[2]).report, cpc.plan(1), cpc.driver()]
     report = found[0]
     found += [*report.devices, *report.devices[0].calls, report.current_context]
-    found += [*cpc.contexts(), *cpc.devices(), *cpc.plan(1).devices]
+    found += [*cpc.contexts(), *cpc.devices(), *cpc.plan(1).devices, report.devices[0].error]
     return found
 
 
@@ -67,64 +56,41 @@ def test_values_are_equal_hashable_and_pickled() -> None:
             again = pickle.loads(pickle.dumps(value, protocol))
             assert again == value and hash(again) == hash(value) and again is not value
             assert (repr(again), str(again)) == (repr(value), str(value))
-        assert copy.deepcopy(value) == value
         json.dumps(value.to_dict())
-        assert value != object()
-        with pytest.raises(AttributeError):
-            value.ordinal = 3
-    first, second = cpc.plan(1), cpc.plan(2)
-    assert first != second
+        assert copy.deepcopy(value) == value and value != object()
+        if not isinstance(value, cpc.Error):
+            with pytest.raises(AttributeError):
+                value.ordinal = 3
+    assert cpc.plan(1) != cpc.plan(2)
+    with pytest.raises(TypeError, match="cannot pickle"):
+        pickle.dumps(cpc.retain_only(1))
 
 
 @on_simulator(held_by_others="0:1")
 def test_values_can_be_read() -> None:
     guard = cpc.retain_only(1)
     report = guard.report
-    assert repr(guard) == "<PrimaryContextGuard of device 1>"
-    assert repr(report) == "<Report kept 1; released 0>"
     summary, heading, first, *_ = str(report).splitlines()
     assert summary == report.summary == "kept 1; released 0"
     assert heading.split() == ["device", "UUID", "outcome"]
     assert first.split() == ["0", report.devices[0].uuid, "released"]
+    assert repr(report) == "<Report kept 1; released 0>"
     assert str(report.devices[1]) == f"device 1: kept ({RETAIN}: CUDA_SUCCESS (0))"
     assert str(report.devices[1].calls[0]) == f"{RETAIN}: CUDA_SUCCESS (0)"
     assert repr(report.devices[1]).startswith("DeviceReport(ordinal=1, uuid='GPU-")
     assert repr(cpc.plan(1)).startswith("Plan(driver=Driver(path=")
     assert "planned (dry run)" in str(cpc.plan(1))
+    assert repr(guard) == "<PrimaryContextGuard of device 1>"
     guard.release()
     assert repr(guard) == "<PrimaryContextGuard of device 1, released>"
 
 
-@on_simulator()
-def test_errors_are_values_too() -> None:
-    with pytest.raises(cpc.NoSuchDeviceError) as raised:
-        cpc.retain_only(9)
-    error = raised.value
-    again = pickle.loads(pickle.dumps(error))
-    assert again == error and hash(again) == hash(error) and str(again) == str(error)
-    assert vars(again) == vars(error) and copy.copy(error) == error
-    assert error.to_dict() == {
-        "kind": "no_such_device",
-        "call": None,
-        "device": 9,
-        "code": None,
-        "name": None,
-        "message": str(error),
-    }
-    assert error != cpc.Error(str(error)) and error != str(error)
-
-
-@on_simulator()
-def test_a_guard_is_no_value() -> None:
-    guard = cpc.retain_only(1)
-    with pytest.raises(TypeError, match="cannot pickle"):
-        pickle.dumps(guard)
-
-
 def test_errors_that_differ_in_one_field_are_not_equal() -> None:
     fields = {"kind": "driver", "call": RETAIN, "device": 1, "code": 2, "name": "CUDA_ERROR_OUT_OF_MEMORY"}
-    error = cpc.DriverError("text", **fields)  # type: ignore[arg-type]
-    assert error == cpc.DriverError("text", **fields)  # type: ignore[arg-type]
+    error = cpc.DriverError("text", **fields)
+    assert error == cpc.DriverError("text", **fields)
+    assert error.to_dict() == {**fields, "message": "text"}
     for name, other in {"kind": "x", "call": "x", "device": 2, "code": 3, "name": "x"}.items():
-        assert error != cpc.DriverError("text", **{**fields, name: other}), name  # type: ignore[arg-type]
-    assert error != cpc.DriverError("other", **fields)  # type: ignore[arg-type]
+        assert error != cpc.DriverError("text", **{**fields, name: other}), name
+    assert error != cpc.DriverError("other", **fields)
+    assert error != cpc.Error("text", **fields) and error != "text"

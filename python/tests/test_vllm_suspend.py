@@ -5,12 +5,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Dict
 
 import pytest
-from simulated import HERE
+from cuda_primary_context.vllm import WorkerExtension
 
-EXAMPLE = Path(HERE).parent / "examples" / "vllm_suspend.py"
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "vllm_suspend.py"
 
 
 def example() -> Any:
@@ -21,62 +21,51 @@ def example() -> Any:
     return module
 
 
-def worker(pid: int, **transport: str) -> "dict[str, Any]":
-    return {"pid": pid, "transport": transport}
+def worker(pid: int, **transport: str) -> Dict[str, Any]:
+    return {"pid": pid, "device": 0, "contexts": [{"ordinal": 0}], "transport": transport}
 
 
 def test_transports_that_lose_the_workers_are_refused() -> None:
-    why_unsafe = example().why_unsafe
-    safe = {"NCCL_P2P_DISABLE": "1", "NCCL_SHM_DISABLE": "1"}
+    why_unsafe, safe = example().why_unsafe, example().SAFE_TRANSPORT
     assert why_unsafe([worker(1, **safe), worker(2, **safe)], False) is None
     # A worker alone shares nothing.
     assert why_unsafe([worker(1)], True) is None
     assert "disable_custom_all_reduce" in why_unsafe([worker(1, **safe), worker(2, **safe)], True)
-    for name in safe:
-        for value in (None, "0"):
-            other = {key: each for key, each in {**safe, name: value}.items() if each is not None}
+    for name in ("NCCL_P2P_DISABLE", "NCCL_SHM_DISABLE"):
+        without = {key: value for key, value in safe.items() if key != name}
+        for other in (without, {**safe, name: "0"}):
             reason = why_unsafe([worker(1, **safe), worker(2, **other)], False)
             assert "worker 2" in reason and f"{name}=1" in reason, reason
 
 
 def test_arguments_are_checked_before_vllm_is_loaded() -> None:
-    for arguments, reason in (
-        (["--tensor-parallel", "0"], "1 GPU at least"),
-        (["--stray", "--tensor-parallel", "1"], "needs a second GPU"),
-        (["--gpu-memory", "1.5"], "is a fraction"),
+    for arguments, status, reason in (
+        (["--tensor-parallel", "0"], 2, "1 GPU at least"),
+        (["--stray", "--tensor-parallel", "1"], 2, "needs a second GPU"),
+        (["--gpu-memory", "1.5"], 2, "is a fraction"),
+        (["--help"], 0, "NCCL_P2P_DISABLE=1 and NCCL_SHM_DISABLE=1"),
+        (["--help"], 0, "the engine is lost"),
     ):
-        words = [sys.executable, str(EXAMPLE), *arguments]
-        process = subprocess.run(words, text=True, capture_output=True)
-        assert process.returncode == 2 and reason in process.stderr, process.stderr
-    parsed = example().parse([])
-    assert (parsed.model, parsed.tensor_parallel, parsed.unsafe_transport) == (None, 2, False)
-
-
-def test_help_says_what_it_needs() -> None:
-    words = [sys.executable, str(EXAMPLE), "--help"]
-    process = subprocess.run(words, text=True, capture_output=True)
-    for words_ in ("NCCL_P2P_DISABLE=1 and NCCL_SHM_DISABLE=1", "the engine is lost", "CUDA 12.8"):
-        assert words_ in process.stdout
-
-
-def test_the_small_model_is_a_folder_with_a_configuration(tmp_path: Path) -> None:
-    folder = example().small_model(tmp_path / "model")
-    assert json.loads((Path(folder) / "config.json").read_text())["model_type"] == "llama"
+        process = subprocess.run([sys.executable, str(EXAMPLE), *arguments], text=True, capture_output=True)
+        assert process.returncode == status, process.stderr
+        assert reason in process.stdout + process.stderr
 
 
 @pytest.mark.parametrize("safe", [True, False])
-def test_unsafe_workers_are_not_suspended(safe: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsafe_workers_are_not_suspended(safe: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     module = example()
+    assert issubclass(module.Extension, WorkerExtension)
+    folder = Path(module.small_model(tmp_path / "model"))
+    assert json.loads((folder / "config.json").read_text())["model_type"] == "llama"
     for name in [*module.ENVIRONMENT, *module.SAFE_TRANSPORT, "PYTHONPATH", "HF_HUB_OFFLINE"]:
         monkeypatch.setenv(name, "")
-    transport = module.SAFE_TRANSPORT if safe else {}
 
     class Engine:
         def collective_rpc(self, method: str) -> Any:
             assert method == "describe"
-            return [{**worker(pid, **transport), "device": 0, "active": [0]} for pid in (1, 2)]
+            return [worker(pid, **(module.SAFE_TRANSPORT if safe else {})) for pid in (1, 2)]
 
-    cycles: "list[str]" = []
+    cycles = []
     monkeypatch.setattr(module, "start", lambda arguments, folder: Engine())
     monkeypatch.setattr(module, "generate", lambda engine: [[1]])
     monkeypatch.setattr(module, "cycle", lambda engine, pids, at_once, what, tokens: cycles.append(what))

@@ -68,18 +68,6 @@ uint32_t simulated_cuda_act_as(uint32_t owner)
     UNDER_LOCK(uint32_t, owner < MAXIMUM_OWNERS ? act_as(owner) : acting_owner());
 }
 
-static uint32_t owners_of(int32_t ordinal, struct simulated_cuda_owner *out, uint32_t capacity)
-{
-    const struct device *device = device_at(ordinal);
-
-    return device ? copy_owners(&device->references, out, capacity) : 0;
-}
-
-uint32_t simulated_cuda_owners(int32_t device, struct simulated_cuda_owner *out, uint32_t capacity)
-{
-    UNDER_LOCK(uint32_t, owners_of(device, out, capacity));
-}
-
 uint64_t simulated_cuda_taken(struct simulated_cuda_taken *out, uint64_t capacity)
 {
     UNDER_LOCK(uint64_t, copy_taken(out, capacity));

@@ -1,4 +1,4 @@
-/* The named settings of knobs.h. */
+/* The named settings of src/knobs.rs, of which build.rs makes knobs.h. */
 #pragma once
 
 #include "cuda_types.h"
@@ -9,6 +9,7 @@
 enum knob {
 #define KNOB(name, initial) KNOB_##name,
 #include "knobs.h"
+#undef KNOB
     KNOB_COUNT
 };
 

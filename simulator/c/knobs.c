@@ -9,11 +9,13 @@ static const struct {
 } known[KNOB_COUNT] = {
 #define KNOB(name, initial) { #name, initial },
 #include "knobs.h"
+#undef KNOB
 };
 
 uint64_t knobs[KNOB_COUNT] = {
 #define KNOB(name, initial) initial,
 #include "knobs.h"
+#undef KNOB
 };
 
 bool set_knob(const char *name, uint64_t value)

@@ -128,13 +128,6 @@ static void deinitialize_at_exit(void)
     unlock_driver();
 }
 
-static CUresult init_after_failed_init_of_parent(void)
-{
-    if (!knob(child_after_failed_init))
-        die_of_a_bad_address();
-    return answer_of_knob(child_after_failed_init);
-}
-
 /* A constructor of another library can call the driver before the loader has run this one. */
 __attribute__((constructor)) static void load_driver(void)
 {
@@ -167,7 +160,7 @@ CUresult initialize_process(unsigned int flags)
     if (driver.complaint[0])
         return refuse_environment();
     if (driver.init_failed && !process_page->init_failed)
-        return init_after_failed_init_of_parent();
+        die_of_a_bad_address(); /* in the child of a process that found no device */
     result = enumerate_devices();
     if (result != CUDA_SUCCESS) {
         driver.init_failed = result == CUDA_ERROR_NO_DEVICE;

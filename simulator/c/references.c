@@ -39,22 +39,6 @@ void take_from_another(struct references *references, uint32_t by, int ordinal)
             (struct simulated_cuda_taken){ .device = ordinal, .by = by, .from = from };
 }
 
-/* Returns how many owners hold any. */
-uint32_t copy_owners(const struct references *references, struct simulated_cuda_owner *out,
-                     uint32_t capacity)
-{
-    uint32_t count = 0;
-
-    for (uint32_t owner = 0; owner < MAXIMUM_OWNERS; owner++) {
-        uint32_t held = references->of_owner[owner];
-
-        if (held && count < capacity)
-            out[count] = (struct simulated_cuda_owner){ .owner = owner, .references = held };
-        count += held != 0;
-    }
-    return count;
-}
-
 uint64_t copy_taken(struct simulated_cuda_taken *out, uint64_t capacity)
 {
     uint64_t count = taken_count < capacity ? taken_count : capacity;

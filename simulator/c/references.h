@@ -17,7 +17,6 @@ struct references {
     uint32_t of_owner[MAXIMUM_OWNERS];
 };
 
-struct simulated_cuda_owner;
 struct simulated_cuda_taken;
 
 /* Whether any thread has ever acted as somebody else; only then is the thread asked. */
@@ -27,8 +26,6 @@ uint32_t owner_of_this_thread(void);
 uint32_t act_as(uint32_t owner);
 
 void take_from_another(struct references *references, uint32_t by, int ordinal);
-uint32_t copy_owners(const struct references *references, struct simulated_cuda_owner *out,
-                     uint32_t capacity);
 uint64_t copy_taken(struct simulated_cuda_taken *out, uint64_t capacity);
 void forget_owners(void);
 

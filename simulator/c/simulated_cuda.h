@@ -9,6 +9,7 @@
 #ifndef SIMULATED_CUDA_H
 #define SIMULATED_CUDA_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SIMULATED_CUDA_CONTROL __attribute__((visibility("default")))
@@ -23,21 +24,15 @@ struct simulated_cuda_device {
 };
 
 struct simulated_cuda_stack_entry {
-    int32_t device;
-    uint32_t primary;
-    uint32_t alive;
+    uint32_t device;
+    bool primary;
+    bool alive;
 };
 
 struct simulated_cuda_counters {
     uint64_t total_calls;
     uint64_t faults_fired;
     uint64_t underflows; /* releases that found no reference left */
-};
-
-/* So many references to a device's primary context are this owner's. */
-struct simulated_cuda_owner {
-    uint32_t owner;
-    uint32_t references;
 };
 
 /* A release by an owner that had no reference, which took another's. */
@@ -50,9 +45,6 @@ struct simulated_cuda_taken {
 /* A process of the machine, as its controllers find it. */
 struct simulated_cuda_target {
     uint32_t state; /* as cuCheckpointProcessGetState gives it */
-    uint32_t lost;  /* a restore without room destroyed it */
-    uint32_t busy;
-    uint32_t managed_memory;
     uint32_t contexts;
     uint32_t calls; /* under way */
     uint32_t lock_milliseconds; /* the limit that the last lock received */
@@ -104,10 +96,6 @@ SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_act_as(uint32_t owner);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_retain_by(uint32_t owner, int32_t device,
                                                                  uint32_t references);
 SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_release_by(uint32_t owner, int32_t device);
-/* Returns how many owners hold references to that device, copies at most that many. */
-SIMULATED_CUDA_CONTROL uint32_t simulated_cuda_owners(int32_t device,
-                                                      struct simulated_cuda_owner *out,
-                                                      uint32_t capacity);
 /* Returns how many references were taken from others (the first 16384 are kept), copies the oldest. */
 SIMULATED_CUDA_CONTROL uint64_t simulated_cuda_taken(struct simulated_cuda_taken *out,
                                                      uint64_t capacity);

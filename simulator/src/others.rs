@@ -3,7 +3,7 @@
 use std::sync::{MutexGuard, PoisonError};
 
 use crate::call::Taken;
-use crate::control::{RawOwner, RawTaken};
+use crate::control::RawTaken;
 use crate::simulator::{Simulator, ordinal, succeed};
 
 /// The owners that have no name of their own.
@@ -35,19 +35,9 @@ impl Simulator {
     /// that takes the last reference while a green context lives leaves the context active.
     #[track_caller]
     pub fn release_by_others(&self, device: u32) {
-        self.release_by(OTHER_LIBRARY, device);
-    }
-
-    /// The same, by an owner of this name.
-    ///
-    /// # Panics
-    ///
-    /// If there are 32 owners already.
-    #[track_caller]
-    pub fn release_by(&self, owner: &str, device: u32) {
-        let owner = self.owner(owner);
+        let owner = self.owner(OTHER_LIBRARY);
         let code = (self.controls.release_by)(owner, ordinal(device));
-        assert!(matches!(code, 0 | 201 | 800), "release_by: the driver returns {code}");
+        assert!(matches!(code, 0 | 201 | 800), "release_by_others: the driver returns {code}");
     }
 
     /// Another library makes a green context on a device, which holds the primary context with one
@@ -78,27 +68,6 @@ impl Simulator {
         let before = (self.controls.act_as)(self.owner(owner));
         let _restored = Restored { simulator: self, owner: before };
         action()
-    }
-
-    /// Who holds how many references to a device's primary context. A name of
-    /// [`acting_as`](Self::acting_as) or [`retain_by`](Self::retain_by), or one of
-    /// `"client"`, `"other library"` and `"green context"`. The driver itself knows
-    /// none of this: to it all references are one count.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such device.
-    #[must_use]
-    #[track_caller]
-    pub fn owners(&self, device: u32) -> Vec<(String, u32)> {
-        let _ = self.references(device); // panics where there is no such device
-        let mut raw = [RawOwner::default(); MOST_OWNERS];
-        // SAFETY: the pointer is to as many entries of the C layout as the count says.
-        let count = unsafe { (self.controls.owners)(ordinal(device), raw.as_mut_ptr(), 32) };
-        raw[..count as usize]
-            .iter()
-            .map(|entry| (self.owner_name(entry.owner), entry.references))
-            .collect()
     }
 
     /// Every release, oldest first, whose owner had no reference of its own on that device and which

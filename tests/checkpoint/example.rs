@@ -109,8 +109,8 @@ fn suspended_by_one_run_and_resumed_by_another() {
 #[test]
 fn arguments_that_make_no_sense_are_refused() {
     let machine = SharedMachine::new();
-    let output = run(&machine, &["--cycle", "--self", "--json"]);
+    let output = run(&machine, &["--pid", "1", "--json"]);
     assert_eq!(object(&output, 2)["error"]["kind"], "wrong_arguments");
     let message = text(&output.stderr);
-    assert!(message.contains("--self needs --force") && message.contains("--help"), "{message}");
+    assert!(message.contains("one action is required") && message.contains("--help"), "{message}");
 }

@@ -78,7 +78,7 @@ fn options_and_failures_reach_the_report() {
     // A simulator as a library somewhere, which is set up by environment variables.
     let library = Simulator::start(0);
     for (call, options, words) in [
-        ("cuDevicePrimaryCtxRelease_v2", &["--json"][..], "outcome"),
+        ("cuDevicePrimaryCtxRelease_v2", &["--json", "--stray", "0"][..], "outcome"),
         ("cuDevicePrimaryCtxGetState", &["--json", "--dry-run"], "planned"),
     ] {
         let fault = format!("{call}:1:999:refused:once:0");

@@ -96,7 +96,6 @@ fn unescape(text: &str) -> String {
     whole
 }
 
-/// A stack.
 pub fn stack(bytes: &[u8]) -> Stack {
     let raw: layout::Stack = layout::read(bytes);
     let mut behind = Behind::of::<layout::Stack>(bytes);

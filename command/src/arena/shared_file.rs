@@ -5,14 +5,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+
+use nix::fcntl::posix_fallocate;
 
 /// How much is written at once. More than most programs need.
 const WRITTEN: u64 = 4 << 20;
 
-/// The file.
 #[derive(Debug)]
 pub struct SharedFile {
     file: File,
@@ -42,19 +42,13 @@ impl SharedFile {
         Ok(Self { file, capacity: about.len() })
     }
 
-    /// The file's length.
     pub fn capacity(&self) -> u64 {
         self.capacity
     }
 
-    /// Makes sure that there is room for a part of it.
     pub fn allocate(&self, from: u64, to: u64) -> io::Result<()> {
         let (from, to) = (from as libc::off_t, to as libc::off_t);
-        // SAFETY: the descriptor is the file's own.
-        match unsafe { libc::posix_fallocate(self.file.as_raw_fd(), from, to - from) } {
-            0 => Ok(()),
-            code => Err(io::Error::from_raw_os_error(code)),
-        }
+        Ok(posix_fallocate(&self.file, from, to - from)?)
     }
 
     /// Makes it as long again as it was if a program has truncated it: a write to what is missing
@@ -73,7 +67,6 @@ impl SharedFile {
         u64::from_ne_bytes(bytes)
     }
 
-    /// Sets it.
     pub fn set_word(&self, place: u64, value: u64) -> io::Result<()> {
         self.write(place, &value.to_ne_bytes())
     }
@@ -93,7 +86,6 @@ impl SharedFile {
         bytes
     }
 
-    /// Writes.
     pub fn write(&self, place: u64, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, place)
     }

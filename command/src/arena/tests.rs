@@ -96,7 +96,6 @@ impl Writer {
         self.record(layout::PYTHON, layout::WRITTEN, &raw, behind.as_bytes());
     }
 
-    /// Changes a call's record.
     fn change(&mut self, place: u64, change: impl FnOnce(&mut layout::Call)) {
         let mut raw = layout::read(&self.arena.file.read(place, size_of::<layout::Call>() as u64));
         change(&mut raw);

@@ -2,47 +2,40 @@
 
 use std::io;
 
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, rlim_t, setrlimit};
+
 /// The limits that can end the command: of files, memory, time and descriptors.
-const LIFTED: [libc::__rlimit_resource_t; 5] =
-    [libc::RLIMIT_FSIZE, libc::RLIMIT_AS, libc::RLIMIT_DATA, libc::RLIMIT_CPU, libc::RLIMIT_NOFILE];
+const LIFTED: [Resource; 5] = [
+    Resource::RLIMIT_FSIZE,
+    Resource::RLIMIT_AS,
+    Resource::RLIMIT_DATA,
+    Resource::RLIMIT_CPU,
+    Resource::RLIMIT_NOFILE,
+];
 
 /// The limits that this process was started with.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits([libc::rlimit; LIFTED.len()]);
+pub struct Limits([(rlim_t, rlim_t); LIFTED.len()]);
 
 impl Limits {
     /// Lifts the limits of this process as far as it may: completely for root, otherwise to the
     /// hard limit.
     pub fn lift() -> Self {
-        let unlimited =
-            libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-        let before = LIFTED.map(|resource| {
-            let mut limit = unlimited;
-            // SAFETY: the limit is of this frame.
-            unsafe { libc::getrlimit(resource, &mut limit) };
-            let hard = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+        Self(LIFTED.map(|resource| {
+            let (soft, hard) = getrlimit(resource).unwrap_or((RLIM_INFINITY, RLIM_INFINITY));
             // The kernel refuses an infinite number of descriptors.
-            let lifted = if resource == libc::RLIMIT_NOFILE { hard } else { unlimited };
-            if !set(resource, &lifted) {
-                set(resource, &hard);
-            }
-            limit
-        });
-        Self(before)
+            let most = if resource == Resource::RLIMIT_NOFILE { hard } else { RLIM_INFINITY };
+            // If neither can be set, it stays as it is.
+            let _ = setrlimit(resource, most, most).or_else(|_| setrlimit(resource, hard, hard));
+            (soft, hard)
+        }))
     }
 
     /// Gives this process the limits that it was started with. May be called between fork and exec.
     pub(super) fn restore(&self) -> io::Result<()> {
-        for (resource, limit) in LIFTED.into_iter().zip(&self.0) {
-            if !set(resource, limit) {
-                return Err(io::Error::last_os_error());
-            }
+        for (resource, (soft, hard)) in LIFTED.into_iter().zip(self.0) {
+            setrlimit(resource, soft, hard)?;
         }
         Ok(())
     }
-}
-
-fn set(resource: libc::__rlimit_resource_t, limit: &libc::rlimit) -> bool {
-    // SAFETY: the limit is a valid reference.
-    unsafe { libc::setrlimit(resource, limit) == 0 }
 }

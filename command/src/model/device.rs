@@ -9,16 +9,11 @@ use crate::record::{self, Call, Change, Holding, Purpose, Record};
 use super::Modules;
 use super::notes::{Note, Notes};
 
-/// A device that a process used.
 #[derive(Debug, Default)]
 pub struct Device {
-    /// What the driver said of it.
     pub about: record::Device,
-    /// Calls that created a context.
     pub creations: Notes,
-    /// Calls that ended one.
     pub endings: Notes,
-    /// Calls that the driver or the witness refused.
     pub refusals: Notes,
     /// Releases that returned 800: they took the reference of a green context.
     pub taken_from_green: Notes,
@@ -28,36 +23,28 @@ pub struct Device {
     pub unseen_releases: Notes,
     /// Who holds or held something, in the order in which they came to it.
     pub holders: Vec<Holder>,
-    /// Releases that took another's reference.
     pub takings: Vec<Taking>,
-    /// How many calls `--deny` refused.
     pub denied: u64,
     /// Threads that began with its context (`--keep-threads`).
     pub started: StartedThreads,
 }
 
-/// How many names of threads are kept.
-const NAMES: usize = 4;
-
-/// Threads that began with their creator's context.
 #[derive(Debug, Default)]
 pub struct StartedThreads {
-    /// How many.
     pub count: u64,
-    /// The first few names, each once.
+    /// The first few names, each once, and one more.
     pub names: Vec<String>,
-    /// Whether there are more names.
-    pub has_more_names: bool,
 }
 
 impl StartedThreads {
+    /// How many names people are shown.
+    pub const NAMES: usize = 4;
+
     pub(super) fn add(&mut self, name: Option<&String>) {
         self.count += 1;
-        let Some(name) = name.filter(|name| !self.names.contains(name)) else { return };
-        if self.names.len() < NAMES {
+        let is_new = |name: &&String| !self.names.contains(name);
+        if let Some(name) = name.filter(is_new).filter(|_| self.names.len() <= Self::NAMES) {
             self.names.push(name.clone());
-        } else {
-            self.has_more_names = true;
         }
     }
 }
@@ -69,17 +56,12 @@ type File = Option<PathBuf>;
 /// ordinary contexts or green ones.
 #[derive(Debug)]
 pub struct Holder {
-    /// Its name.
     pub library: String,
-    /// What it holds.
     pub holding: Holding,
-    /// How often it took or created one.
     pub acquired: u64,
     /// How often it released or destroyed one of its own.
     pub released: u64,
-    /// When it did so last.
     pub last_release: Option<Duration>,
-    /// The call by which it came to hold one.
     pub first: Note,
     file: File,
     /// By module, for a library that was loaded again is another module: the count after its latest
@@ -105,13 +87,9 @@ impl Holder {
 /// Whose reference somebody else's releases took.
 #[derive(Debug)]
 pub struct Taking {
-    /// Who released.
     pub by: String,
-    /// Whose they were.
     pub from: String,
-    /// How many.
     pub count: u64,
-    /// The first of these releases.
     pub first: Note,
     files: (File, File),
 }
@@ -214,7 +192,6 @@ impl Device {
         }
     }
 
-    /// Those that hold something.
     pub fn held(&self) -> impl Iterator<Item = &Holder> {
         self.holders.iter().filter(|holder| holder.count() > 0)
     }
@@ -236,7 +213,6 @@ impl Device {
         }
     }
 
-    /// Its UUID as text.
     pub fn uuid(&self) -> Option<String> {
         let bytes = self.about.uuid?;
         let mut text = String::from("GPU");

@@ -12,9 +12,7 @@ const KEPT: usize = 8;
 pub struct Note {
     /// When it ended, since the command started.
     pub time: Duration,
-    /// The thread.
     pub tid: u32,
-    /// The call.
     pub call: Call,
 }
 
@@ -27,9 +25,9 @@ impl Note {
 /// Calls of one sort: the first few, the last one, and how many there were.
 #[derive(Debug, Default)]
 pub struct Notes {
-    first: Vec<Note>,
-    total: u64,
-    last: Option<Duration>,
+    pub first: Vec<Note>,
+    pub total: u64,
+    pub last: Option<Duration>,
 }
 
 impl Notes {
@@ -39,20 +37,5 @@ impl Notes {
         if self.first.len() < KEPT {
             self.first.push(note);
         }
-    }
-
-    /// The first few.
-    pub fn first(&self) -> &[Note] {
-        &self.first
-    }
-
-    /// How many there were.
-    pub fn total(&self) -> u64 {
-        self.total
-    }
-
-    /// When the last one was.
-    pub fn last(&self) -> Option<Duration> {
-        self.last
     }
 }

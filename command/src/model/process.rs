@@ -12,21 +12,16 @@ use super::Modules;
 use super::device::Device;
 use super::notes::{Note, Notes};
 
-/// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// In order: its exit handlers ran.
     Exit(Duration),
-    /// By an exec of another program.
     Replaced(Duration),
 }
 
-/// Calls of `cuInit`.
 #[derive(Debug, Default)]
 pub struct Inits {
-    /// Those that returned 0.
     pub successful: Notes,
-    /// Those that the driver refused.
     pub refused: Notes,
     /// Those during which the thread ended, or hangs.
     pub unfinished: Notes,
@@ -40,13 +35,8 @@ impl Inits {
             None => self.unfinished.add(note),
         }
     }
-
-    fn total(&self) -> u64 {
-        self.successful.total() + self.refused.total() + self.unfinished.total()
-    }
 }
 
-/// A thread that created a context.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Thread {
     /// Its name, if it could be read while it lived.
@@ -58,15 +48,11 @@ pub struct Thread {
 /// A process from the moment on at which it had the witness.
 #[derive(Debug, Default)]
 pub struct Process {
-    /// Its number, which no other process has.
     pub number: u32,
-    /// Its id, as it sees it itself.
     pub pid: u32,
-    /// What was known then.
     pub about: record::Process,
     /// How it ended. `None`: it was killed, left by `_exit`, or runs.
     pub end: Option<End>,
-    /// Its calls of `cuInit`.
     pub inits: Inits,
     /// Calls about no device that is known.
     pub elsewhere: Notes,
@@ -134,7 +120,6 @@ impl Process {
         }
     }
 
-    /// A thread that created a context.
     pub fn thread(&self, tid: u32) -> Option<&Thread> {
         self.threads.get(&tid)
     }
@@ -143,17 +128,14 @@ impl Process {
         self.devices.entry(handle).or_insert_with(|| Device::new(handle))
     }
 
-    /// The devices that it used.
     pub fn devices(&self) -> impl Iterator<Item = &Device> {
         self.devices.values()
     }
 
-    /// The one with this handle.
     pub fn device_of(&self, handle: i32) -> Option<&Device> {
         self.devices.get(&handle)
     }
 
-    /// Its command line, or what is known of it.
     pub fn command(&self) -> String {
         if self.about.arguments.is_empty() {
             return self.about.executable.display().to_string();
@@ -176,8 +158,9 @@ impl Process {
 
     /// Whether it did anything that is worth a line.
     pub fn did_anything(&self) -> bool {
-        self.inits.total() > 0
-            || self.elsewhere.total() > 0
+        let Inits { successful, refused, unfinished } = &self.inits;
+        let calls = [successful, refused, unfinished, &self.elsewhere];
+        calls.iter().any(|notes| notes.total > 0)
             || !self.devices.is_empty()
             || !self.bypasses.is_empty()
     }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::only::DeviceName;
+
 const AFTER: &str = "\
 Exit status: 0; 3 by --fail-on-stray; 125 if the GPUs could not be read, or if --fail-on-stray could \
 not judge.";
@@ -14,8 +16,8 @@ not judge.";
 pub struct Options {
     /// Show this GPU only: its number in nvidia-smi, or its id or the beginning of it (GPU-1a2b). May be
     /// given several times.
-    #[arg(long = "gpu", value_name = "ID", value_parser = GpuChoice::parse)]
-    pub gpus: Vec<GpuChoice>,
+    #[arg(long = "gpu", value_name = "ID", value_parser = DeviceName::parse)]
+    pub gpus: Vec<DeviceName>,
     /// Show this process only. May be given several times.
     #[arg(long = "pid", value_name = "PID")]
     pub pids: Vec<u32>,
@@ -31,34 +33,6 @@ pub struct Options {
     pub fail_on_stray: bool,
 }
 
-/// A GPU as the user names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GpuChoice {
-    /// Its number in `nvidia-smi`.
-    Index(u32),
-    /// Its unique id or the beginning of it.
-    Id(String),
-}
-
-impl GpuChoice {
-    fn parse(text: &str) -> Result<Self, String> {
-        if let Ok(index) = text.parse() {
-            return Ok(Self::Index(index));
-        }
-        if text.len() > "GPU-".len() && text.starts_with("GPU-") {
-            return Ok(Self::Id(text.to_lowercase()));
-        }
-        Err("a GPU is named by its number in nvidia-smi (1) or by its id (GPU-1a2b…)".to_owned())
-    }
-
-    pub fn matches(&self, index: u32, uuid: Option<&str>) -> bool {
-        match self {
-            Self::Index(chosen) => *chosen == index,
-            Self::Id(chosen) => uuid.is_some_and(|uuid| uuid.to_lowercase().starts_with(chosen)),
-        }
-    }
-}
-
 fn interval(text: &str) -> Result<Duration, &'static str> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.1..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
@@ -70,7 +44,7 @@ fn interval(text: &str) -> Result<Duration, &'static str> {
 mod tests {
     use clap::Parser;
 
-    use super::{Duration, GpuChoice, Options};
+    use super::{DeviceName, Duration, Options};
 
     #[derive(Parser, Debug)]
     struct Line {
@@ -86,7 +60,7 @@ mod tests {
     #[test]
     fn each_option() {
         let all = options("--gpu 1 --gpu GPU-1A2b --pid 7 --pid 8 --json --watch=0.5").unwrap();
-        assert_eq!(all.gpus, [GpuChoice::Index(1), GpuChoice::Id("gpu-1a2b".into())]);
+        assert_eq!(all.gpus, [DeviceName::Ordinal(1), DeviceName::Uuid("GPU-1A2b".into())]);
         assert_eq!((all.pids, all.json), (vec![7, 8], true));
         assert_eq!(all.watch, Some(Duration::from_millis(500)));
         assert_eq!(options("--watch").unwrap().watch, Some(Duration::from_secs(2)));
@@ -102,24 +76,6 @@ mod tests {
         ] {
             let complaint = options(line).unwrap_err();
             assert!(complaint.contains(needle), "{line}: {complaint}");
-        }
-    }
-
-    #[test]
-    fn a_gpu_is_known_by_its_number_and_by_the_beginning_of_its_id() {
-        let id = Some("GPU-1a2b3c4d-0000-0000-0000-000000000000");
-        for (choice, gpu, matches) in [
-            ("3", (3, None), true),
-            ("3", (2, id), false),
-            ("GPU-1A2B", (0, id), true),
-            ("GPU-2", (0, id), false),
-            ("GPU-1", (0, None), false),
-        ] {
-            assert_eq!(
-                GpuChoice::parse(choice).unwrap().matches(gpu.0, gpu.1),
-                matches,
-                "{choice}"
-            );
         }
     }
 }

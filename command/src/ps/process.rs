@@ -1,9 +1,10 @@
 //! What `/proc` says about a process: NVML knows its id only.
 
-use std::ffi::CStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use nix::unistd::User;
 
 use crate::arena;
 use crate::arena::layout::LOCAL_RANKS;
@@ -83,21 +84,8 @@ fn container(cgroup: &str) -> Option<String> {
 }
 
 fn user_name(uid: u32) -> String {
-    let mut entry = std::mem::MaybeUninit::<libc::passwd>::uninit();
-    let mut buffer = [0; 4096];
-    let mut found = std::ptr::null_mut();
-    // SAFETY: all pointers are to variables of this frame, and the length is the buffer's.
-    let code = unsafe {
-        libc::getpwuid_r(uid, entry.as_mut_ptr(), buffer.as_mut_ptr(), buffer.len(), &mut found)
-    };
-    if code != 0 || found.is_null() {
-        return uid.to_string();
-    }
-    // SAFETY: the call found an entry and wrote it.
-    let entry = unsafe { entry.assume_init() };
-    // SAFETY: the name is a string in the buffer, which is still there.
-    let name = unsafe { CStr::from_ptr(entry.pw_name) };
-    name.to_string_lossy().into_owned()
+    let user = User::from_uid(uid.into()).ok().flatten();
+    user.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 #[cfg(test)]
@@ -111,8 +99,7 @@ mod tests {
         assert!(facts.command.unwrap()[0].contains("cuda_contexts"));
         assert_eq!(facts.pid_namespace, None);
         assert_eq!(ProcessFacts::read(u32::MAX), ProcessFacts::default());
-        // SAFETY: it has no arguments and cannot fail.
-        assert_eq!(facts.user, Some(user_name(unsafe { libc::getuid() })));
+        assert_eq!(facts.user, Some(user_name(nix::unistd::getuid().as_raw())));
     }
 
     #[test]

@@ -22,13 +22,11 @@ pub struct Snapshot {
     pub is_complete: bool,
 }
 
-/// A process with its contexts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// Its id in the namespace of the driver.
     pub pid: u32,
     pub facts: ProcessFacts,
-    /// In the order of the GPUs.
     pub contexts: Vec<Context>,
 }
 
@@ -125,7 +123,7 @@ fn add(
 fn is_chosen(process: &Process, options: &Options) -> bool {
     let pid = options.pids.is_empty() || options.pids.contains(&process.pid);
     let on_gpu = |context: &Context| {
-        options.gpus.iter().any(|choice| choice.matches(context.gpu, context.uuid.as_deref()))
+        options.gpus.iter().any(|choice| choice.is(context.gpu, context.uuid.as_deref()))
     };
     pid && (options.gpus.is_empty() || process.contexts.iter().any(on_gpu))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Device, Holder, Kind, Note, Notes, Process};
+use crate::model::{Device, Holder, Note, Notes, Process};
 use crate::record::Holding;
 
 use super::line::{Line, counted, seconds};
@@ -20,13 +20,13 @@ fn line() -> Line {
 impl Page<'_> {
     pub fn device(&mut self, process: &Process, device: &Device) -> Vec<Line> {
         let mut lines = self.notes("created", &device.creations, |by, note| {
-            let kind = Kind::of(&note.call);
+            let holding = note.call.holding();
             // A green context is a part of the primary one.
-            let size = match kind {
-                Kind::Green => String::new(),
+            let size = match holding {
+                Holding::GreenContext => String::new(),
                 _ => format!(" (about {CONTEXT_MIB} MiB)"),
             };
-            let text = format!("{} context{size} created by {by}", kind.name());
+            let text = format!("{} context{size} created by {by}", holding.kind());
             let line = at(in_thread(line().text(text), process, note), note);
             line.text(format!(" ({})", note.call.function.0))
         });
@@ -44,9 +44,9 @@ impl Page<'_> {
             );
             lines.extend(self.stack(&taking.first.call));
         }
-        if let Some(first) = device.unseen_releases.first().first() {
+        if let Some(first) = device.unseen_releases.first.first() {
             let by = self.caller(&first.call);
-            let count = counted(device.unseen_releases.total(), "reference", "references");
+            let count = counted(device.unseen_releases.total, "reference", "references");
             lines.push(
                 line().text(format!("{by} released {count} that no library was seen to take")),
             );
@@ -66,7 +66,7 @@ impl Page<'_> {
         lines.extend(self.refusals(&device.refusals));
         lines.extend(self.unfinished(&device.unfinished));
         lines.extend(self.notes("destroyed", &device.endings, |by, note| {
-            let kind = Kind::of(&note.call).name();
+            let kind = note.call.holding().kind();
             let line = at(line().text(format!("{kind} context destroyed by {by}")), note);
             line.text(format!(" ({})", note.call.function.0))
         }));
@@ -82,7 +82,7 @@ impl Page<'_> {
         describe: impl Fn(&str, &Note) -> Line,
     ) -> Vec<Line> {
         let mut lines = Vec::new();
-        for note in notes.first() {
+        for note in &notes.first {
             lines.push(describe(&self.caller(&note.call), note));
             lines.extend(self.stack(&note.call));
             if note.call.created && note.call.visible_changed {
@@ -94,13 +94,12 @@ impl Page<'_> {
         lines
     }
 
-    /// How often a library retained and released the primary context.
     fn holdings(&mut self, holder: &Holder, device: &Device) -> Vec<Line> {
         if holder.holding != Holding::Reference {
             return Vec::new();
         }
         // The call that created the context stands above, with its stack.
-        let creations = device.creations.first().iter();
+        let creations = device.creations.first.iter();
         let created = creations.into_iter().any(|note| note.time == holder.first.time);
         if created && holder.acquired == 1 && holder.released == 0 {
             return Vec::new();
@@ -128,7 +127,7 @@ impl Page<'_> {
     /// Calls that were refused: one line for each function, code and caller.
     pub fn refusals(&mut self, notes: &Notes) -> Vec<Line> {
         let mut groups: BTreeMap<_, Vec<&Note>> = BTreeMap::new();
-        for note in notes.first() {
+        for note in &notes.first {
             let Some(result) = note.call.result.filter(|&result| result != 0) else { continue };
             let by = self.caller(&note.call);
             groups.entry((note.call.function.0, result, by)).or_default().push(note);
@@ -150,7 +149,6 @@ impl Page<'_> {
         lines
     }
 
-    /// Calls that did not return.
     pub fn unfinished(&mut self, notes: &Notes) -> Vec<Line> {
         self.notes("called", notes, |by, note| {
             let function = note.call.function.0;
@@ -159,14 +157,16 @@ impl Page<'_> {
     }
 
     fn held(&mut self, device: &Device) -> Vec<Line> {
-        if device.creations.total() == 0 && device.holders.is_empty() {
+        if device.creations.total == 0 && device.holders.is_empty() {
             return Vec::new();
         }
         let held = device.held().map(|holder| {
-            let (one, more) = match Kind::held(holder.holding) {
-                Kind::Primary => ("reference", "references"),
-                Kind::Ordinary => ("ordinary context", "ordinary contexts"),
-                Kind::Green => ("green context", "green contexts"),
+            let (one, more) = match holder.holding {
+                Holding::Reference => ("reference", "references"),
+                Holding::OrdinaryContext => ("ordinary context", "ordinary contexts"),
+                Holding::GreenContext | Holding::GreenReference => {
+                    ("green context", "green contexts")
+                }
             };
             format!("{} by {}", counted(holder.count(), one, more), self.holder(holder))
         });
@@ -176,10 +176,9 @@ impl Page<'_> {
     }
 }
 
-/// What is not shown one by one.
 fn and_more(what: &str, notes: &Notes) -> Option<Line> {
-    let count = notes.total() - notes.first().len() as u64;
-    let last = notes.last().filter(|_| count > 0).map(seconds)?;
+    let count = notes.total - notes.first.len() as u64;
+    let last = notes.last.filter(|_| count > 0).map(seconds)?;
     Some(match count {
         1 => line().text(format!("and {what} once more")).varying(format!(", at {last}")),
         _ => line()

@@ -5,7 +5,6 @@ use super::line::{Line, list};
 /// So many processes of a block are named.
 const NAMED: usize = 16;
 
-/// What processes did.
 pub struct Block {
     /// Who they are, such as `4711 (LOCAL_RANK=1)`.
     pub who: Vec<String>,

@@ -6,9 +6,8 @@ use crate::model::{Device, Model, Process};
 use crate::only::Only;
 use crate::verdict::{Judge, Verdict, devices};
 
-use super::Surroundings;
 use super::line::{Line, counted, list};
-use super::signal::signal_name;
+use super::{Surroundings, signal_name};
 
 /// So many devices are named.
 const NAMED: usize = 4;
@@ -51,7 +50,7 @@ fn result(model: &Model, about: &Surroundings) -> Line {
         let refused = counted(denied, "context", "contexts");
         return line.stray(format!("Refused {refused}{outside}."));
     }
-    let users: Vec<_> = devices(model).filter(|(_, device)| device.creations.total() > 0).collect();
+    let users: Vec<_> = devices(model).filter(|(_, device)| device.creations.total > 0).collect();
     let incomplete = about.incomplete(model);
     if users.is_empty() {
         return match incomplete {
@@ -116,7 +115,6 @@ fn stray(
     }
 }
 
-/// The devices, each once.
 fn names(devices: &[&Device]) -> String {
     let mut names: Vec<String> = devices.iter().map(|device| device.name()).collect();
     names.sort();

@@ -26,12 +26,10 @@ struct Part {
 }
 
 impl Line {
-    /// An empty line with so many spaces before it.
     pub fn indented(indent: usize) -> Self {
         Self { indent, parts: Vec::new() }
     }
 
-    /// A line that stands among the program's own.
     pub fn prefixed() -> Self {
         Self::indented(0).text(PREFIX)
     }
@@ -60,7 +58,6 @@ impl Line {
         self.part(Style::new().bold(), text)
     }
 
-    /// Adds a line of code.
     pub fn code(self, text: impl Into<String>) -> Self {
         self.part(AnsiColor::Cyan.on_default(), text)
     }

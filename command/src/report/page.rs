@@ -8,7 +8,6 @@ use crate::symbols::Symbols;
 
 use super::line::{Line, seconds};
 
-/// What names are looked up in.
 pub struct Page<'report> {
     pub modules: &'report Modules,
     pub symbols: &'report mut Symbols,
@@ -70,7 +69,6 @@ pub fn in_thread(line: Line, process: &Process, note: &Note) -> Line {
     }
 }
 
-/// Adds when a call returned.
 pub fn at(line: Line, note: &Note) -> Line {
     line.varying(format!(" at {}", seconds(note.time)))
 }

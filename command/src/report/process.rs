@@ -4,11 +4,10 @@ use crate::model::{Device, End, Model, Process, StartedThreads};
 use crate::only::Only;
 use crate::verdict::Judge;
 
-use super::Surroundings;
 use super::fold::Block;
 use super::line::{Line, seconds};
 use super::page::{Page, at, code, who};
-use super::signal::signal_name;
+use super::{Surroundings, signal_name};
 
 /// After a fork, every call in the child returns this.
 const NOT_INITIALIZED: u32 = 3;
@@ -78,7 +77,7 @@ impl Page<'_> {
     /// When the driver was initialised, and by whom.
     fn inits(&mut self, process: &Process) -> Vec<Line> {
         let mut lines = Vec::new();
-        if let Some(first) = process.inits.successful.first().first() {
+        if let Some(first) = process.inits.successful.first.first() {
             let by = self.caller(&first.call);
             lines.push(at(line().text(format!("cuInit by {by}")), first));
             lines.extend(outdented(self.stack(&first.call)));
@@ -92,13 +91,13 @@ impl Page<'_> {
     fn fork(&mut self, process: &Process, model: &Model) -> Vec<Line> {
         let refused = [&process.inits.refused, &process.elsewhere].into_iter();
         let refused = refused.chain(process.devices().map(|device| &device.refusals));
-        let mut notes = refused.flat_map(|notes| notes.first());
+        let mut notes = refused.flat_map(|notes| &notes.first);
         if !notes.any(|note| note.call.result == Some(NOT_INITIALIZED)) {
             return Vec::new();
         }
         let parent = process.about.forked_from.and_then(|number| model.process(number));
         let Some((parent, first)) =
-            parent.and_then(|parent| Some((parent, parent.inits.successful.first().first()?)))
+            parent.and_then(|parent| Some((parent, parent.inits.successful.first.first()?)))
         else {
             return Vec::new();
         };
@@ -116,9 +115,9 @@ impl Page<'_> {
 
 /// How many threads began on a device because their creator used it.
 fn started_threads(device: &Device) -> Option<Line> {
-    let StartedThreads { count, names, has_more_names } = &device.started;
-    let more = if *has_more_names { ", …" } else { "" };
-    let names = match &names[..] {
+    let StartedThreads { count, names } = &device.started;
+    let more = if names.len() > StartedThreads::NAMES { ", …" } else { "" };
+    let names = match &names[..names.len().min(StartedThreads::NAMES)] {
         [] => String::new(),
         names => format!(" ({}{more})", names.join(", ")),
     };

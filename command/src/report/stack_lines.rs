@@ -1,6 +1,5 @@
 //! The lines of a stack that people are shown.
 
-use crate::names::readable;
 use crate::record::Call;
 use crate::stack::{self, NativeLine};
 
@@ -37,7 +36,6 @@ impl Page<'_> {
         }
         if python {
             let route = stack::route(call, self.modules, self.symbols);
-            let route: Vec<String> = route.iter().map(|step| readable(step)).collect();
             shown.push(faint(&format!("through {}", route.join(", "))));
         }
         shown
@@ -71,7 +69,7 @@ fn text(lines: &[stack::Line], folder: &str) -> Shown {
             let path = path.or(library);
             let text = match (lines.len(), line.library_name()) {
                 (count @ 2.., Some(library)) => format!("{library} ({count} frames without names)"),
-                _ => readable(&lines[0].to_string()),
+                _ => lines[0].to_string(),
             };
             (text, path.is_some_and(|path| !is_installed(&path)))
         }

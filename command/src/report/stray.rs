@@ -23,7 +23,7 @@ impl Page<'_> {
 
 /// What is known of the thread, and what to do.
 fn next(process: &Process, device: &Device, about: &Surroundings) -> Vec<Line> {
-    let Some(first) = device.creations.first().first() else { return Vec::new() };
+    let Some(first) = device.creations.first.first() else { return Vec::new() };
     let line = || Line::indented(4);
     let next = |text: String| line().heading("next: ").text(text);
     let held = is_held(device);

@@ -140,12 +140,26 @@ impl Run {
         self
     }
 
+    fn text(&self) -> String {
+        let text = super::text(&self.model, &mut Symbols::default(), &self.about);
+        anstream::adapter::strip_str(&text).to_string()
+    }
+
     /// Compares the whole report.
     #[track_caller]
     pub fn reports(&self, expected: &str) {
-        let text = super::text(&self.model, &mut Symbols::default(), &self.about);
-        let text = anstream::adapter::strip_str(&text).to_string();
+        let text = self.text();
         assert!(text == expected, "the report is\n{text}\ninstead of\n{expected}");
+    }
+
+    /// Checks that the report has these lines, in this order.
+    #[track_caller]
+    pub fn says(&self, expected: &[&str]) {
+        let text = self.text();
+        let mut lines = text.lines();
+        for line in expected {
+            assert!(lines.any(|found| found == *line), "no {line:?} here in\n{text}");
+        }
     }
 }
 

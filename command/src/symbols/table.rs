@@ -6,7 +6,6 @@ use std::path::Path;
 use memmap2::Mmap;
 use object::{Object, ObjectSymbol, SymbolKind};
 
-/// Functions by their address.
 #[derive(Debug)]
 pub struct Table {
     functions: Vec<Function>,

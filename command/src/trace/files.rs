@@ -1,15 +1,17 @@
 //! The files of `--json` and `--output`.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
+use std::mem;
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::command::say;
 use crate::file_error::with_path;
-use crate::json::Background;
 
 /// How long an interrupted command goes on writing.
 const LAST_WRITE: Duration = Duration::from_secs(2);
@@ -17,8 +19,17 @@ const LAST_WRITE: Duration = Duration::from_secs(2);
 /// The files. One that cannot be written is reported a single time.
 #[derive(Debug)]
 pub struct Files {
-    json: Option<BufWriter<Background>>,
+    json: Option<Lines>,
     output: Option<File>,
+}
+
+/// Lines that a thread of its own writes, so that a reader who is slow, or has stopped, does not stop the
+/// command. What the file does not take waits in memory.
+#[derive(Debug)]
+struct Lines {
+    next: Vec<u8>,
+    sender: Option<Sender<Vec<u8>>>,
+    result: Receiver<io::Result<()>>,
 }
 
 /// Creates a file, or empties it. A FIFO waits until somebody reads it.
@@ -28,24 +39,23 @@ pub fn create(path: Option<&PathBuf>) -> io::Result<Option<File>> {
 
 impl Files {
     pub fn new(json: Option<File>, output: Option<File>) -> io::Result<Self> {
-        let json = json.map(Background::new).transpose()?.map(BufWriter::new);
-        Ok(Self { json, output })
+        Ok(Self { json: json.map(Lines::new).transpose()?, output })
     }
 
     /// Writes a line to the file of `--json`, if there is one.
     pub fn json(&mut self, line: impl FnOnce() -> Option<Value>) {
-        self.write_json(|json| match line() {
-            Some(line) => writeln!(json, "{line}"),
-            None => Ok(()),
-        });
+        let Some(json) = &mut self.json else { return };
+        if let Some(line) = line() {
+            json.next.extend(format!("{line}\n").bytes());
+        }
     }
 
     /// Lets others see the lines.
     pub fn flush(&mut self) {
-        self.write_json(Write::flush);
+        self.check(Lines::flush);
     }
 
-    fn write_json(&mut self, write: impl FnOnce(&mut BufWriter<Background>) -> io::Result<()>) {
+    fn check(&mut self, write: impl FnOnce(&mut Lines) -> io::Result<()>) {
         if let Some(Err(error)) = self.json.as_mut().map(write) {
             say(format_args!("Cannot write the file of --json: {error}."));
             self.json = None;
@@ -56,7 +66,7 @@ impl Files {
     /// slow. If the user has interrupted the program, the file of `--json` has little time left.
     pub fn finish(mut self, report: &str, interrupted: bool) {
         self.flush();
-        self.write_json(|json| json.get_mut().finish(interrupted.then_some(LAST_WRITE)));
+        self.check(|json| json.finish(interrupted.then_some(LAST_WRITE)));
         let Some(file) = self.output else {
             // A reader that has gone is ignored.
             let _ = anstream::stderr().write_all(report.as_bytes());
@@ -65,5 +75,36 @@ impl Files {
         if let Err(error) = anstream::StripStream::new(file).write_all(report.as_bytes()) {
             say(format_args!("Cannot write the file of --output: {error}."));
         }
+    }
+}
+
+impl Lines {
+    /// Starts the thread, which inherits the signal mask of the caller.
+    fn new(mut file: File) -> io::Result<Self> {
+        let ((sender, receiver), (done, result)) = (channel::<Vec<u8>>(), channel());
+        thread::Builder::new().name("json".to_owned()).spawn(move || {
+            let written = receiver.iter().try_for_each(|lines| file.write_all(&lines));
+            // Nobody waits for it any longer if this cannot be sent.
+            let _ = done.send(written);
+        })?;
+        Ok(Self { next: Vec::new(), sender: Some(sender), result })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let lines = mem::take(&mut self.next);
+        match &self.sender {
+            Some(sender) if sender.send(lines).is_ok() => Ok(()),
+            _ => self.finish(None),
+        }
+    }
+
+    /// Waits until the file has taken everything, or for so long.
+    fn finish(&mut self, longest: Option<Duration>) -> io::Result<()> {
+        self.sender = None;
+        let result = match longest {
+            Some(longest) => self.result.recv_timeout(longest).ok(),
+            None => self.result.recv().ok(),
+        };
+        result.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
     }
 }

@@ -36,7 +36,6 @@ impl<'options> Tracing<'options> {
         Self { options, arena, watch, files, model, symbols, untraced: Vec::new() }
     }
 
-    /// Reads what was recorded since.
     pub fn look(&mut self, last: bool) {
         for (index, record) in self.arena.read(last).into_iter().enumerate() {
             if index % 1024 == 0 {
@@ -84,7 +83,6 @@ impl<'options> Tracing<'options> {
         self.look(true);
     }
 
-    /// Reports, and judges.
     pub fn end(mut self, status: ExitStatus, interrupted: bool) -> Verdict {
         let time = self.arena.elapsed();
         self.model.look_at_threads();

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use crate::processes::status_field;
+
 /// A process: its id, and when it began, for ids are used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Process {
@@ -32,15 +34,10 @@ impl Process {
         PathBuf::from(format!("/proc/{}/{name}", self.pid))
     }
 
-    /// With whose rights it runs now.
     pub fn effective_user(&self) -> Option<u32> {
-        let status = fs::read(self.file("status")).ok()?;
-        let status = String::from_utf8_lossy(&status);
-        let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-        users.split_whitespace().nth(1)?.parse().ok()
+        status_field(&self.file("status"), "Uid:")?.get(1).copied()
     }
 
-    /// Its command line.
     pub fn command(&self) -> String {
         let words = fs::read(self.file("cmdline")).unwrap_or_default();
         let words = String::from_utf8_lossy(&words).replace('\0', " ");

@@ -11,7 +11,6 @@ use serde::Serialize;
 use super::process_tree::Process;
 use crate::layout::DRIVER_NAME;
 
-/// Why the witness was passed by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -50,7 +49,6 @@ impl Reason {
         }
     }
 
-    /// In words.
     pub fn text(self) -> &'static str {
         match self {
             Self::EnvironmentCleared => {

@@ -29,7 +29,6 @@ pub struct Registers {
 }
 
 impl Registers {
-    /// Of a record.
     pub fn of(recorded: &[u64; layout::REGISTERS as usize]) -> Self {
         let mut values = [None; COUNT];
         for (number, value) in numbers::RECORDED.iter().zip(recorded) {

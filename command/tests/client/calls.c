@@ -56,12 +56,18 @@ __attribute__((noinline)) int retain(int handle)
 {
     int (*through)(int (*)(void **, int), void **, int) = by ? dlsym(by, "retain") : NULL;
     void *context;
+
+    return through ? through(cuDevicePrimaryCtxRetain, &context, handle)
+                   : cuDevicePrimaryCtxRetain(&context, handle);
+}
+
+/* Neither the driver nor the witness changes errno. */
+static int retain_and_check(int handle)
+{
     int result;
 
-    if (through)
-        return through(cuDevicePrimaryCtxRetain, &context, handle);
     errno = EXDEV;
-    result = cuDevicePrimaryCtxRetain(&context, handle);
+    result = retain(handle);
     return errno == EXDEV ? result : -1;
 }
 
@@ -141,7 +147,7 @@ int call_driver(const char *verb, const char *value)
     if (is(verb, "init"))
         return cuInit(0);
     if (is(verb, "retain"))
-        return retain(device(value));
+        return retain_and_check(device(value));
     if (is(verb, "release"))
         return release(device(value));
     if (is(verb, "release1"))

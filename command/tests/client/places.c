@@ -234,7 +234,7 @@ static void *when_cancelled(void *data)
 {
     pthread_cancel(pthread_self());
     if (driver) {
-        result = cuInit(0) + retain(0);
+        result = cuInit(0) + retain(1);
     } else {
         open_driver();
         result = 0;

@@ -7,6 +7,7 @@
  *   in-handler              a signal handler creates one;   waiter   a thread that waits for signals does
  *   interrupted:N           N threads, while a signal handler runs again and again
  *   create-cancelled        a thread that is being cancelled creates one
+ *   named:NAME              creates one with a name that lives for half a second
  *   constructor:LIBRARY     library.c's constructor creates one while another thread does
  *   before:reset            from now on library.c resets device 1 before each thread
  */
@@ -23,6 +24,7 @@
 #include <sys/time.h>
 #include <threads.h>
 #include <time.h>
+#include <unistd.h>
 
 static sem_t finished, go, done;
 static bool resets;
@@ -227,6 +229,20 @@ static int load_constructor(const char *library)
     return !loaded;
 }
 
+static void *live_for_a_while(void *name)
+{
+    pthread_setname_np(pthread_self(), name);
+    usleep(500 * 1000);
+    return NULL;
+}
+
+static int create_named(const char *name)
+{
+    pthread_t thread;
+
+    return pthread_create(&thread, NULL, live_for_a_while, (void *)name) || pthread_join(thread, NULL);
+}
+
 /* Called by library.c after the creator's part and before the thread exists. */
 void before_a_thread(void)
 {
@@ -245,6 +261,8 @@ int create_threads(const char *verb, const char *value)
         return create_with_attributes(verb);
     if (is(verb, "start"))
         return create_many(verb, atoi(value));
+    if (is(verb, "named"))
+        return create_named(value);
     if (is(verb, "errno"))
         print_errno();
     else if (is(verb, "in-handler"))

@@ -7,8 +7,9 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::limit;
+use crate::programs::{self, CLIENT, installed_driver};
 use crate::skips::skip;
-use crate::traced::{CLIENT, Trace, installed_driver};
+use crate::traced::Trace;
 
 /// Runs the client and checks that its driver was found and traced.
 #[track_caller]
@@ -21,14 +22,9 @@ fn is_found(trace: Trace, program: &Path, driver: &Path) {
     assert_eq!(traced.calls("cuDevicePrimaryCtxRetain").len(), 1);
 }
 
-/// The client, linked with an option of the linker's.
-fn linked(folder: &TempDir, option: &str) -> PathBuf {
-    let program = folder.path().join("client");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/command/client.c");
-    let mut command = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".to_owned()));
-    command.arg("-o").args([&program, &source]).args(["-ldl", "-lpthread", option]);
-    assert!(limit::output(command.arg("-Wl,--enable-new-dtags")).status.success());
-    program
+/// The client, linked with a path of libraries.
+fn linked(name: &str, path: &str) -> PathBuf {
+    programs::client(name, &[&format!("-Wl,-rpath,{path}"), "-Wl,--enable-new-dtags"])
 }
 
 #[test]
@@ -47,7 +43,7 @@ fn in_every_form_of_library_path() {
         ("$ORIGIN".to_owned(), &driver),
         (format!("{path}/${{LIB}}:/lib"), &library_folder.join("libcuda.so.1")),
         (".".to_owned(), &driver),
-        ("".to_owned() + ":/nowhere", &driver),
+        (":/nowhere".to_owned(), &driver),
     ] {
         if value.contains("LIB") && !cfg!(target_arch = "x86_64") {
             continue;
@@ -56,12 +52,9 @@ fn in_every_form_of_library_path() {
         trace.command.env("LD_LIBRARY_PATH", &value).current_dir(folder);
         is_found(trace, &client, expected);
     }
-}
-
-#[test]
-fn by_a_path_inside_the_program() {
-    let (folder, driver) = installed_driver();
-    let program = linked(&folder, "-Wl,-rpath,$ORIGIN");
+    // A path inside the program.
+    let program = folder.join("linked");
+    fs::copy(linked("linked", "$ORIGIN"), &program).unwrap();
     is_found(Trace::without_driver(&["--forbid"]), &program, &driver);
 }
 
@@ -74,35 +67,27 @@ fn where_nixos_has_it() {
         "mount -t tmpfs none /run && mkdir -p {place} && cp {} {place} && exec \"$@\"",
         driver.display()
     );
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", &script, "sh"]);
     let mut probe = Command::new("unshare");
     if !limit::output(probe.args(["-m", "sh", "-c", &script, "sh", "true"])).status.success() {
         skip("namespaces", "the driver in NixOS's folder", "no mount namespace can be made");
         return;
     }
-    let program = linked(&folder, &format!("-Wl,-rpath,{place}"));
-    let trace = env!("CARGO_BIN_EXE_cuda-contexts");
-    let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-c", &script, "sh", trace, "trace", "--forbid", "--"]);
-    command.arg(program).args(["init", "retain:0"]);
+    command.args([env!("CARGO_BIN_EXE_cuda-contexts"), "trace", "--forbid", "--"]);
+    command.arg(linked("nixos", place)).args(["init", "retain:0"]);
     let output = limit::output(command.env_remove("LD_LIBRARY_PATH").env("TMPDIR", folder.path()));
     let report = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{report}");
 }
 
 #[test]
-fn the_simulated_driver_is_found_by_either_name() {
-    for name in ["libcuda.so.1", "libcuda.so"] {
-        let traced =
-            Trace::new(&["--forbid"]).client(&format!("driver:{name} init retain:0")).run();
-        traced.ended_with(3);
-    }
-}
-
-#[test]
-fn the_other_name_is_there_only_if_it_is_there_without_the_command() {
+fn by_the_other_name_if_it_is_there_without_the_command() {
+    let simulated = Trace::new(&["--forbid"]).client("driver:libcuda.so init retain:0").run();
+    simulated.ended_with(3);
     let (folder, driver) = installed_driver();
+    let name = folder.path().join("libcuda.so");
     for there in [true, false] {
-        let name = folder.path().join("libcuda.so");
         fs::remove_file(&name).unwrap();
         if there {
             fs::copy(&driver, &name).unwrap();

@@ -4,9 +4,12 @@ mod account;
 mod documentation;
 mod driver;
 mod gates;
+#[path = "../support/limit.rs"]
 mod limit;
 mod options;
 mod program;
+#[path = "../support/programs.rs"]
+mod programs;
 mod report;
 #[path = "../../../tests/support/skips.rs"]
 mod skips;

@@ -3,7 +3,8 @@
 use std::process::Command;
 
 use crate::limit;
-use crate::traced::{CLIENT, Trace};
+use crate::programs::CLIENT;
+use crate::traced::Trace;
 
 fn command(words: &[&str]) -> (Option<i32>, String, String) {
     let output = limit::output(Command::new(env!("CARGO_BIN_EXE_cuda-contexts")).args(words));
@@ -15,21 +16,20 @@ fn command(words: &[&str]) -> (Option<i32>, String, String) {
 fn help_and_version_are_printed() {
     let verbs = "\n  trace ";
     let options = "\nUsage: cuda-contexts trace [OPTIONS]";
+    let version = concat!("cuda-contexts ", env!("CARGO_PKG_VERSION"), "\n");
     for (words, text) in [
         (&["--help"][..], verbs),
         (&["-h"], verbs),
         (&["help"], verbs),
         (&["trace", "--help"], options),
         (&["trace", "-h"], options),
+        (&["--version"], version),
+        (&["-V"], version),
+        (&["trace", "--version"], version),
     ] {
         let (code, help, errors) = command(words);
-        assert_eq!((code, &*errors), (Some(0), ""));
+        assert_eq!((code, &*errors), (Some(0), ""), "{words:?}");
         assert!(help.contains(text), "{help}");
-    }
-    for words in [&["--version"][..], &["-V"], &["trace", "--version"]] {
-        let (code, version, _) = command(words);
-        assert_eq!(code, Some(0));
-        assert_eq!(version, format!("cuda-contexts {}\n", env!("CARGO_PKG_VERSION")));
     }
 }
 
@@ -47,6 +47,10 @@ fn what_is_wrong_with_the_arguments_is_said_with_status_125() {
         (&["trace", "--json"], "--json"),
         (&["trace", "--colour", "true"], "--colour"),
         (&[&["trace"], &events[..]].concat(), "/nowhere/events"),
+        (&["trace", "--driver", "simulated", "-o", "/nowhere/report", "true"], "/nowhere/report"),
+        (&["trace", "--driver", "/nowhere", "true"], "/nowhere: No such file or directory"),
+        (&["trace", "--driver", "/etc/passwd", "true"], "this is not a shared library for this"),
+        (&["trace", "--driver", "/proc/self/exe", "true"], "it exports none of the CUDA driver's"),
         (&["run"], "<COMMAND>"),
         (&["run", "--print-preload", "true"], "--print-preload"),
     ] {
@@ -72,7 +76,7 @@ fn one_trace_inside_another_sees_everything() {
     let client = CLIENT.to_str().unwrap();
     let traced = Trace::new(&[]).program(&[inner, "trace", "--", client, "init", "retain:1"]).run();
     traced.ended_with(0);
-    traced.says("primary context (about 524 MiB) created by command-client");
+    traced.says("primary context (about 524 MiB) created by client");
 }
 
 #[test]
@@ -81,7 +85,7 @@ fn live_prints_events_as_they_happen() {
     traced.ended_with(0);
     for text in [
         "loaded the driver",
-        "cuInit by command-client",
+        "cuInit by client",
         "primary context created",
         "primary context destroyed",
         "CUDA_ERROR_INVALID_CONTEXT (201)",
@@ -89,54 +93,31 @@ fn live_prints_events_as_they_happen() {
     ] {
         traced.says(text);
     }
-    let first = traced.stderr.lines().next().unwrap();
-    assert!(first.starts_with("cuda-contexts: "), "{first}");
+    assert!(traced.stderr.starts_with("cuda-contexts: "), "{}", traced.stderr);
 }
 
 #[test]
 fn stacks_are_of_all_calls_of_the_first_ones_or_of_none() {
-    let frames = |stack: &str| -> Vec<usize> {
+    for (stack, expected) in
+        [("all", [true, true]), ("first", [true, false]), ("none", [false, false])]
+    {
         let traced = Trace::new(&["--stack", stack]).client("init retain:1 retain:1").run();
         traced.ended_with(0);
         let retains = traced.calls("cuDevicePrimaryCtxRetain");
-        retains.iter().map(|call| call["native"].as_array().unwrap().len()).collect()
-    };
-    let more = |count: usize| count > 1;
-    assert_eq!(frames("all").into_iter().map(more).collect::<Vec<_>>(), [true, true]);
-    assert_eq!(frames("first").into_iter().map(more).collect::<Vec<_>>(), [true, false]);
-    assert_eq!(frames("none"), [1, 1]);
+        let have_one = retains.iter().map(|call| call["native"].as_array().unwrap().len() > 1);
+        assert_eq!(have_one.collect::<Vec<_>>(), expected, "{stack}");
+    }
 }
 
 #[test]
 fn colours_are_for_terminals_alone() {
-    let plain = Trace::new(&["--only", "0"]).client("init retain:1").run();
-    assert!(!plain.stderr.contains('\x1b'), "{}", plain.stderr);
-    let mut forced = Trace::new(&["--only", "0"]);
-    forced.command.env("CLICOLOR_FORCE", "1");
-    let forced = forced.client("init retain:1").run();
-    forced.says("\x1b[1m\x1b[31mSTRAY");
-    let mut refused = Trace::new(&["--only", "0"]);
-    refused.command.env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1");
-    let refused = refused.client("init retain:1").run();
-    assert!(!refused.stderr.contains('\x1b'), "{}", refused.stderr);
-}
-
-#[test]
-fn a_failure_of_tracing_names_its_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let other = folder.path().join("libcuda.so.1");
-    std::fs::copy("/proc/self/exe", &other).unwrap();
-    let (text, missing) = (folder.path().join("text"), folder.path().join("missing"));
-    std::fs::write(&text, "text").unwrap();
-    for (driver, complaint) in [
-        (&missing, "No such file or directory"),
-        (&text, "this is not a shared library for this machine"),
-        (&other, "it exports none of the CUDA driver's functions"),
-    ] {
-        let mut trace = Trace::without_driver(&[]);
-        trace.command.arg("--driver").arg(driver);
-        let traced = trace.program(&["true"]).run();
-        traced.ended_with(125);
-        traced.says(&format!("cuda-contexts: {}: {complaint}", driver.display()));
+    for (variables, coloured) in
+        [(&[][..], false), (&["CLICOLOR_FORCE"], true), (&["CLICOLOR_FORCE", "NO_COLOR"], false)]
+    {
+        let mut trace = Trace::new(&["--only", "0"]);
+        trace.command.envs(variables.iter().map(|name| (name, "1")));
+        let report = trace.client("init retain:1").run().stderr;
+        assert_eq!(report.contains("\x1b[1m\x1b[31mSTRAY"), coloured, "{report}");
+        assert_eq!(report.contains('\x1b'), coloured, "{report}");
     }
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::limit;
+use crate::programs::{CLIENT, has_python, installed_driver};
 use crate::skips::skip;
-use crate::traced::{CLIENT, Trace, Traced, has_python, installed_driver};
+use crate::traced::{Trace, Traced};
 
 /// The command, up to the program.
 const TRACE: [&str; 5] =
@@ -70,9 +71,9 @@ fn a_program_that_dies_of_a_signal_takes_the_command_with_it() {
 #[test]
 fn signals_to_the_command_are_the_program_s() {
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR2] {
-        let caught = sent(&format!("catch:{signal} init print:ready wait"), signal);
+        let caught = sent(&format!("catch:{signal} init print:ready sleep:60000"), signal);
         caught.ended_with(40 + signal);
-        let died = sent("init print:ready wait", signal);
+        let died = sent("init print:ready sleep:60000", signal);
         assert_eq!(died.status.signal(), Some(signal));
         assert!(died.left.is_empty(), "{:?}", died.left);
         died.says("The program was killed by SIG");
@@ -112,14 +113,10 @@ fn a_key_on_the_terminal_is_one_signal_and_no_second_one_from_the_command() {
 
 #[test]
 fn the_program_s_streams_are_its_own() {
-    let mut trace = Trace::new(&[]).client("init retain:0 echo print:behind");
-    let mut child = trace
-        .command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let script = format!("{} init retain:0; cat; echo behind", CLIENT.display());
+    let mut trace = Trace::new(&[]).program(&["sh", "-c", &script]);
+    let command = trace.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"\x00one\ntwo").unwrap();
     let output = limit::rest(child);
     assert_eq!(output.stdout, b"\x00one\ntwobehind\n");
@@ -127,38 +124,33 @@ fn the_program_s_streams_are_its_own() {
 }
 
 #[test]
-fn nothing_is_printed_into_the_program() {
-    let words = "init retain:1 release:1 release:1 retain:1 fork retain:1";
-    let mut alone = simulated_libcuda::Simulator::builder().devices(3).command(&*CLIENT);
-    let alone = limit::output(alone.args(words.split_whitespace()));
-    let traced = Trace::new(&[]).client(words).run();
-    assert_eq!(traced.stdout, String::from_utf8(alone.stdout).unwrap());
-    assert_eq!(traced.status.code(), alone.status.code());
-}
-
-#[test]
-fn signals_that_are_blocked_or_ignored_stay_so_and_no_others() {
-    // As nohup starts its program, and a program that has a mask of its own.
-    for unusual in ["", "ignore:1 ignore:13 ignore:17 block:10 block:2"] {
-        let client = CLIENT.to_str().unwrap();
-        let says = [client, "status:SigBlk", "status:SigIgn"];
+fn a_program_sees_and_says_the_same() {
+    // As nohup starts its program, and a program that has a mask of its own; then what it has open, and what it says.
+    let list = format!("{} init retain:1 release:1 release:1 fork retain:1", CLIENT.display());
+    for (before, program) in [
+        (&[][..], &["grep", "-E", "SigBlk|SigIgn", "/proc/self/status"][..]),
+        (
+            &["ignore:1", "ignore:13", "ignore:17", "block:10", "block:2"],
+            &["grep", "-E", "SigBlk|SigIgn", "/proc/self/status"],
+        ),
+        (&[], &["sh", "-c", "ls /proc/self/fd | wc -l"]),
+        (&[], &["sh", "-c", &list]),
+        (&[], &["sh", "-c", "ulimit -f; ulimit -v; ulimit -n"]),
+    ] {
+        let (_folder, driver) = installed_driver();
         let launch = |words: &[&str]| {
-            let mut launcher = Command::new(client);
-            launcher.args(unusual.split_whitespace()).arg("launch").args(words);
-            String::from_utf8(limit::output(launcher.stdin(Stdio::null())).stdout).unwrap()
+            let mut launcher = Command::new(&*CLIENT);
+            launcher.args(before).args(["launch", "sh", "-c"]);
+            launcher.args(["ulimit -f 1000 -v 900000 -n 100; exec \"$@\"", "sh"]).args(words);
+            launcher.env("LD_LIBRARY_PATH", driver.parent().unwrap()).stdin(Stdio::null());
+            let output = limit::output(&mut launcher);
+            (output.status, String::from_utf8(output.stdout).unwrap())
         };
-        let alone = launch(&says);
-        assert!(alone.contains("SigIgn"), "{alone}");
-        assert_eq!(launch(&[&TRACE[..], &says].concat()), alone, "{unusual}");
+        let alone = launch(program);
+        assert!(!alone.1.is_empty(), "{program:?}");
+        let command = [TRACE[0], "trace", "--live", "--"];
+        assert_eq!(launch(&[&command[..], program].concat()), alone, "{before:?} {program:?}");
     }
-}
-
-#[test]
-fn descriptors_of_the_command_are_not_inherited() {
-    let list = "ls /proc/self/fd | wc -l";
-    let alone = limit::output(Command::new("sh").args(["-c", list]).stdin(Stdio::null()));
-    let traced = Trace::new(&["--live"]).program(&["sh", "-c", list]).run();
-    assert_eq!(traced.stdout.as_bytes(), alone.stdout);
 }
 
 #[test]
@@ -235,17 +227,9 @@ fn limits_of_the_program_are_no_limits_of_the_command() {
             let output = limit::output(shell.args(["-c", &script]).env("TMPDIR", folder.path()));
             let report = String::from_utf8(output.stderr).unwrap();
             assert_eq!(output.status.code(), Some(5), "{limit} {user}: {report}");
-            assert!(report.contains("created by command-client"), "{limit} {user}: {report}");
+            assert!(report.contains("created by client"), "{limit} {user}: {report}");
         }
     }
-    // And they are the program's.
-    let launch = |words: &[&str]| {
-        let script = "ulimit -f 1000; ulimit -v 900000; ulimit -n 100; exec \"$@\"";
-        let shown = ["sh", "-c", "ulimit -f; ulimit -v; ulimit -n"];
-        let mut shell = Command::new("sh");
-        limit::output(shell.args(["-c", script, "sh"]).args(words).args(shown)).stdout
-    };
-    assert_eq!(launch(&TRACE), launch(&[]));
 }
 
 /// A FIFO that nobody reads, or that somebody has opened and does not read.
@@ -289,11 +273,10 @@ os.truncate(os.environ['CUDA_CONTEXTS_ARENA'], 0)
 print('done', flush=True)
 os._exit(7)
 ";
-    let traced = Trace::new(&[]).python(script);
-    traced.ended_with(7);
-    assert_eq!(traced.stdout, "done\n");
-    traced.says("The program overwrote the trace's shared memory: ");
-    let traced = Trace::new(&["--forbid"]).python(script);
-    traced.ended_with(125);
-    traced.says("could not judge everything");
+    for (options, code) in [(&[][..], 7), (&["--forbid"], 125)] {
+        let traced = Trace::new(options).program(&["python3", "-c", script]).run();
+        traced.ended_with(code);
+        assert_eq!(traced.stdout, "done\n");
+        traced.says("The program overwrote the trace's shared memory: ");
+    }
 }

@@ -2,39 +2,14 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Output, Stdio};
-use std::sync::LazyLock;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::limit;
-use crate::skips::skip;
-
-/// The compiled client.
-pub static CLIENT: LazyLock<PathBuf> = LazyLock::new(|| {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/command/client.c");
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("command-client");
-    let beside = program.with_extension(std::process::id().to_string());
-    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    let mut command = Command::new(compiler);
-    command.args(["-std=c11", "-g", "-O0", "-Wall", "-o"]).args([&beside, &source]);
-    let output = limit::output(command.args(["-ldl", "-lpthread"]));
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    fs::rename(&beside, &program).unwrap();
-    program
-});
-
-/// Whether a Python is here; if not, says so.
-pub fn has_python(what: &str) -> bool {
-    let found = Command::new("python3").args(["-c", "import ctypes"]).stdin(Stdio::null()).output();
-    let has = found.is_ok_and(|output| output.status.success());
-    if !has {
-        skip("python", what, "there is no python3 with ctypes");
-    }
-    has
-}
+use crate::programs::CLIENT;
 
 /// The command with its options, on the simulated driver with three devices, which keeps what it
 /// makes in a folder of the test's own.
@@ -72,11 +47,8 @@ impl Trace {
         {
             command.env_remove(variable);
         }
-        command
-            .stdin(Stdio::null())
-            .args(["trace", "--json"])
-            .arg(folder.path().join("events.jsonl"));
-        command.args(options);
+        let events = folder.path().join("events.jsonl");
+        command.stdin(Stdio::null()).args(["trace", "--json"]).arg(events).args(options);
         Self { command, folder }
     }
 
@@ -84,11 +56,6 @@ impl Trace {
     pub fn client(mut self, words: &str) -> Self {
         self.command.arg("--").arg(CLIENT.as_path()).args(words.split_whitespace());
         self
-    }
-
-    /// Python with a script.
-    pub fn python(self, script: &str) -> Traced {
-        self.program(&["python3", "-c", script]).run()
     }
 
     pub fn program(mut self, words: &[&(impl AsRef<OsStr> + ?Sized)]) -> Self {
@@ -139,11 +106,4 @@ impl Traced {
         assert_eq!(self.status.code(), Some(code), "{}\n{}", self.stdout, self.stderr);
         assert!(self.left.is_empty(), "{:?}", self.left);
     }
-}
-
-/// A copy of the simulated driver, as a driver that somebody installed.
-pub fn installed_driver() -> (TempDir, PathBuf) {
-    let folder = TempDir::new().unwrap();
-    let path = simulated_libcuda::write_library(folder.path(), None, &[]).unwrap();
-    (folder, path)
 }

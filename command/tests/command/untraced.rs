@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+use crate::programs::{CLIENT, installed_driver};
 use crate::skips::skip;
-use crate::traced::{CLIENT, Trace, Traced, installed_driver};
+use crate::traced::{Trace, Traced};
 
 fn untraced(traced: &Traced) -> Vec<(String, String)> {
     let text = |line: &serde_json::Value, field: &str| line[field].as_str().unwrap().to_owned();
@@ -111,25 +112,17 @@ fn a_child_of_another_user() {
     };
     let child = run(&format!("user:65534 launch {program} init retain:0 sleep:2500"));
     reports(child, &driver, "other_user");
-    // One that has the witness before it becomes another user is traced.
+    // One that has the witness before it becomes another user is traced, and not named.
     let traced = run("init user:65534 retain:0 sleep:2500").run();
     traced.ended_with(0);
-    assert!(untraced(&traced).is_empty());
+    assert!(untraced(&traced).is_empty() && !traced.stderr.contains("ot traced: "));
     assert_eq!(traced.calls("cuDevicePrimaryCtxRetain").len(), 1);
 }
 
 #[test]
-fn a_process_that_is_traced_is_not_named() {
-    let traced = Trace::new(&["--only", "0"]).client("init retain:0 sleep:2500").run();
-    traced.ended_with(0);
-    assert!(untraced(&traced).is_empty());
-    assert!(!traced.stderr.contains("ot traced: "), "{}", traced.stderr);
-    traced.says("cuda-contexts: No strays. CUDA contexts in 1 process on device 0 (GPU-");
-}
-
-#[test]
 fn a_process_that_goes_on_is_named_and_left_alone() {
-    let traced = Trace::new(&[]).client("detach init retain:0 sleep:6000 print:done").run();
+    let script = format!("{} init retain:0 sleep:6000 print:done & sleep 2", CLIENT.display());
+    let traced = Trace::new(&[]).program(&["sh", "-c", &script]).run();
     // The test reads to the end of the child's output, too.
     assert_eq!(traced.stdout, "done\n");
     let living = traced.end()["still_running"].as_array().unwrap().clone();

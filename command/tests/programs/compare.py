@@ -27,7 +27,7 @@ IDENTITY = {"cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetUuid", "cuDeviceGetUu
 PROGRAMS = [
     ("ffmpeg", "", "ffmpeg -nostdin -loglevel info -init_hw_device cuda=gpu:1 -filter_hw_device gpu -f lavfi "
                    "-i testsrc2=d=0.2:s=320x240 -vf format=nv12,hwupload,hwdownload,format=nv12 -f null -"),
-    ("hashcat", "", "hashcat --backend-info"),
+    ("hashcat", "nvidia-cuda-nvrtc-cu12==12.9.86", "hashcat --backend-info"),
     ("mpirun", "", "mpirun --allow-run-as-root --oversubscribe -n 2 {python} client.py"),
     ("HAMi-core", "", "env LD_PRELOAD={folder}/HAMi-core/libvgpu.so CUDA_DEVICE_MEMORY_LIMIT=1g "
                       "{python} client.py"),
@@ -37,7 +37,7 @@ PROGRAMS = [
     ("OpenMM", "openmm==8.6.1 OpenMM-CUDA-12==8.6.1", "{python} openmm_step.py"),
     ("numba-cuda", "numba-cuda[cu12]==0.30.4", "{python} numba_array.py"),
     ("CuPy", "cupy-cuda12x==14.2.0", "{python} cupy_array.py"),
-    ("JAX", "jax==0.10.2 jax-cuda12-plugin==0.10.2 jax-cuda12-pjrt==0.10.2", "{python} jax_devices.py"),
+    ("JAX", "jax[cuda12]==0.10.2", "{python} jax_devices.py"),
     ("Triton", "triton==3.9.0 setuptools", "{python} triton_driver.py"),
     ("tinygrad", "tinygrad==0.14.0", "{python} tinygrad_buffer.py"),
     ("Taichi", "taichi==1.7.4", "{python} taichi_field.py"),
@@ -53,22 +53,24 @@ class Missing(Exception):
 def environment(folder, name, packages):
     """The interpreter of an environment with these packages."""
     if not packages:
-        return sys.executable
+        return pathlib.Path(sys.executable)
     here = folder / name
     if not (here / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", here], check=True)
         pip = [here / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages.split()]
         if subprocess.run(pip).returncode != 0:
             raise Missing(f"pip cannot install {packages}")
+        for library in here.glob("lib/*/site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.*"):
+            library.with_name("libnvrtc.so").symlink_to(library)  # as a toolkit has it, for hashcat
         (here / "complete").touch()
     return here / "bin/python"
 
 
-def run(prefix, command, driver):
+def run(prefix, command, folders):
     """The exit status, the streams and the driver calls."""
     with tempfile.TemporaryDirectory() as folder:
         log = pathlib.Path(folder, "calls")
-        mine = dict(os.environ, LD_LIBRARY_PATH=str(driver), SIMULATED_CUDA_LOG=str(log), SIMULATED_CUDA_DEVICES="2",
+        mine = dict(os.environ, LD_LIBRARY_PATH=folders, SIMULATED_CUDA_LOG=str(log), SIMULATED_CUDA_DEVICES="2",
                     SIMULATED_CUDA_KNOBS="handles_are_ordinals=1", PYTHONDONTWRITEBYTECODE="1")
         try:
             done = subprocess.run([*prefix, *command], env=mine, cwd=HERE, stdin=subprocess.DEVNULL,
@@ -110,7 +112,9 @@ def compare(name, packages, command, cuda_contexts, driver, folder):
         raise Missing(f"there is no {words[0]}")
     if name == "HAMi-core" and not (folder / "HAMi-core/libvgpu.so").exists():
         raise Missing("there is no HAMi-core/libvgpu.so in FOLDER")
-    alone, again = run([], words, driver), run([], words, driver)
+    libraries = sorted(python.parent.parent.glob("lib/*/site-packages/nvidia/*/lib"))
+    folders = os.pathsep.join(map(str, [driver, *libraries]))
+    alone, again = run([], words, folders), run([], words, folders)
     calls_repeat = alone[2] == again[2]
     mask = masked if difference(alone, again, list, False) else list
     if mask is masked and difference(alone, again, mask, False):
@@ -123,7 +127,7 @@ def compare(name, packages, command, cuda_contexts, driver, folder):
             "run": [cuda_contexts, "run", "--"],
         }.items():
             # `run` asks the driver what is current on the creating thread.
-            other = run(prefix, words, driver)
+            other = run(prefix, words, folders)
             found = difference(alone, other, mask, calls_repeat and verb == "trace")
             verdicts.append(f"{verb} {'the same' if found is None else 'DIFFERS: ' + found}")
         first = pathlib.Path(report).read_text().splitlines()[0].removeprefix("cuda-contexts: ")

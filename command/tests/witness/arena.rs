@@ -7,8 +7,13 @@ use cuda_contexts::arena::Stack;
 use cuda_contexts::record::{self, Event, Holding, Record};
 
 pub use cuda_contexts::arena::Settings;
-pub const ALL: Stack = Stack::All;
-pub const NONE: Stack = Stack::None;
+
+pub const ALL: Settings<'static> = with_stacks(Stack::All);
+pub const NO_STACKS: Settings<'static> = with_stacks(Stack::None);
+
+const fn with_stacks(stack: Stack) -> Settings<'static> {
+    Settings { stack, deny: false, forbid: false, only: "", capacity: None }
+}
 
 /// A process, a device or a call, with the numbers of its process and its thread.
 #[derive(Debug, Clone)]
@@ -31,8 +36,8 @@ impl<Item> Deref for Of<Item> {
 #[derive(Debug, Clone)]
 pub struct Call {
     call: record::Call,
-    /// The path of the module whose reference it took.
-    pub taken_from: Option<String>,
+    /// The module whose reference it took.
+    taken_from: Option<String>,
     /// Path of the module and address in its file, innermost first.
     pub frames: Vec<(String, u64)>,
 }
@@ -58,10 +63,6 @@ impl Call {
     /// Whose reference it took: the last component of the path.
     pub fn taken_from(&self) -> Option<&str> {
         self.taken_from.as_deref().map(name)
-    }
-
-    pub fn took_from_others(&self) -> bool {
-        self.taken_from.as_ref().is_some_and(|from| *from != self.frames[0].0)
     }
 
     /// How many the library that was charged holds afterwards.
@@ -92,14 +93,20 @@ pub struct Arena {
     pub processes: Vec<Of<record::Process>>,
     pub devices: Vec<Of<record::Device>>,
     pub calls: Vec<Of<Call>>,
-    /// The threads that lived.
-    pub exits: Vec<Of<Vec<record::Thread>>>,
-    pub bypasses: Vec<String>,
+    pub exits: usize,
 }
 
 impl Arena {
     pub fn of(&self, function: &str) -> Vec<&Of<Call>> {
         self.calls.iter().filter(|call| call.function.0 == function).collect()
+    }
+
+    pub fn retains(&self) -> Vec<&Of<Call>> {
+        self.of("cuDevicePrimaryCtxRetain")
+    }
+
+    pub fn releases(&self) -> Vec<&Of<Call>> {
+        self.of("cuDevicePrimaryCtxRelease_v2")
     }
 
     pub fn new(records: &[Record], lost: u64) -> Self {
@@ -113,8 +120,8 @@ impl Arena {
                 Event::Process(process) => arena.processes.push(of(record, process.clone())),
                 Event::Device(device) => arena.devices.push(of(record, device.clone())),
                 Event::Call(call) => arena.calls.push(of(record, with_names(call, &modules))),
-                Event::Exit(threads) => arena.exits.push(of(record, threads.clone())),
-                Event::Bypass(path) => arena.bypasses.push(path.to_str().unwrap().to_owned()),
+                Event::Exit(_) => arena.exits += 1,
+                Event::Bypass(path) => panic!("{path:?} is not behind the witness"),
                 Event::ThreadStart(_) => {}
             }
         }

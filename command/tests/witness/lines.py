@@ -7,31 +7,21 @@ import sys
 import threading
 import traceback
 
-how = {"CDLL": ctypes.CDLL, "PyDLL": ctypes.PyDLL}[sys.argv[1]]
-driver = how("libcuda.so.1")
+driver = {"CDLL": ctypes.CDLL, "PyDLL": ctypes.PyDLL}[sys.argv[1]]("libcuda.so.1")
 context = ctypes.c_void_p()
 device = ctypes.c_int()
 
 
 def call():
-    stack = traceback.extract_stack()
-    said = [[frame.filename, frame.lineno, frame.name] for frame in reversed(stack)]
-    said[0][1] += 5  # the line of the call
-    print(json.dumps(said[:64]), flush=True)
-
+    stack = [[frame.filename, frame.lineno, frame.name] for frame in traceback.extract_stack()]
+    stack[-1][1] += 3  # the line of the call
+    print(json.dumps(stack[:-65:-1]), flush=True)
     assert driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device) == 0
-
-
-def nested():
-    def inner():
-        call()
-
-    inner()
 
 
 def generator():
     yield 1
-    call()
+    (lambda: call())()
     yield 2
 
 
@@ -87,34 +77,22 @@ def in_handler():
         call()
 
 
-def through_c():
-    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
-    def compare(_one, _other):
-        call()
-        return 0
-
-    numbers = (ctypes.c_int * 2)(2, 1)
-    ctypes.CDLL(None).qsort(numbers, 2, ctypes.sizeof(ctypes.c_int), compare)
+@ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+def compare(_one, _other):
+    call()
+    return 0
 
 
 def größe():
     call()
 
 
-def in_thread():
-    thread = threading.Thread(target=nested)
-    thread.start()
-    thread.join()
-
-
 assert driver.cuInit(0) == 0
 assert driver.cuDeviceGet(ctypes.byref(device), 0) == 0
 call()
-nested()
 list(generator())
 [call() for _ in range(2)]
 {number: call() for number in range(1)}
-(lambda: call())()
 over_several_lines()
 with Kind() as kind:
     kind.attribute
@@ -124,9 +102,11 @@ drive(coroutine())
 deep(20)
 deep(200)
 in_handler()
-through_c()
+ctypes.CDLL(None).qsort((ctypes.c_int * 2)(2, 1), 2, ctypes.sizeof(ctypes.c_int), compare)
 größe()
-in_thread()
+thread = threading.Thread(target=over_several_lines)
+thread.start()
+thread.join()
 exec("call()")
 exec("\n" * 400 + "call()")
 eval("call()")

@@ -4,7 +4,11 @@ mod arena;
 mod calls;
 mod corrupt_memory;
 mod deny;
+#[path = "../support/limit.rs"]
+mod limit;
 mod processes;
+#[path = "../support/programs.rs"]
+mod programs;
 mod python;
 mod references;
 #[path = "../../../tests/support/skips.rs"]

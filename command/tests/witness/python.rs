@@ -14,11 +14,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::arena::{ALL, Arena, Settings};
+use simulated_libcuda::Simulator;
+
+use crate::arena::{ALL, Arena};
 use crate::skips::{self, skip};
 use crate::traced::Traced;
-use serde_json::Value;
-use simulated_libcuda::Simulator;
 
 const PYTHONS: &str = "CUDA_PRIMARY_CONTEXT_TEST_PYTHONS";
 
@@ -26,46 +26,38 @@ const PYTHONS: &str = "CUDA_PRIMARY_CONTEXT_TEST_PYTHONS";
 const MOST_FRAMES: usize = 64;
 
 /// How many calls `lines.py` makes.
-const STACKS: usize = 25;
+const STACKS: usize = 23;
 
 fn runs(python: &Path, version: &str) -> bool {
-    let output = Command::new(python)
-        .args(["-c", "import ctypes, sys; print('%d.%d' % sys.version_info[:2])"])
-        .output();
+    let script = "import ctypes, sys; print('%d.%d' % sys.version_info[:2])";
+    let output = Command::new(python).args(["-c", script]).output();
     output.is_ok_and(|output| output.stdout == format!("{version}\n").as_bytes())
 }
 
 /// Every interpreter of a version that there is.
 fn interpreters(version: &str) -> Vec<PathBuf> {
-    let fetched =
-        env::var_os(PYTHONS).map(|folder| Path::new(&folder).join(version).join("python"));
-    let pyenv = env::var_os("PYENV_ROOT")
-        .map(PathBuf::from)
-        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv")))
-        .map(|root| root.join("versions"));
-    let installed =
-        pyenv.and_then(|versions| fs::read_dir(versions).ok()).into_iter().flatten().filter_map(
-            |entry| Some(entry.ok()?.path().join("bin").join(format!("python{version}"))),
-        );
-    let found: Vec<PathBuf> = fetched
-        .into_iter()
-        .chain(["/usr/bin/", ""].map(|before| PathBuf::from(format!("{before}python{version}"))))
-        .chain(installed)
-        .filter(|python| runs(python, version))
-        .collect();
+    let fetched = env::var_os(PYTHONS).map(PathBuf::from).unwrap_or_default();
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv"));
+    let pyenv = env::var_os("PYENV_ROOT").map(PathBuf::from).or(home).unwrap_or_default();
+    let installed = fs::read_dir(pyenv.join("versions")).into_iter().flatten().flatten();
+    let name = format!("python{version}");
+    let mut found = vec![fetched.join(version).join("python"), Path::new("/usr/bin").join(&name)];
+    found.push(PathBuf::from(&name));
+    found.extend(installed.map(|entry| entry.path().join("bin").join(&name)));
+    found.retain(|python| runs(python, version));
     if found.is_empty() {
         let what = format!("the lines of Python {version}");
-        skip(&format!("python-{version}"), &what, &format!("no python{version} that has ctypes"));
+        skip(&format!("python-{version}"), &what, &format!("no {name} that has ctypes"));
     }
     found
 }
 
-fn run(python: &Path, arguments: &[&str], settings: &Settings) -> (String, Arena) {
-    let mut traced = Traced::new(Simulator::builder(), python, settings);
+fn run(python: &Path, arguments: &[&str]) -> (String, Arena) {
+    let mut traced = Traced::new(Simulator::builder(), python, &ALL);
     traced.client.args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
     traced.client.env_remove("PYTHONPATH");
-    let said = traced.run();
-    (said, traced.arena())
+    let printed = traced.run();
+    (printed, traced.arena())
 }
 
 /// In a folder whose name is not ASCII, with the GIL held by the caller and without.
@@ -77,46 +69,26 @@ fn lines(version: &str) {
     fs::write(&script, include_str!("lines.py")).unwrap();
     for python in interpreters(version) {
         for how in ["CDLL", "PyDLL"] {
-            let settings = Settings { stack: ALL, ..Settings::default() };
-            let (said, arena) = run(&python, &[script.to_str().unwrap(), how], &settings);
-            let calls = arena.of("cuDevicePrimaryCtxRetain");
-            assert_eq!(said.lines().count(), calls.len());
-            assert_eq!(calls.len(), STACKS);
-            for (said, call) in said.lines().zip(calls) {
+            let (printed, arena) = run(&python, &[script.to_str().unwrap(), how]);
+            let calls = arena.retains();
+            assert_eq!((printed.lines().count(), calls.len()), (STACKS, STACKS));
+            for (line, call) in printed.lines().zip(calls) {
                 // One of them is deeper than what is kept.
                 let cut = call.python.len() == MOST_FRAMES;
-                assert_eq!(call.python_failed, cut, "{} {how}: {said}", python.display());
-                assert_eq!(call.lines(), expected(said), "{} {how}", python.display());
+                assert_eq!(call.python_failed, cut, "{} {how}: {line}", python.display());
+                let expected: Vec<(String, i64, String)> = serde_json::from_str(line).unwrap();
+                assert_eq!(call.lines(), expected, "{} {how}", python.display());
             }
             let (major, minor) = arena.processes[0].python.unwrap();
             assert_eq!(format!("{major}.{minor}"), version);
-            skips::say(&format!(
-                "{} {how}: {} stacks as Python says",
-                python.display(),
-                said.lines().count()
-            ));
+            skips::say(&format!("{} {how}: {STACKS} stacks as Python says", python.display()));
         }
         unusual(&python);
     }
 }
 
-fn expected(line: &str) -> Vec<(String, i64, String)> {
-    let frames: Vec<(String, i64, String)> = serde_json::from_str::<Value>(line)
-        .unwrap()
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|frame| {
-            let text = |index: usize| frame[index].as_str().unwrap().to_owned();
-            (text(0), frame[1].as_i64().unwrap(), text(2))
-        })
-        .collect();
-    frames
-}
-
 /// Threads that are not Python's, stacks deeper than what is kept, and the interpreter's end.
 fn unusual(python: &Path) {
-    let settings = Settings { stack: ALL, ..Settings::default() };
     let before = "import ctypes; driver = ctypes.CDLL('libcuda.so.1'); driver.cuInit(0)\n";
     let foreign = format!(
         "{before}\
@@ -126,8 +98,8 @@ fn unusual(python: &Path) {
          libc.pthread_create(ctypes.byref(thread), None, start, ctypes.c_void_p(7))\n\
          libc.pthread_join(thread, None)\n"
     );
-    let (_, arena) = run(python, &["-c", &foreign], &settings);
-    let release = arena.of("cuDevicePrimaryCtxRelease_v2")[0];
+    let (_, arena) = run(python, &["-c", &foreign]);
+    let release = arena.releases()[0];
     assert!(release.python.is_empty() && !release.python_failed, "{release:?}");
     assert_eq!(arena.of("cuInit")[0].lines(), [("<string>".to_owned(), 1, "<module>".to_owned())]);
 
@@ -136,8 +108,8 @@ fn unusual(python: &Path) {
          def deep(more):\n  return deep(more - 1) if more else driver.cuDevicePrimaryCtxRelease_v2(7)\n\
          deep(61)\ndeep(62)\ndeep(63)\n"
     );
-    let (_, arena) = run(python, &["-c", &deep], &settings);
-    let releases = arena.of("cuDevicePrimaryCtxRelease_v2");
+    let (_, arena) = run(python, &["-c", &deep]);
+    let releases = arena.releases();
     let kept = releases.iter().map(|call| (call.python.len(), call.python_failed));
     assert_eq!(kept.collect::<Vec<_>>(), [(63, false), (64, false), (64, true)], "cut is said");
 
@@ -149,8 +121,8 @@ fn unusual(python: &Path) {
          import sys; sys.late = Late()\n\
          atexit.register(lambda: driver.cuDevicePrimaryCtxRelease_v2(7))\n"
     );
-    let (_, arena) = run(python, &["-c", &late], &settings);
-    let releases = arena.of("cuDevicePrimaryCtxRelease_v2");
+    let (_, arena) = run(python, &["-c", &late]);
+    let releases = arena.releases();
     assert!(releases.len() >= 2, "{releases:?}");
     assert_eq!(releases[0].python[0].function, "<lambda>");
     assert!(releases.iter().all(|call| call.result.is_some() && !call.python_failed));

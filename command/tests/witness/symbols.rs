@@ -12,12 +12,15 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::arena::{Arena, Settings};
-use crate::skips::{self, skip};
-use crate::traced::CLIENT;
-use cuda_contexts::witness::{WRAPPED, lay_out};
+use cuda_contexts::witness::WRAPPED;
 use object::{Object, ObjectSymbol};
 use simulated_libcuda::Simulator;
+
+use crate::arena::Settings;
+use crate::limit;
+use crate::programs::CLIENT;
+use crate::skips::{self, skip};
+use crate::traced::{Witness, success};
 
 const DRIVERS: &str = "CUDA_PRIMARY_CONTEXT_TEST_DRIVERS";
 const OWN: [&str; 2] = ["cuda_contexts_version", "cuda_contexts_holders"];
@@ -32,34 +35,26 @@ fn exported(library: &Path) -> Vec<String> {
         .collect()
 }
 
-/// What the client says of each name in a process that opened `libcuda.so.1` in this folder.
+/// What the client prints in a process that opened `libcuda.so.1` in this folder.
+fn client(folder: &Path, others: &Path, words: &[String]) -> String {
+    let mut command = Command::new(&*CLIENT);
+    command.args(words).env("LD_LIBRARY_PATH", env::join_paths([folder, others]).unwrap());
+    command.env("CUDA_CONTEXTS_ARENA", folder.join("arena"));
+    success(&limit::output(&mut command))
+}
+
+/// What it says of each name.
 fn reached(folder: &Path, others: &Path, words: &[String]) -> HashMap<String, String> {
-    let folders = env::join_paths([folder, others]).unwrap();
-    let output = Command::new(&*CLIENT)
-        .arg("symbols")
-        .args(words)
-        .env("LD_LIBRARY_PATH", folders)
-        .env_remove("CUDA_CONTEXTS_ARENA")
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{:?} {errors}", output.status);
-    assert_eq!(errors, "");
-    let said = String::from_utf8(output.stdout).unwrap();
-    said.lines()
-        .map(|line| {
-            let (word, what) = line.split_once(' ').unwrap();
-            (word.to_owned(), what.to_owned())
-        })
-        .collect()
+    let printed = client(folder, others, &[&["symbols".to_owned()], words].concat());
+    let pair = |line: &str| line.split_once(' ').map(|(word, what)| (word.into(), what.into()));
+    printed.lines().map(|line| pair(line).unwrap()).collect()
 }
 
 /// Compares what a program reaches with the witness and without. Returns how many symbols, and how many
 /// answers of cuGetProcAddress.
 fn compare(driver: &Path) -> (usize, usize) {
-    let directory = tempfile::tempdir().unwrap();
-    lay_out(directory.path(), driver).unwrap();
-    let beside = driver.parent().unwrap();
+    let witness = Witness::before(driver, &Settings::default());
+    let (folder, beside) = (witness.folder.path(), driver.parent().unwrap());
     let symbols = exported(driver);
     let mut words = symbols.clone();
     words.extend(WRAPPED.iter().map(|name| (*name).to_owned()));
@@ -68,7 +63,7 @@ fn compare(driver: &Path) -> (usize, usize) {
         let bases = WRAPPED.iter().map(|name| name.split("_v").next().unwrap());
         words.extend(bases.chain(["cuMemAlloc"]).map(|base| format!("{base}@{version}")));
     }
-    let with = reached(directory.path(), beside, &words);
+    let with = reached(folder, beside, &words);
     let without = reached(beside, beside, &words);
     let mut looked_up = 0;
     for (word, plain) in &without {
@@ -83,42 +78,32 @@ fn compare(driver: &Path) -> (usize, usize) {
     let wrapped = WRAPPED.iter().filter(|name| without[**name] != "absent").count();
     assert!(wrapped >= 8, "{wrapped}");
     for name in OWN {
-        let own = reached(directory.path(), beside, &[name.to_owned()]);
+        let own = reached(folder, beside, &[name.to_owned()]);
         assert_eq!(own[name], format!("witness {name}"));
     }
     (symbols.len(), looked_up)
 }
 
 #[test]
-fn the_simulated_driver() {
+fn simulated_drivers_of_every_version_and_without_each_function() {
     for version in [9000, 11000, 11030, 12000, 12040, 13000] {
-        let client = Simulator::builder().driver_version(version).command("true");
-        let (symbols, looked_up) = compare(client.path());
+        let driver = Simulator::builder().driver_version(version).command("true");
+        let (symbols, looked_up) = compare(driver.path());
         assert!(symbols > 40, "{version}: {symbols}");
         assert_eq!(looked_up > 0, version >= 11030, "{version}");
     }
-}
-
-#[test]
-fn a_driver_that_lacks_one_function() {
     for name in WRAPPED {
-        let client = Simulator::builder().without(&[name]).command("true");
-        compare(client.path());
+        compare(Simulator::builder().without(&[name]).command("true").path());
     }
 }
 
 fn real(generation: u32) {
     let name = format!("driver {generation} behind the witness");
-    let Some(folder) = env::var_os(DRIVERS).map(PathBuf::from) else {
-        return skip(&format!("driver-{generation}"), &name, &format!("{DRIVERS} names no folder"));
-    };
+    let folder = env::var_os(DRIVERS).map(PathBuf::from).unwrap_or_default();
     let driver = folder.join(generation.to_string()).join("libcuda.so.1");
     if !driver.is_file() {
-        return skip(
-            &format!("driver-{generation}"),
-            &name,
-            &format!("there is no {}", driver.display()),
-        );
+        let reason = format!("{DRIVERS} has no {}", driver.display());
+        return skip(&format!("driver-{generation}"), &name, &reason);
     }
     let (symbols, looked_up) = compare(&driver);
     assert!(symbols > 300, "{symbols}");
@@ -129,23 +114,12 @@ fn real(generation: u32) {
 
 /// Without a GPU: cuInit is refused through the witness as without it.
 fn no_device(driver: &Path) {
-    let directory = tempfile::tempdir().unwrap();
-    lay_out(directory.path(), driver).unwrap();
-    let arena = directory.path().join("arena");
-    let mut reader = cuda_contexts::arena::Arena::create(&arena, Settings::default()).unwrap();
-    let beside = driver.parent().unwrap();
-    let init = |folder: &Path| {
-        let mut command = Command::new(&*CLIENT);
-        command.arg("init").env("CUDA_CONTEXTS_ARENA", &arena);
-        command.env("LD_LIBRARY_PATH", env::join_paths([folder, beside]).unwrap());
-        let output = command.output().unwrap();
-        (output.status.code(), String::from_utf8(output.stdout).unwrap())
-    };
-    let plain = init(beside);
-    assert_eq!(init(directory.path()), plain);
-    let recorded = Arena::new(&reader.read(true), reader.lost());
-    let answer = plain.1.trim_start_matches("init ").trim();
-    assert_eq!(recorded.of("cuInit")[0].result.unwrap().to_string(), answer);
+    let witness = Witness::before(driver, &Settings::default());
+    let (folder, beside) = (witness.folder.path(), driver.parent().unwrap());
+    let plain = client(beside, beside, &["init".to_owned()]);
+    assert_eq!(client(folder, beside, &["init".to_owned()]), plain);
+    let result = witness.arena(true).of("cuInit")[0].result.unwrap();
+    assert_eq!(plain, format!("init returned {result}\n"));
 }
 
 #[test]

@@ -1,69 +1,30 @@
 //! Processes of one machine that suspend and resume one another. `tests/checkpoint` asks what a controller
-//! sees of that; these are the questions of the driver alone. A target is this test program, started again.
+//! sees of that; these are the questions of the driver alone.
 
-use std::env;
-use std::io::{BufRead, BufReader, Write, stdin};
-use std::path::Path;
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
 
-use simulated_libcuda::{Builder, ClientCommand, Knob, Simulator};
+use simulated_libcuda::{Builder, Knob, Simulator};
 
 use crate::directory::Directory;
 use crate::driver::{Library, call_address, in_forked_child, out};
 
-const TARGET: &str = "TARGET_OF_A_MACHINE";
 const CONTEXT: u64 = 524 << 20;
 
-/// The target: obeys orders of its standard input, and prints what each returns.
-#[test]
-fn target() {
-    if env::var_os(TARGET).is_none() {
-        return;
-    }
-    let library = Library::at(Path::new("libcuda.so.1"));
-    for order in stdin().lines() {
-        let code = match &*order.unwrap() {
-            "init" => library.init(),
-            "retain" => library.retain(0).0,
-            "state" => library.state(0).0,
-            other => panic!("no order {other}"),
-        };
-        println!("\ncode={code}");
-    }
-}
-
-struct Target {
-    child: Child,
-    codes: Receiver<u32>,
-    _command: ClientCommand,
-}
+/// A forked process, killed when this is dropped.
+struct Target(libc::pid_t);
 
 impl Target {
     fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    fn order(&mut self, order: &str) {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{order}").unwrap();
-    }
-
-    fn ask(&mut self, order: &str) -> u32 {
-        self.order(order);
-        self.codes.recv().unwrap()
-    }
-
-    fn still_waits(&self) -> bool {
-        self.codes.recv_timeout(Duration::from_millis(50)).is_err()
+        self.0 as u32
     }
 }
 
 impl Drop for Target {
     fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        // SAFETY: our own child, not waited for yet.
+        unsafe { libc::kill(self.0, libc::SIGKILL) };
+        // SAFETY: as above; its status is of no interest.
+        unsafe { libc::waitpid(self.0, std::ptr::null_mut(), 0) };
     }
 }
 
@@ -71,7 +32,6 @@ impl Drop for Target {
 struct Machine {
     simulator: Simulator,
     library: Library,
-    settings: Builder,
     _directory: Directory,
 }
 
@@ -79,44 +39,40 @@ impl Machine {
     fn new(name: &str, adjust: impl FnOnce(Builder) -> Builder) -> Self {
         let directory = Directory::new(&format!("machine-{name}"));
         let settings = Simulator::builder().devices(2).visible_devices(None);
-        let settings = adjust(settings.machine(directory.0.join("machine")));
-        let simulator = settings.clone().start();
+        let simulator = adjust(settings.machine(directory.0.join("machine"))).start();
         let library = Library::of(&simulator);
-        Self { simulator, library, settings, _directory: directory }
+        Self { simulator, library, _directory: directory }
     }
 
-    /// A process with an active context on GPU 0.
-    fn target(&self) -> Target {
-        let mut target = self.process();
-        assert_eq!((target.ask("init"), target.ask("retain")), (0, 0));
-        target
-    }
-
-    fn process(&self) -> Target {
-        let mut command = self.settings.clone().command(env::current_exe().unwrap());
-        command.args(["--exact", "machine::target", "--nocapture", "--test-threads=1"]);
-        command.env(TARGET, "1").stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (send, codes) = channel();
-        thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                if let Some(code) = line.strip_prefix("code=") {
-                    let _ = send.send(code.parse().unwrap());
-                }
+    /// A process that initialises CUDA and retains the context of GPU 0.
+    fn start(&self) -> Target {
+        // SAFETY: the child calls the simulated driver and sleeps.
+        let pid = unsafe { libc::fork() };
+        assert_ne!(pid, -1, "fork fails");
+        if pid == 0 {
+            // SAFETY: no preconditions; the signal ends a child that nobody kills.
+            unsafe { libc::alarm(120) };
+            self.library.init();
+            self.library.retain(0);
+            loop {
+                thread::park();
             }
-        });
-        Target { child, codes, _command: command }
+        }
+        Target(pid)
+    }
+
+    /// The same, and its context is active.
+    fn target(&self) -> Target {
+        let target = self.start();
+        while self.simulator.target(target.pid()).is_none_or(|found| found.contexts == 0) {
+            thread::yield_now();
+        }
+        target
     }
 
     fn step(&self, step: &str, target: &Target, mut arguments: [u64; 8]) -> u32 {
         let words = [target.pid() as usize, out(&mut arguments)];
         self.library.call(&format!("cuCheckpointProcess{step}"), &words)
-    }
-
-    /// A step without arguments; the lock has a limit of 2 seconds.
-    fn plainly(&self, step: &str, target: &Target) -> u32 {
-        self.step(step, target, [if step == "Lock" { 2000 } else { 0 }, 0, 0, 0, 0, 0, 0, 0])
     }
 
     fn state(&self, pid: u32) -> (u32, u32) {
@@ -127,37 +83,17 @@ impl Machine {
 }
 
 #[test]
-fn calls_of_a_locked_process_wait_until_it_is_unlocked() {
-    let machine = Machine::new("wait", |settings| settings);
-    let mut target = machine.target();
-    assert_eq!(machine.plainly("Lock", &target), 0);
-    target.order("state");
-    for step in ["Checkpoint", "Restore", "Unlock"] {
-        assert!(target.still_waits(), "before {step}");
-        assert_eq!(machine.plainly(step, &target), 0, "{step}");
-    }
-    assert_eq!(target.codes.recv(), Ok(0));
-}
-
-#[test]
-fn a_lock_waits_for_calls_under_way_and_for_work() {
+fn a_lock_waits_for_calls_under_way() {
     let machine = Machine::new("busy", |settings| settings.knob(Knob::RetainMicroseconds, 500_000));
-    let mut target = machine.process();
-    assert_eq!(target.ask("init"), 0);
-    target.order("retain");
-    while machine.simulator.target(target.pid()).unwrap().calls == 0 {
+    let target = machine.start();
+    let found = || machine.simulator.target(target.pid());
+    while found().is_none_or(|found| found.calls == 0) {
         thread::yield_now();
     }
     assert_eq!(machine.step("Lock", &target, [1, 0, 0, 0, 0, 0, 0, 0]), 600);
     assert_eq!(machine.state(target.pid()), (0, 0));
     assert_eq!(machine.step("Lock", &target, [60_000, 0, 0, 0, 0, 0, 0, 0]), 0);
-    assert_eq!(target.codes.recv(), Ok(0), "the call had ended");
-    assert_eq!(machine.plainly("Unlock", &target), 0);
-
-    machine.simulator.set_busy(target.pid(), true);
-    assert_eq!(machine.step("Lock", &target, [100, 0, 0, 0, 0, 0, 0, 0]), 600);
-    machine.simulator.set_busy(target.pid(), false);
-    assert_eq!(machine.step("Lock", &target, [0; 8]), 0, "0 is without a limit");
+    assert_eq!(found().unwrap().contexts, 1, "the call had ended");
 }
 
 #[test]

@@ -7,6 +7,8 @@ use crate::options::Forbid;
 use crate::record::{Change, Event, Holding};
 use crate::untraced::{Reason, Untraced};
 
+const DEVICE_0: &str = "device 0 (GPU-00000000-0000-0000-0000-000000000000)";
+
 #[test]
 fn a_stray_of_a_thread_that_lives() {
     let mut run = Run::new();
@@ -83,7 +85,8 @@ fn every_line_of_a_device() {
     run.call("cuCtxCreate_v4", 0, CUDART, |call| (call.device, call.result) = (Some(2), None));
     run.call("cuCtxDestroy_v2", 201, CUDART, |_| {});
     run.call("cuCtxDestroy_v2", 0, CUDART, |call| (call.result, call.uncounted) = (None, true));
-    for name in [None, Some("pool-0"), Some("pool-1"), Some("pool-0")] {
+    for name in [None, Some("a"), Some("b"), Some("a"), Some("c"), Some("d"), Some("e"), Some("f")]
+    {
         run.started_thread(2, name);
     }
     run.add(Event::Bypass("/opt/libcuda.so.1".into()));
@@ -104,7 +107,10 @@ fn strays_that_were_released_and_a_stray_of_the_main_thread() {
     run.about.options.forbid = Some(Forbid::Held);
     run.process(1, |process| process.local_rank = Some(1)).device(0, Some(false));
     run.thread(150).retain(0, CUDART, 1, true).release(0, CUDART, CUDART, 0);
-    run.reports(include_str!("golden/all_released.txt"));
+    run.says(&[
+        &format!("cuda-contexts: 1 process created 1 stray on {DEVICE_0}, and released it."),
+        "  next: call cudaSetDevice in that thread, or start the program with cuda-contexts run",
+    ]);
 }
 
 #[test]
@@ -117,7 +123,17 @@ fn one_device_for_each_process() {
             run.device(device, None).retain(device as i32, CUDART, 1, true);
         }
     }
-    run.reports(include_str!("golden/one.txt"));
+    let device_1 = "device 1 (GPU-01010101-0101-0101-0101-010101010101)";
+    run.says(&[
+        &format!(
+            "cuda-contexts: 1 of 2 processes holds contexts on more than one device: {DEVICE_0} and \
+             {device_1}."
+        ),
+        &format!("STRAY on {DEVICE_0} in process 102: python train.py"),
+        &format!("  {DEVICE_0}, allowed"),
+        &format!("  {DEVICE_0} is a stray, see above"),
+        &format!("  {device_1} is a stray, see above"),
+    ]);
 }
 
 #[test]
@@ -129,7 +145,12 @@ fn refused_contexts() {
     run.call("cuDevicePrimaryCtxRetain", 800, CUDART, |call| {
         (call.device, call.denied) = (Some(0), true);
     });
-    run.reports(include_str!("golden/refused.txt"));
+    run.says(&[
+        "cuda-contexts: Refused 1 context outside the allowed devices (--only 1).",
+        &format!("  {DEVICE_0}, not allowed"),
+        "    cuDevicePrimaryCtxRetain by libcudart.so.13 returned CUDA_ERROR_NOT_PERMITTED (800) (by \
+         --deny) at 0.800 s",
+    ]);
 }
 
 #[test]
@@ -175,7 +196,20 @@ fn a_run_that_cannot_be_judged() {
     run.retain(0, CUDART, 1, true);
     run.process(3, |process| process.local_rank = Some(9)).device(0, None);
     run.retain(0, CUDART, 1, true);
-    run.judged().reports(include_str!("golden/no_rank.txt"));
+    let reason = |pid, why| format!("  Process {pid} created a context on {DEVICE_0}, but {why}.");
+    run.judged().says(&[
+        &format!(
+            "cuda-contexts: CUDA contexts in 3 processes on {DEVICE_0}: not all of them can be judged \
+             (see below)."
+        ),
+        "cuda-contexts: Exit status 125, because --deny could not judge everything (--allow-untraced \
+         accepts that):",
+        &reason(101, "no launcher set its rank (LOCAL_RANK)"),
+        &reason(102, "its devices could not be listed"),
+        &reason(103, "there is no device for its rank 9"),
+        "  cannot be judged, because no launcher set a rank (LOCAL_RANK) before the driver was loaded",
+        &format!("  {DEVICE_0}, cannot be judged"),
+    ]);
 }
 
 #[test]
@@ -193,9 +227,25 @@ fn what_was_not_traced() {
     // The witness saw this one, too.
     run.about.untraced.push(untraced(101, Reason::ByPath));
     run.process(1, |_| {}).add(Event::Bypass("/opt/libcuda.so.1".into()));
-    (run.about.lost, run.about.damaged, run.about.opened_untraced) = (2, true, true);
-    run.about.living = vec![(101, "python train.py".to_owned()), (9, "sleep 9".to_owned())];
-    run.reports(include_str!("golden/not_traced.txt"));
+    run.about.lost = 2;
+    run.about.living = vec![(101, "python train.py".to_owned())];
+    let loaded = |pid, why| {
+        format!(
+            "Process {pid} loaded /opt/libcuda.so.1, which is not traced: {why} (python train.py)."
+        )
+    };
+    run.says(&[
+        "cuda-contexts: No CUDA context was seen, but not everything was traced (see below).",
+        "  not traced: this process also loaded /opt/libcuda.so.1",
+        "  still runs",
+        "",
+        &loaded(7, "it was opened by its path, or found by a path inside the program"),
+        &loaded(8, "it was started without an LD_LIBRARY_PATH that leads to the witness first"),
+        &loaded(9, "the loader ignores LD_LIBRARY_PATH in a set-uid program"),
+        &loaded(10, "it runs as another user, who may not enter the command's folder"),
+        "2 events were lost: the shared memory was full.",
+    ]);
+    assert!(!run.text().contains("Process 101 loaded"));
 }
 
 #[test]
@@ -205,5 +255,11 @@ fn strings_of_the_program_cannot_forge_lines() {
     run.process(1, |process| process.arguments = vec![evil.to_owned(), "x".repeat(1000)]);
     run.call("cuInit", 0, FFI, |call| call.python = vec![python(evil, 3, "f\r\x07g")]);
     run.about.living = vec![(9, evil.to_owned())];
-    run.reports(include_str!("golden/forged.txt"));
+    let shown = r"a\u{1b}[31m\nSTRAY device 9";
+    run.says(&[
+        &format!("Process 101: {shown} {}…", "x".repeat(300 - 3 - evil.len())),
+        &format!("  cuInit by {shown}:3 (ctypes) at 0.600 s"),
+        &format!(r"    {shown}:3 in f\r\u{{7}}g"),
+        &format!("Process 9 still runs and is no longer traced: {shown}"),
+    ]);
 }
