@@ -179,12 +179,8 @@ fn nvidia_driver() {
 #[test]
 fn differences_are_about_checks_of_the_suite() {
     for entry in Differences::read().entries() {
-        assert!(
-            CHECKS.iter().any(|(name, ..)| *name == entry.check),
-            "{}: there is no check {}",
-            entry.line,
-            entry.check
-        );
+        let is_there = CHECKS.iter().any(|(name, ..)| *name == entry.check);
+        assert!(is_there, "{}: there is no check {}", entry.line, entry.check);
     }
 }
 
