@@ -1,9 +1,7 @@
 /*
- * A library to preload: a new thread begins with the primary context that is current on the thread that
- * creates it. Without it, a new thread has no current context, and the CUDA runtime gives it device 0.
- *
- * It changes nothing else, and nothing at all in a process without a driver. Creating a thread takes no lock
- * of the loader: the driver's functions are looked up while the driver is loaded (__gmon_start__ below).
+ * A library to preload: a new thread begins with the primary context that is current on its creator, and not on
+ * device 0. Nothing else changes, and nothing at all in a process without a driver. Creating a thread takes no
+ * lock of the loader: the driver's functions are looked up while it is loaded (__gmon_start__ below).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -121,8 +119,7 @@ static struct inheritance *inheritance_for(const pthread_attr_t *attributes, con
     int old_errno = errno, cancel_state;
     size_t stack;
 
-    /* This takes the loader's lock, which nobody else holds while there is one thread. */
-    if (!next_posix) {
+    if (!next_posix) { /* dlsym takes the loader's lock, which nobody else holds while there is one thread. */
         next_c11 = dlsym(RTLD_NEXT, "thrd_create");
         next_posix = dlsym(RTLD_NEXT, "pthread_create");
     }

@@ -337,8 +337,8 @@ impl Observer {
             let value = raised.value(py);
             if let Some(pid) = error.pid() {
                 value.setattr("pid", pid)?;
-                let report = error.reports().iter().find(|report| report.pid() == pid);
-                let state = report.and_then(|report| report.state());
+                let report = error.reports().iter().find(|report| report.pid == pid);
+                let state = report.and_then(|report| report.state.as_ref());
                 value.setattr("state", state.map(|state| state.to_string()))?;
             }
             value.setattr("reports", reports_object(py, error.reports())?)
