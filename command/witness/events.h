@@ -3,22 +3,18 @@
  * structs and constants out of this file, so it keeps to plain `enum name { A = 1, B };` and
  * `struct name { type field; type field[N]; };`.
  *
- * How the witness gets into a program. The command makes a private folder with
+ * The witness gets into a program by a private folder at the front of LD_LIBRARY_PATH, which has
  *
- *   libcuda.so.1      the witness: its bytes, without the symbols that the driver lacks
+ *   libcuda.so.1      the witness, without the symbols that the driver lacks
  *   libcuda.so        a link to it, if the loader would find a libcuda.so without us
  *   libcuda-real.so   a link to the driver
  *
- * and puts it before everything else in LD_LIBRARY_PATH. It does not use LD_PRELOAD: that would load
- * the driver into every process, programs made with AddressSanitizer refuse to start when anything
- * was preloaded, and the loader prints a line into programs of another architecture. A process that
- * never opens the driver has nothing of ours.
+ * LD_PRELOAD would load the driver into every process.
  *
- * The arena. One file, made by the command, its path in CUDA_CONTEXTS_ARENA. A witness maps its
- * header and, piece by piece, the part that it writes to. The file begins with struct trace_arena;
- * records follow from `header_bytes` on. What is written is in the file at once, and stays there when
- * the process is killed. Writing needs no lock, no descriptor and no allocation, and a forked child
- * goes on writing.
+ * The arena is one file, its path in CUDA_CONTEXTS_ARENA. A witness maps its header and, piece by
+ * piece, the part that it writes to. It begins with struct trace_arena; records follow from
+ * `header_bytes` on. They stay when the process is killed. Writing needs no lock, no descriptor and
+ * no allocation, and a forked child goes on writing.
  *
  * A record begins at a multiple of 8, has a length that is a multiple of 8, and lies within one piece
  * of TRACE_PIECE_BYTES. A writer
@@ -26,17 +22,15 @@
  *      the record would cross into the next piece, the rest of the piece stays empty (TRACE_SKIP),
  *   2. stores the record's first word with the state TRACE_RESERVED,
  *   3. fills it in, and stores the word again, with release, with the state TRACE_WRITTEN.
- * A call's record is WRITTEN when the call begins, its last fields are 0, and is stored a third time
- * when the driver has returned, with the state ENDED: a record that stays WRITTEN is a call during
- * which the thread ended, or hangs.
+ * A call's record is WRITTEN when the call begins, and stored a third time, with the state ENDED, when
+ * the driver has returned. One that stays WRITTEN is a call during which the thread ended, or hangs.
  *
  * A reader reads from `header_bytes` up to `position`. A first word of 0 is a record whose writer is
- * between 1 and 2, and most probably alive. If it was killed there, the next record is the next
- * multiple of 8 whose word has the magic and a known kind and state.
+ * between 1 and 2. If it was killed there, the next record is the next multiple of 8 whose word has
+ * the magic and a known kind and state.
  *
- * If there is no room below `available`, the record is dropped and counted in `lost`. The file is
- * sparse and the command raises `available` only over what it has allocated (posix_fallocate): a write
- * to a full disk would kill the program (SIGBUS).
+ * If there is no room below `available`, the record is dropped and counted in `lost`. The command
+ * raises `available` only over what it has allocated: a write to a full disk would kill the program.
  */
 #ifndef CUDA_CONTEXTS_EVENTS_H
 #define CUDA_CONTEXTS_EVENTS_H

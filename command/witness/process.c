@@ -201,10 +201,10 @@ void enter_process(void)
 static uint64_t visible_devices(void)
 {
     const char *value = getenv("CUDA_VISIBLE_DEVICES");
-    uint64_t hash = value ? 14695981039346656037u : 0;
+    uint64_t hash = value != NULL;
 
     for (; value && *value; value++)
-        hash = (hash ^ (unsigned char)*value) * 1099511628211u;
+        hash = mix(hash, (unsigned char)*value);
     return hash;
 }
 

@@ -6,56 +6,6 @@
 
 #include <string.h>
 
-/* The parts of that table, in its order. What is not used has no name. */
-struct head {
-    char cookie[8];
-    uint64_t version, free_threaded;
-    uint64_t runtime[3];
-};
-struct thread_part {
-    uint64_t size, prev, next, interp, current_frame;
-    uint64_t others[4];
-};
-struct frame_part {
-    uint64_t size, previous, executable, instr_ptr, localsplus, owner;
-};
-struct code_part {
-    uint64_t size, filename, name, qualname, linetable, firstlineno, argcount, localsplusnames,
-        localspluskinds, co_code_adaptive;
-};
-struct object_part {
-    uint64_t size, ob_type;
-    uint64_t type[4], tuple[3], list[3];
-};
-struct text_part {
-    uint64_t dict[3], floating[2], integer[3];
-    uint64_t bytes_size, bytes_ob_size, ob_sval;
-    uint64_t unicode_size, state, length, asciiobject_size;
-};
-
-struct python_3_13 {
-    struct head head;
-    uint64_t interpreter_state[13];
-    struct thread_part thread;
-    struct frame_part frame;
-    struct code_part code;
-    struct object_part object;
-    struct text_part text;
-};
-
-struct python_3_14 {
-    struct head head;
-    uint64_t interpreter_state[16];
-    struct thread_part thread;
-    struct frame_part frame;
-    uint64_t stackpointer, tlbc_index;
-    struct code_part code;
-    uint64_t co_tlbc;
-    struct object_part object;
-    uint64_t set[4];
-    struct text_part text;
-};
-
 static const struct python_offsets python_3_11 = {
     .frame_holder = 56, .current_frame = 8,
     .previous = 48, .executable = 32, .instr_ptr = 56,
@@ -68,36 +18,43 @@ static const struct python_offsets python_3_12 = {
     .text = { .state = 32, .length = 16, .header = 40, .more_header = 16, .kind_shift = 2 },
 };
 
-#define FROM(table)                                                                                \
-    (struct python_offsets)                                                                        \
-    {                                                                                              \
-        .current_frame = (table)->thread.current_frame, .previous = (table)->frame.previous,       \
-        .executable = (table)->frame.executable, .filename = (table)->code.filename,               \
-        .name = (table)->code.name, .ob_type = (table)->object.ob_type,                            \
-        .text = {                                                                                  \
-            .state = (table)->text.state,                                                          \
-            .length = (table)->text.length,                                                        \
-            .header = (table)->text.asciiobject_size,                                              \
-            .more_header = 2 * sizeof(uintptr_t),                                                  \
-            .kind_shift = 2,                                                                       \
-        },                                                                                         \
-    }
+/* Which words of that table (CPython's struct _Py_DebugOffsets) are used, and how many it has up to the last. */
+enum { COOKIE, VERSION, FREE_THREADED };
+struct words {
+    uint8_t current_frame, previous, executable, filename, name, ob_type, state, length, header;
+    uint8_t count;
+};
+static const struct words words_of_3_13 = { 23, 29, 30, 35, 36, 45, 68, 69, 70, .count = 71 };
+static const struct words words_of_3_14 = { 26, 32, 33, 40, 41, 51, 78, 79, 80, .count = 81 };
 
-static bool has_table(struct readable *readable, const struct python *python, size_t length)
+static bool read_table(struct readable *readable, const struct python *python,
+                       const struct words *words, struct python_offsets *offsets)
 {
-    const struct head *head = (const struct head *)python->runtime;
+    const uint64_t *table = (const uint64_t *)python->runtime;
 
-    return head && can_read(readable, python->runtime, length)
-        && memcmp(head->cookie, "xdebugpy", sizeof head->cookie) == 0
-        && head->version >> 16 == python->version >> 16;
+    if (!table || !can_read(readable, python->runtime, words->count * sizeof *table)
+        || memcmp(&table[COOKIE], "xdebugpy", sizeof *table) != 0
+        || table[VERSION] >> 16 != python->version >> 16)
+        return false;
+    *offsets = (struct python_offsets){
+        .current_frame = table[words->current_frame],
+        .previous = table[words->previous],
+        .executable = table[words->executable],
+        .filename = table[words->filename],
+        .name = table[words->name],
+        .ob_type = table[words->ob_type],
+        .text = { .state = table[words->state],
+                  .length = table[words->length],
+                  .header = table[words->header],
+                  .more_header = 2 * sizeof(uintptr_t),
+                  .kind_shift = words == &words_of_3_14 && table[FREE_THREADED] ? 8 : 2 },
+    };
+    return true;
 }
 
 bool find_python_offsets(struct readable *readable, const struct python *python,
                          struct python_offsets *offsets)
 {
-    const struct python_3_13 *table_3_13 = (const struct python_3_13 *)python->runtime;
-    const struct python_3_14 *table_3_14 = (const struct python_3_14 *)python->runtime;
-
     switch (python->version >> 16) {
     case 0x030b:
         *offsets = python_3_11;
@@ -106,17 +63,9 @@ bool find_python_offsets(struct readable *readable, const struct python *python,
         *offsets = python_3_12;
         return true;
     case 0x030d:
-        if (!has_table(readable, python, sizeof *table_3_13))
-            return false;
-        *offsets = FROM(table_3_13);
-        return true;
+        return read_table(readable, python, &words_of_3_13, offsets);
     case 0x030e:
-        if (!has_table(readable, python, sizeof *table_3_14))
-            return false;
-        *offsets = FROM(table_3_14);
-        if (table_3_14->head.free_threaded)
-            offsets->text.kind_shift = 8;
-        return true;
+        return read_table(readable, python, &words_of_3_14, offsets);
     default:
         return false;
     }

@@ -18,11 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#ifndef LINKED
 #define F(name, types) int(*name) types;
 FUNCTIONS(F)
 #undef F
-#endif
 
 void *driver, *by;
 static const char *driver_name = "libcuda.so.1";
@@ -36,11 +34,9 @@ void open_driver(void)
         printf("no %s: %s\n", driver_name, dlerror());
         exit(90);
     }
-#ifndef LINKED
 #define F(name, types) name = (int(*) types)dlsym(driver, #name);
     FUNCTIONS(F)
 #undef F
-#endif
 }
 
 int device(const char *ordinal)

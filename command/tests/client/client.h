@@ -30,12 +30,8 @@
     F(cuGreenCtxDestroy, (void *))                                                                 \
     F(cuGetProcAddress_v2, (const char *, void **, int, uint64_t, int *))
 
-/* Looked up when the driver is opened; with -DLINKED the program is linked with it. */
-#ifdef LINKED
-#define F(name, types) extern int name types;
-#else
+/* Looked up when the driver is opened. */
 #define F(name, types) extern int(*name) types __attribute__((visibility("hidden")));
-#endif
 FUNCTIONS(F)
 #undef F
 

@@ -4,7 +4,6 @@
  *   state:D                 whether its primary context is active
  *   references:D            how many releases succeed
  *   symbols NAME …          where each name leads: the driver or the witness
- *   flags                   what cuGetProcAddress returns for each flag
  *   holders:D               what the witness says
  */
 #define _GNU_SOURCE
@@ -13,54 +12,46 @@
 #include "../../witness/cuda_contexts.h"
 
 #include <dlfcn.h>
-#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* "driver NAME", "witness NAME" or "absent"; of NAME@VERSION the result of cuGetProcAddress before that. */
-static void reach(char *word)
+/* Of NAME@VERSION or NAME@VERSION@FLAGS the results of cuGetProcAddress. */
+static void *look_up(const char *name, char *at)
 {
     int (*first)(const char *, void **, int, uint64_t) =
         (int (*)(const char *, void **, int, uint64_t))dlsym(driver, "cuGetProcAddress");
-    int (*second)(const char *, void **, int, uint64_t, int *) = (int (*)(
-        const char *, void **, int, uint64_t, int *))dlsym(driver, "cuGetProcAddress_v2");
-    void *own = dlsym(driver, "cuda_contexts_version"), *address = NULL;
-    char *version = strchr(word, '@');
-    const ElfW(Sym) *symbol = NULL;
-    Dl_info info, in_witness = { .dli_fbase = NULL };
+    uint64_t flags = strchr(at, '@') ? strtoull(strchr(at, '@') + 1, NULL, 10) : 0;
     int status = 0, result = -1;
+    void *address = NULL;
+
+    if (cuGetProcAddress_v2)
+        result = cuGetProcAddress_v2(name, &address, atoi(at), flags, &status);
+    else if (first)
+        result = first(name, &address, atoi(at), flags);
+    printf("%d ", result + 1000 * status);
+    return result ? NULL : address;
+}
+
+/* "driver NAME", "witness NAME", "absent", or the address if there is nothing. */
+static void reach(char *word)
+{
+    void *own = dlsym(driver, "cuda_contexts_version"), *address;
+    char *at = strchr(word, '@');
+    Dl_info info, in_witness = { .dli_fbase = NULL };
 
     printf("%s ", word);
-    if (version) {
-        *version++ = '\0';
-        if (second)
-            result = second(word, &address, atoi(version), 0, &status);
-        else if (first)
-            result = first(word, &address, atoi(version), 0);
-        printf("%d ", result + 1000 * status);
-        address = result ? NULL : address;
-    } else {
-        address = dlsym(driver, word);
-    }
+    if (at)
+        *at++ = '\0';
+    address = at ? look_up(word, at) : dlsym(driver, word);
     if (own)
         dladdr(own, &in_witness);
-    if (!address || !dladdr1(address, &info, (void **)&symbol, RTLD_DL_SYMENT))
+    if (!address)
         puts("absent");
+    else if (!dladdr(address, &info))
+        printf("%p\n", address);
     else
         printf("%s %s\n", info.dli_fbase == in_witness.dli_fbase ? "witness" : "driver",
                info.dli_sname ? info.dli_sname : "unnamed");
-}
-
-static void print_flags(void)
-{
-    void *address = NULL;
-    int status = 0;
-
-    for (uint64_t flags = 0; flags < 4; flags++) {
-        int result = cuGetProcAddress_v2("x", &address, 12030, flags, &status);
-
-        printf("%d %p %d\n", result, address, status);
-    }
 }
 
 static void print_holders(int handle)
@@ -98,9 +89,6 @@ int show(const char *verb, const char *value)
     } else if (is(verb, "symbols")) {
         for (open_driver(); *words; words++)
             reach(*words);
-    } else if (is(verb, "flags")) {
-        open_driver();
-        print_flags();
     } else if (is(verb, "holders")) {
         print_holders(device(value));
     } else {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
 
@@ -10,18 +10,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::limit;
+use crate::programs::{compile, source};
 
-/// The folder with the stand-in.
-static LIBRARY: LazyLock<TempDir> = LazyLock::new(|| {
-    let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ps/nvml.c");
-    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    let mut command = Command::new(compiler);
-    command.args(["-shared", "-fPIC", "-Wall", "-o"]).arg(folder.path().join("libnvidia-ml.so.1"));
-    let output = limit::output(command.arg(source));
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    folder
-});
+/// The stand-in. The loader finds it in its folder.
+static LIBRARY: LazyLock<PathBuf> =
+    LazyLock::new(|| compile("libnvidia-ml.so.1", &[source("ps/nvml.c")], &["-shared", "-fPIC"]));
 
 pub struct Machine {
     folder: TempDir,
@@ -48,7 +41,7 @@ impl Machine {
 
     pub fn command(&self, options: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cuda-contexts"));
-        command.env("LD_LIBRARY_PATH", LIBRARY.path()).env("NVML_STAND_IN", self.file());
+        command.env("LD_LIBRARY_PATH", LIBRARY.parent().unwrap()).env("NVML_STAND_IN", self.file());
         command.arg("ps").args(options.split_whitespace()).stdin(Stdio::null());
         command
     }

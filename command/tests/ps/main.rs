@@ -3,6 +3,8 @@
 #[path = "../support/limit.rs"]
 mod limit;
 mod machine;
+#[path = "../support/programs.rs"]
+mod programs;
 mod shown;
 #[path = "../../../tests/support/skips.rs"]
 mod skips;

@@ -12,36 +12,35 @@ struct process {
     unsigned int instance, compute;
 };
 
-/* The number of GPUs, and the contexts on one of them. */
-static int look(long gpu, struct process *found, unsigned int *count)
+static struct process found[100];
+static unsigned int found_count;
+
+/* Finds the contexts on a GPU. Returns the code with which a function fails on it. */
+static int look(const char *function, long gpu, unsigned int *gpus)
 {
     FILE *file = fopen(getenv("NVML_STAND_IN"), "r");
     long on, pid, mib, instance;
-    char line[200];
-    int gpus = 0;
+    char line[200], name[100];
+    int code = 0, at, with;
 
-    *count = 0;
-    if (fgets(line, sizeof line, file))
-        gpus = atoi(line);
-    while (fgets(line, sizeof line, file))
+    found_count = 0;
+    *gpus = fgets(line, sizeof line, file) ? (unsigned int)atoi(line) : 0;
+    while (fgets(line, sizeof line, file)) {
+        if (sscanf(line, "fail %99s %d %d", name, &at, &with) == 3 && !strcmp(name, function) && at == gpu)
+            code = with;
         if (sscanf(line, "%ld %ld %ld %ld", &on, &pid, &mib, &instance) == 4 && on == gpu)
-            found[(*count)++] = (struct process){ (unsigned int)pid, mib < 0 ? ~0ull : (unsigned long long)mib << 20,
-                                                  (unsigned int)instance, (unsigned int)instance };
+            found[found_count++] = (struct process){ (unsigned int)pid, mib < 0 ? ~0ull : (unsigned long long)mib << 20,
+                                                     (unsigned int)instance, (unsigned int)instance };
+    }
     fclose(file);
-    return gpus;
+    return code;
 }
 
 static int fails(const char *function, long gpu)
 {
-    FILE *file = fopen(getenv("NVML_STAND_IN"), "r");
-    char line[200], name[100];
-    int code = 0, at, with;
+    unsigned int unused;
 
-    while (!code && fgets(line, sizeof line, file))
-        if (sscanf(line, "fail %99s %d %d", name, &at, &with) == 3 && !strcmp(name, function) && at == gpu)
-            code = with;
-    fclose(file);
-    return code;
+    return look(function, gpu, &unused);
 }
 
 int nvmlInit_v2(void)
@@ -61,11 +60,7 @@ const char *nvmlErrorString(int code)
 
 int nvmlDeviceGetCount_v2(unsigned int *count)
 {
-    struct process found[100];
-    unsigned int unused;
-
-    *count = (unsigned int)look(-1, found, &unused);
-    return fails(__func__, 0);
+    return look(__func__, 0, count);
 }
 
 int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void **device)
@@ -82,13 +77,13 @@ int nvmlDeviceGetUUID(void *device, char *text, unsigned int length)
 
 int nvmlDeviceGetComputeRunningProcesses_v3(void *device, unsigned int *count, struct process *out)
 {
-    struct process found[100];
-    unsigned int room = *count;
+    unsigned int room = *count, unused;
+    int code = look(__func__, (long)device - 1, &unused);
 
-    look((long)device - 1, found, count);
-    if (room < *count || (*count && !out))
+    *count = found_count;
+    if (room < found_count || (found_count && !out))
         return 7; /* NVML_ERROR_INSUFFICIENT_SIZE */
     if (out)
-        memcpy(out, found, *count * sizeof *out);
-    return fails(__func__, (long)device - 1);
+        memcpy(out, found, found_count * sizeof *out);
+    return code;
 }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::limit;
 use crate::machine::{Machine, is_documented};
-use crate::skips::skip;
+use crate::programs::has_python;
 
 /// Prints its id, and then holds a context on two devices until it is killed.
 const PROGRAM: &str = r#"
@@ -23,10 +23,8 @@ sys.stdin.read()
 
 #[test]
 fn what_the_trace_has_recorded_until_now_is_shown() {
-    let python =
-        Command::new("python3").args(["-c", "import ctypes"]).stdin(Stdio::null()).status();
-    if !python.is_ok_and(|status| status.success()) {
-        return skip("python", "a traced process", "there is no python3 with ctypes");
+    if !has_python("a traced process") {
+        return;
     }
     let folder = TempDir::new().unwrap();
     let program = folder.path().join("worker.py");

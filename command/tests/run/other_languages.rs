@@ -8,76 +8,46 @@ use crate::programs::{compile, has_python};
 use crate::skips::skip;
 use crate::started::{DRIVER, command, printed};
 
-/// What C and C++ programs call. They select device 1.
-const SELECT: &str = r#"
-#ifdef __cplusplus
-extern "C" {
-#endif
-int cuInit(unsigned), cuDevicePrimaryCtxRetain(void **, int), cuCtxSetCurrent(void *), cuCtxGetDevice(int *);
-#ifdef __cplusplus
-}
-#endif
-static void select_device_1(void)
-{
-    void *context;
-    cuInit(0);
-    cuDevicePrimaryCtxRetain(&context, 1);
-    cuCtxSetCurrent(context);
-}
-static int device(void)
+#[test]
+fn threads_of_cpp_and_openmp() {
+    let text = r#"
+#include <cstdio>
+#include <future>
+#include <thread>
+extern "C" int cuInit(unsigned), cuDevicePrimaryCtxRetain(void **, int), cuCtxSetCurrent(void *), cuCtxGetDevice(int *);
+static int device()
 {
     int handle = -1;
     cuCtxGetDevice(&handle);
     return handle;
 }
-"#;
-
-/// What a program with this text prints under the command.
-fn compiled(name: &str, text: &str, arguments: &[&str]) -> String {
-    let folder = TempDir::new().unwrap();
-    let source = folder.path().join(name);
-    std::fs::write(&source, format!("{SELECT}{text}")).unwrap();
-    let driver = DRIVER.1.to_str().unwrap();
-    let program = compile(&format!("{name}.program"), &[source], &[arguments, &[driver]].concat());
-    printed(command("run").arg("--").arg(program))
-}
-
-#[test]
-fn threads_of_cpp() {
-    let text = r#"
-#include <cstdio>
-#include <future>
-#include <thread>
 int main()
 {
-    int in_thread = -1;
-    select_device_1();
+    void *context;
+    int in_thread = -1, right = 0;
+    cuInit(0);
+    cuDevicePrimaryCtxRetain(&context, 1);
+    cuCtxSetCurrent(context);
     std::thread([&] { in_thread = device(); }).join();
-    std::printf("%d %d\n", in_thread, std::async(std::launch::async, device).get());
-}
-"#;
-    assert_eq!(compiled("cpp.cpp", text, &["-std=c++17", "-lstdc++"]), "1 1\n");
-}
-
-#[test]
-fn threads_of_openmp() {
-    let text = r#"
-#include <stdio.h>
-int main(void)
-{
-    int right = 0;
-    select_device_1();
 #pragma omp parallel num_threads(4) reduction(+ : right)
     right += device() == 1;
-    printf("%d\n", right);
+    std::printf("%d %d %d\n", in_thread, std::async(std::launch::async, device).get(), right);
 }
 "#;
-    let mut probe = Command::new("cc");
+    let folder = TempDir::new().unwrap();
+    let source = folder.path().join("threads.cpp");
+    std::fs::write(&source, text).unwrap();
+    let mut options = vec!["-std=c++17", "-lstdc++", DRIVER.1.to_str().unwrap(), "-fopenmp"];
+    let mut probe = Command::new(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
     let probe = probe.args(["-fopenmp", "-shared", "-xc", "-", "-o", "/dev/null"]);
-    if !probe.stdin(Stdio::null()).status().is_ok_and(|status| status.success()) {
-        return skip("openmp", "threads_of_openmp", "the C compiler has no OpenMP");
+    let has_openmp = probe.stdin(Stdio::null()).status().is_ok_and(|status| status.success());
+    if !has_openmp {
+        options.pop();
+        skip("openmp", "threads_of_cpp_and_openmp", "the C compiler has no OpenMP");
     }
-    assert_eq!(compiled("openmp.c", text, &["-fopenmp"]), "4\n");
+    let program = compile("threads-of-cpp", &[source], &options);
+    let expected = if has_openmp { "1 1 4\n" } else { "1 1 1\n" };
+    assert_eq!(printed(command("run").arg("--").arg(program)), expected);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use cuda_contexts::record::Holding;
 use simulated_libcuda::{Call, Fault, Simulator};
 
 use crate::arena::{self, ALL, NO_STACKS, Settings, name};
-use crate::programs::{client, installed_driver};
+use crate::programs::CLIENT;
 use crate::traced::{Traced, trace, trace_with, untraced};
 
 #[test]
@@ -32,7 +32,7 @@ fn creation_first_reference_and_end() {
     assert_eq!((device.count, device.uuid.is_some()), (Some(3), true));
     assert_eq!((arena.processes.len(), arena.exits, arena.lost), (1, 1, 0));
     let process = &arena.processes[0];
-    assert_eq!(process.executable, *crate::programs::CLIENT);
+    assert_eq!(process.executable, *CLIENT);
     assert_eq!(process.arguments[1..3], ["init", "retain:1"]);
 }
 
@@ -55,24 +55,6 @@ fn stacks_are_those_of_libc() {
             assert_eq!(*expected, (recorded.0, recorded.1.as_str()), "{place}");
         }
     }
-}
-
-#[test]
-fn a_linked_program() {
-    let (_folder, driver) = installed_driver();
-    // A driver of an older version lacks functions that it refers to itself.
-    let options = ["-DLINKED", "-Wl,--allow-shlib-undefined", driver.to_str().unwrap()];
-    let program = client("linked", &options);
-    let mut traced = Traced::new(Simulator::builder(), program, &Settings::default());
-    traced.client.args(["init", "retain:0", "release:0", "create:0"]);
-    assert_eq!(traced.run(), "");
-    let arena = traced.arena();
-    let names: Vec<&str> = arena.calls.iter().map(|call| call.function.0).collect();
-    assert_eq!(
-        names,
-        ["cuInit", "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2", "cuCtxCreate_v2"]
-    );
-    assert!(arena.calls.iter().all(|call| call.library() == "linked"));
 }
 
 #[test]
