@@ -55,7 +55,8 @@ pub struct Options {
     /// loader finds.
     #[arg(long)]
     pub driver: Option<PathBuf>,
-    /// Let new threads begin on their creator's device, as cuda-contexts run does.
+    /// Let new threads begin on their creator's device, as cuda-contexts run does, and report how many
+    /// began on which device.
     #[arg(long)]
     pub keep_threads: bool,
     /// The program to run, and its arguments
