@@ -7,7 +7,6 @@ with that version or a newer one (manylinux_2_28); Zig links it then. Without it
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
@@ -102,29 +101,13 @@ def _put_command(glibc: str | None) -> None:
     workspace = HERE.parent
     if not (workspace / "command" / "Cargo.toml").is_file():
         return
-    cargo = ["cargo", "zigbuild", "--target", f"{_target()}.{glibc}"] if glibc else ["cargo", "build"]
-    cargo += ["--release", "--package", COMMAND, "--message-format", "json-render-diagnostics"]
     # maturin calls the compiler with other flags, and what one has built, the other would build again.
-    cargo += ["--target-dir", str(_target_directory(workspace) / COMMAND)]
+    target = Path(os.environ.get("CARGO_TARGET_DIR") or workspace / "target").absolute() / COMMAND
+    cargo, built = ["cargo", "build"], target
+    if glibc:
+        cargo, built = ["cargo", "zigbuild", "--target", f"{_target()}.{glibc}"], target / _target()
+    cargo += ["--release", "--package", COMMAND, "--target-dir", str(target)]
     # Symbols name the folders of the compiler.
     stripped = {**os.environ, "CARGO_PROFILE_RELEASE_STRIP": "symbols"}
-    built = subprocess.run(
-        cargo, cwd=workspace, env=stripped, stdout=subprocess.PIPE, text=True, check=True
-    )
-    shutil.copy2(_executable(built.stdout), SCRIPTS / COMMAND)
-
-
-def _target_directory(workspace: Path) -> Path:
-    words = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
-    told = subprocess.run(words, cwd=workspace, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return Path(json.loads(told)["target_directory"])
-
-
-def _executable(messages: str) -> str:
-    """Where Cargo says that it put the command."""
-    for line in messages.splitlines():
-        message = json.loads(line)
-        if message.get("executable") and message["target"]["name"] == COMMAND:
-            path: str = message["executable"]
-            return path
-    raise RuntimeError(f"Cargo built no {COMMAND}")
+    subprocess.run(cargo, cwd=workspace, env=stripped, check=True)
+    shutil.copy2(built / "release" / COMMAND, SCRIPTS / COMMAND)

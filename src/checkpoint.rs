@@ -44,12 +44,8 @@
 //!
 //! # Several processes
 //! Processes that share work must all be locked before any is checkpointed. [`suspend`] and
-//! [`Suspended::resume`] keep that order, take the long steps of all processes at once, undo everything if one
-//! fails, and report every step; [`Steps`] bounds how many overlap and shows progress. [`tree`] lists a
-//! process and its descendants, with the device files that each holds.
-//!
-//! # A controller that dies
-//! A process stays locked or checkpointed if its controller is killed. [`recover`] brings it back.
+//! [`Suspended::resume`] keep that order. [`Steps`] bounds how many overlap and shows progress. [`tree`] lists a
+//! process and its descendants. [`recover`] brings back what a controller that was killed left locked or checkpointed.
 //!
 //! # Process ids
 //! Pass the id that the controller sees. An id that is a thread's, of another user's process, or of nobody is

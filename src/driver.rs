@@ -60,11 +60,9 @@ impl Driver {
     /// Loads NVIDIA's driver, initialises it and reads the devices that it shows this process.
     ///
     /// Opens `libcuda.so.1`, or else the library of the Windows Subsystem for Linux or of NixOS
-    /// (`/run/opengl-driver/lib`); on Windows `nvcuda.dll` in the system's folder. The first library that
-    /// opens is used: if its `cuInit` fails, no other is tried. Calls `cuInit`, `cuDriverGetVersion`,
-    /// `cuDeviceGetCount`, and for each device `cuDeviceGet`, `cuDeviceGetUuid`
-    /// and `cuDeviceGetPCIBusId`; creates no context. The driver reads `CUDA_VISIBLE_DEVICES`
-    /// at that moment. A second load of a loaded driver makes no call; a failed load is tried again.
+    /// ([`building`](crate::building)). The first library that opens is used: if its `cuInit` fails, no other is
+    /// tried. Creates no context. The driver reads `CUDA_VISIBLE_DEVICES` at that moment. A second load of a
+    /// loaded driver makes no call; a failed load is tried again.
     ///
     /// # Errors
     /// [`Error::LibraryNotFound`], [`Error::NotADriver`], [`Error::DriverTooOld`],
@@ -167,20 +165,14 @@ impl Driver {
     /// Refuses a forked child, before any driver call.
     #[inline]
     pub(crate) fn check_process(self) -> Result<(), Error> {
-        match self.0.process.is_this_one() {
-            true => Ok(()),
-            false => Err(self.forked()),
-        }
+        if self.0.process.is_this_one() { Ok(()) } else { Err(self.forked()) }
     }
 
     /// Refuses a forked child that would wait for a thread which it does not have: the second check, for
     /// kernels that do not empty the mark.
     #[cold]
     pub(crate) fn check_process_id(self) -> Result<(), Error> {
-        match self.0.process.has_this_id() {
-            true => Ok(()),
-            false => Err(self.forked()),
-        }
+        if self.0.process.has_this_id() { Ok(()) } else { Err(self.forked()) }
     }
 
     #[cold]
@@ -191,10 +183,7 @@ impl Driver {
     /// The error for a failed call about no device, or nothing.
     #[inline]
     pub(crate) fn check(self, call: Call) -> Result<(), Error> {
-        match call.is_success() {
-            true => Ok(()),
-            false => Err(self.error(call, None)),
-        }
+        call.result().map_err(|call| self.error(call, None))
     }
 
     #[cold]

@@ -1,8 +1,8 @@
 //! Everything that can go wrong, each as a variant of its own.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::sys::debug::debug_as_displayed;
 use crate::sys::{CUresult, CudaVersion};
 
 #[cfg(feature = "serde")]
@@ -12,6 +12,9 @@ mod text;
 use text::{advice, attempts, on, origin, parent, visibility, visible};
 
 /// What went wrong: for a driver call with the C function, the device and the result code.
+///
+/// Its `Debug` is the sentence of its `Display`, so that a `main` function which returns it prints that. Match the
+/// variants, or call [`kind`](Error::kind), to distinguish errors.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -152,13 +155,7 @@ pub enum Error {
     },
 }
 
-/// The sentence of its [`Display`](fmt::Display), so that a `main` function which returns the error prints
-/// it. Match the variants, or call [`kind`](Error::kind), to distinguish errors.
-impl fmt::Debug for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
-    }
-}
+debug_as_displayed!(Error);
 
 /// A library name that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -27,18 +27,14 @@
 //! From the worker itself: a thread that selected no device and so used device 0, a CUDA call before the
 //! device was selected, a helper for pinned memory, a library that looks at every GPU when it is imported.
 //! Each costs several hundred MiB of memory on a GPU that belongs to another worker.
-//! [`PrimaryContextGuard::retain_only`] releases such contexts, [`Driver::primary_contexts`] lists them,
-//! and [`StrayRelease::plan`] shows what would be released.
 //!
 //! A context is a *stray* if it is active in this process on a device that is not
 //! kept, and no live handle of this crate is on it. A device is *kept* if nothing is released on it: the
 //! guard's device, which is retained, and those that [`StrayRelease::keep`] names, which are left alone.
-//! `CONTRIBUTING.md` in the repository lists all such words.
 //!
 //! Strays do not come from `fork`. In a child that was forked after `cuInit`, every driver call returns
 //! `CUDA_ERROR_NOT_INITIALIZED`, so that nothing can be released there. This crate returns
-//! [`Error::ForkedAfterInit`], which names the remedy (see [`fork`]). [`driver_behaviour`] has what was measured of
-//! the driver in such a child, and in other cases that its documentation leaves open.
+//! [`Error::ForkedAfterInit`], which names the remedy (see [`fork`]).
 //!
 //! # Promises
 //! 1. No leak and no lost reference, whichever driver call fails: the references that this crate holds
@@ -108,14 +104,12 @@
 //! | `tracing` | sends an event for every release, skip and failure; see [`TRACING_TARGET`] |
 //! | `linked` | declares the driver's functions in [`sys`] and links against `libcuda` |
 //!
-//! It is tested on Linux, on x86-64, and on aarch64 under QEMU. For Windows it only compiles, without the
-//! parts for Linux (`checkpoint`, device files). The oldest driver that works is that of CUDA 11.0 (450), and
-//! checkpoints need that of CUDA 12.8. An older driver, or one that lacks a function, is an error of its own
-//! ([`Error::DriverTooOld`], [`Error::FunctionMissing`]). The driver is loaded at run time: the machine that
+//! It is tested on Linux, on x86-64, and on aarch64 under QEMU; on GPUs, only driver generation 580 was tried. For
+//! Windows it only compiles, without the parts for Linux (`checkpoint`, device files). The oldest driver that works is
+//! that of CUDA 11.0 (450), and checkpoints need that of CUDA 12.8. The driver is loaded at run time: the machine that
 //! builds a program needs none.
 //!
 //! [`building`] describes how a header is found, and [`driver_behaviour`] what the driver was measured to do.
-//! The package `simulated-libcuda` beside this one is a `libcuda.so.1` for tests on machines without a GPU.
 //!
 //! # What it does not do
 //! No kernels, memory, streams or modules in the safe layer; no CUDA runtime API; no `cuCtxCreate`.

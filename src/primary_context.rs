@@ -187,9 +187,6 @@ impl PrimaryContext {
     /// For a type that owns a context and is used on several threads: call this at the beginning of a
     /// thread, or of each method. [`make_current`](Self::make_current) is for a scope that ends.
     ///
-    /// Dropping the handle changes no thread's current context. If that was the last reference, the thread
-    /// is left on a context that is destroyed.
-    ///
     /// # Errors
     /// [`Error::Driver`], [`Error::ForkedAfterInit`].
     #[doc(alias = "cuCtxSetCurrent")]

@@ -78,34 +78,28 @@ impl PrimaryContextGuard {
     /// # Soundness
     /// This function is safe, and it can take a context from other code of the process. It passes nothing
     /// invalid to the driver. But if the reference that it releases was the last one, and its owner still
-    /// needs it, safe code of that owner can misbehave inside the driver. Measured on driver 580 and an H200:
+    /// needs it, safe code of that owner can misbehave inside the driver. Measured with driver 580:
     ///
-    /// - PyTorch 2.11, after all of its references had been released: existing tensors, streams and events
-    ///   and a new stream raised exceptions. If somebody had retained the context again, **a new tensor gave
-    ///   a wrong result without an error**. 3 of 26 processes died (SIGSEGV) when old objects were freed.
-    /// - cudarc 0.19, after its context had been released and retained again: its safe code died (SIGSEGV)
-    ///   in each of nine uses, at once or when old objects were dropped.
+    /// - PyTorch 2.11: existing objects raised exceptions, and **a new tensor gave a wrong result without an
+    ///   error** if somebody had retained the context again. 3 of 26 processes died (SIGSEGV).
+    /// - cudarc 0.19: its safe code died (SIGSEGV) in each of nine uses.
+    /// - `cuMemcpyPeer` with a released context died (SIGSEGV): peer access uses both devices.
     /// - While another reference kept the context alive, everything worked.
     ///
-    /// Peer access uses both devices: `cuMemcpyPeer` with a released context died (SIGSEGV). Keep the devices
+    /// [`driver_behaviour`](crate::driver_behaviour#references-of-others) has the details. Keep the devices
     /// that others use with [`StrayRelease::keep`], or hold them with
     /// [`PrimaryContext::retain_if_active`]. One reference is released on each device, so that a context
     /// with more than one holder survives. [`StrayRelease::releases_up_to`], which takes more, is `unsafe`.
     ///
     /// # References of others
-    /// The driver counts references, but does not return the count or the owners. A reference that is
-    /// released here belongs to the CUDA runtime, for a thread that used the device, to a library, or to
-    /// code that this process no longer needs. If the context is gone and its owner still uses the device:
+    /// The driver counts references, but does not return the count or the owners. If the context is gone and
+    /// its owner still uses the device:
     ///
     /// - its allocations, streams, events and modules are gone: a call that uses them fails, or crashes
     ///   inside the driver;
-    /// - a thread that had it current is on a dead context. Calls return
-    ///   `CUDA_ERROR_CONTEXT_IS_DESTROYED` until somebody retains it again; then it is alive, empty and at
-    ///   the same address;
+    /// - a thread that had it current is on a dead context, as [`PrimaryContext`] describes;
     /// - the owner's own release returns `CUDA_ERROR_INVALID_CONTEXT`, or takes a reference that somebody
     ///   else has retained since.
-    ///
-    /// [`Outcome::StillActive`] is not a failure: there was more than one reference.
     ///
     /// The last release waits for the device's work (53 to 71 ms on an H200). Not all of the context's
     /// memory needs to come back: memory pools and virtual memory allocations outlive it. Measure before

@@ -11,17 +11,12 @@
 //! driver lacks is a typed error, and everything else goes on working.
 //!
 //! With the feature `linked` the functions are declared here as well, under their exact symbols
-//! (`cuMemAlloc_v2`), and the program is linked against libcuda (`-lcuda`). That suits a program that
-//! is useless without a driver and would call its functions by name. It costs what loading avoids:
+//! (`cuMemAlloc_v2`), and the program is linked against libcuda (`-lcuda`). Then the program does not start on a
+//! machine without `libcuda.so.1`, or with one that lacks a function that the program names. Building needs a
+//! `libcuda.so` to link against, such as the toolkit's stub: `RUSTFLAGS="-L native=/usr/local/cuda/lib64/stubs"`. It
+//! must not be on `LD_LIBRARY_PATH` when the program runs.
 //!
-//! - a machine without `libcuda.so.1`, or with one that lacks a single function that the program
-//!   names, does not start the program: the dynamic loader ends it before `main`;
-//! - building needs a `libcuda.so` to link against. The toolkit's stub (`lib64/stubs`) will do, named
-//!   by `RUSTFLAGS="-L native=/usr/local/cuda/lib64/stubs"`; it must not be on `LD_LIBRARY_PATH`
-//!   when the program runs, because every call of the stub returns `CUDA_ERROR_STUB_LIBRARY`.
-//!
-//! The safe layer loads the driver in either case. In one process both ways lead to one driver, with
-//! one primary context for each device: a library of one name is loaded once.
+//! The safe layer loads the driver in either case. In one process both ways lead to one driver.
 
 /// Which bindings these are and why: `generated from cuda.h 13.5`, or `checked in: ` with a reason.
 ///
@@ -47,6 +42,7 @@ mod bindings;
 
 mod context_flags;
 mod cuda_version;
+pub(crate) mod debug;
 pub(crate) mod function;
 mod result_codes;
 

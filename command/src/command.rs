@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
 use std::iter;
+use std::path::Path;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -63,7 +64,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
 
 /// Says that a program cannot be run, and returns the exit status for that.
 pub(crate) fn cannot_run(program: &OsString, error: &io::Error) -> i32 {
-    say(format_args!("{} cannot be run: {error}", program.display()));
+    say(format_args!("{} cannot be run: {error}", Path::new(program).display()));
     if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN }
 }
 

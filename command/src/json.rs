@@ -95,7 +95,7 @@ fn process_line(about: &record::Process, process: &Process) -> Value {
 }
 
 fn call_line(call: &Call, process: &Process, model: &Model, symbols: &mut Symbols) -> Value {
-    let (device, modules) = (call.device.and_then(|at| process.device_of(at)), model.modules());
+    let (device, modules) = (call.device.and_then(|at| process.device_of(at)), &model.modules);
     let allowed = device.and_then(|device| device.about.allowed);
     let native = stack::native(call, modules, symbols).into_iter().map(native_line);
     json!({
@@ -149,7 +149,7 @@ pub fn untraced(time: Duration, untraced: &Untraced) -> Value {
 
 pub fn end(time: Duration, status: ExitStatus, model: &Model, about: &Surroundings) -> Value {
     let judge = Judge::new(model, about);
-    let processes = model.processes().iter();
+    let processes = model.processes.iter();
     let devices = processes
         .flat_map(|process| process.devices().map(|device| device_end(process, device, &judge)));
     let (verdict, reasons) = match &about.verdict {

@@ -19,8 +19,10 @@ pub use process::{End, Process};
 
 #[derive(Debug, Default)]
 pub struct Model {
-    modules: Modules,
-    processes: Vec<Process>,
+    pub modules: Modules,
+    /// Those that had the witness, in the order in which they got it. One that replaced its program is
+    /// there once for each.
+    pub processes: Vec<Process>,
     /// By number.
     places: HashMap<u32, usize>,
 }
@@ -83,12 +85,6 @@ impl Model {
         }
     }
 
-    /// The processes that had the witness, in the order in which they got it. One that replaced its
-    /// program is there once for each.
-    pub fn processes(&self) -> &[Process] {
-        &self.processes
-    }
-
     pub fn process(&self, number: u32) -> Option<&Process> {
         self.places.get(&number).map(|&index| &self.processes[index])
     }
@@ -96,9 +92,5 @@ impl Model {
     /// Looks which threads live in processes that still run. To be called once, at the end.
     pub fn look_at_threads(&mut self) {
         self.processes.iter_mut().for_each(Process::look_at_threads);
-    }
-
-    pub fn modules(&self) -> &Modules {
-        &self.modules
     }
 }

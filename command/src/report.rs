@@ -52,7 +52,7 @@ impl Surroundings {
     pub fn gaps(&self, model: &Model) -> Vec<String> {
         let mut gaps = Vec::new();
         for Untraced { pid, command, library, reason } in &self.untraced {
-            let seen_by_the_witness = model.processes().iter().any(|process| {
+            let seen_by_the_witness = model.processes.iter().any(|process| {
                 process.about.host_pid == Some(*pid) && process.bypasses.contains(library)
             });
             if !seen_by_the_witness {
@@ -86,19 +86,19 @@ impl Surroundings {
             || self.damaged
             || self.opened_untraced
             || !self.untraced.is_empty()
-            || model.processes().iter().any(bypassed)
+            || model.processes.iter().any(bypassed)
     }
 }
 
 pub fn text(model: &Model, symbols: &mut Symbols, about: &Surroundings) -> String {
     let folder = env::current_dir().map(|folder| format!("{}/", folder.display()));
     let folder = folder.unwrap_or_default();
-    let mut page = Page { modules: model.modules(), symbols, folder: &folder };
+    let mut page = Page { modules: &model.modules, symbols, folder: &folder };
     let mut lines = headline::lines(model, about);
     let strays = Judge::new(model, about).strays(model);
     let strays = strays.into_iter().map(|(process, device)| page.stray(process, device, about));
     lines.extend(fold::fold(strays));
-    let active = model.processes().iter().filter(|process| process.did_anything());
+    let active = model.processes.iter().filter(|process| process.did_anything());
     lines.extend(fold::fold(active.map(|process| page.process(process, model, about))));
     lines.extend(rest(model, about));
     lines.iter().map(|line| format!("{line}\n")).collect()
@@ -107,7 +107,7 @@ pub fn text(model: &Model, symbols: &mut Symbols, about: &Surroundings) -> Strin
 /// What was not traced, and what holds for all of the report.
 fn rest(model: &Model, about: &Surroundings) -> Vec<Line> {
     let mut lines = Vec::new();
-    let idle = model.processes().iter().filter(|process| !process.did_anything()).count();
+    let idle = model.processes.iter().filter(|process| !process.did_anything()).count();
     if idle > 0 {
         let idle = counted(idle as u64, "more process", "more processes");
         let text = format!("{idle} loaded the driver without initialising it.");

@@ -91,7 +91,7 @@ pub fn is_held(device: &Device) -> bool {
 }
 
 pub fn devices(model: &Model) -> impl Iterator<Item = (&Process, &Device)> {
-    let processes = model.processes().iter();
+    let processes = model.processes.iter();
     processes.flat_map(|process| process.devices().map(move |device| (process, device)))
 }
 
@@ -164,7 +164,7 @@ fn reasons(model: &Model, about: &Surroundings, judge: &Judge<'_>) -> Vec<String
             reasons.push(format!("Process {pid} created a context on {name}, but {why}."));
         }
     }
-    for process in model.processes() {
+    for process in &model.processes {
         let pid = process.pid;
         if process.elsewhere.first.iter().any(|note| note.call.created) {
             reasons.push(format!("Process {pid} created a context on an unknown device."));

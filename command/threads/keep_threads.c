@@ -1,8 +1,7 @@
 /*
- * A library to preload: a new thread begins with the primary context that is current on the thread that
- * creates it. Without it, a new thread has no current context, and the CUDA runtime gives it device 0.
- * It changes nothing else, and nothing at all in a process without a driver. Creating a thread takes no lock
- * of the loader: the driver's functions are looked up while the driver is loaded (__gmon_start__ below).
+ * A library to preload: a new thread begins with the primary context that is current on its creator, and not on
+ * device 0. Nothing else changes, and nothing at all in a process without a driver. Creating a thread takes no
+ * lock of the loader: the driver's functions are looked up while it is loaded (__gmon_start__ below).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -61,8 +60,8 @@ static bool is_a_driver(const struct link_map *object)
 }
 
 /*
- * Every shared object that a C compiler links calls this weak function when it is loaded, on the thread that
- * holds the loader's lock. So the driver is noticed here, before its first use.
+ * Every shared object that a C compiler links calls this weak function when it is loaded, from its own _init
+ * and on the thread that holds the loader's lock. So the driver is noticed here, before its first use.
  */
 void __gmon_start__(void)
 {
@@ -118,8 +117,7 @@ static struct inheritance *inheritance_for(const pthread_attr_t *attributes, con
     int old_errno = errno, cancel_state;
     size_t stack;
 
-    /* This takes the loader's lock, which nobody else holds while there is one thread. */
-    if (!next_posix) {
+    if (!next_posix) { /* dlsym takes the loader's lock, which nobody else holds while there is one thread. */
         next_c11 = dlsym(RTLD_NEXT, "thrd_create");
         next_posix = dlsym(RTLD_NEXT, "pthread_create");
     }

@@ -47,14 +47,14 @@ impl Progress {
         // Held until the lines are written: steps end on several threads.
         let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
         *done += 1;
-        let moves = matches!(step.step(), Step::Checkpoint | Step::Restore);
+        let moves = matches!(step.step, Step::Checkpoint | Step::Restore);
         let size = match self.bytes.get(&pid).filter(|_| moves) {
             Some(&bytes) => format!(", {:.1} GB", bytes as f64 / 1e9),
             None => String::new(),
         };
-        let undoing = if step.is_undoing() { " (undoing)" } else { "" };
-        let failed = if step.error().is_some() { " failed" } else { "" };
-        let (kind, seconds) = (step.step().kind(), step.took().as_secs_f64());
+        let undoing = if step.undoing { " (undoing)" } else { "" };
+        let failed = if step.error.is_some() { " failed" } else { "" };
+        let (kind, seconds) = (step.step.kind(), step.took.as_secs_f64());
         let line = format!("process {pid}: {kind}{failed}{size}, {seconds:.1} s{undoing}\n");
         write(&format!("{}{line}{}", self.clear(), self.bar(*done)));
     }

@@ -72,9 +72,9 @@ impl Report {
             ((*moment).to_owned(), json!(host.as_ref().and_then(|host| host.available)))
         });
         let processes = self.processes.iter().enumerate().map(|(index, (pid, state))| {
-            let steps = self.steps.iter().filter(|report| report.pid() == *pid);
+            let steps = self.steps.iter().filter(|report| report.pid == *pid);
             let steps: Vec<Value> =
-                steps.flat_map(|report| report.steps()).map(|step| json!(step)).collect();
+                steps.flat_map(|report| &report.steps).map(|step| json!(step)).collect();
             let resident = moments
                 .iter()
                 .enumerate()
@@ -118,11 +118,11 @@ impl Report {
                 }
                 Err(error) => write!(text, "process  {pid}  {error}"),
             };
-            for report in self.steps.iter().filter(|report| report.pid() == *pid) {
-                for step in report.steps() {
-                    let (kind, took) = (step.step().kind(), step.took().as_secs_f64());
-                    let undoing = if step.is_undoing() { "undone by " } else { "" };
-                    let failed = if step.error().is_some() { " failed" } else { "" };
+            for report in self.steps.iter().filter(|report| report.pid == *pid) {
+                for step in &report.steps {
+                    let (kind, took) = (step.step.kind(), step.took.as_secs_f64());
+                    let undoing = if step.undoing { "undone by " } else { "" };
+                    let failed = if step.error.is_some() { " failed" } else { "" };
                     let _ = write!(text, "  {undoing}{kind} {took:.3} s{failed}");
                 }
             }

@@ -136,8 +136,8 @@ def main():
     comparison.compare("client", [client, *CLIENT.split()], ["--stack", "all"])
     comparison.compare("client --forbid", [client, *CLIENT.split()], ["--forbid"], expected=3)
     comparison.compare("client --deny", [client, "init", "retain:0"], ["--deny", "--forbid"], expected=3)
-    comparison.compare("client, fork before cuInit", [client, "fork", "init", "retain:0"])
-    comparison.compare("client, fork after a retain", [client, "init", "retain:0", "fork", "retain:0"])
+    comparison.compare("client, fork before cuInit", [client, "fork", "init", "retain:0", "end"])
+    comparison.compare("client, fork after a retain", [client, "init", "retain:0", "fork", "retain:0", "end"])
     # What the wrapped calls cost; only the first word of the output repeats.
     cost = [client, "init", "retain:0", "cost:20000"]
     comparison.compare("client, costs", cost, ["--stack", "none"], same=lambda output, _: output.split()[:1])

@@ -9,47 +9,36 @@ if TYPE_CHECKING:
     from .checkpoint import Checkpointed, Locked, Process, ProcessReport
 
 
+_BY_KIND: dict[str, type[Error]] = {}
+
+
 class Error(Exception):
     """What all errors of this package are."""
 
     #: The sort of error in ``snake_case``, for logs and JSON.
     kind: str
-    #: The C function that answered, where a driver call failed.
+    #: The C function, if a driver call failed.
     call: str | None
-    #: The ordinal of the device concerned, where there is one.
+    #: The ordinal of the device concerned, if there is one.
     device: int | None
-    #: The driver's result code, where a driver call failed.
+    #: The driver's result code, if a driver call failed.
     code: int | None
-    #: The code's name, such as ``CUDA_ERROR_OUT_OF_MEMORY``, where it is known.
+    #: The code's name, such as ``CUDA_ERROR_OUT_OF_MEMORY``, if it is known.
     name: str | None
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        kind: str = "",
-        call: str | None = None,
-        device: int | None = None,
-        code: int | None = None,
-        name: str | None = None,
-    ) -> None:
+    _FIELDS = ("kind", "call", "device", "code", "name")
+
+    def __init_subclass__(cls, kinds: str = "") -> None:
+        _BY_KIND.update(dict.fromkeys(kinds.split(), cls))
+
+    def __init__(self, message: str = "", **fields: Any) -> None:
         super().__init__(message)
-        self.kind = kind
-        self.call = call
-        self.device = device
-        self.code = code
-        self.name = name
+        for name in self._FIELDS:
+            setattr(self, name, fields.get(name))
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON object; what does not apply is None."""
-        return {
-            "kind": self.kind,
-            "call": self.call,
-            "device": self.device,
-            "code": self.code,
-            "name": self.name,
-            "message": str(self),
-        }
+        return {**{name: getattr(self, name) for name in self._FIELDS}, "message": str(self)}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Error):
@@ -60,43 +49,43 @@ class Error(Exception):
         return hash((type(self), str(self), self.code, self.call))
 
 
-class DriverError(Error):
-    """A driver call answered something other than ``CUDA_SUCCESS``."""
+class DriverError(Error, kinds="driver"):
+    """A driver call returned something other than ``CUDA_SUCCESS``."""
 
 
-class DriverNotFoundError(Error):
+class DriverNotFoundError(Error, kinds="library_not_found"):
     """No driver library could be loaded."""
 
 
-class NotADriverError(Error):
+class NotADriverError(Error, kinds="not_a_driver"):
     """The library loads and is no CUDA driver."""
 
 
-class DriverTooOldError(Error):
+class DriverTooOldError(Error, kinds="driver_too_old"):
     """The driver is older than a function that is needed."""
 
 
-class FunctionMissingError(Error):
+class FunctionMissingError(Error, kinds="function_missing"):
     """The driver lacks a function that its version should have."""
 
 
-class StubLibraryError(Error):
+class StubLibraryError(Error, kinds="stub_library"):
     """The library is the toolkit's stub, which is for linking alone."""
 
 
-class NoDeviceError(Error):
+class NoDeviceError(Error, kinds="no_device"):
     """The driver works and shows this process no device."""
 
 
-class ForkedAfterInitError(Error):
+class ForkedAfterInitError(Error, kinds="forked_after_init"):
     """This process was forked from one that had initialised CUDA. Nothing can be done here."""
 
 
-class NoSuchDeviceError(Error):
+class NoSuchDeviceError(Error, kinds="no_such_device"):
     """There is no device of this ordinal."""
 
 
-class UnknownDeviceError(Error):
+class UnknownDeviceError(Error, kinds="unknown_device"):
     """The driver shows this process no device of this unique id or PCI address."""
 
 
@@ -112,80 +101,51 @@ class CheckpointError(Error):
     #: What was done for each process of a group, and undone.
     reports: tuple[ProcessReport, ...]
 
-    def __init__(
-        self, message: str = "", *, pid: int | None = None, state: str | None = None, **fields: Any
-    ) -> None:
+    _FIELDS = ("kind", "call", "code", "name", "pid")
+
+    def __init__(self, message: str = "", **fields: Any) -> None:
         super().__init__(message, **fields)
-        self.pid = pid
-        self.state = state
+        self.device = None
+        self.state = fields.get("state")
         self.found = ()
         self.reports = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        told = super().to_dict()
-        del told["device"]
-        return {**told, "pid": self.pid}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # What is held belongs to this process.
         return type(self), self.args, {**vars(self), "found": ()}
 
 
-class ProcessEndedError(CheckpointError):
+class ProcessEndedError(CheckpointError, kinds="ended"):
     """The process has ended, or another one has its id by now."""
 
 
-class NoSuchProcessError(ProcessEndedError):
+class NoSuchProcessError(ProcessEndedError, kinds="no_such_process"):
     """There is no process of this id: it has ended, or never existed here. No driver call was made."""
 
 
-class ProcessIdError(CheckpointError, ValueError):
+class ProcessIdError(CheckpointError, ValueError, kinds="not_a_process_id thread_id named_twice"):
     """The number is not the id of a process: it is out of range, a thread's, or named twice in a group. No
     driver call was made."""
 
 
-class OtherUserError(CheckpointError):
+class OtherUserError(CheckpointError, kinds="other_user"):
     """The process belongs to another user. No driver call was made."""
 
 
-class NoRoomError(CheckpointError):
-    """A device has not the room that a restore needs. No driver call was made."""
+class NoRoomError(CheckpointError, kinds="no_room"):
+    """A device lacks the room that a restore needs. No driver call was made."""
 
 
-class GpuMapError(CheckpointError):
+class GpuMapError(CheckpointError, kinds="map_lacks map_names_twice"):
     """A restore map lacks a GPU, or names one twice."""
 
 
-class ForkedControllerError(CheckpointError):
+class ForkedControllerError(CheckpointError, kinds="forked_controller"):
     """The handle was made by the process that this one was forked from."""
 
 
 class NvmlError(Error):
-    """NVML did not tell how much memory there is."""
-
-
-_BY_KIND: dict[str, type[Error]] = {
-    "driver": DriverError,
-    "library_not_found": DriverNotFoundError,
-    "not_a_driver": NotADriverError,
-    "driver_too_old": DriverTooOldError,
-    "function_missing": FunctionMissingError,
-    "stub_library": StubLibraryError,
-    "no_device": NoDeviceError,
-    "forked_after_init": ForkedAfterInitError,
-    "no_such_device": NoSuchDeviceError,
-    "unknown_device": UnknownDeviceError,
-    "ended": ProcessEndedError,
-    "no_such_process": NoSuchProcessError,
-    "not_a_process_id": ProcessIdError,
-    "thread_id": ProcessIdError,
-    "named_twice": ProcessIdError,
-    "other_user": OtherUserError,
-    "no_room": NoRoomError,
-    "map_lacks": GpuMapError,
-    "map_names_twice": GpuMapError,
-    "forked_controller": ForkedControllerError,
-}
+    """NVML did not say how much memory there is."""
 
 
 def _from_dict(fields: dict[str, Any], state: str | None = None) -> Error:
@@ -197,6 +157,4 @@ def _from_dict(fields: dict[str, Any], state: str | None = None) -> Error:
     found = _BY_KIND.get(kind, NvmlError if kind.startswith("nvml") else Error)
     if kind == "driver" and pid is not None:
         found = CheckpointError
-    if issubclass(found, CheckpointError):
-        return found(message, pid=pid, state=state, **fields)
-    return found(message, **fields)
+    return found(message, pid=pid, state=state, **fields)

@@ -1,23 +1,22 @@
-"""The worker of an inference server that lets go of other devices' contexts, in one line.
+"""The worker of an inference server that releases its strays, in one line.
 
-vLLM pull request 42874 adds a function of this name to a worker (`vllm/v1/worker/gpu_worker.py`), to be
-called in `Worker.init_device` once the device is set. This is that function with this package, in a worker
-that is cut down to what matters, and the pull request's test: a worker touches every device, keeps its own.
+vLLM pull request 42874 adds a function of this name to a worker (`vllm/v1/worker/gpu_worker.py`), which
+`Worker.init_device` calls once the device is set. This is that function with this package, and the pull request's
+test: each worker touches every device and keeps its own.
 
     python vllm_worker.py --workers 8 --start spawn
 
-runs one worker for each device and prints what each has left. With `--start fork --touch-first`, CUDA is
-touched before the workers are forked: then none of them can use a device at all, and this says so.
+runs a worker for each device and prints which contexts each has left. With `--start fork --touch-first`, CUDA is
+initialised before the workers are forked: then no worker can use a device, and each prints that error.
 """
-
-from __future__ import annotations
 
 import argparse
 import ctypes
 import json
 import multiprocessing
 import sys
-from typing import Any, Dict, List
+from functools import partial
+from typing import Any, Dict
 
 import cuda_primary_context as cpc
 
@@ -27,21 +26,8 @@ def _release_stale_cuda_primary_contexts(local_rank: int) -> cpc.Report:
     return cpc.release_strays(keep=[local_rank])
 
 
-class Worker:
-    """As vLLM's, as far as its device is concerned."""
-
-    def __init__(self, local_rank: int) -> None:
-        self.local_rank = local_rank
-
-    def init_device(self) -> cpc.Report:
-        set_device(self.local_rank)
-        return _release_stale_cuda_primary_contexts(self.local_rank)
-
-
 def set_device(ordinal: int) -> None:
-    """What `torch.cuda.set_device` and the first tensor come to: a reference on the device's context, which
-    is made current. By the driver's own functions, so that this needs no PyTorch, and with nobody looking at
-    their answers, as many a helper does."""
+    """Retains the device's context and makes it current, as `torch.cuda.set_device` and the first tensor do."""
     driver = ctypes.CDLL("libcuda.so.1")
     device, context = ctypes.c_int(), ctypes.c_void_p()
     driver.cuInit(0)
@@ -50,17 +36,16 @@ def set_device(ordinal: int) -> None:
     driver.cuCtxSetCurrent(context)
 
 
-def start(local_rank: int, devices: int) -> Dict[str, Any]:
+def work(local_rank: int, devices: int) -> Dict[str, Any]:
     """One worker: something in it looks at every device before its own is set."""
-    for ordinal in range(devices):
+    for ordinal in (*range(devices), local_rank):
         set_device(ordinal)
     try:
-        report = Worker(local_rank).init_device()
+        report = _release_stale_cuda_primary_contexts(local_rank)
     except cpc.Error as error:
         return {"worker": local_rank, "error": type(error).__name__, "message": str(error)}
-    left = [context.ordinal for context in cpc.contexts() if context.active]
     outcomes = [device.outcome for device in report.devices]
-    return {"worker": local_rank, "outcomes": outcomes, "left": left}
+    return {"worker": local_rank, "outcomes": outcomes, "left": [each.ordinal for each in cpc.contexts()]}
 
 
 def main() -> int:
@@ -72,10 +57,8 @@ def main() -> int:
     if options.touch_first:
         set_device(0)
     context = multiprocessing.get_context(options.start)
-    every = range(options.workers)
     with context.Pool(options.workers, maxtasksperchild=1) as pool:
-        waiting = [pool.apply_async(start, (rank, options.workers)) for rank in every]
-        found: List[Dict[str, Any]] = [each.get() for each in waiting]
+        found = pool.map(partial(work, devices=options.workers), range(options.workers), chunksize=1)
     for each in found:
         print(json.dumps(each))
     return 1 if any("error" in each for each in found) else 0

@@ -5,8 +5,6 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyInt, PyList, PyString};
 
-use crate::error::exception;
-
 const FORMS: &str = "A device is an ordinal (1), \"cuda:1\", a torch.device with an index, a unique id \
                      (\"GPU-…\", \"MIG-…\") or a PCI address (\"0000:3B:00.0\")";
 
@@ -21,9 +19,6 @@ pub enum Named {
 /// Several of them.
 #[derive(Debug, Clone)]
 pub struct Several(Vec<Named>);
-
-/// Why there is no such device.
-pub struct NotFound(Error);
 
 impl<'py> FromPyObject<'_, 'py> for Named {
     type Error = PyErr;
@@ -79,13 +74,12 @@ impl Named {
         }
     }
 
-    pub fn find(&self, driver: Driver) -> Result<Device, NotFound> {
-        let found = match self {
+    pub fn find(&self, driver: Driver) -> Result<Device, Error> {
+        match self {
             Self::Ordinal(ordinal) => driver.device(*ordinal),
             Self::Uuid(uuid) => driver.device_by_uuid(*uuid),
             Self::PciBusId(address) => driver.device_by_pci_bus_id(address),
-        };
-        found.map_err(NotFound)
+        }
     }
 }
 
@@ -105,31 +99,29 @@ impl Several {
     pub const fn none() -> Self {
         Self(Vec::new())
     }
+
+    pub fn find(&self, driver: Driver) -> Result<Vec<Device>, Error> {
+        self.0.iter().map(|named| named.find(driver)).collect()
+    }
 }
 
 impl<'py> FromPyObject<'_, 'py> for Several {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let one = |what: &str| {
-            PyTypeError::new_err(format!("keep takes several devices: write keep=[{what}]."))
+        let one = || {
+            PyTypeError::new_err(format!("keep takes several devices: write keep=[{object:?}]."))
         };
+        // The usual case: looking for __index__ and making an iterator would take a microsecond.
         if let Ok(list) = object.cast::<PyList>() {
             return list.iter().map(|device| device.extract()).collect::<PyResult<_>>().map(Self);
         }
         if object.is_instance_of::<PyString>() || object.hasattr("__index__")? {
-            return Err(one(&format!("{object:?}")));
+            return Err(one());
         }
-        let Ok(devices) = object.try_iter() else {
-            return Err(one(&format!("{object:?}")));
-        };
+        let devices = object.try_iter().map_err(|_| one())?;
         devices.map(|device| device?.extract()).collect::<PyResult<_>>().map(Self)
     }
-}
-
-/// Each of the devices.
-pub fn find_all(driver: Driver, named: &Several) -> Result<Vec<Device>, NotFound> {
-    named.0.iter().map(|named| named.find(driver)).collect()
 }
 
 /// A unique id as NVIDIA's tools write it.
@@ -137,16 +129,4 @@ pub fn uuid(text: &str) -> PyResult<Uuid> {
     text.parse().map_err(|error: cuda_primary_context::ParseUuidError| {
         PyValueError::new_err(error.to_string())
     })
-}
-
-impl NotFound {
-    pub fn exception(self, py: Python<'_>) -> PyErr {
-        exception(py, &self.0)
-    }
-}
-
-impl From<Error> for NotFound {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
 }

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use serde_json::{Value as Json, json};
 
-use crate::device::{Named, NotFound};
+use crate::device::Named;
 use crate::error::answer;
 use crate::value::{Context, Driver, Fields, Holder, NamedDevice, Value, tuple_of};
 
@@ -71,8 +71,8 @@ pub fn contexts(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
 /// Which libraries hold a device's context; `None` if `cuda-contexts trace` did not start the program.
 #[pyfunction]
 pub fn holders(py: Python<'_>, device: Named) -> PyResult<Bound<'_, PyAny>> {
-    let holders = py.detach(|| Ok(device.find(load()?)?.holders()));
-    match holders.map_err(|error: NotFound| error.exception(py))? {
+    let holders = py.detach(|| Ok::<_, Error>(device.find(load()?)?.holders()));
+    match answer(py, holders)? {
         Some(holders) => {
             let holders: Vec<Json> = holders.iter().map(|holder| json!(holder)).collect();
             tuple_of::<Holder>(py, &holders, &[])

@@ -1,10 +1,11 @@
 //! Keep one device, release the strays on the others.
 
-use cuda_primary_context::{self as crate_, Device, Driver, StrayRelease};
+use cuda_primary_context::{self as crate_, Driver, Error, StrayRelease};
 use pyo3::prelude::*;
 
-use crate::device::{Named, NotFound, Several, find_all};
+use crate::device::{Named, Several};
 use crate::driver::load;
+use crate::error::answer;
 use crate::guard::PrimaryContextGuard;
 use crate::log;
 use crate::report::Report;
@@ -21,10 +22,9 @@ pub fn retain_only(
     let guard = py.detach(|| {
         let driver = load()?;
         let policy = policy(driver, &keep)?;
-        Ok(crate_::PrimaryContextGuard::retain_only_with(device.find(driver)?, &policy)?)
+        crate_::PrimaryContextGuard::retain_only_with(device.find(driver)?, &policy)
     });
-    let guard = guard.map_err(|error: NotFound| error.exception(py))?;
-    let guard = Py::new(py, PrimaryContextGuard::new(guard))?;
+    let guard = Py::new(py, PrimaryContextGuard::new(answer(py, guard)?))?;
     log::run(py, guard.get().made())?;
     Ok(guard)
 }
@@ -35,9 +35,9 @@ pub fn retain_only(
 pub fn release_strays(py: Python<'_>, keep: Several) -> PyResult<Report> {
     let report = py.detach(|| {
         let driver = load()?;
-        Ok(policy(driver, &keep)?.run(driver)?)
+        policy(driver, &keep)?.run(driver)
     });
-    let report = report.map_err(|error: NotFound| error.exception(py))?;
+    let report = answer(py, report)?;
     log::run(py, &report)?;
     Ok(Report::made_here(report))
 }
@@ -52,16 +52,15 @@ pub fn plan(py: Python<'_>, device: Option<Named>, keep: Several) -> PyResult<Pl
     let plan = py.detach(|| {
         let driver = load()?;
         let policy = policy(driver, &keep)?;
-        Ok(match device {
-            Some(device) => policy.plan(device.find(driver)?)?,
-            None => policy.plan_run(driver)?,
-        })
+        match device {
+            Some(device) => policy.plan(device.find(driver)?),
+            None => policy.plan_run(driver),
+        }
     });
-    let plan = plan.map_err(|error: NotFound| error.exception(py))?;
+    let plan = answer(py, plan)?;
     Ok(Plan::new(Fields::of(&plan, plan.to_string(), Vec::new())?))
 }
 
-fn policy(driver: Driver, keep: &Several) -> Result<StrayRelease, NotFound> {
-    let kept: Vec<Device> = find_all(driver, keep)?;
-    Ok(StrayRelease::new().keep(kept))
+fn policy(driver: Driver, keep: &Several) -> Result<StrayRelease, Error> {
+    Ok(StrayRelease::new().keep(keep.find(driver)?))
 }

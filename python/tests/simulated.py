@@ -23,13 +23,18 @@ RETAIN = "cuDevicePrimaryCtxRetain"
 RELEASE = "cuDevicePrimaryCtxRelease_v2"
 
 
+def temporary_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="simulated-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 @functools.lru_cache(maxsize=None)
 def library(*options: str) -> str:
     """A folder with a simulated driver, such as one of another version."""
     if not WRITER:
         raise RuntimeError("CUDA_PRIMARY_CONTEXT_SIMULATOR names no program; run .ci/run python")
-    folder = tempfile.mkdtemp(prefix="simulated-driver-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = temporary_folder()
     subprocess.run([WRITER, folder, *options], check=True, stdout=subprocess.DEVNULL)
     return folder
 
@@ -54,19 +59,18 @@ def python(*arguments: str, env: dict[str, str], **options: Any) -> subprocess.C
 def on_simulator(
     devices: int = 4, **settings: Any
 ) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Runs a test in a process of its own, on a simulated driver of its own."""
+    """Runs a test in a process of its own, on a simulated driver of its own. A setting may be a function."""
 
     def decorate(test: Callable[[], None]) -> Callable[[], None]:
         def in_a_process() -> None:
             # Where pytest runs in a shell's background, Ctrl-C is ignored, and would be here.
             heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
             code = f"{heard}; import {test.__module__} as tests; tests.{test.__name__}.test()"
-            process = python("-c", code, env=environment(devices, **settings))
+            values = {name: value() if callable(value) else value for name, value in settings.items()}
+            process = python("-c", code, env=environment(devices, **values))
             assert process.returncode == 0, process.stdout + process.stderr
 
-        in_a_process.__name__ = test.__name__
-        in_a_process.__doc__ = test.__doc__
-        in_a_process.__module__ = test.__module__
+        functools.update_wrapper(in_a_process, test)
         in_a_process.test = test  # type: ignore[attr-defined]
         return in_a_process
 

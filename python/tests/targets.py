@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any, Iterator
 
 from cuda_primary_context.checkpoint import Process
-from simulated import HERE, environment, on_simulator
+from simulated import HERE, environment, on_simulator, temporary_folder
 
 #: The machine of a test that runs in a process of its own.
 MACHINE = Path(os.environ.get("SIMULATED_CUDA_MACHINE", "/nowhere"))
@@ -26,28 +27,14 @@ sys.stdin.read()
 """
 
 
-def on_a_machine(**settings: Any) -> Callable[[Callable[[], None]], Callable[[Path], None]]:
-    """Runs a test in a process of its own that is the controller of others on the same machine."""
-
-    def decorate(test: Callable[[], None]) -> Callable[[Path], None]:
-        def in_a_process(tmp_path: Path) -> None:
-            on_simulator(machine=tmp_path / "machine", **settings)(test)()
-
-        in_a_process.__name__ = test.__name__
-        in_a_process.__module__ = test.__module__
-        in_a_process.test = test  # type: ignore[attr-defined]
-        return in_a_process
-
-    return decorate
+#: Runs a test in a process of its own that is the controller of others on the same machine.
+on_a_machine = functools.partial(on_simulator, machine=lambda: Path(temporary_folder(), "machine"))
 
 
 @contextmanager
-def target(
-    machine: Path, *contexts: int, prefix: Sequence[str] = (), **settings: Any
-) -> Iterator[subprocess.Popen[str]]:
-    """A process with contexts on these devices, which lives until the end of the block. A prefix is a command
-    that runs it."""
-    words = [*prefix, sys.executable, "-c", TARGET, *map(str, contexts)]
+def target(machine: Path, *contexts: int, **settings: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process with contexts on these devices, which lives until the end of the block."""
+    words = [sys.executable, "-c", TARGET, *map(str, contexts)]
     env = environment(machine=machine, **settings)
     pipe = subprocess.PIPE
     process = subprocess.Popen(words, env=env, cwd=HERE, stdin=pipe, stdout=pipe, text=True)

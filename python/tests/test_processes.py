@@ -1,5 +1,6 @@
 """Forked children, spawned workers, the end of the interpreter, a second interpreter."""
 
+import json
 import multiprocessing
 import os
 import sys
@@ -8,7 +9,7 @@ from typing import Any, Callable, List, Tuple
 
 import cuda_primary_context as cpc
 import pytest
-from simulated import GET_STATE, environment, handle_of, on_simulator, python, references, touch
+from simulated import GET_STATE, HERE, environment, handle_of, on_simulator, python, references, touch
 
 
 def in_a_forked_child(check: Callable[[], None]) -> None:
@@ -66,17 +67,6 @@ def test_a_child_forked_after_this_package_was_used() -> None:
 def test_a_child_forked_after_others_had_initialised_cuda() -> None:
     touch(0)
     in_a_forked_child(refuses_everything)
-
-
-@on_simulator(held_by_others="0:1")
-def test_a_child_forked_before_is_a_process_like_others() -> None:
-    def child() -> None:
-        assert not cpc.forked_after_init()
-        with cpc.retain_only(1) as guard:
-            assert guard.report.devices[0].outcome == "released"
-
-    in_a_forked_child(child)
-    child()
 
 
 def work(rank: int) -> Tuple[cpc.Report, cpc.Error]:
@@ -159,3 +149,21 @@ def test_no_device_files_where_nothing_opens_them() -> None:
         cpc.device_files(2**31 - 2)
     # Another library's initialisation is not in the way.
     assert [call.call for call in cpc.retain_only(0).report.devices[1].calls] == [GET_STATE]
+
+
+@pytest.mark.parametrize("start", ["spawn", "fork", "fork --touch-first"])
+def test_the_example_for_workers(start: str) -> None:
+    """Each of eight workers touches every device and keeps its own."""
+    words = [str(HERE.parent / "examples" / "vllm_worker.py"), "--workers", "8", "--start", *start.split()]
+    process = python(*words, env=environment(devices=8))
+    found = [json.loads(line) for line in process.stdout.splitlines()]
+    assert len(found) == 8, process.stderr
+    assert process.returncode == ("--touch-first" in start)
+    for rank, worker in enumerate(found):
+        if process.returncode:
+            assert worker["error"] == "ForkedAfterInitError"
+            assert "Start workers with spawn or exec" in worker["message"]
+        else:
+            # Its own device was touched twice, every other one once.
+            assert worker["left"] == [rank]
+            assert worker["outcomes"] == ["left_alone" if each == rank else "released" for each in range(8)]

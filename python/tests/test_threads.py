@@ -5,8 +5,7 @@ import os
 import signal
 import threading
 import time
-from functools import partial
-from typing import Callable, Iterable, List
+from typing import Callable, List
 
 import cuda_primary_context as cpc
 import pytest
@@ -30,14 +29,6 @@ def work_during(call: Callable[[], object]) -> int:
         time.sleep(0.001)
     thread.join()
     return count
-
-
-def run_all(targets: Iterable[Callable[[], object]]) -> None:
-    threads = [threading.Thread(target=target) for target in targets]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 @on_simulator(held_by_others="0:1,2:1", knobs=SLOWER)
@@ -65,27 +56,14 @@ def test_one_guard_is_released_by_one_thread() -> None:
         except RuntimeError as error:
             errors.append(error)
 
-    run_all(release for _ in range(4))
+    threads = [threading.Thread(target=release) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert guard.released and references(1) == 0
     # A thread that comes after the release finds nothing to do.
     assert len(errors) <= 3 and all("nother thread" in str(error) for error in errors)
-
-
-@on_simulator(devices=8)
-def test_threads_keep_devices_side_by_side() -> None:
-    done: List[int] = []
-
-    def worker(ordinal: int) -> None:
-        for _ in range(50):
-            with cpc.retain_only(ordinal) as guard:
-                assert guard.device.ordinal == ordinal
-                others = {line.outcome for line in guard.report.devices if line.ordinal != ordinal}
-                assert others <= {"already_inactive", "held_here"}
-        done.append(ordinal)
-
-    run_all(partial(worker, ordinal) for ordinal in range(8))
-    assert sorted(done) == list(range(8))
-    assert [references(ordinal) for ordinal in range(8)] == [0] * 8
 
 
 def interrupt_once_device_1_is_retained() -> None:

@@ -41,5 +41,12 @@ CUresult push_context(struct context *context);
 CUresult replace_current_context(struct context *context);
 bool pop_context(void);
 
+/* memory.c */
+void free_allocations(struct context *context);
+
+/* streams.c */
+int ordinal_of_stream(CUstream stream);
+int ordinal_of_event(CUevent event);
+
 /* context_queries.c */
 CUresult living_current_context(struct context **context, CUresult result_if_dead);

@@ -95,7 +95,7 @@ uint32_t simulated_cuda_stack(struct simulated_cuda_stack_entry *out, uint32_t c
     lock_driver();
     depth = current_stack(&entries);
     for (uint32_t index = 0; index < depth && index < capacity; index++)
-        out[index] = (struct simulated_cuda_stack_entry){ .device = entries[index]->ordinal,
+        out[index] = (struct simulated_cuda_stack_entry){ .device = (uint32_t)entries[index]->ordinal,
                                                           .primary = entries[index]->primary,
                                                           .alive = entries[index]->alive };
     unlock_driver();

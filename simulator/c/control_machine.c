@@ -14,9 +14,6 @@ static CUresult describe(struct target *target, void *data)
     struct simulated_cuda_target *out = data;
 
     *out = (struct simulated_cuda_target){ .state = state_of(target),
-                                           .lost = is_lost(target),
-                                           .busy = target->busy,
-                                           .managed_memory = target->managed_memory,
                                            .contexts = target->contexts,
                                            .calls = atomic_load(&target->calls),
                                            .lock_milliseconds = target->lock_milliseconds };
@@ -80,15 +77,9 @@ uint32_t simulated_cuda_change_target(int32_t pid, uint32_t trait, uint32_t valu
     UNDER_LOCK(uint32_t, (uint32_t)with_target(pid, apply, &change));
 }
 
-static uint64_t free_for_others(uint32_t gpu)
-{
-    publish_own_memory();
-    return knob(device_bytes) - bytes_of_others(gpu, true);
-}
-
 uint64_t simulated_cuda_machine_free(uint32_t gpu)
 {
-    UNDER_LOCK(uint64_t, free_for_others(gpu));
+    UNDER_LOCK(uint64_t, free_for_all(gpu));
 }
 
 uint32_t simulated_cuda_machine_uuid(uint32_t gpu, uint8_t *bytes)

@@ -40,13 +40,10 @@ size_t free_bytes_of(const struct device *device)
 {
     size_t left = (size_t)knob(device_bytes);
 
+    if (driver.shares_machine)
+        return (size_t)free_for_all(device->physical);
     left -= device->context_bytes < left ? device->context_bytes : left;
     left -= device->ordinary_bytes < left ? device->ordinary_bytes : left;
-    if (driver.shares_machine) {
-        size_t others = (size_t)bytes_of_others(device->physical, false);
-
-        left -= others < left ? others : left;
-    }
     return left;
 }
 

@@ -7,7 +7,6 @@
 #include "machine.h"
 #include "outputs.h"
 #include "process.h"
-#include "streams.h"
 #include "watched_calls.h"
 
 #include <string.h>

@@ -135,9 +135,6 @@ IN_CURRENT_CONTEXT(cuMemGetInfo_v2, 3020, memory_get_info,
 IN_CURRENT_CONTEXT(cuMemAlloc_v2, 3020, memory_allocate, (CUdeviceptr *address, size_t bytes),
             (address, bytes))
 IN_CURRENT_CONTEXT(cuMemFree_v2, 3020, memory_free, (CUdeviceptr address), (address))
-IN_CURRENT_CONTEXT(cuMemAllocHost_v2, 3020, memory_allocate_host, (void **address, size_t bytes),
-            (address, bytes))
-IN_CURRENT_CONTEXT(cuMemFreeHost, 2000, memory_free_host, (void *address), (address))
 
 /* other processes; these need no cuInit */
 ENTRY_POINT(cuCheckpointProcessGetState, 12080, ALWAYS, NO_DEVICE, checkpoint_get_state,
@@ -157,9 +154,6 @@ IN_CURRENT_CONTEXT(cuMemcpyHtoD_v2, 3020, memory_copy_to_device,
             (destination, source, bytes))
 IN_CURRENT_CONTEXT(cuMemcpyDtoH_v2, 3020, memory_copy_to_host,
             (void *destination, CUdeviceptr source, size_t bytes), (destination, source, bytes))
-IN_CURRENT_CONTEXT(cuMemcpyDtoD_v2, 3020, memory_copy_on_device,
-            (CUdeviceptr destination, CUdeviceptr source, size_t bytes),
-            (destination, source, bytes))
 ON_STREAM(cuMemcpyHtoDAsync_v2, 3020, memory_copy_to_device_on_stream,
             (CUdeviceptr destination, const void *source, size_t bytes, CUstream stream),
             (destination, source, bytes, stream))

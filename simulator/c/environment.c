@@ -110,27 +110,27 @@ static bool read_fault(char *entry)
     char *code_text = strsep(&entry, ":");
     char *effect = strsep(&entry, ":");
     char *persistence = strsep(&entry, ":");
-    uint64_t device = 0;
+    struct fault fault = { .entry = ANY_FUNCTION, .device = ANY_DEVICE };
+    uint64_t device;
     uint64_t code;
-    uint64_t nth;
-    bool done;
-    bool lasting;
 
     if (!nth_text || !code_text)
         return refuse("a part is missing");
-    if (strcmp(function, "any") != 0 && entry_point_index(function) < 0)
+    if (strcmp(function, "any") != 0 && (fault.entry = entry_point_index(function)) < 0)
         return refuse("there is no function of this name");
-    if (!parse_number(nth_text, UINT64_MAX, &nth) || !parse_number(code_text, UINT32_MAX, &code)
-        || !parse_choice(effect, "refused", "done", &done)
-        || !parse_choice(persistence, "once", "from_then_on", &lasting))
+    if (!parse_number(nth_text, UINT64_MAX, &fault.nth) || !parse_number(code_text, UINT32_MAX, &code)
+        || !parse_choice(effect, "refused", "done", &fault.done_then_reported)
+        || !parse_choice(persistence, "once", "from_then_on", &fault.from_then_on))
         return false;
-    if (entry && !parse_number(entry, MAXIMUM_DEVICES - 1, &device))
-        return false;
-    if (!nth)
+    fault.code = (uint32_t)code;
+    if (entry) {
+        if (!parse_number(entry, MAXIMUM_DEVICES - 1, &device))
+            return false;
+        fault.device = (int)device;
+    }
+    if (!fault.nth)
         return refuse("calls are counted from 1");
-    return inject_fault(strcmp(function, "any") ? function : NULL, nth, entry ? (int)device : -1,
-                        (uint32_t)code, done, lasting)
-           || refuse("more than 1024 faults");
+    return inject_fault(&fault) || refuse("more than 1024 faults");
 }
 
 /* Nothing ends the log. */

@@ -1,17 +1,7 @@
 /* Injected faults: this call, of this function, for this device, returns this code. */
 #include "watched_calls.h"
 
-enum { ANY_FUNCTION = -1, ANY_DEVICE = -1, MAXIMUM_FAULTS = 1024 };
-
-struct fault {
-    int entry;
-    int device;
-    uint32_t code;
-    bool done_then_reported; /* the call acts before it returns the code */
-    bool from_then_on;
-    uint64_t nth;  /* among the matching calls since the fault was armed, from 1 */
-    uint64_t seen;
-};
+enum { MAXIMUM_FAULTS = 1024 };
 
 static struct fault faults[MAXIMUM_FAULTS];
 static size_t fault_count;
@@ -24,20 +14,11 @@ static void update_faults(size_t count)
     update_watched();
 }
 
-/* A NULL function means any; a negative device means any. */
-bool inject_fault(const char *function, uint64_t nth, int device, uint32_t code,
-                  bool done_then_reported, bool from_then_on)
+bool inject_fault(const struct fault *fault)
 {
-    int entry = function ? entry_point_index(function) : ANY_FUNCTION;
-
-    if ((function && entry < 0) || !nth || fault_count == MAXIMUM_FAULTS)
+    if (fault_count == MAXIMUM_FAULTS)
         return false;
-    faults[fault_count] = (struct fault){ .entry = entry,
-                                            .device = device < 0 ? ANY_DEVICE : device,
-                                            .code = code,
-                                            .done_then_reported = done_then_reported,
-                                            .from_then_on = from_then_on,
-                                            .nth = nth };
+    faults[fault_count] = *fault;
     update_faults(fault_count + 1);
     return true;
 }

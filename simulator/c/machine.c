@@ -337,15 +337,16 @@ uint64_t free_on_machine(uint32_t physical, const struct target *without)
     return left;
 }
 
-uint64_t bytes_of_others(uint32_t physical, bool and_own)
+uint64_t free_for_all(uint32_t physical)
 {
     uint64_t left;
 
+    publish_own_memory();
     if (!lock_machine())
         return 0;
-    left = free_on_machine(physical, and_own ? NULL : process_page->target);
+    left = free_on_machine(physical, NULL);
     unlock_machine();
-    return knob(device_bytes) - left;
+    return left;
 }
 
 /* Counts a call under way, once the process runs. The lock of the driver is not held. */

@@ -81,8 +81,8 @@ bool register_process(void);
 void unregister_process(void);
 void enter_call(void);
 void leave_call(void);
-/* What the other processes have on a GPU, or all of them. The machine is not locked. */
-uint64_t bytes_of_others(uint32_t physical, bool and_own);
+/* Bytes that are free on a GPU, after what all processes have there. The machine is not locked. */
+uint64_t free_for_all(uint32_t physical);
 
 /* restore.c: a target and a gpu_map */
 target_action may_restore;

@@ -1,10 +1,9 @@
 /*
- * Device and pinned host memory: enough to see it go down and come back. Device addresses are host
+ * Device memory: enough to see it go down and come back. Device addresses are host
  * mappings that only cost what is touched.
  */
 #include "devices.h"
 #include "implementations.h"
-#include "memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +14,6 @@ struct allocation {
     char *start;
     size_t bytes; /* as asked for, which is what the device is charged */
 };
-
-static struct allocation *host_allocations;
 
 static struct allocation *map_memory(size_t bytes)
 {
@@ -126,42 +123,6 @@ CUresult memory_free(CUdeviceptr address)
     return CUDA_SUCCESS;
 }
 
-CUresult memory_allocate_host(void **address, size_t bytes)
-{
-    struct allocation *allocation;
-    struct context *context;
-    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
-
-    if (!address)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (!bytes)
-        return CUDA_ERROR_INVALID_VALUE;
-    allocation = map_memory(bytes);
-    if (!allocation)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    allocation->next = host_allocations;
-    host_allocations = allocation;
-    *address = allocation->start;
-    return CUDA_SUCCESS;
-}
-
-CUresult memory_free_host(void *address)
-{
-    struct allocation *allocation;
-    struct context *context;
-    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
-
-    if (result != CUDA_SUCCESS)
-        return result;
-    allocation = take_allocation(&host_allocations, address);
-    if (!allocation)
-        return CUDA_ERROR_INVALID_VALUE;
-    unmap_memory(allocation);
-    return CUDA_SUCCESS;
-}
-
 /* Where this range of the current context's device memory lies, if it is within one allocation. */
 static CUresult find_device_memory(CUdeviceptr address, size_t bytes, char **start)
 {
@@ -207,19 +168,6 @@ CUresult memory_copy_to_host(void *destination, CUdeviceptr source, size_t bytes
         return CUDA_ERROR_INVALID_VALUE;
     memcpy(destination, start, bytes);
     return CUDA_SUCCESS;
-}
-
-CUresult memory_copy_on_device(CUdeviceptr destination, CUdeviceptr source, size_t bytes)
-{
-    char *to;
-    char *from;
-    CUresult result = find_device_memory(destination, bytes, &to);
-
-    if (result == CUDA_SUCCESS)
-        result = find_device_memory(source, bytes, &from);
-    if (result == CUDA_SUCCESS)
-        memmove(to, from, bytes);
-    return result;
 }
 
 CUresult memory_set(CUdeviceptr destination, unsigned char value, size_t bytes)

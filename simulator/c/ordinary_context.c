@@ -1,7 +1,6 @@
 /* Contexts that cuCtxCreate makes. */
 #include "devices.h"
 #include "implementations.h"
-#include "memory.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,6 @@
 #include "devices.h"
 #include "implementations.h"
 #include "machine.h"
-#include "memory.h"
 #include "primary_contexts.h"
 
 #include <sys/mman.h>

@@ -9,6 +9,7 @@
 #ifndef SIMULATED_CUDA_H
 #define SIMULATED_CUDA_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SIMULATED_CUDA_CONTROL __attribute__((visibility("default")))
@@ -23,9 +24,9 @@ struct simulated_cuda_device {
 };
 
 struct simulated_cuda_stack_entry {
-    int32_t device;
-    uint32_t primary;
-    uint32_t alive;
+    uint32_t device;
+    bool primary;
+    bool alive;
 };
 
 struct simulated_cuda_counters {
@@ -44,9 +45,6 @@ struct simulated_cuda_taken {
 /* A process of the machine, as its controllers find it. */
 struct simulated_cuda_target {
     uint32_t state; /* as cuCheckpointProcessGetState gives it */
-    uint32_t lost;  /* a restore without room destroyed it */
-    uint32_t busy;
-    uint32_t managed_memory;
     uint32_t contexts;
     uint32_t calls; /* under way */
     uint32_t lock_milliseconds; /* the limit that the last lock received */

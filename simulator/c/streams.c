@@ -5,7 +5,6 @@
 #include "driver.h"
 #include "handles.h"
 #include "implementations.h"
-#include "streams.h"
 
 #include <stdlib.h>
 

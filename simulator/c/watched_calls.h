@@ -19,8 +19,18 @@ const char *entry_point_name(enum entry_point entry);
 int entry_point_index(const char *name);
 
 /* faults.c */
-bool inject_fault(const char *function, uint64_t nth, int device, uint32_t code,
-                  bool done_then_reported, bool from_then_on);
+struct fault {
+    int entry;  /* ANY_FUNCTION */
+    int device; /* ANY_DEVICE */
+    uint32_t code;
+    bool done_then_reported; /* the call acts before it returns the code */
+    bool from_then_on;
+    uint64_t nth; /* among the matching calls since the fault was armed, from 1 */
+    uint64_t seen;
+};
+
+enum { ANY_FUNCTION = -1, ANY_DEVICE = -1 };
+bool inject_fault(const struct fault *fault);
 void apply_faults(struct call *call);
 void clear_faults(void);
 uint64_t faults_fired(void);

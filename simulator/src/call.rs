@@ -52,8 +52,9 @@ impl Call {
 }
 
 /// One entry of a thread's stack of current contexts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
+#[repr(C)] // as in c/simulated_cuda.h
 pub struct StackEntry {
     /// The device that the context is on.
     pub device: u32,

@@ -1,20 +1,14 @@
 //! The processes of one machine, which suspend and resume one another.
 
-use crate::control::RawTarget;
 use crate::simulator::{Simulator, succeed};
 
 /// A process of the machine that has initialised CUDA, as its controllers find it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
+#[repr(C)] // as in c/simulated_cuda.h
 pub struct Target {
     /// As `cuCheckpointProcessGetState` gives it: 0 running, 1 locked, 2 checkpointed, 3 failed.
     pub state: u32,
-    /// Whether a restore without room has destroyed it.
-    pub is_lost: bool,
-    /// Whether it was [made busy](Simulator::set_busy).
-    pub is_busy: bool,
-    /// Whether it [has managed memory](Simulator::set_managed_memory).
-    pub has_managed_memory: bool,
     /// Its living contexts.
     pub contexts: u32,
     /// Its driver calls under way, those that stand still in a hook included. Counted where the
@@ -42,19 +36,10 @@ impl Simulator {
     /// A process of the machine; `None` where there is none of that id, or it has not initialised CUDA.
     #[must_use]
     pub fn target(&self, pid: u32) -> Option<Target> {
-        let mut raw = RawTarget::default();
+        let mut target = Target::default();
         // SAFETY: the pointer is to a target of the C layout.
-        let code = unsafe { (self.controls.target)(process(pid), &raw mut raw) };
-        (code == 0).then_some(Target {
-            state: raw.state,
-            is_lost: raw.lost != 0,
-            is_busy: raw.busy != 0,
-            has_managed_memory: raw.managed_memory != 0,
-            contexts: raw.contexts,
-            calls: raw.calls,
-            lock_milliseconds: raw.lock_milliseconds,
-            bytes: raw.bytes,
-        })
+        let code = unsafe { (self.controls.target)(process(pid), &raw mut target) };
+        (code == 0).then_some(target)
     }
 
     /// What a process has on one GPU, or had there when it was checkpointed.

@@ -5,6 +5,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::call::StackEntry;
+use crate::checkpoint::Target;
+
 /// `simulated_cuda_hook`.
 pub(crate) type Hook = unsafe extern "C" fn(*mut c_void);
 
@@ -20,32 +23,11 @@ pub(crate) struct DeviceState {
 }
 
 #[repr(C)]
-#[derive(Clone, Default)]
-pub(crate) struct RawStackEntry {
-    pub device: i32,
-    pub primary: u32,
-    pub alive: u32,
-}
-
-#[repr(C)]
 #[derive(Default)]
 pub(crate) struct Counters {
     pub total_calls: u64,
     pub faults_fired: u64,
     pub underflows: u64,
-}
-
-#[repr(C)]
-#[derive(Default)]
-pub(crate) struct RawTarget {
-    pub state: u32,
-    pub lost: u32,
-    pub busy: u32,
-    pub managed_memory: u32,
-    pub contexts: u32,
-    pub calls: u32,
-    pub lock_milliseconds: u32,
-    pub bytes: u64,
 }
 
 #[repr(C)]
@@ -111,14 +93,14 @@ controls! {
     }
     pointers: {
         set: fn(*const c_char) -> *const c_char;
-        target: fn(i32, *mut RawTarget) -> u32;
+        target: fn(i32, *mut Target) -> u32;
         target_bytes: fn(i32, u32, *mut u64) -> u32;
         machine_uuid: fn(u32, *mut u8) -> u32;
         taken: fn(*mut RawTaken, u64) -> u64;
         device: fn(i32, *mut DeviceState) -> u32;
         add_hook: fn(*const c_char, u64, u32, Hook, Hook, *mut c_void) -> u32;
         counters: fn(*mut Counters);
-        stack: fn(*mut RawStackEntry, u32) -> u32;
+        stack: fn(*mut StackEntry, u32) -> u32;
     }
 }
 

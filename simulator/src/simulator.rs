@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::call::{DeviceMemory, StackEntry};
-use crate::control::{Controls, DeviceState, RawStackEntry};
+use crate::control::{Controls, DeviceState};
 use crate::hooks::HookPanic;
 use crate::knob::Knob;
 use crate::others::UNNAMED_OWNERS;
@@ -110,16 +110,10 @@ impl Simulator {
     pub fn stack(&self) -> Vec<StackEntry> {
         // SAFETY: with no room, nothing is written.
         let depth = unsafe { (self.controls.stack)(std::ptr::null_mut(), 0) };
-        let mut raw = vec![RawStackEntry::default(); depth as usize];
+        let mut entries = vec![StackEntry::default(); depth as usize];
         // SAFETY: the pointer is to as many entries of the C layout as the count says.
-        unsafe { (self.controls.stack)(raw.as_mut_ptr(), depth) };
-        raw.iter()
-            .map(|entry| StackEntry {
-                device: u32::try_from(entry.device).unwrap_or(u32::MAX),
-                is_primary: entry.primary != 0,
-                alive: entry.alive != 0,
-            })
-            .collect()
+        unsafe { (self.controls.stack)(entries.as_mut_ptr(), depth) };
+        entries
     }
 
     /// Makes a device's primary context current on the calling thread, retaining nothing, or with

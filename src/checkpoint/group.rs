@@ -25,9 +25,8 @@ use crate::checkpoint::suspended::{GroupError, Resumed, Suspended};
 /// then those locked are unlocked. If somebody else takes that memory meanwhile, the restore destroys the
 /// process ([`Room`]).
 ///
-/// Processes that share GPU memory, as ranks in an NCCL group over P2P or shared memory do, are checkpointed
-/// without an error and were never seen to come back (two H100s and two H200s, driver 580): they leave the
-/// group first.
+/// Ranks in an NCCL group over P2P or shared memory must leave it first: no restore brings them back
+/// ([what can be checkpointed](crate::checkpoint#what-can-be-checkpointed)).
 ///
 /// # Errors
 /// [`CheckpointError::NamedTwice`] without a driver call; else the first failure, with what every process is
@@ -113,7 +112,7 @@ impl<'a> Steps<'a> {
             Found::Checkpointed(process) => Some(process),
             _ => None,
         });
-        Ok(Suspended::new(checkpointed.collect(), reports))
+        Ok(Suspended { processes: checkpointed.collect(), reports })
     }
 
     /// As [`Suspended::resume`].
@@ -182,6 +181,7 @@ impl fmt::Debug for Steps<'_> {
     }
 }
 
+/// In which order a step is taken of every process, and of how many at once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Order {
     OneByOne,
@@ -229,14 +229,14 @@ impl Group<'_> {
                 let member = waiting();
                 drop(waiting);
                 let Some(member) = member else { return };
-                let before = member.report.steps().len();
+                let before = member.report.steps.len();
                 if let Err(error) = step(member) {
                     failed.store(true, Ordering::Relaxed);
                     let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
                     first.get_or_insert((member.pid(), error));
                 }
                 if let Some(observer) = observer {
-                    let taken = &member.report.steps()[before..];
+                    let taken = &member.report.steps[before..];
                     taken.iter().for_each(|step| observer(member.pid(), step));
                 }
             }
@@ -266,12 +266,12 @@ impl Group<'_> {
             Found::Running(process) => Some(process),
             _ => None,
         });
-        Ok(Resumed::new(running.collect(), reports))
+        Ok(Resumed { processes: running.collect(), reports })
     }
 
     #[cold]
     fn failed(self, error: CheckpointError, pid: Option<u32>) -> GroupError {
         let (found, reports) = self.into_parts();
-        GroupError::new(error, pid, found, reports)
+        GroupError { error, pid, found, reports }
     }
 }

@@ -18,21 +18,17 @@ pub(super) struct Member {
     undoing: bool,
 }
 
-/// What became of a step.
-enum Taken {
-    Now(Result<Found, StepError>),
-    /// The process was in no state for it.
-    Not(Found),
-}
+/// What became of a step, or the process if it was in no state for it.
+type Taken = Result<Result<Found, StepError>, Found>;
 
 impl Member {
     pub(super) fn new(found: Found) -> Self {
-        let report = ProcessReport::new(found.pid(), found.state());
+        let report = ProcessReport { pid: found.pid(), steps: Vec::new(), state: found.state() };
         Self { now: Some(found), report, undoing: false }
     }
 
     pub(super) fn pid(&self) -> u32 {
-        self.report.pid()
+        self.report.pid
     }
 
     pub(super) fn into_parts(self) -> Option<(Found, ProcessReport)> {
@@ -41,31 +37,31 @@ impl Member {
 
     pub(super) fn lock(&mut self, limit: Duration) -> Result<(), CheckpointError> {
         self.step(Step::Lock, |found| match found {
-            Found::Running(process) => Taken::Now(process.lock(limit).map(Found::Locked)),
-            other => Taken::Not(other),
+            Found::Running(process) => Ok(process.lock(limit).map(Found::Locked)),
+            other => Err(other),
         })
     }
 
     pub(super) fn checkpoint(&mut self) -> Result<(), CheckpointError> {
         self.step(Step::Checkpoint, |found| match found {
-            Found::Locked(process) => Taken::Now(process.checkpoint().map(Found::Checkpointed)),
-            other => Taken::Not(other),
+            Found::Locked(process) => Ok(process.checkpoint().map(Found::Checkpointed)),
+            other => Err(other),
         })
     }
 
     pub(super) fn restore(&mut self, map: &GpuMap) -> Result<(), CheckpointError> {
         self.step(Step::Restore, |found| match found {
             Found::Checkpointed(process) => {
-                Taken::Now(process.restore(map, &Room::Trusted).map(Found::Locked))
+                Ok(process.restore(map, &Room::Trusted).map(Found::Locked))
             }
-            other => Taken::Not(other),
+            other => Err(other),
         })
     }
 
     pub(super) fn unlock(&mut self) -> Result<(), CheckpointError> {
         self.step(Step::Unlock, |found| match found {
-            Found::Locked(process) => Taken::Now(process.unlock().map(Found::Running)),
-            other => Taken::Not(other),
+            Found::Locked(process) => Ok(process.unlock().map(Found::Running)),
+            other => Err(other),
         })
     }
 
@@ -76,9 +72,9 @@ impl Member {
         earlier: Step,
         step: impl FnOnce(&mut Self) -> Result<(), CheckpointError>,
     ) -> Result<(), CheckpointError> {
-        let was_tried = self.report.steps().iter().any(|report| {
-            let code = report.error().and_then(CheckpointError::code);
-            report.step() == earlier && code != Some(CUresult::CUDA_ERROR_ILLEGAL_STATE)
+        let was_tried = self.report.steps.iter().any(|report| {
+            let code = report.error.as_ref().and_then(CheckpointError::code);
+            report.step == earlier && code != Some(CUresult::CUDA_ERROR_ILLEGAL_STATE)
         });
         self.undoing = true;
         if was_tried { step(self) } else { Ok(()) }
@@ -93,8 +89,8 @@ impl Member {
         let Some(found) = self.now.take() else { return Ok(()) };
         let began = Instant::now();
         let taken = match take(found) {
-            Taken::Now(taken) => taken,
-            Taken::Not(untouched) => {
+            Ok(taken) => taken,
+            Err(untouched) => {
                 self.now = Some(untouched);
                 return Ok(());
             }
@@ -107,9 +103,10 @@ impl Member {
                 (Err(error), found)
             }
         };
-        let state = found.state();
+        self.report.state = found.state();
         self.now = Some(found);
-        self.report.add(StepReport::new(step, self.undoing, result.clone().err(), took), state);
+        let (undoing, error) = (self.undoing, result.clone().err());
+        self.report.steps.push(StepReport { step, undoing, error, took });
         result
     }
 }

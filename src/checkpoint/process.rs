@@ -186,9 +186,8 @@ impl Checkpointed {
     /// Moves the process's memory back to its devices. Calls `cuCheckpointProcessRestore`; the process is
     /// locked then.
     ///
-    /// A restore that runs out of memory destroys the process (driver 580: it returns
-    /// `CUDA_ERROR_OUT_OF_MEMORY`, the state stays checkpointed, and every later restore returns
-    /// `CUDA_ERROR_OPERATING_SYSTEM`). So the [`Room`] is checked first.
+    /// A restore that runs out of memory destroys the process: every later restore returns
+    /// `CUDA_ERROR_OPERATING_SYSTEM` (driver 580). So the [`Room`] is checked first.
     ///
     /// NVIDIA documents that a restore requires persistence mode, or that `cuInit` was called before.
     ///

@@ -47,84 +47,28 @@ impl Step {
 
 /// A step that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StepReport {
-    step: Step,
-    undoing: bool,
-    error: Option<CheckpointError>,
-    took: Duration,
-}
-
-impl StepReport {
-    pub(super) fn new(
-        step: Step,
-        undoing: bool,
-        error: Option<CheckpointError>,
-        took: Duration,
-    ) -> Self {
-        Self { step, undoing, error, took }
-    }
-
     /// Which step.
-    #[must_use]
-    pub fn step(&self) -> Step {
-        self.step
-    }
-
+    pub step: Step,
     /// Whether the step undoes an earlier one, because another process failed.
-    #[must_use]
-    pub fn is_undoing(&self) -> bool {
-        self.undoing
-    }
-
+    pub undoing: bool,
     /// Why it failed; `None` if the call returned `CUDA_SUCCESS`.
-    #[must_use]
-    pub fn error(&self) -> Option<&CheckpointError> {
-        self.error.as_ref()
-    }
-
+    pub error: Option<CheckpointError>,
     /// How long it took, including the query of the state after a failure.
-    #[must_use]
-    pub fn took(&self) -> Duration {
-        self.took
-    }
+    pub took: Duration,
 }
 
 /// What was done for one process, and what it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProcessReport {
-    pid: u32,
-    steps: Vec<StepReport>,
-    state: Option<State>,
-}
-
-impl ProcessReport {
-    pub(super) fn new(pid: u32, state: Option<State>) -> Self {
-        Self { pid, steps: Vec::new(), state }
-    }
-
-    pub(super) fn add(&mut self, step: StepReport, state: Option<State>) {
-        self.steps.push(step);
-        self.state = state;
-    }
-
     /// The process id.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.pid
-    }
-
+    pub pid: u32,
     /// The steps, in the order in which they were tried.
-    #[must_use]
-    pub fn steps(&self) -> &[StepReport] {
-        &self.steps
-    }
-
-    /// The state of the process after the last step. After a failure the driver was asked for it; `None` if
-    /// that failed, too.
-    #[must_use]
-    pub fn state(&self) -> Option<State> {
-        self.state
-    }
+    pub steps: Vec<StepReport>,
+    /// The state of the process after the last step. After a failure it is queried; `None` if that failed, too.
+    pub state: Option<State>,
 }
 
 /// One line: the process, each step with its time and its error, the state at the end.

@@ -50,19 +50,19 @@ object! {
 object! {
     /// The error is null for none.
     StepReport, this: {
-        "step": this.step(),
-        "undoing": this.is_undoing(),
-        "milliseconds": this.took().as_secs_f64() * 1e3,
-        "error": this.error(),
+        "step": this.step,
+        "undoing": this.undoing,
+        "milliseconds": this.took.as_secs_f64() * 1e3,
+        "error": this.error,
     }
 }
 
 object! {
     /// The state is null if it is not known.
     ProcessReport, this: {
-        "pid": this.pid(),
-        "steps": this.steps(),
-        "state": this.state(),
+        "pid": this.pid,
+        "steps": this.steps,
+        "state": this.state,
     }
 }
 

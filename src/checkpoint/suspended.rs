@@ -19,15 +19,11 @@ use crate::checkpoint::step_error::Found;
 #[derive(Debug)]
 #[must_use = "the processes stay suspended until somebody restores them"]
 pub struct Suspended {
-    processes: Vec<Checkpointed>,
-    reports: Vec<ProcessReport>,
+    pub(super) processes: Vec<Checkpointed>,
+    pub(super) reports: Vec<ProcessReport>,
 }
 
 impl Suspended {
-    pub(super) fn new(processes: Vec<Checkpointed>, reports: Vec<ProcessReport>) -> Self {
-        Self { processes, reports }
-    }
-
     /// The processes, in the order in which they were given.
     pub fn processes(&self) -> &[Checkpointed] {
         &self.processes
@@ -62,22 +58,18 @@ impl Suspended {
 
 impl FromIterator<Checkpointed> for Suspended {
     fn from_iter<I: IntoIterator<Item = Checkpointed>>(processes: I) -> Self {
-        Self::new(processes.into_iter().collect(), Vec::new())
+        Self { processes: processes.into_iter().collect(), reports: Vec::new() }
     }
 }
 
 /// Processes that run again. After [`recover`](crate::checkpoint::recover), those that can.
 #[derive(Debug)]
 pub struct Resumed {
-    processes: Vec<Process>,
-    reports: Vec<ProcessReport>,
+    pub(super) processes: Vec<Process>,
+    pub(super) reports: Vec<ProcessReport>,
 }
 
 impl Resumed {
-    pub(super) fn new(processes: Vec<Process>, reports: Vec<ProcessReport>) -> Self {
-        Self { processes, reports }
-    }
-
     /// The processes, in the order in which they were given.
     #[must_use]
     pub fn into_processes(self) -> Vec<Process> {
@@ -95,22 +87,13 @@ impl Resumed {
 /// it holds: a process that is still locked is unlocked.
 #[derive(Debug)]
 pub struct GroupError {
-    error: CheckpointError,
-    pid: Option<u32>,
-    found: Vec<Found>,
-    reports: Vec<ProcessReport>,
+    pub(super) error: CheckpointError,
+    pub(super) pid: Option<u32>,
+    pub(super) found: Vec<Found>,
+    pub(super) reports: Vec<ProcessReport>,
 }
 
 impl GroupError {
-    pub(super) fn new(
-        error: CheckpointError,
-        pid: Option<u32>,
-        found: Vec<Found>,
-        reports: Vec<ProcessReport>,
-    ) -> Self {
-        Self { error, pid, found, reports }
-    }
-
     /// What went wrong first.
     #[must_use]
     pub fn error(&self) -> &CheckpointError {

@@ -33,12 +33,10 @@ impl Call {
         Error::Driver { call: self.function, device, code: self.code }
     }
 
-    /// The error for a call that failed, or nothing.
-    pub(crate) fn check(self, device: Option<u32>) -> Result<(), Error> {
-        match self.is_success() {
-            true => Ok(()),
-            false => Err(self.error(device)),
-        }
+    /// The call itself as the error if it failed.
+    #[inline]
+    pub(crate) fn result(self) -> Result<(), Self> {
+        if self.is_success() { Ok(()) } else { Err(self) }
     }
 }
 

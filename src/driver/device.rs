@@ -191,10 +191,7 @@ impl Device {
     /// The error for a failed call about this device, or nothing.
     #[inline]
     pub(crate) fn check(self, call: Call) -> Result<(), Error> {
-        match call.is_success() {
-            true => Ok(()),
-            false => Err(self.error(call)),
-        }
+        call.result().map_err(|call| self.error(call))
     }
 
     /// The error for a failed call about this device.

@@ -49,10 +49,7 @@ fn uuid_by(get_uuid: Entry<GetUuid>, device: sys::CUdevice) -> Result<[u8; 16], 
     let mut raw = sys::CUuuid { bytes: [0; 16] };
     // SAFETY: the out-parameter is a uuid of ours, and the device is the driver's own.
     let call = get_uuid.returned(unsafe { (get_uuid.function)(&mut raw, device) });
-    match call.is_success() {
-        true => Ok(raw.bytes.map(|byte| byte as u8)),
-        false => Err(call),
-    }
+    call.result().map(|()| raw.bytes.map(|byte| byte as u8))
 }
 
 /// A text that the driver writes into a buffer.
@@ -63,12 +60,7 @@ pub(super) fn text(get_text: Entry<GetText>, device: sys::CUdevice) -> Result<St
     let size = SIZE as c_int - 1;
     // SAFETY: the buffer has room for the size given, and the device is the driver's own.
     let code = unsafe { (get_text.function)(buffer.as_mut_ptr().cast(), size, device) };
-    let call = get_text.returned(code);
-    match call.is_success() {
-        true => {
-            let text = CStr::from_bytes_until_nul(&buffer).unwrap_or_default();
-            Ok(text.to_string_lossy().into_owned())
-        }
-        false => Err(call),
-    }
+    get_text.returned(code).result()?;
+    let text = CStr::from_bytes_until_nul(&buffer).unwrap_or_default();
+    Ok(text.to_string_lossy().into_owned())
 }

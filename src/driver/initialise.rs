@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 
 use crate::driver::append_only::AppendOnly;
+use crate::driver::calls::Call;
 use crate::driver::device;
 use crate::driver::functions::Functions;
 use crate::driver::holders::Witness;
@@ -61,16 +62,17 @@ impl Driver {
         let code = unsafe { (functions.init.function)(0) };
         initialised(code, path)?;
 
+        let failed = |device| move |call: Call| call.error(device);
         let mut version: c_int = 0;
         // SAFETY: the out-parameter is an int of ours.
         let code = unsafe { (functions.driver_get_version.function)(&mut version) };
-        functions.driver_get_version.returned(code).check(None)?;
+        functions.driver_get_version.returned(code).result().map_err(failed(None))?;
         let version = CudaVersion::from_raw(version);
 
         let mut count: c_int = 0;
         // SAFETY: the out-parameter is an int of ours.
         let code = unsafe { (functions.device_get_count.function)(&mut count) };
-        functions.device_get_count.returned(code).check(None)?;
+        functions.device_get_count.returned(code).result().map_err(failed(None))?;
         let count = u32::try_from(count).unwrap_or(0);
         if count == 0 {
             return Err(no_device(path));
@@ -79,7 +81,8 @@ impl Driver {
             let mut raw: sys::CUdevice = 0;
             // SAFETY: the out-parameter is a device of ours. The ordinal fits an int, as the count did.
             let code = unsafe { (functions.device_get.function)(&mut raw, ordinal as c_int) };
-            functions.device_get.returned(code).check(Some(ordinal)).map(|()| raw)
+            let call = functions.device_get.returned(code).result();
+            call.map(|()| raw).map_err(failed(Some(ordinal)))
         });
         let raw_devices = raw_devices.collect::<Result<Vec<_>, Error>>()?;
         Ok(Self::keep(library, path, functions, version, process, raw_devices))

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::sys::debug::debug_as_displayed;
+
 /// A device's unique id. Displayed and parsed as NVIDIA's tools write it: `GPU-` or, for a MIG
 /// instance, `MIG-`, and the hexadecimal groups.
 ///
@@ -62,12 +64,7 @@ impl fmt::Display for Uuid {
     }
 }
 
-/// As [`Display`](fmt::Display).
-impl fmt::Debug for Uuid {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
-    }
-}
+debug_as_displayed!(Uuid);
 
 /// The text is not a device's unique id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,21 +110,16 @@ fn parse(text: &str) -> Option<Uuid> {
 mod tests {
     use super::*;
 
-    const BYTES: [u8; 16] = [
-        0x8f, 0x6c, 0x1a, 0x02, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb,
-        0x0c,
-    ];
-
     #[test]
     fn uuid_reads_as_in_nvidia_smi() {
+        let gpu =
+            Uuid::from_bytes(*b"\x8f\x6c\x1a\x02\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\x0c");
         let text = "GPU-8f6c1a02-1122-3344-5566-778899aabb0c";
-        assert_eq!(Uuid::from_bytes(BYTES).to_string(), text);
-        assert_eq!(format!("{:?}", Uuid::from_bytes(BYTES)), text);
-        assert_eq!(text.parse(), Ok(Uuid::from_bytes(BYTES)));
-        let instance = text.replace("GPU", "MIG");
-        assert_eq!(Uuid::mig_from_bytes(BYTES).to_string(), instance);
-        assert_eq!(instance.parse(), Ok(Uuid::mig_from_bytes(BYTES)));
-        assert_eq!(text.replace("8f6c", "8F6C").parse(), Ok(Uuid::from_bytes(BYTES)));
+        assert_eq!((gpu.to_string(), format!("{gpu:?}")), (text.to_owned(), text.to_owned()));
+        assert_eq!(text.replace("8f6c", "8F6C").parse(), Ok(gpu));
+        let instance = Uuid::mig_from_bytes(*gpu.as_bytes());
+        assert_eq!(instance.to_string(), text.replace("GPU", "MIG"));
+        assert_eq!(instance.to_string().parse(), Ok(instance));
     }
 
     #[test]

@@ -67,18 +67,18 @@ mod tests {
     fn open_files_are_found_by_their_prefix() {
         let folder = std::env::temp_dir().join(format!("device-files-{}", std::process::id()));
         fs::create_dir(&folder).unwrap();
-        let open = |name| {
+        let files = ["nvidia0", "nvidiactl", "other"].map(|name| {
             let path = folder.join(name);
-            let file = File::create(&path).unwrap();
-            (DeviceFile { descriptor: file.as_raw_fd(), path }, file)
-        };
-        let files = [open("nvidia0"), open("nvidiactl"), open("other")];
-        // Not always as they were opened: another test's thread may have closed a lower descriptor in between.
-        let mut expected = [files[0].0.clone(), files[1].0.clone()];
+            (File::create(&path).unwrap(), path)
+        });
+        let expected = files[..2].iter();
+        let mut expected: Vec<_> = expected
+            .map(|(file, path)| DeviceFile { descriptor: file.as_raw_fd(), path: path.clone() })
+            .collect();
         expected.sort();
-        assert_eq!(open_files("self", folder.join("nvidia")).unwrap(), expected);
-        let by_id = open_files(&std::process::id().to_string(), folder.join("nvidia")).unwrap();
-        assert_eq!(by_id, expected);
+        for process in ["self", &std::process::id().to_string()] {
+            assert_eq!(open_files(process, folder.join("nvidia")).unwrap(), expected);
+        }
         drop(files);
         assert_eq!(open_files("self", &folder).unwrap(), []);
         fs::remove_dir_all(&folder).unwrap();

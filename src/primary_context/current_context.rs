@@ -10,8 +10,7 @@ use crate::primary_context::PrimaryContext;
 /// A scope in which a primary context is current on this thread.
 ///
 /// Made by [`PrimaryContext::make_current`], which pushes the context onto the thread's stack;
-/// dropping the scope pops it. It belongs to the thread that made it, and must end before the
-/// handle does. End scopes in the reverse order, and leave the stack inside one as it was: if
+/// dropping the scope pops it. End scopes in the reverse order, and leave the stack inside one as it was: if
 /// something else is on top at the end, it is put back, and the context of this scope stays on the stack.
 ///
 /// Drop calls `cuCtxPopCurrent_v2`, ignores the result, and does nothing in a forked child. To get the

@@ -54,8 +54,7 @@ impl Device {
     /// Destroys everything in the device's primary context, also what other libraries made. Calls
     /// `cuDevicePrimaryCtxReset_v2`. It gives no reference back: every retain stays to be released.
     ///
-    /// [`retain_only`](crate::PrimaryContextGuard::retain_only) never does this. Projects that reset
-    /// a device behind its other users' backs had crashes in those users, and took it out again.
+    /// [`retain_only`](crate::PrimaryContextGuard::retain_only) never does this.
     ///
     /// # Safety
     /// Nothing in the process may use an allocation, a stream, an event, a module or any other

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::driver::device::Device;
 use crate::error::Error;
+use crate::sys::debug::debug_as_displayed;
 
 /// What became of one device, by the state that the driver returned last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,12 +174,7 @@ impl CurrentContextChange {
     }
 }
 
-/// As its [`Display`](fmt::Display).
-impl fmt::Debug for CurrentContextChange {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
-    }
-}
+debug_as_displayed!(CurrentContextChange);
 
 impl fmt::Display for CurrentContextChange {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -39,9 +39,8 @@ impl StrayRelease {
     ///
     /// # Safety
     /// Each further reference on a device belongs to code that has not released it. Nothing in the process
-    /// may use an allocation, a stream, an event, a module or any other object of such a context any more,
-    /// on any thread, now or later. "Soundness" of
-    /// [`retain_only`](crate::PrimaryContextGuard::retain_only) has what was measured otherwise.
+    /// may use an object of such a context any more, on any thread, now or later ("Soundness" of
+    /// [`retain_only`](crate::PrimaryContextGuard::retain_only)).
     #[must_use]
     pub unsafe fn releases_up_to(mut self, releases: u32) -> Self {
         self.releases = releases;

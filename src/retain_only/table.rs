@@ -9,18 +9,13 @@ use crate::error::Error;
 use crate::retain_only::outcome::{CurrentContextChange, Outcome, failed};
 use crate::retain_only::plan::{Plan, Planned};
 use crate::retain_only::report::{DeviceReport, Report};
+use crate::sys::debug::debug_as_displayed;
 
-/// One device: its outcome in words, and the driver calls made for it.
-struct Row {
-    device: Device,
-    outcome: String,
-    calls: Vec<String>,
-}
-
-/// The rows under their headings; what is too long for a row stands below.
+/// The rows under their headings: a device, its outcome in words, and the driver calls made for it. What is too long
+/// for a row stands below.
 struct Table {
     headings: [&'static str; 2],
-    rows: Vec<Row>,
+    rows: Vec<(Device, String, Vec<String>)>,
     below: Vec<String>,
 }
 
@@ -31,7 +26,7 @@ impl Table {
 
     /// Adds a device; a failure's error goes below.
     fn add(&mut self, device: Device, outcome: String, calls: Vec<String>, error: Option<&Error>) {
-        self.rows.push(Row { device, outcome, calls });
+        self.rows.push((device, outcome, calls));
         if let Some(error) = error {
             self.below.push(format!("device {} failed: {error}", device.ordinal()));
         }
@@ -42,14 +37,14 @@ impl Table {
 impl Display for Table {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let [outcome, calls] = self.headings;
-        let widths = self.rows.iter().map(|row| row.outcome.len());
+        let widths = self.rows.iter().map(|(_, outcome, _)| outcome.len());
         let width = widths.max().unwrap_or(0).max(outcome.len());
         let line = |device: &str, uuid: &str, outcome: &str, call: &str| {
             let line = format!("{device:>6}  {uuid:<40}  {outcome:<width$}  {call}");
             line.trim_end().to_owned()
         };
         formatter.write_str(&line("device", "UUID", outcome, calls))?;
-        for Row { device, outcome, calls } in &self.rows {
+        for (device, outcome, calls) in &self.rows {
             let uuid =
                 device.known_uuid().map_or_else(|| "unknown".to_owned(), |uuid| uuid.to_string());
             let first = calls.first().map_or("", String::as_str);
@@ -176,23 +171,4 @@ impl Display for Call {
     }
 }
 
-/// As its [`Display`].
-impl fmt::Debug for Report {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        Display::fmt(self, formatter)
-    }
-}
-
-/// As its [`Display`].
-impl fmt::Debug for Plan {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        Display::fmt(self, formatter)
-    }
-}
-
-/// As its [`Display`].
-impl fmt::Debug for DeviceReport<'_> {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        Display::fmt(self, formatter)
-    }
-}
+debug_as_displayed!(Report, Plan, DeviceReport<'_>);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::sys::debug::debug_as_displayed;
+
 /// A CUDA version. Displayed as `13.0`.
 ///
 /// ```
@@ -47,9 +49,4 @@ impl fmt::Display for CudaVersion {
     }
 }
 
-/// As [`Display`](fmt::Display).
-impl fmt::Debug for CudaVersion {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
-    }
-}
+debug_as_displayed!(CudaVersion);

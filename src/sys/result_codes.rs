@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::sys::debug::debug_as_displayed;
 use crate::sys::{CUresult, RESULT_NAMES};
 
 impl CUresult {
@@ -91,12 +92,7 @@ impl fmt::Display for CUresult {
     }
 }
 
-/// As [`Display`](fmt::Display): a number says nothing to people.
-impl fmt::Debug for CUresult {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, formatter)
-    }
-}
+debug_as_displayed!(CUresult);
 
 #[cfg(test)]
 mod tests {

@@ -107,26 +107,6 @@ fn suspended_by_one_run_and_resumed_by_another() {
 }
 
 #[test]
-fn a_failure_is_reported_and_undone() {
-    let machine = SharedMachine::new();
-    let (mut targets, pids) = targets::<2>(&machine);
-    machine.simulator.set_managed_memory(pids[1], true);
-    let pids = pids.map(|pid| pid.to_string());
-    let arguments = ["--cycle", "--pid", &pids[0], "--pid", &pids[1], "--force", "--json"];
-    let report = object(&run(&machine, &arguments), 1);
-    assert_eq!(
-        (&report["error"]["code"], &report["error"]["pid"]),
-        (&801.into(), &targets[1].pid().into())
-    );
-    assert_eq!(steps(&report["processes"][0]), ["lock", "checkpoint", "restore", "unlock"]);
-    assert_eq!(report["processes"][0]["steps"][3]["undoing"], true);
-    assert!(targets.iter_mut().all(|target| target.ask(b'q') == 1));
-    machine.simulator.set_busy(targets[0].pid(), true);
-    let arguments = ["--suspend", "--pid", &pids[0], "--limit", "0.02", "--json"];
-    assert_eq!(object(&run(&machine, &arguments), 1)["error"]["code"], 600);
-}
-
-#[test]
 fn arguments_that_make_no_sense_are_refused() {
     let machine = SharedMachine::new();
     for (arguments, reason) in [

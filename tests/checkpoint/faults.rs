@@ -97,9 +97,9 @@ fn a_group_is_undone_whatever_fails() {
                     assert_eq!(error.error().code().map(|code| code.0), Some(code), "{trial}");
                     for (found, report) in error.found().iter().zip(error.reports()) {
                         let state = machine.state(found.pid());
-                        assert_eq!(found.pid(), report.pid());
-                        assert_eq!(found.state(), report.state(), "{trial}");
-                        let reported = report.state().map(|state| match state {
+                        assert_eq!(found.pid(), report.pid);
+                        assert_eq!(found.state(), report.state, "{trial}");
+                        let reported = report.state.map(|state| match state {
                             State::Running => 0,
                             State::Locked => 1,
                             State::Checkpointed => 2,

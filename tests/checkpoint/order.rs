@@ -135,7 +135,7 @@ fn no_more_overlap_than_are_allowed() {
         });
     }
     let heard = Mutex::new(Vec::new());
-    let hear = |pid: u32, step: &StepReport| heard.lock().unwrap().push((pid, step.step()));
+    let hear = |pid: u32, step: &StepReport| heard.lock().unwrap().push((pid, step.step));
     let steps = Steps::new().at_once(2).on_step(&hear);
     let suspended = steps.suspend(open_all(&machine, &pids), LIMIT).unwrap();
     assert_eq!(most.load(Ordering::SeqCst), 2);

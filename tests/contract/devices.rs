@@ -67,24 +67,6 @@ pub fn unknown_devices(machine: &Machine, questions: &Questions) {
     }
 }
 
-pub fn null_pointers(machine: &Machine, questions: &Questions) {
-    let library = machine.initialised();
-    let device = library.device(0);
-    let (mut flags, mut active) = (0, 0);
-    let none = ptr::null_mut::<u32>();
-    let state =
-        |flags, active| call!(library, cuDevicePrimaryCtxGetState_v7000(device, flags, active));
-    questions.ask("state without flags", 1, state(none, &mut active));
-    questions.ask("state without active", 1, state(&mut flags, ptr::null_mut()));
-    questions.ask("state without either", 1, state(none, ptr::null_mut()));
-    questions.ask(
-        "retain without a place",
-        1,
-        call!(library, cuDevicePrimaryCtxRetain_v7000(ptr::null_mut(), device)),
-    );
-    questions.ask("state afterwards", "0/0", library.state(device));
-}
-
 /// Every way of looking leaves every primary context as it was.
 pub fn looking_creates_nothing(machine: &Machine, questions: &Questions) {
     let driver = machine.driver();

@@ -92,24 +92,6 @@ fn options_and_failures_reach_the_report() {
 }
 
 #[test]
-fn wrong_arguments_name_the_option_and_what_it_takes() {
-    for (arguments, option, accepted) in [
-        (&["--device", "x"][..], "--device", "whole number"),
-        (&["--driver", ""], "--driver", "auto, real, simulated"),
-        (&["--devices", "2", "--driver", "real"], "--devices", "simulated"),
-        (&["--stray", "0,,2"], "--stray", "commas"),
-        (&["--releases", "4294967296"], "--releases", "4294967295"),
-        (&["--kepe", "2"], "--kepe", "--help"),
-    ] {
-        let output = run(arguments);
-        let message = text(&output.stderr);
-        assert_eq!((status(&output), text(&output.stdout)), (2, ""), "{arguments:?}: {message}");
-        assert_eq!(message.lines().count(), 1, "{arguments:?}: {message}");
-        assert!(message.contains(option) && message.contains(accepted), "{arguments:?}: {message}");
-    }
-}
-
-#[test]
 fn without_a_device_the_error_is_the_report() {
     for (variable, value, kind) in
         [("CUDA_VISIBLE_DEVICES", "", "no_device"), ("LOCAL_RANK", "8", "no_such_device")]

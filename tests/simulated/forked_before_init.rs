@@ -1,7 +1,7 @@
 //! Children of processes that had not come so far with CUDA, or not by this crate: the library loaded
 //! only, CUDA initialised by others, a `cuInit` that failed; and children that begin anew.
 
-use crate::support::forked::is_forked;
+use crate::forked_child::is_forked;
 use crate::support::processes::{in_each_child, in_own_process};
 use crate::support::{load, machine};
 use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard, fork};

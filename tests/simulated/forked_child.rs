@@ -1,7 +1,6 @@
 //! What a child sees that was forked from a process with a driver, by `fork` and by a bare `clone`: every
 //! operation is refused, or does nothing, as it is documented; and the driver is not called.
 
-use crate::support::forked::is_forked;
 use crate::support::processes::{births, in_child, in_own_process};
 use crate::support::{Machine, load, machine, machine_from, releases_up_to};
 use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute, functions};
@@ -12,9 +11,17 @@ use simulated_libcuda::{Fault, Knob, Simulator};
 
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
+/// Checks that a result is `ForkedAfterInit`, and names this parent.
+pub fn is_forked<T: std::fmt::Debug>(result: Result<T, Error>, parent: u32) {
+    match result {
+        Err(Error::ForkedAfterInit { initialised_in: Some(process), .. }) if process == parent => {}
+        other => panic!("in a forked child: {other:?}"),
+    }
+}
+
 /// A machine on which a child's calls would work, so that a call that was made would have an effect, and
 /// be counted.
-fn machine_that_works_in_children(devices: u32) -> Machine {
+pub fn machine_that_works_in_children(devices: u32) -> Machine {
     let builder = Simulator::builder().devices(devices).visible_devices(None);
     machine_from(builder.knob(Knob::ChildAfterInit, 0).knob(Knob::ChildOfBareClone, 0))
 }
@@ -41,7 +48,6 @@ fn every_operation_is_refused() {
         let machine = machine_that_works_in_children(3);
         let (driver, parent) = (machine.driver, std::process::id());
         machine.stray(&[0, 0, 1]);
-        // Asked before, so that it is known without a call.
         let (known, new) = (machine.device(1).uuid().unwrap(), machine.device(2));
         let address = new.pci_bus_id().unwrap();
         let context = &PrimaryContext::retain(machine.device(0)).unwrap();

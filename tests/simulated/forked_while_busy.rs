@@ -3,20 +3,18 @@
 
 use std::io;
 
-use crate::support::forked::is_forked;
+use crate::forked_child::{is_forked, machine_that_works_in_children};
 use crate::support::processes::{Birth, births, in_child, in_own_process};
 use crate::support::stopped::Stopped;
-use crate::support::{Machine, load, machine_from, outcomes, skips};
+use crate::support::{Machine, load, outcomes, skips};
 use cuda_primary_context::{
     Error, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease, fork,
 };
-use simulated_libcuda::{Knob, Simulator};
+use simulated_libcuda::Knob;
 
 /// Two devices and a stray context on the first; calls of a child would work.
 fn machine_with_a_stray() -> Machine {
-    let builder = Simulator::builder().devices(2).visible_devices(None);
-    let machine =
-        machine_from(builder.knob(Knob::ChildAfterInit, 0).knob(Knob::ChildOfBareClone, 0));
+    let machine = machine_that_works_in_children(2);
     machine.stray(&[1, 0]);
     machine
 }

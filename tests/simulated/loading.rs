@@ -17,17 +17,6 @@ fn load_error(builder: Builder) -> Error {
 }
 
 #[test]
-fn device_is_identified_without_a_context() {
-    let machine = machine(2);
-    let zero = machine.device(0);
-    let major = cuda_primary_context::sys::CUdevice_attribute(75);
-    assert!(zero.attribute(major).unwrap() > 0);
-    assert_eq!(zero.compute_capability().unwrap().0, zero.attribute(major).unwrap());
-    assert!(zero.total_memory().unwrap() > u64::from(u32::MAX), "of an H200");
-    assert_eq!(machine.references(), [0, 0]);
-}
-
-#[test]
 fn ordinals_out_of_range_are_refused_without_a_call() {
     let machine = machine(2);
     for ordinal in [2, 3, i32::MAX as u32, i32::MAX as u32 + 1, u32::MAX] {

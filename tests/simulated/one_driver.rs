@@ -3,14 +3,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use crate::support::libraries::build;
-use crate::support::processes::{self, in_own_process, in_prepared_process};
+use crate::support::processes::in_own_process;
 use crate::support::watchdog::before_the_watchdog_bites;
 use crate::support::{Machine, load, machine, outcomes, skips};
 use cuda_primary_context::{Driver, Outcome, PrimaryContext, PrimaryContextGuard};
-use simulated_libcuda::{Simulator, write_library};
+use simulated_libcuda::Simulator;
 
 /// Another load is the same driver: equal, with the same devices and the same handles alive.
 fn is_the_same_driver(machine: &Machine, other: Driver) {
@@ -99,27 +98,5 @@ fn a_library_that_links_to_the_driver_is_the_driver() {
         assert_eq!(driver.path(), other);
         let second = load(simulator.path()).unwrap();
         is_the_same_driver(&Machine { simulator, driver }, second);
-    });
-}
-
-/// By its name, as `Driver::load` does it, and by its path.
-#[test]
-fn the_name_and_the_path_are_the_same_driver() {
-    let test = "one_driver::the_name_and_the_path_are_the_same_driver";
-    let folder = processes::folder(test);
-    let prepare = |command: &mut Command| {
-        write_library(&folder, None, &[]).unwrap();
-        command.env("LD_LIBRARY_PATH", &folder).env("SIMULATED_CUDA_DEVICES", "2");
-        command.env_remove("CUDA_VISIBLE_DEVICES");
-    };
-    in_prepared_process(test, prepare, || {
-        let by_name = Driver::load().unwrap();
-        assert_eq!(by_name.path(), Path::new("libcuda.so.1"));
-        let by_path = load(folder.join("libcuda.so.1")).unwrap();
-        assert_eq!(by_path, by_name);
-        let context = PrimaryContext::retain(by_path.device(0).unwrap()).unwrap();
-        let guard = PrimaryContextGuard::retain_only(by_name.device(1).unwrap()).unwrap();
-        assert_eq!(outcomes(&guard)[0], Outcome::HeldHere { handles: 1 });
-        drop(context);
     });
 }

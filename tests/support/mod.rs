@@ -3,7 +3,6 @@
 
 pub mod driver_library;
 pub mod examples;
-pub mod forked;
 pub mod libraries;
 pub mod namespaces;
 pub mod processes;

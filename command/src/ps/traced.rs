@@ -53,7 +53,7 @@ impl Trace {
         let mut model = Model::default();
         arena.read(true).iter().for_each(|record| model.add(record));
         model.look_at_threads();
-        let pids = model.processes().iter().filter_map(|process| process.about.host_pid);
+        let pids = model.processes.iter().filter_map(|process| process.about.host_pid);
         let living = pids.filter(|pid| Path::new(&format!("/proc/{pid}")).exists());
         let about = Surroundings {
             living: living.map(|pid| (pid, String::new())).collect(),
@@ -74,7 +74,7 @@ impl Trace {
     /// A line of JSON for each device of these processes.
     pub fn lines(&self, host: &str, processes: &[Process]) -> Vec<Value> {
         let (mut symbols, mut lines) = (Symbols::default(), Vec::new());
-        for process in self.model.processes().iter().filter(|process| process.end.is_none()) {
+        for process in self.model.processes.iter().filter(|process| process.end.is_none()) {
             let pid = process.about.host_pid;
             if !processes.iter().any(|shown| Some(shown.pid) == pid) {
                 continue;

@@ -84,7 +84,7 @@ fn stray(
     judge: &Judge<'_>,
     about: &Surroundings,
 ) -> String {
-    let all = model.processes().iter().filter(|process| process.did_anything()).count();
+    let all = model.processes.iter().filter(|process| process.did_anything()).count();
     let (held, released): (Vec<_>, Vec<_>) =
         strays.iter().copied().partition(|(process, device)| judge.is_held_stray(process, device));
     let text = |strays: &[(&Process, &Device)], one: &str, more: &str| {

@@ -93,7 +93,7 @@ impl<'options> Tracing<'options> {
             lost: self.arena.lost(),
             damaged: self.arena.is_damaged(),
             living: self.watch.living(),
-            opened_untraced: self.watch.was_opened && self.model.processes().is_empty(),
+            opened_untraced: self.watch.was_opened && self.model.processes.is_empty(),
             options: self.options.clone(),
             verdict: Verdict::Passed,
         };

@@ -15,41 +15,23 @@ way is done. If nobody has the result of that step then, the step is undone.
 from typing import Final, Iterable, Literal, Mapping, Union
 
 from .._native import (
-    Checkpointed,
-    DeviceRoom,
-    Locked,
-    ProcessReport,
-    StepReport,
-    Suspended,
-    TreeProcess,
-    machine_gpus,
-    memory_of,
-    recover,
-    suspend,
-    tree,
+    Checkpointed as Checkpointed,
+    DeviceRoom as DeviceRoom,
+    Locked as Locked,
+    ProcessReport as ProcessReport,
+    StepReport as StepReport,
+    Suspended as Suspended,
+    TreeProcess as TreeProcess,
+    machine_gpus as machine_gpus,
+    memory_of as memory_of,
+    recover as recover,
+    suspend as suspend,
+    tree as tree,
 )
-from ._process import Process
+from ._process import Process as Process
 
 #: The caller knows that there is room.
 TRUSTED: Final = "trusted"
 
 #: The bytes that each device needs, what each needs and has, or ``TRUSTED``.
 Room = Union[Literal["trusted"], Mapping[str, int], Iterable[DeviceRoom]]
-
-__all__ = [
-    "TRUSTED",
-    "Checkpointed",
-    "DeviceRoom",
-    "Locked",
-    "Process",
-    "ProcessReport",
-    "Room",
-    "StepReport",
-    "Suspended",
-    "TreeProcess",
-    "machine_gpus",
-    "memory_of",
-    "recover",
-    "suspend",
-    "tree",
-]

@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 use crate::checkpoint::dropped_by_an_exception;
 use crate::checkpoint::held::{Held, kind};
 use crate::checkpoint::process::Checkpointed;
-use crate::checkpoint::restore::{MapArgument, RoomArgument};
+use crate::checkpoint::restore::{self, RoomArgument};
 use crate::error::{answer, exception};
 use crate::number::{limit, process_id, processes_at_once};
 use crate::value::{self, Fields, ProcessReport, Value, tuple_of};
@@ -66,7 +66,7 @@ impl Suspended {
             Ok(resumed) => return observer.reports_of(py, &resumed),
             Err(error) => error,
         };
-        let raised = failed(py, &error);
+        let raised = observer.exception(py, &error);
         // As the crate leaves them: all checkpointed again, or each as it was found.
         let found = error.into_parts().1;
         if found.iter().all(|found| matches!(found, Found::Checkpointed(_))) {
@@ -79,7 +79,7 @@ impl Suspended {
         } else {
             hand_over(py, &raised, found);
         }
-        Err(observer.beside(py, raised))
+        Err(raised)
     }
 
     /// Brings the processes back because nobody gets the group.
@@ -153,11 +153,11 @@ impl Suspended {
         &self,
         py: Python<'_>,
         room: RoomArgument,
-        gpu_map: Option<MapArgument>,
+        gpu_map: Option<Bound<'_, PyAny>>,
         every_gpu: Option<Bound<'_, PyAny>>,
         on_step: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
-        let map = MapArgument::map(gpu_map, py, every_gpu)?;
+        let map = restore::gpu_map(py, gpu_map, every_gpu)?;
         self.back(py, &room, &map, &Observer::new(on_step))
     }
 
@@ -224,11 +224,7 @@ pub fn suspend(
                 None => Ok(suspended),
             }
         }
-        Err(error) => {
-            let raised = failed(py, &error);
-            hand_over(py, &raised, error.into_parts().1);
-            Err(observer.beside(py, raised))
-        }
+        Err(error) => Err(observer.failure(py, error)),
     }
 }
 
@@ -250,14 +246,14 @@ pub fn recover(
     py: Python<'_>,
     pids: &Bound<'_, PyAny>,
     room: RoomArgument,
-    gpu_map: Option<MapArgument>,
+    gpu_map: Option<Bound<'_, PyAny>>,
     every_gpu: Option<Bound<'_, PyAny>>,
     at_once: Option<Bound<'_, PyAny>>,
     on_step: Option<Py<PyAny>>,
 ) -> PyResult<Py<PyAny>> {
     let at_once = processes_at_once(at_once.as_ref())?;
     let (pids, observer) = (process_ids(pids)?, Observer::new(on_step));
-    let map = MapArgument::map(gpu_map, py, every_gpu)?;
+    let map = restore::gpu_map(py, gpu_map, every_gpu)?;
     let room = room.look(py, &map, &pids)?;
     let open = |pid: u32| match Process::open(pid) {
         Err(CheckpointError::NoSuchProcess { .. }) => None,
@@ -267,20 +263,12 @@ pub fn recover(
     let processes = answer(py, processes)?;
     match observer.run(py, at_once, |steps| steps.recover(processes, &map, &room)) {
         Ok(resumed) => observer.reports_of(py, &resumed),
-        Err(error) => {
-            let raised = failed(py, &error);
-            hand_over(py, &raised, error.into_parts().1);
-            Err(observer.beside(py, raised))
-        }
+        Err(error) => Err(observer.failure(py, error)),
     }
 }
 
 fn process_ids(pids: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
     pids.try_iter()?.map(|pid| process_id(&pid?)).collect()
-}
-
-fn steps<'a>(at_once: Option<usize>) -> Steps<'a> {
-    at_once.map_or_else(Steps::new, |processes| Steps::new().at_once(processes))
 }
 
 /// A function of the caller's that hears of every step, and the first exception that it raised.
@@ -309,9 +297,10 @@ impl Observer {
                 }
             });
         };
+        let steps = at_once.map_or_else(Steps::new, |processes| Steps::new().at_once(processes));
         py.detach(|| match &self.function {
-            Some(_) => action(steps(at_once).on_step(&hear)),
-            None => action(steps(at_once)),
+            Some(_) => action(steps.on_step(&hear)),
+            None => action(steps),
         })
     }
 
@@ -333,8 +322,28 @@ impl Observer {
         }
     }
 
-    /// A failure of the group, caused by what the function raised, if it did.
-    fn beside(&self, py: Python<'_>, failure: PyErr) -> PyErr {
+    /// The exception for a failure of the group, which has what every process is now.
+    fn failure(&self, py: Python<'_>, error: GroupError) -> PyErr {
+        let raised = self.exception(py, &error);
+        hand_over(py, &raised, error.into_parts().1);
+        raised
+    }
+
+    /// The exception for a failure of the group, caused by what the function raised, if it did. It has the
+    /// process for which a step failed and what was done for each.
+    fn exception(&self, py: Python<'_>, error: &GroupError) -> PyErr {
+        let raised = exception(py, error.error());
+        let tell = || {
+            let value = raised.value(py);
+            if let Some(pid) = error.pid() {
+                value.setattr("pid", pid)?;
+                let report = error.reports().iter().find(|report| report.pid == pid);
+                let state = report.and_then(|report| report.state.as_ref());
+                value.setattr("state", state.map(|state| state.to_string()))?;
+            }
+            value.setattr("reports", reports_object(py, error.reports())?)
+        };
+        let failure = tell().map_or_else(|failed| failed, |()| raised.clone_ref(py));
         if let Some(raised) = self.raised() {
             failure.set_cause(py, Some(raised));
         }
@@ -348,22 +357,6 @@ fn objects(reports: &[Report]) -> Vec<Json> {
 
 fn reports_object<'py>(py: Python<'py>, reports: &[Report]) -> PyResult<Bound<'py, PyAny>> {
     tuple_of::<ProcessReport>(py, &objects(reports), &[])
-}
-
-/// The exception, with the process for which a step failed and what was done for each.
-fn failed(py: Python<'_>, error: &GroupError) -> PyErr {
-    let raised = exception(py, error.error());
-    let tell = || {
-        let value = raised.value(py);
-        if let Some(pid) = error.pid() {
-            value.setattr("pid", pid)?;
-            let report = error.reports().iter().find(|report| report.pid() == pid);
-            let state = report.and_then(|report| report.state());
-            value.setattr("state", state.map(|state| state.to_string()))?;
-        }
-        value.setattr("reports", reports_object(py, error.reports())?)
-    };
-    tell().map_or_else(|failed| failed, |()| raised.clone_ref(py))
 }
 
 /// Gives the exception what every process is now. One that has no place for it drops them: what is locked

@@ -8,7 +8,7 @@ use pyo3::types::PyTuple;
 
 use crate::checkpoint::dropped_by_an_exception;
 use crate::checkpoint::held::{Held, Lock, Taken};
-use crate::checkpoint::restore::{MapArgument, RoomArgument};
+use crate::checkpoint::restore::{self, RoomArgument};
 use crate::error::answer;
 use crate::number::{limit, process_id};
 
@@ -198,10 +198,10 @@ impl Checkpointed {
         &self,
         py: Python<'_>,
         room: RoomArgument,
-        gpu_map: Option<MapArgument>,
+        gpu_map: Option<Bound<'_, PyAny>>,
         every_gpu: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Locked> {
-        self.back(py, &room, &MapArgument::map(gpu_map, py, every_gpu)?)
+        self.back(py, &room, &restore::gpu_map(py, gpu_map, every_gpu)?)
     }
 
     fn __enter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {

@@ -16,38 +16,25 @@ fn items<'py>(mapping: &Bound<'py, PyAny>) -> PyResult<Vec<(String, Bound<'py, P
     mapping.call_method0("items")?.try_iter()?.map(|item| item?.extract()).collect()
 }
 
-/// Pairs of unique ids, of the GPU at the checkpoint and that at the restore.
-#[derive(Debug)]
-pub struct MapArgument(Vec<(String, String)>);
-
-impl<'py> FromPyObject<'_, 'py> for MapArgument {
-    type Error = PyErr;
-
-    fn extract(mapping: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let pairs = items(&mapping)?.into_iter().map(|(old, new)| Ok((old, new.extract()?)));
-        pairs.collect::<PyResult<_>>().map(Self)
-    }
-}
-
-impl MapArgument {
-    /// Without pairs, every GPU is the one that it was.
-    pub fn map(
-        pairs: Option<Self>,
-        py: Python<'_>,
-        every_gpu: Option<Bound<'_, PyAny>>,
-    ) -> PyResult<GpuMap> {
-        let Some(Self(pairs)) = pairs else { return Ok(GpuMap::same()) };
-        let pair = |(old, new): &(String, String)| Ok(GpuPair { old: uuid(old)?, new: uuid(new)? });
-        let pairs = pairs.iter().map(pair).collect::<PyResult<Vec<_>>>()?;
-        let all = match every_gpu {
-            Some(ids) => {
-                let ids = ids.try_iter()?.map(|id| uuid(&id?.extract::<String>()?));
-                ids.collect::<PyResult<Vec<_>>>()?
-            }
-            None => gpus(py)?,
-        };
-        answer(py, GpuMap::new(pairs, &all))
-    }
+/// Which GPU at the checkpoint is which at the restore; without pairs, every GPU is the one that it was.
+pub fn gpu_map(
+    py: Python<'_>,
+    pairs: Option<Bound<'_, PyAny>>,
+    every_gpu: Option<Bound<'_, PyAny>>,
+) -> PyResult<GpuMap> {
+    let Some(pairs) = pairs else { return Ok(GpuMap::same()) };
+    let pairs = items(&pairs)?
+        .into_iter()
+        .map(|(old, new)| Ok(GpuPair { old: uuid(&old)?, new: uuid(&new.extract::<String>()?)? }));
+    let pairs = pairs.collect::<PyResult<Vec<_>>>()?;
+    let all = match every_gpu {
+        Some(ids) => {
+            let ids = ids.try_iter()?.map(|id| uuid(&id?.extract::<String>()?));
+            ids.collect::<PyResult<Vec<_>>>()?
+        }
+        None => gpus(py)?,
+    };
+    answer(py, GpuMap::new(pairs, &all))
 }
 
 /// What is known of the room. It can be read more than once.

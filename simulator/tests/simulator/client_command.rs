@@ -3,6 +3,7 @@
 
 use std::env;
 use std::path::Path;
+use std::process::Command;
 
 use simulated_libcuda::{Builder, ClientCommand, Fault, Knob, Simulator, write_library};
 
@@ -39,7 +40,7 @@ fn command(builder: Builder) -> ClientCommand {
 }
 
 /// The values that the client printed, and what the library wrote to standard error.
-fn run(command: &mut ClientCommand) -> (Vec<String>, String) {
+fn run(command: &mut Command) -> (Vec<String>, String) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
@@ -66,18 +67,9 @@ fn without_a_setting_there_is_one_device_whose_handle_is_its_ordinal() {
     for name in ["DEVICES", "KNOBS", "STUB", "LOG"] {
         client.env_remove(format!("SIMULATED_CUDA_{name}"));
     }
-    let (values, errors) = run(client_with(&mut client, LIBRARY, library.to_str().unwrap()));
+    let (values, errors) = run(client.env(LIBRARY, library));
     assert_eq!([&*values[0], &values[1], &values[2], &values[7]], ["0", "1", "0 0", "1"]);
     assert_eq!(errors, "");
-}
-
-fn client_with<'a>(
-    client: &'a mut ClientCommand,
-    name: &str,
-    value: &str,
-) -> &'a mut ClientCommand {
-    client.env(name, value);
-    client
 }
 
 #[test]
@@ -102,7 +94,7 @@ fn all_settings_reach_it() {
 fn its_calls_can_be_read_back_those_of_its_children_too() {
     let mut client = command(Simulator::builder().devices(1));
     assert_eq!(client.calls().unwrap(), [], "nothing has run yet");
-    run(client_with(&mut client, "FORK", "1"));
+    run(client.env("FORK", "1"));
     let calls = client.calls().unwrap();
     let seen: Vec<_> = calls.iter().map(|call| (call.function, call.device, call.code)).collect();
     assert_eq!(seen[..2], [("cuInit", None, 0), ("cuDeviceGetCount", None, 0)]);
@@ -175,7 +167,7 @@ fn a_variable_that_is_wrong_fails_init_with_the_entry_the_reason_and_what_is_acc
         };
         let value = if list { format!("{right},{entry},{right}") } else { entry.to_owned() };
         let name = format!("SIMULATED_CUDA_{name}");
-        let (values, errors) = run(client_with(&mut command(Simulator::builder()), &name, &value));
+        let (values, errors) = run(command(Simulator::builder()).env(&name, &value));
         assert_eq!((&*values[0], &values[2][..2]), ("999", "3 "), "{name}={value}");
         assert_eq!(errors.lines().count(), 1, "{errors}");
         let named = format!("the environment variable {name} is wrong in \"{entry}\": ");
@@ -193,7 +185,7 @@ fn a_device_that_is_not_there_and_a_misspelt_variable_fail_init() {
         ("DEVICES_", "1", "no environment variable SIMULATED_CUDA_DEVICES_;"),
     ] {
         let name = format!("SIMULATED_CUDA_{name}");
-        let (values, errors) = run(client_with(&mut command(Simulator::builder()), &name, value));
+        let (values, errors) = run(command(Simulator::builder()).env(&name, value));
         assert_eq!(values[0], "999", "{name}");
         assert!(errors.contains(complaint) && errors.lines().count() == 1, "{errors}");
     }

@@ -1,7 +1,9 @@
 //! Injected faults: which call they hit, what it does, what it answers.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::driver::{Library, POISON, POISONED, started};
-use simulated_libcuda::Fault;
+use simulated_libcuda::{Fault, Simulator};
 
 /// Five calls, and what each answers.
 fn scenario(library: Library) -> [u32; 5] {
@@ -86,4 +88,17 @@ fn the_tests_hand_is_never_hit() {
     simulator.set_current(Some(0));
     assert_eq!((simulator.references(0), simulator.faults_fired()), (1, 0));
     assert_eq!(library.count(), (999, POISONED));
+}
+
+#[test]
+fn the_last_word_counts_and_a_fault_that_cannot_be_is_refused() {
+    let plain = Fault::of("cuInit", 1);
+    assert_eq!(plain.clone().done_then_reported().from_then_on().refused().once(), plain);
+    for fault in [Fault::of("cuNothing", 1), Fault::at_call(0)] {
+        let mut client = Simulator::builder().command("true");
+        let inject = AssertUnwindSafe(|| {
+            client.inject(fault.clone());
+        });
+        assert!(catch_unwind(inject).is_err(), "{fault:?}");
+    }
 }

@@ -21,18 +21,17 @@ fn create(library: Library, function: &str) -> usize {
 fn copies_arrive_and_those_on_a_stream_have_happened_when_they_return() {
     let (_simulator, library) = with_a_current_context();
     let stream = create(library, "cuStreamCreate");
-    let (first, second) = (library.allocate(8).1, library.allocate(8).1);
+    let memory = library.allocate(8).1;
     let sent = 0x0123_4567_89ab_cdef_u64;
     let mut back = 0_u64;
     let source = std::ptr::from_ref(&sent) as usize;
-    assert_eq!(library.call("cuMemcpyHtoDAsync_v2", &[first, source, 8, stream]), 0);
-    assert_eq!(library.call("cuMemcpyDtoD_v2", &[second, first, 8]), 0);
-    assert_eq!(library.call("cuMemsetD8Async", &[second, 0xee, 1, stream]), 0);
-    assert_eq!(library.call("cuMemcpyDtoHAsync_v2", &[out(&mut back), second, 8, stream]), 0);
+    assert_eq!(library.call("cuMemcpyHtoDAsync_v2", &[memory, source, 8, stream]), 0);
+    assert_eq!(library.call("cuMemsetD8Async", &[memory, 0xee, 1, stream]), 0);
+    assert_eq!(library.call("cuMemcpyDtoHAsync_v2", &[out(&mut back), memory, 8, stream]), 0);
     assert_eq!(back.to_ne_bytes()[1..], sent.to_ne_bytes()[1..]);
     assert_eq!(back.to_ne_bytes()[0], 0xee);
-    assert_eq!(library.call("cuMemcpyHtoDAsync_v2", &[first, source, 8, 4]), 400);
-    assert_eq!(library.call("cuMemcpyHtoDAsync_v2", &[first, 0, 8, stream]), 1);
+    assert_eq!(library.call("cuMemcpyHtoDAsync_v2", &[memory, source, 8, 4]), 400);
+    assert_eq!(library.call("cuMemcpyHtoDAsync_v2", &[memory, 0, 8, stream]), 1);
 }
 
 #[test]

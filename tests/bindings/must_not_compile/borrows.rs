@@ -56,13 +56,6 @@ fn reset(device: Device) -> Result<(), Error> {
     device.reset_primary_context() //~ E0133
 }
 
-/// The raw layer's functions are unsafe.
-fn call(driver: Driver) -> Result<(), Error> {
-    let init = driver.function(sys::functions::cuInit_v2000)?;
-    let _ = init(0); //~ E0133
-    Ok(())
-}
-
 /// One checkpoint, one restore; and after a step the process is what the step made of it.
 fn restore_twice(process: Checkpointed) {
     let locked = process.restore(&GpuMap::same(), &Room::Trusted);

@@ -150,8 +150,12 @@ const OPERATIONS: &[Operation] = &[
         if let Some(bus) = reported.value(found.attribute(bus)) {
             assert_eq!(bus, device as i32 + 1);
         }
-        reported.value(found.compute_capability());
-        reported.value(found.total_memory());
+        if let Some((major, _)) = reported.value(found.compute_capability()) {
+            assert!(major > 0);
+        }
+        if let Some(bytes) = reported.value(found.total_memory()) {
+            assert!(bytes > u64::from(u32::MAX), "of an H200: {bytes}");
+        }
         reported
     }),
 ];

@@ -1,6 +1,0 @@
-/* Simulated device memory. */
-#pragma once
-
-#include "contexts.h"
-
-void free_allocations(struct context *context);
