@@ -2,9 +2,10 @@
 
     python hardware/frameworks.py
 
-It needs the package cuda_primary_context: in a folder on PYTHONPATH is enough. Lightning runs a Trainer on the CPU and on the last GPU. If there are
-several GPUs, a stray on GPU 0 is made first: the callback must report it, and release it if asked. dask runs a
-LocalCluster of two processes, with a stray in each. A framework that is not installed is skipped.
+It needs the package cuda_primary_context; a folder on PYTHONPATH is enough. Lightning runs a Trainer on the CPU and
+on the last GPU. If there are several GPUs, a stray on GPU 0 is made first: the callback must report it, and release
+it if asked. dask runs a LocalCluster of two processes, with a stray in each. A framework that is not installed is
+skipped.
 """
 
 import importlib.util
@@ -111,11 +112,12 @@ def active():
 
 
 def main():
-    for framework, package in ((dask, "distributed"), (lightning, "lightning")):
-        if importlib.util.find_spec(package):
-            framework()
+    for framework, *packages in ((dask, "distributed"), (lightning, "lightning", "torch")):
+        missing = [package for package in packages if importlib.util.find_spec(package) is None]
+        if missing:
+            print(f"skipped: {framework.__name__}: {missing[0]} is not installed")
         else:
-            print(f"skipped: {framework.__name__}: {package} is not installed")
+            framework()
 
 
 if __name__ == "__main__":

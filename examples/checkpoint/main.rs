@@ -18,8 +18,7 @@ use std::time::Duration;
 
 use cuda_primary_context::checkpoint::nvml::NvmlError;
 use cuda_primary_context::checkpoint::{
-    CheckpointError, GpuMap, GroupError, Process, Resumed, Room, StepReport, Steps, Suspended,
-    TreeProcess, tree,
+    CheckpointError, GpuMap, GroupError, Process, StepReport, Steps, TreeProcess, tree,
 };
 use serde_json::json;
 
@@ -27,7 +26,7 @@ use memory::Before;
 use options::{Action, Options, Request};
 use output::{print, say};
 use progress::Progress;
-use report::{Host, Report};
+use report::Report;
 
 const WRONG_ARGUMENTS: u8 = 2;
 const NOTHING_TO_USE: u8 = 3;
@@ -115,42 +114,48 @@ fn with_progress<T>(
     action(options.at_once.map_or(steps, |processes| steps.at_once(processes)))
 }
 
+/// Whether all of them are suspended.
 fn suspend_all(
     options: &Options,
     report: &mut Report,
     processes: Vec<Process>,
     before: &Before,
-) -> Option<Suspended> {
-    let pids: Vec<u32> = processes.iter().map(Process::pid).collect();
-    let progress = Progress::begin("suspending", pids.len(), before.of_processes(), options.json);
+) -> bool {
+    let progress =
+        Progress::begin("suspending", processes.len(), before.of_processes(), options.json);
     let limit = options.limit.unwrap_or(Duration::MAX);
-    let result = with_progress(options, progress, |steps| steps.suspend(processes, limit));
-    report.host[1] = Some(Host::now(&pids));
-    match result {
+    match with_progress(options, progress, |steps| steps.suspend(processes, limit)) {
         Ok(suspended) => {
             report.steps.extend(suspended.reports().iter().cloned());
-            Some(suspended)
+            true
         }
         Err(error) => {
             note_failure(report, error);
-            None
+            false
         }
     }
 }
 
 /// Checks the room and resumes the processes.
-fn bring_back(
+fn resume_all(
     options: &Options,
     report: &mut Report,
-    processes: usize,
-    map: &GpuMap,
-    action: impl FnOnce(Steps<'_>, &Room) -> Result<Resumed, GroupError>,
+    processes: Vec<Process>,
 ) -> Result<(), Failure> {
-    let needed = report.memory.clone().unwrap_or_default();
-    let room = memory::room(options, &needed, map)?;
+    if !options.force && options.needs.is_empty() {
+        let message = "--resume requires --needs GPU=BYTES, which --suspend printed, or --force.";
+        return Err(Failure {
+            kind: "room_unknown",
+            message: message.to_owned(),
+            status: NOTHING_TO_USE,
+        });
+    }
+    let map = map(options)?;
+    let room = memory::room(options, &options.needs, &map)?;
+    report.memory = Some(options.needs.clone());
     report.room = Some(room.clone());
-    let progress = Progress::begin("resuming", processes, HashMap::new(), options.json);
-    match with_progress(options, progress, |steps| action(steps, &room)) {
+    let progress = Progress::begin("resuming", processes.len(), HashMap::new(), options.json);
+    match with_progress(options, progress, |steps| steps.recover(processes, &map, &room)) {
         Ok(resumed) => report.steps.extend(resumed.reports().iter().cloned()),
         Err(error) => note_failure(report, error),
     }
@@ -169,46 +174,23 @@ fn map(options: &Options) -> Result<GpuMap, Failure> {
 
 /// Does what the options say for these processes.
 fn act(options: &Options, report: &mut Report, processes: Vec<Process>) -> Result<(), Failure> {
-    let pids: Vec<u32> = processes.iter().map(Process::pid).collect();
-    let map = map(options)?;
-    report.host[0] = Some(Host::now(&pids));
     match options.action {
         Action::State => {}
-        Action::Suspend | Action::Cycle => {
+        Action::Suspend => {
+            let pids: Vec<u32> = processes.iter().map(Process::pid).collect();
             let before = Before::of(&pids);
-            if options.action == Action::Cycle && !options.force {
-                before.is_known().map_err(|error| Failure::no_room_known(&error))?;
-            }
             report.memory = before.listed().map(<[_]>::to_vec);
-            if let Some(suspended) = suspend_all(options, report, processes, &before) {
+            if suspend_all(options, report, processes, &before) {
                 report.memory = match before.is_known() {
                     Ok(()) => Some(before.needed()).filter(|memory| !memory.is_empty()),
-                    Err(_) => None,
+                    Err(error) => {
+                        say(&Failure::no_room_known(&error).message);
+                        None
+                    }
                 };
-                if options.action == Action::Cycle {
-                    // The user needs this to resume them by hand.
-                    let back = |steps: Steps<'_>, room: &Room| steps.resume(suspended, &map, room);
-                    bring_back(options, report, pids.len(), &map, back)
-                        .inspect_err(|_| say(&format!("suspended:\n{}", report.text())))?;
-                } else if let Err(error) = before.is_known() {
-                    say(&Failure::no_room_known(&error).message);
-                }
             }
         }
-        Action::Resume => {
-            if !options.force && options.needs.is_empty() {
-                let message =
-                    "--resume requires --needs GPU=BYTES, which --suspend printed, or --force.";
-                return Err(Failure {
-                    kind: "room_unknown",
-                    message: message.to_owned(),
-                    status: NOTHING_TO_USE,
-                });
-            }
-            report.memory = Some(options.needs.clone());
-            let back = |steps: Steps<'_>, room: &Room| steps.recover(processes, &map, room);
-            bring_back(options, report, pids.len(), &map, back)?;
-        }
+        Action::Resume => resume_all(options, report, processes)?,
     }
     Ok(())
 }
@@ -221,13 +203,11 @@ fn run(options: &Options) -> Result<Report, Failure> {
         steps: Vec::new(),
         memory: None,
         room: None,
-        host: [None, None, None],
         error: None,
     };
     let processes = open_all(options, &mut report)?;
     let pids: Vec<u32> = processes.iter().map(Process::pid).collect();
     act(options, &mut report, processes)?;
-    report.host[2] = Some(Host::now(&pids));
     for pid in pids {
         report.processes.push((pid, open(options, pid).and_then(|process| process.state())));
     }

@@ -1,7 +1,6 @@
-//! Memory on devices, by NVML, and of the host, by the kernel.
+//! Memory on devices, by NVML.
 
 use std::collections::HashMap;
-use std::fs;
 
 use cuda_primary_context::checkpoint::nvml::{self, DeviceMemory, NvmlError};
 use cuda_primary_context::checkpoint::{GpuMap, Room};
@@ -65,22 +64,4 @@ pub fn room(options: &Options, needed: &[DeviceMemory], map: &GpuMap) -> Result<
         return Ok(Room::Trusted);
     }
     nvml::room(needed.iter().copied(), map).map_err(|error| Failure::no_room_known(&error))
-}
-
-/// The kernel's word for a process's memory in the host, in bytes.
-pub fn resident(pid: u32) -> Option<u64> {
-    kibibytes(&format!("/proc/{pid}/status"), "VmRSS:")
-}
-
-/// What the host could still give, in bytes.
-pub fn available() -> Option<u64> {
-    kibibytes("/proc/meminfo", "MemAvailable:")
-}
-
-fn kibibytes(path: &str, field: &str) -> Option<u64> {
-    // A process's name in it may be no text.
-    let text = fs::read(path).ok()?;
-    let text = String::from_utf8_lossy(&text);
-    let rest = text.lines().find_map(|line| line.strip_prefix(field))?;
-    rest.split_whitespace().next()?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
 }

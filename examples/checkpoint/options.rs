@@ -20,7 +20,6 @@ Actions (one is required):
   --state           print the state of each process
   --suspend         lock and checkpoint the processes
   --resume          restore and unlock them; one that is only locked is unlocked
-  --cycle           suspend them and resume them at once
 
 Processes:
   --pid N           a process. May be given several times
@@ -48,7 +47,6 @@ pub enum Action {
     State,
     Suspend,
     Resume,
-    Cycle,
 }
 
 impl Action {
@@ -57,7 +55,6 @@ impl Action {
             Self::State => "state",
             Self::Suspend => "suspend",
             Self::Resume => "resume",
-            Self::Cycle => "cycle",
         }
     }
 }
@@ -102,7 +99,6 @@ pub fn from_command_line() -> Result<Request, String> {
             Arg::Long("state") => actions.push(Action::State),
             Arg::Long("suspend") => actions.push(Action::Suspend),
             Arg::Long("resume") => actions.push(Action::Resume),
-            Arg::Long("cycle") => actions.push(Action::Cycle),
             Arg::Long("pid") => options.pids.push(value(&mut parser, "--pid", "a process id")?),
             Arg::Long("tree") => options.tree = Some(value(&mut parser, "--tree", "a process id")?),
             Arg::Long("limit") => {
@@ -131,7 +127,7 @@ pub fn from_command_line() -> Result<Request, String> {
         }
     }
     let [action] = actions[..] else {
-        return Err("one action is required: --state, --suspend, --resume or --cycle".to_owned());
+        return Err("one action is required: --state, --suspend or --resume".to_owned());
     };
     options.action = action;
     if options.pids.is_empty() && options.tree.is_none() {

@@ -6,44 +6,23 @@ use cuda_primary_context::checkpoint::nvml::DeviceMemory;
 use cuda_primary_context::checkpoint::{CheckpointError, ProcessReport, Room, State, TreeProcess};
 use serde_json::{Value, json};
 
-use crate::memory;
 use crate::options::Action;
-
-/// Host memory at one moment: what each process uses, and what is available.
-#[derive(Default)]
-pub struct Host {
-    resident: Vec<Option<u64>>,
-    available: Option<u64>,
-}
-
-impl Host {
-    pub fn now(pids: &[u32]) -> Self {
-        let resident = pids.iter().map(|&pid| memory::resident(pid)).collect();
-        Self { resident, available: memory::available() }
-    }
-}
 
 pub struct Report {
     pub action: Action,
     pub tree: Vec<TreeProcess>,
     pub processes: Vec<(u32, Result<State, CheckpointError>)>,
-    /// The steps of each process. A process can be in it twice: suspended, then resumed.
+    /// The steps of each process.
     pub steps: Vec<ProcessReport>,
     /// What the processes had on each device, where that is known.
     pub memory: Option<Vec<DeviceMemory>>,
     pub room: Option<Room>,
-    /// Before, while all are suspended, and at the end.
-    pub host: [Option<Host>; 3],
     pub error: Option<CheckpointError>,
 }
 
 impl Report {
     pub fn status(&self) -> u8 {
         u8::from(self.error.is_some() || self.processes.iter().any(|(_, state)| state.is_err()))
-    }
-
-    fn host_of(&self, moment: usize, process: usize) -> Option<u64> {
-        *self.host[moment].as_ref()?.resident.get(process)?
     }
 
     /// The arguments that resume what this run suspended.
@@ -67,24 +46,15 @@ impl Report {
     }
 
     pub fn json(&self) -> String {
-        let moments = ["before", "suspended", "after"];
-        let available = moments.iter().zip(&self.host).map(|(moment, host)| {
-            ((*moment).to_owned(), json!(host.as_ref().and_then(|host| host.available)))
-        });
-        let processes = self.processes.iter().enumerate().map(|(index, (pid, state))| {
+        let processes = self.processes.iter().map(|(pid, state)| {
             let steps = self.steps.iter().filter(|report| report.pid == *pid);
             let steps: Vec<Value> =
                 steps.flat_map(|report| &report.steps).map(|step| json!(step)).collect();
-            let resident = moments
-                .iter()
-                .enumerate()
-                .map(|(moment, name)| ((*name).to_owned(), json!(self.host_of(moment, index))));
             json!({
                 "pid": pid,
                 "state": state.as_ref().ok(),
                 "error": state.as_ref().err(),
                 "steps": steps,
-                "resident": Value::Object(resident.collect()),
             })
         });
         let object = json!({
@@ -92,7 +62,6 @@ impl Report {
             "processes": processes.collect::<Vec<_>>(),
             "memory": self.memory,
             "room": self.room,
-            "available": Value::Object(available.collect()),
             "tree": self.tree,
             "resume": self.resume_with(),
             "error": self.error,
@@ -110,7 +79,7 @@ impl Report {
             let command = process.command.to_string_lossy();
             let _ = writeln!(text, "tree     {}  {files}  {command}", process.pid);
         }
-        for (index, (pid, state)) in self.processes.iter().enumerate() {
+        for (pid, state) in &self.processes {
             let _ = match state {
                 Ok(state) => write!(text, "process  {pid}  {state}"),
                 Err(error) if error.is_without_cuda() => {
@@ -125,12 +94,6 @@ impl Report {
                     let failed = if step.error.is_some() { " failed" } else { "" };
                     let _ = write!(text, "  {undoing}{kind} {took:.3} s{failed}");
                 }
-            }
-            if let (Some(before), Some(suspended)) =
-                (self.host_of(0, index), self.host_of(1, index))
-            {
-                let more = suspended.saturating_sub(before) >> 20;
-                let _ = write!(text, "  {more} MiB more in the host while suspended");
             }
             text.push('\n');
         }

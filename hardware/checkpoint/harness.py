@@ -112,6 +112,24 @@ class Session:
             report = {}
         return {"status": done.returncode, "report": report, "seconds": time.monotonic() - began}
 
+    def suspend(self, *pids):
+        """The run that suspends these processes, with the growth of the first one's memory in the host."""
+        before = host_mebibytes(pids[0])
+        run = self.run("--suspend", *(word for pid in pids for word in ("--pid", pid)))
+        run["report"]["host"] = grown(before, host_mebibytes(pids[0]))
+        return run
+
+    def cycle(self, *pids):
+        """Suspends processes and, if that went well, resumes them: one run with the steps of both."""
+        run = self.suspend(*pids)
+        if run["status"] == 0:
+            resumed = self.run("--resume", *(word for pid in pids for word in ("--pid", pid)), "--force")
+            for process, again in zip(processes(run["report"]), processes(resumed["report"])):
+                process["steps"] += again.get("steps", [])
+                process["state"] = again.get("state")
+            run["status"] = resumed["status"]
+        return run
+
 
 def processes(report):
     return report.get("processes") or [{}]
@@ -130,15 +148,27 @@ def milliseconds(report, name):
     return None
 
 
-def host_mebibytes(report):
+def host_mebibytes(pid):
+    """What a process has in the host, and what the host has left; None if the kernel does not say."""
+
+    def kibibytes(path, field):
+        try:
+            with open(path, errors="replace") as lines:
+                return next(int(line.split()[1]) for line in lines if line.startswith(field))
+        except (OSError, StopIteration):
+            return None
+
+    found = kibibytes(f"/proc/{pid}/status", "VmRSS:"), kibibytes("/proc/meminfo", "MemAvailable:")
+    return [None if value is None else value >> 10 for value in found]
+
+
+def grown(before, suspended):
     """How much more host memory was taken while suspended: of the process, and of the whole host."""
-    resident = processes(report)[0].get("resident", {})
-    available = report.get("available", {})
-    grown = [(resident.get("before"), resident.get("suspended")), (available.get("suspended"), available.get("before"))]
-    return [None if None in pair else round((pair[1] - pair[0]) / (1 << 20)) for pair in grown]
+    pairs = [(before[0], suspended[0]), (suspended[1], before[1])]
+    return [None if None in pair else pair[1] - pair[0] for pair in pairs]
 
 
 def describe(report):
     times = [milliseconds(report, name) for name in ("checkpoint", "restore")]
     shown = ["-" if value is None else f"{value:.0f}" for value in times]
-    return f"ms {', '.join(shown)}; host MiB of process, of machine {host_mebibytes(report)}"
+    return f"ms {', '.join(shown)}; host MiB of process, of machine {report.get('host')}"

@@ -36,7 +36,7 @@ CYCLES = [
 
 def cycle_row(session, name, kind, number):
     with Target(kind, number) as target:
-        run = session.run("--cycle", "--pid", target.pid, "--force")
+        run = session.cycle(target.pid)
         check = target.check()
         state = processes(run["report"])[0].get("state")
         session.show(
@@ -82,7 +82,7 @@ def busy(session):
         longer = session.run("--suspend", "--pid", target.pid, "--limit", "2")
         state = driver.state(target.pid)
         check = target.check()
-        run = session.run("--cycle", "--pid", target.pid, "--force")
+        run = session.cycle(target.pid)
         session.show(
             f"{'busy for 6 s':32} 1 ms {codes(short['report'])}, 2 s {codes(longer['report'])} after "
             f"{longer['seconds']:.2f} s, state {state['state']}; works {check.get('ok')}, then {codes(run['report'])}"
@@ -139,9 +139,8 @@ def no_room(session, gpu):
 
 def group(session):
     with Target("contexts", 1) as first, Target("memory", 1) as second, Target("managed") as third:
-        pids = ("--pid", first.pid, "--pid", second.pid)
-        two = session.run("--cycle", *pids, "--force")
-        three = session.run("--cycle", *pids, "--pid", third.pid, "--force")
+        two = session.cycle(first.pid, second.pid)
+        three = session.cycle(first.pid, second.pid, third.pid)
         works = [target.check().get("ok") for target in (first, second, third)]
         session.show(f"{'two processes together':32} {codes(two['report'])}; with one that cannot {codes(three['report'])}; work {works}")
 

@@ -18,7 +18,7 @@ def cycles(session, kind):
     """Suspended and resumed without a map, several times."""
     with Target(kind, program=PROGRAM) as target:
         for _ in range(CYCLES):
-            run = session.run("--cycle", "--pid", target.pid, "--force")
+            run = session.cycle(target.pid)
             check = target.check()
             state = processes(run["report"])[0].get("state")
             session.show(
@@ -74,7 +74,7 @@ def ranks(session, kind, transport):
         for target in targets:
             target.stand(60)
         pids = [argument for target in targets for argument in ("--pid", target.pid)]
-        suspended = session.run("--suspend", *pids)
+        suspended = session.suspend(*(target.pid for target in targets))
         resumed = session.run("--resume", *pids, "--force")
         states = [driver.state(target.pid) for target in targets]
         works, again = [], []

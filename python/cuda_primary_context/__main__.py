@@ -13,7 +13,6 @@ import sysconfig
 from .checkpoint import _command
 from . import Context, Driver, Error, NamedDevice, contexts, devices, driver
 
-NO_DRIVER_OR_DEVICE = 3
 PROGRAM = "cuda-contexts"
 VERBS = {
     "ps": "list the processes that hold contexts",
@@ -47,7 +46,7 @@ def main() -> int:
         print(f"cuda_primary_context: {error}", file=sys.stderr)
         if as_json:
             print(json.dumps({"error": error.to_dict()}))
-        return NO_DRIVER_OR_DEVICE
+        return _command.NOTHING_TO_USE
     print(_object(*found) if as_json else _table(*found))
     return 0
 
@@ -59,7 +58,7 @@ def _run_program(arguments: list[str]) -> int:
     if program is None:
         how = "In a clone of the repository, run cargo install --path command"
         print(f"cuda_primary_context: {PROGRAM} is not installed. {how}.", file=sys.stderr)
-        return NO_DRIVER_OR_DEVICE
+        return _command.NOTHING_TO_USE
     os.execv(program, [program, *arguments])
 
 

@@ -116,10 +116,3 @@ def underflows() -> int:
     counters = (ctypes.c_uint64 * 4)()
     driver().simulated_cuda_counters(counters)
     return int(counters[2])
-
-
-def is_active(ordinal: int) -> bool:
-    flags, active = ctypes.c_uint(), ctypes.c_int()
-    handle = handle_of(ordinal)
-    assert driver().cuDevicePrimaryCtxGetState(handle, ctypes.byref(flags), ctypes.byref(active)) == 0
-    return bool(active.value)

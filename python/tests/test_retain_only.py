@@ -13,7 +13,6 @@ from simulated import (
     RETAIN,
     driver,
     handle_of,
-    is_active,
     on_simulator,
     references,
     touch,
@@ -236,7 +235,7 @@ def test_the_threads_current_context_is_looked_after() -> None:
     assert guard.report.current_context.from_device == 2
     current = ctypes.c_int()
     assert driver().cuCtxGetDevice(ctypes.byref(current)) == 0
-    assert current.value == handle_of(1).value and not is_active(2)
+    assert current.value == handle_of(1).value and references(2) == 0
 
 
 @on_simulator()

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List, Optional
 
 import pytest
 from cuda_primary_context.vllm import WorkerExtension
@@ -21,24 +21,9 @@ def example() -> Any:
     return module
 
 
-def worker(pid: int, **transport: str) -> Dict[str, Any]:
-    return {"pid": pid, "device": 0, "contexts": [{"ordinal": 0}], "transport": transport}
-
-
-def test_transports_that_lose_the_workers_are_refused() -> None:
-    why_unsafe, safe = example().why_unsafe, example().SAFE_TRANSPORT
-    assert why_unsafe([worker(1, **safe), worker(2, **safe)], False) is None
-    # A worker alone shares nothing.
-    assert why_unsafe([worker(1)], True) is None
-    assert "disable_custom_all_reduce" in why_unsafe([worker(1, **safe), worker(2, **safe)], True)
-    for name in ("NCCL_P2P_DISABLE", "NCCL_SHM_DISABLE"):
-        without = {key: value for key, value in safe.items() if key != name}
-        for other in (without, {**safe, name: "0"}):
-            reason = why_unsafe([worker(1, **safe), worker(2, **other)], False)
-            assert "worker 2" in reason and f"{name}=1" in reason, reason
-
-
 def test_arguments_are_checked_before_vllm_is_loaded() -> None:
+    # A worker alone shares nothing.
+    assert example().why_unsafe([{"pid": 1, "transport": {}}], True) is None
     for arguments, status, reason in (
         (["--tensor-parallel", "0"], 2, "1 GPU at least"),
         (["--stray", "--tensor-parallel", "1"], 2, "needs a second GPU"),
@@ -51,28 +36,51 @@ def test_arguments_are_checked_before_vllm_is_loaded() -> None:
         assert reason in process.stdout + process.stderr
 
 
-@pytest.mark.parametrize("safe", [True, False])
-def test_unsafe_workers_are_not_suspended(safe: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+SAFE = {"NCCL_P2P_DISABLE": "1", "NCCL_SHM_DISABLE": "1"}
+
+
+@pytest.mark.parametrize(
+    "transport, options, reason",
+    [
+        (SAFE, [], None),
+        ({**SAFE, "NCCL_P2P_DISABLE": "0"}, [], "worker 2 was not started with NCCL_P2P_DISABLE=1"),
+        ({"NCCL_P2P_DISABLE": "1"}, [], "worker 2 was not started with NCCL_SHM_DISABLE=1"),
+        (SAFE, ["--unsafe-transport"], "disable_custom_all_reduce"),
+    ],
+)
+def test_workers_that_may_be_lost_are_not_suspended(
+    transport: Dict[str, str],
+    options: List[str],
+    reason: Optional[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     module = example()
     assert issubclass(module.Extension, WorkerExtension)
-    folder = Path(module.small_model(tmp_path / "model"))
-    assert json.loads((folder / "config.json").read_text())["model_type"] == "llama"
     for name in [*module.ENVIRONMENT, *module.SAFE_TRANSPORT, "PYTHONPATH", "HF_HUB_OFFLINE"]:
         monkeypatch.setenv(name, "")
+    cycles = []
 
     class Engine:
-        def collective_rpc(self, method: str) -> Any:
+        def collective_rpc(self, method: str) -> List[Dict[str, Any]]:
             assert method == "describe"
-            return [worker(pid, **(module.SAFE_TRANSPORT if safe else {})) for pid in (1, 2)]
+            found = {"device": 0, "contexts": [{"ordinal": 0}]}
+            return [{**found, "pid": 1, "transport": SAFE}, {**found, "pid": 2, "transport": transport}]
 
-    cycles = []
-    monkeypatch.setattr(module, "start", lambda arguments, folder: Engine())
+    def start(arguments: Any, folder: Path) -> Engine:
+        module.small_model(folder)
+        assert json.loads((folder / "config.json").read_text())["model_type"] == "llama"
+        return Engine()
+
+    monkeypatch.setattr(module, "start", start)
     monkeypatch.setattr(module, "generate", lambda engine: [[1]])
-    monkeypatch.setattr(module, "cycle", lambda engine, pids, at_once, what, tokens: cycles.append(what))
-    monkeypatch.setattr(sys, "argv", ["vllm_suspend.py"])
-    if safe:
+    monkeypatch.setattr(module, "cycle", lambda engine, pids, at_once, what, tokens: cycles.append(pids))
+    monkeypatch.setattr(sys, "argv", ["vllm_suspend.py", *options])
+    if reason is None or options:
         module.main()
+        assert cycles == [[1, 2]]
     else:
         with pytest.raises(SystemExit, match="Nothing was suspended"):
             module.main()
-    assert cycles == (["without strays"] if safe else [])
+        assert cycles == []
+    assert (reason or "") in capsys.readouterr().err

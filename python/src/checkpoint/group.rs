@@ -1,6 +1,6 @@
 //! Several processes at once.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cuda_primary_context::checkpoint::{
     CheckpointError, Checkpointed as CheckpointedProcess, Found, GpuMap, GroupError, Process,
@@ -46,8 +46,8 @@ impl Suspended {
         Ok(Self { pids, reports, processes: Mutex::new(Some(suspended)), room, at_once })
     }
 
-    fn take(&self) -> Option<SuspendedProcesses> {
-        self.processes.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn processes(&self) -> MutexGuard<'_, Option<SuspendedProcesses>> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn back(
@@ -58,7 +58,7 @@ impl Suspended {
         observer: &Observer,
     ) -> PyResult<Py<PyAny>> {
         let room = room.look(py, map, &self.pids)?;
-        let Some(suspended) = self.take() else {
+        let Some(suspended) = self.processes().take() else {
             return Err(PyValueError::new_err("The group was resumed already."));
         };
         let resumed = observer.run(py, self.at_once, |steps| steps.resume(suspended, map, &room));
@@ -74,8 +74,7 @@ impl Suspended {
                 Found::Checkpointed(process) => Some(process),
                 _ => None,
             });
-            let again = Some(again.collect());
-            *self.processes.lock().unwrap_or_else(PoisonError::into_inner) = again;
+            *self.processes() = Some(again.collect());
         } else {
             hand_over(py, &raised, found);
         }
@@ -105,23 +104,19 @@ impl Suspended {
             processes.try_iter()?.map(|process| Ok(process?.cast_into::<Checkpointed>()?));
         let processes = processes.collect::<PyResult<Vec<_>>>()?;
         let mut taken = Vec::new();
-        let mut refusal = None;
         for process in &processes {
-            match process.get().held.take() {
-                Ok(Found::Checkpointed(process)) => taken.push(process),
+            let refusal = match process.get().held.take() {
+                Ok(Found::Checkpointed(process)) => {
+                    taken.push(process);
+                    continue;
+                }
                 Ok(other) => {
                     let (pid, kind) = (other.pid(), kind(&other));
                     process.get().held.put_back(other);
-                    let message = format!("Process {pid} is {kind} to this controller.");
-                    refusal = Some(PyValueError::new_err(message));
+                    PyValueError::new_err(format!("Process {pid} is {kind} to this controller."))
                 }
-                Err(error) => refusal = Some(error),
-            }
-            if refusal.is_some() {
-                break;
-            }
-        }
-        if let Some(refusal) = refusal {
+                Err(error) => error,
+            };
             for (process, taken) in processes.iter().zip(taken) {
                 process.get().held.put_back(Found::Checkpointed(taken));
             }
@@ -167,7 +162,7 @@ impl Suspended {
 
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let is_suspended = self.processes.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let is_suspended = self.processes().is_some();
         if is_suspended {
             self.back(py, &self.room, &GpuMap::same(), &Observer::new(None))?;
         }

@@ -1,18 +1,14 @@
-//! What only real GPUs answer, from Rust and beside cudarc, on the driver that the dynamic loader finds; the
-//! experiments E7 and E25 run it (hardware/experiments).
+//! A worker of device 1 whose helper thread touched every other device, from Rust and beside cudarc, on the driver
+//! that the dynamic loader finds: `several_gpus strays`. The experiment E7 runs it (hardware/experiments).
 //!
-//! - `several_gpus strays`: a worker of device 1 whose helper thread touched every other device.
-//! - `several_gpus former-life USE`: safe code of cudarc's with objects of a context that was released and
-//!   retained again.
-//!
-//! Each prints lines of text as it goes, so that a crash leaves what came before.
+//! It prints lines of text as it goes, so that a crash leaves what came before.
 
 use std::env;
 use std::error::Error;
 use std::time::Instant;
 
-use cuda_primary_context::{Driver, PrimaryContext, PrimaryContextGuard, StrayRelease};
-use cudarc::driver::{CudaContext, DriverError};
+use cuda_primary_context::{Driver, PrimaryContextGuard, StrayRelease};
+use cudarc::driver::CudaContext;
 
 type Anything = Result<(), Box<dyn Error>>;
 
@@ -47,59 +43,9 @@ fn strays() -> Anything {
     Ok(())
 }
 
-fn former_life(used: &str) -> Anything {
-    let context = CudaContext::new(0)?;
-    let stream = context.new_stream()?;
-    let memory = stream.clone_htod(&[1_u32, 2, 3])?;
-    stream.synchronize()?;
-
-    let driver = Driver::load()?;
-    let report = StrayRelease::new().run(driver)?;
-    println!("{report}");
-    let device = driver.device(0)?;
-    println!("released: {:?}", device.primary_context_state()?);
-    let again = PrimaryContext::retain(device)?;
-    println!("retained again: {:?}", device.primary_context_state()?);
-
-    println!("now {used}");
-    let answer: Result<String, DriverError> = match used {
-        "nothing" => Ok("done".into()),
-        "bind" => context.bind_to_thread().map(|()| "done".into()),
-        "synchronize-context" => context.synchronize().map(|()| "done".into()),
-        "synchronize-stream" => stream.synchronize().map(|()| "done".into()),
-        "copy-to-host" => stream.clone_dtoh(&memory).map(|numbers| format!("{numbers:?}")),
-        "copy-to-device" => stream.clone_htod(&[4_u32]).map(|_| "done".into()),
-        "new-stream" => context.new_stream().map(|_| "done".into()),
-        "drop-memory" => {
-            drop(memory);
-            println!("dropped; what cudarc keeps of it: {:?}", context.check_err());
-            return end(driver, again);
-        }
-        "drop-stream" => {
-            drop((memory, stream));
-            println!("dropped; what cudarc keeps of it: {:?}", context.check_err());
-            return end(driver, again);
-        }
-        _ => return Err(format!("there is no use {used}").into()),
-    };
-    println!("{used} answers {answer:?}");
-    println!("then all is dropped");
-    drop((memory, stream, context));
-    end(driver, again)
-}
-
-/// What the reference that was retained again still is, after what was done.
-fn end(driver: Driver, again: PrimaryContext) -> Anything {
-    println!("at the end: {:?}", driver.device(0)?.primary_context_state()?);
-    println!("release: {:?}", again.release().map_err(|failed| failed.to_string()));
-    Ok(())
-}
-
 fn main() -> Anything {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["strays"] => strays(),
-        ["former-life", used] => former_life(used),
-        _ => Err("usage: several_gpus strays | former-life USE".into()),
+    match env::args().nth(1).as_deref() {
+        Some("strays") => strays(),
+        _ => Err("usage: several_gpus strays".into()),
     }
 }
