@@ -75,12 +75,12 @@ struct UnsignedMacros;
 
 impl ParseCallbacks for UnsignedMacros {
     fn modify_macro(&self, _name: &str, tokens: &mut Vec<Token>) {
-        while let Some(place) = tokens
+        while let Some(index) = tokens
             .windows(2)
             .position(|pair| *pair[0].raw == *b"~" && matches!(&*pair[1].raw, b"0u" | b"0U"))
         {
             let value = Token::from((TokenKind::Literal, &b"0xFFFFFFFF"[..]));
-            tokens.splice(place..place + 2, [value]);
+            tokens.splice(index..index + 2, [value]);
         }
     }
 }

@@ -83,8 +83,8 @@ fn from_required(machine: &Machine, generator: Generator, named: &Path) -> Resul
 /// Uses the first header that was found and can be used, or the checked-in bindings.
 fn from_found(machine: &Machine, generator: Generator) -> Choice {
     let mut passed_over = String::new();
-    for place in machine.toolkits() {
-        let folder = match place {
+    for toolkit in machine.toolkits() {
+        let folder = match toolkit {
             Ok(folder) => folder,
             Err(why) => {
                 passed_over += &on_one_line(&why);

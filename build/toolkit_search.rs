@@ -1,11 +1,11 @@
-//! Where headers may be: the folder that is required, and the places where toolkits are installed.
+//! Where headers may be: the folder that is required, and the folders in which toolkits are installed.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::header::HEADERS;
 
-/// The variable that names the folder of the headers. If it is set, no other place is tried.
+/// The variable that names the folder of the headers. If it is set, no other folder is tried.
 pub const REQUIRED: &str = "CUDA_HEADER_DIR";
 
 /// Variables that name the root of a toolkit, in the order in which they are tried.

@@ -147,7 +147,7 @@ impl PrimaryContext {
     /// # Errors
     /// The error, and the handle if it still owes its reference. [`Error::Driver`]:
     /// `CUDA_ERROR_INVALID_CONTEXT` if other code released the reference, `CUDA_ERROR_DEINITIALIZED` at the
-    /// end of the process, an earlier asynchronous failure although the release took place, or a failure of
+    /// end of the process, an earlier asynchronous failure although the reference was released, or a failure of
     /// the `cuDevicePrimaryCtxRetain` described above. [`Error::ForkedAfterInit`].
     #[doc(alias = "cuDevicePrimaryCtxRelease")]
     #[doc(alias = "cuDevicePrimaryCtxRelease_v2")]
@@ -181,7 +181,7 @@ impl PrimaryContext {
         CurrentContext::push(self)
     }
 
-    /// Makes the context current on the calling thread, in place of what is current there, and leaves it
+    /// Makes the context current on the calling thread, instead of what is current there, and leaves it
     /// so. Calls `cuCtxSetCurrent`.
     ///
     /// For a type that owns a context and is used on several threads: call this at the beginning of a

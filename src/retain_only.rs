@@ -102,8 +102,7 @@ impl PrimaryContextGuard {
     ///   else has retained since.
     ///
     /// The last release waits for the device's work (53 to 71 ms on an H200). Not all of the context's
-    /// memory needs to come back: memory pools and virtual memory allocations outlive it. Measure before
-    /// and after.
+    /// memory needs to come back: memory pools and virtual memory allocations outlive it.
     ///
     /// # Errors
     /// [`Error::ForkedAfterInit`], and the errors of [`PrimaryContext::retain`]. Failures on other devices

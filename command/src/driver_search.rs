@@ -121,22 +121,9 @@ mod tests {
     use std::ffi::OsStr;
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
 
-    use super::{executable, listed};
-
-    #[test]
-    fn the_path_is_read_from_the_loader_s_list() {
-        let list = b"\tlinux-vdso.so.1 (0x00007f1728b0a000)\n\
-                     \tlibcuda.so.1 => /opt/a b (0x1)/libcuda.so.1 (0x00007f1728af8000)\n";
-        let expected = PathBuf::from("/opt/a b (0x1)/libcuda.so.1");
-        assert_eq!(listed(list, "libcuda.so.1"), Some(expected));
-        assert_eq!(listed(list, "libcuda.so"), None);
-        let here = b"\tlibcuda.so.1 (0x00007f1728af8000)\n";
-        assert_eq!(listed(here, "libcuda.so.1"), Some(PathBuf::from("libcuda.so.1")));
-        assert_eq!(listed(b"\tlibcuda.so.1 => not found\n", "libcuda.so.1"), None);
-        assert_eq!(listed(b"", "libcuda.so.1"), None);
-    }
+    use super::executable;
 
     #[test]
     fn a_script_is_run_by_the_program_of_its_first_line() {

@@ -26,6 +26,8 @@ pub fn thread_name(pid: u32, tid: u32) -> Option<String> {
     let direct = format!("{folder}/{tid}");
     let task = if inner_id(&format!("{direct}/status"), "NSpid:") == Some(tid) {
         direct
+    } else if inner_id(&format!("/proc/{pid}/status"), "NSpid:") == Some(pid) {
+        return None; // a thread of this namespace that has ended
     } else {
         let mut entries = fs::read_dir(&folder).ok()?.filter_map(Result::ok);
         let is_it = |path: &String| inner_id(&format!("{path}/status"), "NSpid:") == Some(tid);

@@ -49,12 +49,6 @@ impl Symbols {
     }
 }
 
-impl std::fmt::Debug for Symbols {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_set().entries(self.files.keys()).finish()
-    }
-}
-
 impl SymbolFile {
     fn read(path: &Path) -> Option<Self> {
         // Not what stands for a device or a deleted file.

@@ -167,24 +167,13 @@ fn open(raw: &layout::Module, path: &Path, host_pid: Option<u32>) -> Option<File
         return None;
     }
     let inside = host_pid.map(|pid| format!("/proc/{pid}/root{}", path.display()).into());
-    let mapped = host_pid.map(|pid| {
-        format!("/proc/{pid}/map_files/{:x}-{:x}", raw.start, first_end(pid, raw.start)).into()
-    });
     let is_it = |file: &File| {
         file.metadata().is_ok_and(|about| {
             about.is_file() && (about.dev(), about.ino()) == (raw.device, raw.inode)
         })
     };
-    let places = [inside, Some(path.to_owned()), mapped].into_iter().flatten();
-    places.filter_map(|place: std::path::PathBuf| File::open(place).ok()).find(is_it)
-}
-
-/// Where the mapping ends that begins at an address.
-fn first_end(pid: u32, start: u64) -> u64 {
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-    let begin = format!("{start:x}-");
-    let line = maps.lines().find_map(|line| line.strip_prefix(&begin)?.split(' ').next());
-    line.and_then(|end| u64::from_str_radix(end, 16).ok()).unwrap_or(0)
+    let places = inside.into_iter().chain([path.to_owned()]);
+    places.filter_map(|place| File::open(place).ok()).find(is_it)
 }
 
 #[cfg(test)]

@@ -15,8 +15,6 @@
 #include <string.h>
 #include <threads.h>
 
-enum { SMALLEST_STACK = 64 * 1024 }; /* A smaller one may have no room for the driver's calls. */
-
 typedef int result, device; /* CUresult, in which 0 is success, and CUdevice */
 typedef struct context *context;
 
@@ -112,7 +110,7 @@ const char *__asan_default_options(void)
 static int (*next_posix)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 static int (*next_c11)(thrd_t *, thrd_start_t, void *);
 
-/* Returns NULL if the thread inherits nothing. The driver's own threads, whose caller it is, never do. */
+/* NULL: it inherits nothing, like the driver's own threads, and those whose stack may be too small for its calls. */
 static struct inheritance *inheritance_for(const pthread_attr_t *attributes, const void *caller)
 {
     struct inheritance *inheritance;
@@ -125,7 +123,7 @@ static struct inheritance *inheritance_for(const pthread_attr_t *attributes, con
     }
     if (!atomic_load_explicit(&driver_is_known, memory_order_acquire)
         || ((uintptr_t)caller >= driver.begin && (uintptr_t)caller < driver.end)
-        || (attributes && pthread_attr_getstacksize(attributes, &stack) == 0 && stack < SMALLEST_STACK))
+        || (attributes && pthread_attr_getstacksize(attributes, &stack) == 0 && stack < 64 * 1024))
         return NULL;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     inheritance = malloc(sizeof(*inheritance));

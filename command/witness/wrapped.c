@@ -182,3 +182,23 @@ DESTROY(cuCtxDestroy)
 DESTROY(cuCtxDestroy_v2)
 DESTROY(cuCtxDetach)
 DESTROY(cuGreenCtxDestroy)
+
+/*
+ * The driver decides what a name and a version mean; if it finds a function that is wrapped, the program
+ * gets the witness's. These calls are not recorded.
+ */
+#define GET_ADDRESS(name, parameters, types, arguments)                                            \
+    EXPORTED CUresult name parameters                                                              \
+    {                                                                                              \
+        CUresult result = REAL(name, types) arguments;                                             \
+                                                                                                   \
+        if (result == CUDA_SUCCESS && address)                                                     \
+            *address = wrapped_in_place_of(*address);                                              \
+        return result;                                                                             \
+    }
+
+GET_ADDRESS(cuGetProcAddress, (const char *symbol, void **address, int version, uint64_t flags),
+            (const char *, void **, int, uint64_t), (symbol, address, version, flags))
+GET_ADDRESS(cuGetProcAddress_v2,
+            (const char *symbol, void **address, int version, uint64_t flags, int *status),
+            (const char *, void **, int, uint64_t, int *), (symbol, address, version, flags, status))

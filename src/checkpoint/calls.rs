@@ -1,7 +1,7 @@
-//! The driver's checkpoint calls, each in one place. They need no `cuInit`.
+//! The driver's checkpoint calls, each written once. They need no `cuInit`.
 //!
 //! The argument structs are 64 bytes in every version, and unused bytes must be zero. They are zeroed whole; the
-//! fields that are set lie at the same place in every driver from CUDA 12.8 on.
+//! fields that are set have the same offset in every driver from CUDA 12.8 on.
 
 use std::ffi::{c_int, c_uint};
 use std::mem::zeroed;

@@ -181,7 +181,6 @@ impl fmt::Debug for Steps<'_> {
     }
 }
 
-/// In which order a step is taken of every process, and of how many at once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Order {
     OneByOne,

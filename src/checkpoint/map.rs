@@ -6,7 +6,7 @@ use std::io;
 use crate::checkpoint::error::CheckpointError;
 use crate::driver::uuid::Uuid;
 
-/// One GPU of the time of the checkpoint, and the one in its place at the restore.
+/// One GPU of the time of the checkpoint, and the one that replaces it at the restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GpuPair {
     /// The GPU at the checkpoint.

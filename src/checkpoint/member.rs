@@ -1,5 +1,6 @@
 //! One process of a group: the steps that it takes, noted in its report.
 
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::error::CheckpointError;
@@ -19,7 +20,7 @@ pub(super) struct Member {
 }
 
 /// What became of a step, or the process if it was in no state for it.
-type Taken = Result<Result<Found, StepError>, Found>;
+type Taken = ControlFlow<Found, Result<Found, StepError>>;
 
 impl Member {
     pub(super) fn new(found: Found) -> Self {
@@ -37,31 +38,31 @@ impl Member {
 
     pub(super) fn lock(&mut self, limit: Duration) -> Result<(), CheckpointError> {
         self.step(Step::Lock, |found| match found {
-            Found::Running(process) => Ok(process.lock(limit).map(Found::Locked)),
-            other => Err(other),
+            Found::Running(process) => Continue(process.lock(limit).map(Found::Locked)),
+            other => Break(other),
         })
     }
 
     pub(super) fn checkpoint(&mut self) -> Result<(), CheckpointError> {
         self.step(Step::Checkpoint, |found| match found {
-            Found::Locked(process) => Ok(process.checkpoint().map(Found::Checkpointed)),
-            other => Err(other),
+            Found::Locked(process) => Continue(process.checkpoint().map(Found::Checkpointed)),
+            other => Break(other),
         })
     }
 
     pub(super) fn restore(&mut self, map: &GpuMap) -> Result<(), CheckpointError> {
         self.step(Step::Restore, |found| match found {
             Found::Checkpointed(process) => {
-                Ok(process.restore(map, &Room::Trusted).map(Found::Locked))
+                Continue(process.restore(map, &Room::Trusted).map(Found::Locked))
             }
-            other => Err(other),
+            other => Break(other),
         })
     }
 
     pub(super) fn unlock(&mut self) -> Result<(), CheckpointError> {
         self.step(Step::Unlock, |found| match found {
-            Found::Locked(process) => Ok(process.unlock().map(Found::Running)),
-            other => Err(other),
+            Found::Locked(process) => Continue(process.unlock().map(Found::Running)),
+            other => Break(other),
         })
     }
 
@@ -89,8 +90,8 @@ impl Member {
         let Some(found) = self.now.take() else { return Ok(()) };
         let began = Instant::now();
         let taken = match take(found) {
-            Ok(taken) => taken,
-            Err(untouched) => {
+            Continue(taken) => taken,
+            Break(untouched) => {
                 self.now = Some(untouched);
                 return Ok(());
             }

@@ -115,7 +115,7 @@ pub fn memory_of(pid: u32) -> Result<Vec<DeviceMemory>, NvmlError> {
 pub struct GpuProcesses {
     /// The number that NVML and `nvidia-smi` give the GPU. It does not depend on CUDA_VISIBLE_DEVICES.
     pub index: u32,
-    /// The GPU's unique id, unless the GPU could not be asked.
+    /// The GPU's unique id, unless it could not be read.
     pub uuid: Option<Uuid>,
     /// The processes, or why they could not be listed.
     pub processes: Result<Vec<GpuProcess>, NvmlError>,
@@ -135,7 +135,7 @@ pub struct GpuProcess {
 /// Lists every process that has a CUDA context, GPU by GPU.
 ///
 /// Calls [`nvmlDeviceGetComputeRunningProcesses`][1] for each GPU. Needs no CUDA context and creates none.
-/// A GPU that cannot be asked does not hide the others: its `processes` is an error.
+/// A GPU that cannot be read does not hide the others: its `processes` is an error.
 ///
 /// [1]: https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceQueries.html
 ///

@@ -63,15 +63,15 @@ pub fn tree(pid: u32) -> io::Result<Vec<TreeProcess>> {
     }
 }
 
-/// The places of a process and of its descendants in a list of processes with their parents. `/proc` is not
+/// The indices of a process and of its descendants in a list of processes with their parents. `/proc` is not
 /// read at one moment: if ids were given out again meanwhile, the parents can form a cycle.
 fn descendants(parents: &[(u32, u32)], root: u32) -> Vec<usize> {
     let mut found = Vec::new();
     let mut waiting = vec![root];
     while let Some(pid) = waiting.pop() {
-        let place = parents.iter().position(|(id, _)| *id == pid);
-        if let Some(place) = place.filter(|place| !found.contains(place)) {
-            found.push(place);
+        let index = parents.iter().position(|(id, _)| *id == pid);
+        if let Some(index) = index.filter(|index| !found.contains(index)) {
+            found.push(index);
             let children = parents.iter().rev().filter(|(_, parent)| *parent == pid);
             waiting.extend(children.map(|(child, _)| child));
         }

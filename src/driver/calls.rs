@@ -1,4 +1,4 @@
-//! The driver calls about primary contexts and about what a thread has current, each in one place, with
+//! The driver calls about primary contexts and about what a thread has current, each written once, with
 //! the reason why it is sound.
 //!
 //! They return the driver's result as it is. None checks whether this is a forked child: the caller has.
@@ -130,7 +130,7 @@ impl Driver {
         get_api_version.returned(code)
     }
 
-    /// `cuCtxSetCurrent`, in place of what is current.
+    /// `cuCtxSetCurrent`, instead of what is current.
     ///
     /// # Safety
     /// The handle came from this driver. A dead primary context is accepted without harm (driver 580,

@@ -83,10 +83,10 @@ struct RawHolder {
 }
 
 /// `cuda_contexts_version`.
-type AskVersion = unsafe extern "C" fn() -> u32;
+type GetVersion = unsafe extern "C" fn() -> u32;
 
 /// `cuda_contexts_holders`.
-type AskHolders = unsafe extern "C" fn(sys::CUdevice, *mut RawHolder, u32) -> u32;
+type GetHolders = unsafe extern "C" fn(sys::CUdevice, *mut RawHolder, u32) -> u32;
 
 /// The interface of the witness that this crate knows.
 const INTERFACE: u32 = 1;
@@ -97,7 +97,7 @@ const EXPECTED: usize = 16;
 /// The functions of the witness.
 #[derive(Clone, Copy)]
 pub(crate) struct Witness {
-    holders: AskHolders,
+    holders: GetHolders,
 }
 
 impl Witness {
@@ -105,14 +105,14 @@ impl Witness {
     pub(crate) fn find(library: &Library) -> Option<Self> {
         let version = library.symbol(c"cuda_contexts_version")?;
         // SAFETY: only the witness has a function of this name, with this signature in every version.
-        let version = unsafe { mem::transmute::<NonNull<c_void>, AskVersion>(version) };
+        let version = unsafe { mem::transmute::<NonNull<c_void>, GetVersion>(version) };
         // SAFETY: it may be called at any time.
         if unsafe { version() } != INTERFACE {
             return None;
         }
         let holders = library.symbol(c"cuda_contexts_holders")?;
         // SAFETY: in this version of the interface the function has this signature.
-        let holders = unsafe { mem::transmute::<NonNull<c_void>, AskHolders>(holders) };
+        let holders = unsafe { mem::transmute::<NonNull<c_void>, GetHolders>(holders) };
         Some(Self { holders })
     }
 
@@ -178,8 +178,8 @@ mod tests {
         let mut raw =
             RawHolder { references: 1, green: 0, ordinary: 0, reserved: 0, library: [0; 240] };
         assert_eq!(Holder::from(&raw).to_string(), "code in no file 1");
-        for (place, byte) in raw.library.iter_mut().zip(b"/caf\xe9/libx.so") {
-            *place = *byte as c_char;
+        for (char, byte) in raw.library.iter_mut().zip(b"/caf\xe9/libx.so") {
+            *char = *byte as c_char;
         }
         (raw.green, raw.ordinary) = (2, 3);
         let holder = Holder::from(&raw);

@@ -37,7 +37,7 @@ impl Library {
         let mut tried = Vec::new();
         for name in DRIVERS.map(Path::new) {
             // SAFETY: opening the library runs its initialisers. It is NVIDIA's driver, or what the
-            // machine has in its place.
+            // machine has instead.
             match opened(name, unsafe { open(name, true) }) {
                 Ok(library) => return Ok((library, name)),
                 Err(attempt) => tried.push(attempt),

@@ -57,17 +57,17 @@ impl Process {
     }
 }
 
-/// The place of the mark, which is 0 until the first call in a process.
+/// Where the mark is. It is 0 until the first call in a process.
 static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
 
 /// The mark if the kernel cannot empty a page. On Unix a handler empties it.
 static ORDINARY: AtomicU32 = AtomicU32::new(0);
 
 fn mark() -> &'static AtomicU32 {
-    let mut place = MARK.load(Ordering::Acquire);
-    if place.is_null() {
+    let mut address = MARK.load(Ordering::Acquire);
+    if address.is_null() {
         let new = new_mark();
-        place = match MARK.compare_exchange(
+        address = match MARK.compare_exchange(
             ptr::null_mut(),
             new,
             Ordering::AcqRel,
@@ -78,9 +78,9 @@ fn mark() -> &'static AtomicU32 {
             Err(faster) => faster,
         };
     }
-    // SAFETY: the place is a static, or the start of a page that is never unmapped; both hold an
+    // SAFETY: the address is of a static, or of a page that is never unmapped; both hold an
     // integer that is only used atomically.
-    unsafe { &*place }
+    unsafe { &*address }
 }
 
 #[cfg(unix)]
@@ -96,7 +96,7 @@ fn new_mark() -> *mut AtomicU32 {
 #[cfg(target_os = "linux")]
 fn emptied_by_kernel() -> Option<*mut AtomicU32> {
     const SIZE: usize = size_of::<AtomicU32>();
-    // SAFETY: a new mapping at a place of the kernel's choice touches nothing that exists.
+    // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists.
     let page = unsafe {
         libc::mmap(
             ptr::null_mut(),

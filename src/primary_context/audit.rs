@@ -21,18 +21,6 @@ impl Driver {
     ///
     /// Each item is an error as of [`Device::primary_context_state`]; in a forked child every one is
     /// [`Error::ForkedAfterInit`].
-    ///
-    /// ```no_run
-    /// # fn main() -> Result<(), cuda_primary_context::Error> {
-    /// let driver = cuda_primary_context::Driver::load()?;
-    /// for (device, state) in driver.primary_contexts() {
-    ///     if state?.active {
-    ///         println!("this process has a context on device {}", device.ordinal());
-    ///     }
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
     #[doc(alias = "cuDevicePrimaryCtxGetState")]
     pub fn primary_contexts(self) -> PrimaryContexts {
         PrimaryContexts { driver: self, next: 0 }

@@ -15,16 +15,6 @@ use crate::primary_context::PrimaryContext;
 /// release is made, no handle is counted any more, and
 /// [`Driver::unreleased`](crate::Driver::unreleased) counts the reference, unless it was gone already
 /// (see there).
-///
-/// ```no_run
-/// use cuda_primary_context::{Driver, Error, PrimaryContext};
-///
-/// fn use_device(ordinal: u32) -> Result<(), Error> {
-///     let context = PrimaryContext::retain(Driver::load()?.device(ordinal)?)?;
-///     // … work …
-///     Ok(context.release()?)
-/// }
-/// ```
 pub struct ReleaseError {
     error: Error,
     /// Never dropped: that would release again.

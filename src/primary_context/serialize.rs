@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::primary_context::PrimaryContexts;
 
-/// A list of devices, each with `ordinal`, `uuid`, and `active` and `flags`, or `error`. Asks the
+/// A list of devices, each with `ordinal`, `uuid`, and `active` and `flags`, or `error`. Calls the
 /// driver, as iterating does.
 impl Serialize for PrimaryContexts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -91,8 +91,8 @@ impl Findings {
     /// Who held a device; `None` without a witness.
     pub(super) fn holders(&self, device: Device) -> Option<&[Holder]> {
         let by_ordinal = |held: &(u32, Vec<Holder>)| held.0;
-        let place = self.holders.binary_search_by_key(&device.ordinal(), by_ordinal).ok()?;
-        Some(&self.holders[place].1)
+        let index = self.holders.binary_search_by_key(&device.ordinal(), by_ordinal).ok()?;
+        Some(&self.holders[index].1)
     }
 
     pub(super) fn lines(&self) -> &[Line] {
@@ -102,9 +102,9 @@ impl Findings {
     /// The line of a device, and its calls.
     pub(super) fn line(&self, device: Device) -> Option<(&Line, &[Call])> {
         let by_ordinal = |line: &Line| line.ordinal;
-        let place = self.lines.binary_search_by_key(&device.ordinal(), by_ordinal).ok()?;
-        let line = &self.lines[place];
-        let begin = self.lines[..place].last().map_or(0, |before| before.calls_end);
+        let index = self.lines.binary_search_by_key(&device.ordinal(), by_ordinal).ok()?;
+        let line = &self.lines[index];
+        let begin = self.lines[..index].last().map_or(0, |before| before.calls_end);
         Some((line, &self.calls[begin..line.calls_end]))
     }
 }

@@ -129,7 +129,7 @@ pub enum CurrentContextChange {
     /// It is the same as before.
     Unchanged,
     /// The context that was current was destroyed with its last reference. The kept device's context is
-    /// current in its place, or, if no device was kept, the next one on the thread's stack.
+    /// current instead, or, if no device was kept, the next one on the thread's stack.
     Switched {
         /// The device whose context it was.
         from: Device,

@@ -33,7 +33,7 @@ fn linked_driver_is_the_one_that_is_loaded() {
     let loaded = driver.function(functions::cuMemAlloc_v3020).unwrap();
     assert!(ptr::fn_addr_eq(loaded, allocate.unwrap()));
     let mut count = 0;
-    // SAFETY: the place is an int of ours.
+    // SAFETY: the out-parameter is an int of ours.
     let code = unsafe { sys::cuDeviceGetCount(&mut count) };
     assert_eq!(code, CUresult::CUDA_SUCCESS);
     assert_eq!(driver.device_count(), count as u32);
@@ -43,10 +43,10 @@ fn linked_driver_is_the_one_that_is_loaded() {
 fn reference_of_a_linked_call_is_released_by_the_safe_layer() {
     initialise();
     let (mut device, mut context) = (0, ptr::null_mut());
-    // SAFETY: the place is a device handle of ours.
+    // SAFETY: the out-parameter is a device handle of ours.
     let code = unsafe { sys::cuDeviceGet(&mut device, 0) };
     assert_eq!(code, CUresult::CUDA_SUCCESS);
-    // SAFETY: the place is a handle of ours; the driver gave the device.
+    // SAFETY: the out-parameter is a handle of ours; the driver gave the device.
     let code = unsafe { sys::cuDevicePrimaryCtxRetain(&mut context, device) };
     assert_eq!(code, CUresult::CUDA_SUCCESS);
     let driver = Driver::load().unwrap();

@@ -59,10 +59,10 @@ fn compile(program: &Path, library: &Path) -> (Refusals, String) {
     for message in messages(&output.stderr) {
         said += message["rendered"].as_str().unwrap_or_default();
         let spans = message["spans"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let place = spans.iter().find(|span| span["is_primary"] == true);
-        if let (true, Some(place)) = (message["level"] == "error", place) {
+        let span = spans.iter().find(|span| span["is_primary"] == true);
+        if let (true, Some(span)) = (message["level"] == "error", span) {
             let code = message["code"]["code"].as_str().unwrap_or("no code");
-            refused.insert((place["line_start"].as_u64().unwrap(), code.to_string()));
+            refused.insert((span["line_start"].as_u64().unwrap(), code.to_string()));
         }
     }
     (refused, said)

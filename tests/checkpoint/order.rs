@@ -10,13 +10,13 @@ use crate::support::targets::SharedMachine;
 use crate::support::watchdog::before_the_watchdog_bites;
 use crate::{CALLS, LIMIT, open_all, states, targets};
 
-/// Calls, each with the places of the processes that changed their state since the last one.
+/// Calls, each with the indices of the processes that changed their state since the last one.
 type Order = Arc<Mutex<Vec<(&'static str, usize)>>>;
 
 /// Records from now on which process each call changes.
 fn record_order<const COUNT: usize>(machine: &SharedMachine, pids: [u32; COUNT]) -> Order {
     let order = Order::default();
-    // Another driver of the machine: what it is asked is no call of the controller.
+    // Another driver of the machine: its calls are not the controller's.
     let seen = Arc::new(Mutex::new((machine.another(), states(machine, pids))));
     for call in CALLS {
         for number in 1..=COUNT as u64 {

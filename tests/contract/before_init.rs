@@ -62,7 +62,7 @@ pub fn versions_and_texts(library: Library, questions: &Questions) {
     questions.ask("cuDriverGetVersion", 0, call!(library, cuDriverGetVersion_v2020(&mut version)));
     questions.holds("the version is one", (8000..100_000).contains(&version));
     questions.ask(
-        "no place for the version",
+        "a null pointer for the version",
         1,
         call!(library, cuDriverGetVersion_v2020(ptr::null_mut())),
     );

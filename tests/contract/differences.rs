@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::machine::Probe;
-use super::questions::Asked;
+use super::questions::Observation;
 
 const TEXT: &str = include_str!("differences.txt");
 
@@ -17,7 +17,7 @@ type Listed<'a> = BTreeMap<&'a str, OfCheck<'a>>;
 type OfCheck<'a> = BTreeMap<&'a str, &'a Entry>;
 
 pub struct Entry {
-    /// Its place in the file.
+    /// Its line in the file.
     pub line: String,
     drivers: Drivers,
     pub check: String,
@@ -92,10 +92,14 @@ impl Drivers {
 }
 
 /// How many results differ as listed, and what is wrong otherwise, in words.
-pub fn compare(check: &str, seen: Vec<Asked>, mut entries: OfCheck<'_>) -> (usize, Vec<String>) {
+pub fn compare(
+    check: &str,
+    seen: Vec<Observation>,
+    mut entries: OfCheck<'_>,
+) -> (usize, Vec<String>) {
     let mut differing = 0;
     let mut failures = Vec::new();
-    for Asked { question, expected, result } in seen {
+    for Observation { question, expected, result } in seen {
         match (entries.remove(question.as_str()), result == expected) {
             (None, true) => {}
             (Some(entry), false) if entry.result == result => differing += 1,

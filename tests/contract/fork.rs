@@ -37,7 +37,7 @@ pub fn child_before_init(machine: &Machine, questions: &Questions) {
     questions.holds("cuInit returns 0 or 100", ["0", "100"].contains(&&*first.to_string()));
 }
 
-/// A child forked after a `cuInit` that found nothing. Only `cuInit` is asked there: driver 580 was
+/// A child forked after a `cuInit` that found nothing. Only `cuInit` is called there: driver 580 was
 /// seen to crash in other calls of such a child.
 pub fn child_of_a_failed_init(machine: &Machine, questions: &Questions) {
     hide_devices();

@@ -15,7 +15,7 @@ pub enum Kind {
     Library(PathBuf),
 }
 
-/// A driver that is loaded when a check first asks for it: some have to do things before.
+/// A driver that is loaded when a check first needs it: some have to do things before.
 pub struct Machine {
     kind: Kind,
     simulator: OnceCell<Simulator>,
@@ -74,7 +74,7 @@ impl Machine {
     }
 }
 
-/// What there is to know about a driver before it is asked.
+/// What there is to know about a driver before a check runs.
 pub struct Probe {
     pub simulated: bool,
     pub version: i32,

@@ -1,4 +1,4 @@
-//! The contract: what the crate counts on a CUDA driver to do, asked of several drivers.
+//! The contract: what the crate counts on a CUDA driver to do, checked on several drivers.
 //!
 //! One body of checks runs unchanged on the simulator, on the simulator without a device, and on
 //! NVIDIA's own libcuda if one is named, with a GPU or without:
@@ -42,7 +42,7 @@ use std::process::Command;
 
 use differences::{Differences, compare};
 use machine::{Kind, Machine, Probe};
-use questions::{Asked, Questions, skipped};
+use questions::{Observation, Questions, skipped};
 use support::processes::again;
 use support::skips::{say, skip};
 
@@ -179,12 +179,8 @@ fn nvidia_driver() {
 #[test]
 fn differences_are_about_checks_of_the_suite() {
     for entry in Differences::read().entries() {
-        assert!(
-            CHECKS.iter().any(|(name, ..)| *name == entry.check),
-            "{}: there is no check {}",
-            entry.line,
-            entry.check
-        );
+        let is_there = CHECKS.iter().any(|(name, ..)| *name == entry.check);
+        assert!(is_there, "{}: there is no check {}", entry.line, entry.check);
     }
 }
 
@@ -218,8 +214,8 @@ fn run(test: &str, kind: Kind) {
             Err(reason) => failures.push(format!("{check}: {reason}")),
             Ok(Err(reason)) => *reasons.entry(reason).or_default() += 1,
             Ok(Ok(output)) => {
-                let seen = Asked::read(&output);
-                assert!(!seen.is_empty(), "{check} asked nothing");
+                let seen = Observation::read(&output);
+                assert!(!seen.is_empty(), "{check} has no question");
                 let entries = listed.remove(check).unwrap_or_default();
                 let (differing, unexpected) = compare(check, seen, entries);
                 ran += 1;

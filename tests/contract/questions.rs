@@ -1,11 +1,11 @@
-//! Questions to a driver. Each goes from the process that asks to the one that compares as a line on
-//! standard error, at once: what a process has asked is known even if the driver then ends it, and a
-//! forked child asks as its parent does.
+//! Questions to a driver. Each goes from the process of the check to the one that compares as a line on
+//! standard error, at once: it is known even if the driver then ends the process, and a forked child writes as its
+//! parent does.
 
 use std::fmt::Display;
 use std::io::Write;
 
-const MARK: &str = "asked";
+const MARK: &str = "question";
 const SKIPPED: &str = "skipped";
 
 #[derive(Default)]
@@ -15,7 +15,7 @@ pub struct Questions {
 }
 
 /// A question with the result that was expected and the one that came.
-pub struct Asked {
+pub struct Observation {
     pub question: String,
     pub expected: String,
     pub result: String,
@@ -29,12 +29,12 @@ impl Questions {
         std::io::stderr().write_all(line.as_bytes()).expect("the other process is there");
     }
 
-    /// Asks whether something holds.
+    /// Whether something holds.
     pub fn holds(&self, question: impl Display, result: bool) {
         self.ask(question, "yes", if result { "yes" } else { "no" });
     }
 
-    /// Says that the check cannot be made on this machine, and why. It asks nothing then.
+    /// Says that the check cannot be made on this machine, and why. It has no questions then.
     pub fn skip(&self, reason: impl Display) {
         let line = format!("{SKIPPED}\t{reason}\n");
         std::io::stderr().write_all(line.as_bytes()).expect("the other process is there");
@@ -46,7 +46,7 @@ impl Questions {
     }
 }
 
-impl Asked {
+impl Observation {
     /// Every question in what a process wrote.
     pub fn read(output: &str) -> Vec<Self> {
         let parse = |line: &str| {
@@ -54,12 +54,12 @@ impl Asked {
             let mut field = || fields.next().map(str::to_owned);
             Some(Self { question: field()?, expected: field()?, result: field()? })
         };
-        let asked: Vec<Self> = output.lines().filter_map(parse).collect();
-        for (index, one) in asked.iter().enumerate() {
-            let again = asked[..index].iter().any(|other| other.question == one.question);
-            assert!(!again, "{} is asked twice", one.question);
+        let seen: Vec<Self> = output.lines().filter_map(parse).collect();
+        for (index, one) in seen.iter().enumerate() {
+            let again = seen[..index].iter().any(|other| other.question == one.question);
+            assert!(!again, "{} is there twice", one.question);
         }
-        asked
+        seen
     }
 }
 

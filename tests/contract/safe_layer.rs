@@ -67,7 +67,7 @@ pub fn one_reference(machine: &Machine, questions: &Questions) {
     questions.holds("inactive at first", !active(device));
     let first = PrimaryContext::retain(device).expect("the device can be retained");
     let second = PrimaryContext::retain_if_active(device)
-        .expect("the device can be asked")
+        .expect("the state can be read")
         .expect("it is active");
     questions.ask("handles", "Ok(2)", format!("{:?}", device.handles()));
     questions.holds("one context", first.as_raw() == second.as_raw());

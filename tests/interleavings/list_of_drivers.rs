@@ -24,13 +24,13 @@ impl Named {
     fn new(name: u32, alive: Alive) -> Self {
         let named = Self { name: UnsafeCell::new(0), alive };
         // SAFETY: nobody else has the value yet.
-        named.name.with_mut(|place| unsafe { *place = name });
+        named.name.with_mut(|cell| unsafe { *cell = name });
         named
     }
 
     fn name(&self) -> u32 {
         // SAFETY: nobody writes any more.
-        self.name.with(|place| unsafe { *place })
+        self.name.with(|cell| unsafe { *cell })
     }
 }
 
@@ -57,8 +57,8 @@ fn drivers_loaded_at_once_are_each_in_the_list_once() {
                 }
             };
             let threads = [names[0], names[1]].map(|name| thread::spawn(add(name, alive.clone())));
-            let mut places = vec![add(names[2], alive.clone())()];
-            places.extend(threads.map(|thread| thread.join().unwrap()));
+            let mut addresses = vec![add(names[2], alive.clone())()];
+            addresses.extend(threads.map(|thread| thread.join().unwrap()));
             let mut distinct = names.to_vec();
             distinct.sort_unstable();
             distinct.dedup();
@@ -66,9 +66,9 @@ fn drivers_loaded_at_once_are_each_in_the_list_once() {
             listed.sort_unstable();
             assert_eq!(listed, distinct);
             assert_eq!(alive.load(Ordering::Relaxed), distinct.len(), "the others are dropped");
-            places.sort_unstable();
-            places.dedup();
-            assert_eq!(places.len(), distinct.len(), "each name has one place");
+            addresses.sort_unstable();
+            addresses.dedup();
+            assert_eq!(addresses.len(), distinct.len(), "each name has one address");
         });
     }
 }

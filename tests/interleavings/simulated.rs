@@ -1,5 +1,5 @@
 //! A driver of the product's own, on a simulated library, for one model of loom's: every call about a
-//! primary context is a place where loom lets the other threads go on.
+//! primary context is a point at which loom lets the other threads go on.
 //!
 //! Loom's threads all run on the test's own thread, one at a time. So what is kept here is the standard
 //! library's, in thread-locals: it changes together with the call that it stands beside.
@@ -50,7 +50,7 @@ thread_local! {
     static RUNNING: RefCell<Vec<Runner>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A place where loom may let another thread go on. What was done before it on one thread is known after
+/// A point at which loom may let another thread go on. What was done before it on one thread is known after
 /// it on the next, as the driver's own lock sees to it.
 pub fn look() {
     ORDER.get().expect("a model is at hand").fetch_add(1, Ordering::AcqRel);
@@ -164,8 +164,8 @@ impl Machine {
             .with_borrow_mut(|running| running.push(Runner { thread, released: None, wrong: 0 }));
         let result = run();
         let releases = RUNNING.with_borrow_mut(|running| {
-            let place = running.iter().position(|runner| runner.thread == thread);
-            running.swap_remove(place.expect("it was put there")).wrong
+            let index = running.iter().position(|runner| runner.thread == thread);
+            running.swap_remove(index.expect("it was put there")).wrong
         });
         (result, releases)
     }

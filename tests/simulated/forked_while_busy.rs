@@ -55,9 +55,9 @@ fn pass_over_advice() -> io::Result<()> {
     filter_advice(NUMBER, libc::SYS_madvise as u32, 0)
 }
 
-/// Makes those `madvise` return an error, or success for 0, that have a value at this place in what the
+/// Makes those `madvise` return an error, or success for 0, that have a value at this offset in what the
 /// filter looks at.
-fn filter_advice(place: u32, value: u32, error: u32) -> io::Result<()> {
+fn filter_advice(offset: u32, value: u32, error: u32) -> io::Result<()> {
     let refused = libc::SECCOMP_RET_ERRNO | error;
     let instruction =
         |code: u32, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf, k };
@@ -67,7 +67,7 @@ fn filter_advice(place: u32, value: u32, error: u32) -> io::Result<()> {
     let mut filter = [
         instruction(load, 0, 0),
         instruction(is, 3, libc::SYS_madvise as u32),
-        instruction(load, 0, place),
+        instruction(load, 0, offset),
         instruction(is, 1, value),
         instruction(result, 0, refused),
         instruction(result, 0, libc::SECCOMP_RET_ALLOW),

@@ -183,7 +183,7 @@ fn codes_with_something_to_do_about_them_say_what() {
     assert_eq!(with_remedy.count(), remedies.len());
 }
 
-/// The loader mostly begins its reason with the name that it was asked for; it is not said twice.
+/// The loader mostly begins its reason with the name, which is not repeated then.
 #[test]
 fn every_library_that_was_tried_is_named_once() {
     let attempt = |library: &str, reason: &str| Attempt::new(library, reason);

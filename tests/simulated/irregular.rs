@@ -33,9 +33,9 @@ impl Irregular {
         // SAFETY: the library runs no code of its own when it is loaded.
         let library = unsafe { libloading::Library::new(&self.library) }.unwrap();
         // SAFETY: the variables are of this type.
-        let place = unsafe { library.get::<*mut c_int>(variable.to_bytes_with_nul()) }.unwrap();
+        let pointer = unsafe { library.get::<*mut c_int>(variable.to_bytes_with_nul()) }.unwrap();
         // SAFETY: one thread uses the library here, which stays loaded with the driver.
-        unsafe { **place = value };
+        unsafe { **pointer = value };
         std::mem::forget(library);
     }
 
@@ -90,7 +90,7 @@ fn ids_that_differ_in_one_byte_are_of_a_mig_instance() {
             let uuid = device.uuid().unwrap();
             assert!(uuid.is_mig(), "{uuid}");
             let of_the_gpu = irregular.simulator.machine_uuid(device.ordinal());
-            let differ = |place: &usize| uuid.as_bytes()[*place] != of_the_gpu[*place];
+            let differ = |index: &usize| uuid.as_bytes()[*index] != of_the_gpu[*index];
             let different: Vec<usize> = (0..16).filter(differ).collect();
             assert_eq!(different, [device.ordinal() as usize]);
             assert_eq!(device.driver().device_by_uuid(uuid), Ok(device));

@@ -1,8 +1,8 @@
 //! Where `Driver::load` looks for the driver, in which order, and what ends the search.
 //!
 //! Each case runs in a process of its own, on a library path made for it, and with an auditing library
-//! of the dynamic loader, which writes down what the loader searches for. It also puts libraries in the
-//! place of the absolute paths where the Windows Subsystem for Linux and NixOS have theirs. That the driver
+//! of the dynamic loader, which writes down what the loader searches for. It also puts libraries instead
+//! of those at the absolute paths of the Windows Subsystem for Linux and NixOS. That the driver
 //! of such a machine then works is not tested here; nor is `nvcuda.dll`.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
@@ -79,7 +79,7 @@ impl Search {
         in_prepared_process(self.test, make, body);
     }
 
-    /// What the loader was asked for so far, as far as it speaks of CUDA.
+    /// The names of CUDA libraries that the loader has searched for so far.
     fn searched(&self) -> Vec<String> {
         let names = fs::read_to_string(self.names()).unwrap_or_default();
         names.lines().map(str::to_owned).collect()
@@ -99,13 +99,13 @@ type Expected = Result<&'static str, &'static str>;
 
 /// Loads with these libraries in the folder of each name. The toolkit's stub always lies first on the library
 /// path, under the name that is for linking.
-fn loads(test: &'static str, places: &[(&str, Found)], searched: &[&str], expected: Expected) {
+fn loads(test: &'static str, libraries: &[(&str, Found)], searched: &[&str], expected: Expected) {
     let Some(search) = Search::new(test) else { return };
     let prepare = |_: &mut Command| {
         let [first, second] = search.path();
         let stub = write_library(&first, None, &[]).unwrap();
         fs::rename(stub, first.join("libcuda.so")).unwrap();
-        for (name, found) in places {
+        for (name, found) in libraries {
             let folder = match *name {
                 OF_WSL => search.of_wsl().parent().unwrap().to_owned(),
                 OF_NIXOS => search.of_nixos().parent().unwrap().to_owned(),
@@ -142,12 +142,12 @@ fn loads(test: &'static str, places: &[(&str, Found)], searched: &[&str], expect
 }
 
 macro_rules! cases {
-    ($($test:ident: $places:expr, $searched:expr => $expected:expr;)*) => {
+    ($($test:ident: $libraries:expr, $searched:expr => $expected:expr;)*) => {
         $(
             #[test]
             fn $test() {
                 let test = concat!("library_search::", stringify!($test));
-                loads(test, &$places, &$searched, $expected);
+                loads(test, &$libraries, &$searched, $expected);
             }
         )*
     };

@@ -1,4 +1,4 @@
-//! Who waits for whom while a stray context is released: nobody who wants another device, or only asks;
+//! Who waits for whom while a stray context is released: nobody who wants another device, or only reads;
 //! who wants that very device waits until it is done, and then has a living context.
 //!
 //! The release stands still in the middle until the test has seen what it wants to see, so that nothing

@@ -62,7 +62,7 @@ fn error_of_a_release_is_an_error_with_its_source() {
     assert_eq!(format!("{failed:?}"), format!("{failed}: {source}"));
 }
 
-/// The release took place and reported an earlier failure: the context is inactive, so that nobody
+/// The driver released and reported an earlier failure: the context is inactive, so that nobody
 /// holds a reference, and no handle is given back that would take somebody else's later.
 #[test]
 fn handle_of_a_context_that_is_gone_does_not_come_back() {

@@ -245,8 +245,6 @@ fn promise_10_it_costs_what_the_driver_calls_cost_and_nobody_waits() {
             let sweep = scope.spawn(|| StrayRelease::new().run(machine.driver).unwrap());
             teardown.has_begun();
             let context = PrimaryContext::retain(machine.device(1)).unwrap();
-            let states = machine.driver.primary_contexts().map(|(_, state)| state.unwrap().active);
-            assert_eq!(states.collect::<Vec<_>>(), [true, true, false]);
             assert_eq!(machine.device(0).handles(), Ok(0));
             context.release().unwrap();
             teardown.go_on();

@@ -1,6 +1,6 @@
 /*
  * An auditing library of the dynamic loader (rtld-audit(7)): writes down every name that the loader is
- * asked for and that names CUDA, and may put files in the place of WSL's and NixOS's, whose paths are
+ * asked for and that names CUDA, and may replace WSL's and NixOS's files, whose paths are
  * absolute.
  */
 #define _GNU_SOURCE

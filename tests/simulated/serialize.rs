@@ -84,11 +84,12 @@ fn report_has_every_outcome() {
     machine.simulator.set_current(Some(0));
     let policy = StrayRelease::new().keep([machine.device(5)]);
     let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
-    let asked = [(GET_STATE, 0), ("cuCtxGetCurrent", 0), ("cuCtxGetDevice", 0)];
+    let queried = [(GET_STATE, 0), ("cuCtxGetCurrent", 0), ("cuCtxGetDevice", 0)];
     let released = [(RELEASE, 0), (GET_STATE, 0)];
-    let first = [&asked[..], &[("cuCtxSetCurrent", 0)], &released, &[("cuCtxGetApiVersion", 201)]];
-    // The thread is on another context now, and asked anew.
-    let third = [&asked[..], &released].concat();
+    let first =
+        [&queried[..], &[("cuCtxSetCurrent", 0)], &released, &[("cuCtxGetApiVersion", 201)]];
+    // The thread is on another context now, and queried anew.
+    let third = [&queried[..], &released].concat();
     let fourth = [(GET_STATE, 0), (RELEASE, UNKNOWN), (GET_STATE, 0)];
     let own = json!({ "error": failed(RELEASE, 3), "releases": 0, "active": true });
     let expected = json!({
@@ -102,9 +103,9 @@ fn report_has_every_outcome() {
             line(&machine, 1, "kept", json!({}), &[(RETAIN, 0)]),
             line(&machine, 2, "still_active", json!({ "releases": 1 }), &third),
             line(&machine, 3, "failed", own, &fourth),
-            line(&machine, 4, "held_here", json!({ "handles": 1 }), &asked[..1]),
+            line(&machine, 4, "held_here", json!({ "handles": 1 }), &queried[..1]),
             line(&machine, 5, "left_alone", json!({}), &[]),
-            line(&machine, 6, "already_inactive", json!({}), &asked[..1]),
+            line(&machine, 6, "already_inactive", json!({}), &queried[..1]),
             line(&machine, 7, "held_by_green_context", json!({ "releases": 0 }),
                  &[(GET_STATE, 0), (RELEASE, 800), (GET_STATE, 0), (RETAIN, 0)]),
         ],
@@ -130,7 +131,7 @@ fn report_of_a_run_and_of_a_context_that_was_not_restored() {
     let error = failed("cuCtxPushCurrent_v2", 0);
     let expected = json!({ "change": "not_restored", "from": 0, "error": error });
     assert_eq!(second["current_context"], expected);
-    let taken: Vec<_> = (0..3).map(|place| &second["devices"][place]["taken_before"]).collect();
+    let taken: Vec<_> = (0..3).map(|index| &second["devices"][index]["taken_before"]).collect();
     assert_eq!(taken, [1, 0, 0]);
     let device = &second["devices"][1];
     assert_eq!((&device["error"], &device["active"]), (&failed(GET_STATE, 1), &Value::Null));

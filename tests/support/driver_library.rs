@@ -20,7 +20,7 @@ macro_rules! call {
     ($library:expr, $generation:ident $function:ident($($argument:expr),*)) => {
         match $library.$generation(cuda_primary_context::sys::functions::$function) {
             Some(function) => {
-                // SAFETY: the suite gives places of its own, null pointers that the driver refuses,
+                // SAFETY: the suite passes variables of its own, null pointers that the driver refuses,
                 // and handles that the driver gave.
                 let code = unsafe { function($($argument),*) };
                 $crate::support::driver_library::Returned::Code(code)

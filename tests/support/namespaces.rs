@@ -9,9 +9,9 @@ fn checked(result: libc::c_int) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Puts an empty folder in the place of this one, for this process and its children. The process has one
+/// Replaces this folder by an empty one, for this process and its children. The process has one
 /// thread.
-pub fn empty_folder_at(place: &CStr) -> io::Result<()> {
+pub fn empty_folder_at(folder: &CStr) -> io::Result<()> {
     // SAFETY: takes plain numbers.
     let as_root = checked(unsafe { libc::unshare(libc::CLONE_NEWNS) });
     if as_root.is_err() {
@@ -23,5 +23,5 @@ pub fn empty_folder_at(place: &CStr) -> io::Result<()> {
     checked(unsafe { libc::mount(none, c"/".as_ptr(), none, private, none.cast()) })?;
     let kind = c"tmpfs".as_ptr();
     // SAFETY: the texts are C strings, and the data may be null.
-    checked(unsafe { libc::mount(kind, place.as_ptr(), kind, 0, none.cast()) })
+    checked(unsafe { libc::mount(kind, folder.as_ptr(), kind, 0, none.cast()) })
 }

@@ -34,7 +34,7 @@ pub fn is_required(need: &str) -> bool {
     required.split(',').any(|name| name.trim() == need)
 }
 
-/// Past the test harness, which shows what a passing test prints only when asked to.
+/// Past the test harness, which shows what a passing test prints only with --nocapture.
 pub fn say(line: &str) {
     // Nobody may be listening. One write, so that lines of two tests do not mix.
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());

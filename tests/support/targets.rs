@@ -190,7 +190,7 @@ impl Child {
     pub fn wait(&mut self) -> i32 {
         self.ended = true;
         let mut status = 0;
-        // SAFETY: our own child, and a place for its status.
+        // SAFETY: our own child; the status is an int of ours.
         unsafe { libc::waitpid(self.pid, &raw mut status, 0) };
         if libc::WIFSIGNALED(status) { libc::WTERMSIG(status) } else { 0 }
     }

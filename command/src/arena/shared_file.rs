@@ -74,15 +74,7 @@ impl SharedFile {
     /// A copy of a part. What is missing reads as zeros.
     pub fn read(&self, place: u64, length: u64) -> Vec<u8> {
         let mut bytes = vec![0; length as usize];
-        let mut done = 0;
-        while done < bytes.len() {
-            match self.file.read_at(&mut bytes[done..], place + done as u64) {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => break,
-            }
-        }
+        let _ = self.file.read_exact_at(&mut bytes, place);
         bytes
     }
 

@@ -51,27 +51,21 @@ impl Writer {
     }
 
     /// A record of this struct, whose head is set here, and of what lies behind it.
-    fn record<Raw: layout::Plain>(
-        &mut self,
-        kind: u32,
-        state: u32,
-        raw: &Raw,
-        behind: &[u8],
-    ) -> u64 {
+    fn record<Raw: layout::Plain>(&mut self, kind: u32, raw: &Raw, behind: &[u8]) -> u64 {
         let length = (size_of::<Raw>() + behind.len()).next_multiple_of(8) as u64;
         let place = self.reserve(length);
         self.arena.file.write(place, layout::bytes(raw)).unwrap();
         self.arena.file.write(place + size_of::<Raw>() as u64, behind).unwrap();
-        self.store_head(place, length, kind, state);
+        self.store_head(place, length, kind, layout::WRITTEN);
         place
     }
 
     fn process(&mut self) -> u64 {
         let raw = layout::Process { pid: PID, ..layout::read(&[]) };
-        self.record(layout::PROCESS, layout::WRITTEN, &raw, &[])
+        self.record(layout::PROCESS, &raw, &[])
     }
 
-    fn call(&mut self, state: u32) -> u64 {
+    fn call(&mut self) -> u64 {
         let raw = layout::Call {
             function: 2,
             device: 100,
@@ -80,7 +74,7 @@ impl Writer {
             module: 7,
             ..layout::read(&[])
         };
-        self.record(layout::CALL, state, &raw, &[])
+        self.record(layout::CALL, &raw, &[])
     }
 
     fn python_line(&mut self, call: u64, index: u32, function: &str) {
@@ -93,7 +87,7 @@ impl Writer {
             ..layout::read(&[])
         };
         let behind = format!("s.py{function}");
-        self.record(layout::PYTHON, layout::WRITTEN, &raw, behind.as_bytes());
+        self.record(layout::PYTHON, &raw, behind.as_bytes());
     }
 
     fn change(&mut self, place: u64, change: impl FnOnce(&mut layout::Call)) {
@@ -111,6 +105,12 @@ impl Writer {
         });
     }
 
+    fn ended_call(&mut self) -> u64 {
+        let call = self.call();
+        self.end(call);
+        call
+    }
+
     fn read(&mut self) -> Vec<Record> {
         self.arena.read(false)
     }
@@ -124,7 +124,7 @@ fn calls(records: &[Record]) -> usize {
 fn a_call_is_read_when_it_has_ended_with_its_lines_in_order() {
     let mut writer = Writer::new();
     writer.read();
-    let call = writer.call(layout::WRITTEN);
+    let call = writer.call();
     writer.python_line(call, 1, "main");
     assert!(writer.read().is_empty());
     writer.python_line(call, 0, "helper");
@@ -143,7 +143,7 @@ fn a_call_is_read_when_it_has_ended_with_its_lines_in_order() {
 fn a_call_that_has_not_ended_at_the_end_has_no_result() {
     let mut writer = Writer::new();
     writer.read();
-    let call = writer.call(layout::WRITTEN);
+    let call = writer.call();
     // Its thread is about to write what the driver did.
     writer.change(call, |raw| {
         raw.flags = u32::MAX;
@@ -152,8 +152,7 @@ fn a_call_that_has_not_ended_at_the_end_has_no_result() {
         raw.reference =
             layout::Change { module: 5, holding: layout::REFERENCE, count: 1, number: 1 };
     });
-    let later = writer.call(layout::WRITTEN);
-    writer.end(later);
+    writer.ended_call();
     assert_eq!(calls(&writer.read()), 1);
     let [record] = &*writer.arena.read(true) else { panic!("one record") };
     let Event::Call(call) = &record.event else { panic!("{record:?}") };
@@ -168,8 +167,7 @@ fn a_writer_that_is_slow_is_waited_for() {
     writer.read();
     let length = size_of::<layout::Exit>() as u64;
     let place = writer.reserve(length);
-    let call = writer.call(layout::WRITTEN);
-    writer.end(call);
+    writer.ended_call();
     assert!(writer.read().is_empty());
     writer.store_head(place, length, layout::EXIT, layout::RESERVED);
     assert!(writer.read().is_empty());
@@ -187,8 +185,7 @@ fn a_writer_that_died_costs_its_own_record_alone() {
     writer.arena.file.write(place + 8, &[0xC7; 40]).unwrap(); // as a record's own text could look
     let place = writer.reserve(24);
     writer.store_head(place, 24, layout::EXIT, layout::RESERVED);
-    let call = writer.call(layout::WRITTEN);
-    writer.end(call);
+    writer.ended_call();
     assert!(writer.read().is_empty());
     let since = writer.arena.waiting.unwrap();
     writer.arena.waiting = since.checked_sub(2 * super::PATIENCE);
@@ -234,18 +231,17 @@ fn random_damage_ends_nothing() {
         let mut writer = Writer::new();
         let begin = u64::from(layout::HEADER_BYTES);
         for _ in 0..4 {
-            let call = writer.call(layout::WRITTEN);
+            let call = writer.ended_call();
             writer.python_line(call, 0, "main");
-            writer.end(call);
             let stack = layout::Stack { word_count: 64, module_count: 1, ..layout::read(&[]) };
-            writer.record(layout::STACK, layout::WRITTEN, &stack, &[1; 40]);
+            writer.record(layout::STACK, &stack, &[1; 40]);
             let module = layout::Module { id: 7, path_length: 16, ..layout::read(&[]) };
-            writer.record(layout::MODULE, layout::WRITTEN, &module, b"/lib/libx.so.1");
+            writer.record(layout::MODULE, &module, b"/lib/libx.so.1");
             let dump = layout::PythonDump { call, length: 40, ..layout::read(&[]) };
             let text = b"  File \"\\xf6.py\", line 3 in \\u0416\n";
-            writer.record(layout::PYTHON_DUMP, layout::WRITTEN, &dump, text);
+            writer.record(layout::PYTHON_DUMP, &dump, text);
             let exit = layout::Exit { thread_count: 1, ..layout::read(&[]) };
-            writer.record(layout::EXIT, layout::WRITTEN, &exit, &[b'a'; 24]);
+            writer.record(layout::EXIT, &exit, &[b'a'; 24]);
         }
         let length = (writer.arena.position() - begin) as usize;
         for _ in 0..=random.below(20) {

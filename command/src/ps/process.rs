@@ -103,12 +103,6 @@ mod tests {
     }
 
     #[test]
-    fn users_have_names_and_unknown_ones_numbers() {
-        assert_eq!(user_name(0), "root");
-        assert_eq!(user_name(3_999_999_999), "3999999999");
-    }
-
-    #[test]
     fn a_variable_is_found_by_its_whole_name() {
         let environment = b"XLOCAL_RANK=1\0LOCAL_RANK_=2\0LOCAL_RANK=3\0LOCAL_RANK=4\0";
         assert_eq!(variable(environment, "LOCAL_RANK").as_deref(), Some("3"));

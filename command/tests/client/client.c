@@ -25,8 +25,9 @@ static char **set_title(int count, char **arguments)
 
 int main(int count, char **arguments)
 {
-    int (*const kinds[])(const char *, const char *) = { control_process, create_threads, call_in_places, show,
-                                                         call_driver };
+    /* The last one opens the driver for any word. */
+    int (*const kinds[])(const char *, const char *) = { control_process, create_threads, show, call_driver,
+                                                         call_in_places };
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (count > 1 && is(arguments[1], "title"))

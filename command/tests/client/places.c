@@ -9,7 +9,6 @@
  *   compare:WHERE           a retain, and the stack as libc's backtrace() has it: deep, in a callback, beside an array,
  *                           in a signal handler or in a coroutine
  *   generated               a retain by code made at run time
- *   cancelled               opens the driver, or calls it, in a thread that is being cancelled
  *   small-stack             retains and releases in a signal handler with 8 KiB of stack
  *   seccomp                 retains and releases when no system call is allowed
  */
@@ -230,18 +229,6 @@ static int in_generated_code(void)
     return ((int (*)(void **, int))code)(&context, handle);
 }
 
-static void *when_cancelled(void *data)
-{
-    pthread_cancel(pthread_self());
-    if (driver) {
-        result = cuInit(0) + retain(1);
-    } else {
-        open_driver();
-        result = 0;
-    }
-    return data;
-}
-
 static void on_small_stack(int signal)
 {
     (void)signal;
@@ -275,24 +262,14 @@ static void without_system_calls(void)
 
 int call_in_places(const char *verb, const char *value)
 {
-    static const char *const known[] = { "thread", "threads", "cost", "signals", "compare", "generated",
-                                         "small-stack", "seccomp" };
-    const char *comma = strchr(value, ',');
-    size_t count = sizeof known / sizeof *known, word = 0;
     int failures = 0;
 
     result = -1; /* of what does not come to its call */
-    if (is(verb, "cancelled"))
-        return in_threads(1, when_cancelled, NULL) + result;
-    while (word < count && !is(verb, known[word]))
-        word++;
-    if (word == count)
-        return UNKNOWN;
     handle = device(is(verb, "thread") ? value : "0");
     if (is(verb, "thread"))
         return in_threads(1, in_thread, NULL) + result;
     if (is(verb, "threads")) {
-        rounds = atoi(comma + 1);
+        rounds = atoi(strchr(value, ',') + 1);
         return in_threads(atoi(value), many_pairs, &failures) + failures;
     }
     if (is(verb, "cost"))
@@ -305,6 +282,7 @@ int call_in_places(const char *verb, const char *value)
         return in_generated_code();
     if (is(verb, "small-stack"))
         return with_small_stack();
-    without_system_calls();
-    return -1;
+    if (is(verb, "seccomp"))
+        without_system_calls();
+    return UNKNOWN;
 }

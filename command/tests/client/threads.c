@@ -7,6 +7,7 @@
  *   in-handler              a signal handler creates one;   waiter   a thread that waits for signals does
  *   interrupted:N           N threads, while a signal handler runs again and again
  *   create-cancelled        a thread that is being cancelled creates one
+ *   cancelled               a thread that is being cancelled opens the driver, or calls it if it is open
  *   named:NAME              creates one with a name that lives for half a second
  *   constructor:LIBRARY     library.c's constructor creates one while another thread does
  *   before:reset            from now on library.c resets device 1 before each thread
@@ -195,6 +196,27 @@ static int cancel_creator(void)
     return returned != PTHREAD_CANCELED;
 }
 
+static void *use_driver_while_cancelled(void *result)
+{
+    pthread_cancel(pthread_self());
+    if (driver) {
+        *(int *)result = cuInit(0) + retain(1);
+    } else {
+        open_driver();
+        *(int *)result = 0;
+    }
+    return NULL;
+}
+
+static int cancel_user(void)
+{
+    pthread_t thread;
+    int result = -1;
+
+    pthread_create(&thread, NULL, use_driver_while_cancelled, &result);
+    return pthread_join(thread, NULL) + result;
+}
+
 /* It creates a thread while another thread holds the loader's lock. */
 static void *create_when_it_may(void *unused)
 {
@@ -273,6 +295,8 @@ int create_threads(const char *verb, const char *value)
         return create_in_waiter();
     else if (is(verb, "create-cancelled"))
         return cancel_creator();
+    else if (is(verb, "cancelled"))
+        return cancel_user();
     else if (is(verb, "constructor"))
         return load_constructor(value);
     else if (is(verb, "before"))

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::limit;
 use crate::programs::CLIENT;
+use crate::skips::skip;
 use crate::traced::Trace;
 
 #[test]
@@ -41,6 +42,27 @@ fn children_by_fork_exec_and_spawn_are_processes_of_their_own() {
         let parent = is_forked_late.then(|| processes[0]["process"].clone());
         assert_eq!(processes.last().unwrap()["forked_from"], parent.unwrap_or(Value::Null));
     }
+}
+
+/// Both have the id 1, and one of them releases what it has.
+#[test]
+fn processes_of_different_namespaces_are_told_apart() {
+    let mut probe = Command::new("unshare");
+    if !limit::output(probe.args(["-p", "-f", "--mount-proc", "true"])).status.success() {
+        return skip("namespaces", "processes of different namespaces", "none can be made");
+    }
+    let worker = format!("unshare -p -f --mount-proc {} init", CLIENT.display());
+    let script =
+        format!("{worker} retain:1 sleep:500 release:1 & {worker} retain:2 sleep:500; wait");
+    let traced = Trace::new(&[]).program(&["sh", "-c", &script]).run();
+    traced.ended_with(0);
+    assert!(traced.events("process").iter().all(|process| process["pid"] == 1));
+    let references = |device: &Value| device["holders"][0]["references"].as_u64();
+    let devices = traced.end()["devices"].as_array().unwrap();
+    let mut held: Vec<_> =
+        devices.iter().map(|device| (device["device"].as_u64(), references(device))).collect();
+    held.sort_unstable();
+    assert_eq!(held, [(Some(1), Some(0)), (Some(2), Some(1))]);
 }
 
 #[test]

@@ -266,17 +266,24 @@ fn a_program_that_damages_the_shared_memory_loses_its_own_record_only() {
     if !has_python("a program that damages the shared memory") {
         return;
     }
-    let script = "\
-import ctypes, os
-ctypes.CDLL('libcuda.so.1').cuInit(0)
-os.truncate(os.environ['CUDA_CONTEXTS_ARENA'], 0)
-print('done', flush=True)
-os._exit(7)
-";
-    for (options, code) in [(&[][..], 7), (&["--forbid"], 125)] {
-        let traced = Trace::new(options).program(&["python3", "-c", script]).run();
-        traced.ended_with(code);
-        assert_eq!(traced.stdout, "done\n");
-        traced.says("The program overwrote the trace's shared memory: ");
+    // It cuts the file off, moves both positions far beyond the end, and fills it with ones.
+    for damage in [
+        "truncate(0)",
+        "seek(24); file.write(b'\\0\\0\\0\\0\\0\\1\\0\\0' * 2)",
+        "write(b'\\xff' * 65536)",
+    ] {
+        let script = format!(
+            "import ctypes, os\n\
+             ctypes.CDLL('libcuda.so.1').cuInit(0)\n\
+             file = open(os.environ['CUDA_CONTEXTS_ARENA'], 'r+b', buffering=0); file.{damage}\n\
+             print('done', flush=True)\n\
+             os._exit(7)\n"
+        );
+        for (options, code) in [(&[][..], 7), (&["--forbid"], 125)] {
+            let traced = Trace::new(options).program(&["python3", "-c", &script]).run();
+            traced.ended_with(code);
+            assert_eq!(traced.stdout, "done\n", "{damage}");
+            traced.says("The program overwrote the trace's shared memory: ");
+        }
     }
 }

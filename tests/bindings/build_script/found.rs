@@ -20,21 +20,21 @@ fn without_the_feature_no_header_is_looked_for() {
 }
 
 #[test]
-fn places_are_tried_in_order() {
-    let places: Vec<String> = ["a", "b", "c", "d"]
+fn folders_are_tried_in_order() {
+    let folders: Vec<String> = ["a", "b", "c", "d"]
         .into_iter()
         .chain(INSTALLED)
         .map(|root| format!("{root}/include"))
         .collect();
-    for first in 0..places.len() {
+    for first in 0..folders.len() {
         let mut machine = Folders::new("order");
         for (variable, root) in VARIABLES.into_iter().zip(["a", "b", "c", "d"]) {
             machine = machine.names(variable, root);
         }
-        for folder in &places[first..] {
+        for folder in &folders[first..] {
             machine.headers(folder, 13_050);
         }
-        assert_eq!(machine.chosen(), Some(places[first].clone()));
+        assert_eq!(machine.chosen(), Some(folders[first].clone()));
     }
 }
 
@@ -98,7 +98,7 @@ fn cross_layouts_follow_the_architecture() {
 }
 
 #[test]
-fn documentation_names_the_places() {
+fn documentation_names_the_folders() {
     let page = include_str!("../../../src/building.md");
     assert!(page.contains(&format!("any header since {}", dotted(OLDEST))));
     for variable in VARIABLES {

@@ -1,6 +1,6 @@
 //! Refused by the types.
 use cuda_primary_context::checkpoint::{Checkpointed, Process};
-use cuda_primary_context::{Driver, Error, PrimaryContext, ReleaseError, sys};
+use cuda_primary_context::{PrimaryContext, ReleaseError};
 
 /// A clone would be a second release of one retain.
 fn clone(context: &PrimaryContext) -> PrimaryContext {
@@ -18,14 +18,6 @@ fn leave_elsewhere(context: &PrimaryContext) {
     std::thread::scope(|scope| {
         scope.spawn(move || drop(current)); //~ E0277
     });
-}
-
-/// A function that was looked up has the header's parameters.
-fn call(driver: Driver) -> Result<(), Error> {
-    let get_count = driver.function(sys::functions::cuDeviceGetCount_v2000)?;
-    let mut count: u64 = 0;
-    let _ = unsafe { get_count(&mut count) }; //~ E0308
-    Ok(())
 }
 
 /// Which types are function pointers of the driver's is for the bindings to say.

@@ -16,7 +16,7 @@ def state(device):
 devices = Device.get_all_devices() if hasattr(Device, "get_all_devices") else [Device(0), Device(1)]
 assert len(devices) >= 2, devices
 device = devices[1]
-# Not pci_bus_id: cuda-core asks the CUDA runtime for it, and the runtime wants the driver's
+# Not pci_bus_id: cuda-core gets it from the CUDA runtime, which needs the driver's
 # undocumented export tables.
 assert device.name and device.uuid
 assert device.compute_capability.major > 0

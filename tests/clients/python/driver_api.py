@@ -12,13 +12,13 @@ from cuda.bindings import driver
 def call(function, *arguments):
     """The outputs of a call that succeeds."""
     code, *outputs = function(*arguments)
-    assert code == driver.CUresult.CUDA_SUCCESS, f"{function.__name__} answers {code!r}"
+    assert code == driver.CUresult.CUDA_SUCCESS, f"{function.__name__} returns {code!r}"
     return outputs[0] if len(outputs) == 1 else outputs
 
 
 def refused(expected, function, *arguments):
     code, *_ = function(*arguments)
-    assert code == expected, f"{function.__name__} answers {code!r}, not {expected!r}"
+    assert code == expected, f"{function.__name__} returns {code!r}, not {expected!r}"
 
 
 call(driver.cuInit, 0)

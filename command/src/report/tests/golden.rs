@@ -101,7 +101,18 @@ fn strays_that_were_released_and_a_stray_of_the_main_thread() {
     run.retain(0, CUDART, 1, true).retain(2, CUDART, 1, true).release(2, CUDART, CUDART, 0);
     run.process(2, |_| {}).init(CUDART).device(1, Some(true)).retain(1, CUDART, 1, true);
     run.process(3, |_| {});
-    run.reports(include_str!("golden/released.txt"));
+    let cure = "  next: select the device before this line runs (cudaSetDevice)";
+    run.says(&[
+        &format!(
+            "cuda-contexts: 1 of 2 processes holds 1 stray on {DEVICE_0}. 1 more stray was released."
+        ),
+        &format!("STRAY on {DEVICE_0} in process 101: python train.py"),
+        &format!("{cure}, or release the stray afterwards with retain_only"),
+        "  libcudart.so.13 retained it once, and released it once at 1.100 s",
+        "  held at the end: nothing",
+        cure,
+        "1 more process loaded the driver without initialising it.",
+    ]);
     let mut run = Run::new();
     run.about.options.only = Some(Only::LocalRank);
     run.about.options.forbid = Some(Forbid::Held);
@@ -171,7 +182,13 @@ fn a_killed_program_that_may_create_no_context_and_replaced_itself_before() {
     run.about.status = Some(ExitStatus::from_raw(libc::SIGSEGV));
     run.process(1, |_| {}).device(0, Some(false)).retain(0, CUDART, 1, true);
     run.process(2, |process| (process.start, process.host_pid) = (1, Some(101)));
-    run.init(CUDART).reports(include_str!("golden/killed.txt"));
+    run.init(CUDART).says(&[
+        &format!("cuda-contexts: 1 of 2 processes holds 1 stray on {DEVICE_0}."),
+        "cuda-contexts: The program was killed by SIGSEGV.",
+        "  next: run this line later, after the process has selected its device",
+        "  replaced by another program (exec) at 0.800 s",
+        "  killed by SIGSEGV",
+    ]);
 }
 
 #[test]
@@ -187,7 +204,25 @@ fn a_run_that_cannot_be_judged() {
     run.about.untraced = vec![Untraced { pid: 7, command, library, reason: Reason::ByPath }];
     run.about.living = vec![(9, "sleep 9".to_owned())];
     (run.about.lost, run.about.damaged, run.about.opened_untraced) = (2, true, true);
-    run.judged().reports(include_str!("golden/not_judged.txt"));
+    let seen = "no strays seen, but not everything was traced (see below)";
+    run.judged().says(&[
+        &format!("cuda-contexts: CUDA contexts in 1 process on {DEVICE_0}: {seen}."),
+        "cuda-contexts: Exit status 125, because --forbid could not judge everything (--allow-untraced \
+         accepts that):",
+        "  Device 7 does not exist: no process sees more than 4 devices.",
+        "  No process sees a device GPU-ab.",
+        "  Process 101 created a context on an unknown device.",
+        "  Process 101 also loaded /opt/libcuda.so.1, which is not traced.",
+        "  Process 101 holds more than the witness can count.",
+        "  Process 7 loaded /x/libcuda.so.1, which is not traced: it was opened by its path, or found by \
+         a path inside the program (sleep 9).",
+        "  The driver's file was opened, but no process was traced.",
+        "  2 events were lost: the shared memory was full.",
+        "  The program overwrote the trace's shared memory: records may be missing or wrong.",
+        "  Process 9 still runs and is no longer traced: sleep 9",
+        "",
+        "  the witness had no room to count all references: the numbers are too low",
+    ]);
     let mut run = Run::new();
     run.about.options.only = Some(Only::LocalRank);
     run.about.options.deny = true;

@@ -18,7 +18,7 @@ fn strays() -> Anything {
     let numbers: Vec<u32> = (0..1 << 20).collect();
     let memory = stream.clone_htod(&numbers)?;
     let devices = CudaContext::device_count()? as usize;
-    // A helper that was told no device, or looks at all of them. What it made stays.
+    // A helper that selected no device, or looks at all of them. What it made stays.
     let others = (0..devices).filter(|ordinal| *ordinal != 1);
     let helper =
         std::thread::spawn(move || others.map(CudaContext::new).collect::<Result<Vec<_>, _>>());
@@ -36,7 +36,7 @@ fn strays() -> Anything {
     let again = stream.clone_dtoh(&stream.clone_htod(&numbers)?)?;
     println!("device 1 works on with right numbers: {}", arrived == numbers && again == numbers);
     drop((memory, stream));
-    // The helper's owners let go of what is gone: whatever the driver answers, that is their error.
+    // The helper's owners release what is gone: whatever the driver returns, that is their error.
     drop(left);
     guard.release()?;
     println!("released; {:?} on device 1", driver.device(1)?.primary_context_state()?);
