@@ -87,7 +87,7 @@ def _target() -> str:
 
 
 def _forget_this_machines_folders() -> None:
-    """Messages of a panic name source files; a wheel for others need not tell where those lay."""
+    """Messages of a panic name source files; a wheel for others must not name folders of this machine."""
     cargo = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
     moved = [(cargo, "cargo"), (str(HERE.parent), ".")]
     flags = [f"--remap-path-prefix={old}={new}" for old, new in moved]

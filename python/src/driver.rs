@@ -8,7 +8,7 @@ use pyo3::types::PyTuple;
 use serde_json::{Value as Json, json};
 
 use crate::device::Named;
-use crate::error::answer;
+use crate::error::or_raise;
 use crate::value::{Context, Driver, Fields, Holder, NamedDevice, Value, tuple_of};
 
 /// The driver. It is looked for a single time: finding a loaded one again takes the loader's lock.
@@ -24,7 +24,7 @@ pub fn load() -> Result<Loaded, Error> {
 /// The driver's path and version.
 #[pyfunction]
 pub fn driver(py: Python<'_>) -> PyResult<Driver> {
-    let driver = answer(py, py.detach(load))?;
+    let driver = or_raise(py, py.detach(load))?;
     Ok(Driver::new(Fields::of(&driver, String::new(), Vec::new())?))
 }
 
@@ -41,7 +41,7 @@ pub fn devices(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         });
         Ok::<_, Error>(devices.collect::<Vec<_>>())
     });
-    tuple_of::<NamedDevice>(py, &answer(py, devices)?, &[])
+    tuple_of::<NamedDevice>(py, &or_raise(py, devices)?, &[])
 }
 
 /// The active primary contexts, and those whose state could not be read.
@@ -52,7 +52,7 @@ pub fn contexts(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
         let found = all.filter(|(_, state)| state.as_ref().map_or(true, |state| state.active));
         Ok::<_, Error>(found.collect::<Vec<_>>())
     });
-    let contexts = answer(py, found)?.into_iter().map(|(device, state)| {
+    let contexts = or_raise(py, found)?.into_iter().map(|(device, state)| {
         let uuid = device.uuid().ok();
         let object = match state {
             Ok(state) => json!({
@@ -72,7 +72,7 @@ pub fn contexts(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
 #[pyfunction]
 pub fn holders(py: Python<'_>, device: Named) -> PyResult<Bound<'_, PyAny>> {
     let holders = py.detach(|| Ok::<_, Error>(device.find(load()?)?.holders()));
-    match answer(py, holders)? {
+    match or_raise(py, holders)? {
         Some(holders) => {
             let holders: Vec<Json> = holders.iter().map(|holder| json!(holder)).collect();
             tuple_of::<Holder>(py, &holders, &[])
@@ -84,6 +84,6 @@ pub fn holders(py: Python<'_>, device: Named) -> PyResult<Bound<'_, PyAny>> {
 /// How many references were given up on.
 #[pyfunction]
 pub fn unreleased(py: Python<'_>) -> PyResult<u64> {
-    let driver = answer(py, py.detach(load))?;
+    let driver = or_raise(py, py.detach(load))?;
     Ok(driver.unreleased())
 }

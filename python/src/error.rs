@@ -17,8 +17,8 @@ pub fn exception(py: Python<'_>, error: &impl Serialize) -> PyErr {
     raised.unwrap_or_else(|failed| failed)
 }
 
-/// The answer of a call of the crate, or its error as an exception.
-pub fn answer<T>(py: Python<'_>, result: Result<T, impl Serialize>) -> PyResult<T> {
+/// What a call of the crate returned, or its error as an exception.
+pub fn or_raise<T>(py: Python<'_>, result: Result<T, impl Serialize>) -> PyResult<T> {
     result.map_err(|error| exception(py, &error))
 }
 

@@ -1,4 +1,4 @@
-//! What a run tells the `logging` module of Python: a line at INFO, and warnings.
+//! What a run logs to the `logging` module of Python: a line at INFO, and warnings.
 
 use cuda_primary_context::{CurrentContextChange, Outcome, Report};
 use pyo3::intern;

@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::error::{answer, exception};
+use crate::error::{exception, or_raise};
 use crate::value::{Fields, Value, calls_of, methods};
 
 /// What `retain_only` or `release_strays` did.
@@ -73,7 +73,7 @@ methods!(Report { driver, kept, current_context_switched, current_context, devic
                 "This report was unpickled: only the process that made it can look again.",
             )
         })?;
-        let active = answer(py, py.detach(|| report.look_again()))?;
+        let active = or_raise(py, py.detach(|| report.look_again()))?;
         PyTuple::new(py, active.into_iter().map(Device::ordinal))
     }
 });

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 
 use crate::device::{Named, Several};
 use crate::driver::load;
-use crate::error::answer;
+use crate::error::or_raise;
 use crate::guard::PrimaryContextGuard;
 use crate::log;
 use crate::report::Report;
@@ -24,7 +24,7 @@ pub fn retain_only(
         let policy = policy(driver, &keep)?;
         crate_::PrimaryContextGuard::retain_only_with(device.find(driver)?, &policy)
     });
-    let guard = Py::new(py, PrimaryContextGuard::new(answer(py, guard)?))?;
+    let guard = Py::new(py, PrimaryContextGuard::new(or_raise(py, guard)?))?;
     log::run(py, guard.get().made())?;
     Ok(guard)
 }
@@ -37,7 +37,7 @@ pub fn release_strays(py: Python<'_>, keep: Several) -> PyResult<Report> {
         let driver = load()?;
         policy(driver, &keep)?.run(driver)
     });
-    let report = answer(py, report)?;
+    let report = or_raise(py, report)?;
     log::run(py, &report)?;
     Ok(Report::made_here(report))
 }
@@ -57,7 +57,7 @@ pub fn plan(py: Python<'_>, device: Option<Named>, keep: Several) -> PyResult<Pl
             None => policy.plan_run(driver),
         }
     });
-    let plan = answer(py, plan)?;
+    let plan = or_raise(py, plan)?;
     Ok(Plan::new(Fields::of(&plan, plan.to_string(), Vec::new())?))
 }
 

@@ -1,4 +1,4 @@
-"""What the type checkers must refuse: each line has a mistake that they are told to expect."""
+"""What the type checkers must refuse: each line has a mistake that they must report."""
 
 import cuda_primary_context as cpc
 from cuda_primary_context import checkpoint

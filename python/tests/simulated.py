@@ -105,7 +105,7 @@ def touch(ordinal: int) -> ctypes.c_void_p:
 
 
 def references(ordinal: int) -> int:
-    """How many references there are, which the real driver tells nobody."""
+    """How many references there are, which the real driver does not return."""
     state = _DeviceState()
     assert driver().simulated_cuda_device(ordinal, ctypes.byref(state)) == 1
     return int(state.references)

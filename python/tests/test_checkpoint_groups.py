@@ -106,24 +106,24 @@ def test_groups_are_made_of_processes_that_were_found_checkpointed() -> None:
 
 
 @on_a_machine(knobs="checkpoint_milliseconds=500")
-def test_steps_are_told_and_bounded() -> None:
+def test_steps_are_observed_and_bounded() -> None:
     with target(MACHINE, 0) as first, target(MACHINE, 0) as second:
         pids = [first.pid, second.pid]
-        told: List[Tuple[int, str]] = []
+        heard: List[Tuple[int, str]] = []
 
         def hear(pid: int, step: checkpoint.StepReport) -> None:
-            told.append((pid, step.step))
+            heard.append((pid, step.step))
 
         for at_once, least, most in ((1, 1.0, 60.0), (None, 0.5, 0.95)):
-            told.clear()
+            heard.clear()
             began = time.monotonic()
             group = checkpoint.suspend(pids, timeout=10, at_once=at_once, on_step=hear)
             took = time.monotonic() - began
             assert least <= took < most, (at_once, took)
             group.resume(room=TRUSTED, on_step=hear)
             steps = [step for step in ("lock", "checkpoint", "restore", "unlock") for _ in pids]
-            assert [step for _, step in told] == steps
-            assert {pid for pid, _ in told[2:4]} == set(pids)
+            assert [step for _, step in heard] == steps
+            assert {pid for pid, _ in heard[2:4]} == set(pids)
 
         def fail(pid: int, step: checkpoint.StepReport) -> None:
             raise KeyError(step.step)

@@ -25,10 +25,10 @@ def test_what_the_driver_says(tmp_path: Path) -> None:
     assert [second.split()[0], second.split()[3]] == ["1", "active"]
     assert second.endswith("Simulated CUDA Device")
 
-    told = json.loads(python(*MODULE, "--json", env=env).stdout)
-    assert told["driver"] == {"path": "libcuda.so.1", "version": 13000}
-    assert [device["active"] for device in told["devices"]] == [False, True]
-    assert set(told["devices"][1]) == {"ordinal", "uuid", "pci_bus_id", "name", "active", "flags"}
+    found = json.loads(python(*MODULE, "--json", env=env).stdout)
+    assert found["driver"] == {"path": "libcuda.so.1", "version": 13000}
+    assert [device["active"] for device in found["devices"]] == [False, True]
+    assert set(found["devices"][1]) == {"ordinal", "uuid", "pci_bus_id", "name", "active", "flags"}
     calls = {json.loads(line)["function"] for line in log.read_text().splitlines()}
     assert not any("Retain" in call or "Create" in call for call in calls)
 

@@ -82,7 +82,7 @@ def work(rank: int) -> Tuple[cpc.Report, cpc.Error]:
 
 
 @on_simulator(devices=3)
-def test_spawned_workers_answer_with_reports_and_errors() -> None:
+def test_spawned_workers_return_reports_and_errors() -> None:
     touch(2)
     context = multiprocessing.get_context("spawn")
     with context.Pool(2) as pool:

@@ -200,7 +200,7 @@ def test_contexts_are_listed_whoever_made_them() -> None:
 
 
 @on_simulator(held_by_others="0:1,2:1", fault=f"{RELEASE}:1:719:refused:once:0,{GET_STATE}:1:999:refused:once:3")
-def test_a_failure_ends_one_device_and_is_told() -> None:
+def test_a_failure_ends_one_device_and_is_reported() -> None:
     reports = []
 
     def run() -> None:

@@ -15,10 +15,10 @@ FAILS = f"{RELEASE}:1:719:refused:once:0,{GET_STATE}:1:999:refused:once:3"
 @on_simulator(held_by_others="0:1,2:1,4:3", devices=5, fault=FAILS)
 def test_attributes_are_the_fields_of_the_json_object() -> None:
     report = cpc.retain_only(1, keep=[2]).report
-    told = report.to_dict()
-    assert json.loads(report.to_json()) == told
-    assert told["summary"] == report.summary == "kept 1; still active 4; left alone 2; failed 0, 3"
-    for line, device in zip(told["devices"], report.devices):
+    plain = report.to_dict()
+    assert json.loads(report.to_json()) == plain
+    assert plain["summary"] == report.summary == "kept 1; still active 4; left alone 2; failed 0, 3"
+    for line, device in zip(plain["devices"], report.devices):
         assert line == device.to_dict()
         for name, value in line.items():
             attribute = getattr(device, name)
@@ -28,10 +28,10 @@ def test_attributes_are_the_fields_of_the_json_object() -> None:
     failed = report.devices[3]
     assert failed.active is None and failed.error is not None
     assert failed.error.name == "CUDA_ERROR_UNKNOWN"
-    calls = [call for line in told["devices"] for call in line["calls"]]
+    calls = [call for line in plain["devices"] for call in line["calls"]]
     assert [call.to_dict() for call in report.calls] == calls
-    assert report.kept is not None and told["kept"] == report.kept.to_dict()
-    assert told["driver"] == cpc.driver().to_dict() == report.driver.to_dict()
+    assert report.kept is not None and plain["kept"] == report.kept.to_dict()
+    assert plain["driver"] == cpc.driver().to_dict() == report.driver.to_dict()
 
     plan = cpc.plan(1, keep=[2])
     assert plan.to_dict()["dry_run"] is True

@@ -15,7 +15,7 @@ use crate::checkpoint::dropped_by_an_exception;
 use crate::checkpoint::held::{Held, kind};
 use crate::checkpoint::process::Checkpointed;
 use crate::checkpoint::restore::{self, RoomArgument};
-use crate::error::{answer, exception};
+use crate::error::{exception, or_raise};
 use crate::number::{limit, process_id, processes_at_once};
 use crate::value::{self, Fields, ProcessReport, Value, tuple_of};
 
@@ -207,7 +207,7 @@ pub fn suspend(
     let pids = process_ids(pids)?;
     let processes =
         py.detach(|| pids.into_iter().map(Process::open).collect::<Result<Vec<_>, _>>());
-    let processes = answer(py, processes)?;
+    let processes = or_raise(py, processes)?;
     match observer.run(py, at_once, |steps| steps.suspend(processes, limit)) {
         Ok(suspended) => {
             let suspended = Suspended::new(suspended, room, at_once)?;
@@ -255,7 +255,7 @@ pub fn recover(
         opened => Some(opened),
     };
     let processes = py.detach(|| pids.into_iter().filter_map(open).collect::<Result<Vec<_>, _>>());
-    let processes = answer(py, processes)?;
+    let processes = or_raise(py, processes)?;
     match observer.run(py, at_once, |steps| steps.recover(processes, &map, &room)) {
         Ok(resumed) => observer.reports_of(py, &resumed),
         Err(error) => Err(observer.failure(py, error)),
@@ -328,7 +328,7 @@ impl Observer {
     /// process for which a step failed and what was done for each.
     fn exception(&self, py: Python<'_>, error: &GroupError) -> PyErr {
         let raised = exception(py, error.error());
-        let tell = || {
+        let attributes = || {
             let value = raised.value(py);
             if let Some(pid) = error.pid() {
                 value.setattr("pid", pid)?;
@@ -338,7 +338,7 @@ impl Observer {
             }
             value.setattr("reports", reports_object(py, error.reports())?)
         };
-        let failure = tell().map_or_else(|failed| failed, |()| raised.clone_ref(py));
+        let failure = attributes().map_or_else(|failed| failed, |()| raised.clone_ref(py));
         if let Some(raised) = self.raised() {
             failure.set_cause(py, Some(raised));
         }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use crate::checkpoint::process::{Checkpointed, Locked, process_object};
 use crate::checkpoint::restore::RoomArgument;
-use crate::error::{answer, exception};
+use crate::error::{exception, or_raise};
 
 /// A process, as its controller holds it.
 #[derive(Debug)]
@@ -46,7 +46,9 @@ impl Held {
 
     pub fn state(&self, py: Python<'_>) -> PyResult<String> {
         match &self.asking {
-            Ok(process) => answer(py, py.detach(|| process.state())).map(|state| state.to_string()),
+            Ok(process) => {
+                or_raise(py, py.detach(|| process.state())).map(|state| state.to_string())
+            }
             Err(error) => Err(exception(py, error)),
         }
     }

@@ -9,7 +9,7 @@ use pyo3::types::PyTuple;
 use crate::checkpoint::dropped_by_an_exception;
 use crate::checkpoint::held::{Held, Lock, Taken};
 use crate::checkpoint::restore::{self, RoomArgument};
-use crate::error::answer;
+use crate::error::or_raise;
 use crate::number::{limit, process_id};
 
 /// The native part of `checkpoint.Process`.
@@ -22,7 +22,7 @@ impl Controller {
     #[new]
     fn open(py: Python<'_>, pid: &Bound<'_, PyAny>) -> PyResult<Self> {
         let pid = process_id(pid)?;
-        let process = answer(py, py.detach(|| Process::open(pid)))?;
+        let process = or_raise(py, py.detach(|| Process::open(pid)))?;
         Ok(Self(Held::new(Found::Running(process))))
     }
 
@@ -50,7 +50,7 @@ impl Controller {
         let runs = !matches!(now, Found::Locked(_) | Found::Checkpointed(_));
         self.0.put_back(now);
         match error {
-            Some(error) => answer(py, Err(error)),
+            Some(error) => or_raise(py, Err(error)),
             None if runs => Ok(None),
             None => self.0.object(py).map(Some),
         }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use serde_json::json;
 
-use crate::error::answer;
+use crate::error::or_raise;
 use crate::number::process_id;
 use crate::value::{TreeProcess, tuple_of};
 
@@ -40,7 +40,7 @@ pub fn gpus(py: Python<'_>) -> PyResult<Vec<Uuid>> {
 pub fn memory_of<'py>(py: Python<'py>, pid: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     let pid = process_id(pid)?;
     let memory = PyDict::new(py);
-    for on in answer(py, py.detach(|| nvml::memory_of(pid)))? {
+    for on in or_raise(py, py.detach(|| nvml::memory_of(pid)))? {
         memory.set_item(on.device.to_string(), on.bytes)?;
     }
     Ok(memory)

@@ -8,7 +8,7 @@ use pyo3::types::{PyMapping, PyString};
 
 use crate::checkpoint::questions::gpus;
 use crate::device::uuid;
-use crate::error::answer;
+use crate::error::or_raise;
 use crate::number::{BYTES, number};
 
 /// What a mapping has.
@@ -34,7 +34,7 @@ pub fn gpu_map(
         }
         None => gpus(py)?,
     };
-    answer(py, GpuMap::new(pairs, &all))
+    or_raise(py, GpuMap::new(pairs, &all))
 }
 
 /// What is known of the room. It can be read more than once.
@@ -95,7 +95,7 @@ impl RoomArgument {
                  hang. Pass DeviceRoom with your own numbers, or TRUSTED.",
             )),
             Self::Needed(needed) => {
-                answer(py, py.detach(|| nvml::room(needed.iter().copied(), map)))
+                or_raise(py, py.detach(|| nvml::room(needed.iter().copied(), map)))
             }
         }
     }
