@@ -149,15 +149,15 @@ pub fn processes() -> Result<Vec<GpuProcesses>, NvmlError> {
         let processes = device.and_then(|(device, _)| {
             let listed = device.running_compute_processes();
             let listed = listed.map_err(|error| failed(PROCESSES, &error))?;
-            Ok(listed.into_iter().map(GpuProcess::from).collect())
+            Ok(listed.into_iter().map(GpuProcess::new).collect())
         });
         GpuProcesses { index, uuid, processes }
     });
     Ok(gpus.collect())
 }
 
-impl From<ProcessInfo> for GpuProcess {
-    fn from(process: ProcessInfo) -> Self {
+impl GpuProcess {
+    fn new(process: ProcessInfo) -> Self {
         let bytes = match process.used_gpu_memory {
             UsedGpuMemory::Used(bytes) => Some(bytes),
             UsedGpuMemory::Unavailable => None,
