@@ -5,7 +5,7 @@ use std::ptr;
 use super::machine::Machine;
 use super::questions::Questions;
 use super::sequences::sequences;
-use crate::support::driver_library::{Returned, call};
+use crate::support::driver_library::call;
 
 sequences! {
     what_is_current:
@@ -37,21 +37,6 @@ sequences! {
     never_active:
         "retain 0 1/0, release 0 0/0, current none, bind 0, current primary, state 0/0",
         "synchronize 709";
-}
-
-/// A stream that nothing was done with returns 709, one that was waited for 201 (driver 580).
-pub fn streams_of_a_former_life(machine: &Machine, questions: &Questions) {
-    let library = machine.initialised();
-    let device = library.device(0);
-    let mut stream = ptr::null_mut();
-    library.set_current(library.retain(device).1);
-    questions.ask("cuStreamCreate", 0, call!(library, cuStreamCreate_v2000(&mut stream, 0)));
-    library.release(device);
-    let refusal = |result: Returned| ["201", "709"].contains(&&*result.to_string());
-    let query = call!(library, cuStreamQuery_v2000(stream));
-    questions.holds("cuStreamQuery returns 201 or 709", refusal(query));
-    let synchronize = call!(library, cuStreamSynchronize_v2000(stream));
-    questions.holds("cuStreamSynchronize returns 201 or 709", refusal(synchronize));
 }
 
 pub fn other_threads(machine: &Machine, questions: &Questions) {

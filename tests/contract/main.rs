@@ -112,7 +112,6 @@ checks! {
         what_is_current: 1,
         questions_about_it: 1,
         work_in_it: 1,
-        streams_of_a_former_life: 1,
         stack: 1,
         revival: 1,
         other_threads: 1,
