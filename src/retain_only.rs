@@ -80,14 +80,17 @@ impl PrimaryContextGuard {
     /// invalid to the driver. But if the reference that it releases was the last one, and its owner still
     /// needs it, safe code of that owner can misbehave inside the driver. Measured with driver 580:
     ///
-    /// - PyTorch 2.11: existing objects raised exceptions, and **a new tensor gave a wrong result without an
-    ///   error** if somebody had retained the context again. 3 of 26 processes died (SIGSEGV).
-    /// - cudarc 0.19: its safe code died (SIGSEGV) in each of nine uses.
+    /// - PyTorch 2.11: existing objects raised exceptions. In three runs on an H200, 4 of 34 processes died
+    ///   (SIGSEGV), and **a new tensor gave a wrong result without an error**, also if nobody had retained
+    ///   the context again.
+    /// - cudarc 0.19: its safe code died (SIGSEGV) in each of nine uses, on two H100s and on two H200s.
     /// - `cuMemcpyPeer` with a released context died (SIGSEGV): peer access uses both devices.
     /// - While another reference kept the context alive, everything worked.
     ///
-    /// [`driver_behaviour`](crate::driver_behaviour#references-of-others) has the details. Keep the devices
-    /// that others use with [`StrayRelease::keep`], or hold them with
+    /// [`driver_behaviour`](crate::driver_behaviour#references-of-others) has the details, and the repository
+    /// has the records: `h200.txt`, `2xh100.txt` and `2xh200.txt` in `hardware/records/`.
+    ///
+    /// Keep the devices that others use with [`StrayRelease::keep`], or hold them with
     /// [`PrimaryContext::retain_if_active`]. One reference is released on each device, so that a context
     /// with more than one holder survives. [`StrayRelease::releases_up_to`], which takes more, is `unsafe`.
     ///
