@@ -91,7 +91,7 @@
 //! | `cuCtxSetCurrent` | [`PrimaryContext::bind_to_thread`] |
 //! | `cuCtxGetCurrent`, `cuCtxGetDevice`, `cuCtxGetApiVersion` | called by [`PrimaryContextGuard::retain_only`], for the calling thread |
 //! | `cuCheckpointProcessLock`, `…Checkpoint`, `…Restore`, `…Unlock`, `…GetState` | [`checkpoint`] (Linux) |
-//! | `cuGetErrorName` | [`sys::CUresult::name`], a table made from the header |
+//! | `cuGetErrorName` | [`sys::CUresult::name`], a table made from the header in use |
 //! | everything else | [`sys`], by [`Driver::function`] (`cuGetProcAddress`) |
 //!
 //! # Features, platforms, drivers

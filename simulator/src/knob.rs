@@ -4,7 +4,7 @@ macro_rules! knobs {
     ($($(#[$documentation:meta])* $variant:ident = $name:literal, $default:literal;)*) => {
         /// What no document settles, or what differs between drivers, as a setting. The defaults are
         /// what driver 580 did where that was measured, and a guess where not; each knob says which,
-        /// and names its experiment, as the README's table does.
+        /// and names its experiment.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Knob {

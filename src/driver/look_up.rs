@@ -13,7 +13,8 @@ impl Driver {
     /// Returns a function of the driver by its constant in [`sys::functions`]: any that the header declares, in
     /// the version that the constant names.
     ///
-    /// Each call looks the function up. The result is a plain function pointer; keep it if it is called often.
+    /// Each call looks the function up: with `cuGetProcAddress` if the driver has it, else by its exact symbol
+    /// (`dlsym`). The result is a plain function pointer; keep it if it is called often.
     ///
     /// ```no_run
     /// use cuda_primary_context::{Driver, PrimaryContext, sys};

@@ -1,7 +1,7 @@
 //! Names of the driver's result codes, and what to do about some of them.
 //!
-//! The names come from the header, so that formatting an error never calls the driver, which may be unloading or
-//! missing.
+//! The names come from the header that the bindings in use were made from, so that formatting an error never calls
+//! the driver, which may be unloading or missing.
 
 use std::fmt;
 
@@ -16,8 +16,9 @@ impl CUresult {
         self.0 == 0
     }
 
-    /// The constant's name in `cuda.h`, such as `CUDA_ERROR_INVALID_CONTEXT`; `None` for a number
-    /// that the header does not have. Makes no driver call, unlike `cuGetErrorName`.
+    /// The constant's name in `cuda.h`, such as `CUDA_ERROR_INVALID_CONTEXT`; `None` for a number that the
+    /// header in use does not have ([`sys::SOURCE`](crate::sys::SOURCE)). Makes no driver call, unlike
+    /// `cuGetErrorName`.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         let index = RESULT_NAMES.binary_search_by_key(&self.0, |(number, _)| *number);
