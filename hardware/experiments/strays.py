@@ -44,6 +44,7 @@ class DriverWorker:
 
     def touch(self, device):
         self.run.driver.cuCtxSetCurrent(self.run.retain(device))
+        # The simulator does not model this call: it returns CUDA_ERROR_NOT_SUPPORTED (801).
         self.run.driver.cuMemAllocHost_v2(1 << 20)
 
     def is_right(self):
