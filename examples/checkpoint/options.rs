@@ -9,7 +9,7 @@ use cuda_primary_context::checkpoint::GpuPair;
 use cuda_primary_context::checkpoint::nvml::DeviceMemory;
 use lexopt::{Arg, Parser};
 
-use crate::arguments::value;
+use crate::arguments::{os_value, value};
 
 pub const HELP: &str = "\
 Suspend processes that use GPUs, so that their devices are free, and resume them.
@@ -118,7 +118,7 @@ pub fn from_command_line() -> Result<Request, String> {
             }
             Arg::Long("force") => options.force = true,
             Arg::Long("driver") => {
-                let path = parser.value().map_err(|_| "--driver needs the path of a library")?;
+                let path = os_value(&mut parser, "--driver", "the path of a driver library")?;
                 options.driver = Some(path.into());
             }
             Arg::Long("json") => options.json = true,

@@ -1,13 +1,14 @@
 //! The command line, and the environment for options that it does not have.
 
 use std::env;
+use std::ffi::OsString;
 use std::num::ParseIntError;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use lexopt::{Arg, Parser};
 
-use crate::arguments::value;
+use crate::arguments::{os_value, value};
 
 pub const HELP: &str = "\
 Keep one device's primary context and release the strays that this process
@@ -17,9 +18,9 @@ Usage: cargo run -p examples --example retain_only -- [OPTIONS]
 
   --device N      keep this device [default: the environment variable LOCAL_RANK,
                   or 1 if there are several devices, or 0]
-  --driver WHICH  real, simulated, the path of a driver library, or auto: the real
-                  driver if it loads and has a device, else the simulated one
-                  [default: auto]
+  --driver WHICH  real, simulated (the simulator in this program), the path of a
+                  driver library, or auto: the real driver if it loads and has a
+                  device, else the simulated one [default: auto]
   --devices N     how many devices the simulator has, 0 to 4096 [default: 4]
   --stray LIST    first create contexts on these devices, as a library would. An
                   ordinal that is given twice leaves two references
@@ -28,7 +29,9 @@ Usage: cargo run -p examples --example retain_only -- [OPTIONS]
   --releases N    release up to N references on each device [default: 1]
   --dry-run       show what would be released, and release nothing
   --calls         show every driver call, too
-  --json          print one JSON object instead of the table
+  --json          print one JSON object instead of the table. In it,
+                  driver.simulated is true for the simulator in this program,
+                  and false for a library, even if that is a simulator
   -h, --help      print this
 
 LIST is ordinals separated by commas, such as 0,2, or the word none.
@@ -42,6 +45,7 @@ const DEFAULT_DEVICES: u32 = 4;
 const MOST_DEVICES: u32 = 4096;
 const DEVICES: &str = "a number of devices, 0 to 4096";
 const ORDINAL: &str = "a device's ordinal, a whole number from 0 to 4294967295";
+const DRIVERS: &str = "auto, real, simulated, or the path of a driver library";
 const LIST: &str = "ordinals separated by commas, such as 0,2, or the word none";
 
 pub enum Request {
@@ -91,8 +95,7 @@ pub fn from_command_line() -> Result<Request, String> {
         match argument {
             Arg::Long("device") => device = Some(value(&mut parser, "--device", ORDINAL)?),
             Arg::Long("driver") => {
-                let accepted = "auto, real, simulated, or the path of a driver library";
-                options.driver = value(&mut parser, "--driver", accepted)?;
+                options.driver = DriverChoice::of(os_value(&mut parser, "--driver", DRIVERS)?)?;
             }
             Arg::Long("devices") => {
                 devices = Some(value(&mut parser, "--devices", DEVICES)?);
@@ -155,16 +158,14 @@ impl FromStr for List {
     }
 }
 
-impl FromStr for DriverChoice {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "" => Err(()),
-            "auto" => Ok(Self::Auto),
-            "real" => Ok(Self::Real),
-            "simulated" => Ok(Self::Simulated),
-            path => Ok(Self::Library(path.into())),
+impl DriverChoice {
+    fn of(which: OsString) -> Result<Self, String> {
+        match which.to_str() {
+            Some("") => Err(format!("--driver takes {DRIVERS}, not \"\"")),
+            Some("auto") => Ok(Self::Auto),
+            Some("real") => Ok(Self::Real),
+            Some("simulated") => Ok(Self::Simulated),
+            _ => Ok(Self::Library(which.into())),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The example as its users meet it: arguments, environment, output and exit status.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output};
 
 use crate::support::examples::example;
+use crate::support::processes::folder;
 use serde_json::Value;
 use simulated_libcuda::Simulator;
 
@@ -104,4 +107,18 @@ fn without_a_device_the_error_is_the_report() {
         let message = object["error"]["message"].as_str().unwrap();
         assert!(text(&output.stderr).contains(message), "{message}");
     }
+}
+
+/// Also a path that is not UTF-8 names a driver.
+#[test]
+fn the_path_of_a_driver_may_have_any_bytes() {
+    let library = Simulator::start(1);
+    let mut path = folder("example-driver").into_os_string();
+    path.push(OsStr::from_bytes(b"\xff.so"));
+    std::fs::copy(library.path(), &path).unwrap();
+    let output = command(&["--json", "--driver"]).arg(&path).output().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let report = object(&output, 0);
+    assert!(report["driver"]["path"].as_str().unwrap().ends_with("\u{fffd}.so"), "{report}");
+    assert_eq!(report["driver"]["simulated"], false, "it is not the simulator in the example");
 }
