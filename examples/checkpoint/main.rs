@@ -20,15 +20,13 @@ use cuda_primary_context::checkpoint::nvml::NvmlError;
 use cuda_primary_context::checkpoint::{
     CheckpointError, GpuMap, GroupError, Process, StepReport, Steps, TreeProcess, tree,
 };
-use serde_json::json;
 
 use memory::Before;
 use options::{Action, Options, Request};
-use output::{print, say};
+use output::{WRONG_ARGUMENTS, error_object, print, say, wrong_arguments};
 use progress::Progress;
 use report::Report;
 
-const WRONG_ARGUMENTS: u8 = 2;
 const NOTHING_TO_USE: u8 = 3;
 
 const WITH_FORCE: &str = "--force skips the check, but a process that finds no room is lost.";
@@ -217,10 +215,6 @@ fn run(options: &Options) -> Result<Report, Failure> {
 fn main() -> ExitCode {
     // Read even if the other arguments are wrong.
     let json = env::args_os().any(|argument| argument == "--json");
-    let failed = |kind: &str, message: &str| match json {
-        true => format!("{}\n", json!({ "error": { "kind": kind, "message": message } })),
-        false => String::new(),
-    };
     let (text, status) = match options::from_command_line() {
         Ok(Request::Help) => (options::HELP.to_owned(), 0),
         Ok(Request::Run(options)) => match run(&options) {
@@ -230,13 +224,12 @@ fn main() -> ExitCode {
             }
             Err(failure) => {
                 say(&failure.message);
-                (failed(failure.kind, &failure.message), failure.status)
+                let text =
+                    if json { error_object(failure.kind, &failure.message) } else { String::new() };
+                (text, failure.status)
             }
         },
-        Err(message) => {
-            say(&format!("{message} (--help lists the options)"));
-            (failed("wrong_arguments", &message), WRONG_ARGUMENTS)
-        }
+        Err(message) => wrong_arguments(&message, json),
     };
     print(&text, status)
 }

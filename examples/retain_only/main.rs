@@ -20,11 +20,10 @@ use cuda_primary_context::{Error, Planned, PrimaryContextGuard, StrayRelease};
 use chosen_driver::ChosenDriver;
 use heading::{heading, still_active};
 use options::{Options, Request};
-use output::{print, say};
+use output::{print, say, wrong_arguments};
 
 const NO_CALL_FAILED: u8 = 0;
 const SOME_DEVICE_FAILED: u8 = 1;
-const WRONG_ARGUMENTS: u8 = 2;
 const NO_DRIVER_OR_DEVICE: u8 = 3;
 
 /// Keeps the device and releases the rest. Returns the output and the exit status.
@@ -81,10 +80,7 @@ fn main() -> ExitCode {
             say(&error.to_string());
             (if json { json::error(&error) } else { String::new() }, NO_DRIVER_OR_DEVICE)
         }),
-        Err(message) => {
-            say(&format!("{message} (--help lists the options)"));
-            (String::new(), WRONG_ARGUMENTS)
-        }
+        Err(message) => wrong_arguments(&message, json),
     };
     print(&text, status)
 }

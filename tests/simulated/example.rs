@@ -109,6 +109,28 @@ fn without_a_device_the_error_is_the_report() {
     }
 }
 
+#[test]
+fn wrong_arguments_are_an_error_in_text_and_in_json() {
+    for (arguments, rank, words) in [
+        (
+            &["--devices", "4097"][..],
+            "",
+            "--devices takes a number of devices, 0 to 4096, not 4097",
+        ),
+        (&["--stray", "0,,2"], "", "--stray takes ordinals separated by commas"),
+        (&[], "first", "LOCAL_RANK must be a device's ordinal"),
+    ] {
+        let mut command = command(&["--driver", "simulated", "--json"]);
+        let output = command.args(arguments).env("LOCAL_RANK", rank).output().unwrap();
+        let object = object(&output, 2);
+        assert_eq!(object["error"]["kind"], "wrong_arguments");
+        let message = object["error"]["message"].as_str().unwrap();
+        assert!(message.contains(words), "{message}");
+        let help = format!("{message} (--help lists the options)");
+        assert!(text(&output.stderr).contains(&help), "{:?}", output.stderr);
+    }
+}
+
 /// Also a path that is not UTF-8 names a driver.
 #[test]
 fn the_path_of_a_driver_may_have_any_bytes() {
