@@ -28,10 +28,10 @@ Processes:
 Options:
   --limit SECONDS   how long to wait for running GPU work. 0: no limit [default: 10]
   --at-once N       how many are checkpointed or restored at once [default: all]
-  --map OLD=NEW     resume on another GPU. Takes unique ids. Name every GPU of the
-                    machine, also those that stay the same
-  --needs GPU=BYTES the memory that the processes used on this GPU (its unique id).
-                    --suspend prints it, and NVML no longer knows it
+  --map OLD=NEW     with --resume: use another GPU. Takes unique ids. Name every GPU
+                    of the machine, also those that stay the same
+  --needs GPU=BYTES with --resume: the memory that the processes used on this GPU (its
+                    unique id). --suspend prints it, and NVML no longer knows it
   --force           do not check the room. A process that finds no room is lost
   --driver PATH     use this driver library instead of libcuda.so.1
   --json            print one JSON object
@@ -130,6 +130,13 @@ pub fn from_command_line() -> Result<Request, String> {
         return Err("one action is required: --state, --suspend or --resume".to_owned());
     };
     options.action = action;
+    for (option, is_given) in
+        [("--map", !options.map.is_empty()), ("--needs", !options.needs.is_empty())]
+    {
+        if is_given && action != Action::Resume {
+            return Err(format!("{option} can only be used with --resume"));
+        }
+    }
     if options.pids.is_empty() && options.tree.is_none() {
         return Err("name the processes with --pid or --tree".to_owned());
     }

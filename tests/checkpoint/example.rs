@@ -110,8 +110,19 @@ fn suspended_by_one_run_and_resumed_by_another() {
 #[test]
 fn arguments_that_make_no_sense_are_refused() {
     let machine = SharedMachine::new();
-    let output = run(&machine, &["--pid", "1", "--json"]);
-    assert_eq!(object(&output, 2)["error"]["kind"], "wrong_arguments");
-    let message = text(&output.stderr);
-    assert!(message.contains("one action is required") && message.contains("--help"), "{message}");
+    let gpu = "GPU-01234567-89ab-cdef-0123-456789abcdef";
+    let (pair, bytes) = (format!("{gpu}={gpu}"), format!("{gpu}=1"));
+    for (arguments, words) in [
+        (&["--pid", "1"][..], "one action is required"),
+        (&["--suspend", "--pid", "1", "--map", &pair], "--map can only be used with --resume"),
+        (&["--state", "--pid", "1", "--needs", &bytes], "--needs can only be used with --resume"),
+    ] {
+        let output = run(&machine, &[arguments, &["--json"]].concat());
+        let object = object(&output, 2);
+        assert_eq!(object["error"]["kind"], "wrong_arguments");
+        let message = object["error"]["message"].as_str().unwrap();
+        assert!(message.contains(words), "{message}");
+        let errors = text(&output.stderr);
+        assert!(errors.contains(message) && errors.contains("--help"), "{errors}");
+    }
 }
