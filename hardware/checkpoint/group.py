@@ -1,7 +1,7 @@
 """A group of processes, suspended and resumed one by one and at once: group.py [GIBIBYTES...]
 
 There is a process on each device. Each group is empty (a context each) and then has so much memory on each device (4 GiB if
-not given). Needs the Python package. Prints the seconds of three turns, and those of the slowest member alone.
+not given). Needs the Python package. Prints medians of five turns, beside those of the slowest member alone.
 """
 
 import statistics
@@ -13,7 +13,7 @@ import driver  # noqa: E402
 from harness import Target  # noqa: E402
 from target import context, memory, serve  # noqa: E402
 
-TURNS = 3
+TURNS = 5
 
 
 def on_device(ordinal):
@@ -29,36 +29,38 @@ def on_device(ordinal):
 
 
 def cycle(pids, at_once):
-    """Seconds to suspend and to resume."""
+    """Seconds to suspend and to resume, and those of each member's longest step."""
     from cuda_primary_context import checkpoint
 
     began = time.monotonic()
     group = checkpoint.suspend(pids, timeout=20, at_once=at_once)
     suspended = time.monotonic()
-    group.resume(room="trusted")
-    return suspended - began, time.monotonic() - suspended
-
-
-def turns(pids, at_once=None):
-    """The medians, in seconds."""
-    return [statistics.median(times) for times in zip(*(cycle(pids, at_once) for _ in range(TURNS)))]
+    reports = [*group.reports, *group.resume(room="trusted")]
+    resumed = time.monotonic()
+    steps = [step for report in reports for step in report.steps]
+    longest = [max(step.milliseconds for step in steps if step.step == name) for name in ("checkpoint", "restore")]
+    return suspended - began, resumed - suspended, *(each / 1000 for each in longest)
 
 
 def group(gibibytes):
-    targets = []
+    targets, turns = [], {}
     driver.must("cuInit", 0)
     try:
         for ordinal in range(driver.device_count()):
             targets.append(Target(str(ordinal), gibibytes, program="group.py"))
         pids = [target.pid for target in targets]
         cycle(pids, None)  # the first one takes longer
-        slowest = [max(times) for times in zip(*(turns([pid]) for pid in pids))]
-        for name, at_once in ("one by one", 1), ("at once", None):
-            suspend, resume = turns(pids, at_once)
+        for _ in range(TURNS):
+            turns.setdefault("alone", []).append([max(times) for times in zip(*(cycle([pid], 1) for pid in pids))])
+            turns.setdefault("one by one", []).append(cycle(pids, 1))
+            turns.setdefault("at once", []).append(cycle(pids, None))
+        medians = {name: [statistics.median(times) for times in zip(*rows)] for name, rows in turns.items()}
+        for name, (suspend, resume, checkpoint, restore) in medians.items():
+            of_alone = [suspend / medians["alone"][0], resume / medians["alone"][1]]
             print(
-                f"{len(pids)} processes with {gibibytes} GiB each, {name}: suspend {suspend:.2f} s, resume {resume:.2f} s; "
-                f"{suspend / slowest[0]:.2f} and {resume / slowest[1]:.2f} times the slowest alone "
-                f"({slowest[0]:.2f} and {slowest[1]:.2f} s)",
+                f"{len(pids)} processes, {gibibytes} GiB each, {name}: suspend {suspend:.2f} s, resume {resume:.2f} s, "
+                f"{of_alone[0]:.2f} and {of_alone[1]:.2f} times the slowest alone; "
+                f"the longest checkpoint {checkpoint:.2f} s, restore {restore:.2f} s",
                 flush=True,
             )
         print(f"memory intact: {[target.check().get('ok') for target in targets]}", flush=True)
