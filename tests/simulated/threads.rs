@@ -10,7 +10,7 @@ use cuda_primary_context::{PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::Knob;
 
 const DEVICES: u32 = 8;
-const ROUNDS: u32 = 40;
+const ROUNDS: u32 = 200;
 
 /// The simulated driver knows whose each reference is: no run takes one of a handle that is alive.
 #[test]
