@@ -5,6 +5,7 @@
 //! the build fails: nobody sees the warnings of a dependency.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::header::{self, HEADERS, dotted};
@@ -52,11 +53,15 @@ fn checked_in(reason: &str) -> Choice {
 /// Uses the required header, or returns why it cannot be used.
 fn from_required(machine: &Machine, generator: Generator, named: &Path) -> Result<Choice, String> {
     let folder = machine.package.join(named);
+    let starts_in = match named.is_relative() {
+        true => format!(" (relative to the package's folder, {})", machine.package.display()),
+        false => String::new(),
+    };
     let refused = |why: String| {
         format!(
-            "{REQUIRED} is set to {}: {why}.\nName another folder, or unset the variable: then the build \
+            "{REQUIRED} is set to {}{starts_in}: {why}.\nName another folder, or unset the variable: then the build \
              looks for a toolkit, and uses checked-in bindings if it finds none that it can use.",
-            folder.display()
+            named.display()
         )
     };
     if let Some(missing) = HEADERS.iter().find(|header| !folder.join(header).is_file()) {
@@ -83,6 +88,7 @@ fn from_required(machine: &Machine, generator: Generator, named: &Path) -> Resul
 /// Uses the first header that was found and can be used, or the checked-in bindings.
 fn from_found(machine: &Machine, generator: Generator) -> Choice {
     let mut passed_over = String::new();
+    let mut seen = BTreeSet::new();
     for toolkit in machine.toolkits() {
         let folder = match toolkit {
             Ok(folder) => folder,
@@ -91,6 +97,10 @@ fn from_found(machine: &Machine, generator: Generator) -> Choice {
                 continue;
             }
         };
+        // Several variables often name one toolkit.
+        if !seen.insert(fs::canonicalize(&folder).unwrap_or(folder.clone())) {
+            continue;
+        }
         match generate_if_complete(machine, generator, &folder) {
             Ok((version, bindings)) => {
                 let source = format!("generated from cuda.h {}{passed_over}", dotted(version));

@@ -84,7 +84,7 @@ impl PrimaryContext {
     /// Calls `cuDevicePrimaryCtxGetState`, and `cuDevicePrimaryCtxRetain` if the context is active.
     ///
     /// Code outside this crate may release the context between the two calls; the retain then
-    /// creates it anew.
+    /// creates it again.
     ///
     /// # Errors
     /// As [`retain`](Self::retain).
@@ -186,6 +186,9 @@ impl PrimaryContext {
     ///
     /// For a type that owns a context and is used on several threads: call this at the beginning of a
     /// thread, or of each method. [`make_current`](Self::make_current) is for a scope that ends.
+    ///
+    /// Dropping the handle changes no thread's current context. If that was the last reference, the thread
+    /// is left on a context that is destroyed.
     ///
     /// # Errors
     /// [`Error::Driver`], [`Error::ForkedAfterInit`].

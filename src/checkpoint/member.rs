@@ -1,6 +1,5 @@
 //! One process of a group: the steps that it takes, noted in its report.
 
-use std::ops::ControlFlow::{self, Break, Continue};
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::error::CheckpointError;
@@ -19,8 +18,12 @@ pub(super) struct Member {
     undoing: bool,
 }
 
-/// What became of a step, or the process if it was in no state for it.
-type Taken = ControlFlow<Found, Result<Found, StepError>>;
+/// What became of a step.
+enum Taken {
+    Now(Result<Found, StepError>),
+    /// The process was in no state for it.
+    Not(Found),
+}
 
 impl Member {
     pub(super) fn new(found: Found) -> Self {
@@ -38,31 +41,31 @@ impl Member {
 
     pub(super) fn lock(&mut self, limit: Duration) -> Result<(), CheckpointError> {
         self.step(Step::Lock, |found| match found {
-            Found::Running(process) => Continue(process.lock(limit).map(Found::Locked)),
-            other => Break(other),
+            Found::Running(process) => Taken::Now(process.lock(limit).map(Found::Locked)),
+            other => Taken::Not(other),
         })
     }
 
     pub(super) fn checkpoint(&mut self) -> Result<(), CheckpointError> {
         self.step(Step::Checkpoint, |found| match found {
-            Found::Locked(process) => Continue(process.checkpoint().map(Found::Checkpointed)),
-            other => Break(other),
+            Found::Locked(process) => Taken::Now(process.checkpoint().map(Found::Checkpointed)),
+            other => Taken::Not(other),
         })
     }
 
     pub(super) fn restore(&mut self, map: &GpuMap) -> Result<(), CheckpointError> {
         self.step(Step::Restore, |found| match found {
             Found::Checkpointed(process) => {
-                Continue(process.restore(map, &Room::Trusted).map(Found::Locked))
+                Taken::Now(process.restore(map, &Room::Trusted).map(Found::Locked))
             }
-            other => Break(other),
+            other => Taken::Not(other),
         })
     }
 
     pub(super) fn unlock(&mut self) -> Result<(), CheckpointError> {
         self.step(Step::Unlock, |found| match found {
-            Found::Locked(process) => Continue(process.unlock().map(Found::Running)),
-            other => Break(other),
+            Found::Locked(process) => Taken::Now(process.unlock().map(Found::Running)),
+            other => Taken::Not(other),
         })
     }
 
@@ -90,8 +93,8 @@ impl Member {
         let Some(found) = self.now.take() else { return Ok(()) };
         let began = Instant::now();
         let taken = match take(found) {
-            Continue(taken) => taken,
-            Break(untouched) => {
+            Taken::Now(taken) => taken,
+            Taken::Not(untouched) => {
                 self.now = Some(untouched);
                 return Ok(());
             }

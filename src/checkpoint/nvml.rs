@@ -15,8 +15,6 @@ use crate::driver::uuid::Uuid;
 /// The library by its full name; the name without a number is for linking.
 const LIBRARY: &str = "libnvidia-ml.so.1";
 
-const PROCESSES: &str = "nvmlDeviceGetComputeRunningProcesses_v3";
-
 /// Bytes on one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceMemory {
@@ -31,7 +29,7 @@ pub struct DeviceMemory {
 #[non_exhaustive]
 pub enum NvmlError {
     /// The library could not be loaded: it comes with NVIDIA's driver.
-    #[error("{LIBRARY} could not be loaded ({reason}). It comes with NVIDIA's driver.")]
+    #[error("{LIBRARY} could not be loaded ({reason}). It comes with NVIDIA's driver")]
     LibraryNotFound {
         /// The error of the dynamic loader.
         reason: Box<str>,
@@ -94,18 +92,16 @@ impl NvmlError {
 /// # Errors
 /// [`NvmlError`]; [`NvmlError::NotListed`] also for a process that has no context.
 pub fn memory_of(pid: u32) -> Result<Vec<DeviceMemory>, NvmlError> {
+    let nvml = start()?;
     let mut found = Vec::new();
-    for GpuProcesses { uuid, processes, .. } in processes()? {
+    for index in 0..device_count(&nvml)? {
+        let (device, uuid) = device_at(&nvml, index)?;
         let mut bytes = None;
-        for process in processes?.iter().filter(|process| process.pid == pid) {
-            match (process.bytes, uuid) {
-                (Some(used), _) => *bytes.get_or_insert(0) += used,
-                (None, Some(device)) => return Err(NvmlError::MemoryUnknown { pid, device }),
-                (None, None) => {}
-            }
+        for process in processes_on(&device)?.iter().filter(|process| process.pid == pid) {
+            let used = process.bytes.ok_or(NvmlError::MemoryUnknown { pid, device: uuid })?;
+            *bytes.get_or_insert(0) += used;
         }
-        let on = uuid.zip(bytes);
-        found.extend(on.map(|(device, bytes)| DeviceMemory { device, bytes }));
+        found.extend(bytes.map(|bytes| DeviceMemory { device: uuid, bytes }));
     }
     if found.is_empty() { Err(NvmlError::NotListed { pid }) } else { Ok(found) }
 }
@@ -146,11 +142,7 @@ pub fn processes() -> Result<Vec<GpuProcesses>, NvmlError> {
     let gpus = (0..device_count(&nvml)?).map(|index| {
         let device = device_at(&nvml, index);
         let uuid = device.as_ref().ok().map(|(_, uuid)| *uuid);
-        let processes = device.and_then(|(device, _)| {
-            let listed = device.running_compute_processes();
-            let listed = listed.map_err(|error| failed(PROCESSES, &error))?;
-            Ok(listed.into_iter().map(GpuProcess::new).collect())
-        });
+        let processes = device.and_then(|(device, _)| processes_on(&device));
         GpuProcesses { index, uuid, processes }
     });
     Ok(gpus.collect())
@@ -228,6 +220,13 @@ fn device_at(nvml: &Nvml, index: u32) -> Result<(nvml_wrapper::Device<'_>, Uuid)
         .parse()
         .map_err(|_| NvmlError::Call { call, reason: format!("{text:?} is no id").into() })?;
     Ok((device, id))
+}
+
+fn processes_on(device: &nvml_wrapper::Device<'_>) -> Result<Vec<GpuProcess>, NvmlError> {
+    let listed = device.running_compute_processes();
+    let listed =
+        listed.map_err(|error| failed("nvmlDeviceGetComputeRunningProcesses_v3", &error))?;
+    Ok(listed.into_iter().map(GpuProcess::new).collect())
 }
 
 fn failed(call: &'static str, error: &Failure) -> NvmlError {

@@ -121,9 +121,12 @@ mod tests {
         let sleeps =
             |process: &&TreeProcess| process.command.as_encoded_bytes().starts_with(b"sleep ");
         let mut found = Vec::new();
-        while found.iter().filter(sleeps).count() < 2 {
-            std::thread::sleep(std::time::Duration::from_millis(5));
+        for _ in 0..2000 {
             found = tree(pid).expect("the shell lives");
+            if found.iter().filter(sleeps).count() == 2 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
         }
         for process in found.iter().rev() {
             // SAFETY: processes of this test's making, not waited for yet.
@@ -140,9 +143,11 @@ mod tests {
         // One that is dead and only waited for has no command line.
         let mut dead = Command::new("true").spawn().expect("it runs");
         let name_alone = || tree(dead.id()).expect("it is not waited for")[0].command == *"[true]";
-        while !name_alone() {
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
+        let is_listed = (0..2000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            name_alone()
+        });
         dead.wait().expect("it ends");
+        assert!(is_listed, "a dead process is listed by its name");
     }
 }

@@ -38,7 +38,7 @@ impl Library {
         for name in DRIVERS.map(Path::new) {
             // SAFETY: opening the library runs its initialisers. It is NVIDIA's driver, or what the
             // machine has instead.
-            match opened(name, unsafe { open(name, true) }) {
+            match opened(name, unsafe { open_system(name) }) {
                 Ok(library) => return Ok((library, name)),
                 Err(attempt) => tried.push(attempt),
             }
@@ -54,7 +54,7 @@ impl Library {
         let opened = match refusal(path) {
             Some(reason) => Err(Attempt::new(path, reason)),
             // SAFETY: the caller's promise.
-            None => opened(path, unsafe { open(path, false) }),
+            None => opened(path, unsafe { open(path) }),
         };
         opened.map_err(|attempt| Error::LibraryNotFound { tried: vec![attempt] })
     }
@@ -67,28 +67,45 @@ impl Library {
     }
 }
 
-/// Opens a library by path or by name, with everything that it needs, and for itself. On Windows, the driver is
-/// looked for in the system's folder alone.
+/// Opens the driver by its name.
+///
+/// # Safety
+/// As [`open`].
+#[cfg(unix)]
+unsafe fn open_system(name: &Path) -> Result<loader::Library, libloading::Error> {
+    // SAFETY: the caller's promise.
+    unsafe { open(name) }
+}
+
+/// Opens the driver in the system's folder.
+///
+/// # Safety
+/// As [`open`].
+#[cfg(windows)]
+unsafe fn open_system(name: &Path) -> Result<loader::Library, libloading::Error> {
+    // SAFETY: the caller's promise.
+    unsafe { loader::Library::load_with_flags(name, loader::LOAD_LIBRARY_SEARCH_SYSTEM32) }
+}
+
+/// Opens a library by path or by name, with everything that it needs, and without adding its symbols to
+/// those that other libraries find.
 ///
 /// # Safety
 /// Opening a library runs its initialisers.
-unsafe fn open(path: &Path, is_driver: bool) -> Result<loader::Library, libloading::Error> {
-    #[cfg(windows)]
-    if is_driver {
-        // SAFETY: the caller's promise.
-        return unsafe {
-            loader::Library::load_with_flags(path, loader::LOAD_LIBRARY_SEARCH_SYSTEM32)
-        };
-    }
-    #[cfg(windows)]
+#[cfg(unix)]
+unsafe fn open(path: &Path) -> Result<loader::Library, libloading::Error> {
     // SAFETY: the caller's promise.
-    return unsafe { loader::Library::new(path) };
-    #[cfg(unix)]
-    {
-        let _ = is_driver;
-        // SAFETY: the caller's promise.
-        unsafe { loader::Library::open(Some(path), loader::RTLD_NOW | loader::RTLD_LOCAL) }
-    }
+    unsafe { loader::Library::open(Some(path), loader::RTLD_NOW | loader::RTLD_LOCAL) }
+}
+
+/// Opens a library by path or by name.
+///
+/// # Safety
+/// Opening a library runs its initialisers.
+#[cfg(windows)]
+unsafe fn open(path: &Path) -> Result<loader::Library, libloading::Error> {
+    // SAFETY: the caller's promise.
+    unsafe { loader::Library::new(path) }
 }
 
 /// Why the loader does not get such a path: it would open something else.

@@ -82,6 +82,27 @@ mod tests {
     }
 
     #[test]
+    fn texts_name_the_values_and_the_remedy() {
+        let library = Path::new("libcuda.so.1");
+        let no_device = |visible_devices: Option<&str>| Error::NoDevice {
+            library: library.into(),
+            visible_devices: visible_devices.map(Into::into),
+        };
+        let code = CUresult::CUDA_ERROR_UNKNOWN;
+        let failed_to_start = || Error::Driver { call: "cuInit", device: None, code };
+        for (error, part) in [
+            (no_device(Some("7")), "no device (CUDA_VISIBLE_DEVICES=\"7\"): "),
+            (no_device(None), "no device: "),
+            (Error::ForkedAfterInit { initialised_in: Some(42) }, "initialised (in process 42), "),
+            (Error::NoSuchDevice { ordinal: 7, count: 4 }, "this process sees 4 devices, 0 to 3 ("),
+            (failed_to_start(), "the kernel modules nvidia and nvidia_uvm are loaded"),
+            (failed_to_start(), "the device files /dev/nvidia* exist"),
+        ] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+
+    #[test]
     fn advice_on_releases_is_given_of_releases() {
         let text = |call, code| Error::Driver { call, device: Some(0), code }.to_string();
         let (release, retain) = ("cuDevicePrimaryCtxRelease_v2", "cuDevicePrimaryCtxRetain");

@@ -59,7 +59,8 @@ impl Device {
     /// # Safety
     /// Nothing in the process may use an allocation, a stream, an event, a module or any other
     /// object of this context any more, on any thread, now or later: not this program, not the CUDA
-    /// runtime, not a library. Handles of a former life are not always refused; some crash inside the driver.
+    /// runtime, not a library. Handles from before the reset are not always refused; some crash inside the
+    /// driver.
     ///
     /// # Errors
     /// [`Error::Driver`], [`Error::ForkedAfterInit`].

@@ -19,7 +19,7 @@ impl Run<'_> {
             Some(kept) => self.set_current(RawContext(kept.as_raw())),
             None => self.pop_current(),
         };
-        // Read anew before the next release: it is another context now, or will be.
+        // Read again before the next release: it is another context now, or will be.
         self.thread = None;
         match call.is_success() {
             true => Ok(Some(former)),

@@ -24,11 +24,12 @@ pub(super) fn release_strays(
     let kept_device = kept.map(PrimaryContext::device);
     let mut run = Run { driver, kept, kept_device, policy, findings: None, thread: None };
     let witness = driver.witness();
-    let usual = witness.is_none() && !policy.keeps_any();
+    let has_policy_or_witness = witness.is_some() || policy.keeps_any();
     for device in driver.devices() {
-        match usual {
-            true => run.deal_with(device),
-            false => run.deal_with_policy_and_witness(device, witness),
+        if has_policy_or_witness {
+            run.deal_with_policy_and_witness(device, witness);
+        } else {
+            run.deal_with(device);
         }
     }
     run.findings

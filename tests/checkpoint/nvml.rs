@@ -35,6 +35,9 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned int index, nvmlDevice_t *device)
 int nvmlDeviceGetUUID(nvmlDevice_t device, char *text, unsigned int length)
 {
     int digit = (int)number(device) + 1;
+    const char *without = getenv("FAKE_NVML_WITHOUT_UUID");
+    if (without && atoi(without) == digit)
+        return 999;
     snprintf(text, length, "GPU-0%d000000-0000-0000-0000-00000000000%d", digit, digit);
     return 0;
 }
@@ -97,7 +100,8 @@ fn without_the_library_there_is_an_error_that_says_so() {
     assert!(matches!(error, NvmlError::LibraryNotFound { .. }), "{error:?}");
     assert_eq!(error.kind(), "nvml_not_found");
     let text = error.to_string();
-    assert!(text.contains("libnvidia-ml.so.1") && text.contains("NVIDIA's driver"), "{text}");
+    assert!(text.contains("libnvidia-ml.so.1"), "{text}");
+    assert!(text.ends_with("NVIDIA's driver"), "callers put it into a sentence: {text}");
     assert_eq!(memory_of(1), Err(error.clone()));
     assert_eq!(room([], &GpuMap::same()), Err(error));
 }
@@ -130,6 +134,19 @@ fn processes_are_listed_for_each_gpu() {
         let instances =
             [(41, Some(200), Some(1)), (40, Some(7), Some(1)), (41, Some(100), Some(2))];
         assert_eq!(listed(1), instances);
+    });
+}
+
+/// The room for a restore is computed from this: memory that is not counted must be an error.
+#[test]
+fn memory_is_an_error_if_one_gpu_has_no_uuid() {
+    let test = "nvml::memory_is_an_error_if_one_gpu_has_no_uuid";
+    with_library(test, &[("FAKE_NVML_WITHOUT_UUID", "2")], || {
+        let error = memory_of(41).unwrap_err();
+        assert!(matches!(error, NvmlError::Call { call: "nvmlDeviceGetUUID", .. }), "{error:?}");
+        let gpus = processes_on_gpus().unwrap();
+        assert!(gpus[0].uuid.is_some() && gpus[0].processes.is_ok(), "{gpus:?}");
+        assert_eq!((gpus[1].uuid, &gpus[1].processes), (None, &Err(error)));
     });
 }
 

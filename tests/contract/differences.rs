@@ -1,7 +1,8 @@
 //! The list of differences: `differences.txt` beside this file.
 //!
 //! A line is `drivers | check | question | result | reason`. Drivers are `simulator`, or `nvidia`
-//! with the CUDA versions that they report: `nvidia 12.4 to 12.5`, `nvidia to 11.2`, `nvidia 11.4`.
+//! with the CUDA versions that they report: `nvidia 12.4 to 12.5`, `nvidia to 11.2`, `nvidia 11.4`; and
+//! ` with a device` after it if the difference was not seen without one.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,7 @@ struct Drivers {
     simulated: bool,
     oldest: i32,
     newest: i32,
+    with_a_device: bool,
 }
 
 impl Differences {
@@ -70,9 +72,13 @@ impl Entry {
 
 impl Drivers {
     fn parse(text: &str) -> Option<Self> {
+        let (text, with_a_device) = match text.strip_suffix(" with a device") {
+            Some(text) => (text, true),
+            None => (text, false),
+        };
         let versions = match text.strip_prefix("nvidia") {
             None if text == "simulator" => {
-                return Some(Self { simulated: true, oldest: 0, newest: i32::MAX });
+                return Some(Self { simulated: true, oldest: 0, newest: i32::MAX, with_a_device });
             }
             versions => versions?.trim(),
         };
@@ -83,11 +89,13 @@ impl Drivers {
             Some((oldest, "")) => (version(oldest)?, i32::MAX),
             Some((oldest, newest)) => (version(oldest)?, version(newest)?),
         };
-        Some(Self { simulated: false, oldest, newest })
+        Some(Self { simulated: false, oldest, newest, with_a_device })
     }
 
     fn include(&self, probe: &Probe) -> bool {
-        self.simulated == probe.simulated && (self.oldest..=self.newest).contains(&probe.version)
+        self.simulated == probe.simulated
+            && (self.oldest..=self.newest).contains(&probe.version)
+            && (!self.with_a_device || probe.devices > 0)
     }
 }
 

@@ -2,7 +2,7 @@
 //! process of its own, whose allocator counts and whose output is kept.
 
 use crate::allocator::ALLOCATIONS;
-use crate::support::processes::run_again;
+use crate::support::processes::{births, in_child, run_again};
 use crate::support::skips;
 use crate::support::{Machine, machine};
 use cuda_primary_context::{PrimaryContext, PrimaryContextGuard};
@@ -86,6 +86,24 @@ fn drop_of_a_scope_that_is_not_on_top(machine: &Machine) {
     machine.simulator.set_current(None);
 }
 
+/// In a forked child, in which every driver call fails.
+fn drops_in_children(machine: &Machine) {
+    for &birth in births() {
+        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
+        let failing = PrimaryContext::retain(machine.device(0)).unwrap();
+        machine.simulator.inject(Fault::of(RELEASE, 1).code(999).refused().once());
+        let error = failing.release().unwrap_err();
+        let status = in_child(birth, || {
+            drop_without_allocating(error, "an inherited error");
+            drop_without_allocating(context, "an inherited context");
+            drop_without_allocating(guard, "an inherited guard");
+            0
+        });
+        assert!(status.success(), "{birth:?}: {status}");
+    }
+}
+
 #[test]
 fn drop_never_panics_aborts_prints_or_allocates() {
     let test = "drop_is_silent::drop_never_panics_aborts_prints_or_allocates";
@@ -97,6 +115,7 @@ fn drop_never_panics_aborts_prints_or_allocates() {
         every_drop(&machine);
         drops_beside_a_green_context(&machine);
         drop_of_a_scope_that_is_not_on_top(&machine);
+        drops_in_children(&machine);
         // The end of the driver, and handles that outlive it.
         let context = PrimaryContext::retain(machine.device(0)).unwrap();
         let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
@@ -105,9 +124,9 @@ fn drop_never_panics_aborts_prints_or_allocates() {
         drop_without_allocating(guard, "a guard after the driver's end");
         // Of the handles above: three for each code that does not mean "gone" (a release that was
         // refused, one that was done and reported as failed while others held the context, an error
-        // that was dropped).
+        // that was dropped), and the error of each child, which the parent dropped, too.
         let unreleased = 3 * CODES.iter().filter(|code| ![3, 4, 201].contains(*code)).count();
-        assert_eq!(machine.driver.unreleased(), unreleased as u64);
+        assert_eq!(machine.driver.unreleased(), (unreleased + births().len()) as u64);
     });
     let Some(output) = output else { return };
     let printed = String::from_utf8_lossy(&output.stdout);

@@ -33,4 +33,5 @@ mod raw_layer;
 mod retain_only;
 mod scopes;
 mod serialize;
+mod threads;
 mod whose_references;

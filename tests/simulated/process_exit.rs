@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 
-use cuda_primary_context::{PrimaryContext, PrimaryContextGuard};
-use simulated_libcuda::{Knob, Simulator};
+use cuda_primary_context::{PrimaryContext, PrimaryContextGuard, ReleaseError};
+use simulated_libcuda::{Fault, Knob, Simulator};
 
 use crate::support::processes::{births, in_child, run_again};
 use crate::support::skips;
@@ -18,6 +18,7 @@ const WRONG: i32 = 99;
 
 static MACHINE: OnceLock<Machine> = OnceLock::new();
 static HANDLES: Mutex<Vec<PrimaryContext>> = Mutex::new(Vec::new());
+static ERRORS: Mutex<Vec<ReleaseError>> = Mutex::new(Vec::new());
 static GUARD: OnceLock<PrimaryContextGuard> = OnceLock::new();
 static EXPECTED: Mutex<Option<Traces>> = Mutex::new(None);
 
@@ -85,6 +86,14 @@ fn retain(ordinal: u32) -> PrimaryContext {
     PrimaryContext::retain(machine().device(ordinal)).unwrap()
 }
 
+/// A release that the driver refuses, with the handle in the error.
+fn fail_to_release(ordinal: u32) -> ReleaseError {
+    let context = retain(ordinal);
+    let fault = Fault::of("cuDevicePrimaryCtxRelease_v2", 1).code(999).refused().once();
+    machine().simulator.inject(fault);
+    context.release().unwrap_err()
+}
+
 fn keep_in_a_static(ordinals: &[u32]) {
     HANDLES.lock().unwrap().extend(ordinals.iter().map(|&ordinal| retain(ordinal)));
 }
@@ -107,10 +116,15 @@ macro_rules! cases {
 }
 
 cases! {
-    /// Nothing drops a static.
-    handles_in_statics: Some((0, [2, 1], 0)) => {
+    /// Nothing drops a static: neither a handle nor an error with the handle in it.
+    handles_in_statics: Some((1, [3, 1], 0)) => {
         keep_in_a_static(&[0, 0]);
         assert!(GUARD.set(PrimaryContextGuard::retain_only(machine().device(1)).unwrap()).is_ok());
+        ERRORS.lock().unwrap().push(fail_to_release(0));
+    }
+    handles_in_thread_locals: Some((2, [0, 0], 0)) => {
+        keep_in_the_thread(0);
+        keep_in_the_thread(1);
     }
     handles_in_thread_locals_after_the_drivers_end: Some((2, [1, 1], 0)) => {
         keep_in_the_thread(0);

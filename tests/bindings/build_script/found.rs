@@ -56,6 +56,15 @@ fn older_headers_are_passed_over_and_a_newer_one_is_used() {
 }
 
 #[test]
+fn toolkit_that_several_variables_name_is_tried_once() {
+    let machine = Folders::new("once").names("CUDA_HOME", "a").names("CUDA_PATH", "b");
+    machine.headers("a/include", 11_080);
+    std::os::unix::fs::symlink(machine.path("a"), machine.path("b")).unwrap();
+    let source = machine.source();
+    assert_eq!(source.matches("passed over").count(), 1, "{source}");
+}
+
+#[test]
 fn what_leads_to_no_header_is_named_on_one_line() {
     let machine = Folders::new("nothing").names("CUDA_HOME", "t").sets("CUDA_PATH", "a\nb");
     let expected = format!(

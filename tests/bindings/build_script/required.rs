@@ -65,7 +65,8 @@ fn header_that_cannot_be_read_is_an_error() {
 #[test]
 fn relative_path_starts_in_the_package() {
     let machine = Folders::new("required-relative").sets(REQUIRED, "h");
-    assert_refused(&machine, &[&machine.path("package/h/cuda.h")]);
+    let as_set = format!("{REQUIRED} is set to h (relative to the package's folder, ");
+    assert_refused(&machine, &[&as_set, &machine.path("package/h/cuda.h")]);
     machine.headers("package/h", 13_050);
     assert_eq!(machine.chosen().as_deref(), Some("package/h"));
 }
