@@ -1,6 +1,14 @@
 //! `--forbid` and `--deny` fail with status 125 when they could not judge.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::limit;
 use crate::programs::{CLIENT, installed_driver};
+use crate::skips::skip;
 use crate::traced::Trace;
 
 /// Runs the client with each gate: both cannot judge, and succeed only with `--allow-untraced`.
@@ -62,6 +70,62 @@ fn with_a_driver_that_is_not_traced() {
         let mut trace = Trace::without_driver(options);
         trace.command.arg("--driver").arg(&driver);
         trace.program(&["sh", "-c", &format!(": <{path}")]).run().ended_with(code);
+    }
+}
+
+#[test]
+fn with_a_process_that_has_the_witness_but_writes_no_record() {
+    let client = CLIENT.display();
+    let silent = format!("env -u CUDA_CONTEXTS_ARENA {client} init retain:0 sleep:600");
+    for script in [
+        format!("{client} init; {silent}"),
+        // It is the same process that was traced before.
+        format!("{client} init launch {silent}"),
+    ] {
+        let run = |options: &[&str]| Trace::new(options).program(&["sh", "-c", &script]).run();
+        let text = " loaded the trace's library but wrote no record (";
+        let traced = run(&["--forbid"]);
+        traced.ended_with(125);
+        traced.says(text);
+        let traced = run(&[]);
+        traced.ended_with(0);
+        traced.says(text);
+        traced.says("No CUDA context was seen, but not everything was traced (see below).");
+    }
+    // Forked children that make no call, and programs that replace them, have nothing to record.
+    let script = format!("{client} init fork sleep:300 end fork:bare sleep:300 end spawn sleep:300");
+    Trace::new(&["--forbid"]).program(&["sh", "-c", &script]).run().ended_with(0);
+}
+
+#[test]
+fn with_a_process_that_cannot_be_looked_at() {
+    let (folder, nobody) = (TempDir::new().unwrap(), 65534);
+    let program = folder.path().join("client");
+    fs::copy(CLIENT.as_path(), &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
+    if chown(folder.path(), Some(nobody), None).is_err() {
+        skip("root", "a process that cannot be looked at", "only root can start one");
+        return;
+    }
+    let run = |words: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "65534", "--clear-groups", "--regid", "65534"]);
+        command.args([env!("CARGO_BIN_EXE_cuda-contexts"), "trace", "--driver", "simulated"]);
+        command.args(words).args(["--", "sh", "-c"]);
+        command.arg(format!("{} sleep:300; id -u", program.display()));
+        let output = limit::output(command.env("TMPDIR", folder.path()));
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, report) = run(&["--forbid"]);
+    if code == Some(0) {
+        skip("set-uid", "a process that cannot be looked at", "set-uid programs are no others");
+        return;
+    }
+    assert_eq!(code, Some(125), "{report}");
+    assert!(report.contains(" could not be looked at: permission denied ("), "{report}");
+    for options in [&[][..], &["--forbid", "--allow-untraced"]] {
+        let (code, report) = run(options);
+        assert_eq!(code, Some(0), "{report}");
     }
 }
 
