@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::limit;
 use crate::programs::{CLIENT, installed_driver};
 use crate::skips::skip;
-use crate::traced::Trace;
+use crate::traced::{Trace, Traced};
 
 /// Runs the client with each gate: both cannot judge, and succeed only with `--allow-untraced`.
 #[track_caller]
@@ -93,7 +93,8 @@ fn with_a_process_that_has_the_witness_but_writes_no_record() {
         traced.says("No CUDA context was seen, but not everything was traced (see below).");
     }
     // Forked children that make no call, and programs that replace them, have nothing to record.
-    let script = format!("{client} init fork sleep:300 end fork:bare sleep:300 end spawn sleep:300");
+    let script =
+        format!("{client} init fork sleep:300 end fork:bare sleep:300 end spawn sleep:300");
     Trace::new(&["--forbid"]).program(&["sh", "-c", &script]).run().ended_with(0);
 }
 
@@ -127,6 +128,36 @@ fn with_a_process_that_cannot_be_looked_at() {
         let (code, report) = run(options);
         assert_eq!(code, Some(0), "{report}");
     }
+}
+
+/// Runs the client in a shell with a driver on which a retain takes 30 s, and kills it meanwhile.
+fn killed_in_a_retain(options: &[&str], words: &str) -> Traced {
+    let mut trace = Trace::new(options);
+    trace.command.env("SIMULATED_CUDA_KNOBS", "retain_microseconds=30000000");
+    let script = format!("{} {words} & sleep 1; kill -9 $!; wait $! || true", CLIENT.display());
+    trace.program(&["sh", "-c", &script]).run()
+}
+
+#[test]
+fn with_a_call_that_did_not_return() {
+    let reason = " did not return from a call that creates a context on device 0 (";
+    for options in [
+        &["--forbid"][..],
+        &["--forbid=held", "--only", "1"],
+        &["--forbid", "--only", "local-rank"],
+    ] {
+        let traced = killed_in_a_retain(options, "init retain:0");
+        traced.ended_with(125);
+        traced.says(reason);
+        traced.says("No CUDA context was seen, but 1 call may have created one (see below).");
+    }
+    // The same on a device that is allowed.
+    for only in ["0", "one"] {
+        killed_in_a_retain(&["--forbid", "--only", only], "init retain:0").ended_with(0);
+    }
+    let second = killed_in_a_retain(&["--forbid", "--only", "one"], "init create:1 retain:0");
+    second.ended_with(125);
+    second.says(reason);
 }
 
 #[test]
