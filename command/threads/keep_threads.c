@@ -109,8 +109,9 @@ const char *__asan_default_options(void)
 
 static int (*next_posix)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 static int (*next_c11)(thrd_t *, thrd_start_t, void *);
+static pthread_attr_t defaults;
 
-/* NULL: it inherits nothing, like the driver's own threads, and those whose stack may be too small for its calls. */
+/* Returns NULL for the driver's own threads, and for those whose stack may be too small for the driver's calls. */
 static struct inheritance *inheritance_for(const pthread_attr_t *attributes, const void *caller)
 {
     struct inheritance *inheritance;
@@ -120,10 +121,11 @@ static struct inheritance *inheritance_for(const pthread_attr_t *attributes, con
     if (!next_posix) { /* dlsym takes the loader's lock, which nobody else holds while there is one thread. */
         next_c11 = dlsym(RTLD_NEXT, "thrd_create");
         next_posix = dlsym(RTLD_NEXT, "pthread_create");
+        pthread_attr_init(&defaults);
     }
     if (!atomic_load_explicit(&driver_is_known, memory_order_acquire)
         || ((uintptr_t)caller >= driver.begin && (uintptr_t)caller < driver.end)
-        || (attributes && pthread_attr_getstacksize(attributes, &stack) == 0 && stack < 64 * 1024))
+        || pthread_attr_getstacksize(attributes ? attributes : &defaults, &stack) != 0 || stack < 64 * 1024)
         return NULL;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     inheritance = malloc(sizeof(*inheritance));

@@ -261,7 +261,7 @@ struct trace_python_dump {
     uint32_t reserved;
 };
 
-/* A thread that made a context and lives when the process exits. */
+/* A thread that made a context and lives when the process exits. An id of 0: there may be more. */
 struct trace_thread {
     uint32_t tid;
     uint8_t name[20]; /* ended by 0 */

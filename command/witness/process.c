@@ -194,7 +194,9 @@ void enter_process(void)
 {
     begin_process();
     notice_fork();
-    note_process();
+    /* Another thread may still be in begin_process, and will note it. */
+    if (atomic_load_explicit(&progress, memory_order_acquire) == BEGUN)
+        note_process();
 }
 
 /* A number for a value that is compared with itself later; 0: not set. */
@@ -219,7 +221,7 @@ void note_successful_init(void)
 
 bool has_visible_changed(void)
 {
-    return visible_devices() != atomic_load(&visible_at_init);
+    return atomic_load(&initialized) && visible_devices() != atomic_load(&visible_at_init);
 }
 
 bool is_initialized(void)
@@ -243,7 +245,6 @@ bool has_exited(void)
  */
 static void end(void)
 {
-    enum { MOST_THREADS = 64 };
     int error = errno;
     struct trace_exit *record;
 
@@ -252,9 +253,9 @@ static void end(void)
         return;
     look_for_bypass();
     record = reserve_record(TRACE_EXIT,
-                            sizeof *record + MOST_THREADS * sizeof(struct trace_thread), NULL);
+                            sizeof *record + (MAXIMUM_CREATORS + 1) * sizeof(struct trace_thread), NULL);
     if (record)
-        record->thread_count = living_creators((struct trace_thread *)(record + 1), MOST_THREADS);
+        record->thread_count = living_creators((struct trace_thread *)(record + 1));
     publish_record(record, TRACE_WRITTEN);
     atomic_store(&exited, true);
     errno = error;
@@ -278,7 +279,7 @@ void begin_process(void)
     if (atomic_load_explicit(&progress, memory_order_acquire) == BEGUN)
         return;
     if (!atomic_compare_exchange_strong(&progress, &before, BEGINNING)) {
-        find_driver(); /* another thread is about it, too */
+        find_driver(); /* another thread is already doing this */
         return;
     }
     make_fork_page();

@@ -9,6 +9,7 @@
 #include "readable.h"
 #include "witness.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -84,15 +85,21 @@ static bool is_kept(struct scan *scan, uint64_t word)
     return in_new_module(scan, address) || (address >= scan->first && address < scan->end);
 }
 
-/* Up to where it can be read. The main thread's needs no question to the kernel. */
+/*
+ * Up to where it can be read. The main thread's needs no question to the kernel. libc's description of another
+ * thread lies at the top of its stack: what is beyond belongs to others, who may unmap it at any time.
+ */
 static uintptr_t end_of_stack(uintptr_t first)
 {
     uintptr_t top = getauxval(AT_EXECFN) & ~(uintptr_t)7, end = first + TRACE_STACK_BYTES;
+    uintptr_t description = (uintptr_t)pthread_self() & ~(uintptr_t)7;
     struct readable readable = { .lasting = false };
     uintptr_t page = (first & ~(uintptr_t)(PAGE - 1)) + PAGE;
 
     if (first < top && top - first < WITHIN_MAIN_STACK)
         return end < top ? end : top;
+    if (first < description && description < end)
+        end = description;
     while (page < end && can_read(&readable, page, 1))
         page += PAGE;
     return page < end ? page : end;

@@ -11,9 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { MAXIMUM_CREATORS = 64 };
-
 static _Atomic uint32_t creators[MAXIMUM_CREATORS];
+static _Atomic bool has_more_creators;
 
 /* After a fork that did not go through libc, libc goes on giving this thread its parent's id. */
 static _Atomic uint64_t stale_and_true;
@@ -59,19 +58,23 @@ void note_creator(void)
         if (atomic_compare_exchange_strong(&creators[index], &found, id) || found == id)
             return;
     }
+    atomic_store(&has_more_creators, true);
 }
 
 void forget_creators(void)
 {
     for (int index = 0; index < MAXIMUM_CREATORS; index++)
         atomic_store(&creators[index], 0);
+    atomic_store(&has_more_creators, false);
 }
 
-uint32_t living_creators(struct trace_thread *threads, uint32_t capacity)
+/* There is room for all of them and for one more, whose id is 0 if it is not known of all whether they live. */
+uint32_t living_creators(struct trace_thread *threads)
 {
+    bool complete = !atomic_load(&has_more_creators);
     uint32_t count = 0;
 
-    for (int index = 0; index < MAXIMUM_CREATORS && count < capacity; index++) {
+    for (int index = 0; index < MAXIMUM_CREATORS; index++) {
         uint32_t id = atomic_load(&creators[index]);
         char path[64], *name = (char *)threads[count].name;
         size_t length;
@@ -79,12 +82,17 @@ uint32_t living_creators(struct trace_thread *threads, uint32_t capacity)
         if (!id)
             break;
         snprintf(path, sizeof path, "/proc/self/task/%u/comm", id);
+        errno = 0;
         length = read_file(path, name, sizeof threads->name - 1);
-        if (!length)
+        if (!length) {
+            complete = complete && (errno == ENOENT || errno == ESRCH);
             continue;
+        }
         name[length - 1] = '\0'; /* in place of the line's end */
         threads[count++].tid = id;
     }
+    if (!complete)
+        threads[count++].tid = 0;
     return count;
 }
 

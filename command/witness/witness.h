@@ -56,7 +56,8 @@ uint32_t thread_id(void);
 void note_forked_thread(void); /* the one thread of a forked child */
 void note_creator(void);       /* the calling thread has created a context */
 void forget_creators(void);
-uint32_t living_creators(struct trace_thread *threads, uint32_t capacity);
+enum { MAXIMUM_CREATORS = 64 };
+uint32_t living_creators(struct trace_thread *threads);
 void note_kept_threads(void); /* from now on: the threads of --keep-threads */
 
 /* files.c: without cancellation points, which open, read and close of libc are */

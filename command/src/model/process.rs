@@ -106,9 +106,10 @@ impl Process {
 
     fn exit(&mut self, time: Duration, living: &[record::Thread]) {
         self.end = Some(End::Exit(time));
+        let complete = living.iter().all(|living| living.tid != 0);
         for (tid, thread) in &mut self.threads {
             let found = living.iter().find(|living| living.tid == *tid);
-            thread.lives = Some(found.is_some());
+            thread.lives = (found.is_some() || complete).then_some(found.is_some());
             thread.name = found.map(|found| found.name.clone()).or_else(|| thread.name.take());
         }
     }

@@ -79,6 +79,15 @@ fn an_exec_begins_anew_and_a_forked_child_is_another_process() {
 }
 
 #[test]
+fn a_thread_is_not_said_to_have_ended_if_the_list_of_the_living_is_incomplete() {
+    for (living, lives) in [(&[][..], Some(false)), (&[(0, "")], None)] {
+        let mut run = begin();
+        run.thread(7).retain(0, CUDART, 1, true).exit(living);
+        assert_eq!(run.model.process(1).unwrap().thread(7).unwrap().lives, lives);
+    }
+}
+
+#[test]
 fn two_libraries_of_one_name_are_two_holders() {
     const OTHER: u32 = 9;
     let mut run = begin();

@@ -41,6 +41,13 @@ fn new_threads_begin_on_their_creator_s_device() {
 }
 
 #[test]
+fn a_thread_with_a_small_stack_by_default_inherits_nothing() {
+    let client = CLIENT.display();
+    let script = format!("ulimit -s 60 && exec {client} init select:1 posix");
+    assert_eq!(printed(command("run").args(["--", "sh", "-c", &script])), "posix -1\n");
+}
+
+#[test]
 fn drivers_and_programs_of_other_kinds_do_the_same() {
     let words = "init select:1 posix c11 references:1";
     let expected = "posix 1, c11 1, references 1";
