@@ -97,6 +97,7 @@ fn process_line(about: &record::Process, process: &Process) -> Value {
 fn call_line(call: &Call, process: &Process, model: &Model, symbols: &mut Symbols) -> Value {
     let (device, modules) = (call.device.and_then(|at| process.device_of(at)), &model.modules);
     let allowed = device.and_then(|device| device.about.allowed);
+    let stray = if call.created { allowed.map(|allowed| !allowed) } else { Some(false) };
     let native = stack::native(call, modules, symbols).into_iter().map(native_line);
     json!({
         "event": "call",
@@ -112,7 +113,7 @@ fn call_line(call: &Call, process: &Process, model: &Model, symbols: &mut Symbol
         "created": call.created,
         "ended": call.ended,
         "denied": call.denied,
-        "stray": call.created && allowed == Some(false),
+        "stray": stray,
         "after_exit": call.after_exit,
         "library": modules.name(call.caller()),
         "library_path": modules.path(call.caller()).map(path),
@@ -153,9 +154,9 @@ pub fn end(time: Duration, status: ExitStatus, model: &Model, about: &Surroundin
     let devices = processes
         .flat_map(|process| process.devices().map(|device| device_end(process, device, &judge)));
     let (verdict, reasons) = match &about.verdict {
-        Verdict::Passed => ("passed", &[][..]),
-        Verdict::Stray => ("stray", &[][..]),
-        Verdict::NotJudged(reasons) => ("not_judged", &reasons[..]),
+        Verdict::Passed => (about.options.is_gate().then_some("passed"), &[][..]),
+        Verdict::Stray => (Some("stray"), &[][..]),
+        Verdict::NotJudged(reasons) => (Some("not_judged"), &reasons[..]),
     };
     json!({
         "event": "end",

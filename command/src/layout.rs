@@ -20,7 +20,8 @@ pub const DRIVER_NAME: &str = "libcuda.so.1";
 /// The file name by which the witness looks for the driver.
 pub const REAL_NAME: &str = "libcuda-real.so";
 
-const EVENTS_NAME: &str = "events";
+/// The file of the shared memory.
+pub const EVENTS_NAME: &str = "events";
 
 /// By this name, which belongs to development files, few programs look for it.
 pub const DEVELOPMENT_NAME: &str = "libcuda.so";

@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::only::Only;
 
 const AFTER: &str = "\
-The exit status is COMMAND's, and so is the signal that ends it. Other statuses: 3 by --forbid, 125 \
-if tracing failed or --forbid or --deny could not judge, 126 if COMMAND cannot be run, 127 if it is \
+The exit status is COMMAND's, and so is the signal that ends it. Other statuses: 3 by --forbid or --deny, \
+125 if tracing failed or --forbid or --deny could not judge, 126 if COMMAND cannot be run, 127 if it is \
 not found.";
 
 /// Shows which CUDA contexts a program and its children create, which lines of code create them, and
@@ -29,7 +29,7 @@ pub struct Options {
     #[arg(default_missing_value = "made", hide_possible_values = true, help_heading = JUDGING)]
     pub forbid: Option<Forbid>,
     /// Refuse strays with CUDA_ERROR_NOT_PERMITTED, so that the program fails at the line that creates
-    /// one.
+    /// one. Exit with status 3 if one was created all the same.
     #[arg(long, help_heading = JUDGING)]
     pub deny: bool,
     /// Let --forbid and --deny succeed when they could not judge every process. The default is to exit

@@ -50,7 +50,8 @@ fn exit_status(snapshot: &Snapshot, options: &Options) -> i32 {
         true if snapshot.strays() > 0 => STRAY,
         true if !snapshot.is_complete => {
             say(format_args!(
-                "--fail-on-stray cannot judge: not every GPU and size could be read."
+                "--fail-on-stray cannot judge: a GPU or a size could not be read, or what was chosen was \
+                 not found."
             ));
             FAILED
         }

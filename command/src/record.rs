@@ -188,6 +188,14 @@ impl Call {
         }
     }
 
+    /// Whether the call takes a reference or creates a context, if it succeeds.
+    pub fn acquires(&self) -> bool {
+        matches!(
+            self.function.purpose(),
+            Some(Purpose::Retain | Purpose::Create | Purpose::GreenCreate)
+        )
+    }
+
     /// The module of the library that called; 0 for code in no file.
     pub fn caller(&self) -> u32 {
         self.native.first().map_or(0, |address| address.module)

@@ -35,6 +35,12 @@ pub struct Surroundings {
     pub untraced: Vec<Untraced>,
     /// Whether the driver was opened although no process was traced.
     pub opened_untraced: bool,
+    /// Why nobody would have noticed that the driver was opened.
+    pub opens_were_missed: Option<String>,
+    /// Processes that have the witness but wrote no record, with their command lines.
+    pub silent: Vec<(u32, String)>,
+    /// Processes that could not be looked at, with their command lines.
+    pub unreadable: Vec<(u32, String)>,
     pub lost: u64,
     pub damaged: bool,
     /// Processes that still run, with their command lines.
@@ -61,6 +67,13 @@ impl Surroundings {
                 gaps.push(format!("{text} ({command})."));
             }
         }
+        for (pid, command) in &self.silent {
+            let text = "loaded the trace's library but wrote no record";
+            gaps.push(format!("Process {pid} {text} ({command})."));
+        }
+        if self.options.is_gate() {
+            gaps.extend(self.doubts());
+        }
         if self.opened_untraced {
             gaps.push("The driver's file was opened, but no process was traced.".to_owned());
         }
@@ -79,6 +92,17 @@ impl Surroundings {
         gaps
     }
 
+    /// What might have been missed, although there is no sign of it.
+    fn doubts(&self) -> impl Iterator<Item = String> {
+        let unreadable = self.unreadable.iter().map(|(pid, command)| {
+            format!("Process {pid} could not be looked at: permission denied ({command}).")
+        });
+        let opens = self.opens_were_missed.iter().map(|error| {
+            format!("It could not be watched whether processes open the driver's file: {error}.")
+        });
+        unreadable.chain(opens)
+    }
+
     /// Whether something is known to be missing.
     fn incomplete(&self, model: &Model) -> bool {
         let bypassed = |process: &Process| !process.bypasses.is_empty();
@@ -86,6 +110,7 @@ impl Surroundings {
             || self.damaged
             || self.opened_untraced
             || !self.untraced.is_empty()
+            || !self.silent.is_empty()
             || model.processes.iter().any(bypassed)
     }
 }

@@ -78,8 +78,8 @@ pub fn preload(library: &Path) -> OsString {
     list
 }
 
-/// Stores the library where it outlives this process, and returns its path. The name has the version, and a file
-/// of that name with other contents is replaced.
+/// Stores the library where it outlives this process, and returns its path. The name has the version and
+/// the architecture. A file of that name with other contents is replaced.
 ///
 /// # Errors
 /// If there is no folder for it, or the loader could not use it there.
@@ -104,7 +104,9 @@ fn store(folder: &Path) -> io::Result<PathBuf> {
         )));
     }
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let path = folder.join(concat!("libkeep-threads-", env!("CARGO_PKG_VERSION"), ".so"));
+    // Machines of several architectures may share the folder.
+    let (version, machine) = (env!("CARGO_PKG_VERSION"), env::consts::ARCH);
+    let path = folder.join(format!("libkeep-threads-{version}-{machine}.so"));
     if fs::read(&path).ok().as_deref() != Some(LIBRARY) {
         let mut file = NamedTempFile::new_in(folder)?;
         file.write_all(LIBRARY)?;
@@ -134,6 +136,7 @@ mod tests {
         let place = folder.path().join("a/b");
         let path = store(&place).unwrap();
         assert_eq!(fs::read(&path).unwrap(), LIBRARY);
+        assert!(path.to_str().unwrap().ends_with(&format!("-{}.so", std::env::consts::ARCH)));
         let before = fs::metadata(&path).unwrap().modified().unwrap();
         assert_eq!(store(&place).unwrap(), path);
         assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);

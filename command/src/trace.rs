@@ -151,7 +151,7 @@ fn run_alone(
     let mut program = Program::start(command(options)?, signals, limits).map_err(Failure::Start)?;
     let status = program.wait(Duration::from_secs(60), || {})?;
     program.stop_holding_signals();
-    let about = Surroundings::default();
+    let about = Surroundings { options: options.clone(), ..Surroundings::default() };
     files.json(|| Some(json::end(started.elapsed(), status, &Model::default(), &about)));
     files.finish(&format!("{text}\n"), program.interrupted);
     Ok((status, Verdict::Passed))

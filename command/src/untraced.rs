@@ -5,14 +5,16 @@ mod opens;
 mod process_tree;
 mod reason;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::layout::DRIVER_NAME;
+use crate::layout::{DRIVER_NAME, EVENTS_NAME};
+use crate::record;
 use opens::Opens;
 use process_tree::{Process, descendants};
 pub use reason::Reason;
@@ -39,11 +41,16 @@ pub struct Watch {
     pub program: u32,
     witness: PathBuf,
     driver: PathBuf,
-    opens: Option<Opens>,
+    events: PathBuf,
+    opens: nix::Result<Opens>,
     /// Whether anybody opened the driver's file while the program ran.
     pub was_opened: bool,
     next_search: Instant,
     seen: HashMap<Process, Seen>,
+    /// Processes that have the witness but wrote no record, with their command lines.
+    pub silent: BTreeMap<u32, String>,
+    /// Processes whose files this command may not look at, with their command lines.
+    pub unreadable: BTreeMap<u32, String>,
 }
 
 #[derive(Debug)]
@@ -60,20 +67,32 @@ impl Watch {
         Self {
             program: 0,
             witness: folder.join(DRIVER_NAME),
+            events: folder.join(EVENTS_NAME),
             opens: Opens::of(&driver),
             was_opened: false,
             driver,
             next_search: Instant::now(),
             seen: HashMap::new(),
+            silent: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
         }
+    }
+
+    /// Why nobody would notice that the driver's file is opened.
+    pub fn why_opens_are_missed(&self) -> Option<String> {
+        self.opens.as_ref().err().map(|error| io::Error::from(*error).to_string())
     }
 
     /// What was not reported before.
     pub fn look(&mut self) -> Vec<Untraced> {
+        let opened = self.opens.as_ref().is_ok_and(Opens::any);
+        if opened {
+            self.was_opened = true;
+            self.next_search = Instant::now();
+        }
         self.search();
         let now = Instant::now();
-        if self.opens.as_ref().is_some_and(Opens::any) {
-            self.was_opened = true;
+        if opened {
             for seen in self.seen.values_mut() {
                 (seen.due, seen.pause) = (now, FIRST_PAUSE);
             }
@@ -86,9 +105,22 @@ impl Watch {
             }
             seen.due = now + seen.pause;
             seen.pause = (seen.pause * 2).min(LAST_PAUSE);
-            let maps = fs::read(process.file("maps")).unwrap_or_default();
+            let maps = match fs::read(process.file("maps")) {
+                Ok(maps) => maps,
+                Err(error) => {
+                    // One that has ended is no loss.
+                    if error.kind() == io::ErrorKind::PermissionDenied {
+                        self.unreadable.insert(process.pid, process.command());
+                    }
+                    continue;
+                }
+            };
             let drivers = drivers(&maps);
             let traced = drivers.contains(&&*self.witness);
+            // A child inherits the arena, and writes its record at its first call.
+            if traced && !files(&maps).any(|file| file == self.events) {
+                self.silent.insert(process.pid, process.command());
+            }
             for library in drivers {
                 let behind = library == self.witness || (traced && library == self.driver);
                 if behind || seen.reported.iter().any(|reported| reported == library) {
@@ -123,9 +155,12 @@ impl Watch {
         }
     }
 
-    /// Takes note of a process that has the witness: its parent may have ended.
-    pub fn add(&mut self, pid: u32, start: u64) {
-        self.watch(Process { pid, start });
+    /// Takes note of the record of a process that has the witness: its parent may have ended. If it was
+    /// seen before it had opened the arena, it is silent no longer.
+    pub fn add(&mut self, about: &record::Process) {
+        let Some(pid) = about.host_pid else { return };
+        self.silent.remove(&pid);
+        self.watch(Process { pid, start: about.start });
     }
 
     fn watch(&mut self, process: Process) {
@@ -148,16 +183,22 @@ impl Watch {
 /// The drivers that are mapped, the witness among them.
 fn drivers(maps: &[u8]) -> Vec<&Path> {
     let mut drivers: Vec<&Path> = Vec::new();
-    for line in maps.split(|&byte| byte == b'\n') {
-        // Address, rights, offset, device, inode, then the path, which may have spaces.
-        let Some(start) = line.iter().position(|&byte| byte == b'/') else { continue };
-        let path = line[start..].strip_suffix(b" (deleted)").unwrap_or(&line[start..]);
-        let path = Path::new(OsStr::from_bytes(path));
-        if is_driver(path) && !drivers.contains(&path) {
+    for path in files(maps).filter(|path| is_driver(path)) {
+        if !drivers.contains(&path) {
             drivers.push(path);
         }
     }
     drivers
+}
+
+/// The files that are mapped, once for each mapping.
+fn files(maps: &[u8]) -> impl Iterator<Item = &Path> {
+    maps.split(|&byte| byte == b'\n').filter_map(|line| {
+        // Address, rights, offset, device, inode, then the path, which may have spaces.
+        let start = line.iter().position(|&byte| byte == b'/')?;
+        let path = line[start..].strip_suffix(b" (deleted)").unwrap_or(&line[start..]);
+        Some(Path::new(OsStr::from_bytes(path)))
+    })
 }
 
 /// By its name: `libcuda.so.1`, `libcuda.so.580.95.05`.
@@ -171,7 +212,9 @@ fn is_driver(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Path, drivers};
+    use super::process_tree::Process;
+    use super::{Path, Watch, drivers};
+    use crate::record;
 
     #[test]
     fn drivers_are_known_by_their_names() {
@@ -183,5 +226,25 @@ mod tests {
                     7f0a-7f0b r-xp 00000000 08:01 15      /lib/libcudadebugger.so.1\n";
         let expected = ["/lib/libcuda.so.580.95.05", "/opt/a b/libcuda.so.1"].map(Path::new);
         assert_eq!(drivers(maps.as_bytes()), expected);
+    }
+
+    #[test]
+    fn a_process_is_watched_by_its_id_on_the_host() {
+        let mut watch = Watch::new(Path::new("/nowhere"), Path::new("/proc/self/exe"));
+        assert_eq!(watch.why_opens_are_missed(), None);
+        let pid = std::process::id();
+        let start = Process::of(pid).unwrap().start;
+        watch.silent.insert(pid, String::new());
+        watch.add(&record::Process { host_pid: None, start, ..record::Process::default() });
+        assert!(watch.living().is_empty() && !watch.silent.is_empty());
+        watch.add(&record::Process { host_pid: Some(pid), start, ..record::Process::default() });
+        assert_eq!(watch.living()[0].0, pid);
+        assert!(watch.silent.is_empty());
+    }
+
+    #[test]
+    fn a_driver_that_cannot_be_watched_is_known() {
+        let watch = Watch::new(Path::new("/nowhere"), Path::new("/nowhere/libcuda.so.1"));
+        assert!(watch.why_opens_are_missed().unwrap().contains("No such file"));
     }
 }

@@ -66,8 +66,8 @@ impl<'trace> Judge<'trace> {
         // A process may keep one of its devices.
         let most = if self.only == Some(&Only::One) { 2 } else { 1 };
         self.is_stray(process, device)
-            && is_held(device)
-            && process.devices().filter(|device| is_held(device)).count() >= most
+            && device.has_held_context()
+            && process.devices().filter(|device| device.has_held_context()).count() >= most
     }
 
     pub fn strays<'model>(&self, model: &'model Model) -> Vec<(&'model Process, &'model Device)> {
@@ -83,11 +83,22 @@ impl<'trace> Judge<'trace> {
         };
         devices(model).filter(unknown).collect()
     }
-}
 
-/// Whether something of the device is held at the end.
-pub fn is_held(device: &Device) -> bool {
-    device.held().next().is_some()
+    /// Processes and their devices on which a call that did not return may have created a stray.
+    pub fn unfinished<'model>(
+        &self,
+        model: &'model Model,
+    ) -> Vec<(&'model Process, &'model Device)> {
+        let used = |device: &&Device| device.creations.total + device.unfinished_creations > 0;
+        let unfinished = |(process, device): &(&Process, &Device)| {
+            let allowed = match self.only {
+                Some(Only::One) => process.devices().filter(used).count() < 2,
+                _ => self.allows(process, device) == Some(true),
+            };
+            device.unfinished_creations > 0 && !allowed
+        };
+        devices(model).filter(unfinished).collect()
+    }
 }
 
 pub fn devices(model: &Model) -> impl Iterator<Item = (&Process, &Device)> {
@@ -122,6 +133,7 @@ impl Verdict {
             }
             None => false,
         };
+        let forbidden = forbidden || (about.options.deny && !strays.is_empty());
         if forbidden {
             return Self::Stray;
         }
@@ -164,10 +176,17 @@ fn reasons(model: &Model, about: &Surroundings, judge: &Judge<'_>) -> Vec<String
             reasons.push(format!("Process {pid} created a context on {name}, but {why}."));
         }
     }
+    for (process, device) in judge.unfinished(model) {
+        let (pid, name) = (process.pid, device.name());
+        let text = "did not return from a call that creates a context on";
+        reasons.push(format!("Process {pid} {text} {name}."));
+    }
     for process in &model.processes {
         let pid = process.pid;
-        if process.elsewhere.first.iter().any(|note| note.call.created) {
-            reasons.push(format!("Process {pid} created a context on an unknown device."));
+        if process.creations_elsewhere > 0 {
+            reasons.push(format!(
+                "Process {pid} created a context on an unknown device, or began to."
+            ));
         }
         for library in &process.bypasses {
             let library = library.display();

@@ -79,3 +79,27 @@ fn each_kind_of_line_has_the_fields_of_the_schema() {
     let expected: Vec<Value> = expected.lines().map(read).collect();
     assert_eq!(found.iter().map(|line| read(line)).collect::<Vec<_>>(), expected, "{found:#?}");
 }
+
+#[test]
+fn what_is_not_judged_is_null() {
+    for (allowed, created, expected) in [
+        (None, true, Value::Null),
+        (Some(true), true, false.into()),
+        (Some(false), true, true.into()),
+        (None, false, false.into()),
+    ] {
+        let mut run = Run::new();
+        run.process(1, |_| {}).device(0, allowed).retain(0, CUDART, 1, created);
+        assert_eq!(run.lines.last().unwrap()["stray"], expected, "{allowed:?} {created}");
+    }
+    let mut run = Run::new();
+    for (forbid, deny, expected) in [
+        (None, false, Value::Null),
+        (Some(Forbid::Made), false, "passed".into()),
+        (None, true, "passed".into()),
+    ] {
+        (run.about.options.forbid, run.about.options.deny) = (forbid, deny);
+        let end = super::end(Duration::ZERO, ExitStatus::from_raw(0), &run.model, &run.about);
+        assert_eq!(end["verdict"], expected);
+    }
+}

@@ -104,6 +104,12 @@ pub(super) fn die_of(signal: libc::c_int) {
     unsafe { libc::signal(signal, libc::SIG_DFL) };
     // SAFETY: raise takes any number.
     unsafe { libc::raise(signal) };
-    // It was blocked.
-    let _ = SigSet::all().thread_unblock();
+    // It may be blocked. Others that are blocked and came before stay so.
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset initialises the set, which is of this frame; the others take it then.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), std::ptr::null_mut());
+    }
 }

@@ -14,11 +14,15 @@ pub struct Device {
     pub about: record::Device,
     pub creations: Notes,
     pub endings: Notes,
+    primary_creations: u64,
+    primary_endings: u64,
     pub refusals: Notes,
     /// Releases that returned 800: they took the reference of a green context.
     pub taken_from_green: Notes,
     /// Calls during which the thread ended, or hangs.
     pub unfinished: Notes,
+    /// Those of them that may have created a context.
+    pub unfinished_creations: u64,
     /// Releases of references that nobody was seen to take.
     pub unseen_releases: Notes,
     /// Who holds or held something, in the order in which they came to it.
@@ -108,7 +112,10 @@ impl Device {
         let note = || Note::new(record, call);
         let releases = call.function.purpose() == Some(Purpose::Release);
         match call.result {
-            None => return self.unfinished.add(note()),
+            None => {
+                self.unfinished_creations += u64::from(call.acquires());
+                return self.unfinished.add(note());
+            }
             Some(0) => {}
             Some(800) if releases => self.taken_from_green.add(note()),
             Some(_) => {
@@ -122,6 +129,10 @@ impl Device {
         if call.ended {
             self.endings.add(note());
         }
+        // A green context may have created the primary one.
+        let is_primary = call.holding() != Holding::OrdinaryContext;
+        self.primary_creations += u64::from(call.created && is_primary);
+        self.primary_endings += u64::from(call.ended && call.holding() == Holding::Reference);
         for change in [call.reference, call.other].into_iter().flatten() {
             self.change(change, &note(), modules);
         }
@@ -194,6 +205,14 @@ impl Device {
 
     pub fn held(&self) -> impl Iterator<Item = &Holder> {
         self.holders.iter().filter(|holder| holder.count() > 0)
+    }
+
+    /// Whether a context lives that somebody holds. References stay after a reset, which destroys the
+    /// primary context.
+    pub fn has_held_context(&self) -> bool {
+        let reset = self.primary_endings > 0 && self.primary_endings >= self.primary_creations;
+        let mut held = self.held();
+        held.any(|holder| holder.holding != Holding::Reference || !reset)
     }
 
     /// How people name it in a process.

@@ -56,6 +56,8 @@ pub struct Process {
     pub inits: Inits,
     /// Calls about no device that is known.
     pub elsewhere: Notes,
+    /// Those of them that created a context, or may have.
+    pub creations_elsewhere: u64,
     /// Drivers that it has and that are not behind the witness.
     pub bypasses: Vec<PathBuf>,
     /// Whether the witness had no room to count some calls.
@@ -94,7 +96,11 @@ impl Process {
         }
         match call.device {
             Some(handle) => self.device(handle).add(record, call, modules),
-            None => self.elsewhere.add(Note::new(record, call)),
+            None => {
+                let unfinished = call.result.is_none() && call.acquires();
+                self.creations_elsewhere += u64::from(call.created || unfinished);
+                self.elsewhere.add(Note::new(record, call));
+            }
         }
     }
 

@@ -14,8 +14,8 @@ not judge.";
 #[derive(Debug, Default, Args)]
 #[command(after_help = AFTER)]
 pub struct Options {
-    /// Show this GPU only: its number in nvidia-smi, or its id or the beginning of it (GPU-1a2b). May be
-    /// given several times.
+    /// Show processes with a context on this GPU: its number in nvidia-smi, or its id or the beginning of
+    /// it (GPU-1a2b). May be given several times.
     #[arg(long = "gpu", value_name = "ID", value_parser = DeviceName::parse)]
     pub gpus: Vec<DeviceName>,
     /// Show this process only. May be given several times.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use cuda_primary_context::checkpoint::nvml::{self, GpuProcesses, NvmlError};
 
+use crate::only::DeviceName;
 use crate::ps::options::Options;
 use crate::ps::process::ProcessFacts;
 use crate::ps::verdict::{Verdict, judge};
@@ -18,8 +19,10 @@ pub struct Snapshot {
     pub processes: Vec<Process>,
     /// What could not be seen, a sentence each.
     pub notes: Vec<String>,
-    /// Whether a GPU or a size is missing, so that a stray may be, too.
+    /// Whether nothing is missing that may be a stray: a GPU, a size, or what the user chose.
     pub is_complete: bool,
+    /// Whether the user chose GPUs or processes.
+    pub is_chosen: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,16 +83,22 @@ impl Snapshot {
             }
             Process { pid, facts: facts(pid), contexts }
         });
-        let mut processes: Vec<Process> =
-            all.filter(|process| is_chosen(process, options)).collect();
+        let all: Vec<Process> = all.collect();
+        let listed: BTreeMap<u32, bool> =
+            all.iter().map(|process| (process.pid, process.facts.is_visible)).collect();
+        let mut processes = all;
+        processes.retain(|process| is_chosen(process, options));
         processes.sort_by_key(|process| (process.contexts.len() < 2, process.pid));
         let unknown_size = processes.iter().any(|process| {
             process.contexts.len() > 1
                 && process.contexts.iter().any(|context| context.bytes.is_none())
         });
         notes.extend(limits(&processes));
-        let is_complete = !failed_gpus && !unknown_size;
-        Self { host, gpu_count: gpus.len(), processes, notes, is_complete }
+        let unmatched = unmatched(gpus, &listed, options, &facts);
+        let is_complete = !failed_gpus && !unknown_size && unmatched.is_empty();
+        notes.extend(unmatched);
+        let is_chosen = !options.gpus.is_empty() || !options.pids.is_empty();
+        Self { host, gpu_count: gpus.len(), processes, notes, is_complete, is_chosen }
     }
 
     /// How many contexts are probably strays.
@@ -126,6 +135,29 @@ fn is_chosen(process: &Process, options: &Options) -> bool {
         options.gpus.iter().any(|choice| choice.is(context.gpu, context.uuid.as_deref()))
     };
     pid && (options.gpus.is_empty() || process.contexts.iter().any(on_gpu))
+}
+
+/// Chosen GPUs and processes that do not exist. `listed`: the processes with contexts, and whether each
+/// is in `/proc`.
+fn unmatched(
+    gpus: &[GpuProcesses],
+    listed: &BTreeMap<u32, bool>,
+    options: &Options,
+    facts: impl Fn(u32) -> ProcessFacts,
+) -> Vec<String> {
+    let exists = |choice: &DeviceName| {
+        gpus.iter()
+            .any(|gpu| choice.is(gpu.index, gpu.uuid.map(|uuid| uuid.to_string()).as_deref()))
+    };
+    let missing_gpus = options.gpus.iter().filter(|choice| !exists(choice));
+    let mut notes: Vec<String> =
+        missing_gpus.map(|choice| format!("No GPU matches --gpu {choice}.")).collect();
+    // A process without a context is found in /proc, unless the driver gives ids of another namespace.
+    let same_ids = listed.values().all(|is_visible| *is_visible);
+    let runs = |pid: u32| listed.contains_key(&pid) || (same_ids && facts(pid).is_visible);
+    let missing = options.pids.iter().filter(|pid| !runs(**pid));
+    notes.extend(missing.map(|pid| format!("No process matches --pid {pid}.")));
+    notes
 }
 
 /// What these processes do not show.

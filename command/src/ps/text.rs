@@ -33,7 +33,8 @@ fn headline(snapshot: &Snapshot) -> String {
     let processes = counted(snapshot.processes.len() as u64, "process", "processes");
     let gpus = counted(snapshot.gpu_count as u64, "GPU", "GPUs");
     if snapshot.processes.is_empty() {
-        return format!("{host}: no process holds a CUDA context on {gpus}.\n");
+        let chosen = if snapshot.is_chosen { "chosen " } else { "" };
+        return format!("{host}: no {chosen}process holds a CUDA context on {gpus}.\n");
     }
     let holds = if snapshot.processes.len() == 1 { "holds" } else { "hold" };
     let strays = match snapshot.strays() {

@@ -21,9 +21,11 @@ pub fn lines(model: &Model, about: &Surroundings) -> Vec<Line> {
     }
     match &about.verdict {
         Verdict::Passed => {}
-        Verdict::Stray => lines.push(Line::prefixed().stray("Exit status 3 by --forbid.")),
+        Verdict::Stray => {
+            lines.push(Line::prefixed().stray(format!("Exit status 3 by {}.", gate(about))));
+        }
         Verdict::NotJudged(reasons) => {
-            let gate = if about.options.forbid.is_some() { "--forbid" } else { "--deny" };
+            let gate = gate(about);
             let text = format!(
                 "Exit status 125, because {gate} could not judge everything (--allow-untraced accepts that):"
             );
@@ -32,6 +34,10 @@ pub fn lines(model: &Model, about: &Surroundings) -> Vec<Line> {
         }
     }
     lines
+}
+
+fn gate(about: &Surroundings) -> &'static str {
+    if about.options.forbid.is_some() { "--forbid" } else { "--deny" }
 }
 
 fn result(model: &Model, about: &Surroundings) -> Line {
@@ -51,13 +57,13 @@ fn result(model: &Model, about: &Surroundings) -> Line {
         return line.stray(format!("Refused {refused}{outside}."));
     }
     let users: Vec<_> = devices(model).filter(|(_, device)| device.creations.total > 0).collect();
-    let incomplete = about.incomplete(model);
+    let doubt = doubt(model, about, &judge);
     if users.is_empty() {
-        return match incomplete {
-            true => {
-                line.warning("No CUDA context was seen, but not everything was traced (see below).")
+        return match doubt {
+            Some(doubt) => {
+                line.warning(format!("No CUDA context was seen, but {doubt} (see below)."))
             }
-            false => line.text("No CUDA context was created."),
+            None => line.text("No CUDA context was created."),
         };
     }
     let used: Vec<&Device> = users.iter().map(|(_, device)| *device).collect();
@@ -68,12 +74,21 @@ fn result(model: &Model, about: &Surroundings) -> Line {
         line.text(format!("{contexts}."))
     } else if !judge.unknown(model).is_empty() {
         line.warning(format!("{contexts}: not all of them can be judged (see below)."))
-    } else if incomplete {
-        line.warning(format!(
-            "{contexts}: no strays seen, but not everything was traced (see below)."
-        ))
+    } else if let Some(doubt) = doubt {
+        line.warning(format!("{contexts}: no strays seen, but {doubt} (see below)."))
     } else {
         line.text(format!("No strays. {contexts}."))
+    }
+}
+
+/// Why there may be more contexts or strays than were seen.
+fn doubt(model: &Model, about: &Surroundings, judge: &Judge<'_>) -> Option<String> {
+    let unfinished = judge.unfinished(model).into_iter();
+    let unfinished: u64 = unfinished.map(|(_, device)| device.unfinished_creations).sum();
+    let elsewhere: u64 = model.processes.iter().map(|process| process.creations_elsewhere).sum();
+    match unfinished + elsewhere {
+        0 => about.incomplete(model).then(|| "not everything was traced".to_owned()),
+        count => Some(format!("{} may have created one", counted(count, "call", "calls"))),
     }
 }
 

@@ -1,7 +1,6 @@
 //! A stray: who created it, and what to do about it.
 
 use crate::model::{Device, Process};
-use crate::verdict::is_held;
 
 use super::Surroundings;
 use super::fold::Block;
@@ -26,7 +25,7 @@ fn next(process: &Process, device: &Device, about: &Surroundings) -> Vec<Line> {
     let Some(first) = device.creations.first.first() else { return Vec::new() };
     let line = || Line::indented(4);
     let next = |text: String| line().heading("next: ").text(text);
-    let held = is_held(device);
+    let held = device.has_held_context();
     if about.options.only.is_none() {
         let text = "run this line later, after the process has selected its device";
         return vec![next(text.to_owned())];

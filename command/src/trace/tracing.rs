@@ -55,7 +55,7 @@ impl<'options> Tracing<'options> {
     fn take(&mut self, record: &Record) {
         self.model.add(record);
         if let Event::Process(about) = &record.event {
-            self.watch.add(record.pid, about.start);
+            self.watch.add(about);
         }
         if self.options.live {
             let line = live::event(record, &self.model, &mut self.symbols);
@@ -93,6 +93,9 @@ impl<'options> Tracing<'options> {
             lost: self.arena.lost(),
             damaged: self.arena.is_damaged(),
             living: self.watch.living(),
+            opens_were_missed: self.watch.why_opens_are_missed(),
+            silent: self.watch.silent.into_iter().collect(),
+            unreadable: self.watch.unreadable.into_iter().collect(),
             opened_untraced: self.watch.was_opened && self.model.processes.is_empty(),
             options: self.options.clone(),
             verdict: Verdict::Passed,

@@ -8,11 +8,12 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 pub struct Opens(Inotify);
 
 impl Opens {
-    /// `None` where the kernel has no more of them.
-    pub fn of(path: &Path) -> Option<Self> {
-        let watch = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok()?;
-        watch.add_watch(path, AddWatchFlags::IN_OPEN).ok()?;
-        Some(Self(watch))
+    /// # Errors
+    /// If the kernel has no more of them, or the file cannot be watched.
+    pub fn of(path: &Path) -> nix::Result<Self> {
+        let watch = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        watch.add_watch(path, AddWatchFlags::IN_OPEN)?;
+        Ok(Self(watch))
     }
 
     /// Whether it was opened since the last time.

@@ -14,7 +14,7 @@ pub struct Process {
 }
 
 impl Process {
-    fn of(pid: u32) -> Option<Self> {
+    pub fn of(pid: u32) -> Option<Self> {
         let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
         let stat = String::from_utf8_lossy(&stat);
         // The name before the last bracket may have spaces and brackets; the beginning is field 22.

@@ -14,7 +14,8 @@ const LINES: &str = include_str!("../../src/json/tests/events.jsonl");
 
 /// What rows name that is no field.
 const VALUES: &str = "made held primary ordinary green by_path environment_cleared set_uid other_user \
-                      passed stray not_judged --keep-threads CUdevice CUresult cuInit \"3.13\" CUDA_VISIBLE_DEVICES";
+                      passed stray not_judged --forbid --deny --keep-threads CUdevice CUresult cuInit \"3.13\" \
+                      CUDA_VISIBLE_DEVICES";
 
 /// The row of the README's table of events for one kind.
 fn row(kind: &str) -> &'static str {

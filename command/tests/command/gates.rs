@@ -1,7 +1,15 @@
 //! `--forbid` and `--deny` fail with status 125 when they could not judge.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::limit;
 use crate::programs::{CLIENT, installed_driver};
-use crate::traced::Trace;
+use crate::skips::skip;
+use crate::traced::{Trace, Traced};
 
 /// Runs the client with each gate: both cannot judge, and succeed only with `--allow-untraced`.
 #[track_caller]
@@ -63,6 +71,93 @@ fn with_a_driver_that_is_not_traced() {
         trace.command.arg("--driver").arg(&driver);
         trace.program(&["sh", "-c", &format!(": <{path}")]).run().ended_with(code);
     }
+}
+
+#[test]
+fn with_a_process_that_has_the_witness_but_writes_no_record() {
+    let client = CLIENT.display();
+    let silent = format!("env -u CUDA_CONTEXTS_ARENA {client} init retain:0 sleep:600");
+    for script in [
+        format!("{client} init; {silent}"),
+        // It is the same process that was traced before.
+        format!("{client} init launch {silent}"),
+    ] {
+        let run = |options: &[&str]| Trace::new(options).program(&["sh", "-c", &script]).run();
+        let text = " loaded the trace's library but wrote no record (";
+        let traced = run(&["--forbid"]);
+        traced.ended_with(125);
+        traced.says(text);
+        let traced = run(&[]);
+        traced.ended_with(0);
+        traced.says(text);
+        traced.says("No CUDA context was seen, but not everything was traced (see below).");
+    }
+    // Forked children that make no call, and programs that replace them, have nothing to record.
+    let script =
+        format!("{client} init fork sleep:300 end fork:bare sleep:300 end spawn sleep:300");
+    Trace::new(&["--forbid"]).program(&["sh", "-c", &script]).run().ended_with(0);
+}
+
+#[test]
+fn with_a_process_that_cannot_be_looked_at() {
+    let (folder, nobody) = (TempDir::new().unwrap(), 65534);
+    let program = folder.path().join("client");
+    fs::copy(CLIENT.as_path(), &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
+    if chown(folder.path(), Some(nobody), None).is_err() {
+        skip("root", "a process that cannot be looked at", "only root can start one");
+        return;
+    }
+    let run = |words: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "65534", "--clear-groups", "--regid", "65534"]);
+        command.args([env!("CARGO_BIN_EXE_cuda-contexts"), "trace", "--driver", "simulated"]);
+        command.args(words).args(["--", "sh", "-c"]);
+        command.arg(format!("{} sleep:300; id -u", program.display()));
+        let output = limit::output(command.env("TMPDIR", folder.path()));
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, report) = run(&["--forbid"]);
+    if code == Some(0) {
+        skip("set-uid", "a process that cannot be looked at", "set-uid programs are no others");
+        return;
+    }
+    assert_eq!(code, Some(125), "{report}");
+    assert!(report.contains(" could not be looked at: permission denied ("), "{report}");
+    for options in [&[][..], &["--forbid", "--allow-untraced"]] {
+        let (code, report) = run(options);
+        assert_eq!(code, Some(0), "{report}");
+    }
+}
+
+/// Runs the client in a shell with a driver on which a retain takes 30 s, and kills it meanwhile.
+fn killed_in_a_retain(options: &[&str], words: &str) -> Traced {
+    let mut trace = Trace::new(options);
+    trace.command.env("SIMULATED_CUDA_KNOBS", "retain_microseconds=30000000");
+    let script = format!("{} {words} & sleep 1; kill -9 $!; wait $! || true", CLIENT.display());
+    trace.program(&["sh", "-c", &script]).run()
+}
+
+#[test]
+fn with_a_call_that_did_not_return() {
+    let reason = " did not return from a call that creates a context on device 0 (";
+    for options in [
+        &["--forbid"][..],
+        &["--forbid=held", "--only", "1"],
+        &["--forbid", "--only", "local-rank"],
+    ] {
+        let traced = killed_in_a_retain(options, "init retain:0");
+        traced.ended_with(125);
+        traced.says(reason);
+        traced.says("No CUDA context was seen, but 1 call may have created one (see below).");
+    }
+    // The same on a device that is allowed.
+    for only in ["0", "one"] {
+        killed_in_a_retain(&["--forbid", "--only", only], "init retain:0").ended_with(0);
+    }
+    let second = killed_in_a_retain(&["--forbid", "--only", "one"], "init create:1 retain:0");
+    second.ended_with(125);
+    second.says(reason);
 }
 
 #[test]

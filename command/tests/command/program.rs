@@ -69,6 +69,16 @@ fn a_program_that_dies_of_a_signal_takes_the_command_with_it() {
 }
 
 #[test]
+fn a_signal_that_was_blocked_and_came_before_does_not_end_the_command() {
+    let client = CLIENT.to_str().unwrap();
+    let mut launcher = Command::new(client);
+    // The program is started with the mask, but without the pending signal.
+    launcher.args(["block:5", "raise:5", "launch"]).args(TRACE);
+    let output = limit::output(launcher.args([client, "init", "raise:15"]));
+    assert_eq!(output.status.signal(), Some(libc::SIGTERM), "{output:?}");
+}
+
+#[test]
 fn signals_to_the_command_are_the_program_s() {
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR2] {
         let caught = sent(&format!("catch:{signal} init print:ready sleep:60000"), signal);

@@ -80,6 +80,9 @@ fn forbidden_strays_give_status_3() {
         (&["--forbid", "--only", "1"], "init retain:0 raise:9", 3),
         (&["--forbid=held", "--only", "1"], "init retain:0 release:0", 0),
         (&["--forbid=held", "--only", "1"], "init retain:0 exit:7", 3),
+        // References stay after a reset, but the context is destroyed until the next retain.
+        (&["--forbid=held", "--only", "1"], "init retain:0 reset:0", 0),
+        (&["--forbid=held", "--only", "1"], "init retain:0 reset:0 retain:0", 3),
         (&["--forbid=held", "--only", "one"], "init retain:0 retain:1 release:0", 0),
         (&["--forbid", "--only", "one"], "init retain:0 retain:1 release:0", 3),
         // What was refused counts.

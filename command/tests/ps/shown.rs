@@ -75,7 +75,17 @@ fn the_gate_has_three_exit_statuses() {
         assert_eq!(output.status.code(), Some(status), "{lines}");
         assert_eq!(errors(&output).contains("cannot judge"), status == 125, "{lines}");
     }
-    assert!(Machine::new(&stray).ps("").status.success());
+    let machine = Machine::new(&stray);
+    assert!(machine.ps("").status.success());
+    // What was chosen does not exist.
+    for (choice, status) in [("--gpu 1", 3), ("--gpu 9", 125), (&format!("--pid {ELSEWHERE}"), 125)]
+    {
+        let output = machine.ps(&format!("{choice} --fail-on-stray"));
+        assert_eq!(output.status.code(), Some(status), "{choice}");
+    }
+    let worker = Worker::start(&[]);
+    let output = machine.ps(&format!("--pid {} --fail-on-stray", worker.pid()));
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
 }
 
 #[test]

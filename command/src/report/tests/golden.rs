@@ -6,6 +6,7 @@ use crate::only::Only;
 use crate::options::Forbid;
 use crate::record::{Change, Event, Holding};
 use crate::untraced::{Reason, Untraced};
+use crate::verdict::Verdict;
 
 const DEVICE_0: &str = "device 0 (GPU-00000000-0000-0000-0000-000000000000)";
 
@@ -91,6 +92,49 @@ fn every_line_of_a_device() {
     }
     run.add(Event::Bypass("/opt/libcuda.so.1".into()));
     run.reports(include_str!("golden/device.txt"));
+}
+
+#[test]
+fn a_stray_that_was_not_refused() {
+    let mut run = Run::new();
+    run.about.options.only = Some(Only::parse("1").unwrap());
+    run.about.options.deny = true;
+    run.process(1, |_| {}).init(CUDART).device(0, Some(false)).retain(0, CUDART, 1, true);
+    run.release(0, CUDART, CUDART, 0).judged();
+    assert_eq!(run.about.verdict, Verdict::Stray);
+    run.says(&["cuda-contexts: Exit status 3 by --deny."]);
+}
+
+#[test]
+fn gates_fail_if_something_could_not_be_looked_at() {
+    let mut run = Run::new();
+    run.about.options.forbid = Some(Forbid::Made);
+    run.about.unreadable = vec![(7, "sudo id".to_owned())];
+    run.about.opens_were_missed = Some("Too many open files".to_owned());
+    run.judged().says(&[
+        "  Process 7 could not be looked at: permission denied (sudo id).",
+        "  It could not be watched whether processes open the driver's file: Too many open files.",
+    ]);
+}
+
+#[test]
+fn a_context_on_an_unknown_device() {
+    for result in [Some(0), None] {
+        let mut run = Run::new();
+        run.about.options.forbid = Some(Forbid::Made);
+        run.process(1, |_| {}).init(CUDART);
+        // More calls than are kept.
+        for _ in 0..20 {
+            run.call("cuCtxDestroy_v2", 201, CUDART, |_| {});
+        }
+        run.call("cuCtxCreate_v4", 0, CUDART, |call| {
+            (call.result, call.created) = (result, result.is_some());
+        });
+        run.judged().says(&[
+            "cuda-contexts: No CUDA context was seen, but 1 call may have created one (see below).",
+            "  Process 101 created a context on an unknown device, or began to.",
+        ]);
+    }
 }
 
 #[test]
@@ -204,14 +248,14 @@ fn a_run_that_cannot_be_judged() {
     run.about.untraced = vec![Untraced { pid: 7, command, library, reason: Reason::ByPath }];
     run.about.living = vec![(9, "sleep 9".to_owned())];
     (run.about.lost, run.about.damaged, run.about.opened_untraced) = (2, true, true);
-    let seen = "no strays seen, but not everything was traced (see below)";
+    let seen = "no strays seen, but 1 call may have created one (see below)";
     run.judged().says(&[
         &format!("cuda-contexts: CUDA contexts in 1 process on {DEVICE_0}: {seen}."),
         "cuda-contexts: Exit status 125, because --forbid could not judge everything (--allow-untraced \
          accepts that):",
         "  Device 7 does not exist: no process sees more than 4 devices.",
         "  No process sees a device GPU-ab.",
-        "  Process 101 created a context on an unknown device.",
+        "  Process 101 created a context on an unknown device, or began to.",
         "  Process 101 also loaded /opt/libcuda.so.1, which is not traced.",
         "  Process 101 holds more than the witness can count.",
         "  Process 7 loaded /x/libcuda.so.1, which is not traced: it was opened by its path, or found by \
