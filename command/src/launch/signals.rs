@@ -106,10 +106,10 @@ pub(super) fn die_of(signal: libc::c_int) {
     unsafe { libc::raise(signal) };
     // It may be blocked. Others that are blocked and came before stay so.
     let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigemptyset initialises the set, which is of this frame; the others take it then.
-    unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), signal);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), std::ptr::null_mut());
-    }
+    // SAFETY: the set is of this frame.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: sigemptyset has initialised it. nix knows no real-time signals, this function does.
+    unsafe { libc::sigaddset(set.as_mut_ptr(), signal) };
+    // SAFETY: it is initialised, and the former mask is not wanted.
+    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), std::ptr::null_mut()) };
 }
