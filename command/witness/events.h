@@ -14,7 +14,7 @@
  * The arena is one file, its path in CUDA_CONTEXTS_ARENA. A witness maps its header and, piece by
  * piece, the part that it writes to. It begins with struct trace_arena; records follow from
  * `header_bytes` on. They stay when the process is killed. Writing needs no lock, no descriptor and
- * no allocation, and a forked child goes on writing.
+ * no allocation, and a forked child continues to write.
  *
  * A record begins at a multiple of 8, has a length that is a multiple of 8, and lies within one piece
  * of TRACE_PIECE_BYTES. A writer

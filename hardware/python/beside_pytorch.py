@@ -163,7 +163,7 @@ def another_thread_works_meanwhile():
 
 @check
 def a_forked_child_gets_an_error():
-    """The child can do nothing and says so; the parent's PyTorch goes on."""
+    """The child can do nothing and says so; the parent's PyTorch continues."""
     context = current_context()
     child = os.fork()
     if child == 0:

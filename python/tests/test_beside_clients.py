@@ -1,4 +1,4 @@
-"""Beside NVIDIA's own Python packages in one process: their work on the kept device goes on."""
+"""Beside NVIDIA's own Python packages in one process: their work on the kept device continues."""
 
 import importlib.util
 from typing import Any

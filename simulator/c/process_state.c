@@ -48,7 +48,7 @@ void reset_driver(void)
 
 /*
  * Initialised, but not in this process. The real driver learns of a fork through pthread_atfork, so
- * a bare clone goes on with its parent's state until it calls cuInit.
+ * a bare clone continues with its parent's state until it calls cuInit.
  */
 static CUresult result_in_child(void)
 {

@@ -8,7 +8,7 @@ knobs! {
     /// for the drivers before 2016, where the child works. Experiment E1.
     ChildAfterInit = "child_after_init", 3;
     /// The same for a child made by a bare `clone`, past the C library's fork handlers: 0 (default,
-    /// measured: it goes on with its parent's state until it calls `cuInit`, which poisons it) or a
+    /// measured: it continues with its parent's state until it calls `cuInit`, which poisons it) or a
     /// refusal. Experiment E1.
     ChildOfBareClone = "child_of_bare_clone", 0;
     /// `cuCtxGetDevice` with a dead context current: 0 by default, measured. Experiment E4.

@@ -62,8 +62,8 @@ fn error_of_a_release_is_an_error_with_its_source() {
     assert_eq!(format!("{failed:?}"), format!("{failed}: {source}"));
 }
 
-/// The driver released and reported an earlier failure: the context is inactive, so that nobody
-/// holds a reference, and no handle is given back that would take somebody else's later.
+/// The driver released and reported an earlier failure. The context is inactive, so there is no reference left. A
+/// handle that was given back would release somebody else's later.
 #[test]
 fn handle_of_a_context_that_is_gone_does_not_come_back() {
     let machine = machine(1);

@@ -1,7 +1,7 @@
 /*
  * What becomes of the process:
  *
- *   fork … end              a child does what stands between; then this process goes on. Without `end` it ends as the
+ *   fork … end              a child does what stands between; then this process continues. Without `end` it ends as the
  *                           child does. fork:bare is the system call without libc's handlers
  *   spawn …                 a child does the rest, and this process ends as it does
  *   exec …                  this program again does the rest;   launch PROGRAM …   another program

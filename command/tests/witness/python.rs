@@ -90,7 +90,7 @@ fn lines(version: &str) {
 /// Threads that are not Python's, stacks deeper than what is kept, and the interpreter's end.
 fn unusual(python: &Path) {
     let before = "import ctypes; driver = ctypes.CDLL('libcuda.so.1'); driver.cuInit(0)\n";
-    let foreign = format!(
+    let program = format!(
         "{before}\
          libc = ctypes.CDLL(None)\n\
          thread = ctypes.c_void_p()\n\
@@ -98,7 +98,7 @@ fn unusual(python: &Path) {
          libc.pthread_create(ctypes.byref(thread), None, start, ctypes.c_void_p(7))\n\
          libc.pthread_join(thread, None)\n"
     );
-    let (_, arena) = run(python, &["-c", &foreign]);
+    let (_, arena) = run(python, &["-c", &program]);
     let release = arena.releases()[0];
     assert!(release.python.is_empty() && !release.python_failed, "{release:?}");
     assert_eq!(arena.of("cuInit")[0].lines(), [("<string>".to_owned(), 1, "<module>".to_owned())]);
