@@ -31,7 +31,6 @@ pub struct Function {
     pub per_thread: bool,
 }
 
-/// Every constant of `sys::functions`.
 pub fn functions(text: &str) -> Vec<Function> {
     let table = text.split_once("pub mod functions {").expect("the bindings have the table").1;
     let items = table.split("pub const ").skip(1);

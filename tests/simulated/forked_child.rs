@@ -2,14 +2,12 @@
 //! operation is refused, or does nothing, as it is documented; and the driver is not called.
 
 use crate::support::processes::{births, in_child, in_own_process};
-use crate::support::{Machine, load, machine, machine_from, releases_up_to};
+use crate::support::{Machine, RELEASE, RETAIN, load, machine, machine_from, releases_up_to};
 use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute, functions};
 use cuda_primary_context::{
-    Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease,
+    Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease, Uuid, fork,
 };
-use simulated_libcuda::{Fault, Knob, Simulator};
-
-const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
+use simulated_libcuda::{Knob, Simulator};
 
 /// Checks that a result is `ForkedAfterInit`, and names this parent.
 pub fn is_forked<T: std::fmt::Debug>(result: Result<T, Error>, parent: u32) {
@@ -24,6 +22,53 @@ pub fn is_forked<T: std::fmt::Debug>(result: Result<T, Error>, parent: u32) {
 pub fn machine_that_works_in_children(devices: u32) -> Machine {
     let builder = Simulator::builder().devices(devices).visible_devices(None);
     machine_from(builder.knob(Knob::ChildAfterInit, 0).knob(Knob::ChildOfBareClone, 0))
+}
+
+/// Every operation that makes something or asks something, which a child of this parent is refused.
+pub fn every_operation_is_refused(machine: &Machine, context: &PrimaryContext, parent: u32) {
+    let driver = machine.driver;
+    is_forked(load(machine.simulator.path()), parent);
+    is_forked(driver.device_by_uuid(Uuid::from_bytes(machine.simulator.machine_uuid(1))), parent);
+    // That of device 0, and none.
+    for address in ["0000:01:00.0", "no address\0"] {
+        is_forked(driver.device_by_pci_bus_id(address), parent);
+    }
+    is_forked(driver.function(functions::cuInit_v2000), parent);
+    is_forked(driver.function(functions::cuMemAlloc_v3020), parent);
+    assert_eq!(driver.primary_contexts().len(), driver.devices().len());
+    for (_, state) in driver.primary_contexts() {
+        is_forked(state, parent);
+    }
+    is_forked(context.make_current(), parent);
+    is_forked(context.bind_to_thread(), parent);
+    let policies = [StrayRelease::new(), releases_up_to(3).keep([context.device()])];
+    for device in driver.devices() {
+        is_forked(device.name(), parent);
+        is_forked(device.pci_bus_id(), parent);
+        is_forked(device.uuid(), parent);
+        is_forked(device.attribute(CUdevice_attribute(1)), parent);
+        is_forked(device.compute_capability(), parent);
+        is_forked(device.total_memory(), parent);
+        is_forked(device.handles(), parent);
+        is_forked(device.primary_context_state(), parent);
+        is_forked(device.set_primary_context_flags(CUctx_flags(0)), parent);
+        // SAFETY: refused before it does anything.
+        is_forked(unsafe { device.reset_primary_context() }, parent);
+        is_forked(PrimaryContext::retain(device), parent);
+        is_forked(PrimaryContext::retain_if_active(device), parent);
+        // SAFETY: refused before it does anything.
+        is_forked(unsafe { PrimaryContext::from_raw(device, context.as_raw()) }, parent);
+        is_forked(PrimaryContextGuard::retain_only(device), parent);
+        for policy in &policies {
+            is_forked(PrimaryContextGuard::retain_only_with(device, policy), parent);
+            is_forked(policy.plan(device), parent);
+        }
+    }
+    for policy in policies {
+        is_forked(policy.run(driver), parent);
+        is_forked(policy.plan_run(driver), parent);
+    }
+    assert!(fork::forked_after_init());
 }
 
 /// Runs `body` in children of both kinds, without a driver call. `body` gets what `make` made in the parent;
@@ -43,78 +88,14 @@ fn in_children<T>(machine: &Machine, make: impl Fn() -> T, body: impl Fn(T) + Co
 }
 
 #[test]
-fn every_operation_is_refused() {
-    in_own_process("forked_child::every_operation_is_refused", || {
-        let machine = machine_that_works_in_children(3);
-        let (driver, parent) = (machine.driver, std::process::id());
-        machine.stray(&[0, 0, 1]);
-        let (known, new) = (machine.device(1).uuid().unwrap(), machine.device(2));
-        let address = new.pci_bus_id().unwrap();
-        let context = &PrimaryContext::retain(machine.device(0)).unwrap();
-        in_children(
-            &machine,
-            || (),
-            |()| {
-                // The driver.
-                is_forked(load(machine.simulator.path()), parent);
-                is_forked(driver.device_by_uuid(known), parent);
-                is_forked(driver.device_by_pci_bus_id(&address), parent);
-                is_forked(driver.device_by_pci_bus_id("no address\0"), parent);
-                is_forked(driver.function(functions::cuInit_v2000), parent);
-                is_forked(driver.function(functions::cuMemAlloc_v3020), parent);
-                assert_eq!(driver.primary_contexts().len(), 3);
-                for (_, state) in driver.primary_contexts() {
-                    is_forked(state, parent);
-                }
-                // Devices.
-                is_forked(new.name(), parent);
-                is_forked(new.pci_bus_id(), parent);
-                is_forked(new.uuid(), parent);
-                is_forked(machine.device(1).uuid(), parent);
-                is_forked(new.attribute(CUdevice_attribute(1)), parent);
-                is_forked(new.compute_capability(), parent);
-                is_forked(new.total_memory(), parent);
-                is_forked(new.handles(), parent);
-                is_forked(new.primary_context_state(), parent);
-                is_forked(new.set_primary_context_flags(CUctx_flags(0)), parent);
-                // SAFETY: refused before it does anything.
-                is_forked(unsafe { new.reset_primary_context() }, parent);
-                // Contexts.
-                is_forked(PrimaryContext::retain(new), parent);
-                is_forked(PrimaryContext::retain_if_active(new), parent);
-                // SAFETY: refused before it does anything.
-                is_forked(unsafe { PrimaryContext::from_raw(new, context.as_raw()) }, parent);
-                is_forked(context.make_current(), parent);
-                is_forked(context.bind_to_thread(), parent);
-                // The release path.
-                let policies = [StrayRelease::new(), releases_up_to(3).keep([machine.device(1)])];
-                is_forked(PrimaryContextGuard::retain_only(new), parent);
-                for policy in policies {
-                    is_forked(PrimaryContextGuard::retain_only_with(new, &policy), parent);
-                    is_forked(policy.run(driver), parent);
-                    is_forked(policy.plan(new), parent);
-                    is_forked(policy.plan_run(driver), parent);
-                }
-            },
-        );
-        assert_eq!(machine.references(), [1, 0, 1]);
-        assert_eq!(
-            driver.devices().map(|device| device.handles()).collect::<Vec<_>>(),
-            [Ok(1), Ok(0), Ok(0)]
-        );
-    });
-}
-
-#[test]
 fn inherited_contexts_and_guards_do_nothing() {
-    in_own_process("forked_child::inherited_contexts_and_guards_do_nothing", || {
+    in_own_process(|| {
         let machine = machine_that_works_in_children(3);
         let parent = std::process::id();
         machine.stray(&[0, 0, 1]);
         let make = || {
-            let context = || PrimaryContext::retain(machine.device(0)).unwrap();
             let guard = || PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-            ([(); 3].map(|()| context()), [(); 4].map(|()| guard()))
+            ([(); 3].map(|()| machine.retain(0)), [(); 4].map(|()| guard()))
         };
         in_children(&machine, make, |(contexts, guards)| {
             let [dropped, released, given_away] = contexts;
@@ -158,10 +139,10 @@ fn is_refused_with_the_handle(result: Result<(), ReleaseError>, parent: u32) {
 
 #[test]
 fn inherited_scopes_do_nothing() {
-    in_own_process("forked_child::inherited_scopes_do_nothing", || {
+    in_own_process(|| {
         let machine = machine_that_works_in_children(1);
         let parent = std::process::id();
-        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        let context = machine.retain(0);
         let make = || [(); 2].map(|()| context.make_current().unwrap());
         in_children(&machine, make, |[dropped, left]| {
             assert_eq!(left.context().device(), machine.device(0));
@@ -176,12 +157,12 @@ fn inherited_scopes_do_nothing() {
 /// An error of the parent's, with the handle whose reference is the parent's to give back.
 #[test]
 fn inherited_errors_do_nothing() {
-    in_own_process("forked_child::inherited_errors_do_nothing", || {
+    in_own_process(|| {
         let machine = machine_that_works_in_children(1);
         let parent = std::process::id();
         let failed = || {
-            let context = PrimaryContext::retain(machine.device(0)).unwrap();
-            machine.simulator.inject(Fault::of(RELEASE, 1).code(999).refused().once());
+            let context = machine.retain(0);
+            machine.refuse(RELEASE, 999);
             context.release().unwrap_err()
         };
         let make = || (machine.driver.unreleased(), [(); 3].map(|()| failed()));
@@ -203,7 +184,7 @@ fn inherited_errors_do_nothing() {
 #[test]
 fn driver_that_is_not_initialized_is_no_fork_in_the_process_itself() {
     let machine = machine(1);
-    machine.simulator.inject(Fault::of("cuDevicePrimaryCtxRetain", 1).code(3).refused());
+    machine.refuse(RETAIN, 3);
     let error = PrimaryContext::retain(machine.device(0)).unwrap_err();
-    assert_eq!((error.kind(), error.call()), ("driver", Some("cuDevicePrimaryCtxRetain")));
+    assert_eq!((error.kind(), error.call()), ("driver", Some(RETAIN)));
 }

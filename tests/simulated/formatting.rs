@@ -1,6 +1,6 @@
 //! What the types say of themselves: texts that people read in logs, word for word.
 
-use crate::support::{Machine, machine, releases_up_to};
+use crate::support::{GET_STATE, Machine, RELEASE, machine, machine_with, releases_up_to};
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{Attempt, Error, Outcome, Planned, PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::Fault;
@@ -36,10 +36,9 @@ fn without_ids(machine: &Machine, text: &str) -> String {
 
 #[test]
 fn report_reads_as_a_table() {
-    let machine = machine(4);
-    machine.stray(&[1, 0, 3, 0]);
+    let machine = machine_with(&[1, 0, 3, 0]);
     machine.simulator.set_current(Some(0));
-    let fault = Fault::of("cuDevicePrimaryCtxRelease_v2", 2).device(2).code(719).refused().once();
+    let fault = Fault::of(RELEASE, 2).device(2).code(719).refused().once();
     machine.simulator.inject(fault);
     let policy = releases_up_to(2).keep([machine.device(3)]);
     let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
@@ -88,10 +87,8 @@ fn squeezed(line: &str) -> String {
 
 #[test]
 fn plan_reads_as_a_table() {
-    let machine = machine(3);
-    machine.stray(&[1, 0, 1]);
-    let fault = Fault::of("cuDevicePrimaryCtxGetState", 1).device(2).code(719).refused().once();
-    machine.simulator.inject(fault);
+    let machine = machine_with(&[1, 0, 1]);
+    machine.refuse_for(2, GET_STATE, 719);
     let plan = releases_up_to(2).plan(machine.device(1)).unwrap();
     let text = without_ids(&machine, &plan.to_string());
     let lines: Vec<String> = text.lines().map(squeezed).collect();
@@ -175,7 +172,7 @@ fn codes_with_something_to_do_about_them_say_what() {
     for (number, part) in remedies {
         let remedy = CUresult(number).remedy().unwrap();
         assert!(remedy.contains(part), "{number}: {remedy}");
-        let call = "cuDevicePrimaryCtxRelease_v2";
+        let call = RELEASE;
         let error = Error::Driver { call, device: None, code: CUresult(number) };
         assert!(error.to_string().ends_with(remedy), "{error}");
     }

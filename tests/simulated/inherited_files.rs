@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::support::namespaces::empty_folder_at;
-use crate::support::processes::{in_each_child, in_own_process};
+use crate::support::processes::{in_each_child, in_own_process, this_test};
 use crate::support::{load, skips};
 use cuda_primary_context::{PrimaryContext, fork};
 use simulated_libcuda::Simulator;
@@ -15,10 +15,13 @@ fn listed() -> Vec<PathBuf> {
 
 #[test]
 fn inherited_device_files_are_listed() {
-    let test = "inherited_files::inherited_device_files_are_listed";
-    in_own_process(test, || {
+    in_own_process(|| {
         if let Err(error) = empty_folder_at(c"/dev") {
-            return skips::skip("namespaces", test, &format!("no /dev of its own: {error}"));
+            return skips::skip(
+                "namespaces",
+                &this_test(),
+                &format!("no /dev of its own: {error}"),
+            );
         }
         assert!(listed().is_empty());
         let simulator =

@@ -34,4 +34,3 @@ mod retain_only;
 mod scopes;
 mod serialize;
 mod threads;
-mod whose_references;

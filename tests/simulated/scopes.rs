@@ -11,7 +11,7 @@ fn stack(machine: &Machine) -> Vec<u32> {
 }
 
 fn contexts(machine: &Machine) -> [PrimaryContext; 2] {
-    [0, 1].map(|ordinal| PrimaryContext::retain(machine.device(ordinal)).unwrap())
+    [0, 1].map(|ordinal| machine.retain(ordinal))
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! A driver library as C sees it, before the crate has initialised it: functions by their symbols,
 //! with the header's own types.
-#![allow(dead_code, unused_macros, unused_imports, reason = "each test binary uses its part")]
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fmt;
@@ -39,7 +38,6 @@ unsafe impl Send for Library {}
 // SAFETY: as above.
 unsafe impl Sync for Library {}
 
-/// What a call returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Returned {
     Code(CUresult),
@@ -100,7 +98,6 @@ impl Library {
         }
     }
 
-    /// What is current on this thread.
     pub fn current(self) -> sys::CUcontext {
         let mut context = std::ptr::null_mut();
         let result = call!(self, cuCtxGetCurrent_v4000(&mut context));

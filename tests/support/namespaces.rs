@@ -1,5 +1,4 @@
 //! A folder of the system's, another one for this process alone.
-#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::ffi::CStr;
 use std::io;

@@ -1,9 +1,32 @@
 //! A driver call that stands still in the middle until the test lets it go on.
-#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::sync::mpsc::{self, Receiver, Sender};
 
+use cuda_primary_context::{Outcome, StrayRelease};
 use simulated_libcuda::Simulator;
+
+use super::watchdog::before_the_watchdog_bites;
+use super::{Machine, RELEASE, outcomes_of};
+
+/// Runs `meanwhile` while another thread releases the stray on device 0, and stands still in the middle.
+/// Returns the outcome on device 0.
+pub fn while_device_0_is_swept(
+    machine: &Machine,
+    policy: &StrayRelease,
+    meanwhile: impl FnOnce() + Send,
+) -> Outcome {
+    let release = Stopped::before(&machine.simulator, RELEASE, 1);
+    before_the_watchdog_bites("something waits for the release of device 0", || {
+        std::thread::scope(|scope| {
+            let sweep = scope.spawn(|| policy.run(machine.driver).unwrap());
+            release.has_begun();
+            meanwhile();
+            assert!(!sweep.is_finished(), "the release stood still meanwhile");
+            release.go_on();
+            outcomes_of(&sweep.join().unwrap())[0].clone()
+        })
+    })
+}
 
 /// A call that waits, just before it acts, with the driver's own lock free. Dropping this lets it go on,
 /// so that a test that fails meanwhile ends.
@@ -25,12 +48,10 @@ impl Stopped {
         Self { begun, go_on }
     }
 
-    /// Waits until the call has been made.
     pub fn has_begun(&self) {
         self.begun.recv().expect("the hook waits for its call");
     }
 
-    /// Lets the call act.
     pub fn go_on(self) {
         drop(self.go_on);
     }

@@ -12,7 +12,6 @@ use crate::support::{load, machine_from};
 /// An operation on the device of this ordinal, with its checks of what it gets.
 type Operation = (&'static str, fn(&Stage, u32) -> Reported);
 
-/// Retains, and reports a failure.
 fn retain(stage: &Stage, device: u32, reported: &mut Reported) -> Option<PrimaryContext> {
     reported.value(PrimaryContext::retain(stage.machine.device(device)))
 }
@@ -106,14 +105,11 @@ const OPERATIONS: &[Operation] = &[
     }),
     ("audit", |stage, _| {
         let mut reported = Reported::default();
-        let mut ordinals = 0..;
         for (device, state) in stage.machine.driver.primary_contexts() {
-            assert_eq!(Some(device.ordinal()), ordinals.next(), "in their order");
             if let Some(state) = reported.value(state) {
                 assert_eq!(state.active, stage.machine.simulator.is_active(device.ordinal()));
             }
         }
-        assert_eq!(ordinals.next(), Some(stage.machine.driver.device_count()));
         reported
     }),
     ("plan", |stage, device| plan(stage, Some(device))),
@@ -136,7 +132,8 @@ const OPERATIONS: &[Operation] = &[
     }),
     // The simulated machine has one device on each bus, from 1 on.
     ("device_by_pci_bus_id", |stage, device| {
-        ask(stage.machine.driver.device_by_pci_bus_id(&address(device)), |found| {
+        let address = format!("0000:{:02X}:00.0", device + 1);
+        ask(stage.machine.driver.device_by_pci_bus_id(&address), |found| {
             assert_eq!(found.ordinal(), device);
         })
     }),
@@ -159,10 +156,6 @@ const OPERATIONS: &[Operation] = &[
         reported
     }),
 ];
-
-fn address(device: u32) -> String {
-    format!("0000:{:02X}:00.0", device + 1)
-}
 
 fn plan(stage: &Stage, kept: Option<u32>) -> Reported {
     let policy = StrayRelease::new();
