@@ -1,7 +1,7 @@
 //! What a child sees that was forked from a process with a driver, by `fork` and by a bare `clone`: every
 //! operation is refused, or does nothing, as it is documented; and the driver is not called.
 
-use crate::support::processes::{births, in_child, in_own_process};
+use crate::support::processes::{births, in_own_process, succeeds_in_child};
 use crate::support::{Machine, RELEASE, RETAIN, load, machine, machine_from, releases_up_to};
 use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute, functions};
 use cuda_primary_context::{
@@ -9,10 +9,11 @@ use cuda_primary_context::{
 };
 use simulated_libcuda::{Knob, Simulator};
 
-/// Checks that a result is `ForkedAfterInit`, and names this parent.
-pub fn is_forked<T: std::fmt::Debug>(result: Result<T, Error>, parent: u32) {
+/// Checks that a result is `ForkedAfterInit`, and names this child's parent.
+pub fn is_forked<T: std::fmt::Debug>(result: Result<T, Error>) {
     match result {
-        Err(Error::ForkedAfterInit { initialised_in: Some(process), .. }) if process == parent => {}
+        Err(Error::ForkedAfterInit { initialised_in: Some(parent), .. })
+            if parent == std::os::unix::process::parent_id() => {}
         other => panic!("in a forked child: {other:?}"),
     }
 }
@@ -24,49 +25,49 @@ pub fn machine_that_works_in_children(devices: u32) -> Machine {
     machine_from(builder.knob(Knob::ChildAfterInit, 0).knob(Knob::ChildOfBareClone, 0))
 }
 
-/// Every operation that makes something or asks something, which a child of this parent is refused.
-pub fn every_operation_is_refused(machine: &Machine, context: &PrimaryContext, parent: u32) {
+/// Every operation that makes something or asks something, which a child is refused.
+pub fn every_operation_is_refused(machine: &Machine, context: &PrimaryContext) {
     let driver = machine.driver;
-    is_forked(load(machine.simulator.path()), parent);
-    is_forked(driver.device_by_uuid(Uuid::from_bytes(machine.simulator.machine_uuid(1))), parent);
+    is_forked(load(machine.simulator.path()));
+    is_forked(driver.device_by_uuid(Uuid::from_bytes(machine.simulator.machine_uuid(1))));
     // That of device 0, and none.
     for address in ["0000:01:00.0", "no address\0"] {
-        is_forked(driver.device_by_pci_bus_id(address), parent);
+        is_forked(driver.device_by_pci_bus_id(address));
     }
-    is_forked(driver.function(functions::cuInit_v2000), parent);
-    is_forked(driver.function(functions::cuMemAlloc_v3020), parent);
+    is_forked(driver.function(functions::cuInit_v2000));
+    is_forked(driver.function(functions::cuMemAlloc_v3020));
     assert_eq!(driver.primary_contexts().len(), driver.devices().len());
     for (_, state) in driver.primary_contexts() {
-        is_forked(state, parent);
+        is_forked(state);
     }
-    is_forked(context.make_current(), parent);
-    is_forked(context.bind_to_thread(), parent);
+    is_forked(context.make_current());
+    is_forked(context.bind_to_thread());
     let policies = [StrayRelease::new(), releases_up_to(3).keep([context.device()])];
     for device in driver.devices() {
-        is_forked(device.name(), parent);
-        is_forked(device.pci_bus_id(), parent);
-        is_forked(device.uuid(), parent);
-        is_forked(device.attribute(CUdevice_attribute(1)), parent);
-        is_forked(device.compute_capability(), parent);
-        is_forked(device.total_memory(), parent);
-        is_forked(device.handles(), parent);
-        is_forked(device.primary_context_state(), parent);
-        is_forked(device.set_primary_context_flags(CUctx_flags(0)), parent);
+        is_forked(device.name());
+        is_forked(device.pci_bus_id());
+        is_forked(device.uuid());
+        is_forked(device.attribute(CUdevice_attribute(1)));
+        is_forked(device.compute_capability());
+        is_forked(device.total_memory());
+        is_forked(device.handles());
+        is_forked(device.primary_context_state());
+        is_forked(device.set_primary_context_flags(CUctx_flags(0)));
         // SAFETY: refused before it does anything.
-        is_forked(unsafe { device.reset_primary_context() }, parent);
-        is_forked(PrimaryContext::retain(device), parent);
-        is_forked(PrimaryContext::retain_if_active(device), parent);
+        is_forked(unsafe { device.reset_primary_context() });
+        is_forked(PrimaryContext::retain(device));
+        is_forked(PrimaryContext::retain_if_active(device));
         // SAFETY: refused before it does anything.
-        is_forked(unsafe { PrimaryContext::from_raw(device, context.as_raw()) }, parent);
-        is_forked(PrimaryContextGuard::retain_only(device), parent);
+        is_forked(unsafe { PrimaryContext::from_raw(device, context.as_raw()) });
+        is_forked(PrimaryContextGuard::retain_only(device));
         for policy in &policies {
-            is_forked(PrimaryContextGuard::retain_only_with(device, policy), parent);
-            is_forked(policy.plan(device), parent);
+            is_forked(PrimaryContextGuard::retain_only_with(device, policy));
+            is_forked(policy.plan(device));
         }
     }
     for policy in policies {
-        is_forked(policy.run(driver), parent);
-        is_forked(policy.plan_run(driver), parent);
+        is_forked(policy.run(driver));
+        is_forked(policy.plan_run(driver));
     }
     assert!(fork::forked_after_init());
 }
@@ -78,12 +79,10 @@ fn in_children<T>(machine: &Machine, make: impl Fn() -> T, body: impl Fn(T) + Co
         let made = make();
         // The child's copy of the counter goes on from here.
         let before = machine.simulator.total_calls();
-        let status = in_child(birth, || {
+        succeeds_in_child(birth, || {
             body(made);
             assert_eq!(machine.simulator.total_calls(), before);
-            0
         });
-        assert!(status.success(), "{birth:?}: {status}");
     }
 }
 
@@ -91,7 +90,6 @@ fn in_children<T>(machine: &Machine, make: impl Fn() -> T, body: impl Fn(T) + Co
 fn inherited_contexts_and_guards_do_nothing() {
     in_own_process(|| {
         let machine = machine_that_works_in_children(3);
-        let parent = std::process::id();
         machine.stray(&[0, 0, 1]);
         let make = || {
             let guard = || PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
@@ -102,7 +100,7 @@ fn inherited_contexts_and_guards_do_nothing() {
             assert_eq!(dropped.device(), machine.device(0));
             assert_eq!(given_away.as_raw(), dropped.as_raw());
             drop(dropped);
-            is_refused_with_the_handle(released.release(), parent);
+            is_refused_with_the_handle(released.release());
             assert!(!given_away.into_raw().is_null());
 
             let [dropped, released, taken, split] = guards;
@@ -110,10 +108,10 @@ fn inherited_contexts_and_guards_do_nothing() {
             assert_eq!(dropped.report().devices().len(), 3);
             assert!(dropped.report().to_string().contains("GPU-"), "{dropped:?}");
             assert_eq!(dropped.device(), dropped.context().device());
-            is_forked(dropped.context().make_current(), parent);
-            is_forked(dropped.report().look_again(), parent);
+            is_forked(dropped.context().make_current());
+            is_forked(dropped.report().look_again());
             drop(dropped);
-            is_refused_with_the_handle(released.release(), parent);
+            is_refused_with_the_handle(released.release());
             drop(taken.into_context());
             let (context, report) = split.into_parts();
             assert_eq!(report.check(), Ok(()));
@@ -126,27 +124,26 @@ fn inherited_contexts_and_guards_do_nothing() {
 }
 
 /// A release in a child is refused, and what it hands back owes nothing there.
-fn is_refused_with_the_handle(result: Result<(), ReleaseError>, parent: u32) {
+fn is_refused_with_the_handle(result: Result<(), ReleaseError>) {
     let failed = result.unwrap_err();
-    is_forked::<()>(Err(failed.error().clone()), parent);
+    is_forked::<()>(Err(failed.error().clone()));
     assert!(failed.handle().is_some());
     let (error, context) = failed.into_parts();
-    is_forked::<()>(Err(error), parent);
+    is_forked::<()>(Err(error));
     // Again, and given up on.
     let failed = context.unwrap().release().unwrap_err();
-    is_forked::<()>(Err(failed.into()), parent);
+    is_forked::<()>(Err(failed.into()));
 }
 
 #[test]
 fn inherited_scopes_do_nothing() {
     in_own_process(|| {
         let machine = machine_that_works_in_children(1);
-        let parent = std::process::id();
         let context = machine.retain(0);
         let make = || [(); 2].map(|()| context.make_current().unwrap());
         in_children(&machine, make, |[dropped, left]| {
             assert_eq!(left.context().device(), machine.device(0));
-            is_forked(left.leave(), parent);
+            is_forked(left.leave());
             drop(dropped);
             assert_eq!(machine.simulator.stack().len(), 2, "the copy of the stack is as it was");
         });
@@ -159,7 +156,6 @@ fn inherited_scopes_do_nothing() {
 fn inherited_errors_do_nothing() {
     in_own_process(|| {
         let machine = machine_that_works_in_children(1);
-        let parent = std::process::id();
         let failed = || {
             let context = machine.retain(0);
             machine.refuse(RELEASE, 999);
@@ -172,7 +168,7 @@ fn inherited_errors_do_nothing() {
             assert_eq!(Error::from(converted).kind(), "driver");
             let (error, context) = taken.into_parts();
             assert_eq!(error.kind(), "driver");
-            is_refused_with_the_handle(context.unwrap().release(), parent);
+            is_refused_with_the_handle(context.unwrap().release());
             assert_eq!(machine.driver.unreleased(), unreleased, "nothing is owed here");
         });
         // The parent gave up on three in each round.

@@ -1,7 +1,8 @@
-//! One retain: how it is taken, given back, given away, and what a failure leaves.
+//! One retain: how it is taken, given back, and what a failure leaves; and the scope in which it is current.
 
 use crate::support::{RELEASE, machine};
-use cuda_primary_context::sys::{CUctx_flags, CUresult};
+use cuda_primary_context::Error;
+use cuda_primary_context::sys::{CUctx_flags, CUresult, functions};
 use simulated_libcuda::Fault;
 
 #[test]
@@ -52,4 +53,29 @@ fn handle_of_a_context_that_is_gone_does_not_come_back() {
         assert_eq!(machine.device(0).handles(), Ok(0));
         assert_eq!((machine.references()[0], machine.driver.unreleased()), (0, 0));
     }
+}
+
+/// `drop_is_silent` ends a scope beneath another one.
+#[test]
+fn what_the_driver_refuses_at_the_end_of_a_scope_is_an_error() {
+    let refused = |call| {
+        let code = CUresult::CUDA_ERROR_INVALID_CONTEXT;
+        Err(Error::Driver { call, device: Some(0), code })
+    };
+    let machine = machine(2);
+    let [context, other] = [machine.retain(0), machine.retain(1)];
+    // Somebody took the context off the stack.
+    let scope = context.make_current().unwrap();
+    machine.simulator.set_current(None);
+    assert_eq!(scope.leave(), refused("cuCtxPopCurrent_v2"));
+    // What is on top was destroyed while it was not, and cannot be put back.
+    let scope = context.make_current().unwrap();
+    let ordinary = machine.create_context(1);
+    let above = other.make_current().unwrap();
+    let destroy = machine.driver.function(functions::cuCtxDestroy_v4000).unwrap();
+    // SAFETY: the handle is a living context of `cuCtxCreate`, and nothing uses it.
+    assert!(unsafe { destroy(ordinary) }.is_success());
+    above.leave().unwrap();
+    assert_eq!(scope.leave(), refused("cuCtxPushCurrent_v2"));
+    assert!(machine.simulator.stack().iter().map(|entry| entry.device).eq([0]));
 }

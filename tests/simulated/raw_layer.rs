@@ -1,12 +1,12 @@
 //! Functions that the safe layer does not use, called through the loaded driver; and the whole job
 //! on drivers of other CUDA versions than the header.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::c_void;
 
 use crate::support::driver_library::Library;
 use crate::support::{Machine, machine_from};
 use cuda_primary_context::sys::{self, functions};
-use cuda_primary_context::{Driver, Error, Function, FunctionPointer, PrimaryContextGuard};
+use cuda_primary_context::{Error, Function, FunctionPointer, PrimaryContextGuard};
 use simulated_libcuda::Simulator;
 
 fn driver_of(version: u32) -> Machine {
@@ -20,21 +20,16 @@ fn address<F: Copy>(function: F) -> *const c_void {
     unsafe { std::mem::transmute_copy(&function) }
 }
 
-fn by_symbol(driver: Driver, symbol: &CStr) -> *const c_void {
-    let found = Library::open(driver.path()).symbol(symbol);
-    found.map_or(std::ptr::null(), |address| address.as_ptr().cast_const())
-}
-
 /// A function of this constant is what the library exports under the constant's symbol, where the
 /// driver's version has it, and else a typed error.
 fn check<F: FunctionPointer>(machine: &Machine, function: Function<F>, found: &mut [u32; 3]) {
     let driver = machine.driver;
-    let by_symbol = by_symbol(driver, function.symbol());
+    let by_symbol = Library::open(driver.path()).function(function);
     let is_too_new = driver.version() < function.introduced();
     let name = function.symbol().to_str().unwrap();
     match &driver.function(function) {
         Ok(pointer) => {
-            assert_eq!(address(*pointer), by_symbol, "{name}");
+            assert_eq!(Some(address(*pointer)), by_symbol.map(address), "{name}");
             assert!(!is_too_new, "{name}");
             found[0] += 1;
         }
@@ -45,7 +40,7 @@ fn check<F: FunctionPointer>(machine: &Machine, function: Function<F>, found: &m
             assert_eq!((&**symbol, *introduced), (name, function.introduced()));
             assert_eq!(*version, driver.version());
             assert_eq!(error.kind() == "driver_too_old", is_too_new, "{name}");
-            assert!(is_too_new || by_symbol.is_null(), "{name}");
+            assert!(is_too_new || by_symbol.is_none(), "{name}");
             found[if is_too_new { 1 } else { 2 }] += 1;
         }
         Err(error) => panic!("{name}: {error}"),

@@ -137,13 +137,16 @@ fn refuses_unknown_advice() -> bool {
 }
 
 pub fn in_each_child(body: impl Fn()) {
-    for &birth in births() {
-        let status = in_child(birth, || {
-            body();
-            0
-        });
-        assert!(status.success(), "{birth:?}: {status}");
-    }
+    births().iter().for_each(|&birth| succeeds_in_child(birth, &body));
+}
+
+/// Runs `body` in a child, which must succeed.
+pub fn succeeds_in_child(birth: Birth, body: impl FnOnce()) {
+    let status = in_child(birth, || {
+        body();
+        0
+    });
+    assert!(status.success(), "{birth:?}: {status}");
 }
 
 /// Runs `body` in a child of this process; its result is the child's exit status, and a panic is

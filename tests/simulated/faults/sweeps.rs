@@ -6,7 +6,7 @@ use cuda_primary_context::{
 use simulated_libcuda::{Knob, StackEntry};
 
 use super::scene::{Current, KINDS, Scene, Stage};
-use super::trial::{Entry, Reported, View, entries, run};
+use super::trial::{Entry, Reported, entries, run};
 use super::{CODES, Injection, Kind, all, at_every_call};
 use crate::support::{RELEASE, RETAIN};
 
@@ -22,7 +22,7 @@ struct Sweep<'a> {
 fn sweep(stage: &Stage, scene: &Scene, faults: &[Injection]) -> usize {
     let kept = scene.kept.unwrap_or(0);
     run(stage, scene, faults, kept, |stage, _| {
-        let stack = View::of(stage).stack;
+        let stack = stage.machine.simulator.stack();
         let policy = stage.policy(scene);
         let swept = match scene.kept {
             Some(kept) => {

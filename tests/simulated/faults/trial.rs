@@ -3,7 +3,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use cuda_primary_context::Error;
-use simulated_libcuda::StackEntry;
 
 use super::Injection;
 use super::scene::{Scene, Stage};
@@ -69,20 +68,18 @@ impl Reported {
 }
 
 /// What can be seen from outside at one moment.
-pub struct View {
-    pub references: Vec<u32>,
-    pub handles: Vec<u32>,
-    pub stack: Vec<StackEntry>,
-    pub unreleased: u64,
+struct View {
+    references: Vec<u32>,
+    handles: Vec<u32>,
+    unreleased: u64,
 }
 
 impl View {
-    pub fn of(stage: &Stage) -> Self {
+    fn of(stage: &Stage) -> Self {
         let machine = &stage.machine;
         Self {
             references: machine.references(),
             handles: machine.driver.devices().map(|device| device.handles().unwrap()).collect(),
-            stack: machine.simulator.stack(),
             unreleased: machine.driver.unreleased(),
         }
     }
