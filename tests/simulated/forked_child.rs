@@ -157,9 +157,8 @@ fn inherited_errors_do_nothing() {
     in_own_process(|| {
         let machine = machine_that_works_in_children(1);
         let failed = || {
-            let context = machine.retain(0);
             machine.refuse(RELEASE, 999);
-            context.release().unwrap_err()
+            machine.retain(0).release().unwrap_err()
         };
         let make = || (machine.driver.unreleased(), [(); 3].map(|()| failed()));
         in_children(&machine, make, |(unreleased, [dropped, converted, taken])| {

@@ -53,13 +53,15 @@ impl Witnessed {
         unsafe { add(self.device(ordinal).as_raw(), references, green, ordinary, name.as_ptr()) };
     }
 
-    /// After the n-th release the witness counts one less of a library.
-    fn takes_at(&self, nth: u64, function: &CStr, library: &'static CStr) {
-        type Take = unsafe extern "C" fn(*const c_char, u32);
+    /// After the n-th release the witness counts so many less of a library.
+    fn takes_at(&self, nth: u64, library: &'static CStr, [references, green]: [u32; 2]) {
+        type Take = unsafe extern "C" fn(*const c_char, u32, u32);
         // SAFETY: as above.
-        let take: Take = unsafe { symbol(&self.library, function) };
-        // SAFETY: the name is a string of C.
-        self.simulator.after_call(RELEASE, nth, move || unsafe { take(library.as_ptr(), 1) });
+        let take: Take = unsafe { symbol(&self.library, c"take") };
+        self.simulator.after_call(RELEASE, nth, move || {
+            // SAFETY: the name is a string of C.
+            unsafe { take(library.as_ptr(), references, green) }
+        });
     }
 }
 
@@ -121,27 +123,27 @@ fn another_interface_is_not_asked() {
 fn report_says_whose_references_it_took() {
     Witnessed::run(7, 1, |witnessed| {
         witnessed.add(0, "/lib/libcudart.so.13", [1, 0, 0]);
-        witnessed.takes_at(1, c"take_references", c"/lib/libcudart.so.13");
+        witnessed.takes_at(1, c"/lib/libcudart.so.13", [1, 0]);
         // Of two libraries, the release takes the reference of the second.
         witnessed.add(2, "/lib/libcublas.so.13", [1, 0, 0]);
         witnessed.add(2, "/lib/libtorch.so", [2, 0, 1]);
-        witnessed.takes_at(2, c"take_references", c"/lib/libtorch.so");
+        witnessed.takes_at(2, c"/lib/libtorch.so", [1, 0]);
         // Handles of this crate hold it.
         let held = PrimaryContext::retain(witnessed.device(3)).unwrap();
         witnessed.add(3, "/bin/program", [1, 0, 0]);
         // A green context gets back what the release took. The witness counts that as this program's.
         witnessed.simulator.add_green_context(4);
         witnessed.add(4, "/lib/libgreen.so", [0, 1, 0]);
-        witnessed.takes_at(3, c"take_green", c"/lib/libgreen.so");
+        witnessed.takes_at(3, c"/lib/libgreen.so", [0, 1]);
         // While the run releases one reference, another thread releases one of another library's.
         for library in [c"/lib/liba.so", c"/lib/libb.so"] {
             witnessed.add(5, library.to_str().unwrap(), [3, 0, 0]);
-            witnessed.takes_at(4, c"take_references", library);
+            witnessed.takes_at(4, library, [1, 0]);
         }
         // One of two green contexts loses its reference for good.
         witnessed.simulator.retain_by_others(6, 2);
         witnessed.add(6, "/lib/libgreens.so", [0, 2, 0]);
-        witnessed.takes_at(5, c"take_green", c"/lib/libgreens.so");
+        witnessed.takes_at(5, c"/lib/libgreens.so", [0, 1]);
 
         let guard = PrimaryContextGuard::retain_only(witnessed.device(1)).unwrap();
         let still_active = Outcome::StillActive { releases: 1 };

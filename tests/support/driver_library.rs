@@ -60,19 +60,20 @@ impl Library {
 
     /// The function of this very version, if the driver has it.
     pub fn function<F: FunctionPointer>(self, function: Function<F>) -> Option<F::Function> {
-        let address = self.symbol(function.symbol())?;
-        assert_eq!(size_of::<F::Function>(), size_of_val(&address));
-        // SAFETY: the symbol in a driver is the function, whose type the header gives; the sizes
-        // are equal.
-        Some(unsafe { std::mem::transmute_copy(&address) })
+        self.typed::<F>(function.symbol())
     }
 
     /// The first generation of the function, under its bare name; `cuda.h` declares both alike
     /// for those that the suite calls.
     pub fn bare<F: FunctionPointer>(self, function: Function<F>) -> Option<F::Function> {
-        let address = self.symbol(function.name())?;
+        self.typed::<F>(function.name())
+    }
+
+    fn typed<F: FunctionPointer>(self, name: &CStr) -> Option<F::Function> {
+        let address = self.symbol(name)?;
         assert_eq!(size_of::<F::Function>(), size_of_val(&address));
-        // SAFETY: as above; both generations have the same parameters.
+        // SAFETY: the symbol in a driver is the function, whose type the header gives; the sizes
+        // are equal.
         Some(unsafe { std::mem::transmute_copy(&address) })
     }
 
