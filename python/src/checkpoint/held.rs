@@ -26,12 +26,8 @@ pub struct Held {
 #[derive(Debug)]
 pub struct Lock(Arc<Held>);
 
-/// What became of a step: the crate's types do not let one be taken out of order.
-#[derive(Debug)]
-pub enum Taken {
-    Now(Result<Found, StepError>),
-    Not(Found),
-}
+/// What became of a step, or what is held if that is not the step's turn.
+pub type Taken = Result<Result<Found, StepError>, Found>;
 
 impl Held {
     pub fn new(found: Found) -> Arc<Self> {
@@ -102,23 +98,21 @@ impl Held {
     ) -> PyResult<()> {
         let found = self.take()?;
         match py.detach(|| step(found)) {
-            Taken::Now(Ok(now)) => {
+            Ok(Ok(now)) => {
                 self.put_back(now);
                 Ok(())
             }
-            Taken::Now(Err(error)) => {
+            Ok(Err(error)) => {
                 let raised = exception(py, &error);
                 self.put_back(error.into_parts().1);
                 let _ = raised.value(py).setattr("found", (self.object(py)?,));
                 Err(raised)
             }
-            Taken::Not(found) => {
-                let message = format!(
-                    "Cannot {name} process {}: to this controller it is {}.",
-                    self.pid,
-                    kind(&found)
-                );
+            Err(found) => {
                 self.put_back(found);
+                let (pid, kind) = (self.pid, self.kind());
+                let message =
+                    format!("Cannot {name} process {pid}: to this controller it is {kind}.");
                 Err(PyValueError::new_err(message))
             }
         }

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use cuda_primary_context::checkpoint::{Found, GpuMap, Process};
+use cuda_primary_context::checkpoint::{
+    Checkpointed as CheckpointedProcess, Found, GpuMap, Process,
+};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::checkpoint::dropped_by_an_exception;
-use crate::checkpoint::held::{Held, Lock, Taken};
+use crate::checkpoint::held::{Held, Lock, kind};
 use crate::checkpoint::restore::{self, RoomArgument};
-use crate::error::or_raise;
+use crate::error::{exception, or_raise};
 use crate::number::{limit, process_id};
 
 /// The native part of `checkpoint.Process`.
@@ -35,8 +38,8 @@ impl Controller {
         self.0.state(py)
     }
 
-    /// The process if it is locked or checkpointed, for which the driver is asked; else None.
-    fn take_up(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    /// The process in its state, for which the driver is asked.
+    fn take_up(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let now = match self.0.take()? {
             Found::Running(process) | Found::Other(process, _) | Found::Unknown(process, _) => {
                 py.detach(|| process.take_up())
@@ -44,16 +47,11 @@ impl Controller {
             held => held,
         };
         let error = match &now {
-            Found::Unknown(_, error) => Some(error.clone()),
+            Found::Unknown(_, error) => Some(exception(py, error)),
             _ => None,
         };
-        let runs = !matches!(now, Found::Locked(_) | Found::Checkpointed(_));
         self.0.put_back(now);
-        match error {
-            Some(error) => or_raise(py, Err(error)),
-            None if runs => Ok(None),
-            None => self.0.object(py).map(Some),
-        }
+        error.map_or_else(|| self.0.object(py), Err)
     }
 
     /// Without a limit if there are no seconds.
@@ -62,12 +60,12 @@ impl Controller {
         let locked = Locked::new(self.0.clone());
         self.0.step(py, "lock", |found| match found {
             Found::Running(process) | Found::Other(process, _) | Found::Unknown(process, _) => {
-                Taken::Now(match limit {
+                Ok(match limit {
                     Some(limit) => process.lock(limit).map(Found::Locked),
                     None => process.lock_without_limit().map(Found::Locked),
                 })
             }
-            found => Taken::Not(found),
+            found => Err(found),
         })?;
         Ok(locked)
     }
@@ -107,8 +105,8 @@ impl Locked {
     fn checkpoint(&self, py: Python<'_>, room: RoomArgument) -> PyResult<Checkpointed> {
         let checkpointed = Checkpointed::new(self.held.clone(), room);
         self.held.step(py, "checkpoint", |found| match found {
-            Found::Locked(locked) => Taken::Now(locked.checkpoint().map(Found::Checkpointed)),
-            found => Taken::Not(found),
+            Found::Locked(locked) => Ok(locked.checkpoint().map(Found::Checkpointed)),
+            found => Err(found),
         })?;
         Ok(checkpointed)
     }
@@ -158,14 +156,24 @@ impl Checkpointed {
         Self { _lock: held.lock(), held, room }
     }
 
+    /// Takes the process, for a group.
+    pub fn take(&self) -> PyResult<CheckpointedProcess> {
+        match self.held.take()? {
+            Found::Checkpointed(process) => Ok(process),
+            other => {
+                let (pid, kind) = (other.pid(), kind(&other));
+                self.held.put_back(other);
+                Err(PyValueError::new_err(format!("Process {pid} is {kind} to this controller.")))
+            }
+        }
+    }
+
     fn back(&self, py: Python<'_>, room: &RoomArgument, map: &GpuMap) -> PyResult<Locked> {
         let room = room.look(py, map, &[self.held.pid()])?;
         let locked = Locked::new(self.held.clone());
         self.held.step(py, "restore", |found| match found {
-            Found::Checkpointed(process) => {
-                Taken::Now(process.restore(map, &room).map(Found::Locked))
-            }
-            found => Taken::Not(found),
+            Found::Checkpointed(process) => Ok(process.restore(map, &room).map(Found::Locked)),
+            found => Err(found),
         })?;
         Ok(locked)
     }
@@ -234,8 +242,8 @@ impl Drop for Checkpointed {
 
 fn unlock(py: Python<'_>, held: &Arc<Held>) -> PyResult<()> {
     held.step(py, "unlock", |found| match found {
-        Found::Locked(locked) => Taken::Now(locked.unlock().map(Found::Running)),
-        found => Taken::Not(found),
+        Found::Locked(locked) => Ok(locked.unlock().map(Found::Running)),
+        found => Err(found),
     })
 }
 
