@@ -28,7 +28,8 @@ def test_strays_go_and_the_kept_and_held_devices_stay() -> None:
     outcomes = ["released", "kept", "still_active", "already_inactive", "held_here"]
     assert [device.outcome for device in devices] == outcomes
     assert [references(ordinal) for ordinal in range(5)] == [0, 1, 2, 0, 1]
-    assert [call.call for call in third.calls] == [GET_STATE, RELEASE, GET_STATE]
+    looks = ["cuCtxGetCurrent", "cuCtxGetDevice"]
+    assert [call.call for call in third.calls] == [GET_STATE, *looks, RELEASE, GET_STATE]
     assert all(call.code == 0 and call.name == "CUDA_SUCCESS" for call in third.calls)
     assert [call.call for call in kept.calls] == [RETAIN]
     assert (first.releases, third.releases, kept.releases, held.handles) == (1, 1, None, 1)

@@ -35,14 +35,10 @@ pub struct Suspended {
 }
 
 impl Suspended {
-    fn new(
-        suspended: SuspendedProcesses,
-        room: RoomArgument,
-        at_once: Option<usize>,
-    ) -> PyResult<Self> {
+    fn new(suspended: SuspendedProcesses, room: RoomArgument, at_once: Option<usize>) -> Self {
         let pids = suspended.processes().iter().map(CheckpointedProcess::pid).collect();
         let reports = suspended.reports().to_vec();
-        Ok(Self { pids, reports, processes: Mutex::new(Some(suspended)), room, at_once })
+        Self { pids, reports, processes: Mutex::new(Some(suspended)), room, at_once }
     }
 
     fn processes(&self) -> MutexGuard<'_, Option<SuspendedProcesses>> {
@@ -114,7 +110,7 @@ impl Suspended {
                 }
             }
         }
-        Self::new(taken.into_iter().collect(), room, None)
+        Ok(Self::new(taken.into_iter().collect(), room, None))
     }
 
     /// The process ids, in the order in which they were given.
@@ -202,7 +198,7 @@ pub fn suspend(
     let processes = or_raise(py, processes)?;
     match observer.run(py, at_once, |steps| steps.suspend(processes, limit)) {
         Ok(suspended) => {
-            let suspended = Suspended::new(suspended, room, at_once)?;
+            let suspended = Suspended::new(suspended, room, at_once);
             match observer.raised() {
                 Some(raised) => {
                     suspended.undo(py);
