@@ -120,6 +120,7 @@ pub fn not_json(error: serde_json::Error) -> PyErr {
 macro_rules! methods {
     ($class:ident { $($field:ident),* } { $($method:item)* }) => {
         #[pymethods]
+        #[allow(clippy::wrong_self_convention, reason = "from_device is a name of Python's")]
         impl $class {
             $(
                 #[getter]

@@ -26,8 +26,12 @@ pub struct Held {
 #[derive(Debug)]
 pub struct Lock(Arc<Held>);
 
-/// What became of a step, or what is held if that is not the step's turn.
-pub type Taken = Result<Result<Found, StepError>, Found>;
+/// What became of a step: the crate's types do not let one be taken out of order.
+#[derive(Debug)]
+pub enum Taken {
+    Now(Result<Found, StepError>),
+    Not(Found),
+}
 
 impl Held {
     pub fn new(found: Found) -> Arc<Self> {
@@ -98,17 +102,17 @@ impl Held {
     ) -> PyResult<()> {
         let found = self.take()?;
         match py.detach(|| step(found)) {
-            Ok(Ok(now)) => {
+            Taken::Now(Ok(now)) => {
                 self.put_back(now);
                 Ok(())
             }
-            Ok(Err(error)) => {
+            Taken::Now(Err(error)) => {
                 let raised = exception(py, &error);
                 self.put_back(error.into_parts().1);
                 let _ = raised.value(py).setattr("found", (self.object(py)?,));
                 Err(raised)
             }
-            Err(found) => {
+            Taken::Not(found) => {
                 self.put_back(found);
                 let (pid, kind) = (self.pid, self.kind());
                 let message =

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::checkpoint::dropped_by_an_exception;
-use crate::checkpoint::held::{Held, Lock, kind};
+use crate::checkpoint::held::{Held, Lock, Taken, kind};
 use crate::checkpoint::restore::{self, RoomArgument};
 use crate::error::{exception, or_raise};
 use crate::number::{limit, process_id};
@@ -60,12 +60,12 @@ impl Controller {
         let locked = Locked::new(self.0.clone());
         self.0.step(py, "lock", |found| match found {
             Found::Running(process) | Found::Other(process, _) | Found::Unknown(process, _) => {
-                Ok(match limit {
+                Taken::Now(match limit {
                     Some(limit) => process.lock(limit).map(Found::Locked),
                     None => process.lock_without_limit().map(Found::Locked),
                 })
             }
-            found => Err(found),
+            found => Taken::Not(found),
         })?;
         Ok(locked)
     }
@@ -105,8 +105,8 @@ impl Locked {
     fn checkpoint(&self, py: Python<'_>, room: RoomArgument) -> PyResult<Checkpointed> {
         let checkpointed = Checkpointed::new(self.held.clone(), room);
         self.held.step(py, "checkpoint", |found| match found {
-            Found::Locked(locked) => Ok(locked.checkpoint().map(Found::Checkpointed)),
-            found => Err(found),
+            Found::Locked(locked) => Taken::Now(locked.checkpoint().map(Found::Checkpointed)),
+            found => Taken::Not(found),
         })?;
         Ok(checkpointed)
     }
@@ -172,8 +172,10 @@ impl Checkpointed {
         let room = room.look(py, map, &[self.held.pid()])?;
         let locked = Locked::new(self.held.clone());
         self.held.step(py, "restore", |found| match found {
-            Found::Checkpointed(process) => Ok(process.restore(map, &room).map(Found::Locked)),
-            found => Err(found),
+            Found::Checkpointed(process) => {
+                Taken::Now(process.restore(map, &room).map(Found::Locked))
+            }
+            found => Taken::Not(found),
         })?;
         Ok(locked)
     }
@@ -242,8 +244,8 @@ impl Drop for Checkpointed {
 
 fn unlock(py: Python<'_>, held: &Arc<Held>) -> PyResult<()> {
     held.step(py, "unlock", |found| match found {
-        Found::Locked(locked) => Ok(locked.unlock().map(Found::Running)),
-        found => Err(found),
+        Found::Locked(locked) => Taken::Now(locked.unlock().map(Found::Running)),
+        found => Taken::Not(found),
     })
 }
 
