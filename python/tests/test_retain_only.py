@@ -122,6 +122,7 @@ def test_instances_of_a_divided_gpu_have_names_too() -> None:
         assert guard.device.uuid == uuids[1]
         outcomes = [device.outcome for device in guard.report.devices]
         assert outcomes == ["released", "kept", "left_alone", "already_inactive"]
+        assert guard.report.devices[2].calls == ()
     assert cpc.release_strays(keep=[uuids[3]]).devices[3].outcome == "left_alone"
     assert cpc.holders(uuids[0]) is None
     with pytest.raises(cpc.UnknownDeviceError):
