@@ -117,7 +117,7 @@ def ps(programs):
         gate = subprocess.run([*command, "--fail-on-stray"], capture_output=True).returncode
         pid = contexts[0]["pid"] if contexts else worker.pid
         beside, verdicts = listed_memory(pid), [each["verdict"] for each in contexts]
-    found = {each["uuid"]: each["bytes"] >> 20 for each in contexts}
+    found = {each["uuid"]: str(each["bytes"] >> 20) for each in contexts}
     yield f"MiB by ps {found}, by nvidia-smi {beside}; {verdicts}, --fail-on-stray exits with {gate}"
     if found != beside or verdicts != ["probably_stray", "main"] or gate != 3:
         raise RuntimeError("ps and nvidia-smi differ, or the stray is not found")

@@ -142,7 +142,7 @@ def memory_in_use():
     """MiB in use on each GPU, once two looks agree: the driver returns memory with some delay."""
     last, end = None, time.monotonic() + 3
     while time.monotonic() < end:
-        now = [int(mebibytes) for (mebibytes,) in nvidia_smi("--query-gpu=memory.used")]
+        now = " ".join(mebibytes for (mebibytes,) in nvidia_smi("--query-gpu=memory.used"))
         if now == last:
             break
         last = now
@@ -150,6 +150,6 @@ def memory_in_use():
 
 
 def listed_memory(pid):
-    """MiB by GPU, as far as nvidia-smi lists this process."""
+    """MiB by GPU as text, as far as nvidia-smi lists this process."""
     rows = nvidia_smi("--query-compute-apps=gpu_uuid,pid,used_gpu_memory")
-    return {uuid: int(mebibytes) for uuid, listed, mebibytes in rows if int(listed) == pid}
+    return {uuid: mebibytes for uuid, listed, mebibytes in rows if listed == str(pid)}

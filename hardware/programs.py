@@ -205,30 +205,6 @@ def thread_cost():
     return {"shown": {"us": round(sorted(samples)[2], 2)}}
 
 
-@program
-def host_function():
-    """Threads that a host function of a stream creates: CUDA calls are forbidden there, and the library of `run`
-    makes some on the thread that creates another one."""
-    driver.must("cuInit", 0)
-    driver.must("cuCtxSetCurrent", driver.retain())
-    stream, current, began = ctypes.c_void_p(), ctypes.c_void_p(), []
-
-    def look():
-        began.append((driver.call("cuCtxGetCurrent", ctypes.byref(current)), bool(current.value)))
-
-    @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-    def create_thread(_):
-        thread = threading.Thread(target=look)
-        thread.start()
-        thread.join()
-
-    driver.must("cuStreamCreate", ctypes.byref(stream), 0)
-    for _ in range(200):
-        driver.must("cuLaunchHostFunc", stream, create_thread, None)
-    driver.must("cuStreamSynchronize", stream)
-    return {"threads": len(began), "thread": sorted(set(began))}
-
-
 def main():
     try:
         result = PROGRAMS[sys.argv[1]]()

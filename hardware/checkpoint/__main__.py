@@ -14,7 +14,7 @@ import sys
 import driver
 from harness import Target, run_rows
 
-from . import identity, several
+from . import several
 from .example import Example, codes, cycle_line
 
 CYCLES = {
@@ -87,8 +87,6 @@ def main():
         rows += several.rows(example, gpus)
     rows += [(name, 5, functools.partial(cycle, example, *kind)) for name, kind in CYCLES.items()]
     rows += [
-        ("id of a thread", 10, identity.thread),
-        ("process of another user", 10, identity.other_user),
         ("group", 10, lambda: group(example)),
         ("no room", 15, lambda: no_room(example, gpus[0])),
         ("context + 20 GiB", 30, lambda: cycle(example, "memory", 20)),
