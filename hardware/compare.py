@@ -3,8 +3,8 @@
 
     compare.py PROGRAMS SECONDS [NAME...]
 
-PROGRAMS is the folder with cuda-contexts, client and contract, which hardware/make builds. Prints, for each program, how
-long it took, what it printed, and what each library held on each device at its end. A program that this machine
+PROGRAMS is the folder with cuda-contexts, client and contract, which hardware/make builds. Prints, for each program,
+how long it took, what it printed, and what each library held on each device at its end. A program that this machine
 lacks, or that fails alone, is skipped. A row fails if its program behaves differently.
 """
 
@@ -57,8 +57,8 @@ def compare(cuda_contexts, command, options=(), status=0, traced=output, kept=No
     """Runs a command alone, traced, and kept if `kept` is given; these two pick what must be the same in each run."""
     alone = run(*command)
     if alone[0] != 0:
-        last = (alone[2] or alone[1] or "no output").strip().splitlines()[-1]
-        raise Missing(f"it fails without the command, too: {last[:LENGTH]}")
+        lines = (alone[1] + alone[2]).splitlines() or ["no output"]
+        raise Missing(f"it fails without the command, too: {lines[-1][:LENGTH]}")
     yield f"alone, {alone[3]:.1f} s: {alone[1].strip()[:LENGTH]}"
     with tempfile.TemporaryDirectory() as folder:
         events = pathlib.Path(folder, "events.jsonl")
@@ -85,7 +85,11 @@ def compare(cuda_contexts, command, options=(), status=0, traced=output, kept=No
 
 def without(*keys):
     """Picks what a program of programs.py computed. Only `run` may change where a thread works."""
-    return lambda streams: {key: value for key, value in json.loads(streams[0]).items() if key not in keys}
+    def pick(streams):
+        result = json.loads(streams[0].splitlines()[-1])
+        return {key: value for key, value in result.items() if key not in keys}
+
+    return pick
 
 
 def sanitizer(cuda_contexts, client):

@@ -12,9 +12,8 @@ import pathlib
 import subprocess
 import sys
 
-sys.dont_write_bytecode = True
-import driver  # noqa: E402
-from harness import HERE, Missing, Target, listed_memory, memory_in_use, ranks, run_rows, work_together  # noqa: E402
+import driver
+from harness import HERE, Missing, Target, listed_memory, memory_in_use, ranks, run_rows, work_together
 
 
 def milliseconds():

@@ -114,7 +114,8 @@ def timed():
 
         call("cuInit", "cuInit", 0)
         device, handle = driver.device(), ctypes.c_void_p()
-        call("GetState", "cuDevicePrimaryCtxGetState", device, ctypes.byref(ctypes.c_uint()), ctypes.byref(ctypes.c_int()))
+        flags, active = ctypes.c_uint(), ctypes.c_int()
+        call("GetState", "cuDevicePrimaryCtxGetState", device, ctypes.byref(flags), ctypes.byref(active))
         for _ in range(5):
             call("first retain", "cuDevicePrimaryCtxRetain", ctypes.byref(handle), device)
             call("second retain", "cuDevicePrimaryCtxRetain", ctypes.byref(handle), device)

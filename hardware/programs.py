@@ -149,7 +149,8 @@ def rank_of_ddp(rank, port, queue):
     before = driver.devices_with_context()
     with ThreadPoolExecutor(1) as pool:
         where = pool.submit(lambda: str(torch.zeros(1, device="cuda").device)).result()
-    queue.put((rank, {"losses": losses, "contexts": before, "pool thread": where, "then": driver.devices_with_context()}))
+    then = driver.devices_with_context()
+    queue.put((rank, {"losses": losses, "contexts": before, "pool thread": where, "then": then}))
     dist.destroy_process_group()
 
 

@@ -8,9 +8,8 @@ import json
 import os
 import sys
 
-sys.dont_write_bytecode = True
-from kinds import KINDS  # noqa: E402
-from workers import WORKERS  # noqa: E402
+from kinds import KINDS
+from workers import WORKERS
 
 
 def show(result):
