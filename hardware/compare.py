@@ -49,17 +49,18 @@ def held(file):
         yield f"process {device['pid']}, device {device['device']}: {', '.join(holders + contexts)}"
 
 
-def output(streams):
-    return streams[0]
+def short(text):
+    """As one line."""
+    return " ".join(text.split())[:LENGTH]
 
 
-def compare(cuda_contexts, command, options=(), status=0, traced=output, kept=None):
+def compare(cuda_contexts, command, options=(), status=0, traced=lambda streams: streams[0], kept=None):
     """Runs a command alone, traced, and kept if `kept` is given; these two pick what must be the same in each run."""
     alone = run(*command)
     if alone[0] != 0:
         lines = (alone[1] + alone[2]).splitlines() or ["no output"]
         raise Missing(f"it fails without the command, too: {lines[-1][:LENGTH]}")
-    yield f"alone, {alone[3]:.1f} s: {alone[1].strip()[:LENGTH]}"
+    yield f"alone, {alone[3]:.1f} s: {short(alone[1])}"
     with tempfile.TemporaryDirectory() as folder:
         events = pathlib.Path(folder, "events.jsonl")
         runs = [("traced", ["trace", "--json", events, *options, "--"], status, traced)]
@@ -75,7 +76,7 @@ def compare(cuda_contexts, command, options=(), status=0, traced=output, kept=No
                 problems.append("something was not traced")
             differs |= bool(problems)
             verdict = f"DIFFERS: {'; '.join(problems)}" if problems else "the same"
-            yield f"{how} {verdict}, {found[3]:.1f} s: {found[1].strip()[:LENGTH]}"
+            yield f"{how} {verdict}, {found[3]:.1f} s: {short(found[1])}"
         holders = list(held(events)) if events.exists() else []
     yield from holders[:SHOWN]
     if len(holders) > SHOWN:

@@ -14,10 +14,6 @@ MIB = 1 << 20
 SIMULATED_MANAGED_MEMORY = 1
 
 
-def nothing():
-    return lambda: True
-
-
 def initialised():
     driver.must("cuInit", 0)
     return lambda: driver.call("cuDeviceGetCount", ctypes.byref(ctypes.c_int())) == 0
@@ -127,7 +123,7 @@ def timed():
 
 
 KINDS = {
-    "nothing": nothing,
+    "nothing": lambda: lambda: True,
     "initialised": initialised,
     "released": lambda: released(False),
     "released_while_current": lambda: released(True),

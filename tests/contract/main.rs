@@ -21,7 +21,6 @@ mod support;
 mod before_init;
 mod counting;
 mod dead_contexts;
-mod dead_or_alive;
 mod devices;
 mod differences;
 mod end_of_process;
@@ -124,10 +123,8 @@ checks! {
         other_threads: 1,
         after_a_reset: 1,
         never_active: 1,
-    }
-    dead_or_alive {
-        primary_context: 1,
-        ordinary_context: 1,
+        version_of_a_primary_context: 1,
+        version_of_an_ordinary_context: 1,
         ordinary_context_outlives_the_primary: 1,
     }
     green_contexts {
