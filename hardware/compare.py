@@ -68,7 +68,9 @@ def compare(cuda_contexts, command, options=(), status=0, traced=lambda streams:
         differs = False
         for how, verb, wanted, same in runs:
             found = run(cuda_contexts, *verb, *command)
-            problems = [] if found[0] == wanted else [f"exit status {found[0]}, not {wanted}: {found[2][-LENGTH:]}"]
+            problems = []
+            if found[0] != wanted:
+                problems.append(f"exit status {found[0]}, not {wanted}: {short(found[2][-LENGTH:])}")
             # A gate that closes has ended the program.
             if wanted == found[0] == 0 and same(found[1:3]) != same(alone[1:3]):
                 problems.append("another output")
