@@ -6,7 +6,7 @@ use std::hint::black_box;
 
 use cuda_primary_context::Device;
 use cuda_primary_context::sys::CUdevice;
-use driver_benchmarks::machine::{Machine, machine};
+use driver_benchmarks::machine::{Machine, simulated};
 use gungraun::{library_benchmark, library_benchmark_group};
 
 struct Subject {
@@ -18,18 +18,14 @@ struct Subject {
 impl Subject {
     /// The kept device's context stays active: the reference count is measured, not the creation of a context.
     fn new(devices: u32) -> Self {
-        let machine: &Machine =
-            Box::leak(Box::new(machine(devices).expect("the simulator starts")));
+        let machine: &Machine = Box::leak(Box::new(simulated(devices)));
         let kept = machine.kept();
         machine.stray(&[kept]);
         Self { machine, safe: machine.safe.device(kept), raw: machine.raw.device(kept) }
     }
 
     fn stray_on_all(&self) {
-        let kept = self.machine.kept();
-        let others: Vec<u32> =
-            (0..self.machine.devices()).filter(|&device| device != kept).collect();
-        self.machine.stray(&others);
+        self.machine.stray(&self.machine.others());
     }
 }
 

@@ -25,12 +25,17 @@ pub fn say(message: &str) {
     let _ = writeln!(io::stderr(), "{}: {message}", env!("CARGO_CRATE_NAME"));
 }
 
-/// Writes what is wrong with the arguments. Returns the output, which is empty unless JSON was asked for, and
-/// the exit status.
-pub fn wrong_arguments(message: &str, json: bool) -> (String, u8) {
-    say(&format!("{message} (--help lists the options)"));
-    let text = if json { error_object("wrong_arguments", message) } else { String::new() };
-    (text, WRONG_ARGUMENTS)
+/// Prints the help, or what is wrong with the arguments, also as JSON if that was asked for. Returns the exit status.
+pub fn print_instead(error: &clap::Error, json: bool) -> ExitCode {
+    let text = error.to_string();
+    if !error.use_stderr() {
+        return print(&text, 0);
+    }
+    let _ = io::stderr().write_all(text.as_bytes());
+    let first = text.split("\n\n").next().unwrap_or_default();
+    let message = first.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
+    let object = if json { error_object("wrong_arguments", &message) } else { String::new() };
+    print(&object, WRONG_ARGUMENTS)
 }
 
 /// Returns the JSON object for a failure of this kind.

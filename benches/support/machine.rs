@@ -28,37 +28,37 @@ pub fn chosen_library() -> Option<PathBuf> {
     }
 }
 
-/// A machine with this many devices; none where a chosen driver has another number.
-pub fn machine(devices: u32) -> Option<Machine> {
+/// The chosen driver, or else a simulated one for each of these numbers of devices.
+pub fn machines(devices: &[u32]) -> Vec<Machine> {
     match chosen_library() {
-        Some(path) => Some(load(None, path)).filter(|machine| machine.devices() == devices),
-        None => {
-            let simulator = Simulator::builder().devices(devices).visible_devices(None).start();
-            let path = simulator.path().to_owned();
-            Some(load(Some(simulator), path))
-        }
+        Some(path) => vec![load(None, path)],
+        None => devices.iter().map(|&devices| simulated(devices)).collect(),
     }
 }
 
-/// The machine itself where a driver was chosen, else a simulated one with this many devices.
-pub fn machine_or_chosen(devices: u32) -> Machine {
-    match chosen_library() {
-        Some(path) => load(None, path),
-        None => machine(devices).expect("a simulator has the devices that were set"),
-    }
+/// A simulated driver with this many devices.
+pub fn simulated(devices: u32) -> Machine {
+    let simulator = Simulator::builder().devices(devices).visible_devices(None).start();
+    let path = simulator.path().to_owned();
+    load(Some(simulator), path)
 }
 
 /// The driver library at this path, which `simulator` keeps alive.
-pub fn load(simulator: Option<Simulator>, path: PathBuf) -> Machine {
+fn load(simulator: Option<Simulator>, path: PathBuf) -> Machine {
     // SAFETY: it is the simulated driver, or one that was chosen by hand.
     let driver = unsafe { Driver::load_from(&path) }.unwrap_or_else(|error| panic!("{error}"));
-    let raw = Raw::load(&path).expect("a driver that loads twice");
+    let raw = Raw::new(driver).expect("a driver with primary contexts");
     Machine { simulator, safe: Safe { driver }, raw }
 }
 
 impl Machine {
     pub fn devices(&self) -> u32 {
         self.safe.driver.device_count()
+    }
+
+    /// All devices but the kept one.
+    pub fn others(&self) -> Vec<u32> {
+        (0..self.devices()).filter(|&device| device != self.kept()).collect()
     }
 
     /// The device that benchmarks keep: not the first, where there are two.

@@ -1,71 +1,31 @@
 //! The raw twin: the safe layer's driver calls through plain function pointers, and nothing else.
 
-use std::ffi::{CStr, CString, c_void};
-use std::path::Path;
 use std::ptr;
 
-use cuda_primary_context::sys::{self, CUcontext, CUctx_flags, CUdevice, CUresult};
+use cuda_primary_context::sys::functions::{
+    cuCtxGetCurrent_v4000, cuDevicePrimaryCtxGetState_v7000, cuDevicePrimaryCtxRelease_v11000,
+    cuDevicePrimaryCtxRetain_v7000,
+};
+use cuda_primary_context::sys::{
+    CUcontext, CUctx_flags, CUdevice, CUresult, PFN_cuCtxGetCurrent_v4000,
+    PFN_cuDevicePrimaryCtxGetState_v7000, PFN_cuDevicePrimaryCtxRelease_v11000,
+    PFN_cuDevicePrimaryCtxRetain_v7000,
+};
+use cuda_primary_context::{Driver, Error, FunctionPointer};
 
-/// Declares the table of functions, each by its symbol and with the header's own type.
-macro_rules! function_table {
-    ($($field:ident: $type:ident = $function:ident;)*) => {
-        /// The functions of one loaded driver.
-        #[derive(Clone, Copy)]
-        pub struct Functions {
-            $(pub $field: <sys::$type as cuda_primary_context::FunctionPointer>::Function,)*
-        }
-
-        impl Functions {
-            /// Loads a driver and looks its functions up by their exact symbols.
-            pub fn load(path: &Path) -> Self {
-                let library = open(path);
-                Self {
-                    $($field: {
-                        let address = symbol(library, sys::functions::$function.symbol());
-                        // SAFETY: the symbol of this name in a CUDA driver has the type that the
-                        // header declares for it.
-                        unsafe { std::mem::transmute_copy(&address) }
-                    },)*
-                }
-            }
-        }
-    };
-}
-
-function_table! {
-    init: PFN_cuInit_v2000 = cuInit_v2000;
-    driver_get_version: PFN_cuDriverGetVersion_v2020 = cuDriverGetVersion_v2020;
-    device_get_count: PFN_cuDeviceGetCount_v2000 = cuDeviceGetCount_v2000;
-    device_get: PFN_cuDeviceGet_v2000 = cuDeviceGet_v2000;
-    get_current: PFN_cuCtxGetCurrent_v4000 = cuCtxGetCurrent_v4000;
-    get_state: PFN_cuDevicePrimaryCtxGetState_v7000 = cuDevicePrimaryCtxGetState_v7000;
-    retain: PFN_cuDevicePrimaryCtxRetain_v7000 = cuDevicePrimaryCtxRetain_v7000;
-    release: PFN_cuDevicePrimaryCtxRelease_v11000 = cuDevicePrimaryCtxRelease_v11000;
-}
-
-fn open(path: &Path) -> *mut c_void {
-    let name = CString::new(path.as_os_str().as_encoded_bytes()).expect("a path without NUL");
-    // SAFETY: the name is a C string, and names a driver library.
-    let library = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-    assert!(!library.is_null(), "{} does not load", path.display());
-    library
-}
-
-fn symbol(library: *mut c_void, name: &CStr) -> *mut c_void {
-    // SAFETY: the handle came from dlopen and is never closed, the name is a C string.
-    let address = unsafe { libc::dlsym(library, name.as_ptr()) };
-    assert!(!address.is_null(), "the driver has no {name:?}");
-    address
-}
+type Pointer<F> = <F as FunctionPointer>::Function;
 
 /// A driver as a program without any layer has it.
 pub struct Raw {
-    pub functions: Functions,
-    pub devices: Vec<CUdevice>,
+    devices: Vec<CUdevice>,
+    get_current: Pointer<PFN_cuCtxGetCurrent_v4000>,
+    get_state: Pointer<PFN_cuDevicePrimaryCtxGetState_v7000>,
+    retain: Pointer<PFN_cuDevicePrimaryCtxRetain_v7000>,
+    release: Pointer<PFN_cuDevicePrimaryCtxRelease_v11000>,
 }
 
 #[inline]
-pub fn check(code: CUresult) -> Result<(), CUresult> {
+fn check(code: CUresult) -> Result<(), CUresult> {
     match code.is_success() {
         true => Ok(()),
         false => Err(code),
@@ -73,22 +33,14 @@ pub fn check(code: CUresult) -> Result<(), CUresult> {
 }
 
 impl Raw {
-    /// What [`Driver::load_from`](cuda_primary_context::Driver::load_from) calls.
-    pub fn load(path: &Path) -> Result<Self, CUresult> {
-        let functions = Functions::load(path);
-        // SAFETY: flags must be 0.
-        check(unsafe { (functions.init)(0) })?;
-        let (mut version, mut count) = (0, 0);
-        // SAFETY: the out-parameter is an int of ours.
-        check(unsafe { (functions.driver_get_version)(&mut version) })?;
-        // SAFETY: as above.
-        check(unsafe { (functions.device_get_count)(&mut count) })?;
-        let devices = (0..count).map(|ordinal| {
-            let mut device = 0;
-            // SAFETY: the out-parameter is a device handle of ours.
-            check(unsafe { (functions.device_get)(&mut device, ordinal) }).map(|()| device)
-        });
-        Ok(Self { functions, devices: devices.collect::<Result<_, _>>()? })
+    pub fn new(driver: Driver) -> Result<Self, Error> {
+        Ok(Self {
+            devices: driver.devices().map(|device| device.as_raw()).collect(),
+            get_current: driver.function(cuCtxGetCurrent_v4000)?,
+            get_state: driver.function(cuDevicePrimaryCtxGetState_v7000)?,
+            retain: driver.function(cuDevicePrimaryCtxRetain_v7000)?,
+            release: driver.function(cuDevicePrimaryCtxRelease_v11000)?,
+        })
     }
 
     #[inline]
@@ -100,7 +52,7 @@ impl Raw {
     pub fn is_active(&self, device: CUdevice) -> Result<bool, CUresult> {
         let (mut flags, mut active) = (0, 0);
         // SAFETY: the out-parameters are ints of ours.
-        check(unsafe { (self.functions.get_state)(device, &mut flags, &mut active) })?;
+        check(unsafe { (self.get_state)(device, &mut flags, &mut active) })?;
         Ok(active != 0)
     }
 
@@ -108,7 +60,7 @@ impl Raw {
     pub fn retain(&self, device: CUdevice) -> Result<CUdevice, CUresult> {
         let mut context: CUcontext = ptr::null_mut();
         // SAFETY: the out-parameter is a handle of ours.
-        check(unsafe { (self.functions.retain)(&mut context, device) })?;
+        check(unsafe { (self.retain)(&mut context, device) })?;
         std::hint::black_box(context);
         Ok(device)
     }
@@ -116,14 +68,14 @@ impl Raw {
     #[inline]
     pub fn release(&self, device: CUdevice) -> Result<(), CUresult> {
         // SAFETY: one release for a retain of ours.
-        check(unsafe { (self.functions.release)(device) })
+        check(unsafe { (self.release)(device) })
     }
 
     #[inline]
     pub fn nothing_is_current(&self) -> Result<bool, CUresult> {
         let mut current: CUcontext = ptr::null_mut();
         // SAFETY: the out-parameter is a handle of ours.
-        check(unsafe { (self.functions.get_current)(&mut current) })?;
+        check(unsafe { (self.get_current)(&mut current) })?;
         Ok(current.is_null())
     }
 
@@ -165,7 +117,7 @@ impl Raw {
         for &device in &self.devices {
             let (mut flags, mut active) = (0, 0);
             // SAFETY: the out-parameters are ints of ours.
-            check(unsafe { (self.functions.get_state)(device, &mut flags, &mut active) })?;
+            check(unsafe { (self.get_state)(device, &mut flags, &mut active) })?;
             count += u32::from(active != 0);
             all |= flags;
         }

@@ -1,7 +1,9 @@
 //! The safe layer, with the raw twin's words.
 
 use cuda_primary_context::sys::CUctx_flags;
-use cuda_primary_context::{Device, Driver, Error, PrimaryContext, PrimaryContextGuard};
+use cuda_primary_context::{
+    Device, Driver, Error, PrimaryContext, PrimaryContextGuard, StrayRelease,
+};
 
 pub struct Safe {
     pub driver: Driver,
@@ -16,6 +18,12 @@ impl Safe {
     #[inline]
     pub fn retain_only(&self, kept: Device) -> Result<PrimaryContextGuard, Error> {
         PrimaryContextGuard::retain_only(kept)
+    }
+
+    #[inline]
+    pub fn release_active(&self) -> Result<(), Error> {
+        std::hint::black_box(StrayRelease::new().run(self.driver)?);
+        Ok(())
     }
 
     #[inline]

@@ -1,9 +1,7 @@
 //! Suspends processes that use GPUs and resumes them, by their ids.
 //!
-//! `cargo run -p examples --example checkpoint -- --help` lists the options.
+//! `cargo run -p examples --features nvml --example checkpoint -- --help` lists the options.
 
-#[path = "../arguments.rs"]
-mod arguments;
 mod memory;
 mod options;
 #[path = "../output.rs"]
@@ -14,16 +12,16 @@ mod report;
 use std::collections::HashMap;
 use std::env;
 use std::process::ExitCode;
-use std::time::Duration;
 
+use clap::Parser;
 use cuda_primary_context::checkpoint::nvml::NvmlError;
 use cuda_primary_context::checkpoint::{
     CheckpointError, GpuMap, GroupError, Process, StepReport, Steps, TreeProcess, tree,
 };
 
 use memory::Before;
-use options::{Action, Options, Request};
-use output::{WRONG_ARGUMENTS, error_object, print, say, wrong_arguments};
+use options::Options;
+use output::{WRONG_ARGUMENTS, error_object, print, print_instead, say};
 use progress::Progress;
 use report::Report;
 
@@ -112,24 +110,24 @@ fn with_progress<T>(
     action(options.at_once.map_or(steps, |processes| steps.at_once(processes)))
 }
 
-/// Whether all of them are suspended.
-fn suspend_all(
-    options: &Options,
-    report: &mut Report,
-    processes: Vec<Process>,
-    before: &Before,
-) -> bool {
-    let progress =
-        Progress::begin("suspending", processes.len(), before.of_processes(), options.json);
-    let limit = options.limit.unwrap_or(Duration::MAX);
-    match with_progress(options, progress, |steps| steps.suspend(processes, limit)) {
+/// Suspends the processes, and notes what a restore needs.
+fn suspend_all(options: &Options, report: &mut Report, processes: Vec<Process>) {
+    let pids: Vec<u32> = processes.iter().map(Process::pid).collect();
+    let mut before = Before::of(&pids);
+    report.memory = before.listed.clone().ok();
+    let sizes = std::mem::take(&mut before.of_processes);
+    let progress = Progress::begin("suspending", processes.len(), sizes, options.json);
+    match with_progress(options, progress, |steps| steps.suspend(processes, options.limit)) {
+        Err(error) => note_failure(report, error),
         Ok(suspended) => {
             report.steps.extend(suspended.reports().iter().cloned());
-            true
-        }
-        Err(error) => {
-            note_failure(report, error);
-            false
+            report.memory = match before.needed() {
+                Ok(memory) => Some(memory).filter(|memory| !memory.is_empty()),
+                Err(error) => {
+                    say(&Failure::no_room_known(&error).message);
+                    None
+                }
+            };
         }
     }
 }
@@ -170,42 +168,15 @@ fn map(options: &Options) -> Result<GpuMap, Failure> {
     }
 }
 
-/// Does what the options say for these processes.
-fn act(options: &Options, report: &mut Report, processes: Vec<Process>) -> Result<(), Failure> {
-    match options.action {
-        Action::State => {}
-        Action::Suspend => {
-            let pids: Vec<u32> = processes.iter().map(Process::pid).collect();
-            let before = Before::of(&pids);
-            report.memory = before.listed().map(<[_]>::to_vec);
-            if suspend_all(options, report, processes, &before) {
-                report.memory = match before.is_known() {
-                    Ok(()) => Some(before.needed()).filter(|memory| !memory.is_empty()),
-                    Err(error) => {
-                        say(&Failure::no_room_known(&error).message);
-                        None
-                    }
-                };
-            }
-        }
-        Action::Resume => resume_all(options, report, processes)?,
-    }
-    Ok(())
-}
-
 fn run(options: &Options) -> Result<Report, Failure> {
-    let mut report = Report {
-        action: options.action,
-        tree: Vec::new(),
-        processes: Vec::new(),
-        steps: Vec::new(),
-        memory: None,
-        room: None,
-        error: None,
-    };
+    let mut report = Report { action: options.action(), ..Report::default() };
     let processes = open_all(options, &mut report)?;
     let pids: Vec<u32> = processes.iter().map(Process::pid).collect();
-    act(options, &mut report, processes)?;
+    if options.suspend {
+        suspend_all(options, &mut report, processes);
+    } else if options.resume {
+        resume_all(options, &mut report, processes)?;
+    }
     for pid in pids {
         report.processes.push((pid, open(options, pid).and_then(|process| process.state())));
     }
@@ -215,21 +186,17 @@ fn run(options: &Options) -> Result<Report, Failure> {
 fn main() -> ExitCode {
     // Read even if the other arguments are wrong.
     let json = env::args_os().any(|argument| argument == "--json");
-    let (text, status) = match options::from_command_line() {
-        Ok(Request::Help) => (options::HELP.to_owned(), 0),
-        Ok(Request::Run(options)) => match run(&options) {
-            Ok(report) => {
-                let text = if options.json { report.json() } else { report.text() };
-                (text, report.status())
-            }
-            Err(failure) => {
-                say(&failure.message);
-                let text =
-                    if json { error_object(failure.kind, &failure.message) } else { String::new() };
-                (text, failure.status)
-            }
-        },
-        Err(message) => wrong_arguments(&message, json),
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => return print_instead(&error, json),
+    };
+    let (text, status) = match run(&options) {
+        Ok(report) => (if json { report.json() } else { report.text() }, report.status()),
+        Err(failure) => {
+            say(&failure.message);
+            let object = || error_object(failure.kind, &failure.message);
+            (if json { object() } else { String::new() }, failure.status)
+        }
     };
     print(&text, status)
 }

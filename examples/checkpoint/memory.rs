@@ -11,8 +11,9 @@ use crate::options::Options;
 /// What is known of the memory before a checkpoint.
 pub struct Before {
     /// By NVML's list of processes; an error if it does not have one of them.
-    listed: Result<Vec<DeviceMemory>, NvmlError>,
-    of_processes: HashMap<u32, u64>,
+    pub listed: Result<Vec<DeviceMemory>, NvmlError>,
+    /// The bytes on GPUs of each process that NVML lists.
+    pub of_processes: HashMap<u32, u64>,
     free: Result<Vec<DeviceMemory>, NvmlError>,
 }
 
@@ -26,35 +27,18 @@ impl Before {
         Self { listed: listed.map(|all| all.concat()), of_processes, free: nvml::free() }
     }
 
-    /// The bytes on GPUs of each process that NVML lists.
-    pub fn of_processes(&self) -> HashMap<u32, u64> {
-        self.of_processes.clone()
-    }
-
-    /// Whether the room for a restore can be looked at.
-    pub fn is_known(&self) -> Result<(), NvmlError> {
-        self.free.as_ref().map(drop).map_err(Clone::clone)
-    }
-
-    /// What the processes had, once they are checkpointed: as listed, else what became free.
-    pub fn needed(&self) -> Vec<DeviceMemory> {
-        match (&self.listed, &self.free, nvml::free()) {
-            (Ok(listed), ..) => listed.clone(),
-            (Err(_), Ok(before), Ok(after)) => before
-                .iter()
-                .zip(after)
-                .map(|(before, after)| DeviceMemory {
-                    device: after.device,
-                    bytes: after.bytes.saturating_sub(before.bytes),
-                })
-                .filter(|memory| memory.bytes > 0)
-                .collect(),
-            _ => Vec::new(),
+    /// What the processes had, once they are checkpointed: as listed, else what became free. An error if the room
+    /// for a restore cannot be looked at.
+    pub fn needed(self) -> Result<Vec<DeviceMemory>, NvmlError> {
+        let before = self.free?;
+        if let Ok(listed) = self.listed {
+            return Ok(listed);
         }
-    }
-
-    pub fn listed(&self) -> Option<&[DeviceMemory]> {
-        self.listed.as_deref().ok()
+        let became_free = before.iter().zip(nvml::free()?).map(|(before, after)| DeviceMemory {
+            device: after.device,
+            bytes: after.bytes.saturating_sub(before.bytes),
+        });
+        Ok(became_free.filter(|memory| memory.bytes > 0).collect())
     }
 }
 

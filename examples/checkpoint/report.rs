@@ -6,10 +6,9 @@ use cuda_primary_context::checkpoint::nvml::DeviceMemory;
 use cuda_primary_context::checkpoint::{CheckpointError, ProcessReport, Room, State, TreeProcess};
 use serde_json::{Value, json};
 
-use crate::options::Action;
-
+#[derive(Default)]
 pub struct Report {
-    pub action: Action,
+    pub action: &'static str,
     pub tree: Vec<TreeProcess>,
     pub processes: Vec<(u32, Result<State, CheckpointError>)>,
     /// The steps of each process.
@@ -27,7 +26,7 @@ impl Report {
 
     /// The arguments that resume what this run suspended.
     fn resume_with(&self) -> Option<String> {
-        if self.action != Action::Suspend || self.error.is_some() {
+        if self.action != "suspend" || self.error.is_some() {
             return None;
         }
         let mut arguments = String::from("--resume");
@@ -58,7 +57,7 @@ impl Report {
             })
         });
         let object = json!({
-            "action": self.action.name(),
+            "action": self.action,
             "processes": processes.collect::<Vec<_>>(),
             "memory": self.memory,
             "room": self.room,
@@ -81,21 +80,12 @@ impl Report {
         }
         for (pid, state) in &self.processes {
             let _ = match state {
-                Ok(state) => write!(text, "process  {pid}  {state}"),
+                Ok(state) => writeln!(text, "process  {pid}  {state}"),
                 Err(error) if error.is_without_cuda() => {
-                    write!(text, "process  {pid}  does not use CUDA")
+                    writeln!(text, "process  {pid}  does not use CUDA")
                 }
-                Err(error) => write!(text, "process  {pid}  {error}"),
+                Err(error) => writeln!(text, "process  {pid}  {error}"),
             };
-            for report in self.steps.iter().filter(|report| report.pid == *pid) {
-                for step in &report.steps {
-                    let (kind, took) = (step.step.kind(), step.took.as_secs_f64());
-                    let undoing = if step.undoing { "undone by " } else { "" };
-                    let failed = if step.error.is_some() { " failed" } else { "" };
-                    let _ = write!(text, "  {undoing}{kind} {took:.3} s{failed}");
-                }
-            }
-            text.push('\n');
         }
         for DeviceMemory { device, bytes } in self.memory.iter().flatten() {
             let _ = writeln!(text, "memory   {device}={bytes}");

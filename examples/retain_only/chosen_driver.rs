@@ -6,9 +6,10 @@ use std::env;
 use cuda_primary_context::{Attempt, Driver, Error, PrimaryContext};
 use simulated_libcuda::Simulator;
 
-use crate::options::{DriverChoice, Options};
+use crate::options::Options;
 use crate::output::say;
 
+const DEFAULT_DEVICES: u32 = 4;
 /// Where a simulator has stray contexts unless the options say otherwise.
 const STRAYS_ON_A_SIMULATOR: [u32; 2] = [0, 2];
 
@@ -20,12 +21,11 @@ pub struct ChosenDriver {
 
 impl ChosenDriver {
     pub fn choose(options: &Options) -> Result<Self, Error> {
-        match &options.driver {
-            DriverChoice::Real => Driver::load().map(Self::loaded),
-            // SAFETY: the user passed the file as a driver.
-            DriverChoice::Library(path) => unsafe { Driver::load_from(path) }.map(Self::loaded),
-            DriverChoice::Simulated => Self::simulate(options.devices),
-            DriverChoice::Auto => match Driver::load() {
+        let devices = options.devices.unwrap_or(DEFAULT_DEVICES);
+        match options.driver.to_str() {
+            Some("real") => Driver::load().map(Self::loaded),
+            Some("simulated") => Self::simulate(devices),
+            Some("auto") => match Driver::load() {
                 Ok(driver) => {
                     let path = driver.path().display();
                     say(&format!("using the driver {path}, which loads and has a device"));
@@ -33,9 +33,11 @@ impl ChosenDriver {
                 }
                 Err(error) => {
                     say(&format!("using the simulated driver, because {error}"));
-                    Self::simulate(options.devices)
+                    Self::simulate(devices)
                 }
             },
+            // SAFETY: the user passed the file as a driver.
+            _ => unsafe { Driver::load_from(&options.driver) }.map(Self::loaded),
         }
     }
 

@@ -3,11 +3,8 @@
 //!
 //! `cargo run -p examples --example retain_only -- --help` lists the options.
 
-#[path = "../arguments.rs"]
-mod arguments;
 mod chosen_driver;
 mod heading;
-mod json;
 mod options;
 #[path = "../output.rs"]
 mod output;
@@ -16,11 +13,13 @@ use std::env;
 use std::process::ExitCode;
 
 use cuda_primary_context::{Error, Planned, PrimaryContextGuard, StrayRelease};
+use serde::Serialize;
+use serde_json::json;
 
 use chosen_driver::ChosenDriver;
 use heading::{heading, still_active};
-use options::{Options, Request};
-use output::{print, say, wrong_arguments};
+use options::Options;
+use output::{print, print_instead, say};
 
 const NO_CALL_FAILED: u8 = 0;
 const SOME_DEVICE_FAILED: u8 = 1;
@@ -32,9 +31,9 @@ fn retain_only(options: &Options) -> Result<(String, u8), Error> {
     let driver = chosen.driver();
     let second_or_only = u32::from(driver.device_count() > 1);
     let device = driver.device(options.device.unwrap_or(second_or_only))?;
-    let keep = options.keep.iter().map(|&ordinal| driver.device(ordinal));
+    let keep = options.keep.0.iter().map(|&ordinal| driver.device(ordinal));
     let keep = keep.collect::<Result<Vec<_>, _>>()?;
-    let strays = chosen.leave_strays(options.stray.as_deref())?;
+    let strays = chosen.leave_strays(options.stray.as_ref().map(|list| &*list.0))?;
 
     let mut policy = StrayRelease::new().keep(keep);
     if options.releases != 1 {
@@ -45,7 +44,7 @@ fn retain_only(options: &Options) -> Result<(String, u8), Error> {
         let plan = policy.plan(device)?;
         let failed = plan.devices().any(|(_, planned)| matches!(planned, Planned::Failed(_)));
         let text = match options.json {
-            true => json::report_or_plan(&plan, chosen.is_simulated()),
+            true => json(&plan, chosen.is_simulated()),
             false => heading(&chosen, &strays, "keep", device) + &format!("{plan}\n"),
         };
         return Ok((text, status(failed)));
@@ -55,7 +54,7 @@ fn retain_only(options: &Options) -> Result<(String, u8), Error> {
     let guard = PrimaryContextGuard::retain_only_with(device, &policy)?;
     let report = guard.report();
     let text = match options.json {
-        true => json::report_or_plan(report, chosen.is_simulated()),
+        true => json(report, chosen.is_simulated()),
         false if options.calls => {
             heading(&chosen, &strays, "kept", device) + &format!("{report:#}\n")
         }
@@ -67,6 +66,13 @@ fn retain_only(options: &Options) -> Result<(String, u8), Error> {
     Ok((text, status(report.check().is_err())))
 }
 
+/// A report or a plan as one JSON object, and whether the driver is a simulator.
+fn json(result: &impl Serialize, simulated: bool) -> String {
+    let mut object = json!(result);
+    object["driver"]["simulated"] = simulated.into();
+    format!("{object}\n")
+}
+
 fn status(failed: bool) -> u8 {
     if failed { SOME_DEVICE_FAILED } else { NO_CALL_FAILED }
 }
@@ -74,13 +80,14 @@ fn status(failed: bool) -> u8 {
 fn main() -> ExitCode {
     // Read even if the other arguments are wrong.
     let json = env::args_os().any(|argument| argument == "--json");
-    let (text, status) = match options::from_command_line() {
-        Ok(Request::Help) => (options::HELP.to_owned(), NO_CALL_FAILED),
-        Ok(Request::Run(options)) => retain_only(&options).unwrap_or_else(|error| {
-            say(&error.to_string());
-            (if json { json::error(&error) } else { String::new() }, NO_DRIVER_OR_DEVICE)
-        }),
-        Err(message) => wrong_arguments(&message, json),
+    let options = match options::from_command_line() {
+        Ok(options) => options,
+        Err(error) => return print_instead(&error, json),
     };
+    let (text, status) = retain_only(&options).unwrap_or_else(|error| {
+        say(&error.to_string());
+        let object = || format!("{}\n", json!({ "error": error }));
+        (if json { object() } else { String::new() }, NO_DRIVER_OR_DEVICE)
+    });
     print(&text, status)
 }

@@ -1,4 +1,4 @@
-"""A group of processes, suspended and resumed one by one and at once: group.py [GIBIBYTES...]
+"""A group of processes, suspended and resumed one by one and at once: python3 -m checkpoint.group [GIBIBYTES]
 
 There is a process on each device. Each group is empty (a context each) and then has so much memory on each device (4 GiB if
 not given). Needs the Python package. Prints medians of five turns, beside those of the slowest member alone.
@@ -8,24 +8,10 @@ import statistics
 import sys
 import time
 
-sys.dont_write_bytecode = True
-import driver  # noqa: E402
-from harness import Target  # noqa: E402
-from target import context, memory, serve  # noqa: E402
+import driver
+from harness import Target
 
 TURNS = 5
-
-
-def on_device(ordinal):
-    """A process with memory on it, as one of target.py's kinds."""
-
-    def start(gibibytes):
-        if gibibytes:
-            return memory(gibibytes, ordinal)
-        context(ordinal)
-        return lambda: True
-
-    return start
 
 
 def cycle(pids, at_once):
@@ -47,7 +33,7 @@ def group(gibibytes):
     driver.must("cuInit", 0)
     try:
         for ordinal in range(driver.device_count()):
-            targets.append(Target(str(ordinal), gibibytes, program="group.py"))
+            targets.append(Target("memory", gibibytes, ordinal))
         pids = [target.pid for target in targets]
         cycle(pids, None)  # the first one takes longer
         for _ in range(TURNS):
@@ -63,15 +49,12 @@ def group(gibibytes):
                 f"the longest checkpoint {checkpoint:.2f} s, restore {restore:.2f} s",
                 flush=True,
             )
-        print(f"memory intact: {[target.check().get('ok') for target in targets]}", flush=True)
+        print(f"memory intact: {[target.works() for target in targets]}", flush=True)
     finally:
         for target in targets:
             target.kill()
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        serve({sys.argv[1]: on_device(int(sys.argv[1]))})
-    else:
-        group(0)
-        group(int(sys.argv[1]) if len(sys.argv) > 1 else 4)
+    group(0)
+    group(int(sys.argv[1]) if len(sys.argv) > 1 else 4)

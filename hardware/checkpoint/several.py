@@ -1,60 +1,43 @@
 """Does a stray context make a restore fail? On two GPUs or more.
 
-Workers of device 1 (worker.py), with strays on all other devices, with them released, with peer access and
+Workers of device 1 (workers.py), with strays on all other devices, with them released, with peer access and
 as ranks of an NCCL group, are suspended and resumed: without a map, with one of all GPUs, with one that
 lacks a GPU.
 """
 
-import socket
-
 import driver
-from harness import Target, codes, describe, processes
+from harness import Target, ranks, work_together
 
-PROGRAM = "worker.py"
+from .example import codes, cycle_line, describe
+
 CYCLES = 3
 
 
-def cycles(session, kind):
+def cycles(example, kind):
     """Suspended and resumed without a map, several times."""
-    with Target(kind, program=PROGRAM) as target:
+    with Target(kind) as target:
         for _ in range(CYCLES):
-            run = session.cycle(target.pid)
-            check = target.check()
-            state = processes(run["report"])[0].get("state")
-            session.show(
-                f"{kind:32} no map: codes {codes(run['report'])}, exit {run['status']}, then {state}, "
-                f"works {check.get('ok')}; {describe(run['report'])}"
-            )
+            yield f"no map: {cycle_line(example, target)}"
 
 
-def maps(session, kind, gpus):
+def maps(example, kind, gpus):
     """Restored with a map of all GPUs, then with one that lacks each in turn."""
     everything = [argument for gpu in gpus for argument in ("--map", f"{gpu}={gpu}")]
-    with Target(kind, program=PROGRAM) as target:
-        session.run("--suspend", "--pid", target.pid)
-        whole = session.run("--resume", "--pid", target.pid, "--force", *everything)
-        works, results = [target.check().get("ok")], []
+    with Target(kind) as target:
+        example.suspend(target.pid)
+        whole = example.resume(target.pid, more=everything)
+        works, results = [target.works()], []
         for number, gpu in enumerate(gpus):
             if driver.state(target.pid)["state"] == "running":
-                session.run("--suspend", "--pid", target.pid)
+                example.suspend(target.pid)
             code = driver.restore(target.pid, [other for other in gpus if other != gpu])
-            after = driver.state(target.pid)
-            results.append(f"without GPU {number} {code} {after['state']}")
-            last = session.run("--resume", "--pid", target.pid, "--force")
-            works.append(target.check().get("ok"))
-        session.show(
-            f"{kind:32} maps: all GPUs {codes(whole['report'])}, {', '.join(results)}, then without a map "
-            f"{codes(last['report'])}; works {works}"
-        )
+            results.append(f"without GPU {number} {code} {driver.state(target.pid)['state']}")
+            last = example.resume(target.pid)
+            works.append(target.works())
+        yield (f"all GPUs {codes(whole)}, {', '.join(results)}, then without a map {codes(last)}; works {works}")
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-# How the ranks of an NCCL group reach one another; NVLink multicast (NVLS) stays off in all of them.
+# How the ranks of an NCCL group reach one another.
 TRANSPORTS = {
     "P2P": {},
     "P2P, cuMem off": {"NCCL_CUMEM_ENABLE": "0"},
@@ -63,48 +46,33 @@ TRANSPORTS = {
 }
 
 
-def ranks(session, kind, transport):
+def group(example, kind, transport):
     """Two ranks over NCCL, suspended and resumed together."""
-    row = f"{kind}, {transport}"
-    group = {"NCCL_NVLS_ENABLE": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    targets = []
-    try:
-        for rank in range(2):
-            targets.append(Target(kind, program=PROGRAM, RANK=str(rank), **group, **TRANSPORTS[transport]))
-        for target in targets:
-            target.stand(60)
-        pids = [argument for target in targets for argument in ("--pid", target.pid)]
-        suspended = session.suspend(*(target.pid for target in targets))
-        resumed = session.run("--resume", *pids, "--force")
-        states = [driver.state(target.pid) for target in targets]
+    with ranks(kind, 2, **TRANSPORTS[transport]) as targets:
+        pids = [target.pid for target in targets]
+        suspended = example.suspend(*pids)
+        resumed = example.resume(*pids)
+        states = [driver.state(pid)["state"] for pid in pids]
         works, again = [], []
         # Asked in vain of one that is not running.
-        if all(state["state"] == "running" for state in states):
-            for target in targets:
-                target.ask()
-            works = [target.check(asked=True).get("ok") for target in targets]
+        if states == ["running", "running"]:
+            works = [result.get("ok") for result in work_together(targets)]
         else:
             # The other rank first, in case that one needs the memory of the other.
-            again = [driver.step("Restore", target.pid) for target in (*reversed(targets), targets[1])]
-        session.show(
-            f"{row:32} two ranks: suspended {codes(suspended['report'])}, resumed {codes(resumed['report'])}, then "
-            f"{[state['state'] for state in states]}, works {works}, restored in another order {again}; "
-            f"{describe(suspended['report'])}"
-        )
-    finally:
-        for target in targets:
-            target.kill()
+            again = [driver.step("Restore", pid) for pid in (pids[1], pids[0], pids[1])]
+        yield (f"suspended {codes(suspended)}, resumed {codes(resumed)}, then {states}, works {works}, "
+               f"restored in another order {again}; {describe(suspended)}")
 
 
-def rows(gpus):
+def rows(example, gpus):
     endings = ("", "_stray", "_released")
     found = []
     for kind in (f"{library}{end}" for library in ("driver", "torch") for end in endings):
-        found.append((kind, lambda session, kind=kind: cycles(session, kind), 15))
-        found.append((f"{kind} maps", lambda session, kind=kind: maps(session, kind, gpus), 15))
-    found.append(("peer", lambda session: cycles(session, "peer"), 15))
+        found.append((kind, 15, lambda kind=kind: cycles(example, kind)))
+        found.append((f"{kind} maps", 15, lambda kind=kind: maps(example, kind, gpus)))
+    found.append(("peer", 15, lambda: cycles(example, "peer")))
     for transport in TRANSPORTS:
         for end in {"P2P": (*endings, "_left"), "sockets": endings}.get(transport, endings[:1]):
-            row = f"nccl{end} {transport}"
-            found.append((row, lambda s, kind=f"nccl{end}", t=transport: ranks(s, kind, t), 30))
+            row = f"nccl{end}, {transport}"
+            found.append((row, 30, lambda kind=f"nccl{end}", t=transport: group(example, kind, t)))
     return found

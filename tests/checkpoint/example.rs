@@ -49,7 +49,7 @@ fn two_processes_are_suspended_and_resumed() {
 
     let output = run(&machine, &["--suspend", "--pid", &pids[0]]);
     let line = text(&output.stdout);
-    assert!(line.starts_with(&format!("process  {}  checkpointed  lock 0.", pids[0])), "{line}");
+    assert!(line.starts_with(&format!("process  {}  checkpointed\n", pids[0])), "{line}");
     // A line for every step, and no bar if nobody sees it.
     let steps = text(&output.stderr).lines().filter(|line| line.starts_with("process "));
     let steps = steps.map(|line| line.split([':', ',']).nth(1).unwrap().trim());
@@ -89,9 +89,9 @@ fn arguments_that_make_no_sense_are_refused() {
     let gpu = "GPU-01234567-89ab-cdef-0123-456789abcdef";
     let (pair, bytes) = (format!("{gpu}={gpu}"), format!("{gpu}=1"));
     for (arguments, words) in [
-        (&["--pid", "1"][..], "one action is required"),
-        (&["--suspend", "--pid", "1", "--map", &pair], "--map can only be used with --resume"),
-        (&["--state", "--pid", "1", "--needs", &bytes], "--needs can only be used with --resume"),
+        (&["--pid", "1"][..], "<--state|--suspend|--resume>"),
+        (&["--suspend", "--pid", "1", "--map", &pair], "'--suspend' cannot be used with '--map"),
+        (&["--state", "--pid", "1", "--needs", &bytes], "'--state' cannot be used with '--needs"),
     ] {
         let output = run(&machine, &[arguments, &["--json"]].concat());
         is_refused(&output, words);

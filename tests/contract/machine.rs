@@ -70,13 +70,23 @@ impl Machine {
             Returned::Code(CUresult::CUDA_ERROR_NO_DEVICE) => 0,
             result => panic!("cuInit returns {result}"),
         };
-        eprintln!("probe\t{simulated}\t{version}\t{devices}\t{}", self.path().display());
+        let green = library.symbol(c"cuGreenCtxCreate").is_some();
+        let path = self.path().display();
+        eprintln!("probe\t{simulated}\t{green}\t{version}\t{devices}\t{path}");
     }
+}
+
+/// What a check needs.
+pub struct Needs {
+    pub devices: u32,
+    /// They came with CUDA 12.4.
+    pub green_contexts: bool,
 }
 
 /// What there is to know about a driver before a check runs.
 pub struct Probe {
     pub simulated: bool,
+    green_contexts: bool,
     pub version: i32,
     pub devices: u32,
     path: String,
@@ -86,18 +96,23 @@ impl Probe {
     pub fn read(output: &str) -> Self {
         let line = output.lines().find_map(|line| line.strip_prefix("probe\t"));
         let fields: Vec<&str> = line.expect("a probe writes a line").split('\t').collect();
-        let [simulated, version, devices, path] = fields[..] else { panic!("{fields:?}") };
+        let [simulated, green, version, devices, path] = fields[..] else { panic!("{fields:?}") };
         Self {
             simulated: simulated == "true",
+            green_contexts: green == "true",
             version: version.parse().expect("a version"),
             devices: devices.parse().expect("a count"),
             path: path.to_owned(),
         }
     }
 
-    /// Why a check that needs so many devices cannot run, if it cannot.
-    pub fn lacks(&self, needed: u32) -> Option<String> {
+    /// Why a check with these needs cannot run, if it cannot.
+    pub fn lacks(&self, needs: &Needs) -> Option<String> {
+        let needed = needs.devices;
         match (needed > self.devices, self.devices) {
+            (false, _) if needs.green_contexts && !self.green_contexts => {
+                Some("they need green contexts: the driver lacks cuGreenCtxCreate".to_owned())
+            }
             (false, _) => None,
             (true, 0) => Some("they need a device: cuInit returns 100".to_owned()),
             (true, 1) => Some("they need two devices: there is one".to_owned()),
@@ -108,7 +123,7 @@ impl Probe {
 
 impl fmt::Display for Probe {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { simulated, version, devices, path } = self;
+        let Self { simulated, version, devices, path, .. } = self;
         let (major, minor) = (version / 1000, version % 1000 / 10);
         let name = if *simulated { "the simulator" } else { path };
         let devices = match devices {

@@ -21,7 +21,6 @@ mod support;
 mod before_init;
 mod counting;
 mod dead_contexts;
-mod dead_or_alive;
 mod devices;
 mod differences;
 mod end_of_process;
@@ -41,8 +40,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use differences::{Differences, compare};
-use machine::{Kind, Machine, Probe};
-use questions::{Observation, Questions, skipped};
+use machine::{Kind, Machine, Needs, Probe};
+use questions::{Observation, Questions};
 use support::processes::again;
 use support::skips::{say, skip};
 
@@ -55,13 +54,20 @@ const CHECK: &str = "CONTRACT_CHECK";
 /// How long a check may take: a context on a real device takes a tenth of a second to make.
 const PATIENCE_SECONDS: u32 = 60;
 
-/// One check: its name, how many devices it needs, and its body.
-type Check = (&'static str, u32, fn(&Machine, &Questions));
+/// One check: its name, what it needs, and its body.
+type Check = (&'static str, Needs, fn(&Machine, &Questions));
+
+/// For the checks that need green contexts.
+const GREEN: bool = true;
 
 macro_rules! checks {
-    ($($module:ident { $($check:ident: $devices:literal,)* })*) => {
+    ($($module:ident { $($check:ident: $devices:literal $(+ $green:ident)?,)* })*) => {
         const CHECKS: &[Check] = &[
-            $($((concat!(stringify!($module), "::", stringify!($check)), $devices, $module::$check),)*)*
+            $($((
+                concat!(stringify!($module), "::", stringify!($check)),
+                Needs { devices: $devices, green_contexts: false $(| $green)? },
+                $module::$check,
+            ),)*)*
         ];
     };
 }
@@ -117,22 +123,20 @@ checks! {
         other_threads: 1,
         after_a_reset: 1,
         never_active: 1,
-    }
-    dead_or_alive {
-        primary_context: 1,
-        ordinary_context: 1,
+        version_of_a_primary_context: 1,
+        version_of_an_ordinary_context: 1,
         ordinary_context_outlives_the_primary: 1,
     }
     green_contexts {
-        create_destroy: 1,
-        create_release_destroy: 1,
-        release_while_active_returns_201: 1,
-        retain_create_release_release_destroy: 1,
-        two_green_contexts: 1,
-        two_green_contexts_and_two_releases: 1,
-        a_retain_undoes_it: 1,
-        a_retain_and_a_release_repair_it_later: 1,
-        a_reset_repairs_it_later: 1,
+        create_destroy: 1 + GREEN,
+        create_release_destroy: 1 + GREEN,
+        release_while_active_returns_201: 1 + GREEN,
+        retain_create_release_release_destroy: 1 + GREEN,
+        two_green_contexts: 1 + GREEN,
+        two_green_contexts_and_two_releases: 1 + GREEN,
+        a_retain_undoes_it: 1 + GREEN,
+        a_retain_and_a_release_repair_it_later: 1 + GREEN,
+        a_reset_repairs_it_later: 1 + GREEN,
     }
     end_of_process {
         exit_handlers: 1,
@@ -147,10 +151,10 @@ checks! {
         held_and_kept_devices: 2,
     }
     stray_release {
-        held_by_a_green_context: 1,
-        references_and_a_green_context: 1,
-        release_of_a_handle_beside_a_green_context: 1,
-        refused_release_of_an_active_context: 1,
+        held_by_a_green_context: 1 + GREEN,
+        references_and_a_green_context: 1 + GREEN,
+        release_of_a_handle_beside_a_green_context: 1 + GREEN,
+        refused_release_of_an_active_context: 1 + GREEN,
         current_context_after_a_run: 1,
     }
 }
@@ -202,17 +206,13 @@ fn run(test: &str, kind: Kind) {
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     let mut failures = Vec::new();
     for (check, needs, _) in CHECKS {
-        let outcome = match probe.lacks(*needs) {
-            Some(reason) => Ok(Err(reason)),
-            None => in_own_process(test, check, prepare).map(|output| match skipped(&output) {
-                Some(reason) => Err(reason),
-                None => Ok(output),
-            }),
-        };
-        match outcome {
+        if let Some(reason) = probe.lacks(needs) {
+            *reasons.entry(reason).or_default() += 1;
+            continue;
+        }
+        match in_own_process(test, check, prepare) {
             Err(reason) => failures.push(format!("{check}: {reason}")),
-            Ok(Err(reason)) => *reasons.entry(reason).or_default() += 1,
-            Ok(Ok(output)) => {
+            Ok(output) => {
                 let seen = Observation::read(&output);
                 assert!(!seen.is_empty(), "{check} has no question");
                 let entries = listed.remove(check).unwrap_or_default();

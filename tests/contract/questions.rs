@@ -6,7 +6,6 @@ use std::fmt::Display;
 use std::io::Write;
 
 const MARK: &str = "question";
-const SKIPPED: &str = "skipped";
 
 #[derive(Default)]
 pub struct Questions {
@@ -34,12 +33,6 @@ impl Questions {
         self.ask(question, "yes", if result { "yes" } else { "no" });
     }
 
-    /// Says that the check cannot be made on this machine, and why. It has no questions then.
-    pub fn skip(&self, reason: impl Display) {
-        let line = format!("{SKIPPED}\t{reason}\n");
-        std::io::stderr().write_all(line.as_bytes()).expect("the other process is there");
-    }
-
     /// The same, for somebody else: the questions begin with the name.
     pub fn of(&self, name: impl Display) -> Self {
         Self { prefix: format!("{}{name}: ", self.prefix) }
@@ -61,10 +54,4 @@ impl Observation {
         }
         seen
     }
-}
-
-/// Why a process skipped its check, if it did.
-pub fn skipped(output: &str) -> Option<String> {
-    let reason = |line: &str| Some(line.strip_prefix(SKIPPED)?.strip_prefix('\t')?.to_owned());
-    output.lines().find_map(reason)
 }

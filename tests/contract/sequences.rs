@@ -30,23 +30,11 @@ pub(crate) use sequences;
 
 pub fn run(machine: &Machine, questions: &Questions, steps: &str) {
     let library = machine.initialised();
-    if steps.contains("green") && !has_green_contexts(library, questions) {
-        return;
-    }
     let mut scene = Scene::new(library);
     for (number, step) in (1..).zip(steps.split(", ")) {
         let (call, expected) = step.split_once(' ').expect("a call and what is expected");
         questions.ask(format!("{number}. {call}"), expected, scene.take(call));
     }
-}
-
-/// Green contexts came with CUDA 12.4. Without them the check is skipped.
-pub fn has_green_contexts(library: Library, questions: &Questions) -> bool {
-    let has = library.symbol(c"cuGreenCtxCreate").is_some();
-    if !has {
-        questions.skip("they need green contexts: the driver lacks cuGreenCtxCreate");
-    }
-    has
 }
 
 /// Makes a green context over all multiprocessors of the device.

@@ -10,7 +10,7 @@ use cuda_primary_context::{Device, Driver, PrimaryContext, Report, StrayRelease}
 use super::machine::Machine;
 use super::questions::Questions;
 use super::safe_layer::{active, call_and_code, calls, change, device, expected, outcomes};
-use super::sequences::{create_green, has_green_contexts};
+use super::sequences::create_green;
 use crate::support::driver_library::{Library, call};
 
 /// A green context on a device.
@@ -21,15 +21,12 @@ struct Green {
 }
 
 impl Green {
-    /// One over all multiprocessors. If the driver has none, the check is skipped.
-    fn create(machine: &Machine, device: Device, questions: &Questions) -> Option<Self> {
+    /// One over all multiprocessors.
+    fn create(machine: &Machine, device: Device, questions: &Questions) -> Self {
         let library = machine.load();
-        if !has_green_contexts(library, questions) {
-            return None;
-        }
         let (result, handle) = create_green(library, device.as_raw());
         questions.ask("create", 0, result);
-        Some(Self { library, device, handle })
+        Self { library, device, handle }
     }
 
     /// The result, and the state that follows.
@@ -48,7 +45,7 @@ pub fn held_by_a_green_context(machine: &Machine, questions: &Questions) {
     let driver = machine.driver();
     let device = device(driver, 0);
     let library = machine.load();
-    let Some(green) = Green::create(machine, device, questions) else { return };
+    let green = Green::create(machine, device, questions);
     for attempt in ["first run", "second run"] {
         let report = run(driver);
         let questions = questions.of(attempt);
@@ -73,7 +70,7 @@ pub fn references_and_a_green_context(machine: &Machine, questions: &Questions) 
     let device = device(driver, 0);
     let library = machine.load();
     library.retain(device.as_raw());
-    let Some(green) = Green::create(machine, device, questions) else { return };
+    let green = Green::create(machine, device, questions);
     questions.ask("one release", expected(driver, &["still_active(1)"]), outcomes(&run(driver)));
     library.retain(device.as_raw());
     // SAFETY: the references are the suite's own, and nobody uses the context.
@@ -86,20 +83,20 @@ pub fn references_and_a_green_context(machine: &Machine, questions: &Questions) 
 }
 
 /// A handle and a green context on device 0, and one of their two references taken by somebody else.
-fn robbed(machine: &Machine, questions: &Questions) -> Option<(PrimaryContext, Green)> {
+fn robbed(machine: &Machine, questions: &Questions) -> (PrimaryContext, Green) {
     let device = device(machine.driver(), 0);
     let context = PrimaryContext::retain(device).expect("the device can be retained");
-    let green = Green::create(machine, device, questions)?;
+    let green = Green::create(machine, device, questions);
     questions.ask("taken", 0, machine.load().release(device.as_raw()));
     questions.holds("active with one reference", active(device));
-    Some((context, green))
+    (context, green)
 }
 
 /// The driver returns 800 for the last release; the reference stays with the green context.
 pub fn release_of_a_handle_beside_a_green_context(machine: &Machine, questions: &Questions) {
     for way in ["release", "drop"] {
         let questions = &questions.of(way);
-        let Some((context, green)) = robbed(machine, questions) else { return };
+        let (context, green) = robbed(machine, questions);
         let device = context.device();
         match way {
             "release" => questions.holds("it succeeds", context.release().is_ok()),
@@ -114,7 +111,7 @@ pub fn release_of_a_handle_beside_a_green_context(machine: &Machine, questions: 
 
 /// Both references were taken, and the context is active all the same: 201 hands the handle back.
 pub fn refused_release_of_an_active_context(machine: &Machine, questions: &Questions) {
-    let Some((context, green)) = robbed(machine, questions) else { return };
+    let (context, green) = robbed(machine, questions);
     let (device, library) = (context.device(), machine.load());
     questions.ask("taken, the last one", 800, library.release(device.as_raw()));
     let refusal = context.release().expect_err("there is no reference");

@@ -51,6 +51,7 @@ fn example(name: &str) -> &'static Path {
 fn build(name: &str) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--message-format=json", "--example", name]);
+    cargo.args(["--features", "examples/nvml"]);
     cargo.args((!cfg!(debug_assertions)).then_some("--release"));
     cargo.args((!cfg!(feature = "bindgen")).then_some("--no-default-features"));
     let output = cargo.stderr(Stdio::inherit()).output().unwrap();

@@ -1,5 +1,5 @@
 //! A worker of device 1 whose helper thread touched every other device, from Rust and beside cudarc, on the driver
-//! that the dynamic loader finds: `several_gpus strays`. The experiment E7 runs it (hardware/experiments).
+//! that the dynamic loader finds: `several_gpus strays`. The experiment E7 runs it (hardware/experiments.py).
 //!
 //! It prints lines of text as it goes, so that a crash leaves what came before.
 

@@ -80,11 +80,30 @@ def device_count():
     return count.value
 
 
-def has_context(ordinal):
+def primary_state(ordinal):
+    """cuDevicePrimaryCtxGetState in short: '1/0' is active with flags 0."""
     flags, active = ctypes.c_uint(), ctypes.c_int()
     must("cuDevicePrimaryCtxGetState", device(ordinal), ctypes.byref(flags), ctypes.byref(active))
-    return bool(active.value)
+    return f"{active.value}/{flags.value}"
 
 
 def devices_with_context():
-    return [ordinal for ordinal in range(device_count()) if has_context(ordinal)]
+    return [ordinal for ordinal in range(device_count()) if primary_state(ordinal).startswith("1/")]
+
+
+def retain(ordinal=0):
+    context = ctypes.c_void_p()
+    must("cuDevicePrimaryCtxRetain", ctypes.byref(context), device(ordinal))
+    return context
+
+
+def release(ordinal=0):
+    return call("cuDevicePrimaryCtxRelease_v2", device(ordinal))
+
+
+def release_until_inactive(ordinal=0):
+    """More than one library may hold it. Returns the number of releases, the last code and the final state."""
+    done, code = 0, None
+    while primary_state(ordinal).startswith("1/") and (code := release(ordinal)) == 0:
+        done += 1
+    return f"{done} releases, last {code} -> {primary_state(ordinal)}"

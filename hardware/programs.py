@@ -1,21 +1,18 @@
-"""New threads on their creator's device, on real GPUs: each program alone and with the library preloaded.
+"""Programs that compare.py runs alone, traced, and with their threads kept on their device: `programs.py NAME`.
 
-    threads.py CUDA-CONTEXTS [PROGRAM...]
-
-Prints a line a program: on which devices its process holds a context, and what it computed. The results must
-be equal. A program whose packages are missing is skipped. Needs two GPUs.
+Prints one object: what was computed, and "contexts", the devices on which the process holds one at its end. A value
+called "thread" is the place where a thread worked, and one called "shown" differs between runs.
 """
 
 import ctypes
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from checkpoint.driver import device_count, devices_with_context
+import driver
 
 PROGRAMS = {}
 
@@ -23,6 +20,47 @@ PROGRAMS = {}
 def program(function):
     PROGRAMS[function.__name__] = function
     return function
+
+
+def with_two_devices(function):
+    def run():
+        if driver.device_count() < 2:
+            raise ImportError("it needs two devices: there is one")
+        return function()
+
+    PROGRAMS[function.__name__] = run
+    return run
+
+
+@program
+def torch_matmul():
+    """Brings in cuBLAS."""
+    import torch
+
+    matrix = torch.ones(64, 64, device="cuda")
+    return {"sum": (matrix @ matrix).sum().item()}
+
+
+@program
+def torch_profiler():
+    """torch.profiler, which uses CUPTI as its one subscriber, still sees the kernels."""
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    matrix = torch.ones(64, 64, device="cuda")
+    with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiler:
+        (matrix @ matrix).sum().item()
+        torch.cuda.synchronize()
+    kernels = [event for event in profiler.events() if event.device_type == torch.autograd.DeviceType.CUDA]
+    return {"kernels seen": len(kernels) > 0}
+
+
+@program
+def torch_import():
+    """An import that makes no context."""
+    import torch
+
+    return {"CUDA": bool(torch.version.cuda)}
 
 
 def in_a_thread(function):
@@ -35,15 +73,16 @@ def in_a_thread(function):
 
 @program
 def torch_thread():
+    """A thread that selects no device, of a process that uses the last one."""
     import torch
 
-    torch.cuda.set_device(1)
+    torch.cuda.set_device(torch.cuda.device_count() - 1)
     torch.zeros(1, device="cuda")
     where = in_a_thread(lambda: (torch.cuda.current_device(), str(torch.zeros(1, device="cuda").device)))
     return {"thread": where}
 
 
-@program
+@with_two_devices
 def torch_pinned_memory():
     import torch
 
@@ -52,7 +91,7 @@ def torch_pinned_memory():
     return {"sum": in_a_thread(lambda: torch.ones(1000).pin_memory().sum().item())}
 
 
-@program
+@with_two_devices
 def torch_thread_selects_device_0():
     import torch
 
@@ -66,7 +105,7 @@ def torch_thread_selects_device_0():
     return {"thread": in_a_thread(work)}
 
 
-@program
+@with_two_devices
 def torch_data_parallel():
     import torch
 
@@ -77,7 +116,7 @@ def torch_data_parallel():
     return {"loss": round(loss.item(), 4), "gradient": round(model.module.weight.grad.sum().item(), 4)}
 
 
-@program
+@with_two_devices
 def torch_autograd_on_two_devices():
     import torch
 
@@ -99,23 +138,23 @@ def rank_of_ddp(rank, port, queue):
     torch.manual_seed(rank)
     dist.init_process_group("nccl", rank=rank, world_size=2, device_id=torch.device("cuda", rank))
     model = torch.nn.parallel.DistributedDataParallel(torch.nn.Linear(32, 4).cuda(), device_ids=[rank])
-    step = torch.compile(model) if os.environ.get("COMPILE") else model
     data = DataLoader(TensorDataset(torch.randn(64, 32)), batch_size=16, num_workers=2, pin_memory=True)
     optimizer, losses = torch.optim.SGD(model.parameters(), lr=0.01), []
     for (batch,) in data:
-        loss = step(batch.cuda(non_blocking=True)).square().mean()
+        loss = model(batch.cuda(non_blocking=True)).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(round(loss.item(), 5))
-    before = devices_with_context()
+    before = driver.devices_with_context()
     with ThreadPoolExecutor(1) as pool:
         where = pool.submit(lambda: str(torch.zeros(1, device="cuda").device)).result()
-    queue.put((rank, {"losses": losses, "contexts": before, "pool thread": where, "then": devices_with_context()}))
+    then = driver.devices_with_context()
+    queue.put((rank, {"losses": losses, "contexts": before, "pool thread": where, "then": then}))
     dist.destroy_process_group()
 
 
-@program
+@with_two_devices
 def torch_ddp_with_nccl():
     import torch.multiprocessing as multiprocessing
 
@@ -130,7 +169,7 @@ def torch_ddp_with_nccl():
     return {"losses": [results[rank].pop("losses") for rank in (0, 1)], "shown": results}
 
 
-@program
+@with_two_devices
 def cupy_threads():
     import cupy
 
@@ -142,7 +181,7 @@ def cupy_threads():
         return {"sums": list(pool.map(work, [0, 1] * 4))}
 
 
-@program
+@with_two_devices
 def jax_pmap():
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     import jax
@@ -150,14 +189,12 @@ def jax_pmap():
     return {"squares": jax.pmap(lambda x: x * x)(jax.numpy.arange(2.0)).tolist()}
 
 
-@program
+@with_two_devices
 def thread_cost():
     """Microseconds for a thread that is created and joined, without Python's part in it."""
-    driver, libc = ctypes.CDLL("libcuda.so.1"), ctypes.CDLL(None)
-    context, thread = ctypes.c_void_p(), ctypes.c_ulong()
-    driver.cuInit(0)
-    driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), 1)
-    driver.cuCtxSetCurrent(context)
+    libc, thread = ctypes.CDLL(None), ctypes.c_ulong()
+    driver.must("cuInit", 0)
+    driver.must("cuCtxSetCurrent", driver.retain(1))
     start = ctypes.cast(libc.getpid, ctypes.c_void_p)
     samples = []
     for _ in range(5):
@@ -169,44 +206,12 @@ def thread_cost():
     return {"shown": {"us": round(sorted(samples)[2], 2)}}
 
 
-def run(name, preload):
-    environment = dict(os.environ, LD_PRELOAD=preload) if preload else dict(os.environ)
-    command = [sys.executable, __file__, "--run", name]
-    began = time.monotonic()
-    ended = subprocess.run(command, env=environment, text=True, capture_output=True, timeout=240)
-    lines = [line for line in ended.stdout.splitlines() if line.startswith("{")]
-    if ended.returncode or not lines:
-        return {"failed": ended.returncode, "said": ended.stderr[-400:]}, 0
-    return json.loads(lines[-1]), time.monotonic() - began
-
-
 def main():
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    if sys.argv[1] == "--run":
-        try:
-            result = PROGRAMS[sys.argv[2]]()
-        except ImportError as error:
-            result = {"skipped": str(error)}
-        print(json.dumps({"contexts": devices_with_context(), **result}))
-        return
-    if device_count() < 2:
-        print("skipped: threads: there is one GPU only")
-        return
-    preload = [sys.argv[1], "run", "--print-preload"]
-    library, differences = subprocess.run(preload, capture_output=True, text=True, check=True).stdout.strip(), 0
-    for name in sys.argv[2:] or PROGRAMS:
-        (alone, seconds), (kept, kept_seconds) = run(name, None), run(name, library)
-        if "skipped" in alone:
-            print(f"skipped: {name}: {alone['skipped']}")
-            continue
-        results = [{key: value for key, value in each.items() if key not in ("contexts", "shown", "thread", "threads")}
-                   for each in (alone, kept)]
-        same = results[0] == results[1] and "failed" not in alone
-        differences += not same
-        print(f"{name}: {'same results' if same else 'DIFFERENT'}, {seconds:.1f} s and {kept_seconds:.1f} s")
-        print(f"    without  {json.dumps(alone)}\n    with     {json.dumps(kept)}", flush=True)
-    sys.exit(1 if differences else 0)
+    try:
+        result = PROGRAMS[sys.argv[1]]()
+    except (ImportError, NotImplementedError) as missing:
+        sys.exit(f"{type(missing).__name__}: {missing}")
+    print(json.dumps({**result, "contexts": driver.devices_with_context()}))
 
 
 if __name__ == "__main__":

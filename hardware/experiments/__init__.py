@@ -1,1 +1,0 @@
-"""Experiments on primary contexts: one process per cell, one JSON line per driver call."""
