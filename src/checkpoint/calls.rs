@@ -8,10 +8,8 @@ use std::mem::zeroed;
 use std::path::Path;
 
 use crate::checkpoint::map::GpuMap;
-use crate::driver::Driver;
 use crate::driver::functions::CheckpointFunctions;
 use crate::driver::library::Library;
-use crate::driver::missing::unusable;
 use crate::error::Error;
 use crate::sys::{self, CUresult};
 
@@ -22,63 +20,39 @@ pub(super) const CHECKPOINT: &str = "cuCheckpointProcessCheckpoint";
 pub(super) const RESTORE: &str = "cuCheckpointProcessRestore";
 pub(super) const UNLOCK: &str = "cuCheckpointProcessUnlock";
 
-/// The functions of a loaded driver.
 #[derive(Clone, Copy)]
 pub(super) struct Calls(CheckpointFunctions);
 
 impl Calls {
-    /// Loads the driver, and initialises nothing.
-    pub(super) fn load() -> Result<Self, Error> {
-        let (library, path) = Library::open_driver()?;
-        Self::of(&library, path)
+    pub(super) fn of(library: &Library, path: &Path) -> Result<Self, Error> {
+        CheckpointFunctions::resolve(library, path).map(Self)
     }
 
-    /// Loads a named driver, and initialises nothing.
-    ///
-    /// # Safety
-    /// As [`Driver::load_from`].
-    pub(super) unsafe fn load_from(path: &Path) -> Result<Self, Error> {
-        // SAFETY: the caller's promise.
-        let library = unsafe { Library::open_named(path) }?;
-        Self::of(&library, path)
-    }
-
-    /// Those of a driver that is there.
-    pub(super) fn of_driver(driver: Driver) -> Result<Self, Error> {
-        driver.check_process()?;
-        Self::of(driver.library(), driver.path())
-    }
-
-    fn of(library: &Library, path: &Path) -> Result<Self, Error> {
-        let functions = CheckpointFunctions::resolve(library);
-        functions.map(Self).map_err(|missing| unusable(library, path, missing))
-    }
-
-    pub(super) fn get_state(&self, pid: c_int) -> (CUresult, sys::CUprocessState) {
+    pub(super) fn get_state(&self, pid: u32) -> (CUresult, sys::CUprocessState) {
         let mut state = sys::CUprocessState(0);
         // SAFETY: the out-parameter is a state of ours, and any number may stand in it.
-        let code = unsafe { (self.0.get_state.function)(pid, &mut state) };
+        let code = unsafe { (self.0.get_state.function)(pid as c_int, &mut state) };
         (code, state)
     }
 
     /// Waits for at most this many milliseconds; 0 means without a limit.
-    pub(super) fn lock(&self, pid: c_int, milliseconds: u32) -> CUresult {
+    pub(super) fn lock(&self, pid: u32, milliseconds: u32) -> CUresult {
         // SAFETY: integers alone, for which zero is a value.
         let mut arguments: sys::CUcheckpointLockArgs = unsafe { zeroed() };
         arguments.timeoutMs = milliseconds;
         // SAFETY: the arguments are the header's struct, and live through the call.
-        unsafe { (self.0.lock.function)(pid, &mut arguments) }
+        unsafe { (self.0.lock.function)(pid as c_int, &mut arguments) }
     }
 
-    pub(super) fn checkpoint(&self, pid: c_int) -> CUresult {
+    pub(super) fn checkpoint(&self, pid: u32) -> CUresult {
         // SAFETY: integers and null pointers, for which zero is a value.
         let mut arguments: sys::CUcheckpointCheckpointArgs = unsafe { zeroed() };
         // SAFETY: the arguments are the header's struct, and live through the call; all zero, they ask
         // for nothing beyond a checkpoint in host memory.
-        unsafe { (self.0.checkpoint.function)(pid, &mut arguments) }
+        unsafe { (self.0.checkpoint.function)(pid as c_int, &mut arguments) }
     }
 
-    pub(super) fn restore(&self, pid: c_int, map: &GpuMap) -> CUresult {
+    pub(super) fn restore(&self, pid: u32, map: &GpuMap) -> CUresult {
         // SAFETY: integers and null pointers, for which zero is a value.
         let mut arguments: sys::CUcheckpointRestoreArgs = unsafe { zeroed() };
         let mut pairs: Vec<sys::CUuuid> = map
@@ -97,14 +71,14 @@ impl Calls {
             unsafe { count.write((pairs.len() / 2) as c_uint) };
         }
         // SAFETY: the arguments and the pairs live through the call; a pair is two ids in a row.
-        unsafe { (self.0.restore.function)(pid, &mut arguments) }
+        unsafe { (self.0.restore.function)(pid as c_int, &mut arguments) }
     }
 
-    pub(super) fn unlock(&self, pid: c_int) -> CUresult {
+    pub(super) fn unlock(&self, pid: u32) -> CUresult {
         // SAFETY: integers alone, for which zero is a value.
         let mut arguments: sys::CUcheckpointUnlockArgs = unsafe { zeroed() };
         // SAFETY: the arguments are the header's struct, and live through the call.
-        unsafe { (self.0.unlock.function)(pid, &mut arguments) }
+        unsafe { (self.0.unlock.function)(pid as c_int, &mut arguments) }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::checkpoint::state::State;
 use crate::checkpoint::step_error::{Found, StepError};
 use crate::checkpoint::target::Target;
 use crate::driver::Driver;
+use crate::driver::library::Library;
 
 /// A process that uses CUDA, as far as a controller is concerned. Dropping it does nothing.
 pub struct Process {
@@ -47,7 +48,8 @@ impl Process {
     /// [`CheckpointError::NotAProcessId`], [`CheckpointError::NoSuchProcess`],
     /// [`CheckpointError::ThreadId`], [`CheckpointError::OtherUser`], all without a driver call.
     pub fn open(pid: u32) -> Result<Self, CheckpointError> {
-        Ok(Self { target: Target::new(Calls::load()?, pid)? })
+        let (library, path) = Library::open_driver()?;
+        Self::through(&library, path, pid)
     }
 
     /// As [`open`](Self::open), through a driver that is loaded already.
@@ -55,7 +57,8 @@ impl Process {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(driver: Driver, pid: u32) -> Result<Self, CheckpointError> {
-        Ok(Self { target: Target::new(Calls::of_driver(driver)?, pid)? })
+        driver.check_process()?;
+        Self::through(driver.library(), driver.path(), pid)
     }
 
     /// As [`open`](Self::open), with a named driver library, which is not initialised.
@@ -66,15 +69,15 @@ impl Process {
     /// # Errors
     /// As [`open`](Self::open).
     pub unsafe fn open_from(path: impl AsRef<Path>, pid: u32) -> Result<Self, CheckpointError> {
+        let path = path.as_ref();
         // SAFETY: the caller's promise.
-        let calls = unsafe { Calls::load_from(path.as_ref()) }?;
-        Ok(Self { target: Target::new(calls, pid)? })
+        let library = unsafe { Library::open_named(path) }?;
+        Self::through(&library, path, pid)
     }
 
-    /// The process id.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.target.pid()
+    /// Initialises nothing.
+    fn through(library: &Library, path: &Path, pid: u32) -> Result<Self, CheckpointError> {
+        Ok(Self { target: Target::new(Calls::of(library, path)?, pid)? })
     }
 
     /// Returns the state of the process. Calls `cuCheckpointProcessGetState`.
@@ -121,18 +124,12 @@ impl Process {
     }
 
     fn lock_for(self, milliseconds: u32) -> Result<Locked, StepError> {
-        step(self.target, LOCK, |target| target.calls.lock(target.raw_pid(), milliseconds))
+        step(self.target, LOCK, |target| target.calls.lock(target.pid, milliseconds))
             .map(|target| Locked { target })
     }
 }
 
 impl Locked {
-    /// The process id.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.target.pid()
-    }
-
     /// Moves what the process has in GPU memory to host memory, and frees its devices. Calls
     /// `cuCheckpointProcessCheckpoint`, which takes its time: 0.3 to 0.4 s for an empty context, 13 s for
     /// 20 GiB (H100, driver 580).
@@ -143,7 +140,7 @@ impl Locked {
     /// process is then.
     #[doc(alias = "cuCheckpointProcessCheckpoint")]
     pub fn checkpoint(self) -> Result<Checkpointed, StepError> {
-        step(self.into_target(), CHECKPOINT, |target| target.calls.checkpoint(target.raw_pid()))
+        step(self.into_target(), CHECKPOINT, |target| target.calls.checkpoint(target.pid))
             .map(|target| Checkpointed { target })
     }
 
@@ -154,7 +151,7 @@ impl Locked {
     /// the process is then.
     #[doc(alias = "cuCheckpointProcessUnlock")]
     pub fn unlock(self) -> Result<Process, StepError> {
-        step(self.into_target(), UNLOCK, |target| target.calls.unlock(target.raw_pid()))
+        step(self.into_target(), UNLOCK, |target| target.calls.unlock(target.pid))
             .map(|target| Process { target })
     }
 
@@ -171,18 +168,12 @@ impl Drop for Locked {
     fn drop(&mut self) {
         if self.target.check().is_ok() {
             // There is nobody to report to, and nothing else to be done about it.
-            let _ = self.target.calls.unlock(self.target.raw_pid());
+            let _ = self.target.calls.unlock(self.target.pid);
         }
     }
 }
 
 impl Checkpointed {
-    /// The process id.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.target.pid()
-    }
-
     /// Moves the process's memory back to its devices. Calls `cuCheckpointProcessRestore`; the process is
     /// locked then.
     ///
@@ -200,7 +191,7 @@ impl Checkpointed {
         if let Err(error) = room.check() {
             return Err(StepError::new(error, Found::Checkpointed(self)));
         }
-        step(self.target, RESTORE, |target| target.calls.restore(target.raw_pid(), map))
+        step(self.target, RESTORE, |target| target.calls.restore(target.pid, map))
             .map(|target| Locked { target })
     }
 }
@@ -222,16 +213,23 @@ fn step(
     }
 }
 
-macro_rules! debug_by_pid {
+macro_rules! known_by_its_id {
     ($($name:ident)*) => {
         $(
+            impl $name {
+                /// The process id.
+                pub fn pid(&self) -> u32 {
+                    self.target.pid
+                }
+            }
+
             impl fmt::Debug for $name {
                 fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    formatter.debug_tuple(stringify!($name)).field(&self.target.pid()).finish()
+                    formatter.debug_tuple(stringify!($name)).field(&self.target.pid).finish()
                 }
             }
         )*
     };
 }
 
-debug_by_pid! { Process Locked Checkpointed }
+known_by_its_id! { Process Locked Checkpointed }

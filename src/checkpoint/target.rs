@@ -1,7 +1,5 @@
 //! The process that is suspended and resumed: its id, and whether it still is that process.
 
-use std::ffi::c_int;
-
 use crate::checkpoint::calls::{Calls, GET_STATE};
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::identity::{Identity, pid_inside};
@@ -11,7 +9,7 @@ use crate::sys::CUresult;
 
 pub(super) struct Target {
     pub(super) calls: Calls,
-    pid: u32,
+    pub(super) pid: u32,
     identity: Identity,
     /// The process that made the handle. In a child of it, the handle stands for nothing.
     maker: Maker,
@@ -22,15 +20,6 @@ impl Target {
     /// Those of [`Identity::of`].
     pub(super) fn new(calls: Calls, pid: u32) -> Result<Self, CheckpointError> {
         Ok(Self { calls, pid, identity: Identity::of(pid)?, maker: Maker::current() })
-    }
-
-    pub(super) fn pid(&self) -> u32 {
-        self.pid
-    }
-
-    /// The id as the driver takes it.
-    pub(super) fn raw_pid(&self) -> c_int {
-        self.pid as c_int
     }
 
     /// Whether the handle still stands for the process for which it was made.
@@ -61,7 +50,7 @@ impl Target {
 
     pub(super) fn state(&self) -> Result<State, CheckpointError> {
         self.check()?;
-        let (code, state) = self.calls.get_state(self.raw_pid());
+        let (code, state) = self.calls.get_state(self.pid);
         self.checked(GET_STATE, code)?;
         Ok(state.into())
     }

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 
 use crate::driver::Driver;
-use crate::driver::missing::lacks;
+use crate::driver::functions::lacks;
 use crate::error::Error;
 use crate::sys;
 use crate::sys::function::{Function, FunctionPointer};
@@ -37,8 +37,7 @@ impl Driver {
     /// [`Error::DriverTooOld`] if the driver's CUDA version is older than the function's,
     /// [`Error::FunctionMissing`] if the driver lacks it all the same, [`Error::Driver`] if the driver's look-up
     /// fails, and [`Error::ForkedAfterInit`].
-    #[doc(alias = "cuGetProcAddress")]
-    #[doc(alias = "cuGetProcAddress_v2")]
+    #[doc(alias("cuGetProcAddress", "cuGetProcAddress_v2"))]
     pub fn function<F: FunctionPointer>(self, function: Function<F>) -> Result<F::Function, Error> {
         self.check_process()?;
         let address = look_up(self, &function)?;
@@ -59,9 +58,7 @@ fn look_up<F: FunctionPointer>(
         Some(None) => driver.library().symbol(function.symbol()),
         None => None,
     };
-    let missing =
-        || lacks(driver.path(), function.symbol(), driver.version(), function.introduced());
-    found.ok_or_else(missing)
+    found.ok_or_else(|| lacks(driver.path(), driver.version(), function))
 }
 
 /// What the driver's own look-up returns; `None` if the driver has none.
@@ -91,6 +88,6 @@ fn get_proc_address<F: FunctionPointer>(
     Some(match call.code {
         // The first version returns this for a function that it lacks; the second returns no address.
         sys::CUresult::CUDA_ERROR_NOT_FOUND => Ok(None),
-        _ => driver.check(call).map(|()| NonNull::new(address)),
+        _ => call.check(None).map(|()| NonNull::new(address)),
     })
 }

@@ -1,5 +1,7 @@
 //! What a run has to say about the devices that it did not find inactive.
 
+use std::collections::BTreeMap;
+
 use crate::driver::calls::Call;
 use crate::driver::device::Device;
 use crate::driver::holders::Holder;
@@ -9,11 +11,11 @@ use crate::retain_only::outcome::{CurrentContextChange, Outcome};
 #[derive(Debug, Clone)]
 pub(super) struct Findings {
     /// Of such devices, in the order of their ordinals.
-    lines: Vec<Line>,
+    pub(super) lines: Vec<Line>,
     /// The calls made for those devices, line by line.
     calls: Vec<Call>,
     /// Who held a device, by ordinal. Empty without a witness.
-    holders: Vec<(u32, Vec<Holder>)>,
+    pub(super) holders: BTreeMap<u32, Vec<Holder>>,
     pub(super) current_context: CurrentContextChange,
 }
 
@@ -27,13 +29,12 @@ pub(super) struct Line {
 }
 
 impl Findings {
-    /// With room for what so many devices usually bring.
     pub(super) fn with_room_for(devices: usize) -> Self {
         Self {
             lines: Vec::with_capacity(devices),
             // A stray device usually has three calls; those about the thread come once.
             calls: Vec::with_capacity(3 * devices + 6),
-            holders: Vec::new(),
+            holders: BTreeMap::new(),
             current_context: CurrentContextChange::Unchanged,
         }
     }
@@ -85,21 +86,9 @@ impl Findings {
             holder.taken = gone.min(released);
             released -= holder.taken;
         }
-        self.holders.push((device.ordinal(), before));
+        self.holders.insert(device.ordinal(), before);
     }
 
-    /// Who held a device; `None` without a witness.
-    pub(super) fn holders(&self, device: Device) -> Option<&[Holder]> {
-        let by_ordinal = |held: &(u32, Vec<Holder>)| held.0;
-        let index = self.holders.binary_search_by_key(&device.ordinal(), by_ordinal).ok()?;
-        Some(&self.holders[index].1)
-    }
-
-    pub(super) fn lines(&self) -> &[Line] {
-        &self.lines
-    }
-
-    /// The line of a device, and its calls.
     pub(super) fn line(&self, device: Device) -> Option<(&Line, &[Call])> {
         let by_ordinal = |line: &Line| line.ordinal;
         let index = self.lines.binary_search_by_key(&device.ordinal(), by_ordinal).ok()?;

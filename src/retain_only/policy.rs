@@ -16,8 +16,8 @@ use crate::retain_only::run::release_strays;
 #[doc(alias = "stale")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StrayRelease {
-    kept: Vec<Device>,
-    releases: u32,
+    pub(super) kept: Vec<Device>,
+    pub(super) releases: u32,
 }
 
 impl StrayRelease {
@@ -60,7 +60,8 @@ impl StrayRelease {
     pub fn run(&self, driver: Driver) -> Result<Report, Error> {
         self.check(driver)?;
         driver.check_process()?;
-        let report = Report::new(driver, None, release_strays(driver, None, self));
+        let findings = release_strays(driver, None, self);
+        let report = Report { driver, kept: None, findings };
         events::released(&report);
         Ok(report)
     }
@@ -93,21 +94,6 @@ impl StrayRelease {
             Some(kept) => Err(Error::OtherDriver { ordinal: kept.ordinal() }),
             None => Ok(()),
         }
-    }
-
-    /// Whether any device is left alone.
-    #[inline]
-    pub(super) fn keeps_any(&self) -> bool {
-        !self.kept.is_empty()
-    }
-
-    pub(super) fn keeps(&self, device: Device) -> bool {
-        self.kept.contains(&device)
-    }
-
-    #[inline]
-    pub(super) fn releases(&self) -> u32 {
-        self.releases
     }
 }
 

@@ -4,13 +4,12 @@
 use std::io;
 
 use crate::forked_child::{is_forked, machine_that_works_in_children};
-use crate::support::processes::{Birth, births, in_child, in_own_process};
+use crate::support::processes::{Birth, in_child, in_own_process};
 use crate::support::stopped::Stopped;
-use crate::support::{Machine, load, outcomes, skips};
+use crate::support::{Machine, load, skips};
 use cuda_primary_context::{
     Error, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease, fork,
 };
-use simulated_libcuda::Knob;
 
 /// Two devices and a stray context on the first; calls of a child would work.
 fn machine_with_a_stray() -> Machine {
@@ -87,26 +86,22 @@ fn checked(result: libc::c_int) -> io::Result<()> {
 #[test]
 fn child_of_a_sweep_waits_for_nobody() {
     let test = "forked_while_busy::child_of_a_sweep_waits_for_nobody";
-    children_of_a_sweep_are_refused(test, || Ok(()), births);
+    children_of_a_sweep_are_refused(test, || Ok(()));
 }
 
 #[test]
-fn older_kernels_show_a_child_by_the_handler() {
-    let test = "forked_while_busy::older_kernels_show_a_child_by_the_handler";
-    children_of_a_sweep_are_refused(test, forbid_pages_that_a_fork_empties, || &[Birth::Fork]);
+fn older_kernels_show_a_child_by_the_process_id() {
+    let test = "forked_while_busy::older_kernels_show_a_child_by_the_process_id";
+    children_of_a_sweep_are_refused(test, forbid_pages_that_a_fork_empties);
 }
 
 #[test]
 fn advice_that_is_passed_over_is_not_believed() {
     let test = "forked_while_busy::advice_that_is_passed_over_is_not_believed";
-    children_of_a_sweep_are_refused(test, pass_over_advice, || &[Birth::Fork]);
+    children_of_a_sweep_are_refused(test, pass_over_advice);
 }
 
-fn children_of_a_sweep_are_refused(
-    test: &'static str,
-    filter: fn() -> io::Result<()>,
-    births: fn() -> &'static [Birth],
-) {
+fn children_of_a_sweep_are_refused(test: &'static str, filter: fn() -> io::Result<()>) {
     in_own_process(test, || {
         if let Err(error) = filter() {
             return skips::skip("seccomp", test, &format!("no filter of system calls: {error}"));
@@ -115,11 +110,12 @@ fn children_of_a_sweep_are_refused(
         let parent = std::process::id();
         let context = PrimaryContext::retain(machine.device(1)).unwrap();
         while_device_0_is_swept(&machine, || {
-            for &birth in births() {
+            for birth in [Birth::Fork, Birth::Clone] {
                 let before = machine.simulator.total_calls();
                 let status = in_child(birth, || {
                     for device in machine.driver.devices() {
                         is_forked(PrimaryContext::retain(device), parent);
+                        is_forked(PrimaryContext::retain_if_active(device), parent);
                         is_forked(PrimaryContextGuard::retain_only(device), parent);
                         is_forked(StrayRelease::new().plan(device), parent);
                         is_forked(device.handles(), parent);
@@ -127,6 +123,8 @@ fn children_of_a_sweep_are_refused(
                     is_forked(load(machine.simulator.path()), parent);
                     is_forked(StrayRelease::new().run(machine.driver), parent);
                     is_forked(context.make_current(), parent);
+                    is_forked(copy_of(&context).release().map_err(Error::from), parent);
+                    assert_eq!(machine.driver.unreleased(), 0, "nothing is owed");
                     drop(copy_of(&context));
                     assert!(!copy_of(&context).into_raw().is_null());
                     assert!(fork::forked_after_init());
@@ -137,56 +135,6 @@ fn children_of_a_sweep_are_refused(
             }
         });
         context.release().unwrap();
-        assert_eq!(machine.references(), [0, 0]);
-    });
-}
-
-/// No handler runs in the child of a bare clone: the driver's result and the process id show it.
-#[test]
-fn older_kernels_show_the_child_of_a_bare_clone_by_the_process_id() {
-    let test = "forked_while_busy::older_kernels_show_the_child_of_a_bare_clone_by_the_process_id";
-    in_own_process(test, || {
-        if let Err(error) = forbid_pages_that_a_fork_empties() {
-            return skips::skip("seccomp", test, &format!("no filter of system calls: {error}"));
-        }
-        let machine = machine_with_a_stray();
-        let parent = std::process::id();
-        let context = PrimaryContext::retain(machine.device(1)).unwrap();
-        while_device_0_is_swept(&machine, || {
-            // The driver works in the child, so that its results show nothing: a call that would wait
-            // for the sweep, whose thread is not there, is refused.
-            let status = in_child(Birth::Clone, || {
-                let device = machine.device(0);
-                is_forked(PrimaryContext::retain(device), parent);
-                is_forked(PrimaryContext::retain_if_active(device), parent);
-                assert_eq!(device.handles(), Ok(0), "what was refused is not counted");
-                let report =
-                    StrayRelease::new().keep([machine.device(1)]).run(machine.driver).unwrap();
-                let outcome = report.devices().next().unwrap().outcome().clone();
-                let Outcome::Failed { error, releases: 0, active: Some(true), .. } = outcome else {
-                    panic!("{outcome}")
-                };
-                is_forked::<()>(Err(error), parent);
-                0
-            });
-            assert!(status.success(), "{status}");
-            // The driver refuses, as it does in a child of fork.
-            machine.simulator.set_knob(Knob::ChildOfBareClone, 3);
-            let status = in_child(Birth::Clone, || {
-                is_forked(PrimaryContext::retain(machine.device(1)), parent);
-                is_forked(PrimaryContextGuard::retain_only(machine.device(1)), parent);
-                is_forked(machine.device(0).primary_context_state(), parent);
-                is_forked::<()>(copy_of(&context).release().map_err(Error::from), parent);
-                drop(copy_of(&context));
-                assert_eq!(machine.driver.unreleased(), 0, "nothing is owed");
-                0
-            });
-            assert!(status.success(), "{status}");
-        });
-        assert_eq!(machine.device(1).handles(), Ok(1));
-        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-        assert_eq!(outcomes(&guard)[0], Outcome::AlreadyInactive);
-        drop((guard, context));
         assert_eq!(machine.references(), [0, 0]);
     });
 }
