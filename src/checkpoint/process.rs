@@ -5,7 +5,6 @@ use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::checkpoint::calls::{CHECKPOINT, Calls, LOCK, RESTORE, UNLOCK};
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::map::GpuMap;
 use crate::checkpoint::room::Room;
@@ -49,7 +48,7 @@ impl Process {
     /// [`CheckpointError::ThreadId`], [`CheckpointError::OtherUser`], all without a driver call.
     pub fn open(pid: u32) -> Result<Self, CheckpointError> {
         let (library, path) = Library::open_driver()?;
-        Self::through(&library, path, pid)
+        Ok(Self { target: Target::new(&library, path, pid)? })
     }
 
     /// As [`open`](Self::open), through a driver that is loaded already.
@@ -58,7 +57,7 @@ impl Process {
     /// As [`open`](Self::open).
     pub fn open_with(driver: Driver, pid: u32) -> Result<Self, CheckpointError> {
         driver.check_process()?;
-        Self::through(driver.library(), driver.path(), pid)
+        Ok(Self { target: Target::new(driver.library(), driver.path(), pid)? })
     }
 
     /// As [`open`](Self::open), with a named driver library, which is not initialised.
@@ -72,12 +71,7 @@ impl Process {
         let path = path.as_ref();
         // SAFETY: the caller's promise.
         let library = unsafe { Library::open_named(path) }?;
-        Self::through(&library, path, pid)
-    }
-
-    /// Initialises nothing.
-    fn through(library: &Library, path: &Path, pid: u32) -> Result<Self, CheckpointError> {
-        Ok(Self { target: Target::new(Calls::of(library, path)?, pid)? })
+        Ok(Self { target: Target::new(&library, path, pid)? })
     }
 
     /// Returns the state of the process. Calls `cuCheckpointProcessGetState`.
@@ -124,8 +118,7 @@ impl Process {
     }
 
     fn lock_for(self, milliseconds: u32) -> Result<Locked, StepError> {
-        step(self.target, LOCK, |target| target.calls.lock(target.pid, milliseconds))
-            .map(|target| Locked { target })
+        step(self.target, |target| target.lock(milliseconds)).map(|target| Locked { target })
     }
 }
 
@@ -140,8 +133,7 @@ impl Locked {
     /// process is then.
     #[doc(alias = "cuCheckpointProcessCheckpoint")]
     pub fn checkpoint(self) -> Result<Checkpointed, StepError> {
-        step(self.into_target(), CHECKPOINT, |target| target.calls.checkpoint(target.pid))
-            .map(|target| Checkpointed { target })
+        step(self.into_target(), Target::checkpoint).map(|target| Checkpointed { target })
     }
 
     /// Lets the process go on. Calls `cuCheckpointProcessUnlock`.
@@ -151,8 +143,7 @@ impl Locked {
     /// the process is then.
     #[doc(alias = "cuCheckpointProcessUnlock")]
     pub fn unlock(self) -> Result<Process, StepError> {
-        step(self.into_target(), UNLOCK, |target| target.calls.unlock(target.pid))
-            .map(|target| Process { target })
+        step(self.into_target(), Target::unlock).map(|target| Process { target })
     }
 
     fn into_target(self) -> Target {
@@ -166,10 +157,8 @@ impl Locked {
 /// nothing.
 impl Drop for Locked {
     fn drop(&mut self) {
-        if self.target.check().is_ok() {
-            // There is nobody to report to, and nothing else to be done about it.
-            let _ = self.target.calls.unlock(self.target.pid);
-        }
+        // There is nobody to report to, and nothing else to be done about it.
+        let _ = self.target.unlock();
     }
 }
 
@@ -191,19 +180,16 @@ impl Checkpointed {
         if let Err(error) = room.check() {
             return Err(StepError::new(error, Found::Checkpointed(self)));
         }
-        step(self.target, RESTORE, |target| target.calls.restore(target.pid, map))
-            .map(|target| Locked { target })
+        step(self.target, |target| target.restore(map)).map(|target| Locked { target })
     }
 }
 
 /// Makes one call for a process; after a failure, what the process is then.
 fn step(
     target: Target,
-    call: &'static str,
-    make: impl FnOnce(&Target) -> crate::sys::CUresult,
+    call: impl FnOnce(&Target) -> Result<(), CheckpointError>,
 ) -> Result<Target, StepError> {
-    let result = target.check().and_then(|()| target.checked(call, make(&target)));
-    match result {
+    match call(&target) {
         Ok(()) => Ok(target),
         Err(mut error) => {
             let found = Found::after(&error, target);

@@ -136,12 +136,6 @@ driver_functions! {
 }
 
 impl Functions {
-    /// What a driver is known by: the address of its release function. A driver that is loaded by two
-    /// paths, or through a library that links to it, is one driver.
-    pub(crate) fn identity(&self) -> usize {
-        self.release.function as usize
-    }
-
     /// The CUDA version of a library that may lack functions; `None` if it is no driver.
     fn version_of(library: &Library) -> Option<CudaVersion> {
         library.symbol(sys::functions::cuInit_v2000.symbol())?;

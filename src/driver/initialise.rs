@@ -23,6 +23,8 @@ process_wide! {
 }
 
 struct Known {
+    /// The address of its release function: a driver that is loaded by two paths, or through a library that
+    /// links to it, is one driver.
     identity: usize,
     /// In which `cuInit` was called, whatever it returned.
     process: Process,
@@ -37,7 +39,7 @@ impl Driver {
     /// after the parent's had found no device.
     pub(super) fn initialise(library: Library, path: &Path) -> Result<Self, Error> {
         let functions = Functions::resolve(&library, path)?;
-        let identity = functions.identity();
+        let identity = functions.release.function as usize;
         let new = Known { identity, process: Process::current(), driver: OnceLock::new() };
         let known = KNOWN.add_unless(new, |known| known.identity == identity);
         if !known.process.is_this_one() {

@@ -40,25 +40,18 @@ impl Driver {
     #[doc(alias("cuGetProcAddress", "cuGetProcAddress_v2"))]
     pub fn function<F: FunctionPointer>(self, function: Function<F>) -> Result<F::Function, Error> {
         self.check_process()?;
-        let address = look_up(self, &function)?;
+        // A driver from before this version has another version of the function under the name, with other
+        // parameters, and cuGetProcAddress would return that.
+        let is_known = function.introduced() <= self.version();
+        let found = match is_known.then(|| get_proc_address(self, &function)) {
+            Some(Some(found)) => found?,
+            Some(None) => self.library().symbol(function.symbol()),
+            None => None,
+        };
+        let address = found.ok_or_else(|| lacks(self.path(), self.version(), &function))?;
         // SAFETY: the address is what the driver gave for this very function and version.
         Ok(unsafe { function.at(address) })
     }
-}
-
-fn look_up<F: FunctionPointer>(
-    driver: Driver,
-    function: &Function<F>,
-) -> Result<NonNull<c_void>, Error> {
-    // A driver from before this version has another version of the function under the name, with other
-    // parameters, and cuGetProcAddress would return that.
-    let is_known = function.introduced() <= driver.version();
-    let found = match is_known.then(|| get_proc_address(driver, function)) {
-        Some(Some(found)) => found?,
-        Some(None) => driver.library().symbol(function.symbol()),
-        None => None,
-    };
-    found.ok_or_else(|| lacks(driver.path(), driver.version(), function))
 }
 
 /// What the driver's own look-up returns; `None` if the driver has none.
