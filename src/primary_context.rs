@@ -3,7 +3,6 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 
-use crate::driver::calls::Call;
 use crate::driver::device::Device;
 use crate::error::Error;
 use crate::primary_context::reference::GivenBack;
@@ -106,7 +105,7 @@ impl PrimaryContext {
         let (call, raw) = device.call_retain();
         match call.is_success() {
             true => Ok(Self { device, raw }),
-            false => Err(not_retained(device, call)),
+            false => Err(not_retained(device, call.code)),
         }
     }
 
@@ -220,9 +219,9 @@ impl PrimaryContext {
 }
 
 #[cold]
-fn not_retained(device: Device, call: Call) -> Error {
+fn not_retained(device: Device, code: CUresult) -> Error {
     device.ledger().remove_handle();
-    device.error(call)
+    device.error(device.driver().functions().retain.returned(code))
 }
 
 impl Drop for PrimaryContext {
@@ -235,13 +234,14 @@ impl Drop for PrimaryContext {
         let release = self.device.call_release();
         match release.is_success() {
             true => self.device.ledger().remove_handle(),
-            false => after_failed_drop(self.device, release),
+            false => after_failed_drop(self.device, release.code),
         }
     }
 }
 
 #[cold]
-fn after_failed_drop(device: Device, release: Call) {
+fn after_failed_drop(device: Device, code: CUresult) {
+    let release = device.driver().functions().release.returned(code);
     let given_back = reference::after_failure(device, release);
     device.ledger().remove_handle();
     match given_back {

@@ -1,6 +1,7 @@
 //! What a run has to say about the devices that it did not find inactive.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::driver::calls::Call;
 use crate::driver::device::Device;
@@ -19,11 +20,12 @@ pub(super) struct Findings {
     pub(super) current_context: CurrentContextChange,
 }
 
-/// What is known of one device. Its calls begin where those of the line before end.
+/// What is known of one device.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
-    ordinal: u32,
-    calls_end: usize,
+    device: Device,
+    /// Which of the findings' calls were made for it.
+    calls: Range<usize>,
     pub(super) outcome: Outcome,
     pub(super) taken_before: u32,
 }
@@ -46,9 +48,10 @@ impl Findings {
 
     /// Adds the line of a device beyond those added so far, with the calls recorded since.
     pub(super) fn add(&mut self, device: Device, outcome: Outcome) {
-        let calls_end = self.calls.len();
+        let begin = self.lines.last().map_or(0, |before| before.calls.end);
+        let calls = begin..self.calls.len();
         let taken_before = device.count_released(outcome.releases());
-        self.lines.push(Line { ordinal: device.ordinal(), calls_end, outcome, taken_before });
+        self.lines.push(Line { device, calls, outcome, taken_before });
     }
 
     /// The thread's context of this device was destroyed. If more than one is popped off a stack, it is the
@@ -90,10 +93,7 @@ impl Findings {
     }
 
     pub(super) fn line(&self, device: Device) -> Option<(&Line, &[Call])> {
-        let by_ordinal = |line: &Line| line.ordinal;
-        let index = self.lines.binary_search_by_key(&device.ordinal(), by_ordinal).ok()?;
-        let line = &self.lines[index];
-        let begin = self.lines[..index].last().map_or(0, |before| before.calls_end);
-        Some((line, &self.calls[begin..line.calls_end]))
+        let line = self.lines.iter().find(|line| line.device == device)?;
+        Some((line, &self.calls[line.calls.clone()]))
     }
 }

@@ -94,6 +94,7 @@ impl Plan {
         kept: Option<Device>,
         policy: &StrayRelease,
     ) -> Result<Self, Error> {
+        policy.check(driver)?;
         driver.check_process()?;
         let planned = driver.devices().map(|device| match kept == Some(device) {
             true => Planned::Keep,

@@ -75,7 +75,6 @@ impl StrayRelease {
     /// [`Planned::Failed`](crate::Planned::Failed).
     #[doc(alias = "cuDevicePrimaryCtxGetState")]
     pub fn plan(&self, device: Device) -> Result<Plan, Error> {
-        self.check(device.driver())?;
         Plan::make(device.driver(), Some(device), self)
     }
 
@@ -84,7 +83,6 @@ impl StrayRelease {
     /// # Errors
     /// As [`plan`](Self::plan).
     pub fn plan_run(&self, driver: Driver) -> Result<Plan, Error> {
-        self.check(driver)?;
         Plan::make(driver, None, self)
     }
 

@@ -47,6 +47,21 @@ const fn succeeded(function: &'static str) -> Call {
 
 static UNCHANGED: CurrentContextChange = CurrentContextChange::Unchanged;
 
+impl Drop for Report {
+    /// Usually there is nothing to drop, and then no function is called for it.
+    #[inline]
+    fn drop(&mut self) {
+        #[cold]
+        #[inline(never)]
+        fn discard(findings: Box<Findings>) {
+            drop(findings);
+        }
+        if let Some(findings) = self.findings.take() {
+            discard(findings);
+        }
+    }
+}
+
 impl Report {
     /// The driver.
     pub fn driver(&self) -> Driver {
