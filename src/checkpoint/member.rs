@@ -70,14 +70,14 @@ impl Member {
     fn step<Before>(
         &mut self,
         step: Step,
-        before: impl FnOnce(Found) -> Result<Before, Found>,
+        before: impl FnOnce(Found) -> Result<Before, Box<Found>>,
         take: impl FnOnce(Before) -> Result<Found, StepError>,
     ) -> Result<(), CheckpointError> {
         let Some(found) = self.now.take() else { return Ok(()) };
         let process = match before(found) {
             Ok(process) => process,
             Err(untouched) => {
-                self.now = Some(untouched);
+                self.now = Some(*untouched);
                 return Ok(());
             }
         };

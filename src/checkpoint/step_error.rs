@@ -70,16 +70,16 @@ impl Found {
         }
     }
 
-    pub(super) fn running(self) -> Result<Process, Self> {
-        if let Self::Running(process) = self { Ok(process) } else { Err(self) }
+    pub(super) fn running(self) -> Result<Process, Box<Self>> {
+        if let Self::Running(process) = self { Ok(process) } else { Err(Box::new(self)) }
     }
 
-    pub(super) fn locked(self) -> Result<Locked, Self> {
-        if let Self::Locked(process) = self { Ok(process) } else { Err(self) }
+    pub(super) fn locked(self) -> Result<Locked, Box<Self>> {
+        if let Self::Locked(process) = self { Ok(process) } else { Err(Box::new(self)) }
     }
 
-    pub(super) fn checkpointed(self) -> Result<Checkpointed, Self> {
-        if let Self::Checkpointed(process) = self { Ok(process) } else { Err(self) }
+    pub(super) fn checkpointed(self) -> Result<Checkpointed, Box<Self>> {
+        if let Self::Checkpointed(process) = self { Ok(process) } else { Err(Box::new(self)) }
     }
 
     pub(super) fn sentence(&self) -> String {

@@ -39,13 +39,14 @@ impl Process {
 
     /// Whether this is that process and no child of it.
     #[inline]
-    pub(crate) fn is_this_one(self) -> bool {
+    pub(crate) fn is_this_one(&self) -> bool {
         self.mark.load(Ordering::Relaxed) == self.value || self.has_this_id()
     }
 
     /// Whether the ids are equal, if no mark shows the process.
     #[cold]
-    fn has_this_id(self) -> bool {
+    #[inline(never)]
+    fn has_this_id(&self) -> bool {
         ptr::eq(self.mark, &raw const NEVER_SET) && self.id == std::process::id()
     }
 }
