@@ -7,14 +7,13 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::driver::calls::Call;
 use crate::driver::device::Device;
 use crate::driver::functions::Functions;
 use crate::driver::holders::Witness;
 use crate::driver::library::Library;
 use crate::driver::process::Process;
 use crate::error::Error;
-use crate::sys::{CUresult, CudaVersion};
+use crate::sys::CudaVersion;
 
 pub(crate) mod append_only;
 pub(crate) mod calls;
@@ -22,12 +21,10 @@ pub(crate) mod device;
 mod find_device;
 pub(crate) mod functions;
 pub(crate) mod holders;
-mod identity;
 pub(crate) mod initialise;
 pub(crate) mod ledger;
 pub(crate) mod library;
 mod look_up;
-pub(crate) mod missing;
 pub(crate) mod process;
 #[cfg(feature = "serde")]
 mod serialize;
@@ -94,7 +91,6 @@ impl Driver {
     }
 
     /// The name or path by which the library was opened.
-    #[must_use]
     pub fn path(self) -> &'static Path {
         &self.0.path
     }
@@ -102,7 +98,6 @@ impl Driver {
     /// The newest CUDA version that the driver supports, read once when it is loaded
     /// (`cuDriverGetVersion`).
     #[doc(alias = "cuDriverGetVersion")]
-    #[must_use]
     pub fn version(self) -> CudaVersion {
         self.0.version
     }
@@ -110,7 +105,6 @@ impl Driver {
     /// How many devices the driver shows this process. Read once, at load.
     #[doc(alias = "cuDeviceGetCount")]
     #[inline]
-    #[must_use]
     pub fn device_count(self) -> u32 {
         // There are as many as fit a C int.
         self.insides().len() as u32
@@ -141,7 +135,6 @@ impl Driver {
     /// A reference that was gone already is not counted: after `CUDA_ERROR_NOT_INITIALIZED`,
     /// `CUDA_ERROR_DEINITIALIZED` and `CUDA_ERROR_INVALID_CONTEXT`, and if the context is inactive after
     /// the call.
-    #[must_use]
     pub fn unreleased(self) -> u64 {
         self.0.unreleased.load(Ordering::Relaxed)
     }
@@ -168,39 +161,15 @@ impl Driver {
         if self.0.process.is_this_one() { Ok(()) } else { Err(self.forked()) }
     }
 
-    /// Refuses a forked child that would wait for a thread which it does not have: the second check, for
-    /// kernels that do not empty the mark.
     #[cold]
-    pub(crate) fn check_process_id(self) -> Result<(), Error> {
-        if self.0.process.has_this_id() { Ok(()) } else { Err(self.forked()) }
-    }
-
-    #[cold]
-    pub(crate) fn forked(self) -> Error {
+    fn forked(self) -> Error {
         Error::ForkedAfterInit { initialised_in: Some(self.0.process.id()) }
     }
 
-    /// The error for a failed call about no device, or nothing.
-    #[inline]
-    pub(crate) fn check(self, call: Call) -> Result<(), Error> {
-        call.result().map_err(|call| self.error(call, None))
-    }
-
-    #[cold]
-    pub(crate) fn error(self, call: Call, device: Option<u32>) -> Error {
-        // The second check, for kernels that do not empty the mark.
-        if call.code == CUresult::CUDA_ERROR_NOT_INITIALIZED && !self.0.process.has_this_id() {
-            return self.forked();
-        }
-        call.error(device)
-    }
-
-    /// Counts a reference that a dropped handle could not give back.
     pub(crate) fn count_unreleased(self) {
         self.0.unreleased.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The devices, in the order of their ordinals.
     #[inline]
     fn insides(self) -> &'static [device::Inside] {
         self.0.devices.get().map_or(&[], |devices| devices)

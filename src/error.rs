@@ -169,7 +169,6 @@ pub struct Attempt {
 
 impl Attempt {
     /// A library that was tried, and why it could not be loaded.
-    #[must_use]
     pub fn new(library: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
         Self { library: library.into(), reason: reason.into() }
     }
@@ -177,7 +176,6 @@ impl Attempt {
 
 impl Error {
     /// The C function, if a driver call failed.
-    #[must_use]
     pub fn call(&self) -> Option<&'static str> {
         match self {
             Self::Driver { call, .. } => Some(call),
@@ -187,7 +185,6 @@ impl Error {
     }
 
     /// The ordinal of the device concerned, if there is one.
-    #[must_use]
     pub fn device(&self) -> Option<u32> {
         match self {
             Self::Driver { device, .. } => *device,
@@ -210,7 +207,6 @@ impl Error {
     }
 
     /// The variant in `snake_case`, for logs and JSON.
-    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Driver { .. } => "driver",

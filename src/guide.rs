@@ -3,9 +3,6 @@
 #[doc = include_str!("guide/find_strays.md")]
 pub mod find_strays {}
 
-#[doc = include_str!("guide/who_made_them.md")]
-pub mod who_made_them {}
-
 #[doc = include_str!("guide/release_them.md")]
 pub mod release_them {}
 

@@ -20,8 +20,8 @@
 //! the device, its data is lost or the process crashes. Read
 //! [`PrimaryContextGuard::retain_only`] before you call it.
 //!
-//! The [`guide`] has a page for each task: find strays, find out who made them, release them, test for them,
-//! checkpoint a worker, work beside other libraries.
+//! The [`guide`] has a page for each task: find strays and who made them, release them, test for them, checkpoint a
+//! worker, work beside other libraries.
 //!
 //! # Where stray contexts come from
 //! From the worker itself: a thread that selected no device and so used device 0, a CUDA call before the
@@ -32,9 +32,7 @@
 //! kept, and no live handle of this crate is on it. A device is *kept* if nothing is released on it: the
 //! guard's device, which is retained, and those that [`StrayRelease::keep`] names, which are left alone.
 //!
-//! Strays do not come from `fork`. In a child that was forked after `cuInit`, every driver call returns
-//! `CUDA_ERROR_NOT_INITIALIZED`, so that nothing can be released there. This crate returns
-//! [`Error::ForkedAfterInit`], which names the remedy (see [`fork`]).
+//! Strays do not come from [`fork`]: in a child that was forked after `cuInit`, every driver call fails.
 //!
 //! # Promises
 //! 1. No leak and no lost reference, whichever driver call fails: the references that this crate holds

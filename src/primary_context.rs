@@ -16,7 +16,6 @@ mod release_error;
 #[cfg(feature = "serde")]
 mod serialize;
 mod state;
-pub(crate) mod thread_context;
 
 pub use audit::PrimaryContexts;
 pub use current_context::CurrentContext;
@@ -76,7 +75,7 @@ impl PrimaryContext {
     #[inline]
     pub fn retain(device: Device) -> Result<Self, Error> {
         device.driver().check_process()?;
-        device.count_handle()?;
+        device.ledger().add_handle();
         Self::retain_counted(device)
     }
 
@@ -91,7 +90,7 @@ impl PrimaryContext {
     pub fn retain_if_active(device: Device) -> Result<Option<Self>, Error> {
         device.driver().check_process()?;
         // Counted first, so that no run of this crate begins to release between the two calls.
-        device.count_handle()?;
+        device.ledger().add_handle();
         let (call, _, active) = device.call_get_state();
         if call.is_success() && active {
             return Self::retain_counted(device).map(Some);
@@ -130,7 +129,10 @@ impl PrimaryContext {
     /// context lives as long as the process. Makes no driver call and never waits.
     pub fn into_raw(self) -> sys::CUcontext {
         let this = ManuallyDrop::new(self);
-        this.forget();
+        // In a forked child the ledger counts for nothing.
+        if this.device.driver().check_process().is_ok() {
+            this.device.ledger().remove_handle();
+        }
         this.raw
     }
 
@@ -149,14 +151,17 @@ impl PrimaryContext {
     /// `CUDA_ERROR_INVALID_CONTEXT` if other code released the reference, `CUDA_ERROR_DEINITIALIZED` at the
     /// end of the process, an earlier asynchronous failure although the reference was released, or a failure of
     /// the `cuDevicePrimaryCtxRetain` described above. [`Error::ForkedAfterInit`].
-    #[doc(alias = "cuDevicePrimaryCtxRelease")]
-    #[doc(alias = "cuDevicePrimaryCtxRelease_v2")]
+    #[doc(alias("cuDevicePrimaryCtxRelease", "cuDevicePrimaryCtxRelease_v2"))]
     #[inline]
     pub fn release(self) -> Result<(), ReleaseError> {
         if let Err(forked) = self.device.driver().check_process() {
             return Err(ReleaseError::new(forked, Some(self)));
         }
-        let given_back = reference::give_back(self.device);
+        let release = self.device.call_release();
+        let given_back = match release.is_success() {
+            true => GivenBack::Yes,
+            false => reference::after_failure(self.device, release),
+        };
         match given_back {
             GivenBack::Yes => {
                 ManuallyDrop::new(self).device.ledger().remove_handle();
@@ -168,17 +173,6 @@ impl PrimaryContext {
             }
             GivenBack::No(error) => Err(ReleaseError::new(error, Some(self))),
         }
-    }
-
-    /// Makes the context current on this thread until the returned scope is dropped. Calls
-    /// `cuCtxPushCurrent_v2`; what was current before becomes current again.
-    ///
-    /// # Errors
-    /// [`Error::Driver`], [`Error::ForkedAfterInit`].
-    #[doc(alias = "cuCtxPushCurrent")]
-    #[doc(alias = "cuCtxPushCurrent_v2")]
-    pub fn make_current(&self) -> Result<CurrentContext<'_>, Error> {
-        CurrentContext::push(self)
     }
 
     /// Makes the context current on the calling thread, instead of what is current there, and leaves it
@@ -202,7 +196,6 @@ impl PrimaryContext {
 
     /// The device.
     #[inline]
-    #[must_use]
     pub fn device(&self) -> Device {
         self.device
     }
@@ -210,16 +203,8 @@ impl PrimaryContext {
     /// The driver's handle, for calls of the raw layer. It is valid as long as this handle is alive; do not
     /// keep it, and do not compare it.
     #[inline]
-    #[must_use]
     pub fn as_raw(&self) -> sys::CUcontext {
         self.raw
-    }
-
-    /// Takes the handle out of the ledger, which in a forked child counts for nothing.
-    fn forget(&self) {
-        if self.device.driver().check_process().is_ok() {
-            self.device.ledger().remove_handle();
-        }
     }
 
     /// Gives up on a handle whose reference the driver would not take.
@@ -233,7 +218,6 @@ impl PrimaryContext {
     }
 }
 
-/// Takes back what was counted for a retain that failed.
 #[cold]
 fn not_retained(device: Device, code: CUresult) -> Error {
     device.ledger().remove_handle();
@@ -255,7 +239,6 @@ impl Drop for PrimaryContext {
     }
 }
 
-/// The rest of a drop whose release failed.
 #[cold]
 fn after_failed_drop(device: Device, code: CUresult) {
     let release = device.driver().functions().release.returned(code);

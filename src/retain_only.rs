@@ -1,7 +1,5 @@
 //! Keeping one device's primary context and releasing the strays on all others.
 
-use std::fmt;
-
 use crate::driver::device::Device;
 use crate::error::Error;
 use crate::primary_context::{PrimaryContext, ReleaseError};
@@ -28,6 +26,7 @@ pub use report::{DeviceReport, Report};
 ///
 /// Dropping the guard releases the kept device's reference, as dropping a [`PrimaryContext`] does,
 /// and nothing else: what was released on other devices stays released.
+#[derive(Debug)]
 #[must_use = "dropping the guard releases the kept device's context"]
 pub struct PrimaryContextGuard {
     context: PrimaryContext,
@@ -110,11 +109,8 @@ impl PrimaryContextGuard {
     /// # Errors
     /// [`Error::ForkedAfterInit`], and the errors of [`PrimaryContext::retain`]. Failures on other devices
     /// are in the report; [`Report::check`] returns the first as an error.
-    #[doc(alias = "stale")]
-    #[doc(alias = "cuDevicePrimaryCtxRelease")]
-    #[doc(alias = "cuDevicePrimaryCtxRelease_v2")]
-    #[doc(alias = "cuDevicePrimaryCtxRetain")]
-    #[doc(alias = "cuDevicePrimaryCtxGetState")]
+    #[doc(alias("stale", "cuDevicePrimaryCtxRelease", "cuDevicePrimaryCtxRelease_v2"))]
+    #[doc(alias("cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxGetState"))]
     #[inline]
     pub fn retain_only(device: Device) -> Result<Self, Error> {
         static DEFAULT: StrayRelease = StrayRelease::new();
@@ -132,7 +128,7 @@ impl PrimaryContextGuard {
         policy.check(device.driver())?;
         let context = PrimaryContext::retain(device)?;
         let findings = release_strays(device.driver(), Some(&context), policy);
-        let report = Report::new(device.driver(), Some(device), findings);
+        let report = Report { driver: device.driver(), kept: Some(device), findings };
         events::released(&report);
         Ok(Self { context, report })
     }
@@ -149,7 +145,6 @@ impl PrimaryContextGuard {
     }
 
     /// The kept device.
-    #[must_use]
     pub fn device(&self) -> Device {
         self.context.device()
     }
@@ -171,15 +166,5 @@ impl PrimaryContextGuard {
     /// As [`PrimaryContext::release`].
     pub fn release(self) -> Result<(), ReleaseError> {
         self.context.release()
-    }
-}
-
-impl fmt::Debug for PrimaryContextGuard {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("PrimaryContextGuard")
-            .field("context", &self.context)
-            .field("report", &self.report)
-            .finish()
     }
 }

@@ -1,19 +1,17 @@
-//! The driver's checkpoint calls, each written once. They need no `cuInit`.
+//! The driver's checkpoint calls for a process, each written once. They need no `cuInit`.
 //!
 //! The argument structs are 64 bytes in every version, and unused bytes must be zero. They are zeroed whole; the
 //! fields that are set have the same offset in every driver from CUDA 12.8 on.
 
-use std::ffi::{c_int, c_uint};
+use std::ffi::{c_char, c_uint};
 use std::mem::zeroed;
-use std::path::Path;
 
+use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::map::GpuMap;
-use crate::driver::Driver;
-use crate::driver::functions::CheckpointFunctions;
-use crate::driver::library::Library;
-use crate::driver::missing::unusable;
-use crate::error::Error;
-use crate::sys::{self, CUresult};
+use crate::checkpoint::state::State;
+use crate::checkpoint::target::Target;
+use crate::driver::uuid::Uuid;
+use crate::sys;
 
 /// The exact C names, for errors and reports.
 pub(super) const GET_STATE: &str = "cuCheckpointProcessGetState";
@@ -22,94 +20,62 @@ pub(super) const CHECKPOINT: &str = "cuCheckpointProcessCheckpoint";
 pub(super) const RESTORE: &str = "cuCheckpointProcessRestore";
 pub(super) const UNLOCK: &str = "cuCheckpointProcessUnlock";
 
-/// The functions of a loaded driver.
-#[derive(Clone, Copy)]
-pub(super) struct Calls(CheckpointFunctions);
-
-impl Calls {
-    /// Loads the driver, and initialises nothing.
-    pub(super) fn load() -> Result<Self, Error> {
-        let (library, path) = Library::open_driver()?;
-        Self::of(&library, path)
-    }
-
-    /// Loads a named driver, and initialises nothing.
-    ///
-    /// # Safety
-    /// As [`Driver::load_from`].
-    pub(super) unsafe fn load_from(path: &Path) -> Result<Self, Error> {
-        // SAFETY: the caller's promise.
-        let library = unsafe { Library::open_named(path) }?;
-        Self::of(&library, path)
-    }
-
-    /// Those of a driver that is there.
-    pub(super) fn of_driver(driver: Driver) -> Result<Self, Error> {
-        driver.check_process()?;
-        Self::of(driver.library(), driver.path())
-    }
-
-    fn of(library: &Library, path: &Path) -> Result<Self, Error> {
-        let functions = CheckpointFunctions::resolve(library);
-        functions.map(Self).map_err(|missing| unusable(library, path, missing))
-    }
-
-    pub(super) fn get_state(&self, pid: c_int) -> (CUresult, sys::CUprocessState) {
+impl Target {
+    pub(super) fn state(&self) -> Result<State, CheckpointError> {
         let mut state = sys::CUprocessState(0);
+        let get_state = self.functions.get_state.function;
         // SAFETY: the out-parameter is a state of ours, and any number may stand in it.
-        let code = unsafe { (self.0.get_state.function)(pid, &mut state) };
-        (code, state)
+        self.call(GET_STATE, |pid| unsafe { get_state(pid, &mut state) })?;
+        Ok(state.into())
     }
 
     /// Waits for at most this many milliseconds; 0 means without a limit.
-    pub(super) fn lock(&self, pid: c_int, milliseconds: u32) -> CUresult {
+    pub(super) fn lock(&self, milliseconds: u32) -> Result<(), CheckpointError> {
         // SAFETY: integers alone, for which zero is a value.
         let mut arguments: sys::CUcheckpointLockArgs = unsafe { zeroed() };
         arguments.timeoutMs = milliseconds;
+        let lock = self.functions.lock.function;
         // SAFETY: the arguments are the header's struct, and live through the call.
-        unsafe { (self.0.lock.function)(pid, &mut arguments) }
+        self.call(LOCK, |pid| unsafe { lock(pid, &mut arguments) })
     }
 
-    pub(super) fn checkpoint(&self, pid: c_int) -> CUresult {
+    pub(super) fn checkpoint(&self) -> Result<(), CheckpointError> {
         // SAFETY: integers and null pointers, for which zero is a value.
         let mut arguments: sys::CUcheckpointCheckpointArgs = unsafe { zeroed() };
+        let checkpoint = self.functions.checkpoint.function;
         // SAFETY: the arguments are the header's struct, and live through the call; all zero, they ask
         // for nothing beyond a checkpoint in host memory.
-        unsafe { (self.0.checkpoint.function)(pid, &mut arguments) }
+        self.call(CHECKPOINT, |pid| unsafe { checkpoint(pid, &mut arguments) })
     }
 
-    pub(super) fn restore(&self, pid: c_int, map: &GpuMap) -> CUresult {
+    pub(super) fn restore(&self, map: &GpuMap) -> Result<(), CheckpointError> {
         // SAFETY: integers and null pointers, for which zero is a value.
         let mut arguments: sys::CUcheckpointRestoreArgs = unsafe { zeroed() };
-        let mut pairs: Vec<sys::CUuuid> = map
-            .pairs()
-            .flat_map(|pair| [pair.old, pair.new])
-            .map(|id| raw(id.as_bytes()))
-            .collect();
+        let to_raw = |id: Uuid| sys::CUuuid { bytes: id.as_bytes().map(|byte| byte as c_char) };
+        let mut pairs: Vec<[sys::CUuuid; 2]> =
+            map.pairs().map(|pair| [pair.old, pair.new].map(to_raw)).collect();
         if !pairs.is_empty() {
             // The header of CUDA 12 has these bytes without their names.
             let start = (&raw mut arguments).cast::<u8>();
             // SAFETY: the struct is 64 bytes; a pointer is at its start, aligned for one.
-            unsafe { start.cast::<*mut sys::CUuuid>().write(pairs.as_mut_ptr()) };
+            unsafe { start.cast::<*mut [sys::CUuuid; 2]>().write(pairs.as_mut_ptr()) };
             // SAFETY: as above: the number of pairs comes after the pointer.
             let count = unsafe { start.add(size_of::<*mut sys::CUuuid>()) }.cast::<c_uint>();
             // SAFETY: as above, and aligned for an int.
-            unsafe { count.write((pairs.len() / 2) as c_uint) };
+            unsafe { count.write(pairs.len() as c_uint) };
         }
+        let restore = self.functions.restore.function;
         // SAFETY: the arguments and the pairs live through the call; a pair is two ids in a row.
-        unsafe { (self.0.restore.function)(pid, &mut arguments) }
+        self.call(RESTORE, |pid| unsafe { restore(pid, &mut arguments) })
     }
 
-    pub(super) fn unlock(&self, pid: c_int) -> CUresult {
+    pub(super) fn unlock(&self) -> Result<(), CheckpointError> {
         // SAFETY: integers alone, for which zero is a value.
         let mut arguments: sys::CUcheckpointUnlockArgs = unsafe { zeroed() };
+        let unlock = self.functions.unlock.function;
         // SAFETY: the arguments are the header's struct, and live through the call.
-        unsafe { (self.0.unlock.function)(pid, &mut arguments) }
+        self.call(UNLOCK, |pid| unsafe { unlock(pid, &mut arguments) })
     }
-}
-
-fn raw(bytes: &[u8; 16]) -> sys::CUuuid {
-    sys::CUuuid { bytes: bytes.map(|byte| byte as std::ffi::c_char) }
 }
 
 const _: () = assert!(size_of::<sys::CUcheckpointRestoreArgs>() == 64);

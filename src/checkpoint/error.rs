@@ -122,7 +122,6 @@ pub(super) const LARGEST_PID: u32 = 1 << 22;
 
 impl CheckpointError {
     /// The C function that failed, if a driver call failed.
-    #[must_use]
     pub fn call(&self) -> Option<&'static str> {
         match self {
             Self::Call { call, .. } => Some(call),
@@ -141,7 +140,6 @@ impl CheckpointError {
     }
 
     /// The process concerned, if there is one.
-    #[must_use]
     pub fn pid(&self) -> Option<u32> {
         match self {
             Self::Call { pid, .. }
@@ -157,7 +155,6 @@ impl CheckpointError {
     }
 
     /// The variant in `snake_case`, for logs and JSON.
-    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Load(error) => error.kind(),
@@ -176,7 +173,6 @@ impl CheckpointError {
     }
 
     /// Whether the driver does not know the process because it does not use CUDA.
-    #[must_use]
     pub fn is_without_cuda(&self) -> bool {
         matches!(self, Self::Call { code: CUresult::CUDA_ERROR_NOT_INITIALIZED, .. })
     }

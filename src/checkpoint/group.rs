@@ -1,8 +1,7 @@
 //! Several processes together: those that share work must all be locked before any is checkpointed.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -108,10 +107,7 @@ impl<'a> Steps<'a> {
             return Err(group.failed(error, Some(pid)));
         }
         let (members, reports) = group.into_parts();
-        let checkpointed = members.into_iter().filter_map(|found| match found {
-            Found::Checkpointed(process) => Some(process),
-            _ => None,
-        });
+        let checkpointed = members.into_iter().filter_map(|found| found.checkpointed().ok());
         Ok(Suspended { processes: checkpointed.collect(), reports })
     }
 
@@ -217,22 +213,19 @@ impl Group<'_> {
             Order::AtOnce | Order::AtOnceBackwards => self.steps.at_once.unwrap_or(all).min(all),
         };
         let backwards = matches!(order, Order::OneByOneBackwards | Order::AtOnceBackwards);
-        let mut members = self.members.iter_mut();
-        let next = move || if backwards { members.next_back() } else { members.next() };
-        let (queue, first) = (Mutex::new(next), Mutex::new(None));
-        let failed = AtomicBool::new(false);
+        let mut waiting: Vec<&mut Member> = self.members.iter_mut().collect();
+        if !backwards {
+            waiting.reverse();
+        }
+        let (waiting, first) = (Mutex::new(waiting), Mutex::new(None));
         let observer = self.steps.observer;
         let work = || {
-            while at_failure == AtFailure::GoOn || !failed.load(Ordering::Relaxed) {
-                let mut waiting = queue.lock().unwrap_or_else(PoisonError::into_inner);
-                let member = waiting();
-                drop(waiting);
-                let Some(member) = member else { return };
+            while at_failure == AtFailure::GoOn || lock(&first).is_none() {
+                let next = lock(&waiting).pop();
+                let Some(member) = next else { return };
                 let before = member.report.steps.len();
                 if let Err(error) = step(member) {
-                    failed.store(true, Ordering::Relaxed);
-                    let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
-                    first.get_or_insert((member.pid(), error));
+                    lock(&first).get_or_insert((member.pid(), error));
                 }
                 if let Some(observer) = observer {
                     let taken = &member.report.steps[before..];
@@ -261,10 +254,7 @@ impl Group<'_> {
             return Err(self.failed(error, Some(pid)));
         }
         let (members, reports) = self.into_parts();
-        let running = members.into_iter().filter_map(|found| match found {
-            Found::Running(process) => Some(process),
-            _ => None,
-        });
+        let running = members.into_iter().filter_map(|found| found.running().ok());
         Ok(Resumed { processes: running.collect(), reports })
     }
 
@@ -273,4 +263,9 @@ impl Group<'_> {
         let (found, reports) = self.into_parts();
         GroupError { error, pid, found, reports }
     }
+}
+
+/// A step that panics on another thread leaves the values as they should be.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -41,7 +41,6 @@ impl Identity {
         Ok(found)
     }
 
-    /// Whether the id still belongs to that process.
     pub(super) fn is_still(&self, pid: u32) -> bool {
         match self {
             Self::Start(start) => start_of(pid) == Some(*start),

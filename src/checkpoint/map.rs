@@ -1,5 +1,6 @@
 //! Which GPU a process comes back on.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 
@@ -21,7 +22,6 @@ pub struct GpuMap(Vec<GpuPair>);
 
 impl GpuMap {
     /// Every GPU stays the same. The driver gets no map.
-    #[must_use]
     pub const fn same() -> Self {
         Self(Vec::new())
     }
@@ -39,11 +39,9 @@ impl GpuMap {
         let pairs: Vec<GpuPair> = pairs.into_iter().collect();
         let sides: [fn(&GpuPair) -> Uuid; 2] = [|pair| pair.old, |pair| pair.new];
         for side in sides {
-            for (index, pair) in pairs.iter().enumerate() {
-                let device = side(pair);
-                if pairs[..index].iter().any(|earlier| side(earlier) == device) {
-                    return Err(CheckpointError::MapNamesTwice { device });
-                }
+            let mut seen = HashSet::new();
+            if let Some(device) = pairs.iter().map(side).find(|&device| !seen.insert(device)) {
+                return Err(CheckpointError::MapNamesTwice { device });
             }
         }
         match all.iter().find(|device| pairs.iter().all(|pair| pair.old != **device)) {

@@ -9,20 +9,12 @@ use crate::checkpoint::room::Room;
 use crate::checkpoint::step_error::{Found, StepError};
 use crate::sys::CUresult;
 
-/// One process of a group on its way.
 pub(super) struct Member {
     /// `None` only in the middle of a step.
     now: Option<Found>,
     pub(super) report: ProcessReport,
     /// Whether steps undo earlier ones.
     undoing: bool,
-}
-
-/// What became of a step.
-enum Taken {
-    Now(Result<Found, StepError>),
-    /// The process was in no state for it.
-    Not(Found),
 }
 
 impl Member {
@@ -40,33 +32,23 @@ impl Member {
     }
 
     pub(super) fn lock(&mut self, limit: Duration) -> Result<(), CheckpointError> {
-        self.step(Step::Lock, |found| match found {
-            Found::Running(process) => Taken::Now(process.lock(limit).map(Found::Locked)),
-            other => Taken::Not(other),
-        })
+        self.step(Step::Lock, Found::running, |process| process.lock(limit).map(Found::Locked))
     }
 
     pub(super) fn checkpoint(&mut self) -> Result<(), CheckpointError> {
-        self.step(Step::Checkpoint, |found| match found {
-            Found::Locked(process) => Taken::Now(process.checkpoint().map(Found::Checkpointed)),
-            other => Taken::Not(other),
+        self.step(Step::Checkpoint, Found::locked, |process| {
+            process.checkpoint().map(Found::Checkpointed)
         })
     }
 
     pub(super) fn restore(&mut self, map: &GpuMap) -> Result<(), CheckpointError> {
-        self.step(Step::Restore, |found| match found {
-            Found::Checkpointed(process) => {
-                Taken::Now(process.restore(map, &Room::Trusted).map(Found::Locked))
-            }
-            other => Taken::Not(other),
+        self.step(Step::Restore, Found::checkpointed, |process| {
+            process.restore(map, &Room::Trusted).map(Found::Locked)
         })
     }
 
     pub(super) fn unlock(&mut self) -> Result<(), CheckpointError> {
-        self.step(Step::Unlock, |found| match found {
-            Found::Locked(process) => Taken::Now(process.unlock().map(Found::Running)),
-            other => Taken::Not(other),
-        })
+        self.step(Step::Unlock, Found::locked, |process| process.unlock().map(Found::Running))
     }
 
     /// Takes a step that undoes an earlier one, if that was tried and was not refused because the process
@@ -84,33 +66,34 @@ impl Member {
         if was_tried { step(self) } else { Ok(()) }
     }
 
-    /// Takes a step and notes it. A process that is in no state for it is left as it is.
-    fn step(
+    /// Takes a step of a process that is in the state for it, and notes it. Another process is left as it is.
+    fn step<Before>(
         &mut self,
         step: Step,
-        take: impl FnOnce(Found) -> Taken,
+        before: impl FnOnce(Found) -> Result<Before, Box<Found>>,
+        take: impl FnOnce(Before) -> Result<Found, StepError>,
     ) -> Result<(), CheckpointError> {
         let Some(found) = self.now.take() else { return Ok(()) };
-        let began = Instant::now();
-        let taken = match take(found) {
-            Taken::Now(taken) => taken,
-            Taken::Not(untouched) => {
-                self.now = Some(untouched);
+        let process = match before(found) {
+            Ok(process) => process,
+            Err(untouched) => {
+                self.now = Some(*untouched);
                 return Ok(());
             }
         };
-        let took = began.elapsed();
-        let (result, found) = match taken {
-            Ok(found) => (Ok(()), found),
-            Err(error) => {
-                let (error, found) = error.into_parts();
-                (Err(error), found)
+        let began = Instant::now();
+        let (found, error) = match take(process) {
+            Ok(found) => (found, None),
+            Err(failed) => {
+                let (error, found) = failed.into_parts();
+                (found, Some(error))
             }
         };
+        let took = began.elapsed();
         self.report.state = found.state();
         self.now = Some(found);
-        let (undoing, error) = (self.undoing, result.clone().err());
-        self.report.steps.push(StepReport { step, undoing, error, took });
-        result
+        let undoing = self.undoing;
+        self.report.steps.push(StepReport { step, undoing, error: error.clone(), took });
+        error.map_or(Ok(()), Err)
     }
 }

@@ -74,7 +74,6 @@ pub enum NvmlError {
 
 impl NvmlError {
     /// The variant in `snake_case`, for logs and JSON.
-    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::LibraryNotFound { .. } => "nvml_not_found",
@@ -166,8 +165,7 @@ pub fn free() -> Result<Vec<DeviceMemory>, NvmlError> {
     let nvml = start()?;
     let devices = (0..device_count(&nvml)?).map(|index| {
         let (device, id) = device_at(&nvml, index)?;
-        let memory = device.memory_info();
-        let memory = memory.map_err(|error| failed("nvmlDeviceGetMemoryInfo_v2", &error))?;
+        let memory = device.memory_info().map_err(failed("nvmlDeviceGetMemoryInfo_v2"))?;
         Ok(DeviceMemory { device: id, bytes: memory.free })
     });
     devices.collect()
@@ -203,32 +201,29 @@ fn start() -> Result<Nvml, NvmlError> {
         Failure::LibloadingError(reason) => {
             NvmlError::LibraryNotFound { reason: reason.to_string().into() }
         }
-        error => failed("nvmlInit_v2", &error),
+        error => failed("nvmlInit_v2")(error),
     })
 }
 
 fn device_count(nvml: &Nvml) -> Result<u32, NvmlError> {
-    nvml.device_count().map_err(|error| failed("nvmlDeviceGetCount_v2", &error))
+    nvml.device_count().map_err(failed("nvmlDeviceGetCount_v2"))
 }
 
 fn device_at(nvml: &Nvml, index: u32) -> Result<(nvml_wrapper::Device<'_>, Uuid), NvmlError> {
-    let call = "nvmlDeviceGetHandleByIndex_v2";
-    let device = nvml.device_by_index(index).map_err(|error| failed(call, &error))?;
+    let device = nvml.device_by_index(index).map_err(failed("nvmlDeviceGetHandleByIndex_v2"))?;
     let call = "nvmlDeviceGetUUID";
-    let text = device.uuid().map_err(|error| failed(call, &error))?;
-    let id = text
-        .parse()
-        .map_err(|_| NvmlError::Call { call, reason: format!("{text:?} is no id").into() })?;
+    let text = device.uuid().map_err(failed(call))?;
+    let no_id = || NvmlError::Call { call, reason: format!("{text:?} is no id").into() };
+    let id = text.parse().map_err(|_| no_id())?;
     Ok((device, id))
 }
 
 fn processes_on(device: &nvml_wrapper::Device<'_>) -> Result<Vec<GpuProcess>, NvmlError> {
-    let listed = device.running_compute_processes();
-    let listed =
-        listed.map_err(|error| failed("nvmlDeviceGetComputeRunningProcesses_v3", &error))?;
+    let call = "nvmlDeviceGetComputeRunningProcesses_v3";
+    let listed = device.running_compute_processes().map_err(failed(call))?;
     Ok(listed.into_iter().map(GpuProcess::new).collect())
 }
 
-fn failed(call: &'static str, error: &Failure) -> NvmlError {
-    NvmlError::Call { call, reason: error.to_string().into() }
+fn failed(call: &'static str) -> impl Fn(Failure) -> NvmlError {
+    move |error| NvmlError::Call { call, reason: error.to_string().into() }
 }

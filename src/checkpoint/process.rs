@@ -5,7 +5,6 @@ use std::mem::ManuallyDrop;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::checkpoint::calls::{CHECKPOINT, Calls, LOCK, RESTORE, UNLOCK};
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::map::GpuMap;
 use crate::checkpoint::room::Room;
@@ -13,6 +12,7 @@ use crate::checkpoint::state::State;
 use crate::checkpoint::step_error::{Found, StepError};
 use crate::checkpoint::target::Target;
 use crate::driver::Driver;
+use crate::driver::library::Library;
 
 /// A process that uses CUDA, as far as a controller is concerned. Dropping it does nothing.
 pub struct Process {
@@ -47,7 +47,8 @@ impl Process {
     /// [`CheckpointError::NotAProcessId`], [`CheckpointError::NoSuchProcess`],
     /// [`CheckpointError::ThreadId`], [`CheckpointError::OtherUser`], all without a driver call.
     pub fn open(pid: u32) -> Result<Self, CheckpointError> {
-        Ok(Self { target: Target::new(Calls::load()?, pid)? })
+        let (library, path) = Library::open_driver()?;
+        Ok(Self { target: Target::new(&library, path, pid)? })
     }
 
     /// As [`open`](Self::open), through a driver that is loaded already.
@@ -55,7 +56,8 @@ impl Process {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(driver: Driver, pid: u32) -> Result<Self, CheckpointError> {
-        Ok(Self { target: Target::new(Calls::of_driver(driver)?, pid)? })
+        driver.check_process()?;
+        Ok(Self { target: Target::new(driver.library(), driver.path(), pid)? })
     }
 
     /// As [`open`](Self::open), with a named driver library, which is not initialised.
@@ -66,15 +68,10 @@ impl Process {
     /// # Errors
     /// As [`open`](Self::open).
     pub unsafe fn open_from(path: impl AsRef<Path>, pid: u32) -> Result<Self, CheckpointError> {
+        let path = path.as_ref();
         // SAFETY: the caller's promise.
-        let calls = unsafe { Calls::load_from(path.as_ref()) }?;
-        Ok(Self { target: Target::new(calls, pid)? })
-    }
-
-    /// The process id.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.target.pid()
+        let library = unsafe { Library::open_named(path) }?;
+        Ok(Self { target: Target::new(&library, path, pid)? })
     }
 
     /// Returns the state of the process. Calls `cuCheckpointProcessGetState`.
@@ -121,18 +118,11 @@ impl Process {
     }
 
     fn lock_for(self, milliseconds: u32) -> Result<Locked, StepError> {
-        step(self.target, LOCK, |target| target.calls.lock(target.raw_pid(), milliseconds))
-            .map(|target| Locked { target })
+        step(self.target, |target| target.lock(milliseconds)).map(|target| Locked { target })
     }
 }
 
 impl Locked {
-    /// The process id.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.target.pid()
-    }
-
     /// Moves what the process has in GPU memory to host memory, and frees its devices. Calls
     /// `cuCheckpointProcessCheckpoint`, which takes its time: 0.3 to 0.4 s for an empty context, 13 s for
     /// 20 GiB (H100, driver 580).
@@ -143,8 +133,7 @@ impl Locked {
     /// process is then.
     #[doc(alias = "cuCheckpointProcessCheckpoint")]
     pub fn checkpoint(self) -> Result<Checkpointed, StepError> {
-        step(self.into_target(), CHECKPOINT, |target| target.calls.checkpoint(target.raw_pid()))
-            .map(|target| Checkpointed { target })
+        step(self.into_target(), Target::checkpoint).map(|target| Checkpointed { target })
     }
 
     /// Lets the process go on. Calls `cuCheckpointProcessUnlock`.
@@ -154,8 +143,7 @@ impl Locked {
     /// the process is then.
     #[doc(alias = "cuCheckpointProcessUnlock")]
     pub fn unlock(self) -> Result<Process, StepError> {
-        step(self.into_target(), UNLOCK, |target| target.calls.unlock(target.raw_pid()))
-            .map(|target| Process { target })
+        step(self.into_target(), Target::unlock).map(|target| Process { target })
     }
 
     fn into_target(self) -> Target {
@@ -169,20 +157,12 @@ impl Locked {
 /// nothing.
 impl Drop for Locked {
     fn drop(&mut self) {
-        if self.target.check().is_ok() {
-            // There is nobody to report to, and nothing else to be done about it.
-            let _ = self.target.calls.unlock(self.target.raw_pid());
-        }
+        // There is nobody to report to, and nothing else to be done about it.
+        let _ = self.target.unlock();
     }
 }
 
 impl Checkpointed {
-    /// The process id.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.target.pid()
-    }
-
     /// Moves the process's memory back to its devices. Calls `cuCheckpointProcessRestore`; the process is
     /// locked then.
     ///
@@ -200,19 +180,16 @@ impl Checkpointed {
         if let Err(error) = room.check() {
             return Err(StepError::new(error, Found::Checkpointed(self)));
         }
-        step(self.target, RESTORE, |target| target.calls.restore(target.raw_pid(), map))
-            .map(|target| Locked { target })
+        step(self.target, |target| target.restore(map)).map(|target| Locked { target })
     }
 }
 
 /// Makes one call for a process; after a failure, what the process is then.
 fn step(
     target: Target,
-    call: &'static str,
-    make: impl FnOnce(&Target) -> crate::sys::CUresult,
+    call: impl FnOnce(&Target) -> Result<(), CheckpointError>,
 ) -> Result<Target, StepError> {
-    let result = target.check().and_then(|()| target.checked(call, make(&target)));
-    match result {
+    match call(&target) {
         Ok(()) => Ok(target),
         Err(mut error) => {
             let found = Found::after(&error, target);
@@ -222,16 +199,23 @@ fn step(
     }
 }
 
-macro_rules! debug_by_pid {
+macro_rules! known_by_its_id {
     ($($name:ident)*) => {
         $(
+            impl $name {
+                /// The process id.
+                pub fn pid(&self) -> u32 {
+                    self.target.pid
+                }
+            }
+
             impl fmt::Debug for $name {
                 fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    formatter.debug_tuple(stringify!($name)).field(&self.target.pid()).finish()
+                    formatter.debug_tuple(stringify!($name)).field(&self.target.pid).finish()
                 }
             }
         )*
     };
 }
 
-debug_by_pid! { Process Locked Checkpointed }
+known_by_its_id! { Process Locked Checkpointed }

@@ -23,7 +23,6 @@ pub enum Step {
 
 impl Step {
     /// The C function.
-    #[must_use]
     pub fn call(self) -> &'static str {
         match self {
             Self::Lock => LOCK,
@@ -34,7 +33,6 @@ impl Step {
     }
 
     /// The step in `snake_case`, for logs and JSON.
-    #[must_use]
     pub fn kind(self) -> &'static str {
         match self {
             Self::Lock => "lock",

@@ -26,7 +26,6 @@ pub enum State {
 
 impl State {
     /// The state in `snake_case`, for logs and JSON.
-    #[must_use]
     pub fn kind(self) -> &'static str {
         match self {
             Self::Running => "running",

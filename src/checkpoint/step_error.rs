@@ -1,6 +1,5 @@
 //! A step that failed, and what the process is then.
 
-use std::error::Error as StdError;
 use std::fmt;
 
 use crate::checkpoint::calls::{LOCK, RESTORE};
@@ -61,7 +60,6 @@ impl Found {
     }
 
     /// The state, if the driver returned it.
-    #[must_use]
     pub fn state(&self) -> Option<State> {
         match self {
             Self::Running(_) => Some(State::Running),
@@ -72,7 +70,18 @@ impl Found {
         }
     }
 
-    /// What the process is now, for an error.
+    pub(super) fn running(self) -> Result<Process, Box<Self>> {
+        if let Self::Running(process) = self { Ok(process) } else { Err(Box::new(self)) }
+    }
+
+    pub(super) fn locked(self) -> Result<Locked, Box<Self>> {
+        if let Self::Locked(process) = self { Ok(process) } else { Err(Box::new(self)) }
+    }
+
+    pub(super) fn checkpointed(self) -> Result<Checkpointed, Box<Self>> {
+        if let Self::Checkpointed(process) = self { Ok(process) } else { Err(Box::new(self)) }
+    }
+
     pub(super) fn sentence(&self) -> String {
         match self.state() {
             Some(state) => format!("Process {} is {state} now.", self.pid()),
@@ -81,7 +90,6 @@ impl Found {
     }
 
     /// The process id.
-    #[must_use]
     pub fn pid(&self) -> u32 {
         match self {
             Self::Running(process) | Self::Other(process, _) | Self::Unknown(process, _) => {
@@ -95,7 +103,10 @@ impl Found {
 
 /// Why a step failed, and what the process is then. Dropping it drops what it holds: a process that is
 /// still locked is unlocked.
+#[derive(thiserror::Error)]
+#[error("{}", found.sentence())]
 pub struct StepError {
+    #[source]
     error: CheckpointError,
     found: Box<Found>,
 }
@@ -107,13 +118,11 @@ impl StepError {
     }
 
     /// What went wrong.
-    #[must_use]
     pub fn error(&self) -> &CheckpointError {
         &self.error
     }
 
     /// What the process is now.
-    #[must_use]
     pub fn found(&self) -> &Found {
         &self.found
     }
@@ -125,21 +134,9 @@ impl StepError {
     }
 }
 
-impl fmt::Display for StepError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.found.sentence())
-    }
-}
-
 impl fmt::Debug for StepError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {self}", self.error)
-    }
-}
-
-impl StdError for StepError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.error)
     }
 }
 

@@ -1,6 +1,5 @@
 //! What became of a group: suspended, resumed, or an error with what every process is now.
 
-use std::error::Error as StdError;
 use std::fmt;
 
 use crate::checkpoint::error::CheckpointError;
@@ -30,7 +29,6 @@ impl Suspended {
     }
 
     /// What was done for each process; empty for processes that were collected.
-    #[must_use]
     pub fn reports(&self) -> &[ProcessReport] {
         &self.reports
     }
@@ -77,7 +75,6 @@ impl Resumed {
     }
 
     /// What was done for each process.
-    #[must_use]
     pub fn reports(&self) -> &[ProcessReport] {
         &self.reports
     }
@@ -85,8 +82,9 @@ impl Resumed {
 
 /// Why a group could not be suspended or resumed, and what every process is then. Dropping it drops what
 /// it holds: a process that is still locked is unlocked.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub struct GroupError {
+    #[source]
     pub(super) error: CheckpointError,
     pub(super) pid: Option<u32>,
     pub(super) found: Vec<Found>,
@@ -95,25 +93,21 @@ pub struct GroupError {
 
 impl GroupError {
     /// What went wrong first.
-    #[must_use]
     pub fn error(&self) -> &CheckpointError {
         &self.error
     }
 
     /// The process for which it went wrong; `None` if nothing was done for any.
-    #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.pid
     }
 
     /// What every process is now, in the order in which they were given.
-    #[must_use]
     pub fn found(&self) -> &[Found] {
         &self.found
     }
 
     /// What was done for each process, and undone.
-    #[must_use]
     pub fn reports(&self) -> &[ProcessReport] {
         &self.reports
     }
@@ -133,11 +127,5 @@ impl fmt::Display for GroupError {
             None => write!(formatter, "Nothing was done for {all} processes.")?,
         }
         self.found.iter().try_for_each(|found| write!(formatter, " {}", found.sentence()))
-    }
-}
-
-impl StdError for GroupError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.error)
     }
 }

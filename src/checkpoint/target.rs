@@ -1,40 +1,35 @@
 //! The process that is suspended and resumed: its id, and whether it still is that process.
 
 use std::ffi::c_int;
+use std::path::Path;
 
-use crate::checkpoint::calls::{Calls, GET_STATE};
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::identity::{Identity, pid_inside};
-use crate::checkpoint::state::State;
+use crate::driver::functions::CheckpointFunctions;
+use crate::driver::library::Library;
 use crate::driver::process::Process as Maker;
 use crate::sys::CUresult;
 
 pub(super) struct Target {
-    pub(super) calls: Calls,
-    pid: u32,
+    pub(super) functions: CheckpointFunctions,
+    pub(super) pid: u32,
     identity: Identity,
     /// The process that made the handle. In a child of it, the handle stands for nothing.
     maker: Maker,
 }
 
 impl Target {
+    /// Initialises nothing.
+    ///
     /// # Errors
-    /// Those of [`Identity::of`].
-    pub(super) fn new(calls: Calls, pid: u32) -> Result<Self, CheckpointError> {
-        Ok(Self { calls, pid, identity: Identity::of(pid)?, maker: Maker::current() })
-    }
-
-    pub(super) fn pid(&self) -> u32 {
-        self.pid
-    }
-
-    /// The id as the driver takes it.
-    pub(super) fn raw_pid(&self) -> c_int {
-        self.pid as c_int
+    /// [`CheckpointError::Load`], and those of [`Identity::of`].
+    pub(super) fn new(library: &Library, path: &Path, pid: u32) -> Result<Self, CheckpointError> {
+        let functions = CheckpointFunctions::resolve(library, path)?;
+        Ok(Self { functions, pid, identity: Identity::of(pid)?, maker: Maker::current() })
     }
 
     /// Whether the handle still stands for the process for which it was made.
-    pub(super) fn check(&self) -> Result<(), CheckpointError> {
+    fn check(&self) -> Result<(), CheckpointError> {
         let pid = self.pid;
         if !self.maker.is_this_one() {
             return Err(CheckpointError::ForkedController { pid });
@@ -42,13 +37,15 @@ impl Target {
         if self.identity.is_still(pid) { Ok(()) } else { Err(CheckpointError::Ended { pid }) }
     }
 
-    /// The result of a call as an error, or nothing.
-    pub(super) fn checked(
+    /// Makes a call, if the handle still stands for the process.
+    pub(super) fn call(
         &self,
         call: &'static str,
-        code: CUresult,
+        make: impl FnOnce(c_int) -> CUresult,
     ) -> Result<(), CheckpointError> {
+        self.check()?;
         let pid = self.pid;
+        let code = make(pid as c_int);
         if code.is_success() {
             return Ok(());
         }
@@ -57,12 +54,5 @@ impl Target {
             return Err(CheckpointError::Ended { pid });
         }
         Err(CheckpointError::Call { call, pid, code, state: None, pid_inside: pid_inside(pid) })
-    }
-
-    pub(super) fn state(&self) -> Result<State, CheckpointError> {
-        self.check()?;
-        let (code, state) = self.calls.get_state(self.raw_pid());
-        self.checked(GET_STATE, code)?;
-        Ok(state.into())
     }
 }

@@ -79,7 +79,6 @@ fn descendants(parents: &[(u32, u32)], root: u32) -> Vec<usize> {
     found
 }
 
-/// The parent's id and the program's name.
 fn parent_of(pid: u32) -> Option<(u32, String)> {
     let (name, fields) = stat_of(pid)?;
     Some((fields.split_ascii_whitespace().nth(1)?.parse().ok()?, name))

@@ -26,7 +26,6 @@ impl<T: Send + Sync> AppendOnly<T> {
         Self { first }
     }
 
-    /// The values, in the order in which they were added.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         std::iter::successors(follow(&self.first), |node| follow(&node.next))
             .map(|node| &node.value)

@@ -28,9 +28,15 @@ impl Call {
         self.code.is_success()
     }
 
-    /// The error for a call that failed.
+    #[cold]
     pub(crate) fn error(self, device: Option<u32>) -> Error {
         Error::Driver { call: self.function, device, code: self.code }
+    }
+
+    /// The error, about this device if there is one, for a call that failed.
+    #[inline]
+    pub(crate) fn check(self, device: Option<u32>) -> Result<(), Error> {
+        self.result().map_err(|call| call.error(device))
     }
 
     /// The call itself as the error if it failed.
@@ -51,7 +57,6 @@ impl Device {
         (retain.returned(code), context)
     }
 
-    /// `cuDevicePrimaryCtxRelease_v2`.
     #[inline]
     pub(crate) fn call_release(self) -> Call {
         let release = &self.driver().functions().release;
@@ -72,25 +77,6 @@ impl Device {
         // SAFETY: the out-parameters are ints of ours, and the device is the driver's own.
         let code = unsafe { (get_state.function)(self.as_raw(), &mut flags, &mut active) };
         (get_state.returned(code), flags, active != 0)
-    }
-
-    /// `cuDevicePrimaryCtxSetFlags_v2`.
-    pub(crate) fn call_set_flags(self, flags: c_uint) -> Call {
-        let set_flags = &self.driver().functions().set_flags;
-        // SAFETY: the device is the driver's own, and flags that it does not know are refused.
-        let code = unsafe { (set_flags.function)(self.as_raw(), flags) };
-        set_flags.returned(code)
-    }
-
-    /// `cuDevicePrimaryCtxReset_v2`.
-    ///
-    /// # Safety
-    /// Nobody in the process uses an object of the device's primary context any more.
-    pub(crate) unsafe fn call_reset(self) -> Call {
-        let reset = &self.driver().functions().reset;
-        // SAFETY: the device is the driver's own; the rest is the caller's promise.
-        let code = unsafe { (reset.function)(self.as_raw()) };
-        reset.returned(code)
     }
 }
 

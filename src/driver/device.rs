@@ -1,6 +1,6 @@
 //! A device: what identifies it, and what the driver says about it.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_char, c_int};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ptr;
@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::driver::Driver;
 use crate::driver::calls::Call;
-use crate::driver::identity::{Identity, text};
+use crate::driver::functions::{Entry, Functions};
 use crate::driver::ledger::Ledger;
 use crate::driver::uuid::Uuid;
 use crate::error::Error;
-use crate::sys;
+use crate::sys::{self, CUresult};
 
 /// A device that the driver shows this process.
 ///
@@ -30,18 +30,24 @@ pub(super) struct Inside {
     ledger: Ledger,
     /// How many references runs of this process released here. It only grows.
     released: AtomicU32,
-    identity: Identity,
+    /// Read once, so that displaying a report calls nothing. A failure is kept, too: a driver without an id for
+    /// a device can release its strays all the same.
+    uuid: Result<Uuid, Error>,
+    pci_bus_id: Result<String, Error>,
 }
 
 impl Inside {
     pub(super) fn new(driver: Driver, ordinal: u32, raw: sys::CUdevice) -> Self {
+        let functions = driver.functions();
+        let failed = |call: Call| call.error(Some(ordinal));
         Self {
-            identity: Identity::read(driver.functions(), raw, ordinal),
             driver,
             raw,
             ordinal,
             ledger: Ledger::new(),
             released: AtomicU32::new(0),
+            uuid: uuid(functions, raw).map_err(failed),
+            pci_bus_id: text(functions.device_get_pci_bus_id, raw).map_err(failed),
         }
     }
 }
@@ -49,14 +55,12 @@ impl Inside {
 impl Device {
     /// The driver that the device belongs to.
     #[inline]
-    #[must_use]
     pub fn driver(self) -> Driver {
         self.0.driver
     }
 
     /// The device's number in this process, from 0.
     #[inline]
-    #[must_use]
     pub fn ordinal(self) -> u32 {
         self.0.ordinal
     }
@@ -64,7 +68,6 @@ impl Device {
     /// The driver's handle, for calls of the raw layer.
     #[doc(alias = "cuDeviceGet")]
     #[inline]
-    #[must_use]
     pub fn as_raw(self) -> sys::CUdevice {
         self.0.raw
     }
@@ -89,7 +92,7 @@ impl Device {
     #[doc(alias = "cuDeviceGetPCIBusId")]
     pub fn pci_bus_id(self) -> Result<String, Error> {
         self.driver().check_process()?;
-        self.0.identity.pci_bus_id.clone()
+        self.0.pci_bus_id.clone()
     }
 
     /// Returns the device's unique id: that of the MIG instance, from CUDA 11.4 on.
@@ -97,22 +100,21 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::Driver`] if one of those calls failed, [`Error::ForkedAfterInit`].
-    #[doc(alias = "cuDeviceGetUuid")]
-    #[doc(alias = "cuDeviceGetUuid_v2")]
+    #[doc(alias("cuDeviceGetUuid", "cuDeviceGetUuid_v2"))]
     pub fn uuid(self) -> Result<Uuid, Error> {
         self.driver().check_process()?;
-        self.0.identity.uuid.clone()
+        self.0.uuid.clone()
     }
 
     /// The unique id for a report, in a forked child, too.
     pub(crate) fn known_uuid(self) -> Option<Uuid> {
-        self.0.identity.uuid.as_ref().ok().copied()
+        self.0.uuid.as_ref().ok().copied()
     }
 
     /// The PCI address for a report, in a forked child, too.
     #[cfg(feature = "serde")]
     pub(crate) fn known_pci_bus_id(self) -> Option<&'static str> {
-        self.0.identity.pci_bus_id.as_deref().ok()
+        self.0.pci_bus_id.as_deref().ok()
     }
 
     /// Returns one attribute, as the driver gives it. Calls `cuDeviceGetAttribute`; needs no context and
@@ -137,8 +139,7 @@ impl Device {
     ///
     /// # Errors
     /// As [`attribute`](Self::attribute).
-    #[doc(alias = "cuDeviceGetAttribute")]
-    #[doc(alias = "cuDeviceComputeCapability")]
+    #[doc(alias("cuDeviceGetAttribute", "cuDeviceComputeCapability"))]
     pub fn compute_capability(self) -> Result<(i32, i32), Error> {
         use sys::CUdevice_attribute as Attribute;
         let major = self.attribute(Attribute::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?;
@@ -151,8 +152,7 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::Driver`], [`Error::ForkedAfterInit`].
-    #[doc(alias = "cuDeviceTotalMem")]
-    #[doc(alias = "cuDeviceTotalMem_v2")]
+    #[doc(alias("cuDeviceTotalMem", "cuDeviceTotalMem_v2"))]
     pub fn total_memory(self) -> Result<u64, Error> {
         self.driver().check_process()?;
         let mut bytes = 0;
@@ -177,12 +177,6 @@ impl Device {
         &self.0.ledger
     }
 
-    /// Counts a handle in the ledger, before its retain.
-    #[inline]
-    pub(crate) fn count_handle(self) -> Result<(), Error> {
-        self.0.ledger.add_handle(|| self.driver().check_process_id())
-    }
-
     /// Counts references that a run released here. Returns how many were counted before.
     pub(crate) fn count_released(self, references: u32) -> u32 {
         self.0.released.fetch_add(references, Ordering::Relaxed)
@@ -191,13 +185,11 @@ impl Device {
     /// The error for a failed call about this device, or nothing.
     #[inline]
     pub(crate) fn check(self, call: Call) -> Result<(), Error> {
-        call.result().map_err(|call| self.error(call))
+        call.check(Some(self.ordinal()))
     }
 
-    /// The error for a failed call about this device.
-    #[cold]
     pub(crate) fn error(self, call: Call) -> Error {
-        self.driver().error(call, Some(self.ordinal()))
+        call.error(Some(self.ordinal()))
     }
 }
 
@@ -225,4 +217,44 @@ impl fmt::Debug for Device {
             .field("driver", &self.driver().path())
             .finish()
     }
+}
+
+/// `cuDeviceGetUuid` and `cuDeviceGetUuid_v2`.
+type GetUuid = unsafe extern "C" fn(*mut sys::CUuuid, sys::CUdevice) -> CUresult;
+
+/// `cuDeviceGetName` and `cuDeviceGetPCIBusId`.
+type GetText = unsafe extern "C" fn(*mut c_char, c_int, sys::CUdevice) -> CUresult;
+
+/// The id of the GPU, or that of the MIG instance. As documented, `cuDeviceGetUuid` returns the GPU's id
+/// for both, so that two different ids mean an instance.
+fn uuid(functions: &Functions, device: sys::CUdevice) -> Result<Uuid, Call> {
+    let of_the_gpu = uuid_by(functions.device_get_uuid, device)?;
+    let Some(get_uuid_v2) = functions.device_get_uuid_v2 else {
+        return Ok(Uuid::from_bytes(of_the_gpu));
+    };
+    let bytes = uuid_by(get_uuid_v2, device)?;
+    Ok(match bytes == of_the_gpu {
+        true => Uuid::from_bytes(bytes),
+        false => Uuid::mig_from_bytes(bytes),
+    })
+}
+
+fn uuid_by(get_uuid: Entry<GetUuid>, device: sys::CUdevice) -> Result<[u8; 16], Call> {
+    let mut raw = sys::CUuuid { bytes: [0; 16] };
+    // SAFETY: the out-parameter is a uuid of ours, and the device is the driver's own.
+    let call = get_uuid.returned(unsafe { (get_uuid.function)(&mut raw, device) });
+    call.result().map(|()| raw.bytes.map(|byte| byte as u8))
+}
+
+/// A text that the driver writes into a buffer.
+fn text(get_text: Entry<GetText>, device: sys::CUdevice) -> Result<String, Call> {
+    const SIZE: usize = 256;
+    let mut buffer = [0_u8; SIZE];
+    // One byte less than there is, so that the text ends in NUL whatever the driver does.
+    let size = SIZE as c_int - 1;
+    // SAFETY: the buffer has room for the size given, and the device is the driver's own.
+    let code = unsafe { (get_text.function)(buffer.as_mut_ptr().cast(), size, device) };
+    get_text.returned(code).result()?;
+    let text = CStr::from_bytes_until_nul(&buffer).unwrap_or_default();
+    Ok(text.to_string_lossy().into_owned())
 }

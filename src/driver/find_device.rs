@@ -45,7 +45,7 @@ impl Driver {
             CUresult::CUDA_ERROR_INVALID_DEVICE | CUresult::CUDA_ERROR_INVALID_VALUE => {
                 return Err(self.unknown_device(address));
             }
-            code => self.check(by_address.returned(code))?,
+            code => by_address.returned(code).check(None)?,
         }
         self.device_from_raw(raw)
     }

@@ -5,9 +5,11 @@
 //! [`sys::functions`](crate::sys::functions).
 
 use std::ffi::CStr;
+use std::path::Path;
 
 use crate::driver::calls::Call;
 use crate::driver::library::Library;
+use crate::error::Error;
 use crate::sys::function::{Function, FunctionPointer};
 use crate::sys::{self, CUresult, CudaVersion};
 
@@ -19,18 +21,10 @@ pub(crate) struct Entry<F> {
 }
 
 impl<F> Entry<F> {
-    /// This function's result.
     #[inline]
     pub(crate) fn returned(&self, code: CUresult) -> Call {
         Call { function: self.name, code }
     }
-}
-
-/// A required function that the library lacks.
-pub(crate) struct Missing {
-    pub(crate) symbol: &'static CStr,
-    /// The CUDA version that introduced it.
-    pub(crate) introduced: CudaVersion,
 }
 
 /// A table: a row for each function with its field, its constant, its signature, and whether a driver
@@ -45,9 +39,9 @@ macro_rules! driver_functions {
         pub(crate) struct $table { $(pub(crate) $field: entry_type!($signature, $kind),)* }
 
         impl $table {
-            /// Looks every function up, in the order of the rows.
-            pub(crate) fn resolve(library: &Library) -> Result<Self, Missing> {
-                Ok(Self { $($field: $kind(library, sys::functions::$constant)?,)* })
+            /// Looks every function up in the library that was opened by this path, in the order of the rows.
+            pub(crate) fn resolve(library: &Library, path: &Path) -> Result<Self, Error> {
+                Ok(Self { $($field: $kind(library, path, sys::functions::$constant)?,)* })
             }
         }
     };
@@ -60,8 +54,9 @@ macro_rules! entry_type {
 
 fn optional<F: FunctionPointer>(
     library: &Library,
+    _: &Path,
     function: Function<F>,
-) -> Result<Option<Entry<F::Function>>, Missing> {
+) -> Result<Option<Entry<F::Function>>, Error> {
     Ok(library.symbol(function.symbol()).map(|address| {
         let name = function.symbol().to_str().unwrap_or_default();
         // SAFETY: the symbol of this exact, versioned name in a CUDA driver is the function.
@@ -71,10 +66,31 @@ fn optional<F: FunctionPointer>(
 
 fn required<F: FunctionPointer>(
     library: &Library,
+    path: &Path,
     function: Function<F>,
-) -> Result<Entry<F::Function>, Missing> {
-    let missing = Missing { symbol: function.symbol(), introduced: function.introduced() };
-    optional(library, function)?.ok_or(missing)
+) -> Result<Entry<F::Function>, Error> {
+    optional(library, path, function)?.ok_or_else(|| match Functions::version_of(library) {
+        Some(version) => lacks(path, version, &function),
+        None => Error::NotADriver { library: path.into(), missing: text(function.symbol()) },
+    })
+}
+
+/// Why a driver of this version lacks a function: it is older, or its version should have it.
+pub(crate) fn lacks<F: FunctionPointer>(
+    path: &Path,
+    driver: CudaVersion,
+    function: &Function<F>,
+) -> Error {
+    let (library, symbol) = (path.into(), text(function.symbol()));
+    let introduced = function.introduced();
+    match driver < introduced {
+        true => Error::DriverTooOld { library, symbol, driver, introduced },
+        false => Error::FunctionMissing { library, symbol, driver, introduced },
+    }
+}
+
+fn text(symbol: &CStr) -> Box<str> {
+    symbol.to_string_lossy().into()
 }
 
 driver_functions! {
@@ -120,20 +136,8 @@ driver_functions! {
 }
 
 impl Functions {
-    /// What a driver is known by: the address of its release function. A driver that is loaded by two
-    /// paths, or through a library that links to it, is one driver.
-    pub(crate) fn identity(&self) -> usize {
-        self.release.function as usize
-    }
-
-    /// The identity of the driver that a library is or links to, if it is one.
-    pub(crate) fn identity_of(library: &Library) -> Option<usize> {
-        let release = sys::functions::cuDevicePrimaryCtxRelease_v11000.symbol();
-        library.symbol(release).map(|address| address.as_ptr() as usize)
-    }
-
     /// The CUDA version of a library that may lack functions; `None` if it is no driver.
-    pub(crate) fn version_of(library: &Library) -> Option<CudaVersion> {
+    fn version_of(library: &Library) -> Option<CudaVersion> {
         library.symbol(sys::functions::cuInit_v2000.symbol())?;
         let function = sys::functions::cuDriverGetVersion_v2020;
         let address = library.symbol(function.symbol())?;

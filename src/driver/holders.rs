@@ -3,7 +3,7 @@
 //! The driver does not return that. The witness counts, and exports two functions of its own beside the
 //! driver's (`cuda_contexts.h` in its package).
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_void};
 use std::fmt::{self, Display, Formatter};
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,6 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// The file without its folders.
     pub(crate) fn name(&self) -> &Path {
         match self.library.file_name() {
             Some(name) => Path::new(name),
@@ -79,13 +78,11 @@ struct RawHolder {
     green: u32,
     ordinary: u32,
     reserved: u32,
-    library: [c_char; 240],
+    library: [u8; 240],
 }
 
-/// `cuda_contexts_version`.
 type GetVersion = unsafe extern "C" fn() -> u32;
 
-/// `cuda_contexts_holders`.
 type GetHolders = unsafe extern "C" fn(sys::CUdevice, *mut RawHolder, u32) -> u32;
 
 /// The interface of the witness that this crate knows.
@@ -94,14 +91,12 @@ const INTERFACE: u32 = 1;
 /// As many holders as a device is expected to have; if there are more, a second call has room for them.
 const EXPECTED: usize = 16;
 
-/// The functions of the witness.
 #[derive(Clone, Copy)]
 pub(crate) struct Witness {
     holders: GetHolders,
 }
 
 impl Witness {
-    /// The witness, if the library is one with the interface that this crate knows.
     pub(crate) fn find(library: &Library) -> Option<Self> {
         let version = library.symbol(c"cuda_contexts_version")?;
         // SAFETY: only the witness has a function of this name, with this signature in every version.
@@ -116,7 +111,6 @@ impl Witness {
         Some(Self { holders })
     }
 
-    /// Who holds this device.
     pub(crate) fn holders(self, device: sys::CUdevice) -> Vec<Holder> {
         let nobody =
             RawHolder { references: 0, green: 0, ordinary: 0, reserved: 0, library: [0; 240] };
@@ -137,9 +131,7 @@ impl Witness {
 
 impl From<&RawHolder> for Holder {
     fn from(raw: &RawHolder) -> Self {
-        // SAFETY: an array of chars may be looked at as bytes of the same number.
-        let bytes: &[u8; 240] = unsafe { &*(&raw const raw.library).cast() };
-        let library = CStr::from_bytes_until_nul(bytes).unwrap_or_default();
+        let library = CStr::from_bytes_until_nul(&raw.library).unwrap_or_default();
         Self {
             library: path_of(library),
             references: raw.references,
@@ -178,12 +170,11 @@ mod tests {
         let mut raw =
             RawHolder { references: 1, green: 0, ordinary: 0, reserved: 0, library: [0; 240] };
         assert_eq!(Holder::from(&raw).to_string(), "code in no file 1");
-        for (char, byte) in raw.library.iter_mut().zip(b"/caf\xe9/libx.so") {
-            *char = *byte as c_char;
-        }
+        let path = b"/caf\xe9/libx.so";
+        raw.library[..path.len()].copy_from_slice(path);
         (raw.green, raw.ordinary) = (2, 3);
         let holder = Holder::from(&raw);
-        assert_eq!(holder.library.as_os_str().as_bytes(), b"/caf\xe9/libx.so");
+        assert_eq!(holder.library.as_os_str().as_bytes(), path);
         assert_eq!(holder.to_string(), "libx.so 1 + 2 green + 3 ordinary");
     }
 }

@@ -7,12 +7,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 
 use crate::driver::append_only::AppendOnly;
-use crate::driver::calls::Call;
 use crate::driver::device;
 use crate::driver::functions::Functions;
 use crate::driver::holders::Witness;
 use crate::driver::library::Library;
-use crate::driver::missing::unusable;
 use crate::driver::process::Process;
 use crate::driver::{Driver, Inside};
 use crate::error::Error;
@@ -20,59 +18,64 @@ use crate::sync::{AtomicPtr, process_wide};
 use crate::sys::{self, CUresult, CudaVersion};
 
 process_wide! {
-    /// The drivers loaded so far. Failed loads are not among them.
-    static LOADED: AppendOnly<Driver> =
-        AppendOnly::starting_at(AtomicPtr::new(ptr::null_mut()));
+    /// The drivers whose `cuInit` was called in this process, or in one that it was forked from.
+    static KNOWN: AppendOnly<Known> = AppendOnly::starting_at(AtomicPtr::new(ptr::null_mut()));
 }
 
-process_wide! {
-    /// The processes that this one knows of in which `cuInit` was called: itself, and those that it was
-    /// forked from.
-    static INITIALISED: AppendOnly<Initialised> =
-        AppendOnly::starting_at(AtomicPtr::new(ptr::null_mut()));
-}
-
-/// A process in which `cuInit` of a driver was called, whatever it returned.
-struct Initialised {
+struct Known {
+    /// The address of its release function: a driver that is loaded by two paths, or through a library that
+    /// links to it, is one driver.
     identity: usize,
+    /// In which `cuInit` was called, whatever it returned.
     process: Process,
+    /// Set when a load succeeds.
+    driver: OnceLock<Driver>,
 }
 
 impl Driver {
     /// Finds the driver among those loaded, or initialises it and adds it to them.
+    ///
+    /// Refuses a child of a process that called `cuInit`: there driver 580 was seen to crash in `cuInit` itself
+    /// after the parent's had found no device.
     pub(super) fn initialise(library: Library, path: &Path) -> Result<Self, Error> {
-        let is_known = |identity| LOADED.iter().copied().find(|driver| driver.is(identity));
-        if let Some(driver) = Functions::identity_of(&library).and_then(is_known) {
-            driver.check_process()?;
-            return Ok(driver);
+        let functions = Functions::resolve(&library, path)?;
+        let identity = functions.release.function as usize;
+        let new = Known { identity, process: Process::current(), driver: OnceLock::new() };
+        let known = KNOWN.add_unless(new, |known| known.identity == identity);
+        if !known.process.is_this_one() {
+            return Err(Error::ForkedAfterInit { initialised_in: Some(known.process.id()) });
         }
-        // If another thread is faster, its driver is used, and what was read here stays unused.
-        let new = Self::new(library, path)?;
-        Ok(*LOADED.add_unless(new, |driver| driver.is(new.functions().identity())))
+        if let Some(driver) = known.driver.get() {
+            return Ok(*driver);
+        }
+        let driver = Self::new(library, path, functions, known.process)?;
+        // If another thread is faster, its driver is used, and what was read here stays unused. A forked child
+        // does not come here, where it could wait for a thread that it does not have.
+        Ok(*known.driver.get_or_init(|| driver))
     }
 
-    /// Calls `cuInit`, and reads version and devices.
-    fn new(library: Library, path: &Path) -> Result<Self, Error> {
-        let functions =
-            Functions::resolve(&library).map_err(|missing| unusable(&library, path, missing))?;
-        let process = initialising(functions.identity())?;
+    fn new(
+        library: Library,
+        path: &Path,
+        functions: Functions,
+        process: Process,
+    ) -> Result<Self, Error> {
         // SAFETY: flags must be 0, and cuInit may be called any number of times. A child forked after
         // other code's cuInit had found no device looks like a new process: driver 580 ends it
         // here by SIGSEGV, as it would in any caller.
         let code = unsafe { (functions.init.function)(0) };
         initialised(code, path)?;
 
-        let failed = |device| move |call: Call| call.error(device);
         let mut version: c_int = 0;
         // SAFETY: the out-parameter is an int of ours.
         let code = unsafe { (functions.driver_get_version.function)(&mut version) };
-        functions.driver_get_version.returned(code).result().map_err(failed(None))?;
+        functions.driver_get_version.returned(code).check(None)?;
         let version = CudaVersion::from_raw(version);
 
         let mut count: c_int = 0;
         // SAFETY: the out-parameter is an int of ours.
         let code = unsafe { (functions.device_get_count.function)(&mut count) };
-        functions.device_get_count.returned(code).result().map_err(failed(None))?;
+        functions.device_get_count.returned(code).check(None)?;
         let count = u32::try_from(count).unwrap_or(0);
         if count == 0 {
             return Err(no_device(path));
@@ -81,14 +84,12 @@ impl Driver {
             let mut raw: sys::CUdevice = 0;
             // SAFETY: the out-parameter is a device of ours. The ordinal fits an int, as the count did.
             let code = unsafe { (functions.device_get.function)(&mut raw, ordinal as c_int) };
-            let call = functions.device_get.returned(code).result();
-            call.map(|()| raw).map_err(failed(Some(ordinal)))
+            functions.device_get.returned(code).check(Some(ordinal)).map(|()| raw)
         });
         let raw_devices = raw_devices.collect::<Result<Vec<_>, Error>>()?;
         Ok(Self::keep(library, path, functions, version, process, raw_devices))
     }
 
-    /// Keeps what was read for the rest of the process.
     pub(crate) fn keep(
         library: Library,
         path: &Path,
@@ -114,30 +115,13 @@ impl Driver {
         });
         driver
     }
-
-    /// Whether this is the driver with this [identity](Functions::identity).
-    fn is(self, identity: usize) -> bool {
-        self.functions().identity() == identity
-    }
 }
 
-/// Notes that `cuInit` is about to be called, and refuses a child of a process that called it: there
-/// driver 580 was seen to crash in `cuInit` itself after the parent's had found no device.
-fn initialising(identity: usize) -> Result<Process, Error> {
-    if let Some(process) = forked_from(|other| other == identity) {
-        return Err(Error::ForkedAfterInit { initialised_in: Some(process.id()) });
-    }
-    let new = Initialised { identity, process: Process::current() };
-    Ok(INITIALISED.add_unless(new, |known| known.identity == identity).process)
+/// Whether a process that this one was forked from called `cuInit`.
+pub(crate) fn is_child_of_initialised() -> bool {
+    KNOWN.iter().any(|known| !known.process.is_this_one())
 }
 
-/// The process that called `cuInit` of such a driver and that this one was forked from, if any.
-pub(crate) fn forked_from(is_such: impl Fn(usize) -> bool) -> Option<Process> {
-    let known = INITIALISED.iter().filter(|known| is_such(known.identity));
-    known.map(|known| known.process).find(|process| !process.is_this_one())
-}
-
-/// What the result of cuInit says about the driver and the process.
 fn initialised(code: CUresult, path: &Path) -> Result<(), Error> {
     match code {
         CUresult::CUDA_SUCCESS => Ok(()),

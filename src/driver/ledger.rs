@@ -21,28 +21,17 @@ pub(crate) struct Exclusive<'a> {
     has_waited: bool,
 }
 
-/// Why there is no exclusive access to a device.
-#[derive(Debug)]
-pub(crate) enum NotExclusive<E> {
-    /// So many handles are alive on it.
-    Held(u32),
-    /// Another run has it, and this caller may not wait.
-    MayNotWait(E),
-}
-
 impl Ledger {
     pub(crate) fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
-    /// Counts a handle before its retain. Waits while another thread has exclusive access, and calls
-    /// `may_wait` each time; if that fails, its error is returned and nothing is counted.
+    /// Counts a handle before its retain. Waits while another thread has exclusive access.
     #[inline]
-    pub(crate) fn add_handle<E>(&self, may_wait: impl Fn() -> Result<(), E>) -> Result<(), E> {
-        if self.0.fetch_add(1, Ordering::AcqRel) & EXCLUSIVE == 0 {
-            return Ok(());
+    pub(crate) fn add_handle(&self) {
+        if self.0.fetch_add(1, Ordering::AcqRel) & EXCLUSIVE != 0 {
+            self.wait_for_end_of_exclusive();
         }
-        self.wait_for_end_of_exclusive(may_wait).inspect_err(|_| self.remove_handle())
     }
 
     /// Counts a handle whose reference exists already. Never waits.
@@ -63,36 +52,27 @@ impl Ledger {
         handles_in(self.0.load(Ordering::Acquire))
     }
 
-    /// Begins exclusive access, if no handle is alive. Waits for the end of another.
+    /// Begins exclusive access, or returns how many handles are alive. Waits for the end of another.
     #[inline]
-    pub(crate) fn begin_exclusive<E>(
-        &self,
-        may_wait: impl Fn() -> Result<(), E>,
-    ) -> Result<Exclusive<'_>, NotExclusive<E>> {
+    pub(crate) fn begin_exclusive(&self) -> Result<Exclusive<'_>, u32> {
         let mut has_waited = false;
         loop {
             match self.0.compare_exchange(0, EXCLUSIVE, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Ok(Exclusive { ledger: self, has_waited }),
-                Err(word) if word & EXCLUSIVE == 0 => {
-                    return Err(NotExclusive::Held(handles_in(word)));
-                }
-                Err(_) => {
-                    self.wait_for_end_of_exclusive(&may_wait).map_err(NotExclusive::MayNotWait)?
-                }
+                Err(word) if word & EXCLUSIVE == 0 => return Err(handles_in(word)),
+                Err(_) => self.wait_for_end_of_exclusive(),
             }
             has_waited = true;
         }
     }
 
     #[cold]
-    fn wait_for_end_of_exclusive<E>(&self, may_wait: impl Fn() -> Result<(), E>) -> Result<(), E> {
+    fn wait_for_end_of_exclusive(&self) {
         let mut round = 0;
         while self.0.load(Ordering::Acquire) & EXCLUSIVE != 0 {
-            may_wait()?;
             sync::pause(round);
             round += 1;
         }
-        Ok(())
     }
 }
 

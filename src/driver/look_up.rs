@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 
 use crate::driver::Driver;
-use crate::driver::missing::lacks;
+use crate::driver::functions::lacks;
 use crate::error::Error;
 use crate::sys;
 use crate::sys::function::{Function, FunctionPointer};
@@ -37,31 +37,21 @@ impl Driver {
     /// [`Error::DriverTooOld`] if the driver's CUDA version is older than the function's,
     /// [`Error::FunctionMissing`] if the driver lacks it all the same, [`Error::Driver`] if the driver's look-up
     /// fails, and [`Error::ForkedAfterInit`].
-    #[doc(alias = "cuGetProcAddress")]
-    #[doc(alias = "cuGetProcAddress_v2")]
+    #[doc(alias("cuGetProcAddress", "cuGetProcAddress_v2"))]
     pub fn function<F: FunctionPointer>(self, function: Function<F>) -> Result<F::Function, Error> {
         self.check_process()?;
-        let address = look_up(self, &function)?;
+        // A driver from before this version has another version of the function under the name, with other
+        // parameters, and cuGetProcAddress would return that.
+        let is_known = function.introduced() <= self.version();
+        let found = match is_known.then(|| get_proc_address(self, &function)) {
+            Some(Some(found)) => found?,
+            Some(None) => self.library().symbol(function.symbol()),
+            None => None,
+        };
+        let address = found.ok_or_else(|| lacks(self.path(), self.version(), &function))?;
         // SAFETY: the address is what the driver gave for this very function and version.
         Ok(unsafe { function.at(address) })
     }
-}
-
-fn look_up<F: FunctionPointer>(
-    driver: Driver,
-    function: &Function<F>,
-) -> Result<NonNull<c_void>, Error> {
-    // A driver from before this version has another version of the function under the name, with other
-    // parameters, and cuGetProcAddress would return that.
-    let is_known = function.introduced() <= driver.version();
-    let found = match is_known.then(|| get_proc_address(driver, function)) {
-        Some(Some(found)) => found?,
-        Some(None) => driver.library().symbol(function.symbol()),
-        None => None,
-    };
-    let missing =
-        || lacks(driver.path(), function.symbol(), driver.version(), function.introduced());
-    found.ok_or_else(missing)
 }
 
 /// What the driver's own look-up returns; `None` if the driver has none.
@@ -91,6 +81,6 @@ fn get_proc_address<F: FunctionPointer>(
     Some(match call.code {
         // The first version returns this for a function that it lacks; the second returns no address.
         sys::CUresult::CUDA_ERROR_NOT_FOUND => Ok(None),
-        _ => driver.check(call).map(|()| NonNull::new(address)),
+        _ => call.check(None).map(|()| NonNull::new(address)),
     })
 }

@@ -6,12 +6,10 @@
 //! act on the parent's device, and to hang (driver 580).
 //!
 //! So handles of this crate know the process that made them by a mark in a page that the kernel empties in
-//! every child (`MADV_WIPEONFORK`). The check is one load. If the kernel has no such pages, a handler empties the
-//! mark, and the process id is the second check. Windows has no `fork`, and nothing empties the mark there.
+//! every child (`MADV_WIPEONFORK`). The check is one load. If the kernel has no such pages, as that of Windows, the
+//! process id shows the process, at the cost of a system call.
 
 use std::ptr;
-#[cfg(unix)]
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// The process that made something.
@@ -23,56 +21,47 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// This process.
     pub(crate) fn current() -> Self {
         /// The last value given out. Children go on from their parent's, and so never repeat one.
         static LAST: AtomicU32 = AtomicU32::new(0);
         let mark = mark();
-        let mut value = mark.load(Ordering::Relaxed);
-        if value == 0 {
-            let new = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-            value = match mark.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => new,
-                Err(faster) => faster,
-            };
+        let mut value = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        if !ptr::eq(mark, &raw const NEVER_SET) {
+            let set = mark.compare_exchange(0, value, Ordering::Relaxed, Ordering::Relaxed);
+            value = set.err().unwrap_or(value);
         }
         Self { mark, value, id: std::process::id() }
     }
 
-    /// The process id.
     pub(crate) fn id(self) -> u32 {
         self.id
     }
 
-    /// Whether this is that process and no child of it, at the cost of one load.
+    /// Whether this is that process and no child of it.
     #[inline]
-    pub(crate) fn is_this_one(self) -> bool {
-        self.mark.load(Ordering::Relaxed) == self.value
+    pub(crate) fn is_this_one(&self) -> bool {
+        self.mark.load(Ordering::Relaxed) == self.value || self.has_this_id()
     }
 
-    /// Whether this process has that one's id, at the cost of a system call: the second check.
+    /// Whether the ids are equal, if no mark shows the process.
     #[cold]
-    pub(crate) fn has_this_id(self) -> bool {
-        self.id == std::process::id()
+    #[inline(never)]
+    fn has_this_id(&self) -> bool {
+        ptr::eq(self.mark, &raw const NEVER_SET) && self.id == std::process::id()
     }
 }
 
-/// Where the mark is. It is 0 until the first call in a process.
-static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
+/// Stands for the mark if the kernel cannot empty a page.
+static NEVER_SET: AtomicU32 = AtomicU32::new(0);
 
-/// The mark if the kernel cannot empty a page. On Unix a handler empties it.
-static ORDINARY: AtomicU32 = AtomicU32::new(0);
-
+/// The mark, which is 0 until it is set in a process.
 fn mark() -> &'static AtomicU32 {
+    static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
     let mut address = MARK.load(Ordering::Acquire);
     if address.is_null() {
-        let new = new_mark();
-        address = match MARK.compare_exchange(
-            ptr::null_mut(),
-            new,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        ) {
+        let new = emptied_by_kernel().unwrap_or((&raw const NEVER_SET).cast_mut());
+        let null = ptr::null_mut();
+        address = match MARK.compare_exchange(null, new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => new,
             // The page made here stays unused, once.
             Err(faster) => faster,
@@ -81,16 +70,6 @@ fn mark() -> &'static AtomicU32 {
     // SAFETY: the address is of a static, or of a page that is never unmapped; both hold an
     // integer that is only used atomically.
     unsafe { &*address }
-}
-
-#[cfg(unix)]
-fn new_mark() -> *mut AtomicU32 {
-    emptied_by_kernel().unwrap_or_else(emptied_by_handler)
-}
-
-#[cfg(not(unix))]
-fn new_mark() -> *mut AtomicU32 {
-    (&raw const ORDINARY).cast_mut()
 }
 
 #[cfg(target_os = "linux")]
@@ -120,22 +99,7 @@ fn emptied_by_kernel() -> Option<*mut AtomicU32> {
     (refuses && empties).then_some(page.cast())
 }
 
-#[cfg(all(unix, not(target_os = "linux")))]
+#[cfg(not(target_os = "linux"))]
 fn emptied_by_kernel() -> Option<*mut AtomicU32> {
     None
-}
-
-#[cfg(unix)]
-fn emptied_by_handler() -> *mut AtomicU32 {
-    extern "C" fn empty() {
-        ORDINARY.store(0, Ordering::Relaxed);
-    }
-    // Not a `Once`: a child forked while another thread is inside one would wait for ever.
-    static REGISTERED: AtomicBool = AtomicBool::new(false);
-    if !REGISTERED.swap(true, Ordering::Relaxed) {
-        // SAFETY: the handler only stores to an atomic, which may be done in a forked child.
-        // If registering fails (for lack of memory), the process id is compared still.
-        let _ = unsafe { libc::pthread_atfork(None, None, Some(empty)) };
-    }
-    (&raw const ORDINARY).cast_mut()
 }

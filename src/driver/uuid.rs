@@ -27,25 +27,21 @@ const GROUPS: [usize; 5] = [0, 4, 6, 8, 10];
 
 impl Uuid {
     /// The unique id of a whole GPU, from its sixteen bytes.
-    #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self { bytes, mig: false }
     }
 
     /// The unique id of a MIG instance, from its sixteen bytes.
-    #[must_use]
     pub const fn mig_from_bytes(bytes: [u8; 16]) -> Self {
         Self { bytes, mig: true }
     }
 
     /// The sixteen bytes.
-    #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.bytes
     }
 
     /// Whether it is the id of a MIG instance, and not of a whole GPU.
-    #[must_use]
     pub fn is_mig(&self) -> bool {
         self.mig
     }
@@ -89,21 +85,12 @@ impl FromStr for Uuid {
 }
 
 fn parse(text: &str) -> Option<Uuid> {
-    let (mig, mut rest) = match (text.strip_prefix("GPU"), text.strip_prefix("MIG")) {
-        (Some(rest), _) => (false, rest),
-        (_, Some(rest)) => (true, rest),
-        _ => return None,
-    };
-    let mut bytes = [0; 16];
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        if GROUPS.contains(&index) {
-            rest = rest.strip_prefix('-')?;
-        }
-        let digits = rest.get(..2).filter(|digits| digits.bytes().all(|d| d.is_ascii_hexdigit()));
-        *byte = u8::from_str_radix(digits?, 16).ok()?;
-        rest = &rest[2..];
-    }
-    rest.is_empty().then_some(Uuid { bytes, mig })
+    let number = u128::from_str_radix(&text.get(3..)?.replace('-', ""), 16).ok()?;
+    let uuid = Uuid { bytes: number.to_be_bytes(), mig: text.starts_with("MIG") };
+    // The groups are checked here; the digits may be in either case, the beginning not.
+    let displayed = uuid.to_string();
+    let is_same = text.starts_with(&displayed[..3]) && text.eq_ignore_ascii_case(&displayed);
+    is_same.then_some(uuid)
 }
 
 #[cfg(test)]

@@ -22,15 +22,23 @@ pub struct CurrentContext<'a> {
     of_this_thread: PhantomData<*const ()>,
 }
 
-impl<'a> CurrentContext<'a> {
-    pub(crate) fn push(context: &'a PrimaryContext) -> Result<Self, Error> {
-        let device = context.device();
-        device.driver().check_process()?;
+impl PrimaryContext {
+    /// Makes the context current on this thread until the returned scope is dropped. Calls
+    /// `cuCtxPushCurrent_v2`; what was current before becomes current again.
+    ///
+    /// # Errors
+    /// [`Error::Driver`], [`Error::ForkedAfterInit`].
+    #[doc(alias("cuCtxPushCurrent", "cuCtxPushCurrent_v2"))]
+    pub fn make_current(&self) -> Result<CurrentContext<'_>, Error> {
+        let driver = self.device().driver();
+        driver.check_process()?;
         // SAFETY: the handle is the driver's own.
-        device.check(unsafe { device.driver().call_push_current(context.as_raw()) })?;
-        Ok(Self { context, of_this_thread: PhantomData })
+        self.device().check(unsafe { driver.call_push_current(self.as_raw()) })?;
+        Ok(CurrentContext { context: self, of_this_thread: PhantomData })
     }
+}
 
+impl<'a> CurrentContext<'a> {
     /// The context that is current.
     pub fn context(&self) -> &'a PrimaryContext {
         self.context
@@ -42,8 +50,7 @@ impl<'a> CurrentContext<'a> {
     /// # Errors
     /// [`Error::Driver`], [`Error::NotCurrent`] if another context was on top of the stack,
     /// [`Error::ForkedAfterInit`]. The scope has ended in each case.
-    #[doc(alias = "cuCtxPopCurrent")]
-    #[doc(alias = "cuCtxPopCurrent_v2")]
+    #[doc(alias("cuCtxPopCurrent", "cuCtxPopCurrent_v2"))]
     pub fn leave(self) -> Result<(), Error> {
         ManuallyDrop::new(self).pop()
     }

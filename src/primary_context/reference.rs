@@ -15,16 +15,6 @@ pub(crate) enum GivenBack {
     No(Error),
 }
 
-/// Gives the reference of a handle back.
-#[inline]
-pub(crate) fn give_back(device: Device) -> GivenBack {
-    let release = device.call_release();
-    match release.is_success() {
-        true => GivenBack::Yes,
-        false => after_failure(device, device.driver().functions().release.returned(release.code)),
-    }
-}
-
 /// After a failed release, the state of the context decides.
 #[cold]
 pub(crate) fn after_failure(device: Device, release: Call) -> GivenBack {

@@ -1,6 +1,5 @@
 //! A release that failed: the error, and the handle if it still owes its reference.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::mem::ManuallyDrop;
 
@@ -15,7 +14,9 @@ use crate::primary_context::PrimaryContext;
 /// release is made, no handle is counted any more, and
 /// [`Driver::unreleased`](crate::Driver::unreleased) counts the reference, unless it was gone already
 /// (see there).
+#[derive(thiserror::Error)]
 pub struct ReleaseError {
+    #[source]
     error: Error,
     /// Never dropped: that would release again.
     handle: Option<ManuallyDrop<PrimaryContext>>,
@@ -28,7 +29,6 @@ impl ReleaseError {
     }
 
     /// What went wrong.
-    #[must_use]
     pub fn error(&self) -> &Error {
         &self.error
     }
@@ -36,7 +36,6 @@ impl ReleaseError {
     /// The handle, if it still owes its reference. `None` if the reference is gone although a call failed:
     /// the context is inactive, or the release took a green context's reference and the retain that should
     /// give it back failed.
-    #[must_use]
     pub fn handle(&self) -> Option<&PrimaryContext> {
         self.handle.as_deref()
     }
@@ -70,12 +69,6 @@ impl fmt::Display for ReleaseError {
 impl fmt::Debug for ReleaseError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{self}: {}", self.error)
-    }
-}
-
-impl StdError for ReleaseError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.error)
     }
 }
 

@@ -44,11 +44,13 @@ impl Device {
     /// # Errors
     /// [`Error::Driver`] (`CUDA_ERROR_INVALID_VALUE` for flags that the driver does not know),
     /// [`Error::ForkedAfterInit`].
-    #[doc(alias = "cuDevicePrimaryCtxSetFlags")]
-    #[doc(alias = "cuDevicePrimaryCtxSetFlags_v2")]
+    #[doc(alias("cuDevicePrimaryCtxSetFlags", "cuDevicePrimaryCtxSetFlags_v2"))]
     pub fn set_primary_context_flags(self, flags: sys::CUctx_flags) -> Result<(), Error> {
         self.driver().check_process()?;
-        self.check(self.call_set_flags(flags.0))
+        let set_flags = &self.driver().functions().set_flags;
+        // SAFETY: the device is the driver's own, and flags that it does not know are refused.
+        let code = unsafe { (set_flags.function)(self.as_raw(), flags.0) };
+        self.check(set_flags.returned(code))
     }
 
     /// Destroys everything in the device's primary context, also what other libraries made. Calls
@@ -64,11 +66,12 @@ impl Device {
     ///
     /// # Errors
     /// [`Error::Driver`], [`Error::ForkedAfterInit`].
-    #[doc(alias = "cuDevicePrimaryCtxReset")]
-    #[doc(alias = "cuDevicePrimaryCtxReset_v2")]
+    #[doc(alias("cuDevicePrimaryCtxReset", "cuDevicePrimaryCtxReset_v2"))]
     pub unsafe fn reset_primary_context(self) -> Result<(), Error> {
         self.driver().check_process()?;
-        // SAFETY: that nobody uses the context is the caller's promise.
-        self.check(unsafe { self.call_reset() })
+        let reset = &self.driver().functions().reset;
+        // SAFETY: the device is the driver's own; that nobody uses the context is the caller's promise.
+        let code = unsafe { (reset.function)(self.as_raw()) };
+        self.check(reset.returned(code))
     }
 }

@@ -1,5 +1,8 @@
 //! What a run has to say about the devices that it did not find inactive.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use crate::driver::calls::Call;
 use crate::driver::device::Device;
 use crate::driver::holders::Holder;
@@ -9,31 +12,31 @@ use crate::retain_only::outcome::{CurrentContextChange, Outcome};
 #[derive(Debug, Clone)]
 pub(super) struct Findings {
     /// Of such devices, in the order of their ordinals.
-    lines: Vec<Line>,
+    pub(super) lines: Vec<Line>,
     /// The calls made for those devices, line by line.
     calls: Vec<Call>,
     /// Who held a device, by ordinal. Empty without a witness.
-    holders: Vec<(u32, Vec<Holder>)>,
+    pub(super) holders: BTreeMap<u32, Vec<Holder>>,
     pub(super) current_context: CurrentContextChange,
 }
 
-/// What is known of one device. Its calls begin where those of the line before end.
+/// What is known of one device.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
-    ordinal: u32,
-    calls_end: usize,
+    device: Device,
+    /// Which of the findings' calls were made for it.
+    calls: Range<usize>,
     pub(super) outcome: Outcome,
     pub(super) taken_before: u32,
 }
 
 impl Findings {
-    /// With room for what so many devices usually bring.
     pub(super) fn with_room_for(devices: usize) -> Self {
         Self {
             lines: Vec::with_capacity(devices),
             // A stray device usually has three calls; those about the thread come once.
             calls: Vec::with_capacity(3 * devices + 6),
-            holders: Vec::new(),
+            holders: BTreeMap::new(),
             current_context: CurrentContextChange::Unchanged,
         }
     }
@@ -45,9 +48,10 @@ impl Findings {
 
     /// Adds the line of a device beyond those added so far, with the calls recorded since.
     pub(super) fn add(&mut self, device: Device, outcome: Outcome) {
-        let calls_end = self.calls.len();
+        let begin = self.lines.last().map_or(0, |before| before.calls.end);
+        let calls = begin..self.calls.len();
         let taken_before = device.count_released(outcome.releases());
-        self.lines.push(Line { ordinal: device.ordinal(), calls_end, outcome, taken_before });
+        self.lines.push(Line { device, calls, outcome, taken_before });
     }
 
     /// The thread's context of this device was destroyed. If more than one is popped off a stack, it is the
@@ -85,26 +89,11 @@ impl Findings {
             holder.taken = gone.min(released);
             released -= holder.taken;
         }
-        self.holders.push((device.ordinal(), before));
+        self.holders.insert(device.ordinal(), before);
     }
 
-    /// Who held a device; `None` without a witness.
-    pub(super) fn holders(&self, device: Device) -> Option<&[Holder]> {
-        let by_ordinal = |held: &(u32, Vec<Holder>)| held.0;
-        let index = self.holders.binary_search_by_key(&device.ordinal(), by_ordinal).ok()?;
-        Some(&self.holders[index].1)
-    }
-
-    pub(super) fn lines(&self) -> &[Line] {
-        &self.lines
-    }
-
-    /// The line of a device, and its calls.
     pub(super) fn line(&self, device: Device) -> Option<(&Line, &[Call])> {
-        let by_ordinal = |line: &Line| line.ordinal;
-        let index = self.lines.binary_search_by_key(&device.ordinal(), by_ordinal).ok()?;
-        let line = &self.lines[index];
-        let begin = self.lines[..index].last().map_or(0, |before| before.calls_end);
-        Some((line, &self.calls[begin..line.calls_end]))
+        let line = self.lines.iter().find(|line| line.device == device)?;
+        Some((line, &self.calls[line.calls.clone()]))
     }
 }

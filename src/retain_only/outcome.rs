@@ -55,7 +55,6 @@ pub enum Outcome {
 
 impl Outcome {
     /// The variant in `snake_case`, for logs and JSON.
-    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Kept => "kept",
@@ -70,7 +69,6 @@ impl Outcome {
     }
 
     /// How many references on the device were released and stay released.
-    #[must_use]
     pub fn releases(&self) -> u32 {
         match self {
             Self::Released { releases }
@@ -146,7 +144,6 @@ pub enum CurrentContextChange {
 
 impl CurrentContextChange {
     /// The variant in `snake_case`, for logs and JSON.
-    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Unchanged => "unchanged",
@@ -156,7 +153,6 @@ impl CurrentContextChange {
     }
 
     /// The device whose context was current before, if it is not any more.
-    #[must_use]
     pub fn from(&self) -> Option<Device> {
         match self {
             Self::Unchanged => None,
@@ -165,7 +161,6 @@ impl CurrentContextChange {
     }
 
     /// Why it was not restored.
-    #[must_use]
     pub fn error(&self) -> Option<&Error> {
         match self {
             Self::NotRestored { error, .. } => Some(error),

@@ -46,7 +46,6 @@ pub enum Planned {
 
 impl Planned {
     /// The variant in `snake_case`, for logs and JSON.
-    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Keep => "keep",
@@ -64,7 +63,7 @@ impl Planned {
         if let Err(error) = device.check(call) {
             return Self::Failed(error);
         }
-        match (active, device.ledger().handles(), policy.releases()) {
+        match (active, device.ledger().handles(), policy.releases) {
             (false, ..) => Self::AlreadyInactive,
             (true, 0, 0) => Self::LeaveActive,
             (true, 0, at_most) => Self::Release { at_most },
@@ -95,23 +94,22 @@ impl Plan {
         kept: Option<Device>,
         policy: &StrayRelease,
     ) -> Result<Self, Error> {
+        policy.check(driver)?;
         driver.check_process()?;
         let planned = driver.devices().map(|device| match kept == Some(device) {
             true => Planned::Keep,
-            false if policy.keeps(device) => Planned::LeaveAlone,
+            false if policy.kept.contains(&device) => Planned::LeaveAlone,
             false => Planned::of(device, policy),
         });
         Ok(Self { driver, kept, planned: planned.collect() })
     }
 
     /// The driver.
-    #[must_use]
     pub fn driver(&self) -> Driver {
         self.driver
     }
 
     /// The device that would be retained; `None` for a run that retains nothing.
-    #[must_use]
     pub fn kept(&self) -> Option<Device> {
         self.kept
     }

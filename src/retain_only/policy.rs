@@ -16,8 +16,8 @@ use crate::retain_only::run::release_strays;
 #[doc(alias = "stale")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StrayRelease {
-    kept: Vec<Device>,
-    releases: u32,
+    pub(super) kept: Vec<Device>,
+    pub(super) releases: u32,
 }
 
 impl StrayRelease {
@@ -60,7 +60,8 @@ impl StrayRelease {
     pub fn run(&self, driver: Driver) -> Result<Report, Error> {
         self.check(driver)?;
         driver.check_process()?;
-        let report = Report::new(driver, None, release_strays(driver, None, self));
+        let findings = release_strays(driver, None, self);
+        let report = Report { driver, kept: None, findings };
         events::released(&report);
         Ok(report)
     }
@@ -74,7 +75,6 @@ impl StrayRelease {
     /// [`Planned::Failed`](crate::Planned::Failed).
     #[doc(alias = "cuDevicePrimaryCtxGetState")]
     pub fn plan(&self, device: Device) -> Result<Plan, Error> {
-        self.check(device.driver())?;
         Plan::make(device.driver(), Some(device), self)
     }
 
@@ -83,7 +83,6 @@ impl StrayRelease {
     /// # Errors
     /// As [`plan`](Self::plan).
     pub fn plan_run(&self, driver: Driver) -> Result<Plan, Error> {
-        self.check(driver)?;
         Plan::make(driver, None, self)
     }
 
@@ -93,21 +92,6 @@ impl StrayRelease {
             Some(kept) => Err(Error::OtherDriver { ordinal: kept.ordinal() }),
             None => Ok(()),
         }
-    }
-
-    /// Whether any device is left alone.
-    #[inline]
-    pub(super) fn keeps_any(&self) -> bool {
-        !self.kept.is_empty()
-    }
-
-    pub(super) fn keeps(&self, device: Device) -> bool {
-        self.kept.contains(&device)
-    }
-
-    #[inline]
-    pub(super) fn releases(&self) -> u32 {
-        self.releases
     }
 }
 

@@ -19,10 +19,10 @@ use crate::sys::CUresult;
 /// call.
 #[derive(Clone)]
 pub struct Report {
-    driver: Driver,
-    kept: Option<Device>,
+    pub(super) driver: Driver,
+    pub(super) kept: Option<Device>,
     /// `None`, and no allocation, if every device but the kept one was inactive.
-    findings: Option<Box<Findings>>,
+    pub(super) findings: Option<Box<Findings>>,
 }
 
 /// The line of one device.
@@ -63,23 +63,12 @@ impl Drop for Report {
 }
 
 impl Report {
-    #[inline]
-    pub(super) fn new(
-        driver: Driver,
-        kept: Option<Device>,
-        findings: Option<Box<Findings>>,
-    ) -> Self {
-        Self { driver, kept, findings }
-    }
-
     /// The driver.
-    #[must_use]
     pub fn driver(&self) -> Driver {
         self.driver
     }
 
     /// The device that the guard retains; `None` for a run that retained nothing.
-    #[must_use]
     pub fn kept(&self) -> Option<Device> {
         self.kept
     }
@@ -91,24 +80,22 @@ impl Report {
 
     fn line(&self, device: Device) -> DeviceReport<'_> {
         let findings = self.findings.as_ref();
-        let holders = findings.and_then(|findings| findings.holders(device));
+        let holders = findings.and_then(|findings| findings.holders.get(&device.ordinal()));
         let (outcome, calls, taken_before) =
             match findings.and_then(|findings| findings.line(device)) {
                 Some((line, calls)) => (&line.outcome, calls, line.taken_before),
                 None if self.kept == Some(device) => (&KEPT.0, &KEPT.1[..], 0),
                 None => (&INACTIVE.0, &INACTIVE.1[..], 0),
             };
-        DeviceReport { device, outcome, calls, holders, taken_before }
+        DeviceReport { device, outcome, calls, holders: holders.map(Vec::as_slice), taken_before }
     }
 
     /// What became of the calling thread's current context.
-    #[must_use]
     pub fn current_context(&self) -> &CurrentContextChange {
         self.findings.as_ref().map_or(&UNCHANGED, |findings| &findings.current_context)
     }
 
     /// Whether the calling thread's current context is another than before.
-    #[must_use]
     pub fn current_context_switched(&self) -> bool {
         *self.current_context() != CurrentContextChange::Unchanged
     }
@@ -145,7 +132,7 @@ impl Report {
     /// # Errors
     /// That of the first [`Outcome::Failed`], or of a current context that was not restored.
     pub fn check(&self) -> Result<(), Error> {
-        for line in self.findings.iter().flat_map(|findings| findings.lines()) {
+        for line in self.findings.iter().flat_map(|findings| &findings.lines) {
             if let Outcome::Failed { error, .. } = &line.outcome {
                 return Err(error.clone());
             }
@@ -156,25 +143,21 @@ impl Report {
 
 impl<'a> DeviceReport<'a> {
     /// The device.
-    #[must_use]
     pub fn device(&self) -> Device {
         self.device
     }
 
     /// The device's number in this process.
-    #[must_use]
     pub fn ordinal(&self) -> u32 {
         self.device.ordinal()
     }
 
     /// The device's unique id; `None` if the driver did not return one.
-    #[must_use]
     pub fn uuid(&self) -> Option<Uuid> {
         self.device.known_uuid()
     }
 
     /// What became of the device.
-    #[must_use]
     pub fn outcome(&self) -> &'a Outcome {
         self.outcome
     }
@@ -182,7 +165,6 @@ impl<'a> DeviceReport<'a> {
     /// The libraries that held the device's context before the run dealt with it, and how many references
     /// of each it released, as `cuda-contexts trace` counts them. `None` if the program does not run under
     /// that command; empty if nobody held it.
-    #[must_use]
     pub fn holders(&self) -> Option<&'a [Holder]> {
         self.holders
     }
@@ -192,7 +174,6 @@ impl<'a> DeviceReport<'a> {
     ///
     /// If it is not 0, the context was active again, or still. This run may have released a reference that
     /// its owner still needs.
-    #[must_use]
     pub fn taken_before(&self) -> u32 {
         self.taken_before
     }

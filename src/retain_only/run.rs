@@ -4,10 +4,10 @@ use crate::driver::Driver;
 use crate::driver::calls::Call;
 use crate::driver::device::Device;
 use crate::driver::holders::Witness;
-use crate::driver::ledger::{Exclusive, NotExclusive};
+use crate::driver::ledger::Exclusive;
 use crate::primary_context::PrimaryContext;
 use crate::primary_context::reference::undo_for_green_context;
-use crate::primary_context::thread_context::ThreadContext;
+use crate::retain_only::calling_thread::Current;
 use crate::retain_only::findings::Findings;
 use crate::retain_only::outcome::Outcome;
 use crate::retain_only::policy::StrayRelease;
@@ -22,9 +22,9 @@ pub(super) fn release_strays(
     policy: &StrayRelease,
 ) -> Option<Box<Findings>> {
     let kept_device = kept.map(PrimaryContext::device);
-    let mut run = Run { driver, kept, kept_device, policy, findings: None, thread: None };
+    let mut run = Run { driver, kept, kept_device, policy, findings: None, current: None };
     let witness = driver.witness();
-    let has_policy_or_witness = witness.is_some() || policy.keeps_any();
+    let has_policy_or_witness = witness.is_some() || !policy.kept.is_empty();
     for device in driver.devices() {
         if has_policy_or_witness {
             run.deal_with_policy_and_witness(device, witness);
@@ -43,7 +43,7 @@ pub(super) struct Run<'a> {
     policy: &'a StrayRelease,
     findings: Option<Box<Findings>>,
     /// What the calling thread has current; read before the first release.
-    pub(super) thread: Option<ThreadContext>,
+    pub(super) current: Option<Current>,
 }
 
 impl Run<'_> {
@@ -63,7 +63,7 @@ impl Run<'_> {
     #[cold]
     fn deal_with_policy_and_witness(&mut self, device: Device, witness: Option<Witness>) {
         let before = witness.map(|witness| witness.holders(device.as_raw()));
-        if self.kept_device != Some(device) && self.policy.keeps(device) {
+        if self.kept_device != Some(device) && self.policy.kept.contains(&device) {
             self.findings().add(device, Outcome::LeftAlone);
         } else {
             self.deal_with(device);
@@ -88,19 +88,15 @@ impl Run<'_> {
 
     /// Releases what is stray on an active device, unless handles of this crate hold it.
     fn release_if_not_held(&mut self, device: Device) -> Outcome {
-        if self.policy.releases() == 0 {
+        if self.policy.releases == 0 {
             return match device.ledger().handles() {
                 0 => Outcome::StillActive { releases: 0 },
                 handles => Outcome::HeldHere { handles },
             };
         }
-        let driver = self.driver;
-        let exclusive = match device.ledger().begin_exclusive(|| driver.check_process_id()) {
+        let exclusive = match device.ledger().begin_exclusive() {
             Ok(exclusive) => exclusive,
-            Err(NotExclusive::Held(handles)) => return Outcome::HeldHere { handles },
-            Err(NotExclusive::MayNotWait(error)) => {
-                return Outcome::Failed { error, releases: 0, active: Some(true) };
-            }
+            Err(handles) => return Outcome::HeldHere { handles },
         };
         if exclusive.has_waited() {
             // The other run may have released the last reference.
@@ -152,7 +148,7 @@ impl Run<'_> {
             match active {
                 Some(false) => return Outcome::Released { releases },
                 // A handle that came meanwhile holds the device from now on.
-                Some(true) if releases == self.policy.releases() || !exclusive.nobody_came() => {
+                Some(true) if releases == self.policy.releases || !exclusive.nobody_came() => {
                     return Outcome::StillActive { releases };
                 }
                 Some(true) => {}
@@ -167,7 +163,6 @@ impl Run<'_> {
         self.findings.get_or_insert_with(|| Box::new(Findings::with_room_for(devices)))
     }
 
-    /// Records a call for the device at hand.
     pub(super) fn record(&mut self, call: Call) {
         self.findings().record(call);
     }

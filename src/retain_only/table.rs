@@ -11,53 +11,41 @@ use crate::retain_only::plan::{Plan, Planned};
 use crate::retain_only::report::{DeviceReport, Report};
 use crate::sys::debug::debug_as_displayed;
 
-/// The rows under their headings: a device, its outcome in words, and the driver calls made for it. What is too long
-/// for a row stands below.
+/// The rows, beginning with the headings: a device, its unique id, its outcome in words, and a driver call made for
+/// it. Further calls have rows of their own. What is too long for a row stands below.
 struct Table {
-    headings: [&'static str; 2],
-    rows: Vec<(Device, String, Vec<String>)>,
+    rows: Vec<[String; 4]>,
     below: Vec<String>,
 }
 
 impl Table {
-    fn new(headings: [&'static str; 2]) -> Self {
-        Self { headings, rows: Vec::new(), below: Vec::new() }
+    fn new(outcome: &str, calls: &str) -> Self {
+        let headings = ["device", "UUID", outcome, calls];
+        Self { rows: vec![headings.map(str::to_owned)], below: Vec::new() }
     }
 
     /// Adds a device; a failure's error goes below.
     fn add(&mut self, device: Device, outcome: String, calls: Vec<String>, error: Option<&Error>) {
-        self.rows.push((device, outcome, calls));
+        let ordinal = device.ordinal().to_string();
+        let uuid = device.known_uuid().map_or("unknown".to_owned(), |uuid| uuid.to_string());
+        let mut calls = calls.into_iter();
+        self.rows.push([ordinal, uuid, outcome, calls.next().unwrap_or_default()]);
+        self.rows.extend(calls.map(|call| ["", "", "", &call].map(str::to_owned)));
         if let Some(error) = error {
             self.below.push(format!("device {} failed: {error}", device.ordinal()));
         }
     }
 }
 
-/// Each call is on a line of its own, the first one beside its device.
 impl Display for Table {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let [outcome, calls] = self.headings;
-        let widths = self.rows.iter().map(|(_, outcome, _)| outcome.len());
-        let width = widths.max().unwrap_or(0).max(outcome.len());
-        let line = |device: &str, uuid: &str, outcome: &str, call: &str| {
-            let line = format!("{device:>6}  {uuid:<40}  {outcome:<width$}  {call}");
-            line.trim_end().to_owned()
-        };
-        formatter.write_str(&line("device", "UUID", outcome, calls))?;
-        for (device, outcome, calls) in &self.rows {
-            let uuid =
-                device.known_uuid().map_or_else(|| "unknown".to_owned(), |uuid| uuid.to_string());
-            let first = calls.first().map_or("", String::as_str);
-            let row = line(&device.ordinal().to_string(), &uuid, outcome, first);
-            write!(formatter, "\n{row}")?;
-            for call in calls.iter().skip(1) {
-                write!(formatter, "\n{}", line("", "", "", call))?;
-            }
-        }
-        for text in &self.below {
-            write!(formatter, "\n{text}")?;
-        }
-        Ok(())
+        let width = self.rows.iter().map(|[_, _, outcome, _]| outcome.len()).max().unwrap_or(0);
+        let rows = self.rows.iter().map(|[device, uuid, outcome, call]| {
+            let row = format!("{device:>6}  {uuid:<40}  {outcome:<width$}  {call}");
+            row.trim_end().to_owned()
+        });
+        let lines: Vec<String> = rows.chain(self.below.iter().cloned()).collect();
+        formatter.write_str(&lines.join("\n"))
     }
 }
 
@@ -67,7 +55,7 @@ impl Display for Table {
 impl Display for Report {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let with_calls = formatter.alternate();
-        let mut table = Table::new(["outcome", if with_calls { "driver calls" } else { "" }]);
+        let mut table = Table::new("outcome", if with_calls { "driver calls" } else { "" });
         for line in self.devices() {
             let (outcome, error) = match line.outcome() {
                 Outcome::Failed { error, releases, active } => {
@@ -117,14 +105,12 @@ pub(super) fn summary(report: &Report) -> String {
     }
 }
 
-/// That an earlier run released references on a device, too.
 fn taken_before(line: &DeviceReport<'_>) -> String {
     let (ordinal, taken) = (line.ordinal(), line.taken_before());
     let references = if taken == 1 { "reference" } else { "references" };
     format!("device {ordinal}: earlier runs of this process released {taken} {references} here")
 }
 
-/// Who held a device, and whose references were released.
 fn held(line: &DeviceReport<'_>, holders: &[Holder]) -> String {
     let list = |texts: Vec<String>| texts.join(", ");
     let taken = holders.iter().filter(|holder| holder.taken > 0);
@@ -138,7 +124,7 @@ fn held(line: &DeviceReport<'_>, holders: &[Holder]) -> String {
 /// A table: a row for every device with what would be done to it, and below it every error.
 impl Display for Plan {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new(["planned (dry run)", ""]);
+        let mut table = Table::new("planned (dry run)", "");
         for (device, planned) in self.devices() {
             let (outcome, error) = match planned {
                 Planned::Failed(error) => ("failed".to_owned(), Some(error)),

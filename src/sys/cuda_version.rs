@@ -19,25 +19,21 @@ pub struct CudaVersion(i32);
 
 impl CudaVersion {
     /// The version of this number: 1000 × major + 10 × minor, as `cuDriverGetVersion` returns it.
-    #[must_use]
     pub const fn from_raw(raw: i32) -> Self {
         Self(raw)
     }
 
     /// The number: 1000 × major + 10 × minor.
-    #[must_use]
     pub const fn raw(self) -> i32 {
         self.0
     }
 
     /// 12 for CUDA 12.9.
-    #[must_use]
     pub const fn major(self) -> i32 {
         self.0 / 1000
     }
 
     /// 9 for CUDA 12.9.
-    #[must_use]
     pub const fn minor(self) -> i32 {
         self.0 % 1000 / 10
     }

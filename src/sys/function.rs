@@ -10,6 +10,7 @@ use crate::sys::CudaVersion;
 /// A driver function as the header declares it: its name, version and type. The constants are in
 /// [`sys::functions`](crate::sys::functions); [`Driver::function`](crate::Driver::function) looks
 /// one up.
+#[derive(Clone, Copy)]
 pub struct Function<F> {
     name: &'static CStr,
     symbol: &'static CStr,
@@ -20,7 +21,7 @@ pub struct Function<F> {
 
 /// A C function pointer type of the header. C's function pointers are nullable, which in Rust is
 /// an `Option`; what a look-up gives is not.
-pub trait FunctionPointer: sealed::Sealed {
+pub trait FunctionPointer: Copy + sealed::Sealed {
     /// The type without the `Option`.
     type Function: Copy;
 }
@@ -46,25 +47,21 @@ impl<F: FunctionPointer> Function<F> {
     }
 
     /// The name without a version, as `cuGetProcAddress` takes it.
-    #[must_use]
     pub const fn name(&self) -> &'static CStr {
         self.name
     }
 
     /// The exact symbol that the driver exports, with the suffix of its version.
-    #[must_use]
     pub const fn symbol(&self) -> &'static CStr {
         self.symbol
     }
 
     /// The CUDA version that introduced it.
-    #[must_use]
     pub const fn introduced(&self) -> CudaVersion {
         self.introduced
     }
 
     /// Whether it is the variant that uses the per-thread default stream.
-    #[must_use]
     pub const fn is_per_thread(&self) -> bool {
         self.per_thread
     }
@@ -83,14 +80,6 @@ impl<F: FunctionPointer> Function<F> {
         unsafe { std::mem::transmute_copy(&address) }
     }
 }
-
-impl<F> Clone for Function<F> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<F> Copy for Function<F> {}
 
 impl<F> fmt::Debug for Function<F> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

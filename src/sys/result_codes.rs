@@ -19,14 +19,12 @@ impl CUresult {
     /// The constant's name in `cuda.h`, such as `CUDA_ERROR_INVALID_CONTEXT`; `None` for a number that the
     /// header in use does not have ([`sys::SOURCE`](crate::sys::SOURCE)). Makes no driver call, unlike
     /// `cuGetErrorName`.
-    #[must_use]
     pub fn name(self) -> Option<&'static str> {
         let index = RESULT_NAMES.binary_search_by_key(&self.0, |(number, _)| *number);
         index.ok().map(|index| RESULT_NAMES[index].1)
     }
 
     /// Returns what can be done about this code of a call about primary contexts, if anything.
-    #[must_use]
     pub fn remedy(self) -> Option<&'static str> {
         Some(match self {
             Self::CUDA_ERROR_OUT_OF_MEMORY => {

@@ -9,7 +9,6 @@ mod simulated;
 
 use loom::thread;
 
-use crate::driver::ledger::NotExclusive;
 use crate::{Outcome, PrimaryContext, PrimaryContextGuard, Report, StrayRelease};
 
 use simulated::{Machine, is_active, look, machine, simulator};
@@ -136,28 +135,4 @@ fn guards_of_two_devices_leave_each_other_alone() {
             machine.is_at_rest(strays - released);
         });
     }
-}
-
-/// As in a forked child, which finds the device as a run of its parent left it, and whose parent's thread
-/// does not exist.
-#[test]
-fn a_caller_that_may_not_wait_is_refused_and_not_counted() {
-    loom::model(|| {
-        let machine = machine(1);
-        let ledger = machine.device(0).ledger();
-        let other = thread::spawn(move || run(machine, 1).0);
-        if ledger.add_handle(|| Err("forked")).is_ok() {
-            look();
-            ledger.remove_handle();
-        }
-        match ledger.begin_exclusive(|| Err("forked")) {
-            Ok(exclusive) => drop(exclusive),
-            Err(NotExclusive::MayNotWait(reason)) => assert_eq!(reason, "forked"),
-            Err(NotExclusive::Held(number)) => {
-                panic!("{number} handles are counted, none is alive")
-            }
-        }
-        let outcome = other.join().unwrap();
-        machine.is_at_rest(1 - outcome.releases());
-    });
 }

@@ -40,10 +40,8 @@ thread_local! {
             // SAFETY: it is the simulator's library.
             unsafe { Library::open_named(simulator.path()) }
         });
-        let Ok(functions) = Functions::resolve(&library.expect("the simulator loads")) else {
-            panic!("the simulator has every function")
-        };
-        functions
+        let (library, path) = (library.expect("the simulator loads"), "the simulator".as_ref());
+        Functions::resolve(&library, path).expect("the simulator has every function")
     };
     /// Of the model at hand: what every call touches, so that loom tries every order of the calls.
     static ORDER: Cell<Option<&'static AtomicUsize>> = const { Cell::new(None) };

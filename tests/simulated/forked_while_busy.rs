@@ -3,11 +3,10 @@
 
 use std::io;
 
-use crate::forked_child::{every_operation_is_refused, is_forked, machine_that_works_in_children};
-use crate::support::processes::{Birth, births, in_own_process, succeeds_in_child, this_test};
-use crate::support::{Machine, outcomes, outcomes_of, skips, stopped};
-use cuda_primary_context::{Error, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease};
-use simulated_libcuda::Knob;
+use crate::forked_child::{every_operation_is_refused, machine_that_works_in_children};
+use crate::support::processes::{Birth, in_own_process, succeeds_in_child, this_test};
+use crate::support::{Machine, skips, stopped};
+use cuda_primary_context::{Outcome, PrimaryContext, StrayRelease};
 
 /// Three devices and a stray context on the first; calls of a child would work.
 fn machine_with_a_stray() -> Machine {
@@ -82,32 +81,27 @@ fn is_filtered(filtered: io::Result<()>) -> bool {
 
 #[test]
 fn child_of_a_sweep_waits_for_nobody() {
-    in_own_process(|| children_of_a_sweep_are_refused(|| Ok(()), births));
+    in_own_process(|| children_of_a_sweep_are_refused(|| Ok(())));
 }
 
 #[test]
-fn older_kernels_show_a_child_by_the_handler() {
-    in_own_process(|| {
-        children_of_a_sweep_are_refused(forbid_pages_that_a_fork_empties, || &[Birth::Fork]);
-    });
+fn older_kernels_show_a_child_by_the_process_id() {
+    in_own_process(|| children_of_a_sweep_are_refused(forbid_pages_that_a_fork_empties));
 }
 
 #[test]
 fn advice_that_is_passed_over_is_not_believed() {
-    in_own_process(|| children_of_a_sweep_are_refused(pass_over_advice, || &[Birth::Fork]));
+    in_own_process(|| children_of_a_sweep_are_refused(pass_over_advice));
 }
 
-fn children_of_a_sweep_are_refused(
-    filter: fn() -> io::Result<()>,
-    births: fn() -> &'static [Birth],
-) {
+fn children_of_a_sweep_are_refused(filter: fn() -> io::Result<()>) {
     if !is_filtered(filter()) {
         return;
     }
     let machine = machine_with_a_stray();
     let context = machine.retain(1);
     while_device_0_is_swept(&machine, || {
-        for &birth in births() {
+        for birth in [Birth::Fork, Birth::Clone] {
             let before = machine.simulator.total_calls();
             succeeds_in_child(birth, || {
                 every_operation_is_refused(&machine, &context);
@@ -120,48 +114,4 @@ fn children_of_a_sweep_are_refused(
     assert_eq!([0, 1, 2].map(|ordinal| machine.device(ordinal).handles()), [Ok(0), Ok(1), Ok(0)]);
     context.release().unwrap();
     assert_eq!(machine.references(), [0, 0, 0]);
-}
-
-/// No handler runs in the child of a bare clone: the driver's result and the process id show it.
-#[test]
-fn older_kernels_show_the_child_of_a_bare_clone_by_the_process_id() {
-    in_own_process(|| {
-        if !is_filtered(forbid_pages_that_a_fork_empties()) {
-            return;
-        }
-        let machine = machine_with_a_stray();
-        let context = machine.retain(1);
-        while_device_0_is_swept(&machine, || {
-            // The driver works in the child, so that its results show nothing: a call that would wait
-            // for the sweep, whose thread is not there, is refused.
-            succeeds_in_child(Birth::Clone, || {
-                let device = machine.device(0);
-                is_forked(PrimaryContext::retain(device));
-                is_forked(PrimaryContext::retain_if_active(device));
-                assert_eq!(device.handles(), Ok(0), "what was refused is not counted");
-                let report =
-                    StrayRelease::new().keep([machine.device(1)]).run(machine.driver).unwrap();
-                let outcome = &outcomes_of(&report)[0];
-                let Outcome::Failed { error, releases: 0, active: Some(true), .. } = outcome else {
-                    panic!("{outcome}")
-                };
-                is_forked::<()>(Err(error.clone()));
-            });
-            // The driver refuses, as it does in a child of fork.
-            machine.simulator.set_knob(Knob::ChildOfBareClone, 3);
-            succeeds_in_child(Birth::Clone, || {
-                is_forked(PrimaryContext::retain(machine.device(1)));
-                is_forked(PrimaryContextGuard::retain_only(machine.device(1)));
-                is_forked(machine.device(0).primary_context_state());
-                is_forked::<()>(copy_of(&context).release().map_err(Error::from));
-                drop(copy_of(&context));
-                assert_eq!(machine.driver.unreleased(), 0, "nothing is owed");
-            });
-        });
-        assert_eq!(machine.device(1).handles(), Ok(1));
-        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-        assert_eq!(outcomes(&guard)[0], Outcome::AlreadyInactive);
-        drop((guard, context));
-        assert_eq!(machine.references(), [0, 0, 0]);
-    });
 }
