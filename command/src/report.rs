@@ -39,6 +39,8 @@ pub struct Surroundings {
     pub opens_were_missed: Option<String>,
     /// Processes that have the witness but wrote no record, with their command lines.
     pub silent: Vec<(u32, String)>,
+    /// Whether one of them ended before it could be looked at.
+    pub has_unseen: bool,
     /// Processes that could not be looked at, with their command lines.
     pub unreadable: Vec<(u32, String)>,
     pub lost: u64,
@@ -70,6 +72,10 @@ impl Surroundings {
         for (pid, command) in &self.silent {
             let text = "loaded the trace's library but wrote no record";
             gaps.push(format!("Process {pid} {text} ({command})."));
+        }
+        if self.has_unseen {
+            let text = "A process loaded the trace's library but wrote no record";
+            gaps.push(format!("{text}: it could not open the trace's memory."));
         }
         if self.options.is_gate() {
             gaps.extend(self.doubts());
@@ -111,6 +117,7 @@ impl Surroundings {
             || self.opened_untraced
             || !self.untraced.is_empty()
             || !self.silent.is_empty()
+            || self.has_unseen
             || model.processes.iter().any(bypassed)
     }
 }

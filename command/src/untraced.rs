@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::layout::{DRIVER_NAME, EVENTS_NAME};
+use crate::layout::{DRIVER_NAME, EVENTS_NAME, MISSING_NAME};
 use crate::record;
 use opens::Opens;
 use process_tree::{Process, descendants};
@@ -47,6 +47,8 @@ pub struct Watch {
     pub was_opened: bool,
     next_search: Instant,
     seen: HashMap<Process, Seen>,
+    /// Whether a process has the witness but cannot write to the arena, however short its life.
+    pub arena_was_missing: bool,
     /// Processes that have the witness but wrote no record, with their command lines.
     pub silent: BTreeMap<u32, String>,
     /// Processes whose files this command may not look at, with their command lines.
@@ -68,8 +70,9 @@ impl Watch {
             program: 0,
             witness: folder.join(DRIVER_NAME),
             events: folder.join(EVENTS_NAME),
-            opens: Opens::of(&driver),
+            opens: Opens::of(&driver, &folder.join(MISSING_NAME)),
             was_opened: false,
+            arena_was_missing: false,
             driver,
             next_search: Instant::now(),
             seen: HashMap::new(),
@@ -85,14 +88,15 @@ impl Watch {
 
     /// What was not reported before.
     pub fn look(&mut self) -> Vec<Untraced> {
-        let opened = self.opens.as_ref().is_ok_and(Opens::any);
-        if opened {
+        let opened = self.opens.as_ref().map(Opens::look).unwrap_or_default();
+        self.arena_was_missing |= opened.missing;
+        if opened.driver {
             self.was_opened = true;
             self.next_search = Instant::now();
         }
         self.search();
         let now = Instant::now();
-        if opened {
+        if opened.driver {
             for seen in self.seen.values_mut() {
                 (seen.due, seen.pause) = (now, FIRST_PAUSE);
             }
@@ -213,7 +217,7 @@ fn is_driver(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::process_tree::Process;
-    use super::{Path, Watch, drivers};
+    use super::{MISSING_NAME, Path, Watch, drivers};
     use crate::record;
 
     #[test]
@@ -230,7 +234,9 @@ mod tests {
 
     #[test]
     fn a_process_is_watched_by_its_id_on_the_host() {
-        let mut watch = Watch::new(Path::new("/nowhere"), Path::new("/proc/self/exe"));
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(MISSING_NAME), "").unwrap();
+        let mut watch = Watch::new(folder.path(), Path::new("/proc/self/exe"));
         assert_eq!(watch.why_opens_are_missed(), None);
         let pid = std::process::id();
         let start = Process::of(pid).unwrap().start;

@@ -288,6 +288,8 @@ void begin_process(void)
     note_program();
     open_arena(getenv(TRACE_ARENA_VARIABLE));
     find_driver();
+    if (!has_arena())
+        note_missing_arena();
     each_loaded_object(look_at, NULL);
     note_kept_threads();
     pthread_atfork(NULL, NULL, forget_parent);

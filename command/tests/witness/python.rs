@@ -14,11 +14,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use simulated_libcuda::Simulator;
+use serde_json::{Value, json};
 
-use crate::arena::{ALL, Arena};
 use crate::skips::{self, skip};
-use crate::traced::Traced;
+use crate::traced::{Trace, Traced, pick};
 
 const PYTHONS: &str = "CUDA_PRIMARY_CONTEXT_TEST_PYTHONS";
 
@@ -52,12 +51,18 @@ fn interpreters(version: &str) -> Vec<PathBuf> {
     found
 }
 
-fn run(python: &Path, arguments: &[&str]) -> (String, Arena) {
-    let mut traced = Traced::new(Simulator::builder(), python, &ALL);
-    traced.client.args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
-    traced.client.env_remove("PYTHONPATH");
-    let printed = traced.run();
-    (printed, traced.arena())
+fn run(python: &Path, arguments: &[&str]) -> Traced {
+    let mut trace = Trace::new(&["--stack", "all"]);
+    trace.command.env("PYTHONDONTWRITEBYTECODE", "1").env_remove("PYTHONPATH");
+    let traced = trace.program(&[&[python.to_str().unwrap()][..], arguments].concat()).run();
+    traced.ended_with(0);
+    traced
+}
+
+/// The lines of a call: file, number and function.
+fn lines_of(call: &Value) -> Value {
+    let lines: Vec<&Value> = call["python"].as_array().unwrap().iter().collect();
+    pick(&lines, "file line function")
 }
 
 /// In a folder whose name is not ASCII, with the GIL held by the caller and without.
@@ -69,18 +74,17 @@ fn lines(version: &str) {
     fs::write(&script, include_str!("lines.py")).unwrap();
     for python in interpreters(version) {
         for how in ["CDLL", "PyDLL"] {
-            let (printed, arena) = run(&python, &[script.to_str().unwrap(), how]);
-            let calls = arena.retains();
+            let traced = run(&python, &[script.to_str().unwrap(), how]);
+            let (printed, calls) = (&traced.stdout, traced.retains());
             assert_eq!((printed.lines().count(), calls.len()), (STACKS, STACKS));
             for (line, call) in printed.lines().zip(calls) {
+                let expected: Value = serde_json::from_str(line).unwrap();
+                assert_eq!(lines_of(call), expected, "{} {how}", python.display());
                 // One of them is deeper than what is kept.
-                let cut = call.python.len() == MOST_FRAMES;
-                assert_eq!(call.python_failed, cut, "{} {how}: {line}", python.display());
-                let expected: Vec<(String, i64, String)> = serde_json::from_str(line).unwrap();
-                assert_eq!(call.lines(), expected, "{} {how}", python.display());
+                let is_cut = expected.as_array().unwrap().len() == MOST_FRAMES;
+                assert_eq!(call["python_complete"], !is_cut, "{} {how}: {line}", python.display());
             }
-            let (major, minor) = arena.processes[0].python.unwrap();
-            assert_eq!(format!("{major}.{minor}"), version);
+            assert_eq!(traced.events("process")[0]["python"], version);
             skips::say(&format!("{} {how}: {STACKS} stacks as Python says", python.display()));
         }
         unusual(&python);
@@ -98,20 +102,21 @@ fn unusual(python: &Path) {
          libc.pthread_create(ctypes.byref(thread), None, start, ctypes.c_void_p(7))\n\
          libc.pthread_join(thread, None)\n"
     );
-    let (_, arena) = run(python, &["-c", &program]);
-    let release = arena.releases()[0];
-    assert!(release.python.is_empty() && !release.python_failed, "{release:?}");
-    assert_eq!(arena.of("cuInit")[0].lines(), [("<string>".to_owned(), 1, "<module>".to_owned())]);
+    let traced = run(python, &["-c", &program]);
+    assert_eq!(pick(&traced.releases(), "python python_complete"), json!([[[], true]]));
+    assert_eq!(lines_of(traced.calls("cuInit")[0]), json!([["<string>", 1, "<module>"]]));
 
     let deep = format!(
         "{before}\
          def deep(more):\n  return deep(more - 1) if more else driver.cuDevicePrimaryCtxRelease_v2(7)\n\
          deep(61)\ndeep(62)\ndeep(63)\n"
     );
-    let (_, arena) = run(python, &["-c", &deep]);
-    let releases = arena.releases();
-    let kept = releases.iter().map(|call| (call.python.len(), call.python_failed));
-    assert_eq!(kept.collect::<Vec<_>>(), [(63, false), (64, false), (64, true)], "cut is said");
+    let traced = run(python, &["-c", &deep]);
+    let releases = traced.releases();
+    let lengths = releases.iter().map(|call| call["python"].as_array().unwrap().len());
+    assert_eq!(lengths.collect::<Vec<_>>(), [63, 64, 64]);
+    let complete = pick(&releases, "python_complete");
+    assert_eq!(complete, json!([[true], [true], [false]]), "cut is said");
 
     let late = format!(
         "{before}\
@@ -121,11 +126,11 @@ fn unusual(python: &Path) {
          import sys; sys.late = Late()\n\
          atexit.register(lambda: driver.cuDevicePrimaryCtxRelease_v2(7))\n"
     );
-    let (_, arena) = run(python, &["-c", &late]);
-    let releases = arena.releases();
+    let traced = run(python, &["-c", &late]);
+    let releases = traced.releases();
     assert!(releases.len() >= 2, "{releases:?}");
-    assert_eq!(releases[0].python[0].function, "<lambda>");
-    assert!(releases.iter().all(|call| call.result.is_some() && !call.python_failed));
+    assert_eq!(releases[0]["python"][0]["function"], "<lambda>");
+    assert!(releases.iter().all(|call| call["result"].is_u64() && call["python_complete"] == true));
 }
 
 #[test]
