@@ -43,6 +43,8 @@ pub struct Watch {
     driver: PathBuf,
     events: PathBuf,
     opens: nix::Result<Opens>,
+    /// Of the file that a witness opens if it cannot write to the arena.
+    missing: nix::Result<Opens>,
     /// Whether anybody opened the driver's file while the program ran.
     pub was_opened: bool,
     next_search: Instant,
@@ -70,7 +72,8 @@ impl Watch {
             program: 0,
             witness: folder.join(DRIVER_NAME),
             events: folder.join(EVENTS_NAME),
-            opens: Opens::of(&driver, &folder.join(MISSING_NAME)),
+            opens: Opens::of(&driver),
+            missing: Opens::of(&folder.join(MISSING_NAME)),
             was_opened: false,
             arena_was_missing: false,
             driver,
@@ -83,20 +86,21 @@ impl Watch {
 
     /// Why nobody would notice that the driver's file is opened.
     pub fn why_opens_are_missed(&self) -> Option<String> {
-        self.opens.as_ref().err().map(|error| io::Error::from(*error).to_string())
+        let error = self.opens.as_ref().err().or(self.missing.as_ref().err());
+        error.map(|error| io::Error::from(*error).to_string())
     }
 
     /// What was not reported before.
     pub fn look(&mut self) -> Vec<Untraced> {
-        let opened = self.opens.as_ref().map(Opens::look).unwrap_or_default();
-        self.arena_was_missing |= opened.missing;
-        if opened.driver {
+        let opened = self.opens.as_ref().is_ok_and(Opens::any);
+        self.arena_was_missing |= self.missing.as_ref().is_ok_and(Opens::any);
+        if opened {
             self.was_opened = true;
             self.next_search = Instant::now();
         }
         self.search();
         let now = Instant::now();
-        if opened.driver {
+        if opened {
             for seen in self.seen.values_mut() {
                 (seen.due, seen.pause) = (now, FIRST_PAUSE);
             }

@@ -1,40 +1,27 @@
-//! Whether anybody has opened the driver, and whether a witness has no arena.
+//! Whether anybody has opened a file.
 
 use std::path::Path;
 
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 #[derive(Debug)]
-pub struct Opens {
-    watch: Inotify,
-    driver: WatchDescriptor,
-}
-
-/// Which files were opened since the last time.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Opened {
-    pub driver: bool,
-    pub missing: bool,
-}
+pub struct Opens(Inotify);
 
 impl Opens {
-    /// `missing` is the file that a witness opens if it cannot write to the arena.
-    ///
     /// # Errors
-    /// If the kernel has no more of them, or a file cannot be watched.
-    pub fn of(driver: &Path, missing: &Path) -> nix::Result<Self> {
+    /// If the kernel has no more of them, or the file cannot be watched.
+    pub fn of(path: &Path) -> nix::Result<Self> {
         let watch = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        let driver = watch.add_watch(driver, AddWatchFlags::IN_OPEN)?;
-        watch.add_watch(missing, AddWatchFlags::IN_OPEN)?;
-        Ok(Self { watch, driver })
+        watch.add_watch(path, AddWatchFlags::IN_OPEN)?;
+        Ok(Self(watch))
     }
 
-    pub fn look(&self) -> Opened {
-        let mut opened = Opened::default();
-        while let Some(events) = self.watch.read_events().ok().filter(|events| !events.is_empty()) {
-            opened.driver |= events.iter().any(|event| event.wd == self.driver);
-            opened.missing |= events.iter().any(|event| event.wd != self.driver);
+    /// Whether it was opened since the last time.
+    pub fn any(&self) -> bool {
+        let mut any = false;
+        while self.0.read_events().is_ok_and(|events| !events.is_empty()) {
+            any = true;
         }
-        opened
+        any
     }
 }

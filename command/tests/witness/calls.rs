@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use simulated_libcuda::{Call, Simulator};
 
 use crate::limit;
-use crate::programs::CLIENT;
+use crate::programs::{CLIENT, library};
 use crate::traced::{Trace, have_stacks, name, pick, trace, trace_with};
 
 /// What the client prints, and what the driver is asked, without the witness.
@@ -78,6 +78,16 @@ fn a_call_by_code_in_no_file() {
     assert_eq!((&retain["library_path"], &retain["references"]), (&Value::Null, &2.into()));
     let holder = &traced.end()["devices"][0]["holders"][1];
     assert_eq!((&holder["library"], &holder["references"]), (&retain["library"], &1.into()));
+}
+
+#[test]
+fn a_library_at_the_place_of_an_unloaded_one_is_another() {
+    let [a, b] = ["a.so", "b.so"].map(|name| library(name, &[]).display().to_string());
+    let words = format!("init by:{a} retain:0 unload:{a} by:{b} retain:0");
+    let traced = trace_with(&["--stack", "all"], &words);
+    assert_eq!(pick(&traced.retains(), "library"), json!([["a.so"], ["b.so"]]));
+    let frames = traced.retains().into_iter().map(|call| call["native"][0]["library"].clone());
+    assert_eq!(frames.collect::<Vec<_>>(), [a, b]);
 }
 
 #[test]

@@ -25,7 +25,7 @@ const PYTHONS: &str = "CUDA_PRIMARY_CONTEXT_TEST_PYTHONS";
 const MOST_FRAMES: usize = 64;
 
 /// How many calls `lines.py` makes.
-const STACKS: usize = 23;
+const STACKS: usize = 20;
 
 fn runs(python: &Path, version: &str) -> bool {
     let script = "import ctypes, sys; print('%d.%d' % sys.version_info[:2])";
@@ -33,18 +33,16 @@ fn runs(python: &Path, version: &str) -> bool {
     output.is_ok_and(|output| output.stdout == format!("{version}\n").as_bytes())
 }
 
-/// Every interpreter of a version that there is.
-fn interpreters(version: &str) -> Vec<PathBuf> {
+/// The interpreter of a version, if there is one.
+fn interpreter(version: &str) -> Option<PathBuf> {
     let fetched = env::var_os(PYTHONS).map(PathBuf::from).unwrap_or_default();
-    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv"));
-    let pyenv = env::var_os("PYENV_ROOT").map(PathBuf::from).or(home).unwrap_or_default();
-    let installed = fs::read_dir(pyenv.join("versions")).into_iter().flatten().flatten();
+    let pyenv = Path::new(&env::var_os("HOME").unwrap_or_default()).join(".pyenv/versions");
+    let installed = fs::read_dir(pyenv).into_iter().flatten().flatten();
     let name = format!("python{version}");
-    let mut found = vec![fetched.join(version).join("python"), Path::new("/usr/bin").join(&name)];
-    found.push(PathBuf::from(&name));
-    found.extend(installed.map(|entry| entry.path().join("bin").join(&name)));
-    found.retain(|python| runs(python, version));
-    if found.is_empty() {
+    let places = [fetched.join(version).join("python"), PathBuf::from(&name)].into_iter();
+    let mut places = places.chain(installed.map(|entry| entry.path().join("bin").join(&name)));
+    let found = places.find(|python| runs(python, version));
+    if found.is_none() {
         let what = format!("the lines of Python {version}");
         skip(&format!("python-{version}"), &what, &format!("no {name} that has ctypes"));
     }
@@ -72,7 +70,7 @@ fn lines(version: &str) {
     fs::create_dir(&folder).unwrap();
     let script = folder.join("lines.py");
     fs::write(&script, include_str!("lines.py")).unwrap();
-    for python in interpreters(version) {
+    if let Some(python) = interpreter(version) {
         for how in ["CDLL", "PyDLL"] {
             let traced = run(&python, &[script.to_str().unwrap(), how]);
             let (printed, calls) = (&traced.stdout, traced.retains());

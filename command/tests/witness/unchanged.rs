@@ -85,18 +85,18 @@ fn another_thread_may_unload_what_a_stack_points_into() {
     assert_eq!((&*traced.stdout, traced.events("call").len()), ("", 2 + 2 * 3000));
 }
 
-/// Since 3.15 the interpreter writes its own stack.
+/// Since 3.15 the interpreter writes its own stack. This one is loaded after the witness.
 #[test]
 fn the_lines_that_an_interpreter_writes_are_read_back() {
     library("libpython-new.so", &["-DPYTHON=0x030f00f0"]);
     let (_folder, driver) = installed_driver();
-    let traced = compare(&driver, &CLIENT, "by:libpython-new.so init", "");
+    let traced = compare(&driver, &CLIENT, "load by:libpython-new.so init retain:0", "");
     let lines = json!([
         {"file": "/home/Jörg/a, line 7.py", "line": 12, "function": "helper"},
         {"file": "<string>", "line": null, "function": "<module>"},
     ]);
-    let init = pick(&traced.calls("cuInit"), "python python_complete");
-    assert_eq!(init, json!([[lines, true]]));
+    let retain = pick(&traced.retains(), "python python_complete");
+    assert_eq!(retain, json!([[lines, true]]));
 }
 
 /// The order of constructors follows from dependencies, which a plugin may not state.
