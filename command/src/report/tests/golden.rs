@@ -4,7 +4,7 @@ use std::process::ExitStatus;
 use super::{CTYPES, CUBLAS, CUDART, FFI, Run, python, reference};
 use crate::only::Only;
 use crate::options::Forbid;
-use crate::record::{Change, Event, Holding};
+use crate::record::{Address, Change, Event, Holding, UNRECORDED};
 use crate::untraced::{Reason, Untraced};
 use crate::verdict::Verdict;
 
@@ -24,11 +24,37 @@ fn a_stray_of_a_thread_that_lives() {
         (call.device, call.created) = (Some(0), true);
         call.reference = Some(reference(FFI, 1));
         call.thread = Some("prefetch".to_owned());
-        call.native.push(super::Address { module: CTYPES, address: 0x80 });
+        call.native.push(Address { module: CTYPES, address: 0x80 });
         call.python = vec![python("train.py", 7, "use"), python("train.py", 12, "prefetch")];
     });
     run.exit(&[(150, "prefetch")]);
     run.reports(include_str!("golden/stray_of_a_thread.txt"));
+}
+
+#[test]
+fn a_stray_that_its_thread_brought_back() {
+    let warning =
+        "  the same thread created the context again after a release: a release does not last";
+    for (thread, next) in [
+        (
+            150,
+            "  next: call cudaSetDevice in that thread, or start the program with cuda-contexts run",
+        ),
+        (101, "  next: select the device before this line runs (cudaSetDevice)"),
+    ] {
+        let mut run = Run::new();
+        run.about.options.only = Some(Only::parse("1").unwrap());
+        run.process(1, |_| {}).device(0, Some(false));
+        run.thread(thread).retain(0, CUDART, 1, true);
+        run.call("cuDevicePrimaryCtxRelease_v2", 0, CUBLAS, |call| {
+            (call.device, call.ended, call.reference) = (Some(0), true, Some(reference(CUDART, 0)));
+        });
+        assert!(!run.text().contains("does not last"));
+        // Another thread that creates it again says nothing of the first one.
+        run.thread(160).retain(0, CUDART, 1, true).thread(thread);
+        assert!(!run.text().contains("does not last"));
+        run.retain(0, CUDART, 1, true).says(&[warning, next]);
+    }
 }
 
 #[test]
@@ -92,6 +118,23 @@ fn every_line_of_a_device() {
     }
     run.add(Event::Bypass("/opt/libcuda.so.1".into()));
     run.reports(include_str!("golden/device.txt"));
+}
+
+#[test]
+fn code_in_no_file_and_code_in_an_unrecorded_one() {
+    let mut run = Run::new();
+    run.process(1, |_| {});
+    run.call("cuInit", 0, UNRECORDED, |call| {
+        let frames = [(0, 0x80), (UNRECORDED, 0x90)];
+        call.native.extend(frames.map(|(module, address)| Address { module, address }));
+    });
+    let unknown = "unknown code (the process loaded more files than the trace can record)";
+    run.says(&[
+        &format!("  cuInit by {unknown} at 0.600 s"),
+        &format!("    {unknown} at 0x40"),
+        "    code in no file at 0x80",
+        &format!("    {unknown} at 0x90"),
+    ]);
 }
 
 #[test]
@@ -275,10 +318,14 @@ fn a_run_that_cannot_be_judged() {
     run.retain(0, CUDART, 1, true);
     run.process(3, |process| process.local_rank = Some(9)).device(0, None);
     run.retain(0, CUDART, 1, true);
+    run.process(4, |process| {
+        process.variables = vec![("SLURM_LOCALID".to_owned(), "1\n".to_owned())];
+    });
+    run.device(0, None).retain(0, CUDART, 1, true);
     let reason = |pid, why| format!("  Process {pid} created a context on {DEVICE_0}, but {why}.");
     run.judged().says(&[
         &format!(
-            "cuda-contexts: CUDA contexts in 3 processes on {DEVICE_0}: not all of them can be judged \
+            "cuda-contexts: CUDA contexts in 4 processes on {DEVICE_0}: not all of them can be judged \
              (see below)."
         ),
         "cuda-contexts: Exit status 125, because --deny could not judge everything (--allow-untraced \
@@ -286,8 +333,10 @@ fn a_run_that_cannot_be_judged() {
         &reason(101, "no launcher set its rank (LOCAL_RANK)"),
         &reason(102, "its devices could not be listed"),
         &reason(103, "there is no device for its rank 9"),
+        &reason(104, r#"SLURM_LOCALID is "1\n", which is not a rank"#),
         "  cannot be judged, because no launcher set a rank (LOCAL_RANK) before the driver was loaded",
         &format!("  {DEVICE_0}, cannot be judged"),
+        r#"  cannot be judged, because SLURM_LOCALID is "1\n", which is not a rank"#,
     ]);
 }
 
