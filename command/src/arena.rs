@@ -250,6 +250,10 @@ impl Arena {
             }
             self.damaged |= head.is_none() && word != 0;
             self.skipping = head.is_none();
+            if self.cursor / PIECE != (self.cursor + length) / PIECE {
+                // Reading takes time, during which more is written.
+                self.make_room();
+            }
             self.cursor += length;
         }
         self.waiting = None;
