@@ -52,11 +52,13 @@ struct Mapped {
     tables: Option<Arc<Tables>>,
 }
 
+type Opened = (Option<Arc<File>>, Option<Arc<Tables>>);
+
 #[derive(Debug, Default)]
 pub struct Unwinder {
     modules: HashMap<u32, Mapped>,
     /// By device and inode, whichever processes have loaded a file.
-    files: HashMap<(u64, u64), (Option<Arc<File>>, Option<Arc<Tables>>)>,
+    files: HashMap<(u64, u64), Opened>,
 }
 
 impl Unwinder {

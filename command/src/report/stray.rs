@@ -35,8 +35,8 @@ fn next(process: &Process, device: &Device, about: &Surroundings) -> Vec<Line> {
         return vec![next(text.to_owned())];
     }
     if was_created_again(device, first) {
-        let text =
-            "the same thread created the context again after a release: a release does not last";
+        let text = "the same thread created the context again after it was destroyed: a release \
+                    does not last";
         let cure = if first.tid == process.pid { SELECT } else { CURE };
         return vec![Line::default().warning(text), next(cure.to_owned())];
     }
