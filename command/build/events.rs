@@ -3,8 +3,6 @@
 //! It reads `enum name { A = 1, B };`, `struct name { type field; type field[N]; };`, the names in
 //! `TRACE_FUNCTIONS` and the texts of other macros. Anything else stops the build.
 
-use std::fmt::Write;
-
 /// The header's contents in Rust.
 pub fn to_rust(header: &str) -> String {
     let (text, macros) = without_macros(&without_comments(header));
@@ -53,8 +51,7 @@ fn without_macros(text: &str) -> (String, String) {
                 list("LOCAL_RANKS", names, &mut rust);
             }
             ["#define", name, value] if name.starts_with("TRACE_") => {
-                writeln!(rust, "pub const {}: &str = {value};", &name[6..])
-                    .expect("a string grows");
+                rust += &format!("pub const {}: &str = {value};\n", &name[6..]);
             }
             [word, ..] if word.starts_with('#') => {}
             _ => declarations.extend([line, "\n"]),
@@ -65,8 +62,8 @@ fn without_macros(text: &str) -> (String, String) {
 
 fn list(name: &str, items: impl Iterator<Item = String>, rust: &mut String) {
     let items: Vec<String> = items.collect();
-    writeln!(rust, "pub const {name}: [&str; {}] = [{}];", items.len(), items.join(", "))
-        .expect("a string grows");
+    let (count, items) = (items.len(), items.join(", "));
+    *rust += &format!("pub const {name}: [&str; {count}] = [{items}];\n");
 }
 
 fn constants(body: &str, rust: &mut String) {
@@ -77,7 +74,7 @@ fn constants(body: &str, rust: &mut String) {
             None => (entry, next),
         };
         let name = name.strip_prefix("TRACE_").expect("a constant that begins with TRACE_");
-        writeln!(rust, "pub const {name}: u32 = {value};").expect("a string grows");
+        *rust += &format!("pub const {name}: u32 = {value};\n");
         next = value + 1;
     }
 }
@@ -89,8 +86,8 @@ fn number(text: &str) -> u32 {
 
 /// `trace_call` is `Call`. As in C, fields lie in their order, each aligned as its type is.
 fn structure(name: &str, body: &str, rust: &mut String) {
-    writeln!(rust, "#[repr(C)]\n#[derive(Debug, Clone, Copy)]\npub struct {} {{", camel(name))
-        .expect("a string grows");
+    let name = camel(name);
+    *rust += &format!("#[repr(C)]\n#[derive(Debug, Clone, Copy)]\npub struct {name} {{\n");
     for field in body.split(';').map(str::trim).filter(|field| !field.is_empty()) {
         let (kind, field) = field.rsplit_once(' ').expect("a type and a name");
         let kind = match kind.strip_prefix("struct ") {
@@ -101,11 +98,10 @@ fn structure(name: &str, body: &str, rust: &mut String) {
             Some((field, count)) => (field, format!("[{kind}; {count}]")),
             None => (field, kind),
         };
-        writeln!(rust, "    pub {field}: {kind},").expect("a string grows");
+        *rust += &format!("    pub {field}: {kind},\n");
     }
-    writeln!(rust, "}}\n// SAFETY: it has only numbers, arrays of them and structs of this kind.")
-        .expect("a string grows");
-    writeln!(rust, "unsafe impl Plain for {} {{}}", camel(name)).expect("a string grows");
+    *rust += "}\n// SAFETY: it has only numbers, arrays of them and structs of this kind.\n";
+    *rust += &format!("unsafe impl Plain for {name} {{}}\n");
 }
 
 fn primitive(kind: &str) -> &'static str {

@@ -6,16 +6,17 @@ mod shared_file;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit};
+use nix::time::ClockId;
 
 pub use crate::options::Stack;
 use crate::processes;
-use crate::record::{Address, Event, Process, PythonLine, Record};
+use crate::record::{Address, Call, Event, Process, PythonLine, Record, UNRECORDED};
 use crate::unwind::Unwinder;
 use shared_file::SharedFile;
 
@@ -69,16 +70,18 @@ pub struct Arena {
     cursor: u64,
     /// Since when nothing was to be read at the cursor.
     waiting: Option<Instant>,
-    /// Whether what lies before the cursor was no record.
+    /// Whether the last thing before the cursor was no record.
     skipping: bool,
     damaged: bool,
-    begun: Vec<u64>,
-    /// Of calls that have begun, by the call's place.
-    python: HashMap<u64, PythonStack>,
+    /// Calls that were not read yet, by their places, with what was read of their stacks.
+    begun: BTreeMap<u64, PythonStack>,
     /// By number: the id that each process sees, and the one that it has here.
     processes: HashMap<u32, (u32, Option<u32>)>,
     unwinder: Unwinder,
     stacks: HashMap<u64, Vec<Address>>,
+    /// Since when the witness has no room for another module of a process, by its number: the place of
+    /// the first stack that points into one.
+    full: HashMap<u32, u64>,
 }
 
 /// Lines of Python with their places in the stack.
@@ -150,11 +153,11 @@ impl Arena {
             waiting: None,
             skipping: false,
             damaged: false,
-            begun: Vec::new(),
-            python: HashMap::new(),
+            begun: BTreeMap::new(),
             processes: HashMap::new(),
             unwinder: Unwinder::default(),
             stacks: HashMap::new(),
+            full: HashMap::new(),
         }
     }
 
@@ -165,18 +168,15 @@ impl Arena {
         let mut found = Vec::new();
         self.advance(last, &mut found);
         // A call's lines of Python are written before it ends: reading on finds them all.
-        let (ended, begun): (Vec<u64>, _) =
-            std::mem::take(&mut self.begun).into_iter().partition(|&call| self.has_ended(call));
-        self.begun = begun;
+        let mut ended: Vec<u64> = self.begun.keys().copied().collect();
+        ended.retain(|&call| self.has_ended(call));
         self.advance(last, &mut found);
         if last {
-            let begun = std::mem::take(&mut self.begun);
-            ended.into_iter().chain(begun).for_each(|call| self.read_call(call, &mut found));
-        } else if self.waiting.is_none() {
-            ended.into_iter().for_each(|call| self.read_call(call, &mut found));
-        } else {
-            self.begun.extend(ended);
+            ended = self.begun.keys().copied().collect();
+        } else if self.waiting.is_some() {
+            ended.clear();
         }
+        ended.into_iter().for_each(|call| self.read_call(call, &mut found));
         found.sort_by_key(|(time, place, _)| (*time, *place));
         found.into_iter().map(|(_, _, record)| record).collect()
     }
@@ -231,55 +231,32 @@ impl Arena {
     fn advance(&mut self, last: bool, found: &mut Found) {
         let limit = self.position().min(self.allocated);
         while self.cursor + 8 <= limit {
-            let length = (limit - self.cursor).min(PIECE);
-            // What the heads say is complete was written before the second copy is made.
-            let heads = self.file.read(self.cursor, length);
-            let bodies = self.file.read(self.cursor, length);
-            let begin = self.cursor;
-            if !self.read_piece(begin, [&heads, &bodies], limit, last, found) {
-                return;
-            }
-        }
-        self.waiting = None;
-    }
-
-    /// Reads the records that lie whole in these copies of a part of the file. `false`: a record is
-    /// still being written.
-    fn read_piece(
-        &mut self,
-        begin: u64,
-        [heads, bodies]: [&[u8]; 2],
-        limit: u64,
-        last: bool,
-        found: &mut Found,
-    ) -> bool {
-        while self.cursor + 8 <= limit {
-            let at = (self.cursor - begin) as usize;
-            let Some(rest) = heads.get(at..).filter(|rest| rest.len() >= 8) else { return true };
-            let head = head(rest, limit - self.cursor);
+            let room = limit - self.cursor;
+            let word = self.file.word(self.cursor);
+            let head = head(word, room);
             let complete = head.is_some_and(|head| u32::from(head.state) != layout::RESERVED);
             if !complete && !last && !self.skipping && !self.patience_is_over() {
-                return false;
+                return;
             }
             self.waiting = None;
-            match head {
-                Some(head) if complete => {
-                    let end = at + head.length as usize;
-                    let Some(body) = bodies.get(at..end) else { return true };
-                    self.read_record(head.kind.into(), body, found);
-                    self.skipping = false;
-                    self.cursor += u64::from(head.length);
-                }
-                // Its writer died over it.
-                Some(head) => self.cursor += u64::from(head.length),
-                None => {
-                    self.damaged |= rest[..8] != [0; 8];
-                    self.skipping = true;
-                    self.cursor += self.to_next_record(rest, limit - self.cursor);
-                }
+            let length = match head {
+                Some(head) => head.length.into(),
+                None => self.to_next_record(room),
+            };
+            if let Some(head) = head.filter(|_| complete) {
+                // The record was complete before this copy is made.
+                let bytes = self.file.read(self.cursor, length);
+                self.read_record(head.kind.into(), &bytes, found);
             }
+            self.damaged |= head.is_none() && word != 0;
+            self.skipping = head.is_none();
+            if self.cursor / PIECE != (self.cursor + length) / PIECE {
+                // Reading takes time, during which more is written.
+                self.make_room();
+            }
+            self.cursor += length;
         }
-        true
+        self.waiting = None;
     }
 
     fn patience_is_over(&mut self) -> bool {
@@ -287,38 +264,41 @@ impl Arena {
     }
 
     /// How far it is to the next record from one whose writer died before it said how long it is.
-    fn to_next_record(&self, rest: &[u8], limit: u64) -> u64 {
-        let rest = &rest[..rest.len() & !7];
-        let mut words = rest.chunks_exact(8).enumerate().skip(1);
-        let is_record = |(index, word): &(usize, &[u8])| {
-            // Most of what is skipped is zeros.
-            if u32::from(word[7]) != layout::RECORD_MAGIC {
-                return false;
-            }
-            let rest = &rest[index * 8..];
-            let record: layout::Record = layout::read(rest);
-            self.processes.contains_key(&record.process)
-                && head(rest, limit - *index as u64 * 8).is_some()
+    fn to_next_record(&self, room: u64) -> u64 {
+        let rest = self.file.read(self.cursor, room.min(PIECE) & !7);
+        let mut places = (8..rest.len()).step_by(8);
+        let is_record = |&place: &usize| {
+            let record: layout::Record = layout::read(&rest[place..]);
+            let word = rest[place..].first_chunk().map_or(0, |word| u64::from_ne_bytes(*word));
+            head(word, room - place as u64).is_some()
+                && self.processes.contains_key(&record.process)
         };
-        words.find(is_record).map_or(rest.len(), |(index, _)| index * 8) as u64
+        places.find(is_record).unwrap_or(rest.len()) as u64
     }
 
     fn read_record(&mut self, kind: u32, bytes: &[u8], found: &mut Found) {
         match kind {
-            layout::CALL => self.begun.push(self.cursor),
+            layout::CALL => _ = self.begun.insert(self.cursor, PythonStack::default()),
             layout::STACK => {
                 let stack = decode::stack(bytes);
+                if stack.modules.contains(&0) {
+                    let record: layout::Record = layout::read(bytes);
+                    self.full.entry(record.process).or_insert(self.cursor);
+                }
                 self.stacks.insert(self.cursor, self.unwinder.unwind(&stack));
             }
             layout::PYTHON => {
                 let (call, index, line) = decode::python_line(bytes);
-                self.python.entry(call).or_default().lines.push((index, line));
+                if let Some(stack) = self.begun.get_mut(&call) {
+                    stack.lines.push((index, line));
+                }
             }
             layout::PYTHON_DUMP => {
                 let (call, lines, is_cut) = decode::python_dump(bytes);
-                let stack = self.python.entry(call).or_default();
-                stack.lines.extend((0..).zip(lines));
-                stack.is_cut |= is_cut;
+                if let Some(stack) = self.begun.get_mut(&call) {
+                    stack.lines.extend((0..).zip(lines));
+                    stack.is_cut |= is_cut;
+                }
             }
             layout::SKIP => {}
             kind => {
@@ -366,13 +346,13 @@ impl Arena {
     }
 
     fn has_ended(&self, call: u64) -> bool {
-        let word = self.file.read(call, 8);
-        head(&word, PIECE).is_some_and(|head| u32::from(head.state) == layout::ENDED)
+        let head = head(self.file.word(call), PIECE);
+        head.is_some_and(|head| u32::from(head.state) == layout::ENDED)
     }
 
     fn read_call(&mut self, place: u64, found: &mut Found) {
         let ended = self.has_ended(place);
-        let PythonStack { mut lines, is_cut } = self.python.remove(&place).unwrap_or_default();
+        let PythonStack { mut lines, is_cut } = self.begun.remove(&place).unwrap_or_default();
         lines.sort_by_key(|(index, _)| *index);
         let python = lines.into_iter().map(|(_, line)| line).collect();
         let raw: layout::Call =
@@ -383,6 +363,9 @@ impl Arena {
             return;
         };
         call.python_failed |= is_cut;
+        if self.full.get(&raw.record.process).is_some_and(|&since| since < place) {
+            forget_modules(&mut call);
+        }
         if call.created {
             call.thread = self.thread_name(&raw.record);
         }
@@ -390,9 +373,17 @@ impl Arena {
     }
 }
 
-/// The head of the record that begins with these bytes, if it is one and has room.
-fn head(bytes: &[u8], room: u64) -> Option<layout::Record> {
-    let head: layout::Record = layout::read(&bytes[..8]);
+/// Without room for a module, the witness writes 0 for it as for code in no file.
+fn forget_modules(call: &mut Call) {
+    let changes = [&mut call.reference, &mut call.other].into_iter().flatten();
+    let modules = changes.map(|change| &mut change.module);
+    let modules = modules.chain(call.native.iter_mut().map(|address| &mut address.module));
+    modules.filter(|module| **module == 0).for_each(|module| *module = UNRECORDED);
+}
+
+/// The head of the record that begins with this word, if it is one and has room.
+fn head(word: u64, room: u64) -> Option<layout::Record> {
+    let head: layout::Record = layout::read(&word.to_ne_bytes());
     let (kind, length) = (u32::from(head.kind), u64::from(head.length));
     let shortest = if kind == layout::SKIP { 8 } else { HEAD };
     let is_record = u32::from(head.magic) == layout::RECORD_MAGIC
@@ -414,8 +405,6 @@ fn allowed_capacity() -> u64 {
 
 /// By the clock of the records.
 fn now() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the time is of this frame.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    let time = ClockId::CLOCK_MONOTONIC_COARSE.now().expect("every Linux has this clock");
+    Duration::from(time).as_nanos() as u64
 }

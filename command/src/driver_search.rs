@@ -22,7 +22,6 @@ const OTHER_FOLDERS: [&str; 2] = ["/run/opengl-driver/lib", "/usr/lib/wsl/lib"];
 /// The machine number in the head of an ELF file.
 const MACHINE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
 
-/// The first line of a script is read so far.
 const LONGEST_LINE: u64 = 4096;
 
 pub fn find(name: &str, program: &OsStr) -> Option<PathBuf> {

@@ -19,7 +19,7 @@ use crate::report::Surroundings;
 use crate::stack::{self, NativeLine};
 use crate::symbols::Symbols;
 use crate::untraced::Untraced;
-use crate::verdict::{Judge, Verdict};
+use crate::verdict::{Judge, Verdict, devices};
 
 /// The version of the schema: it grows when a field changes its meaning or is removed.
 pub const SCHEMA: u32 = 1;
@@ -129,7 +129,7 @@ fn call_line(call: &Call, process: &Process, model: &Model, symbols: &mut Symbol
 
 fn native_line(line: NativeLine) -> Value {
     json!({
-        "library": line.library.as_deref().map(path),
+        "library": line.path.as_deref().map(path),
         "address": line.address,
         "function": line.place.function,
         "file": line.place.file,
@@ -150,9 +150,12 @@ pub fn untraced(time: Duration, untraced: &Untraced) -> Value {
 
 pub fn end(time: Duration, status: ExitStatus, model: &Model, about: &Surroundings) -> Value {
     let judge = Judge::new(model, about);
-    let processes = model.processes.iter();
-    let devices = processes
-        .flat_map(|process| process.devices().map(|device| device_end(process, device, &judge)));
+    let devices = devices(model).map(|(process, device)| {
+        let mut line = device_line(process, device);
+        line["allowed"] = judge.allows(process, device).into();
+        line["stray"] = judge.is_stray(process, device).into();
+        line
+    });
     let (verdict, reasons) = match &about.verdict {
         Verdict::Passed => (about.options.is_gate().then_some("passed"), &[][..]),
         Verdict::Stray => (Some("stray"), &[][..]),
@@ -164,19 +167,12 @@ pub fn end(time: Duration, status: ExitStatus, model: &Model, about: &Surroundin
         "status": status.code(),
         "signal": status.signal(),
         "lost": about.lost,
-        "strays": judge.strays(model).len(),
+        "strays": judge.strays().len(),
         "verdict": verdict,
         "reasons": reasons,
         "still_running": about.living.iter().map(|(pid, _)| *pid).collect::<Vec<_>>(),
         "devices": devices.collect::<Vec<_>>(),
     })
-}
-
-fn device_end(process: &Process, device: &Device, judge: &Judge<'_>) -> Value {
-    let mut line = device_line(process, device);
-    line["allowed"] = judge.allows(process, device).into();
-    line["stray"] = judge.is_stray(process, device).into();
-    line
 }
 
 /// A device of a process that runs now, with the calls that created contexts on it.

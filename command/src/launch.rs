@@ -1,5 +1,4 @@
-//! Running the program so that it finds what it would find without the command: its streams, its
-//! signals, its exit status.
+//! Runs the program with the streams, the signals and the limits that it would have without the command.
 
 mod limits;
 mod signals;
@@ -17,11 +16,11 @@ pub use signals::Signals;
 pub struct Program {
     child: Child,
     signals: Signals,
-    /// Whether somebody wanted the program to end: they do not want to wait for the command.
+    /// Whether a signal asked the program to end. The user does not want to wait for the command then.
     pub interrupted: bool,
 }
 
-/// By these, people end programs.
+/// The signals by which people end programs.
 const INTERRUPTIONS: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
 impl Program {
@@ -36,7 +35,7 @@ impl Program {
         self.child.id()
     }
 
-    /// Waits for its end and hands on what it is sent; calls `meanwhile` every `pause`.
+    /// Waits until the program ends. Hands on signals, and calls `meanwhile` every `pause`.
     pub fn wait(&mut self, pause: Duration, mut meanwhile: impl FnMut()) -> io::Result<ExitStatus> {
         loop {
             if let Some(status) = self.child.try_wait()? {
@@ -52,8 +51,8 @@ impl Program {
         }
     }
 
-    /// Lets signals to this process end it, after the program has ended. Those that came before were
-    /// the program's.
+    /// Lets signals end this process again. Call this after the program has ended: signals that came
+    /// before belong to the program.
     pub fn stop_holding_signals(&mut self) {
         let last = self.signals.stop_holding();
         self.interrupted |= last.iter().any(|signal| INTERRUPTIONS.contains(signal));
@@ -69,16 +68,17 @@ impl Program {
 pub fn end_like(status: ExitStatus) -> i32 {
     if let Some(signal) = status.signal() {
         signals::die_of(signal);
-        return 128 + signal; // as shells say it, should this process have survived that
+        return 128 + signal; // this process has survived the signal: the status that shells use
     }
     status.code().unwrap_or(125)
 }
 
-/// Keeps descriptors 0 to 2 from becoming those of files that are opened later: text for standard
-/// error would be written into them. What takes their place is closed for the program, which has
-/// its streams as closed as they were. Rust's own `main` would do the like, and there is none here.
+/// Opens `/dev/null` under those of the descriptors 0 to 2 that are closed. A file that is opened later
+/// would get such a descriptor, and text for standard error would be written into the file. The program
+/// does not inherit `/dev/null`, so its streams stay closed. Rust's own `main` does the same, but this
+/// program has none.
 pub fn occupy_closed() {
-    // Without a /dev/null there is nothing to put there.
+    // If there is no /dev/null, they stay closed.
     while let Ok(file) = File::options().read(true).write(true).open("/dev/null") {
         if file.as_raw_fd() > libc::STDERR_FILENO {
             return;

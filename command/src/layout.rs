@@ -23,6 +23,9 @@ pub const REAL_NAME: &str = "libcuda-real.so";
 /// The file of the shared memory.
 pub const EVENTS_NAME: &str = "events";
 
+/// The file that a witness opens if it cannot write to the shared memory.
+pub const MISSING_NAME: &str = crate::arena::layout::MISSING_NAME;
+
 /// By this name, which belongs to development files, few programs look for it.
 pub const DEVELOPMENT_NAME: &str = "libcuda.so";
 
@@ -86,6 +89,7 @@ impl Layout {
             .tempdir_in(place)?;
         let driver = driver(folder.path())?;
         witness::lay_out(folder.path(), &driver)?;
+        File::create(folder.path().join(MISSING_NAME))?;
         let library = File::open(folder.path().join(DRIVER_NAME))?;
         // SAFETY: nothing is read through the map, and nobody else knows the file.
         unsafe { MmapOptions::new().map_exec(&library) }?;

@@ -27,7 +27,7 @@ pub fn event(record: &Record, model: &Model, symbols: &mut Symbols) -> Option<Li
         Event::Call(call) => {
             let device = call.device.and_then(|at| process.device_of(at));
             let on = device.map(|device| format!(", {}", device.name())).unwrap_or_default();
-            let by = Page { modules: &model.modules, symbols, folder: "" }.caller(call);
+            let by = Page::new(&model.modules, symbols, "").caller(call);
             let first = stack::lines(call, &model.modules, symbols).into_iter().next();
             let at = first.map(|line| format!(" [{line}]")).unwrap_or_default();
             format!("{} by {by}{on}{}{at}", call.function.0, outcome(call))

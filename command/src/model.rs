@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
-use crate::record::{Event, Module, Record};
+use crate::record::{Event, Module, Record, UNRECORDED};
 
 pub use device::{Device, Holder, StartedThreads};
 pub use notes::{Note, Notes};
@@ -46,11 +46,13 @@ impl Modules {
 
     /// The name by which people know it.
     pub fn name(&self, module: u32) -> String {
-        let name = self.path(module).and_then(Path::file_name);
-        name.map_or_else(
-            || "code in no file".to_owned(),
-            |name| name.to_string_lossy().into_owned(),
-        )
+        match self.path(module).and_then(Path::file_name) {
+            Some(name) => name.to_string_lossy().into_owned(),
+            None if module == UNRECORDED => {
+                "unknown code (the process loaded more files than the trace can record)".to_owned()
+            }
+            None => "code in no file".to_owned(),
+        }
     }
 }
 

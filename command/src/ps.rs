@@ -1,7 +1,10 @@
 //! `cuda-contexts ps`: which processes hold contexts on which GPUs right now.
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::command::{FAILED, say};
 use crate::ps::options::Options;
@@ -88,10 +91,10 @@ fn watch(options: &Options, pause: Duration) -> Result<i32, Box<dyn std::error::
 
 /// Waits so long, or until nobody reads standard output any more.
 fn reader_leaves_within(pause: Duration) -> bool {
-    let mut output = libc::pollfd { fd: libc::STDOUT_FILENO, events: 0, revents: 0 };
-    let milliseconds = i32::try_from(pause.as_millis()).unwrap_or(i32::MAX);
-    // SAFETY: it is one entry, of this frame.
-    unsafe { libc::poll(&mut output, 1, milliseconds) > 0 }
+    let output = io::stdout();
+    let mut output = [PollFd::new(output.as_fd(), PollFlags::empty())];
+    let pause = PollTimeout::try_from(pause).unwrap_or(PollTimeout::MAX);
+    poll(&mut output, pause).is_ok_and(|count| count > 0)
 }
 
 /// A line for each context that came, went or changed its size.

@@ -211,10 +211,13 @@ impl Call {
     }
 }
 
+/// The module of code that may be in a file for which the witness had no room.
+pub const UNRECORDED: u32 = u32::MAX;
+
 /// A place in native code: the instruction behind a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address {
-    /// The module; 0 for code in no file, such as code made at run time.
+    /// The module; 0 for code in no file, such as code made at run time; or `UNRECORDED`.
     pub module: u32,
     pub address: u64,
 }

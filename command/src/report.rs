@@ -39,6 +39,8 @@ pub struct Surroundings {
     pub opens_were_missed: Option<String>,
     /// Processes that have the witness but wrote no record, with their command lines.
     pub silent: Vec<(u32, String)>,
+    /// Whether one of them ended before it could be looked at.
+    pub has_unseen: bool,
     /// Processes that could not be looked at, with their command lines.
     pub unreadable: Vec<(u32, String)>,
     pub lost: u64,
@@ -54,8 +56,18 @@ impl Surroundings {
         self.status.and_then(|status| status.signal())
     }
 
-    /// What was not traced, and why, a sentence each. What a process's own lines say is left out.
+    /// What was not traced or might have been missed, a sentence each. What a process's own lines say
+    /// is left out.
     pub fn gaps(&self, model: &Model) -> Vec<String> {
+        let doubts = self.doubts().filter(|_| self.options.is_gate());
+        let living = self.living.iter().map(|(pid, command)| {
+            format!("Process {pid} still runs and is no longer traced: {command}")
+        });
+        self.missing(model).into_iter().chain(doubts).chain(living).collect()
+    }
+
+    /// What is known to be missing, and why.
+    fn missing(&self, model: &Model) -> Vec<String> {
         let mut gaps = Vec::new();
         for Untraced { pid, command, library, reason } in &self.untraced {
             let seen_by_the_witness = model.processes.iter().any(|process| {
@@ -71,8 +83,9 @@ impl Surroundings {
             let text = "loaded the trace's library but wrote no record";
             gaps.push(format!("Process {pid} {text} ({command})."));
         }
-        if self.options.is_gate() {
-            gaps.extend(self.doubts());
+        if self.has_unseen {
+            let text = "A process loaded the trace's library but wrote no record";
+            gaps.push(format!("{text}: it could not open the trace's memory."));
         }
         if self.opened_untraced {
             gaps.push("The driver's file was opened, but no process was traced.".to_owned());
@@ -85,9 +98,6 @@ impl Surroundings {
             let text =
                 "The program overwrote the trace's shared memory: records may be missing or wrong.";
             gaps.push(text.to_owned());
-        }
-        for (pid, command) in &self.living {
-            gaps.push(format!("Process {pid} still runs and is no longer traced: {command}"));
         }
         gaps
     }
@@ -106,21 +116,16 @@ impl Surroundings {
     /// Whether something is known to be missing.
     fn incomplete(&self, model: &Model) -> bool {
         let bypassed = |process: &Process| !process.bypasses.is_empty();
-        self.lost > 0
-            || self.damaged
-            || self.opened_untraced
-            || !self.untraced.is_empty()
-            || !self.silent.is_empty()
-            || model.processes.iter().any(bypassed)
+        model.processes.iter().any(bypassed) || !self.missing(model).is_empty()
     }
 }
 
 pub fn text(model: &Model, symbols: &mut Symbols, about: &Surroundings) -> String {
     let folder = env::current_dir().map(|folder| format!("{}/", folder.display()));
     let folder = folder.unwrap_or_default();
-    let mut page = Page { modules: &model.modules, symbols, folder: &folder };
+    let mut page = Page::new(&model.modules, symbols, &folder);
     let mut lines = headline::lines(model, about);
-    let strays = Judge::new(model, about).strays(model);
+    let strays = Judge::new(model, about).strays();
     let strays = strays.into_iter().map(|(process, device)| page.stray(process, device, about));
     lines.extend(fold::fold(strays));
     let active = model.processes.iter().filter(|process| process.did_anything());

@@ -10,7 +10,9 @@ use crate::symbols::{Place, Symbols};
 /// A place in native code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NativeLine {
-    pub library: Option<PathBuf>,
+    /// The name of the library, or what is known of code without one.
+    pub library: String,
+    pub path: Option<PathBuf>,
     pub address: u64,
     pub place: Place,
 }
@@ -25,7 +27,8 @@ pub enum Line {
 pub fn native(call: &Call, modules: &Modules, symbols: &mut Symbols) -> Vec<NativeLine> {
     let mut lines = Vec::new();
     for frame in &call.native {
-        let library = modules.path(frame.module).map(Path::to_owned);
+        let path = modules.path(frame.module).map(Path::to_owned);
+        let library = modules.name(frame.module);
         // The address is that of the instruction behind the call, which may be another line's.
         let address = frame.address;
         let places = match modules.readable(frame.module) {
@@ -34,6 +37,7 @@ pub fn native(call: &Call, modules: &Modules, symbols: &mut Symbols) -> Vec<Nati
         };
         lines.extend(places.into_iter().map(|place| NativeLine {
             library: library.clone(),
+            path: path.clone(),
             address,
             place,
         }));
@@ -68,28 +72,19 @@ fn is_machinery(line: &PythonLine) -> bool {
 /// The native code between the driver and Python, innermost first: each library once, with the
 /// function by which it was entered.
 pub fn route(call: &Call, modules: &Modules, symbols: &mut Symbols) -> Vec<String> {
-    let mut route: Vec<(String, Option<String>)> = Vec::new();
     let native = native(call, modules, symbols);
-    for line in native.into_iter().take_while(|line| !line.is_interpreter()) {
-        let library = line.library_name().unwrap_or_else(|| "code in no file".to_owned());
-        match route.last_mut() {
-            Some((last, function)) if *last == library => *function = line.place.function,
-            _ => route.push((library, line.place.function)),
+    let outside = native.iter().position(NativeLine::is_interpreter).unwrap_or(native.len());
+    let libraries = native[..outside].chunk_by(|line, next| line.library == next.library);
+    let text = |lines: &[NativeLine]| match &lines[lines.len() - 1] {
+        NativeLine { library, place: Place { function: Some(function), .. }, .. } => {
+            format!("{library} ({function})")
         }
-    }
-    let text = |(library, function): (String, Option<String>)| match function {
-        Some(function) => format!("{library} ({function})"),
-        None => library,
+        NativeLine { library, .. } => library.clone(),
     };
-    route.into_iter().map(text).collect()
+    libraries.map(text).collect()
 }
 
 impl NativeLine {
-    pub fn library_name(&self) -> Option<String> {
-        let name = self.library.as_deref().and_then(Path::file_name);
-        name.map(|name| name.to_string_lossy().into_owned())
-    }
-
     /// Of C, C++ and Rust.
     fn is_main(&self) -> bool {
         let function = self.place.function.as_deref();
@@ -97,15 +92,14 @@ impl NativeLine {
     }
 
     fn is_interpreter(&self) -> bool {
-        self.library_name().is_some_and(|name| {
-            name.starts_with("libpython")
-                || name.strip_prefix("python").is_some_and(|version| {
-                    // Without the lock (`t`), for debugging (`d`, `-dbg`).
-                    let version = version.strip_suffix("-dbg").unwrap_or(version);
-                    let version = version.trim_end_matches(['t', 'd']);
-                    version.chars().all(|letter| letter.is_ascii_digit() || letter == '.')
-                })
-        })
+        let is_version = |version: &str| {
+            // Without the lock (`t`), for debugging (`d`, `-dbg`).
+            let version = version.strip_suffix("-dbg").unwrap_or(version);
+            let version = version.trim_end_matches(['t', 'd']);
+            version.chars().all(|letter| letter.is_ascii_digit() || letter == '.')
+        };
+        self.library.starts_with("libpython")
+            || self.library.strip_prefix("python").is_some_and(is_version)
     }
 }
 
@@ -129,13 +123,10 @@ impl fmt::Display for NativeLine {
         match (file, line) {
             (Some(file), Some(line)) => write!(formatter, "{file}:{line}")?,
             (Some(file), None) => formatter.write_str(file)?,
-            _ => match (self.library_name(), function) {
-                (Some(library), Some(_)) => formatter.write_str(&library)?,
-                (Some(library), None) => {
-                    return write!(formatter, "{library} at {:#x}", self.address);
-                }
-                (None, _) => return write!(formatter, "code in no file at {:#x}", self.address),
-            },
+            _ if function.is_none() => {
+                return write!(formatter, "{} at {:#x}", self.library, self.address);
+            }
+            _ => formatter.write_str(&self.library)?,
         }
         match function {
             Some(function) => write!(formatter, " in {function}"),
@@ -148,13 +139,13 @@ impl fmt::Display for NativeLine {
 mod tests {
     use super::{Line, NativeLine, Place, PythonLine};
 
-    fn native(library: Option<&str>, function: Option<&str>, line: Option<u32>) -> NativeLine {
+    fn native(library: &str, function: Option<&str>, line: Option<u32>) -> NativeLine {
         let place = Place {
             function: function.map(str::to_owned),
             file: line.map(|_| "worker.c".to_owned()),
             line,
         };
-        NativeLine { library: library.map(Into::into), address: 0x40, place }
+        NativeLine { library: library.to_owned(), path: None, address: 0x40, place }
     }
 
     #[test]
@@ -163,7 +154,7 @@ mod tests {
             let (file, function) = ("stray.py".to_owned(), "helper".to_owned());
             Line::Python(PythonLine { file, function, line })
         };
-        let library = Some("/lib/libx.so.1");
+        let library = "libx.so.1";
         for (line, text) in [
             (python(Some(3)), "stray.py:3 in helper"),
             (python(None), "stray.py in helper"),
@@ -171,7 +162,6 @@ mod tests {
             (Line::Native(native(library, None, Some(7))), "worker.c:7"),
             (Line::Native(native(library, Some("f"), None)), "libx.so.1 in f"),
             (Line::Native(native(library, None, None)), "libx.so.1 at 0x40"),
-            (Line::Native(native(None, None, None)), "code in no file at 0x40"),
         ] {
             assert_eq!(line.to_string(), text);
         }
@@ -193,15 +183,14 @@ mod tests {
         for (function, is) in
             [("main", true), ("client::main", true), ("domain", false), ("main::inner", false)]
         {
-            assert_eq!(native(None, Some(function), None).is_main(), is, "{function}");
+            assert_eq!(native("", Some(function), None).is_main(), is, "{function}");
         }
         let interpreters =
             "python3.11 python python3.13t python3.13-dbg python3.13td libpython3.13.so.1.0";
         let others = "python3-config python_module.so libcudart.so.13";
         for (names, is) in [(interpreters, true), (others, false)] {
             for name in names.split(' ') {
-                let line = native(Some(&format!("/usr/bin/{name}")), None, None);
-                assert_eq!(line.is_interpreter(), is, "{name}");
+                assert_eq!(native(name, None, None).is_interpreter(), is, "{name}");
             }
         }
     }

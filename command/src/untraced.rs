@@ -1,11 +1,9 @@
 //! Processes that use a driver which is not behind the witness, found by looking at the files that
 //! they have mapped, from outside and while they live.
 
-mod opens;
-mod process_tree;
 mod reason;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -13,10 +11,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::layout::{DRIVER_NAME, EVENTS_NAME};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
+use crate::layout::{DRIVER_NAME, EVENTS_NAME, MISSING_NAME};
+use crate::processes::{Process, descendants, with_environment};
 use crate::record;
-use opens::Opens;
-use process_tree::{Process, descendants};
 pub use reason::Reason;
 
 /// A process with a driver that is not traced.
@@ -42,11 +41,16 @@ pub struct Watch {
     witness: PathBuf,
     driver: PathBuf,
     events: PathBuf,
-    opens: nix::Result<Opens>,
+    /// Reports when the driver's file is opened.
+    opens: nix::Result<Inotify>,
+    /// Reports when a witness opens the file for one that cannot write to the arena.
+    missing: nix::Result<Inotify>,
     /// Whether anybody opened the driver's file while the program ran.
     pub was_opened: bool,
     next_search: Instant,
     seen: HashMap<Process, Seen>,
+    /// Whether a process has the witness but cannot write to the arena, however short its life.
+    pub arena_was_missing: bool,
     /// Processes that have the witness but wrote no record, with their command lines.
     pub silent: BTreeMap<u32, String>,
     /// Processes whose files this command may not look at, with their command lines.
@@ -68,8 +72,10 @@ impl Watch {
             program: 0,
             witness: folder.join(DRIVER_NAME),
             events: folder.join(EVENTS_NAME),
-            opens: Opens::of(&driver),
+            opens: watch_opens(&driver),
+            missing: watch_opens(&folder.join(MISSING_NAME)),
             was_opened: false,
+            arena_was_missing: false,
             driver,
             next_search: Instant::now(),
             seen: HashMap::new(),
@@ -80,12 +86,14 @@ impl Watch {
 
     /// Why nobody would notice that the driver's file is opened.
     pub fn why_opens_are_missed(&self) -> Option<String> {
-        self.opens.as_ref().err().map(|error| io::Error::from(*error).to_string())
+        let error = self.opens.as_ref().err().or(self.missing.as_ref().err());
+        error.map(|error| io::Error::from(*error).to_string())
     }
 
     /// What was not reported before.
     pub fn look(&mut self) -> Vec<Untraced> {
-        let opened = self.opens.as_ref().is_ok_and(Opens::any);
+        let opened = self.opens.as_ref().is_ok_and(has_events);
+        self.arena_was_missing |= self.missing.as_ref().is_ok_and(has_events);
         if opened {
             self.was_opened = true;
             self.next_search = Instant::now();
@@ -115,13 +123,13 @@ impl Watch {
                     continue;
                 }
             };
-            let drivers = drivers(&maps);
-            let traced = drivers.contains(&&*self.witness);
+            let files = files(&maps);
+            let traced = files.contains(&*self.witness);
             // A child inherits the arena, and writes its record at its first call.
-            if traced && !files(&maps).any(|file| file == self.events) {
+            if traced && !files.contains(&*self.events) {
                 self.silent.insert(process.pid, process.command());
             }
-            for library in drivers {
+            for library in files.into_iter().filter(|path| is_driver(path)) {
                 let behind = library == self.witness || (traced && library == self.driver);
                 if behind || seen.reported.iter().any(|reported| reported == library) {
                     continue;
@@ -137,7 +145,6 @@ impl Watch {
         found
     }
 
-    /// Looks for processes that were not there before.
     fn search(&mut self) {
         let now = Instant::now();
         if now < self.next_search {
@@ -150,9 +157,7 @@ impl Watch {
     /// Finds processes whose parent has ended: the witness's folder is in their environment.
     pub fn find_orphans(&mut self) {
         let folder = self.witness.parent().map_or(&[][..], |folder| folder.as_os_str().as_bytes());
-        for process in process_tree::with_environment(folder) {
-            self.watch(process);
-        }
+        with_environment(folder).into_iter().for_each(|process| self.watch(process));
     }
 
     /// Takes note of the record of a process that has the witness: its parent may have ended. If it was
@@ -180,25 +185,27 @@ impl Watch {
     }
 }
 
-/// The drivers that are mapped, the witness among them.
-fn drivers(maps: &[u8]) -> Vec<&Path> {
-    let mut drivers: Vec<&Path> = Vec::new();
-    for path in files(maps).filter(|path| is_driver(path)) {
-        if !drivers.contains(&path) {
-            drivers.push(path);
-        }
-    }
-    drivers
+fn watch_opens(file: &Path) -> nix::Result<Inotify> {
+    let watch = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+    watch.add_watch(file, AddWatchFlags::IN_OPEN)?;
+    Ok(watch)
 }
 
-/// The files that are mapped, once for each mapping.
-fn files(maps: &[u8]) -> impl Iterator<Item = &Path> {
-    maps.split(|&byte| byte == b'\n').filter_map(|line| {
+/// Whether there were events since the last call.
+fn has_events(watch: &Inotify) -> bool {
+    let read = || watch.read_events().is_ok_and(|events| !events.is_empty());
+    std::iter::repeat_with(read).take_while(|any| *any).count() > 0
+}
+
+fn files(maps: &[u8]) -> BTreeSet<&Path> {
+    let lines = maps.split(|&byte| byte == b'\n');
+    let paths = lines.filter_map(|line| {
         // Address, rights, offset, device, inode, then the path, which may have spaces.
-        let start = line.iter().position(|&byte| byte == b'/')?;
-        let path = line[start..].strip_suffix(b" (deleted)").unwrap_or(&line[start..]);
+        let path = &line[line.iter().position(|&byte| byte == b'/')?..];
+        let path = path.strip_suffix(b" (deleted)").unwrap_or(path);
         Some(Path::new(OsStr::from_bytes(path)))
-    })
+    });
+    paths.collect()
 }
 
 /// By its name: `libcuda.so.1`, `libcuda.so.580.95.05`.
@@ -212,8 +219,8 @@ fn is_driver(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::process_tree::Process;
-    use super::{Path, Watch, drivers};
+    use super::{MISSING_NAME, Path, Watch, files, is_driver};
+    use crate::processes::Process;
     use crate::record;
 
     #[test]
@@ -225,12 +232,16 @@ mod tests {
                     7f09-7f0a rw-p 00000000 00:00 0\n\
                     7f0a-7f0b r-xp 00000000 08:01 15      /lib/libcudadebugger.so.1\n";
         let expected = ["/lib/libcuda.so.580.95.05", "/opt/a b/libcuda.so.1"].map(Path::new);
-        assert_eq!(drivers(maps.as_bytes()), expected);
+        let files = files(maps.as_bytes());
+        let drivers: Vec<_> = files.into_iter().filter(|path| is_driver(path)).collect();
+        assert_eq!(drivers, expected);
     }
 
     #[test]
     fn a_process_is_watched_by_its_id_on_the_host() {
-        let mut watch = Watch::new(Path::new("/nowhere"), Path::new("/proc/self/exe"));
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(MISSING_NAME), "").unwrap();
+        let mut watch = Watch::new(folder.path(), Path::new("/proc/self/exe"));
         assert_eq!(watch.why_opens_are_missed(), None);
         let pid = std::process::id();
         let start = Process::of(pid).unwrap().start;

@@ -46,25 +46,18 @@ impl Stack {
 
 #[derive(Debug)]
 struct Mapped {
-    start: u64,
-    end: u64,
-    bias: u64,
+    raw: layout::Module,
     /// The kernel's own, into which handlers of signals return.
     is_vdso: bool,
     tables: Option<Arc<Tables>>,
 }
 
-/// One file, whichever processes have loaded it.
-#[derive(Debug, Clone)]
-struct Opened {
-    file: Option<Arc<File>>,
-    tables: Option<Arc<Tables>>,
-}
+type Opened = (Option<Arc<File>>, Option<Arc<Tables>>);
 
 #[derive(Debug, Default)]
 pub struct Unwinder {
     modules: HashMap<u32, Mapped>,
-    /// By device and inode.
+    /// By device and inode, whichever processes have loaded a file.
     files: HashMap<(u64, u64), Opened>,
 }
 
@@ -77,22 +70,14 @@ impl Unwinder {
         host_pid: Option<u32>,
     ) -> Option<Arc<File>> {
         let (identity, files) = ((raw.device, raw.inode), self.files.len());
-        let opened = self.files.entry(identity).or_insert_with(|| {
+        let (file, tables) = self.files.entry(identity).or_insert_with(|| {
             let file = open(raw, path, host_pid);
             let tables = file.as_ref().and_then(Tables::read).map(Arc::new);
-            Opened { file: file.map(Arc::new).filter(|_| files < MOST_FILES), tables }
+            (file.map(Arc::new).filter(|_| files < MOST_FILES), tables)
         });
-        self.modules.insert(
-            raw.id,
-            Mapped {
-                start: raw.start,
-                end: raw.end,
-                bias: raw.bias,
-                is_vdso: raw.inode == 0 && path.to_string_lossy().contains("vdso"),
-                tables: opened.tables.clone(),
-            },
-        );
-        opened.file.clone()
+        let is_vdso = raw.inode == 0 && path.to_string_lossy().contains("vdso");
+        self.modules.insert(raw.id, Mapped { raw: *raw, is_vdso, tables: tables.clone() });
+        file.clone()
     }
 
     /// The frames of a stack, innermost first, the first one being where it was copied.
@@ -108,7 +93,10 @@ impl Unwinder {
                 frames.push(Address { module: 0, address: registers.pc() });
                 break;
             };
-            frames.push(Address { module: id, address: registers.pc().wrapping_sub(module.bias) });
+            frames.push(Address {
+                module: id,
+                address: registers.pc().wrapping_sub(module.raw.bias),
+            });
             let step = without_panics(|| caller(stack, &registers, module, exact));
             let Some((caller, interrupted)) = step.flatten() else { break };
             if caller.pc() == 0 || caller == registers {
@@ -121,7 +109,9 @@ impl Unwinder {
 
     fn module_at(&self, stack: &Stack, address: u64) -> Option<(u32, &Mapped)> {
         let modules = stack.modules.iter().filter_map(|id| Some((*id, self.modules.get(id)?)));
-        modules.into_iter().find(|(_, module)| (module.start..module.end).contains(&address))
+        modules
+            .into_iter()
+            .find(|(_, module)| (module.raw.start..module.raw.end).contains(&address))
     }
 }
 
@@ -157,7 +147,7 @@ fn caller(
     if module.is_vdso {
         return Some((registers.before_signal(|address| stack.word(address))?, true));
     }
-    let address = registers.pc().wrapping_sub(module.bias).wrapping_sub(u64::from(!exact));
+    let address = registers.pc().wrapping_sub(module.raw.bias).wrapping_sub(u64::from(!exact));
     module.tables.as_ref()?.caller(address, registers, exact, &|address| stack.word(address))
 }
 

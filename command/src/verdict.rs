@@ -17,6 +17,7 @@ pub enum Verdict {
 /// Judges devices of processes by the options.
 #[derive(Debug)]
 pub struct Judge<'trace> {
+    model: &'trace Model,
     only: Option<&'trace Only>,
     /// Whether a context on any device counts, because a gate was passed without `--only`.
     none_is_allowed: bool,
@@ -26,7 +27,7 @@ pub struct Judge<'trace> {
 
 impl<'trace> Judge<'trace> {
     /// Judges by `--only`; by `--forbid` and `--deny` if that was not passed.
-    pub fn new(model: &Model, about: &'trace Surroundings) -> Self {
+    pub fn new(model: &'trace Model, about: &'trace Surroundings) -> Self {
         let names = match &about.options.only {
             Some(Only::Devices(names)) => &names[..],
             _ => &[],
@@ -34,7 +35,7 @@ impl<'trace> Judge<'trace> {
         let missing = names.iter().enumerate().filter(|(index, name)| !exists(*index, name, model));
         let missing = missing.map(|(_, name)| name).collect();
         let none_is_allowed = about.options.is_gate();
-        Self { only: about.options.only.as_ref(), none_is_allowed, missing }
+        Self { model, only: about.options.only.as_ref(), none_is_allowed, missing }
     }
 
     pub fn judges(&self) -> bool {
@@ -56,7 +57,7 @@ impl<'trace> Judge<'trace> {
         }
     }
 
-    /// Whether a context on this device is a stray and was created. A refused one is none.
+    /// Whether a stray was created on this device. A refused context is no stray.
     pub fn is_stray(&self, process: &Process, device: &Device) -> bool {
         device.creations.total > 0 && self.allows(process, device) == Some(false)
     }
@@ -70,36 +71,38 @@ impl<'trace> Judge<'trace> {
             && process.devices().filter(|device| device.has_held_context()).count() >= most
     }
 
-    pub fn strays<'model>(&self, model: &'model Model) -> Vec<(&'model Process, &'model Device)> {
-        let used = |(process, device): &(&Process, &Device)| self.is_stray(process, device);
-        devices(model).filter(used).collect()
+    /// The devices of the processes for which this holds.
+    fn devices(&self, test: impl Fn(&Process, &Device) -> bool) -> Devices<'trace> {
+        devices(self.model).filter(|(process, device)| test(process, device)).collect()
     }
 
-    /// Processes and their devices on which a context was created or refused, but which cannot be judged.
-    pub fn unknown<'model>(&self, model: &'model Model) -> Vec<(&'model Process, &'model Device)> {
-        let used = |device: &Device| device.creations.total > 0 || device.denied > 0;
-        let unknown = |(process, device): &(&Process, &Device)| {
-            self.judges() && used(device) && self.allows(process, device).is_none()
-        };
-        devices(model).filter(unknown).collect()
+    pub fn strays(&self) -> Devices<'trace> {
+        self.devices(|process, device| self.is_stray(process, device))
     }
 
-    /// Processes and their devices on which a call that did not return may have created a stray.
-    pub fn unfinished<'model>(
-        &self,
-        model: &'model Model,
-    ) -> Vec<(&'model Process, &'model Device)> {
+    /// Devices that cannot be judged although a context on them was created or refused.
+    pub fn unknown(&self) -> Devices<'trace> {
+        self.devices(|process, device| {
+            let is_used = device.creations.total > 0 || device.denied > 0;
+            self.judges() && is_used && self.allows(process, device).is_none()
+        })
+    }
+
+    /// Devices on which a call that did not return may have created a stray.
+    pub fn unfinished(&self) -> Devices<'trace> {
         let used = |device: &&Device| device.creations.total + device.unfinished_creations > 0;
-        let unfinished = |(process, device): &(&Process, &Device)| {
+        self.devices(|process, device| {
             let allowed = match self.only {
                 Some(Only::One) => process.devices().filter(used).count() < 2,
                 _ => self.allows(process, device) == Some(true),
             };
             device.unfinished_creations > 0 && !allowed
-        };
-        devices(model).filter(unfinished).collect()
+        })
     }
 }
+
+/// Devices with the processes that used them.
+pub type Devices<'model> = Vec<(&'model Process, &'model Device)>;
 
 pub fn devices(model: &Model) -> impl Iterator<Item = (&Process, &Device)> {
     let processes = model.processes.iter();
@@ -124,7 +127,7 @@ impl Verdict {
             return Self::Passed;
         }
         let judge = Judge::new(model, about);
-        let strays = judge.strays(model);
+        let strays = judge.strays();
         let denied = devices(model).any(|(_, device)| device.denied > 0);
         let forbidden = match about.options.forbid {
             Some(Forbid::Made) => !strays.is_empty() || denied,
@@ -162,12 +165,12 @@ fn reasons(model: &Model, about: &Surroundings, judge: &Judge<'_>) -> Vec<String
         });
     }
     if judge.missing.is_empty() {
-        for (process, device) in judge.unknown(model) {
+        for (process, device) in judge.unknown() {
             let (pid, name) = (process.pid, device.name());
             let why = match (process.about.local_rank, device.about.count) {
-                (None, _) if judge.only == Some(&Only::LocalRank) => {
-                    "no launcher set its rank (LOCAL_RANK)".to_owned()
-                }
+                (None, _) if judge.only == Some(&Only::LocalRank) => process
+                    .malformed_rank()
+                    .unwrap_or_else(|| "no launcher set its rank (LOCAL_RANK)".to_owned()),
                 (Some(rank), Some(count)) if rank >= count => {
                     format!("there is no device for its rank {rank}")
                 }
@@ -176,7 +179,7 @@ fn reasons(model: &Model, about: &Surroundings, judge: &Judge<'_>) -> Vec<String
             reasons.push(format!("Process {pid} created a context on {name}, but {why}."));
         }
     }
-    for (process, device) in judge.unfinished(model) {
+    for (process, device) in judge.unfinished() {
         let (pid, name) = (process.pid, device.name());
         let text = "did not return from a call that creates a context on";
         reasons.push(format!("Process {pid} {text} {name}."));

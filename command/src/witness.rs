@@ -11,7 +11,6 @@ use object::read::elf::ElfFile64;
 use object::{Object, ObjectSymbol};
 use simulated_libcuda::hide_symbols;
 
-/// The witness as the build compiled it.
 pub(crate) static LIBRARY: &[u8] = include_bytes!(env!("CUDA_CONTEXTS_WITNESS"));
 
 /// Every function that it wraps.
@@ -34,7 +33,6 @@ pub(crate) fn check(driver: &Path) -> io::Result<()> {
     read(driver).map(drop)
 }
 
-/// The witness for the driver in a file.
 fn read(driver: &Path) -> io::Result<Vec<u8>> {
     let file = File::open(driver)?;
     // SAFETY: the file is only read, and drivers are replaced by renaming, not changed in place: the
@@ -59,7 +57,6 @@ pub(crate) fn witness_for(driver: &[u8]) -> Result<Vec<u8>, String> {
     Ok(library)
 }
 
-/// The names that a library exports.
 fn exported(library: &[u8]) -> Result<HashSet<&[u8]>, String> {
     let file: ElfFile64<'_> =
         ElfFile64::parse(library).map_err(|error| format!("not a 64-bit ELF library: {error}"))?;

@@ -48,7 +48,8 @@ static void note(const char *path)
 static bool look_at(const struct loaded_object *object, void *data)
 {
     (void)data;
-    if (is_driver(object->name) && !is_witness(object->start) && is_new(object->start))
+    if (is_driver(object->name) && !is_witness(object->mapping.start)
+        && is_new(object->mapping.start))
         note(object->name);
     return false;
 }

@@ -35,7 +35,7 @@ static bool wants_stack(const struct call *call)
 static void begin_record(struct call *call, struct caller caller, uintptr_t bias)
 {
     bool stack = has_arena() && wants_stack(call);
-    uint64_t stack_place = stack ? note_stack(caller) : 0, place = 0;
+    uint64_t stack_place = stack ? note_stack(caller, call->module) : 0, place = 0;
     struct trace_call *record = reserve_record(TRACE_CALL, sizeof *record, &place);
 
     call->record = record;

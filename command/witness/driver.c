@@ -23,6 +23,8 @@ static struct {
 #undef FUNCTION
 };
 
+enum { LONGEST_PATH = 1024 };
+
 static struct loaded_object witness, behind;
 
 /* The file beside the witness, by whatever path it was loaded first. */
@@ -30,19 +32,17 @@ struct identity {
     uint64_t device, inode;
 };
 
-static bool identify_driver(struct identity *identity)
+/* The path of a file beside the witness. */
+static bool path_beside(const char *name, char path[LONGEST_PATH])
 {
-    enum { LONGEST_PATH = 1024 };
-    static const char name[] = "libcuda-real.so";
-    char path[LONGEST_PATH];
     const char *end = strrchr(witness.name, '/');
-    size_t length = end ? (size_t)(end + 1 - witness.name) : 0;
+    size_t folder = end ? (size_t)(end + 1 - witness.name) : 0, length = strlen(name) + 1;
 
-    if (!length || length + sizeof name > sizeof path)
+    if (!folder || folder + length > LONGEST_PATH)
         return false;
-    memcpy(path, witness.name, length);
-    memcpy(path + length, name, sizeof name);
-    return identify_file(path, &identity->device, &identity->inode);
+    memcpy(path, witness.name, folder);
+    memcpy(path + folder, name, length);
+    return true;
 }
 
 static bool is_driver(const struct loaded_object *object, void *data)
@@ -50,7 +50,7 @@ static bool is_driver(const struct loaded_object *object, void *data)
     const struct identity *identity = data;
     struct identity found;
 
-    if (!*object->name || is_witness(object->start)
+    if (!*object->name || is_witness(object->mapping.start)
         || !identify_file(object->name, &found.device, &found.inode)
         || found.device != identity->device || found.inode != identity->inode)
         return false;
@@ -65,13 +65,24 @@ static bool is_driver(const struct loaded_object *object, void *data)
 void find_driver(void)
 {
     struct identity identity;
+    char path[LONGEST_PATH];
 
-    if (!find_loaded_object((uintptr_t)functions, &witness) || !identify_driver(&identity))
+    if (!find_loaded_object((uintptr_t)functions, &witness) || !path_beside("libcuda-real.so", path)
+        || !identify_file(path, &identity.device, &identity.inode))
         return;
     each_loaded_object(is_driver, &identity);
-    for (int function = 1; behind.end && function < TRACE_FUNCTION_COUNT; function++)
+    for (int function = 1; behind.mapping.end && function < TRACE_FUNCTION_COUNT; function++)
         functions[function].real =
             (driver_function)symbol_of_object(&behind, functions[function].name);
+}
+
+/* The command watches whether anybody opens this file. */
+void note_missing_arena(void)
+{
+    char path[LONGEST_PATH], nothing[1];
+
+    if (path_beside(TRACE_MISSING_NAME, path))
+        read_file(path, nothing, sizeof nothing);
 }
 
 static CUresult lacks_function(void)
@@ -87,7 +98,7 @@ driver_function real_function(enum trace_function function)
 
 driver_function unwrapped_function(const char *name)
 {
-    return behind.end ? (driver_function)symbol_of_object(&behind, name) : NULL;
+    return behind.mapping.end ? (driver_function)symbol_of_object(&behind, name) : NULL;
 }
 
 void *wrapped_in_place_of(void *address)
@@ -100,5 +111,5 @@ void *wrapped_in_place_of(void *address)
 
 bool is_witness(uintptr_t address)
 {
-    return address >= witness.start && address < witness.end;
+    return address >= witness.mapping.start && address < witness.mapping.end;
 }

@@ -8,6 +8,7 @@
  *   libcuda.so.1      the witness, without the symbols that the driver lacks
  *   libcuda.so        a link to it, if the loader would find a libcuda.so without us
  *   libcuda-real.so   a link to the driver
+ *   without-arena     an empty file, which a witness opens that cannot write to the arena
  *
  * LD_PRELOAD would load the driver into every process.
  *
@@ -38,6 +39,7 @@
 #include <stdint.h>
 
 #define TRACE_ARENA_VARIABLE "CUDA_CONTEXTS_ARENA"
+#define TRACE_MISSING_NAME "without-arena"
 #define TRACE_ARENA_MAGIC "cudactx\n"
 
 enum trace_limits {

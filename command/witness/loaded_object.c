@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "loaded_object.h"
+#include "readable.h"
 
 #include <string.h>
 
@@ -18,6 +19,14 @@ struct found {
 
 static int (*find_object)(void *address, struct found *found);
 
+/* Of glibc since 2.32. */
+extern __attribute__((weak)) char __libc_single_threaded;
+
+static bool has_other_threads(void)
+{
+    return !&__libc_single_threaded || !__libc_single_threaded;
+}
+
 struct search {
     bool (*look)(const struct loaded_object *object, void *data);
     void *data;
@@ -26,24 +35,25 @@ struct search {
 static int look_at(struct dl_phdr_info *info, size_t size, void *data)
 {
     const struct search *search = data;
-    struct loaded_object object = { .start = UINTPTR_MAX,
+    struct loaded_object object = { .mapping.start = UINTPTR_MAX,
                                     .bias = info->dlpi_addr,
                                     .name = info->dlpi_name ? info->dlpi_name : "" };
+    struct mapping *mapping = &object.mapping;
 
     (void)size;
     for (size_t index = 0; index < info->dlpi_phnum; index++) {
         const ElfW(Phdr) *segment = &info->dlpi_phdr[index];
-        uintptr_t first = info->dlpi_addr + segment->p_vaddr;
+        uintptr_t first = info->dlpi_addr + segment->p_vaddr, end = first + segment->p_memsz;
 
         if (segment->p_type == PT_DYNAMIC)
             object.dynamic = (const ElfW(Dyn) *)first;
         if (segment->p_type != PT_LOAD)
             continue;
-        object.start = first < object.start ? first : object.start;
-        object.end = first + segment->p_memsz > object.end ? first + segment->p_memsz : object.end;
+        mapping->start = first < mapping->start ? first : mapping->start;
+        mapping->end = end > mapping->end ? end : mapping->end;
     }
-    object.start &= ~(uintptr_t)4095;
-    return object.end && search->look(&object, search->data);
+    mapping->start &= ~(uintptr_t)4095;
+    return mapping->end && search->look(&object, search->data);
 }
 
 void each_loaded_object(bool (*look)(const struct loaded_object *object, void *data), void *data)
@@ -75,78 +85,150 @@ static bool has_address(const struct loaded_object *object, void *data)
 {
     const struct wanted *wanted = data;
 
-    if (wanted->address < object->start || wanted->address >= object->end)
+    if (wanted->address < object->mapping.start || wanted->address >= object->mapping.end)
         return false;
     *wanted->object = *object;
     return true;
 }
 
-bool find_loaded_object(uintptr_t address, struct loaded_object *object)
+/* Before glibc 2.35. */
+static bool find_with_lock(uintptr_t address, struct loaded_object *object)
 {
     struct wanted wanted = { address, object };
+
+    object->mapping.end = 0;
+    each_loaded_object(has_address, &wanted);
+    return object->mapping.end;
+}
+
+bool find_mapping(uintptr_t address, struct mapping *mapping)
+{
+    struct loaded_object object;
     struct found found;
 
     if (!find_object) {
-        object->end = 0;
-        each_loaded_object(has_address, &wanted);
-        return object->end;
+        if (!find_with_lock(address, &object))
+            return false;
+        *mapping = object.mapping;
+        return true;
     }
     if (find_object((void *)address, &found) != 0 || !found.link_map)
         return false;
-    *object = (struct loaded_object){ .start = (uintptr_t)found.map_start,
-                                      .end = (uintptr_t)found.map_end,
-                                      .bias = found.link_map->l_addr,
-                                      .name = found.link_map->l_name,
-                                      .dynamic = found.link_map->l_ld };
+    *mapping = (struct mapping){ (uintptr_t)found.map_start, (uintptr_t)found.map_end, found.link_map };
     return true;
 }
 
-/* What the dynamic section says of symbols. Each table is looked at up to the object's end only. */
+bool is_still_there(const struct mapping *mapping)
+{
+    struct mapping found;
+
+    return find_mapping(mapping->start, &found) && found.start == mapping->start
+        && found.end == mapping->end && found.map == mapping->map;
+}
+
+bool find_loaded_object(uintptr_t address, struct loaded_object *object)
+{
+    if (!find_object)
+        return find_with_lock(address, object);
+    if (!find_mapping(address, &object->mapping))
+        return false;
+    object->bias = object->mapping.map->l_addr;
+    object->name = object->mapping.map->l_name;
+    object->dynamic = object->mapping.map->l_ld;
+    object->may_go = false;
+    return true;
+}
+
+bool describe_mapping(const struct mapping *mapping, struct loaded_object *object)
+{
+    struct link_map map;
+
+    if (!has_other_threads())
+        return find_loaded_object(mapping->start, object);
+    if (!mapping->map) {
+        bool found = find_with_lock(mapping->start, object);
+
+        object->may_go = true;
+        return found;
+    }
+    if (copy_passing_memory((uintptr_t)mapping->map, &map, sizeof map) != sizeof map)
+        return false;
+    *object = (struct loaded_object){ *mapping, map.l_addr, map.l_name, map.l_ld, .may_go = true };
+    return is_still_there(mapping);
+}
+
+size_t copy_object_name(const struct loaded_object *object, size_t offset, char *to, size_t capacity)
+{
+    const char *name = object->name + offset;
+    size_t length;
+
+    if (object->may_go)
+        return strnlen(to, copy_passing_memory((uintptr_t)name, to, capacity));
+    length = strnlen(name, capacity);
+    memcpy(to, name, length);
+    return length;
+}
+
+bool read_object(const struct loaded_object *object, uintptr_t address, void *to, size_t size)
+{
+    const struct mapping *mapping = &object->mapping;
+
+    if (address < mapping->start || address >= mapping->end || size > mapping->end - address)
+        return false;
+    if (object->may_go)
+        return copy_passing_memory(address, to, size) == size;
+    memcpy(to, (const void *)address, size);
+    return true;
+}
+
+/* What the dynamic section says of symbols. */
 struct symbols {
-    uintptr_t start, end;
+    const struct loaded_object *object;
     uintptr_t table, names, hash, old_hash; /* DT_GNU_HASH, DT_HASH */
 };
 
 static struct symbols symbols_of(const struct loaded_object *object)
 {
-    struct symbols symbols = { .start = object->start, .end = object->end };
-    uintptr_t at = (uintptr_t)object->dynamic;
+    struct symbols symbols = { .object = object };
+    ElfW(Dyn) entry;
 
-    for (; at >= object->start && at + sizeof(ElfW(Dyn)) <= object->end; at += sizeof(ElfW(Dyn))) {
-        const ElfW(Dyn) *entry = (const ElfW(Dyn) *)at;
-        uintptr_t address = entry->d_un.d_ptr;
+    for (uintptr_t at = (uintptr_t)object->dynamic; read_object(object, at, &entry, sizeof entry)
+                                                    && entry.d_tag != DT_NULL;
+         at += sizeof entry) {
+        uintptr_t address = entry.d_un.d_ptr;
 
-        if (entry->d_tag == DT_NULL)
-            break;
         /* glibc has added the bias already, but for the vDSO. */
-        if (address < object->start)
+        if (address < object->mapping.start)
             address += object->bias;
-        if (entry->d_tag == DT_SYMTAB)
+        if (entry.d_tag == DT_SYMTAB)
             symbols.table = address;
-        if (entry->d_tag == DT_STRTAB)
+        if (entry.d_tag == DT_STRTAB)
             symbols.names = address;
-        if (entry->d_tag == DT_GNU_HASH)
+        if (entry.d_tag == DT_GNU_HASH)
             symbols.hash = address;
-        if (entry->d_tag == DT_HASH)
+        if (entry.d_tag == DT_HASH)
             symbols.old_hash = address;
     }
     return symbols;
 }
 
-/* NULL if it is not in the object. */
-static const void *part(const struct symbols *symbols, uintptr_t table, uint64_t offset, size_t size)
+/* An element of a table. */
+static bool read_element(const struct symbols *symbols, uintptr_t table, uint64_t index, void *to,
+                         size_t size)
 {
-    if (table < symbols->start || table >= symbols->end || offset > symbols->end - table
-        || size > symbols->end - table - offset)
-        return NULL;
-    return (const void *)(table + offset);
+    uintptr_t address;
+
+    return !__builtin_mul_overflow(index, size, &address)
+        && !__builtin_add_overflow(address, table, &address)
+        && read_object(symbols->object, address, to, size);
 }
 
+/* 0 if it is not in the object. */
 static uint32_t number(const struct symbols *symbols, uintptr_t table, uint64_t index)
 {
-    const uint32_t *at = part(symbols, table, index * sizeof *at, sizeof *at);
+    uint32_t found;
 
-    return at ? *at : 0;
+    return read_element(symbols, table, index, &found, sizeof found) ? found : 0;
 }
 
 static uint32_t gnu_hash(const char *name)
@@ -172,15 +254,17 @@ static uint32_t old_hash(const char *name)
 /* The value of the symbol with this number if it has this name and is defined; else 0. */
 static uintptr_t value_of(const struct symbols *symbols, uint64_t index, const char *name)
 {
-    const ElfW(Sym) *symbol =
-        part(symbols, symbols->table, index * sizeof *symbol, sizeof *symbol);
     size_t length = strlen(name) + 1;
-    const char *found =
-        symbol ? part(symbols, symbols->names, symbol->st_name, length) : NULL;
+    ElfW(Sym) symbol;
+    char found[64];
 
-    if (!found || symbol->st_shndx == SHN_UNDEF || memcmp(found, name, length) != 0)
+    if (length > sizeof found
+        || !read_element(symbols, symbols->table, index, &symbol, sizeof symbol)
+        || symbol.st_shndx == SHN_UNDEF
+        || !read_object(symbols->object, symbols->names + symbol.st_name, found, length)
+        || memcmp(found, name, length) != 0)
         return 0;
-    return symbol->st_value;
+    return symbol.st_value;
 }
 
 static uintptr_t by_gnu_hash(const struct symbols *symbols, const char *name)
@@ -193,12 +277,13 @@ static uintptr_t by_gnu_hash(const struct symbols *symbols, const char *name)
     uint64_t index = bucket_count ? number(symbols, symbols->hash, buckets + wanted % bucket_count) : 0;
 
     for (; index >= first && index > 0; index++) {
-        const uint32_t *hash = part(symbols, symbols->hash,
-                                    (chain + index - first) * sizeof *hash, sizeof *hash);
-        uintptr_t value =
-            hash && (*hash | 1) == (wanted | 1) ? value_of(symbols, index, name) : 0;
+        uint32_t hash;
+        uintptr_t value;
 
-        if (value || !hash || *hash & 1)
+        if (!read_element(symbols, symbols->hash, chain + index - first, &hash, sizeof hash))
+            return 0;
+        value = (hash | 1) == (wanted | 1) ? value_of(symbols, index, name) : 0;
+        if (value || hash & 1)
             return value;
     }
     return 0;
@@ -225,6 +310,7 @@ uintptr_t symbol_of_object(const struct loaded_object *object, const char *name)
 {
     struct symbols symbols = symbols_of(object);
     uintptr_t value = symbols.hash ? by_gnu_hash(&symbols, name) : by_old_hash(&symbols, name);
+    uintptr_t address = object->bias + value;
 
-    return value ? object->bias + value : 0;
+    return value && address >= object->mapping.start && address < object->mapping.end ? address : 0;
 }

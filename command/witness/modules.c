@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { MAXIMUM_MODULES = 512, PATH_KEPT = 256, LONGEST_PATH = 4096, ID_BITS = 24 };
+enum { MAXIMUM_MODULES = 512, PATH_KEPT = 256, LONGEST_PATH = 4096, NAME_PART = 128, ID_BITS = 24 };
 
 /* The upper bits tell which file it is and where, the lower ones are its id; 0: nobody's. */
 static _Atomic uint64_t modules[MAXIMUM_MODULES];
@@ -32,43 +32,51 @@ uint64_t mix(uint64_t hash, uint64_t value)
     return hash ^ hash >> 29;
 }
 
-static uint64_t identity(const struct loaded_object *object)
+static bool is_here(const struct loaded_object *object)
 {
-    uint64_t hash = mix(object->start, object->end);
-    size_t length = strnlen(object->name, LONGEST_PATH);
-
-    for (size_t at = 0; at < length; at += sizeof(uint64_t)) {
-        uint64_t part = 0;
-        size_t left = length - at;
-
-        memcpy(&part, object->name + at, left < sizeof part ? left : sizeof part);
-        hash = mix(hash, part);
-    }
-    return mix(hash, length) >> ID_BITS << ID_BITS;
+    return !object->may_go || is_still_there(&object->mapping);
 }
 
-static void keep_path(unsigned entry, const char *path, size_t length)
+/* What tells the object from others, and how long its name is. */
+static uint64_t identity(const struct loaded_object *object, size_t *length)
 {
-    size_t kept = length < PATH_KEPT ? length : PATH_KEPT;
+    uint64_t hash = mix(object->mapping.start, object->mapping.end), part[NAME_PART / sizeof hash];
+    size_t copied;
 
-    memcpy(paths[entry].text, path + length - kept, kept);
-    atomic_store_explicit(&paths[entry].length, (uint32_t)kept, memory_order_release);
+    *length = 0;
+    do {
+        memset(part, 0, sizeof part);
+        copied = copy_object_name(object, *length, (char *)part, sizeof part);
+        for (size_t at = 0; at * sizeof hash < copied; at++)
+            hash = mix(hash, part[at]);
+        *length += copied;
+    } while (copied == sizeof part && *length < LONGEST_PATH);
+    return mix(hash, *length) >> ID_BITS << ID_BITS;
 }
 
-static void note_module(uint32_t id, const struct loaded_object *object, const char *path,
-                        size_t length)
+/* Of the path from `offset` on. The loader has none for the program. */
+static void copy_path(const struct loaded_object *object, size_t offset, char *to, size_t length)
+{
+    if (object == NULL)
+        memcpy(to, program + offset, length);
+    else
+        copy_object_name(object, offset, to, length);
+}
+
+static void note_module(uint32_t id, const struct loaded_object *object,
+                        const struct loaded_object *named, size_t length)
 {
     struct trace_module *record = reserve_record(TRACE_MODULE, sizeof *record + length, NULL);
 
     if (!record)
         return;
-    record->start = object->start;
-    record->end = object->end;
+    record->start = object->mapping.start;
+    record->end = object->mapping.end;
     record->bias = object->bias;
-    identify_file(*object->name ? object->name : "/proc/self/exe", &record->device, &record->inode);
+    identify_file(named ? named->name : "/proc/self/exe", &record->device, &record->inode);
     record->id = id;
-    record->path_length = (uint32_t)length;
-    memcpy(record + 1, path, length);
+    copy_path(named, 0, (char *)(record + 1), length);
+    record->path_length = is_here(object) ? (uint32_t)length : 0;
     publish_record(record, TRACE_WRITTEN);
 }
 
@@ -77,35 +85,51 @@ static uint32_t id_in(uint64_t word)
     return (uint32_t)(word & ((1u << ID_BITS) - 1));
 }
 
-static uint32_t claim_entry(unsigned entry, uint64_t which, const struct loaded_object *object)
+static uint32_t claim_entry(unsigned entry, uint64_t which, const struct loaded_object *object,
+                            size_t length)
 {
     uint64_t empty = 0, claimed = which | (next_module_id() & ((1u << ID_BITS) - 1));
-    const char *path = *object->name ? object->name : program;
-    size_t length = *object->name ? strnlen(object->name, LONGEST_PATH) : program_length;
+    const struct loaded_object *named = length ? object : NULL;
+    size_t kept;
 
     if (!atomic_compare_exchange_strong(&modules[entry], &empty, claimed))
         return (empty ^ which) >> ID_BITS ? 0 : id_in(empty);
-    keep_path(entry, path, length);
-    note_module(id_in(claimed), object, path, length);
+    length = named ? length : program_length;
+    kept = length < PATH_KEPT ? length : PATH_KEPT;
+    copy_path(named, length - kept, paths[entry].text, kept);
+    atomic_store_explicit(&paths[entry].length, (uint32_t)kept, memory_order_release);
+    note_module(id_in(claimed), object, named, length);
+    look_for_python(object);
     return id_in(claimed);
 }
 
-uint32_t module_of_object(const struct loaded_object *object)
+static uint32_t module_of_object(const struct loaded_object *object)
 {
-    uint64_t which = identity(object);
+    size_t length;
+    uint64_t which = identity(object, &length);
 
+    /* Otherwise it was the name of whatever. */
+    if (!is_here(object))
+        return 0;
     for (unsigned entry = 0; entry < MAXIMUM_MODULES; entry++) {
         uint64_t word = atomic_load_explicit(&modules[entry], memory_order_acquire);
         uint32_t id = 0;
 
         if (!word)
-            id = claim_entry(entry, which, object);
+            id = claim_entry(entry, which, object, length);
         else if (!((word ^ which) >> ID_BITS))
             id = id_in(word);
         if (id)
             return id;
     }
     return 0;
+}
+
+uint32_t module_of_mapping(const struct mapping *mapping)
+{
+    struct loaded_object object;
+
+    return describe_mapping(mapping, &object) ? module_of_object(&object) : 0;
 }
 
 uint32_t module_of(uintptr_t address, uintptr_t *bias)

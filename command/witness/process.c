@@ -26,11 +26,11 @@ enum {
     PAGE = 4096,
 };
 
-/* A page that the kernel empties in a forked child, however it was forked. 1 in it: the same process. */
+/*
+ * A page that the kernel (Linux 4.14) empties in a forked child, however it was forked. 1 in it: the same
+ * process. To compare process ids would be a system call a record.
+ */
 static _Atomic int *fork_page;
-
-/* The pid that the tables are about, if there is no such page. */
-static _Atomic int owner;
 
 /* Of this process: the number in the arena (0: not yet), its record, its cuInit, its exit. */
 static _Atomic uint32_t number, forked_from;
@@ -158,7 +158,6 @@ static void note_process(void)
 
 static void begin_tables(void)
 {
-    atomic_store(&owner, getpid());
     if (fork_page)
         atomic_store_explicit(fork_page, 1, memory_order_release);
 }
@@ -183,10 +182,7 @@ static void forget_parent(void)
 /* A fork that did not go through libc calls no handler; there is one thread in it then. */
 void notice_fork(void)
 {
-    bool same = fork_page ? atomic_load_explicit(fork_page, memory_order_relaxed) != 0
-                          : atomic_load_explicit(&owner, memory_order_relaxed) == getpid();
-
-    if (!same)
+    if (fork_page && !atomic_load_explicit(fork_page, memory_order_relaxed))
         forget_parent();
 }
 
@@ -288,6 +284,8 @@ void begin_process(void)
     note_program();
     open_arena(getenv(TRACE_ARENA_VARIABLE));
     find_driver();
+    if (!has_arena())
+        note_missing_arena();
     each_loaded_object(look_at, NULL);
     note_kept_threads();
     pthread_atfork(NULL, NULL, forget_parent);

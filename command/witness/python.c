@@ -15,26 +15,33 @@ enum { MOST_INTERPRETERS = 4, FREE = 0, BEING_WRITTEN = 1, WRITTEN = 2 };
 static struct interpreter {
     _Atomic int state;
     struct python python;
+    struct mapping mapping;
     uintptr_t this_thread; /* PyGILState_GetThisThreadState */
 } interpreters[MOST_INTERPRETERS];
 
-static const char this_thread_name[] = "PyGILState_GetThisThreadState";
+static bool is_written(const struct interpreter *interpreter)
+{
+    return atomic_load_explicit(&interpreter->state, memory_order_acquire) == WRITTEN;
+}
 
 static bool is_known(uintptr_t this_thread)
 {
     for (int index = 0; index < MOST_INTERPRETERS; index++)
-        if (atomic_load_explicit(&interpreters[index].state, memory_order_acquire) == WRITTEN
-            && interpreters[index].this_thread == this_thread)
+        if (is_written(&interpreters[index]) && interpreters[index].this_thread == this_thread
+            && is_still_there(&interpreters[index].mapping))
             return true;
     return false;
 }
 
 void look_for_python(const struct loaded_object *object)
 {
-    uintptr_t this_thread = symbol_of_object(object, this_thread_name);
+    uintptr_t this_thread = symbol_of_object(object, "PyGILState_GetThisThreadState");
     uintptr_t version = this_thread ? symbol_of_object(object, "Py_Version") : 0; /* since 3.11 */
+    struct mapping mapping;
+    uint32_t number;
 
-    if (!version || is_known(this_thread))
+    if (!version || is_known(this_thread) || !read_object(object, version, &number, sizeof number)
+        || !find_mapping(this_thread, &mapping))
         return;
     for (int index = 0; index < MOST_INTERPRETERS; index++) {
         struct interpreter *interpreter = &interpreters[index];
@@ -42,9 +49,10 @@ void look_for_python(const struct loaded_object *object)
 
         if (!atomic_compare_exchange_strong(&interpreter->state, &before, BEING_WRITTEN))
             continue;
+        interpreter->mapping = mapping;
         interpreter->this_thread = this_thread;
         interpreter->python =
-            (struct python){ .version = *(const uint32_t *)version,
+            (struct python){ .version = number,
                              .runtime = symbol_of_object(object, "_PyRuntime"),
                              .code_type = symbol_of_object(object, "PyCode_Type"),
                              .dump = symbol_of_object(object, "PyUnstable_DumpTraceback"),
@@ -59,11 +67,7 @@ void look_for_python(const struct loaded_object *object)
 
 static bool is_loaded(const struct interpreter *interpreter)
 {
-    struct loaded_object object;
-
-    return atomic_load_explicit(&interpreter->state, memory_order_acquire) == WRITTEN
-        && find_loaded_object(interpreter->this_thread, &object)
-        && symbol_of_object(&object, this_thread_name) == interpreter->this_thread;
+    return is_written(interpreter) && is_still_there(&interpreter->mapping);
 }
 
 uint32_t python_version(void)

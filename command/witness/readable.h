@@ -19,6 +19,12 @@ bool can_read(struct readable *readable, uintptr_t address, size_t length);
 /* Copies `length` bytes at `address`; false, and nothing crashes, if they cannot be read. */
 bool read_memory(struct readable *readable, uintptr_t address, void *to, size_t length);
 
+/*
+ * The same for memory that another thread may unmap at any moment, between a question and the reading, too: the
+ * kernel reads it. Returns how much was copied.
+ */
+size_t copy_passing_memory(uintptr_t address, void *to, size_t length);
+
 bool read_pointer(struct readable *readable, uintptr_t address, uintptr_t *to);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * A copy of the calling thread's stack for the command, which unwinds it: the registers, and those
- * words that point into a module or into the stack. Data of the program is not among them.
+ * words that point into a module or into the stack. Data of the program is not among them. A word may be
+ * old, and another thread may unload the module that it points into: nothing there is read here.
  *
  * The copy begins in the witness's own frames. Equal stacks are written once: they are compared from
  * the caller's frame on, by a hash.
@@ -23,14 +24,10 @@ enum {
 };
 #define WITHIN_MAIN_STACK ((uintptr_t)64 << 20) /* the kernel maps nothing else so near to its end */
 
-struct module_range {
-    uintptr_t start, end;
-    uint32_t id;
-};
 
 struct scan {
     uintptr_t first, end;
-    struct module_range modules[MOST_MODULES];
+    struct mapping modules[MOST_MODULES];
     uint32_t module_count, hit;
     uint32_t misses[MISSES]; /* pages that are in no module, by the lower half of their numbers */
     uint64_t kept[WORDS / 64];
@@ -51,18 +48,14 @@ static uintptr_t strip(uint64_t word)
 
 static bool in_new_module(struct scan *scan, uintptr_t address)
 {
-    struct loaded_object object;
     uint32_t page = (uint32_t)(address / PAGE), *miss = &scan->misses[page % MISSES];
-    struct module_range *module = &scan->modules[scan->module_count];
 
     if (*miss == page || scan->module_count == MOST_MODULES)
         return false;
-    if (!find_loaded_object(address, &object)) {
+    if (!find_mapping(address, &scan->modules[scan->module_count])) {
         *miss = page;
         return false;
     }
-    look_for_python(&object);
-    *module = (struct module_range){ object.start, object.end, module_of_object(&object) };
     scan->hit = scan->module_count++;
     return true;
 }
@@ -81,8 +74,14 @@ static bool is_kept(struct scan *scan, uint64_t word)
             return true;
         }
     }
-    /* What is copied may reach beyond the stack, into a module that lies there. */
     return in_new_module(scan, address) || (address >= scan->first && address < scan->end);
+}
+
+static bool is_in_another_module(uintptr_t page, uintptr_t stack)
+{
+    struct mapping found;
+
+    return find_mapping(page, &found) && (stack < found.start || stack >= found.end);
 }
 
 /*
@@ -100,7 +99,7 @@ static uintptr_t end_of_stack(uintptr_t first)
         return end < top ? end : top;
     if (first < description && description < end)
         end = description;
-    while (page < end && can_read(&readable, page, 1))
+    while (page < end && !is_in_another_module(page, first) && can_read(&readable, page, 1))
         page += PAGE;
     return page < end ? page : end;
 }
@@ -112,11 +111,11 @@ __attribute__((no_sanitize("address", "thread"))) static uint64_t word_at(uintpt
 }
 
 /* Which words are kept. Returns how many. */
-static uint32_t choose(struct scan *scan, struct caller caller)
+static uint32_t choose(struct scan *scan, struct caller caller, uint32_t module)
 {
     uint32_t count = 0;
 
-    scan->hash = mix(caller.address, caller.frame);
+    scan->hash = mix(mix(caller.address, caller.frame), module);
     for (uintptr_t at = scan->first; at < scan->end; at += sizeof(uint64_t)) {
         uint64_t word = word_at(at);
         size_t index = (at - scan->first) / sizeof word;
@@ -129,8 +128,8 @@ static uint32_t choose(struct scan *scan, struct caller caller)
             scan->hash = mix(mix(scan->hash, at), word);
     }
     /* Another module may have been loaded to the same place. */
-    for (uint32_t module = 0; module < scan->module_count; module++)
-        scan->hash = mix(scan->hash, scan->modules[module].id);
+    for (uint32_t index = 0; index < scan->module_count; index++)
+        scan->hash = mix(mix(scan->hash, scan->modules[index].end), (uintptr_t)scan->modules[index].map);
     return count;
 }
 
@@ -139,12 +138,16 @@ static uint64_t write_stack(struct scan *scan, const uint64_t *registers, uint32
     size_t word_count = (scan->end - scan->first) / sizeof(uint64_t);
     size_t bits = (word_count + 63) / 64;
     uint64_t place = 0, *to;
-    struct trace_stack *record =
-        reserve_record(TRACE_STACK,
-                       sizeof *record + (bits + count) * sizeof(uint64_t)
-                           + scan->module_count * sizeof(uint32_t),
-                       &place);
+    uint32_t modules[MOST_MODULES];
+    struct trace_stack *record;
 
+    /* Their records come before this one. */
+    for (uint32_t module = 0; module < scan->module_count; module++)
+        modules[module] = module_of_mapping(&scan->modules[module]);
+    record = reserve_record(TRACE_STACK,
+                            sizeof *record + (bits + count) * sizeof(uint64_t)
+                                + scan->module_count * sizeof *modules,
+                            &place);
     if (!record)
         return 0;
     memcpy(record->registers, registers, sizeof record->registers);
@@ -157,15 +160,14 @@ static uint64_t write_stack(struct scan *scan, const uint64_t *registers, uint32
     for (size_t index = 0; index < word_count; index++)
         if (scan->kept[index / 64] >> index % 64 & 1)
             *to++ = word_at(scan->first + index * sizeof *to);
-    for (uint32_t module = 0; module < scan->module_count; module++)
-        ((uint32_t *)to)[module] = scan->modules[module].id;
+    memcpy(to, modules, scan->module_count * sizeof *modules);
     publish_record(record, TRACE_WRITTEN);
     return place;
 }
 
 /* Not inlined, so that the registers' own frame has a description. */
-__attribute__((noinline)) static uint64_t copy_stack(const uint64_t *registers,
-                                                     struct caller caller)
+__attribute__((noinline)) static uint64_t copy_stack(const uint64_t *registers, struct caller caller,
+                                                     uint32_t module)
 {
     struct scan scan = { .first = registers[TRACE_REGISTERS - 2] & ~(uintptr_t)7 };
     const uint64_t place_mask = ((uint64_t)1 << PLACE_BITS) - 1;
@@ -174,7 +176,7 @@ __attribute__((noinline)) static uint64_t copy_stack(const uint64_t *registers,
     uint32_t count;
 
     scan.end = end_of_stack(scan.first);
-    count = choose(&scan, caller);
+    count = choose(&scan, caller, module);
     known = &known_stacks[scan.hash % KNOWN_STACKS];
     found = atomic_load_explicit(known, memory_order_acquire);
     if (found & place_mask && !((found ^ scan.hash) & ~place_mask))
@@ -186,7 +188,7 @@ __attribute__((noinline)) static uint64_t copy_stack(const uint64_t *registers,
 }
 
 /* What a function's callee must keep, and where it is itself: the rest is of no use to its callers. */
-__attribute__((noinline)) uint64_t note_stack(struct caller caller)
+__attribute__((noinline)) uint64_t note_stack(struct caller caller, uint32_t module)
 {
     uint64_t registers[TRACE_REGISTERS] = { 0 }, place;
 
@@ -219,7 +221,7 @@ __attribute__((noinline)) uint64_t note_stack(struct caller caller)
 #else
 #error "the witness knows x86-64 and aarch64"
 #endif
-    place = copy_stack(registers, caller);
+    place = copy_stack(registers, caller, module);
     __asm__ volatile("" ::: "memory"); /* no tail call: this frame is the first one */
     return place;
 }

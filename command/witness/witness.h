@@ -73,12 +73,13 @@ driver_function unwrapped_function(const char *name);
 /* The witness's function in place of the driver's, if it is wrapped. */
 void *wrapped_in_place_of(void *address);
 bool is_witness(uintptr_t address);
+void note_missing_arena(void);
 
 /* modules.c */
 uint32_t module_of(uintptr_t address, uintptr_t *bias);
 uint64_t mix(uint64_t hash, uint64_t value);
-struct loaded_object;
-uint32_t module_of_object(const struct loaded_object *object);
+struct mapping;
+uint32_t module_of_mapping(const struct mapping *mapping); /* 0: it has been unloaded */
 size_t copy_module_path(uint32_t module, char *path, size_t capacity);
 void note_program(void);
 
@@ -138,12 +139,13 @@ struct call {
 bool begin_call(struct call *call, struct caller caller);
 CUresult end_call(struct call *call, CUresult result);
 
-/* stack.c: the place of the record of the calling thread's stack; 0: none */
-uint64_t note_stack(struct caller caller);
+/* stack.c: the place of the record of the calling thread's stack; 0: none. `module` is the caller's. */
+uint64_t note_stack(struct caller caller, uint32_t module);
 
 /* python.c */
 bool note_python_lines(uint64_t call); /* false: there are frames that could not be read */
 uint32_t python_version(void);
+struct loaded_object;
 void look_for_python(const struct loaded_object *object);
 
 /* bypass.c */

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::layout;
+use crate::processes::command_words;
 use crate::record::{
     Address, Call, Change, Device, Event, Function, Holding, Module, Process, PythonLine, Thread,
     ThreadStart,
@@ -35,17 +36,6 @@ impl<'record> Behind<'record> {
 
     fn path(&mut self, length: u32) -> PathBuf {
         OsStr::from_bytes(self.take(length)).into()
-    }
-
-    /// Words that each end in a zero.
-    fn words(&mut self, length: u32) -> Vec<String> {
-        let bytes = self.take(length);
-        let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
-        if bytes.is_empty() {
-            return Vec::new();
-        }
-        let words = bytes.split(|&byte| byte == 0);
-        words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
     }
 }
 
@@ -175,7 +165,7 @@ fn thread(bytes: &[u8]) -> Thread {
 fn process(bytes: &[u8]) -> Process {
     let raw: layout::Process = layout::read(bytes);
     let mut behind = Behind::of::<layout::Process>(bytes);
-    let variables = behind.words(raw.variables_length);
+    let variables = behind.text(raw.variables_length);
     let [_, _, minor, major] = raw.python.to_le_bytes();
     Process {
         forked_from: Some(raw.forked_from).filter(|&number| number != 0),
@@ -186,26 +176,13 @@ fn process(bytes: &[u8]) -> Process {
         local_rank: u32::try_from(raw.local_rank).ok(),
         python: (major != 0).then_some((major, minor)),
         variables: variables
-            .iter()
+            .split('\0')
             .filter_map(|entry| entry.split_once('='))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
-        arguments: without_padding(behind.words(raw.arguments_length)),
+        arguments: command_words(behind.take(raw.arguments_length)),
         executable: behind.path(raw.executable_length),
     }
-}
-
-/// A program that sets a title overwrites its arguments, and fills up what is left with zeros or spaces.
-fn without_padding(mut arguments: Vec<String>) -> Vec<String> {
-    let used = arguments.iter().rposition(|word| !word.is_empty()).map_or(0, |last| last + 1);
-    // One empty argument may be what the program was started with.
-    if arguments.len() - used > 1 {
-        arguments.truncate(used);
-    }
-    if let [title] = &mut arguments[..] {
-        title.truncate(title.trim_end().len());
-    }
-    arguments
 }
 
 /// A call, and when it ended. One that did not end has no result, and nothing else that is written

@@ -2,6 +2,7 @@ use std::mem::offset_of;
 use std::time::Duration;
 
 use super::{AHEAD, Arena, Settings, layout};
+use crate::model::Modules;
 use crate::record::{Event, Record};
 use crate::unwind::Random;
 
@@ -159,6 +160,28 @@ fn a_call_that_has_not_ended_at_the_end_has_no_result() {
     assert_eq!((call.result, call.denied), (None, true));
     assert!(!call.created && !call.ended && !call.uncounted, "{call:?}");
     assert_eq!((call.context, call.reference, call.references), (0, None, 0));
+}
+
+#[test]
+fn code_is_unknown_if_the_witness_has_no_room_for_its_file() {
+    let mut writer = Writer::new();
+    writer.read();
+    let mut call = |stack: u64| {
+        let call = writer.ended_call();
+        writer.change(call, |raw| (raw.module, raw.stack) = (0, stack));
+        let [record] = &*writer.arena.read(false) else { panic!("one record") };
+        let Event::Call(call) = &record.event else { panic!("{record:?}") };
+        let stack = layout::Stack { module_count: 1, ..layout::read(&[]) };
+        let place = writer.record(layout::STACK, &stack, &0_u32.to_ne_bytes());
+        let names: Vec<_> =
+            call.native.iter().map(|frame| Modules::default().name(frame.module)).collect();
+        (place, names)
+    };
+    let (stack, names) = call(0);
+    assert_eq!(names, ["code in no file"]);
+    let unknown = "unknown code (the process loaded more files than the trace can record)";
+    let (_, names) = call(stack);
+    assert_eq!(names, [unknown]);
 }
 
 #[test]

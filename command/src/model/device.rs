@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use cuda_primary_context::Uuid;
+
 use crate::record::{self, Call, Change, Holding, Purpose, Record};
 
 use super::Modules;
@@ -41,7 +43,6 @@ pub struct StartedThreads {
 }
 
 impl StartedThreads {
-    /// How many names people are shown.
     pub const NAMES: usize = 4;
 
     pub(super) fn add(&mut self, name: Option<&String>) {
@@ -215,7 +216,6 @@ impl Device {
         held.any(|holder| holder.holding != Holding::Reference || !reset)
     }
 
-    /// How people name it in a process.
     pub fn short_name(&self) -> String {
         match self.about.ordinal {
             Some(ordinal) => format!("device {ordinal}"),
@@ -223,7 +223,6 @@ impl Device {
         }
     }
 
-    /// How people name it: with its UUID.
     pub fn name(&self) -> String {
         let name = self.short_name();
         match self.uuid() {
@@ -233,14 +232,6 @@ impl Device {
     }
 
     pub fn uuid(&self) -> Option<String> {
-        let bytes = self.about.uuid?;
-        let mut text = String::from("GPU");
-        for (index, byte) in bytes.iter().enumerate() {
-            if [0, 4, 6, 8, 10].contains(&index) {
-                text.push('-');
-            }
-            text.push_str(&format!("{byte:02x}"));
-        }
-        Some(text)
+        Some(Uuid::from_bytes(self.about.uuid?).to_string())
     }
 }

@@ -152,8 +152,19 @@ impl Process {
 
     /// The rank that a launcher gave it, on its machine or else among all: the variable and its value.
     pub fn rank(&self) -> Option<(&str, &str)> {
-        let names = LOCAL_RANKS.into_iter().chain(["RANK"]);
-        let mut set = names.filter_map(|name| Some((name, self.variable(name)?)));
+        self.first_variable(&LOCAL_RANKS).or_else(|| self.first_variable(&["RANK"]))
+    }
+
+    /// Why the rank on its machine, which a launcher set, is not known.
+    pub fn malformed_rank(&self) -> Option<String> {
+        let (variable, value) = self.first_variable(&LOCAL_RANKS)?;
+        let is_unknown = self.about.local_rank.is_none();
+        is_unknown.then(|| format!("{variable} is {value:?}, which is not a rank"))
+    }
+
+    /// The first of these variables that is set and not empty.
+    fn first_variable(&self, names: &[&'static str]) -> Option<(&str, &str)> {
+        let mut set = names.iter().filter_map(|name| Some((*name, self.variable(name)?)));
         set.find(|(_, value)| !value.is_empty())
     }
 

@@ -8,6 +8,7 @@ use nix::unistd::User;
 
 use crate::arena;
 use crate::arena::layout::LOCAL_RANKS;
+use crate::processes::command_line;
 
 /// Other launchers' variables for the rank of a process on its machine: HPE's and Ray Train's.
 const MORE_RANKS: [&str; 2] = ["PALS_LOCAL_RANKID", "RAY_LOCAL_RANK"];
@@ -47,7 +48,7 @@ impl ProcessFacts {
         Self {
             is_visible: true,
             user: Some(user_name(metadata.uid())),
-            command: fs::read(folder.join("cmdline")).ok().and_then(|text| command(&text)),
+            command: Some(command_line(pid)).filter(|words| !words.is_empty()),
             rank,
             environment_is_known: environment.is_some(),
             visible_devices: variable("CUDA_VISIBLE_DEVICES"),
@@ -67,14 +68,6 @@ fn variable(environment: &[u8], name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(value).into_owned())
 }
 
-/// The words of a command line. A title that the program set is one word with padding behind it.
-fn command(text: &[u8]) -> Option<Vec<String>> {
-    let text = String::from_utf8_lossy(text);
-    let words: Vec<String> =
-        text.trim_end_matches(['\0', ' ']).split('\0').map(str::to_owned).collect();
-    (words != [""]).then_some(words)
-}
-
 /// The first twelve hexadecimal digits of the 64 that container runtimes put into the control group's name.
 fn container(cgroup: &str) -> Option<String> {
     cgroup
@@ -90,7 +83,7 @@ fn user_name(uid: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ProcessFacts, command, container, user_name, variable};
+    use super::{ProcessFacts, container, user_name, variable};
 
     #[test]
     fn this_process_is_read() {
@@ -107,14 +100,6 @@ mod tests {
         let environment = b"XLOCAL_RANK=1\0LOCAL_RANK_=2\0LOCAL_RANK=3\0LOCAL_RANK=4\0";
         assert_eq!(variable(environment, "LOCAL_RANK").as_deref(), Some("3"));
         assert_eq!(variable(environment, "RANK"), None);
-    }
-
-    #[test]
-    fn a_title_loses_its_padding() {
-        assert_eq!(command(b"python\0train.py\0").unwrap(), ["python", "train.py"]);
-        assert_eq!(command(b"VLLM::Worker_TP1\0\0\0\0\0").unwrap(), ["VLLM::Worker_TP1"]);
-        assert_eq!(command(b"ray::Actor.run      ").unwrap(), ["ray::Actor.run"]);
-        assert_eq!(command(b""), None);
     }
 
     #[test]

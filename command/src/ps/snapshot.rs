@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cuda_primary_context::checkpoint::nvml::{self, GpuProcesses, NvmlError};
+use cuda_primary_context::checkpoint::nvml::{self, GpuProcess, GpuProcesses, NvmlError};
 
 use crate::only::DeviceName;
 use crate::ps::options::Options;
@@ -62,31 +62,36 @@ impl Snapshot {
         facts: impl Fn(u32) -> ProcessFacts,
     ) -> Self {
         let mut notes = Vec::new();
-        let mut contexts: BTreeMap<u32, Vec<Context>> = BTreeMap::new();
-        for gpu in gpus {
-            match &gpu.processes {
-                Ok(listed) => {
-                    for process in listed {
-                        let entry = contexts.entry(process.pid).or_default();
-                        add(entry, gpu, process.bytes, process.mig_instance);
-                    }
-                }
-                Err(error) => notes.push(format!("GPU {} could not be read: {error}.", gpu.index)),
+        let mut contexts: BTreeMap<u32, BTreeMap<_, Context>> = BTreeMap::new();
+        for GpuProcesses { index, uuid, processes } in gpus {
+            if let Err(error) = processes {
+                notes.push(format!("GPU {index} could not be read: {error}."));
+            }
+            for &GpuProcess { pid, bytes, mig_instance } in processes.iter().flatten() {
+                // NVML lists a process once for each instance of a divided GPU. Some versions list it twice.
+                let same = contexts.entry(pid).or_default().entry((*index, mig_instance));
+                let context = same.or_insert_with(|| Context {
+                    gpu: *index,
+                    uuid: uuid.map(|uuid| uuid.to_string()),
+                    bytes,
+                    mig_instance,
+                    verdict: Verdict::Alone,
+                });
+                context.bytes = context.bytes.max(bytes);
             }
         }
         let failed_gpus = !notes.is_empty();
         // The sizes are judged before the choice, which would hide the other GPUs of a process.
-        let all = contexts.into_iter().map(|(pid, mut contexts)| {
+        let all = contexts.into_iter().map(|(pid, contexts)| {
+            let mut contexts: Vec<Context> = contexts.into_values().collect();
             let sizes: Vec<_> = contexts.iter().map(|context| context.bytes).collect();
             for (context, verdict) in contexts.iter_mut().zip(judge(&sizes)) {
                 context.verdict = verdict;
             }
             Process { pid, facts: facts(pid), contexts }
         });
-        let all: Vec<Process> = all.collect();
-        let listed: BTreeMap<u32, bool> =
-            all.iter().map(|process| (process.pid, process.facts.is_visible)).collect();
-        let mut processes = all;
+        let mut processes: Vec<Process> = all.collect();
+        let unmatched = unmatched(gpus, &processes, options, &facts);
         processes.retain(|process| is_chosen(process, options));
         processes.sort_by_key(|process| (process.contexts.len() < 2, process.pid));
         let unknown_size = processes.iter().any(|process| {
@@ -94,7 +99,6 @@ impl Snapshot {
                 && process.contexts.iter().any(|context| context.bytes.is_none())
         });
         notes.extend(limits(&processes));
-        let unmatched = unmatched(gpus, &listed, options, &facts);
         let is_complete = !failed_gpus && !unknown_size && unmatched.is_empty();
         notes.extend(unmatched);
         let is_chosen = !options.gpus.is_empty() || !options.pids.is_empty();
@@ -108,27 +112,6 @@ impl Snapshot {
     }
 }
 
-/// NVML lists a process once for each instance of a divided GPU, and some versions list it twice.
-fn add(
-    contexts: &mut Vec<Context>,
-    gpu: &GpuProcesses,
-    bytes: Option<u64>,
-    mig_instance: Option<u32>,
-) {
-    let same =
-        |context: &&mut Context| (context.gpu, context.mig_instance) == (gpu.index, mig_instance);
-    match contexts.iter_mut().find(same) {
-        Some(context) => context.bytes = context.bytes.max(bytes),
-        None => contexts.push(Context {
-            gpu: gpu.index,
-            uuid: gpu.uuid.map(|uuid| uuid.to_string()),
-            bytes,
-            mig_instance,
-            verdict: Verdict::Alone,
-        }),
-    }
-}
-
 fn is_chosen(process: &Process, options: &Options) -> bool {
     let pid = options.pids.is_empty() || options.pids.contains(&process.pid);
     let on_gpu = |context: &Context| {
@@ -137,11 +120,10 @@ fn is_chosen(process: &Process, options: &Options) -> bool {
     pid && (options.gpus.is_empty() || process.contexts.iter().any(on_gpu))
 }
 
-/// Chosen GPUs and processes that do not exist. `listed`: the processes with contexts, and whether each
-/// is in `/proc`.
+/// Chosen GPUs and processes that do not exist. `listed`: all processes with contexts.
 fn unmatched(
     gpus: &[GpuProcesses],
-    listed: &BTreeMap<u32, bool>,
+    listed: &[Process],
     options: &Options,
     facts: impl Fn(u32) -> ProcessFacts,
 ) -> Vec<String> {
@@ -153,8 +135,9 @@ fn unmatched(
     let mut notes: Vec<String> =
         missing_gpus.map(|choice| format!("No GPU matches --gpu {choice}.")).collect();
     // A process without a context is found in /proc, unless the driver gives ids of another namespace.
-    let same_ids = listed.values().all(|is_visible| *is_visible);
-    let runs = |pid: u32| listed.contains_key(&pid) || (same_ids && facts(pid).is_visible);
+    let same_ids = listed.iter().all(|process| process.facts.is_visible);
+    let is_listed = |pid| listed.iter().any(|process| process.pid == pid);
+    let runs = |pid: u32| is_listed(pid) || (same_ids && facts(pid).is_visible);
     let missing = options.pids.iter().filter(|pid| !runs(**pid));
     notes.extend(missing.map(|pid| format!("No process matches --pid {pid}.")));
     notes

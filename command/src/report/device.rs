@@ -11,15 +11,9 @@ use super::page::{Page, at, code, in_thread};
 /// What a context takes in GPU memory, as measured; the report and the README say where.
 pub const CONTEXT_MIB: u32 = 524;
 
-const INDENT: usize = 4;
-
-fn line() -> Line {
-    Line::indented(INDENT)
-}
-
 impl Page<'_> {
-    pub fn device(&mut self, process: &Process, device: &Device) -> Vec<Line> {
-        let mut lines = self.notes("created", &device.creations, |by, note| {
+    pub fn device(&mut self, process: &Process, device: &Device) {
+        self.notes("created", &device.creations, |by, note| {
             let holding = note.call.holding();
             // A green context is a part of the primary one.
             let size = match holding {
@@ -27,85 +21,69 @@ impl Page<'_> {
                 _ => format!(" (about {CONTEXT_MIB} MiB)"),
             };
             let text = format!("{} context{size} created by {by}", holding.kind());
-            let line = at(in_thread(line().text(text), process, note), note);
+            let line = at(in_thread(Line::default().text(text), process, note), note);
             line.text(format!(" ({})", note.call.function.0))
         });
-        for holder in &device.holders {
-            lines.extend(self.holdings(holder, device));
-        }
+        device.holders.iter().for_each(|holder| self.holdings(holder, device));
         for taking in &device.takings {
             let by = self.caller(&taking.first.call);
             let owner = device.holders.iter().find(|holder| holder.library == taking.from);
             let from = owner.map_or_else(|| taking.from.clone(), |owner| self.holder(owner));
             let count = counted(taking.count, "reference", "references");
-            let text = format!("{by} released {count} of {from}");
-            lines.push(
-                line().warning(text).varying(format!(", first at {}", seconds(taking.first.time))),
-            );
-            lines.extend(self.stack(&taking.first.call));
+            let line = Line::default().warning(format!("{by} released {count} of {from}"));
+            self.add(line.varying(format!(", first at {}", seconds(taking.first.time))));
+            self.stack(&taking.first.call);
         }
         if let Some(first) = device.unseen_releases.first.first() {
             let by = self.caller(&first.call);
             let count = counted(device.unseen_releases.total, "reference", "references");
-            lines.push(
-                line().text(format!("{by} released {count} that no library was seen to take")),
-            );
-            lines.extend(self.stack(&first.call));
+            let text = format!("{by} released {count} that no library was seen to take");
+            self.add(Line::default().text(text));
+            self.stack(&first.call);
         }
-        lines.extend(self.notes(
-            "taken from a green context",
-            &device.taken_from_green,
-            |by, note| {
-                let (function, code) = (note.call.function.0, code(800));
-                let text = format!(
-                    "{function} by {by} returned {code} and took the reference of a green context"
-                );
-                at(line().warning(text), note)
-            },
-        ));
-        lines.extend(self.refusals(&device.refusals));
-        lines.extend(self.unfinished(&device.unfinished));
-        lines.extend(self.notes("destroyed", &device.endings, |by, note| {
+        self.notes("taken from a green context", &device.taken_from_green, |by, note| {
+            let (function, code) = (note.call.function.0, code(800));
+            let text = format!(
+                "{function} by {by} returned {code} and took the reference of a green context"
+            );
+            at(Line::default().warning(text), note)
+        });
+        self.refusals(&device.refusals);
+        self.unfinished(&device.unfinished);
+        self.notes("destroyed", &device.endings, |by, note| {
             let kind = note.call.holding().kind();
-            let line = at(line().text(format!("{kind} context destroyed by {by}")), note);
+            let text = format!("{kind} context destroyed by {by}");
+            let line = at(Line::default().text(text), note);
             line.text(format!(" ({})", note.call.function.0))
-        }));
-        lines.extend(self.held(device));
-        lines
+        });
+        self.held(device);
     }
 
-    /// A line for each call, with its stack, and how many more there were.
-    pub fn notes(
-        &mut self,
-        what: &str,
-        notes: &Notes,
-        describe: impl Fn(&str, &Note) -> Line,
-    ) -> Vec<Line> {
-        let mut lines = Vec::new();
+    /// Adds a line for each call, with its stack, and how many more there were.
+    pub fn notes(&mut self, what: &str, notes: &Notes, line: impl Fn(&str, &Note) -> Line) {
         for note in &notes.first {
-            lines.push(describe(&self.caller(&note.call), note));
-            lines.extend(self.stack(&note.call));
+            self.add(line(&self.caller(&note.call), note));
+            self.stack(&note.call);
             if note.call.created && note.call.visible_changed {
                 let text = "CUDA_VISIBLE_DEVICES was changed after cuInit: the driver uses the former value";
-                lines.push(line().warning(text));
+                self.add(Line::default().warning(text));
             }
         }
-        lines.extend(and_more(what, notes));
-        lines
+        self.and_more(what, notes);
     }
 
-    fn holdings(&mut self, holder: &Holder, device: &Device) -> Vec<Line> {
+    fn holdings(&mut self, holder: &Holder, device: &Device) {
         if holder.holding != Holding::Reference {
-            return Vec::new();
+            return;
         }
         // The call that created the context stands above, with its stack.
         let creations = device.creations.first.iter();
         let created = creations.into_iter().any(|note| note.time == holder.first.time);
         if created && holder.acquired == 1 && holder.released == 0 {
-            return Vec::new();
+            return;
         }
-        let mut line =
-            line().text(format!("{} retained it {}", self.holder(holder), times(holder.acquired)));
+        let text = format!("{} retained it {}", self.holder(holder), times(holder.acquired));
+        let mut line = Line::default().text(text);
         if !created {
             line = line.varying(format!(", first at {}", seconds(holder.first.time)));
         }
@@ -117,22 +95,20 @@ impl Page<'_> {
                 _ => line.varying(format!(", last at {last}")),
             };
         }
-        let mut lines = vec![line];
+        self.add(line);
         if !created {
-            lines.extend(self.stack(&holder.first.call));
+            self.stack(&holder.first.call);
         }
-        lines
     }
 
-    /// Calls that were refused: one line for each function, code and caller.
-    pub fn refusals(&mut self, notes: &Notes) -> Vec<Line> {
+    /// Adds a line for each function, code and caller of calls that were refused.
+    pub fn refusals(&mut self, notes: &Notes) {
         let mut groups: BTreeMap<_, Vec<&Note>> = BTreeMap::new();
         for note in &notes.first {
             let Some(result) = note.call.result.filter(|&result| result != 0) else { continue };
             let by = self.caller(&note.call);
             groups.entry((note.call.function.0, result, by)).or_default().push(note);
         }
-        let mut lines = Vec::new();
         for ((function, result, by), notes) in groups {
             let first = notes[0];
             let denied = if first.call.denied { " (by --deny)" } else { "" };
@@ -142,23 +118,23 @@ impl Page<'_> {
                 count => format!(", {count} times, first"),
             };
             let text = format!("{function} by {by} returned {}{denied}{exit}{often}", code(result));
-            lines.push(at(line().warning(text), first));
-            lines.extend(self.stack(&first.call));
+            self.add(at(Line::default().warning(text), first));
+            self.stack(&first.call);
         }
-        lines.extend(and_more("refused", notes));
-        lines
+        self.and_more("refused", notes);
     }
 
-    pub fn unfinished(&mut self, notes: &Notes) -> Vec<Line> {
+    pub fn unfinished(&mut self, notes: &Notes) {
         self.notes("called", notes, |by, note| {
             let function = note.call.function.0;
-            at(line().text(format!("{function} by {by} has not returned, called")), note)
-        })
+            let text = format!("{function} by {by} has not returned, called");
+            at(Line::default().text(text), note)
+        });
     }
 
-    fn held(&mut self, device: &Device) -> Vec<Line> {
+    fn held(&mut self, device: &Device) {
         if device.creations.total == 0 && device.holders.is_empty() {
-            return Vec::new();
+            return;
         }
         let held = device.held().map(|holder| {
             let (one, more) = match holder.holding {
@@ -172,19 +148,18 @@ impl Page<'_> {
         });
         let held: Vec<String> = held.collect();
         let held = if held.is_empty() { "nothing".to_owned() } else { held.join(", ") };
-        vec![line().text("held at the end: ").heading(held)]
+        self.add(Line::default().text("held at the end: ").heading(held));
     }
-}
 
-fn and_more(what: &str, notes: &Notes) -> Option<Line> {
-    let count = notes.total - notes.first.len() as u64;
-    let last = notes.last.filter(|_| count > 0).map(seconds)?;
-    Some(match count {
-        1 => line().text(format!("and {what} once more")).varying(format!(", at {last}")),
-        _ => line()
-            .text(format!("and {what} {count} more times"))
-            .varying(format!(", last at {last}")),
-    })
+    fn and_more(&mut self, what: &str, notes: &Notes) {
+        let count = notes.total - notes.first.len() as u64;
+        let Some(last) = notes.last.filter(|_| count > 0).map(seconds) else { return };
+        let (text, last) = match count {
+            1 => (format!("and {what} once more"), format!(", at {last}")),
+            _ => (format!("and {what} {count} more times"), format!(", last at {last}")),
+        };
+        self.add(Line::default().text(text).varying(last));
+    }
 }
 
 fn times(count: u64) -> String {

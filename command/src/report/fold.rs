@@ -2,8 +2,7 @@
 
 use super::line::{Line, list};
 
-/// So many processes of a block are named.
-const NAMED: usize = 16;
+const NAMED_PROCESSES: usize = 16;
 
 pub struct Block {
     /// Who they are, such as `4711 (LOCAL_RANK=1)`.
@@ -28,9 +27,9 @@ impl Block {
         let (who, members) = match &*self.who {
             [one] => (format!("{} {one}", if starts { "Process" } else { "process" }), None),
             all => {
-                let text = format!("processes {}", list(all, NAMED));
+                let text = format!("processes {}", list(all, NAMED_PROCESSES));
                 let faint = " (times, threads and devices below are those of the first one)";
-                let members = Line::indented(2).text(text).faint(faint);
+                let members = Line::default().indented(2).text(text).faint(faint);
                 (format!("{} processes", all.len()), Some(members))
             }
         };

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::model::{Device, Model, Process};
 use crate::only::Only;
-use crate::verdict::{Judge, Verdict, devices};
+use crate::verdict::{Devices, Judge, Verdict, devices};
 
 use super::line::{Line, counted, list};
 use super::{Surroundings, signal_name};
 
-/// So many devices are named.
-const NAMED: usize = 4;
+const NAMED_DEVICES: usize = 4;
 
 /// The result in one line, and how the program and the gates ended.
 pub fn lines(model: &Model, about: &Surroundings) -> Vec<Line> {
@@ -30,7 +29,9 @@ pub fn lines(model: &Model, about: &Surroundings) -> Vec<Line> {
                 "Exit status 125, because {gate} could not judge everything (--allow-untraced accepts that):"
             );
             lines.push(Line::prefixed().stray(text));
-            lines.extend(reasons.iter().map(|reason| Line::indented(2).warning(&**reason)));
+            lines.extend(
+                reasons.iter().map(|reason| Line::default().indented(2).warning(&**reason)),
+            );
         }
     }
     lines
@@ -42,7 +43,7 @@ fn gate(about: &Surroundings) -> &'static str {
 
 fn result(model: &Model, about: &Surroundings) -> Line {
     let judge = Judge::new(model, about);
-    let strays = judge.strays(model);
+    let strays = judge.strays();
     let line = Line::prefixed();
     if !strays.is_empty() {
         return line.stray(stray(&strays, model, &judge, about));
@@ -72,7 +73,7 @@ fn result(model: &Model, about: &Surroundings) -> Line {
     let contexts = format!("CUDA contexts in {processes} on {}", names(&used));
     if !judge.judges() {
         line.text(format!("{contexts}."))
-    } else if !judge.unknown(model).is_empty() {
+    } else if !judge.unknown().is_empty() {
         line.warning(format!("{contexts}: not all of them can be judged (see below)."))
     } else if let Some(doubt) = doubt {
         line.warning(format!("{contexts}: no strays seen, but {doubt} (see below)."))
@@ -83,7 +84,7 @@ fn result(model: &Model, about: &Surroundings) -> Line {
 
 /// Why there may be more contexts or strays than were seen.
 fn doubt(model: &Model, about: &Surroundings, judge: &Judge<'_>) -> Option<String> {
-    let unfinished = judge.unfinished(model).into_iter();
+    let unfinished = judge.unfinished().into_iter();
     let unfinished: u64 = unfinished.map(|(_, device)| device.unfinished_creations).sum();
     let elsewhere: u64 = model.processes.iter().map(|process| process.creations_elsewhere).sum();
     match unfinished + elsewhere {
@@ -93,16 +94,11 @@ fn doubt(model: &Model, about: &Surroundings, judge: &Judge<'_>) -> Option<Strin
 }
 
 /// How many processes hold how many strays, and where.
-fn stray(
-    strays: &[(&Process, &Device)],
-    model: &Model,
-    judge: &Judge<'_>,
-    about: &Surroundings,
-) -> String {
+fn stray(strays: &Devices<'_>, model: &Model, judge: &Judge<'_>, about: &Surroundings) -> String {
     let all = model.processes.iter().filter(|process| process.did_anything()).count();
-    let (held, released): (Vec<_>, Vec<_>) =
-        strays.iter().copied().partition(|(process, device)| judge.is_held_stray(process, device));
-    let text = |strays: &[(&Process, &Device)], one: &str, more: &str| {
+    let is_held = |(process, device): &(&Process, &Device)| judge.is_held_stray(process, device);
+    let (held, released): (Devices<'_>, Devices<'_>) = strays.iter().copied().partition(is_held);
+    let text = |strays: &Devices<'_>, one: &str, more: &str| {
         let numbers: BTreeSet<u32> = strays.iter().map(|(process, _)| process.number).collect();
         let devices: Vec<&Device> = strays.iter().map(|(_, device)| *device).collect();
         let processes = counted(all as u64, "process", "processes");
@@ -117,15 +113,15 @@ fn stray(
         };
         format!("{holders} {verb} {what}{on} {}", names(&devices))
     };
-    match (&held[..], &released[..]) {
-        (held, []) => format!("{}.", text(held, "holds", "hold")),
-        ([], released) => {
-            let it = if released.len() == 1 { "it" } else { "them" };
-            format!("{}, and released {it}.", text(released, "created", "created"))
+    match (held.len(), released.len()) {
+        (_, 0) => format!("{}.", text(&held, "holds", "hold")),
+        (0, count) => {
+            let it = if count == 1 { "it" } else { "them" };
+            format!("{}, and released {it}.", text(&released, "created", "created"))
         }
-        (held, released) => {
-            let more = counted(released.len() as u64, "more stray was", "more strays were");
-            format!("{}. {more} released.", text(held, "holds", "hold"))
+        (_, count) => {
+            let more = counted(count as u64, "more stray was", "more strays were");
+            format!("{}. {more} released.", text(&held, "holds", "hold"))
         }
     }
 }
@@ -134,5 +130,5 @@ fn names(devices: &[&Device]) -> String {
     let mut names: Vec<String> = devices.iter().map(|device| device.name()).collect();
     names.sort();
     names.dedup();
-    list(&names, NAMED)
+    list(&names, NAMED_DEVICES)
 }

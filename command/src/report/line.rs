@@ -26,12 +26,13 @@ struct Part {
 }
 
 impl Line {
-    pub fn indented(indent: usize) -> Self {
-        Self { indent, parts: Vec::new() }
+    pub fn prefixed() -> Self {
+        Self::default().text(PREFIX)
     }
 
-    pub fn prefixed() -> Self {
-        Self::indented(0).text(PREFIX)
+    pub fn indented(mut self, indent: usize) -> Self {
+        self.indent = indent;
+        self
     }
 
     pub fn text(self, text: impl Into<String>) -> Self {
@@ -77,11 +78,6 @@ impl Line {
         if let Some(part) = self.parts.last_mut() {
             part.varies = true;
         }
-        self
-    }
-
-    pub fn outdented(mut self, columns: usize) -> Self {
-        self.indent = self.indent.saturating_sub(columns);
         self
     }
 

@@ -1,4 +1,4 @@
-//! What names are looked up in while the report is written, and how callers are named.
+//! A block of the report while it is written: its lines, and how callers are named in them.
 
 use cuda_primary_context::sys::CUresult;
 
@@ -8,11 +8,16 @@ use crate::symbols::Symbols;
 
 use super::line::{Line, seconds};
 
+/// So many columns the lines of a block are indented, and lines below another one still further.
+const INDENT: usize = 2;
+
 pub struct Page<'report> {
-    pub modules: &'report Modules,
-    pub symbols: &'report mut Symbols,
+    pub(super) modules: &'report Modules,
+    pub(super) symbols: &'report mut Symbols,
     /// The current folder with a slash: paths in it are shown without it.
-    pub folder: &'report str,
+    pub(super) folder: &'report str,
+    lines: Vec<Line>,
+    indent: usize,
 }
 
 /// The name of a result code, with its number.
@@ -26,7 +31,31 @@ pub fn code(result: u32) -> String {
 /// Libraries that only pass on the calls of a script.
 const GO_BETWEENS: [&str; 3] = ["libffi", "_ctypes", "_cffi_backend"];
 
-impl Page<'_> {
+impl<'report> Page<'report> {
+    pub fn new(
+        modules: &'report Modules,
+        symbols: &'report mut Symbols,
+        folder: &'report str,
+    ) -> Self {
+        Self { modules, symbols, folder, lines: Vec::new(), indent: INDENT }
+    }
+
+    pub(super) fn add(&mut self, line: Line) {
+        self.lines.push(line.indented(self.indent));
+    }
+
+    /// Adds lines below the last one.
+    pub(super) fn below(&mut self, add: impl FnOnce(&mut Self)) {
+        self.indent += INDENT;
+        add(self);
+        self.indent -= INDENT;
+    }
+
+    /// The lines that were added since the last call.
+    pub(super) fn take_lines(&mut self) -> Vec<Line> {
+        std::mem::take(&mut self.lines)
+    }
+
     /// Who made a call: the library, or the line of Python that called through ctypes or cffi.
     pub fn caller(&self, call: &Call) -> String {
         self.script_line(call).unwrap_or_else(|| self.modules.name(call.caller()))

@@ -12,58 +12,49 @@ use super::{Surroundings, signal_name};
 /// After a fork, every call in the child returns this.
 const NOT_INITIALIZED: u32 = 3;
 
-fn line() -> Line {
-    Line::indented(2)
-}
-
-/// Lines of a device, moved to where those of a process are.
-fn outdented(lines: Vec<Line>) -> impl Iterator<Item = Line> {
-    lines.into_iter().map(|line| line.outdented(2))
-}
-
 impl Page<'_> {
     pub fn process(&mut self, process: &Process, model: &Model, about: &Surroundings) -> Block {
         let judge = Judge::new(model, about);
-        let mut body = Vec::new();
         if about.options.only == Some(Only::LocalRank) && process.about.local_rank.is_none() {
-            let text = "cannot be judged, because no launcher set a rank (LOCAL_RANK) before the \
-                        driver was loaded";
-            body.push(line().warning(text));
+            let why = process.malformed_rank().unwrap_or_else(|| {
+                "no launcher set a rank (LOCAL_RANK) before the driver was loaded".to_owned()
+            });
+            self.add(Line::default().warning(format!("cannot be judged, because {why}")));
         }
-        body.extend(self.inits(process));
-        body.extend(self.fork(process, model));
+        self.inits(process);
+        self.fork(process, model);
         for device in process.devices() {
-            let name = line().heading(device.name()).that_varies();
+            let name = Line::default().heading(device.name()).that_varies();
             if judge.is_stray(process, device) {
-                body.push(name.text(" ").stray("is a stray, see above"));
+                self.add(name.text(" ").stray("is a stray, see above"));
                 continue;
             }
-            body.push(match judge.allows(process, device) {
+            self.add(match judge.allows(process, device) {
                 Some(true) if about.options.only.is_some() => name.text(", allowed"),
                 Some(false) if about.options.only.is_some() => name.text(", not allowed"),
                 None if judge.judges() => name.warning(", cannot be judged"),
                 _ => name,
             });
-            body.extend(self.device(process, device));
+            self.below(|page| page.device(process, device));
         }
-        body.extend(process.devices().filter_map(started_threads));
-        body.extend(outdented(self.notes("called", &process.elsewhere, |by, note| {
+        process.devices().filter_map(started_threads).for_each(|line| self.add(line));
+        self.notes("called", &process.elsewhere, |by, note| {
             let function = note.call.function.0;
             let result = match note.call.result {
                 Some(result) => format!("returned {}", code(result)),
                 None => "has not returned".to_owned(),
             };
-            at(Line::indented(4).text(format!("{function} by {by} {result}")), note)
-        })));
+            at(Line::default().text(format!("{function} by {by} {result}")), note)
+        });
         for path in &process.bypasses {
             let text = format!("not traced: this process also loaded {}", path.display());
-            body.push(line().warning(text));
+            self.add(Line::default().warning(text));
         }
         if process.uncounted {
             let text = "the witness had no room to count all references: the numbers are too low";
-            body.push(line().warning(text));
+            self.add(Line::default().warning(text));
         }
-        body.push(end(process, about));
+        self.add(end(process, about));
         let origin = match (process.about.forked_from, process.about.parent) {
             (None, 0) => String::new(),
             (None, parent) => format!(" (started by {parent})"),
@@ -71,35 +62,36 @@ impl Page<'_> {
             (Some(_), parent) => format!(" (forked by {parent})"),
         };
         let title = format!("{}{origin}", process.command());
-        Block { who: vec![who(process)], heading: (Line::default(), title), body }
+        Block {
+            who: vec![who(process)],
+            heading: (Line::default(), title),
+            body: self.take_lines(),
+        }
     }
 
-    /// When the driver was initialised, and by whom.
-    fn inits(&mut self, process: &Process) -> Vec<Line> {
-        let mut lines = Vec::new();
+    fn inits(&mut self, process: &Process) {
         if let Some(first) = process.inits.successful.first.first() {
             let by = self.caller(&first.call);
-            lines.push(at(line().text(format!("cuInit by {by}")), first));
-            lines.extend(outdented(self.stack(&first.call)));
+            self.add(at(Line::default().text(format!("cuInit by {by}")), first));
+            self.stack(&first.call);
         }
-        lines.extend(outdented(self.refusals(&process.inits.refused)));
-        lines.extend(outdented(self.unfinished(&process.inits.unfinished)));
-        lines
+        self.refusals(&process.inits.refused);
+        self.unfinished(&process.inits.unfinished);
     }
 
     /// Explains why the driver refuses everything in a child that was forked too late.
-    fn fork(&mut self, process: &Process, model: &Model) -> Vec<Line> {
+    fn fork(&mut self, process: &Process, model: &Model) {
         let refused = [&process.inits.refused, &process.elsewhere].into_iter();
         let refused = refused.chain(process.devices().map(|device| &device.refusals));
         let mut notes = refused.flat_map(|notes| &notes.first);
         if !notes.any(|note| note.call.result == Some(NOT_INITIALIZED)) {
-            return Vec::new();
+            return;
         }
         let parent = process.about.forked_from.and_then(|number| model.process(number));
         let Some((parent, first)) =
             parent.and_then(|parent| Some((parent, parent.inits.successful.first.first()?)))
         else {
-            return Vec::new();
+            return;
         };
         let by = self.caller(&first.call);
         let text = "CUDA cannot be used here: this process was forked after its parent, process ";
@@ -107,9 +99,8 @@ impl Page<'_> {
             ", called cuInit. Start workers with spawn instead of fork. The parent's cuInit, by {by}:"
         );
         let pid = parent.pid.to_string();
-        let mut lines = vec![line().warning(text).varying(pid).warning(after)];
-        lines.extend(outdented(self.stack(&first.call)));
-        lines
+        self.add(Line::default().warning(text).varying(pid).warning(after));
+        self.stack(&first.call);
     }
 }
 
@@ -121,22 +112,24 @@ fn started_threads(device: &Device) -> Option<Line> {
         [] => String::new(),
         names => format!(" ({}{more})", names.join(", ")),
     };
-    let text = line().text("threads started on ").varying(device.short_name());
+    let text = Line::default().text("threads started on ").varying(device.short_name());
     (*count > 0).then(|| text.varying(format!(": {count}{names}")))
 }
 
 fn end(process: &Process, about: &Surroundings) -> Line {
     let lives = about.living.iter().any(|(pid, _)| Some(*pid) == process.about.host_pid);
     match process.end {
-        Some(End::Exit(time)) => line().text("exited").varying(format!(" at {}", seconds(time))),
+        Some(End::Exit(time)) => {
+            Line::default().text("exited").varying(format!(" at {}", seconds(time)))
+        }
         Some(End::Replaced(time)) => {
             let text = "replaced by another program (exec)";
-            line().text(text).varying(format!(" at {}", seconds(time)))
+            Line::default().text(text).varying(format!(" at {}", seconds(time)))
         }
-        None if lives => line().warning("still runs"),
+        None if lives => Line::default().warning("still runs"),
         None => match about.signal().filter(|_| process.about.host_pid == about.program) {
-            Some(signal) => line().text(format!("killed by {}", signal_name(signal))),
-            None => line().text("ended without its exit handlers (by _exit or a signal)"),
+            Some(signal) => Line::default().text(format!("killed by {}", signal_name(signal))),
+            None => Line::default().text("ended without its exit handlers (by _exit or a signal)"),
         },
     }
 }

@@ -1,18 +1,16 @@
 //! The lines of a stack that people are shown.
 
+use std::path::Path;
+
 use crate::record::Call;
 use crate::stack::{self, NativeLine};
 
 use super::line::Line;
 use super::page::Page;
 
-/// So many lines of a stack are shown.
-const MOST: usize = 12;
-
-/// Of a longer stack: its outermost lines.
+/// How many lines of a longer stack are shown, of each end.
+const INNERMOST: usize = 10;
 const OUTERMOST: usize = 2;
-
-const INDENT: usize = 6;
 
 /// A text, and whether a user may have written the code.
 struct Shown {
@@ -21,8 +19,8 @@ struct Shown {
 }
 
 impl Page<'_> {
-    /// The lines of a call's stack, innermost first.
-    pub fn stack(&mut self, call: &Call) -> Vec<Line> {
+    /// Adds the lines of a call's stack, innermost first.
+    pub fn stack(&mut self, call: &Call) {
         let lines = stack::lines(call, self.modules, self.symbols);
         let python = matches!(lines.first(), Some(stack::Line::Python(_)));
         let mut shown = Vec::new();
@@ -30,15 +28,14 @@ impl Page<'_> {
         if lines.len() > 1 || python {
             shown = select(texts(&lines, self.folder));
         }
-        let faint = |text: &str| Line::indented(INDENT).faint(text);
         if call.python_failed {
-            shown.push(faint("(some lines of Python could not be read)"));
+            shown.push(Line::default().faint("(some lines of Python could not be read)"));
         }
         if python {
             let route = stack::route(call, self.modules, self.symbols);
-            shown.push(faint(&format!("through {}", route.join(", "))));
+            shown.push(Line::default().faint(format!("through {}", route.join(", "))));
         }
-        shown
+        self.below(|page| shown.into_iter().for_each(|line| page.add(line)));
     }
 }
 
@@ -46,7 +43,7 @@ impl Page<'_> {
 fn texts(lines: &[stack::Line], folder: &str) -> Vec<Shown> {
     let same = |a: &stack::Line, b: &stack::Line| match (a, b) {
         (stack::Line::Native(a), stack::Line::Native(b)) => {
-            is_nameless(a) && is_nameless(b) && a.library == b.library && a.library.is_some()
+            is_nameless(a) && is_nameless(b) && a.path == b.path && a.path.is_some()
         }
         (stack::Line::Python(a), stack::Line::Python(b)) => a == b,
         _ => false,
@@ -64,12 +61,11 @@ fn text(lines: &[stack::Line], folder: &str) -> Shown {
             (format!("{}{often}", lines[0]), !is_installed(&line.file))
         }
         stack::Line::Native(line) => {
-            let path = line.place.file.as_deref().map(str::to_owned);
-            let library = line.library.as_deref().map(|path| path.to_string_lossy().into_owned());
-            let path = path.or(library);
-            let text = match (lines.len(), line.library_name()) {
-                (count @ 2.., Some(library)) => format!("{library} ({count} frames without names)"),
-                _ => lines[0].to_string(),
+            let library = line.path.as_deref().map(Path::to_string_lossy);
+            let path = line.place.file.as_deref().map(Into::into).or(library);
+            let text = match lines.len() {
+                1 => lines[0].to_string(),
+                count => format!("{} ({count} frames without names)", line.library),
             };
             (text, path.is_some_and(|path| !is_installed(&path)))
         }
@@ -95,9 +91,11 @@ fn select(lines: Vec<Shown>) -> Vec<Line> {
     let count = lines.len();
     let user_s = lines.iter().position(|line| line.is_user_s);
     let is_kept = |index: usize| {
-        let innermost =
-            MOST - OUTERMOST - usize::from(user_s.is_some_and(|at| at >= MOST - OUTERMOST - 1));
-        count <= MOST || index < innermost || index >= count - OUTERMOST || Some(index) == user_s
+        let innermost = INNERMOST - usize::from(user_s.is_some_and(|at| at >= INNERMOST - 1));
+        count <= INNERMOST + OUTERMOST
+            || index < innermost
+            || index >= count - OUTERMOST
+            || Some(index) == user_s
     };
     let mut shown = Vec::new();
     let mut left_out = 0;
@@ -107,10 +105,10 @@ fn select(lines: Vec<Shown>) -> Vec<Line> {
             continue;
         }
         if left_out > 0 {
-            shown.push(Line::indented(INDENT).faint(format!("… {left_out} more")));
+            shown.push(Line::default().faint(format!("… {left_out} more")));
             left_out = 0;
         }
-        shown.push(Line::indented(INDENT).code(line.text));
+        shown.push(Line::default().code(line.text));
     }
     shown
 }
@@ -160,8 +158,13 @@ mod tests {
     fn frames_without_names_are_one_line() {
         let native = |library: &str, function: Option<&str>| {
             let place = Place { function: function.map(str::to_owned), ..Place::default() };
-            let library = Some(format!("/opt/lib/{library}").into());
-            stack::Line::Native(NativeLine { library, address: 16, place })
+            let path = Some(format!("/opt/lib/{library}").into());
+            stack::Line::Native(NativeLine {
+                library: library.to_owned(),
+                path,
+                address: 16,
+                place,
+            })
         };
         let lines = [
             native("libcudart.so.13", None),

@@ -50,7 +50,6 @@ impl Files {
         }
     }
 
-    /// Lets others see the lines.
     pub fn flush(&mut self) {
         self.check(Lines::flush);
     }

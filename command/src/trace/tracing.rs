@@ -94,6 +94,8 @@ impl<'options> Tracing<'options> {
             damaged: self.arena.is_damaged(),
             living: self.watch.living(),
             opens_were_missed: self.watch.why_opens_are_missed(),
+            // Those that lived long enough are named.
+            has_unseen: self.watch.arena_was_missing && self.watch.silent.is_empty(),
             silent: self.watch.silent.into_iter().collect(),
             unreadable: self.watch.unreadable.into_iter().collect(),
             opened_untraced: self.watch.was_opened && self.model.processes.is_empty(),

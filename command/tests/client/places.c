@@ -11,6 +11,8 @@
  *   generated               a retain by code made at run time
  *   small-stack             retains and releases in a signal handler with 8 KiB of stack
  *   seccomp                 retains and releases when no system call is allowed
+ *   unloading:LIBRARY       retains and releases while another thread loads and unloads the library, and words on this
+ *                           stack point into it
  */
 #define _GNU_SOURCE
 #include "client.h"
@@ -260,6 +262,37 @@ static void without_system_calls(void)
     syscall(SYS_exit, 0);
 }
 
+static _Atomic uintptr_t loaded;
+static _Atomic bool stops;
+
+static void *load_and_unload(void *name)
+{
+    while (!stops) {
+        void *library = dlopen(name, RTLD_NOW);
+
+        loaded = (uintptr_t)dlsym(library, "retain");
+        dlclose(library);
+    }
+    return NULL;
+}
+
+static int beside_unloading(const char *library)
+{
+    enum { ROUNDS = 3000 };
+    volatile uintptr_t words[8];
+    pthread_t thread;
+    int failures = 0;
+
+    pthread_create(&thread, NULL, load_and_unload, (void *)library);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int word = 0; word < 8; word++)
+            words[word] = loaded + (uintptr_t)round % 100; /* another stack each time */
+        failures += retain_and_release(handle);
+    }
+    stops = true;
+    return pthread_join(thread, NULL) + failures + (words[0] == 0);
+}
+
 int call_in_places(const char *verb, const char *value)
 {
     int failures = 0;
@@ -282,6 +315,8 @@ int call_in_places(const char *verb, const char *value)
         return in_generated_code();
     if (is(verb, "small-stack"))
         return with_small_stack();
+    if (is(verb, "unloading"))
+        return beside_unloading(value);
     if (is(verb, "seccomp"))
         without_system_calls();
     return UNKNOWN;

@@ -5,7 +5,6 @@
  *   start:N                 N threads, a hundred at a time, and how many have their creator's device
  *   errno                   of pthread_create
  *   in-handler              a signal handler creates one;   waiter   a thread that waits for signals does
- *   interrupted:N           N threads, while a signal handler runs again and again
  *   create-cancelled        a thread that is being cancelled creates one
  *   cancelled               a thread that is being cancelled opens the driver, or calls it if it is open
  *   named:NAME              creates one with a name that lives for half a second
@@ -22,7 +21,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/time.h>
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
@@ -132,22 +130,6 @@ static void create_in_handler(int number)
 {
     (void)number;
     create("in-handler", NULL);
-}
-
-static void do_nothing(int number)
-{
-    (void)number;
-}
-
-static int create_while_interrupted(int count)
-{
-    struct itimerval often = { .it_interval = { .tv_usec = 50 }, .it_value = { .tv_usec = 50 } };
-    struct itimerval never = { .it_value = { 0 } };
-
-    signal(SIGALRM, do_nothing);
-    setitimer(ITIMER_REAL, &often, NULL);
-    create_many("interrupted", count);
-    return setitimer(ITIMER_REAL, &never, NULL);
 }
 
 static void *wait_for_signal(void *mask)
@@ -289,8 +271,6 @@ int create_threads(const char *verb, const char *value)
         print_errno();
     else if (is(verb, "in-handler"))
         return signal(SIGUSR1, create_in_handler) == SIG_ERR || raise(SIGUSR1);
-    else if (is(verb, "interrupted"))
-        return create_while_interrupted(atoi(value));
     else if (is(verb, "waiter"))
         return create_in_waiter();
     else if (is(verb, "create-cancelled"))

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::limit;
 use crate::programs::{CLIENT, installed_driver};
 use crate::skips::skip;
-use crate::traced::{Trace, Traced};
+use crate::traced::{Trace, Traced, have_stacks, pick};
 
 /// Runs the client with each gate: both cannot judge, and succeed only with `--allow-untraced`.
 #[track_caller]
@@ -92,6 +92,13 @@ fn with_a_process_that_has_the_witness_but_writes_no_record() {
         traced.says(text);
         traced.says("No CUDA context was seen, but not everything was traced (see below).");
     }
+    // However short its life is, and whatever keeps it from the arena.
+    for variable in ["-u CUDA_CONTEXTS_ARENA", "CUDA_CONTEXTS_ARENA=/nowhere"] {
+        let script = format!("{client} init; env {variable} {client} init retain:0");
+        let traced = Trace::new(&["--forbid"]).program(&["sh", "-c", &script]).run();
+        traced.ended_with(125);
+        traced.says(" loaded the trace's library but wrote no record");
+    }
     // Forked children that make no call, and programs that replace them, have nothing to record.
     let script =
         format!("{client} init fork sleep:300 end fork:bare sleep:300 end spawn sleep:300");
@@ -150,6 +157,10 @@ fn with_a_call_that_did_not_return() {
         traced.ended_with(125);
         traced.says(reason);
         traced.says("No CUDA context was seen, but 1 call may have created one (see below).");
+        // Where it was is known.
+        let retain = traced.calls("cuDevicePrimaryCtxRetain");
+        assert_eq!(pick(&retain, "result library"), serde_json::json!([[null, "client"]]));
+        assert_eq!((have_stacks(&retain), traced.events("exit").len()), (vec![true], 0));
     }
     // The same on a device that is allowed.
     for only in ["0", "one"] {

@@ -14,5 +14,6 @@ mod report;
 #[path = "../../../tests/support/skips.rs"]
 mod skips;
 mod strays;
+#[path = "../support/traced.rs"]
 mod traced;
 mod untraced;

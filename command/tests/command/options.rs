@@ -97,19 +97,6 @@ fn live_prints_events_as_they_happen() {
 }
 
 #[test]
-fn stacks_are_of_all_calls_of_the_first_ones_or_of_none() {
-    for (stack, expected) in
-        [("all", [true, true]), ("first", [true, false]), ("none", [false, false])]
-    {
-        let traced = Trace::new(&["--stack", stack]).client("init retain:1 retain:1").run();
-        traced.ended_with(0);
-        let retains = traced.calls("cuDevicePrimaryCtxRetain");
-        let have_one = retains.iter().map(|call| call["native"].as_array().unwrap().len() > 1);
-        assert_eq!(have_one.collect::<Vec<_>>(), expected, "{stack}");
-    }
-}
-
-#[test]
 fn colours_are_for_terminals_alone() {
     for (variables, coloured) in
         [(&[][..], false), (&["CLICOLOR_FORCE"], true), (&["CLICOLOR_FORCE", "NO_COLOR"], false)]

@@ -1,6 +1,10 @@
 //! Which devices are allowed, and what happens to contexts on others.
 
-use crate::traced::{Trace, Traced};
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::traced::{Trace, Traced, have_stacks, pick};
 
 fn uuid_of(ordinal: u32) -> String {
     let traced = Trace::new(&[]).client(&format!("init retain:{ordinal}")).run();
@@ -19,10 +23,7 @@ fn contexts_on_devices_that_are_not_allowed_are_strays() {
     let uuid = uuid_of(1);
     for (only, variable, words, expected) in [
         ("1", "NONE=", "init retain:1 thread:0", &[0][..]),
-        ("0,1,2", "NONE=", "init retain:0 retain:1", &[]),
         (&format!("0,{uuid}"), "NONE=", "init retain:0 retain:1 retain:2", &[2]),
-        (&uuid, "NONE=", "init retain:1 retain:2", &[2]),
-        (&uuid[..12], "NONE=", "init retain:1 retain:2", &[2]),
         ("local-rank", "LOCAL_RANK=1", "init retain:1 retain:2", &[2]),
         ("local-rank", "OMPI_COMM_WORLD_LOCAL_RANK=2", "init retain:1 retain:2", &[1]),
         ("local-rank", "SLURM_LOCALID=1", "init retain:1 retain:2", &[2]),
@@ -94,19 +95,83 @@ fn forbidden_strays_give_status_3() {
     }
 }
 
+/// By every function, and the driver is not called.
 #[test]
 fn denied_strays_are_refused_and_others_are_not() {
-    let traced =
-        Trace::new(&["--deny", "--only", "1"]).client("init retain:1 retain:0 create:2").run();
+    let ways = ["retain", "create", "create3", "create4", "create-gl", "green"];
+    let refused = ways.map(|way| format!("{way}:0 {way}:2")).join(" ");
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let mut trace = Trace::new(&["--deny", "--only", "1"]);
+    trace.command.env("SIMULATED_CUDA_LOG", log.path());
+    let traced = trace.client(&format!("init {refused} retain:1 create:1 green:1")).run();
     traced.ended_with(0);
-    assert_eq!(traced.stdout, "retain returned 800\ncreate returned 800\n");
-    for (call, code) in traced.events("call").iter().skip(1).zip([0, 800, 800]) {
-        assert_eq!((&call["result"], &call["denied"]), (&code.into(), &(code == 800).into()));
-    }
+    let printed = ways.map(|way| format!("{way} returned 800\n").repeat(2));
+    assert_eq!(traced.stdout, printed.concat());
+    let calls = traced.events("call");
+    let (denied, made) = calls[1..].split_at(2 * ways.len());
+    let expected = Value::from(vec![json!([true, 800, false]); 12]);
+    assert_eq!(pick(denied, "denied result created"), expected);
+    assert!(denied.iter().all(|call| call["references"] == 0));
+    assert!(have_stacks(denied).iter().all(|has_one| *has_one));
+    assert_eq!(made.iter().filter(|call| call["denied"] == false).count(), 3);
+    let log = fs::read_to_string(log.path()).unwrap();
+    let asked = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let creates = |call: &Value| {
+        let function = call["function"].as_str().unwrap();
+        function == "cuDevicePrimaryCtxRetain" || function.contains("CtxCreate")
+    };
+    let devices: Vec<Value> = asked.filter(creates).map(|call| call["device"].clone()).collect();
+    assert_eq!(devices, [1, 1, 1]);
     assert!(strays(&traced).is_empty());
-    traced.says("cuda-contexts: Refused 2 contexts outside the allowed devices (--only 1).");
-    for (options, refused) in [(&["--deny", "--only", "one"][..], 1), (&["--deny"], 2)] {
-        let traced = Trace::new(options).client("init retain:2 retain:1").run();
-        assert_eq!(traced.stdout, "retain returned 800\n".repeat(refused), "{options:?}");
+    traced.says("cuda-contexts: Refused 12 contexts outside the allowed devices (--only 1).");
+    for (options, words, printed) in [
+        // Before cuInit the driver has the say.
+        (
+            &["--deny"][..],
+            "retain:0 init retain:2 release:2",
+            "retain returned 3\nretain returned 800\nrelease returned 201\n",
+        ),
+        // Each process may hold contexts on one device, whichever it comes to first.
+        (
+            &["--deny", "--only", "one"],
+            "init retain:1 retain:0 create:2 retain:1 release:1 release:1 retain:0 retain:1",
+            "retain returned 800\ncreate returned 800\nretain returned 800\n",
+        ),
+        (&["--deny", "--only", "local-rank"], "init retain:0", ""),
+        // Threads that come while a device is looked up are refused, too.
+        (&["--deny", "--only", "1"], "init threads:16,20", "threads returned 320\n"),
+    ] {
+        let traced = Trace::new(&[options, &["--allow-untraced"]].concat()).client(words).run();
+        assert_eq!(traced.stdout, printed, "{options:?}");
+    }
+}
+
+/// What the witness finds of each device, by which it refuses.
+#[test]
+fn devices_are_allowed_by_ordinal_by_uuid_and_by_rank() {
+    let uuid = uuid_of(1);
+    let upper = format!("GPU-{}", uuid[4..].to_uppercase());
+    // What is empty does not count, and then there is an order.
+    let several = "LOCAL_RANK= MPI_LOCALRANKID=2 SLURM_LOCALID=0 RANK=1";
+    for (only, variables, expected) in [
+        ("0,2", "", json!([true, false, true])),
+        (&uuid, "", json!([false, true, false])),
+        (&upper[..12], "", json!([false, true, false])),
+        ("GPU-ffffffff-0000", "", json!([false, false, false])),
+        ("local-rank", several, json!([false, false, true])),
+        ("local-rank", "LOCAL_RANK=", json!([null, null, null])),
+        ("local-rank", "LOCAL_RANK=two", json!([null, null, null])),
+        ("local-rank", "LOCAL_RANK=-1", json!([null, null, null])),
+        ("local-rank", "LOCAL_RANK=4294967298", json!([null, null, null])),
+        // A launcher that shows each process a device of its own.
+        ("local-rank", "LOCAL_RANK=2 CUDA_VISIBLE_DEVICES=2", json!([true])),
+        ("one", "", json!([null, null, null])),
+    ] {
+        let mut trace = Trace::new(&["--only", only]);
+        trace.command.envs(variables.split_whitespace().filter_map(|pair| pair.split_once('=')));
+        let traced = trace.client("init retain:0 retain:1 retain:2").run();
+        let allowed: Value =
+            traced.events("device").iter().map(|device| device["allowed"].clone()).collect();
+        assert_eq!(allowed, expected, "{only} {variables}");
     }
 }

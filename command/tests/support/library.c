@@ -1,8 +1,8 @@
 /*
  * A library that calls the driver: for its caller, and from its destructor, as CUDA's runtime does. With
  * -DPLUGIN its constructor calls the driver, with -DCONSTRUCTOR the client; with -DPRELOADED it calls the client
- * before each thread; with -DHOOK it hooks dlsym as products that limit memory do; with -DPYTHON it looks like
- * an interpreter.
+ * before each thread; with -DHOOK it hooks dlsym as products that limit memory do; with -DPYTHON it also
+ * looks like an interpreter.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -11,6 +11,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#if defined(PYTHON)
+const unsigned long Py_Version = PYTHON;
+
+void *PyGILState_GetThisThreadState(void)
+{
+    return PYTHON >= 0x030f0000 ? (void *)&Py_Version : NULL;
+}
+
+#if PYTHON >= 0x030f0000
+const char *PyUnstable_DumpTraceback(int file, void *thread)
+{
+    static const char text[] = "Stack (most recent call first):\n"
+                               "  File \"/home/J\\xf6rg/a, line 7.py\", line 12 in helper\n"
+                               "  File \"<string>\", line ??? in <module>\n";
+
+    if (thread != &Py_Version || write(file, text, sizeof text - 1) != sizeof text - 1)
+        abort();
+    return NULL;
+}
+#endif
+#endif
 
 #if defined(PLUGIN)
 int cuInit(unsigned int) __attribute__((weak));
@@ -34,26 +56,6 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
         before();
     return create(thread, attributes, start, argument);
 }
-#elif defined(PYTHON)
-const unsigned long Py_Version = PYTHON;
-
-void *PyGILState_GetThisThreadState(void)
-{
-    return PYTHON >= 0x030f0000 ? (void *)&Py_Version : NULL;
-}
-
-#if PYTHON >= 0x030f0000
-const char *PyUnstable_DumpTraceback(int file, void *thread)
-{
-    static const char text[] = "Stack (most recent call first):\n"
-                               "  File \"/home/J\\xf6rg/a, line 7.py\", line 12 in helper\n"
-                               "  File \"<string>\", line ??? in <module>\n";
-
-    if (thread != &Py_Version || write(file, text, sizeof text - 1) != sizeof text - 1)
-        abort();
-    return NULL;
-}
-#endif
 #elif defined(HOOK)
 static void *(*real_dlsym)(void *, const char *);
 

@@ -1,144 +1,57 @@
-//! What the witness wrote, as the command reads it.
+//! A memory that is full, and none at all.
 
-use std::collections::HashMap;
-use std::ops::Deref;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use cuda_contexts::arena::Stack;
-use cuda_contexts::record::{self, Event, Holding, Record};
+use cuda_contexts::arena::{Arena, Settings};
+use cuda_contexts::witness::lay_out;
+use tempfile::TempDir;
 
-pub use cuda_contexts::arena::Settings;
+use crate::limit;
+use crate::programs::{CLIENT, installed_driver};
 
-pub const ALL: Settings<'static> = with_stacks(Stack::All);
-pub const NO_STACKS: Settings<'static> = with_stacks(Stack::None);
-
-const fn with_stacks(stack: Stack) -> Settings<'static> {
-    Settings { stack, deny: false, forbid: false, only: "", capacity: None }
+/// What the client prints that finds `libcuda.so.1` in a folder, and its memory in a file.
+fn client(words: &str, folder: &Path, arena: &Path) -> String {
+    let mut client = Command::new(&*CLIENT);
+    client.args(words.split_whitespace()).env("LD_LIBRARY_PATH", folder);
+    let output = limit::output(client.env("CUDA_CONTEXTS_ARENA", arena));
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
-/// A process, a device or a call, with the numbers of its process and its thread.
-#[derive(Debug, Clone)]
-pub struct Of<Item> {
-    pub process: u32,
-    pub pid: u32,
-    pub tid: u32,
-    item: Item,
+/// A driver, and a folder with the witness before it.
+fn witness() -> (TempDir, PathBuf, TempDir) {
+    let ((driver_folder, driver), folder) = (installed_driver(), TempDir::new().unwrap());
+    lay_out(folder.path(), &driver).unwrap();
+    (driver_folder, driver, folder)
 }
 
-impl<Item> Deref for Of<Item> {
-    type Target = Item;
-
-    fn deref(&self) -> &Item {
-        &self.item
-    }
+#[test]
+fn a_full_arena_is_said_and_changes_nothing() {
+    let words = "init retain:0 threads:4,100 release:0 release:0";
+    let (_driver_folder, driver, folder) = witness();
+    let path = folder.path().join("arena");
+    let settings = Settings { capacity: Some(4096 + 16 * 1024), ..Settings::default() };
+    let mut arena = Arena::create(&path, settings).unwrap();
+    let printed = client(words, folder.path(), &path);
+    assert_eq!(printed, client(words, driver.parent().unwrap(), Path::new("")));
+    let kept = arena.read(true).len();
+    assert!(kept > 10 && arena.lost() > 600, "{kept} records kept, {} lost", arena.lost());
 }
 
-/// A call with the names of its modules.
-#[derive(Debug, Clone)]
-pub struct Call {
-    call: record::Call,
-    /// The module whose reference it took.
-    taken_from: Option<String>,
-    /// Path of the module and address in its file, innermost first.
-    pub frames: Vec<(String, u64)>,
-}
-
-impl Deref for Call {
-    type Target = record::Call;
-
-    fn deref(&self) -> &record::Call {
-        &self.call
+#[test]
+fn without_an_arena_a_program_runs_all_the_same() {
+    let words = "init retain:0 holders:0 threads:4,10 fork retain:0 end release:0";
+    let expected = "holders 1\n  client 1 0 0\nretain returned 3\n";
+    let (_driver_folder, _, folder) = witness();
+    let path = folder.path().join("arena");
+    for content in [&b""[..], b"cudactx\n", &[7; 8192]] {
+        fs::write(&path, content).unwrap();
+        let printed = client(words, folder.path(), &path);
+        assert_eq!(printed, expected, "{} bytes that are no arena", content.len());
     }
-}
-
-impl Call {
-    /// The last component of the path of the library that called.
-    pub fn library(&self) -> &str {
-        name(&self.frames[0].0)
-    }
-
-    pub fn has_stack(&self) -> bool {
-        self.frames.len() > 1
-    }
-
-    /// Whose reference it took: the last component of the path.
-    pub fn taken_from(&self) -> Option<&str> {
-        self.taken_from.as_deref().map(name)
-    }
-
-    /// How many the library that was charged holds afterwards.
-    pub fn left(&self) -> Option<u32> {
-        self.reference.map(|change| change.count)
-    }
-
-    /// How many ordinary or green contexts their maker has afterwards.
-    pub fn contexts(&self) -> Option<(Holding, u32)> {
-        self.other.map(|change| (change.holding, change.count))
-    }
-
-    pub fn lines(&self) -> Vec<(String, i64, String)> {
-        let line = |line: &record::PythonLine| {
-            (line.file.clone(), line.line.map_or(-1, i64::from), line.function.clone())
-        };
-        self.python.iter().map(line).collect()
-    }
-}
-
-pub fn name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap()
-}
-
-#[derive(Debug, Default)]
-pub struct Arena {
-    pub lost: u64,
-    pub processes: Vec<Of<record::Process>>,
-    pub devices: Vec<Of<record::Device>>,
-    pub calls: Vec<Of<Call>>,
-    pub exits: usize,
-}
-
-impl Arena {
-    pub fn of(&self, function: &str) -> Vec<&Of<Call>> {
-        self.calls.iter().filter(|call| call.function.0 == function).collect()
-    }
-
-    pub fn retains(&self) -> Vec<&Of<Call>> {
-        self.of("cuDevicePrimaryCtxRetain")
-    }
-
-    pub fn releases(&self) -> Vec<&Of<Call>> {
-        self.of("cuDevicePrimaryCtxRelease_v2")
-    }
-
-    pub fn new(records: &[Record], lost: u64) -> Self {
-        let mut arena = Self { lost, ..Self::default() };
-        let mut modules = HashMap::from([(0, String::new())]);
-        for record in records {
-            match &record.event {
-                Event::Module(module) => {
-                    modules.insert(module.id, module.path.to_str().unwrap().to_owned());
-                }
-                Event::Process(process) => arena.processes.push(of(record, process.clone())),
-                Event::Device(device) => arena.devices.push(of(record, device.clone())),
-                Event::Call(call) => arena.calls.push(of(record, with_names(call, &modules))),
-                Event::Exit(_) => arena.exits += 1,
-                Event::Bypass(path) => panic!("{path:?} is not behind the witness"),
-                Event::ThreadStart(_) => {}
-            }
-        }
-        arena
-    }
-}
-
-fn of<Item>(record: &Record, item: Item) -> Of<Item> {
-    Of { process: record.process, pid: record.pid, tid: record.tid, item }
-}
-
-fn with_names(call: &record::Call, modules: &HashMap<u32, String>) -> Call {
-    let module =
-        |id: u32| modules.get(&id).cloned().unwrap_or_else(|| panic!("no record of module {id}"));
-    Call {
-        taken_from: call.taken_from().map(module),
-        frames: call.native.iter().map(|frame| (module(frame.module), frame.address)).collect(),
-        call: call.clone(),
-    }
+    fs::remove_file(&path).unwrap();
+    assert_eq!(client(words, folder.path(), &path), expected);
+    assert_eq!(client(words, folder.path(), Path::new("")), expected);
 }

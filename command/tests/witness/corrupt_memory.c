@@ -7,13 +7,16 @@
 #define _GNU_SOURCE
 #include "../../witness/loaded_object.h"
 #include "../../witness/python.h"
+#include "../../witness/readable.h"
 #include "../../witness/witness.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { MEMORY = 32 * 1024, PAGE = 4096, LONGEST_RECORD = 2048 };
 
@@ -114,15 +117,17 @@ static bool is_library(const struct loaded_object *object, void *data)
 /* A copy of a library's memory between pages that cannot be read, with some bytes changed. */
 static void rounds_of_symbols(long rounds)
 {
-    struct loaded_object object = { .end = 0 };
+    struct loaded_object object = { .mapping.end = 0 };
+    uintptr_t start;
     size_t length;
     char *copy, *clean;
 
     dlopen("libm.so.6", RTLD_NOW);
     each_loaded_object(is_library, &object);
-    if (!object.end)
+    if (!object.mapping.end)
         exit(3);
-    length = object.end - object.start;
+    start = object.mapping.start;
+    length = object.mapping.end - start;
     copy = map((length + PAGE - 1) & ~(size_t)(PAGE - 1));
     clean = malloc(length);
     /* What lies between the segments of a library may not be readable. */
@@ -130,22 +135,21 @@ static void rounds_of_symbols(long rounds)
         struct readable readable = { .lasting = false };
         size_t part = length - at < PAGE ? length - at : PAGE;
 
-        if (!read_memory(&readable, object.start + at, clean + at, part))
+        if (!read_memory(&readable, start + at, clean + at, part))
             memset(clean + at, 0, part);
     }
     for (long round = 0; round < rounds; round++) {
-        struct loaded_object changed = { .start = (uintptr_t)copy,
-                                         .end = (uintptr_t)copy + length,
-                                         .bias = (uintptr_t)copy - object.start + object.bias };
-        size_t dynamic = (uintptr_t)object.dynamic - object.start;
+        struct loaded_object changed = { .mapping = { (uintptr_t)copy, (uintptr_t)copy + length, NULL },
+                                         .bias = (uintptr_t)copy - start + object.bias };
+        size_t dynamic = (uintptr_t)object.dynamic - start;
 
         if (round % 16 == 0)
             memcpy(copy, clean, length);
         changed.dynamic = (const ElfW(Dyn) *)(copy + dynamic);
         /* As the loader does, but for the addresses that are changed. */
         for (ElfW(Dyn) *entry = (ElfW(Dyn) *)(copy + dynamic); round % 16 == 0 && entry->d_tag; entry++)
-            if (entry->d_un.d_ptr >= object.start && entry->d_un.d_ptr < object.end)
-                entry->d_un.d_ptr += (uintptr_t)copy - object.start;
+            if (entry->d_un.d_ptr >= start && entry->d_un.d_ptr < object.mapping.end)
+                entry->d_un.d_ptr += (uintptr_t)copy - start;
         found += symbol_of_object(&changed, "cos") != 0;
         for (int change = 0; change < 8; change++) {
             size_t at = next() % 4 ? next() % (64 * 1024) : dynamic + next() % 512;
@@ -156,9 +160,41 @@ static void rounds_of_symbols(long rounds)
     }
 }
 
+/* Of a library that another thread unloads: any part of it may be gone, and what the loader said of it. */
+static void rounds_of_unloading(long rounds)
+{
+    char *copy = map(MEMORY);
+    struct mapping mapping = { (uintptr_t)copy, (uintptr_t)copy + MEMORY, NULL };
+
+    for (long round = 0; round < rounds; round++) {
+        struct loaded_object object = { mapping, 0, copy + next() % MEMORY, NULL, .may_go = true };
+        uintptr_t gone = (uintptr_t)copy + next() % MEMORY / PAGE * PAGE;
+        uintptr_t there = gone == mapping.start ? gone + PAGE : gone - PAGE;
+        char part[128];
+
+        memset(copy, 'a', MEMORY);
+        object.dynamic = (const ElfW(Dyn) *)(copy + next() % MEMORY);
+        mprotect((void *)gone, PAGE, PROT_NONE);
+        mapping.map = (const struct link_map *)(copy + next() % MEMORY);
+        if (describe_mapping(&mapping, &object) || symbol_of_object(&object, "cos"))
+            abort(); /* there is no such object */
+        (void)copy_object_name(&object, 0, part, sizeof part);
+        if (read_object(&object, gone, part, 1) || !read_object(&object, there, part, 1))
+            abort();
+        mprotect((void *)gone, PAGE, PROT_READ | PROT_WRITE);
+    }
+}
+
+static void *wait_for_ever(void *unused)
+{
+    pause();
+    return unused;
+}
+
 int main(int count, char **arguments)
 {
     long rounds = count > 2 ? atol(arguments[2]) : 1000;
+    pthread_t thread;
 
     memory = map(MEMORY);
     state = count > 1 ? (uint64_t)atol(arguments[1]) : 1;
@@ -169,6 +205,8 @@ int main(int count, char **arguments)
             round_of_frames(0x030000f0 | minor << 16, code_type);
     }
     rounds_of_symbols(rounds);
+    pthread_create(&thread, NULL, wait_for_ever, NULL); /* without another thread nothing is unloaded */
+    rounds_of_unloading(rounds);
     printf("%llu %llu\n", (unsigned long long)noted, (unsigned long long)found);
     return 0;
 }

@@ -6,12 +6,10 @@ use std::process::Command;
 
 use crate::limit;
 use crate::programs::{compile, source};
-use crate::traced::success;
 
 const ROUNDS: u64 = 2_000;
 
-const READERS: [&str; 5] =
-    ["loaded_object.c", "python_frames.c", "python_offsets.c", "python_text.c", "readable.c"];
+const READERS: [&str; 3] = ["loaded_object.c", "python_frames.c", "readable.c"];
 
 /// With two seeds.
 #[test]
@@ -22,7 +20,8 @@ fn no_memory_crashes_the_readers() {
     let program = compile("corrupt", &sources, &[]);
     for seed in ["1", "20261124"] {
         let output = limit::output(Command::new(&program).args([seed, &ROUNDS.to_string()]));
-        let printed = success(&output);
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{seed}: {output:?}");
         // It must get somewhere, or it shows nothing.
         let numbers: Vec<u64> =
             printed.split_whitespace().map(|word| word.parse().unwrap()).collect();

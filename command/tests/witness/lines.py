@@ -34,17 +34,6 @@ def over_several_lines():
 
 
 class Kind:
-    def __enter__(self):
-        call()
-        return self
-
-    def __exit__(self, *_):
-        call()
-
-    @property
-    def attribute(self):
-        return call()
-
     def __lt__(self, _):
         call()
         return False
@@ -94,9 +83,7 @@ list(generator())
 [call() for _ in range(2)]
 {number: call() for number in range(1)}
 over_several_lines()
-with Kind() as kind:
-    kind.attribute
-sorted([kind, kind])
+sorted([Kind(), Kind()])
 list(map(lambda _: call(), [1]))
 drive(coroutine())
 deep(20)

@@ -3,7 +3,6 @@
 mod arena;
 mod calls;
 mod corrupt_memory;
-mod deny;
 #[path = "../support/limit.rs"]
 mod limit;
 mod processes;
@@ -14,5 +13,6 @@ mod references;
 #[path = "../../../tests/support/skips.rs"]
 mod skips;
 mod symbols;
+#[path = "../support/traced.rs"]
 mod traced;
 mod unchanged;

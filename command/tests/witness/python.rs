@@ -14,11 +14,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use simulated_libcuda::Simulator;
+use serde_json::{Value, json};
 
-use crate::arena::{ALL, Arena};
 use crate::skips::{self, skip};
-use crate::traced::Traced;
+use crate::traced::{Trace, Traced, pick};
 
 const PYTHONS: &str = "CUDA_PRIMARY_CONTEXT_TEST_PYTHONS";
 
@@ -26,7 +25,7 @@ const PYTHONS: &str = "CUDA_PRIMARY_CONTEXT_TEST_PYTHONS";
 const MOST_FRAMES: usize = 64;
 
 /// How many calls `lines.py` makes.
-const STACKS: usize = 23;
+const STACKS: usize = 20;
 
 fn runs(python: &Path, version: &str) -> bool {
     let script = "import ctypes, sys; print('%d.%d' % sys.version_info[:2])";
@@ -34,30 +33,34 @@ fn runs(python: &Path, version: &str) -> bool {
     output.is_ok_and(|output| output.stdout == format!("{version}\n").as_bytes())
 }
 
-/// Every interpreter of a version that there is.
-fn interpreters(version: &str) -> Vec<PathBuf> {
+/// The interpreter of a version, if there is one.
+fn interpreter(version: &str) -> Option<PathBuf> {
     let fetched = env::var_os(PYTHONS).map(PathBuf::from).unwrap_or_default();
-    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv"));
-    let pyenv = env::var_os("PYENV_ROOT").map(PathBuf::from).or(home).unwrap_or_default();
-    let installed = fs::read_dir(pyenv.join("versions")).into_iter().flatten().flatten();
+    let pyenv = Path::new(&env::var_os("HOME").unwrap_or_default()).join(".pyenv/versions");
+    let installed = fs::read_dir(pyenv).into_iter().flatten().flatten();
     let name = format!("python{version}");
-    let mut found = vec![fetched.join(version).join("python"), Path::new("/usr/bin").join(&name)];
-    found.push(PathBuf::from(&name));
-    found.extend(installed.map(|entry| entry.path().join("bin").join(&name)));
-    found.retain(|python| runs(python, version));
-    if found.is_empty() {
+    let places = [fetched.join(version).join("python"), PathBuf::from(&name)].into_iter();
+    let mut places = places.chain(installed.map(|entry| entry.path().join("bin").join(&name)));
+    let found = places.find(|python| runs(python, version));
+    if found.is_none() {
         let what = format!("the lines of Python {version}");
         skip(&format!("python-{version}"), &what, &format!("no {name} that has ctypes"));
     }
     found
 }
 
-fn run(python: &Path, arguments: &[&str]) -> (String, Arena) {
-    let mut traced = Traced::new(Simulator::builder(), python, &ALL);
-    traced.client.args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
-    traced.client.env_remove("PYTHONPATH");
-    let printed = traced.run();
-    (printed, traced.arena())
+fn run(python: &Path, arguments: &[&str]) -> Traced {
+    let mut trace = Trace::new(&["--stack", "all"]);
+    trace.command.env("PYTHONDONTWRITEBYTECODE", "1").env_remove("PYTHONPATH");
+    let traced = trace.program(&[&[python.to_str().unwrap()][..], arguments].concat()).run();
+    traced.ended_with(0);
+    traced
+}
+
+/// The lines of a call: file, number and function.
+fn lines_of(call: &Value) -> Value {
+    let lines: Vec<&Value> = call["python"].as_array().unwrap().iter().collect();
+    pick(&lines, "file line function")
 }
 
 /// In a folder whose name is not ASCII, with the GIL held by the caller and without.
@@ -67,20 +70,19 @@ fn lines(version: &str) {
     fs::create_dir(&folder).unwrap();
     let script = folder.join("lines.py");
     fs::write(&script, include_str!("lines.py")).unwrap();
-    for python in interpreters(version) {
+    if let Some(python) = interpreter(version) {
         for how in ["CDLL", "PyDLL"] {
-            let (printed, arena) = run(&python, &[script.to_str().unwrap(), how]);
-            let calls = arena.retains();
+            let traced = run(&python, &[script.to_str().unwrap(), how]);
+            let (printed, calls) = (&traced.stdout, traced.retains());
             assert_eq!((printed.lines().count(), calls.len()), (STACKS, STACKS));
             for (line, call) in printed.lines().zip(calls) {
+                let expected: Value = serde_json::from_str(line).unwrap();
+                assert_eq!(lines_of(call), expected, "{} {how}", python.display());
                 // One of them is deeper than what is kept.
-                let cut = call.python.len() == MOST_FRAMES;
-                assert_eq!(call.python_failed, cut, "{} {how}: {line}", python.display());
-                let expected: Vec<(String, i64, String)> = serde_json::from_str(line).unwrap();
-                assert_eq!(call.lines(), expected, "{} {how}", python.display());
+                let is_cut = expected.as_array().unwrap().len() == MOST_FRAMES;
+                assert_eq!(call["python_complete"], !is_cut, "{} {how}: {line}", python.display());
             }
-            let (major, minor) = arena.processes[0].python.unwrap();
-            assert_eq!(format!("{major}.{minor}"), version);
+            assert_eq!(traced.events("process")[0]["python"], version);
             skips::say(&format!("{} {how}: {STACKS} stacks as Python says", python.display()));
         }
         unusual(&python);
@@ -98,20 +100,21 @@ fn unusual(python: &Path) {
          libc.pthread_create(ctypes.byref(thread), None, start, ctypes.c_void_p(7))\n\
          libc.pthread_join(thread, None)\n"
     );
-    let (_, arena) = run(python, &["-c", &program]);
-    let release = arena.releases()[0];
-    assert!(release.python.is_empty() && !release.python_failed, "{release:?}");
-    assert_eq!(arena.of("cuInit")[0].lines(), [("<string>".to_owned(), 1, "<module>".to_owned())]);
+    let traced = run(python, &["-c", &program]);
+    assert_eq!(pick(&traced.releases(), "python python_complete"), json!([[[], true]]));
+    assert_eq!(lines_of(traced.calls("cuInit")[0]), json!([["<string>", 1, "<module>"]]));
 
     let deep = format!(
         "{before}\
          def deep(more):\n  return deep(more - 1) if more else driver.cuDevicePrimaryCtxRelease_v2(7)\n\
          deep(61)\ndeep(62)\ndeep(63)\n"
     );
-    let (_, arena) = run(python, &["-c", &deep]);
-    let releases = arena.releases();
-    let kept = releases.iter().map(|call| (call.python.len(), call.python_failed));
-    assert_eq!(kept.collect::<Vec<_>>(), [(63, false), (64, false), (64, true)], "cut is said");
+    let traced = run(python, &["-c", &deep]);
+    let releases = traced.releases();
+    let lengths = releases.iter().map(|call| call["python"].as_array().unwrap().len());
+    assert_eq!(lengths.collect::<Vec<_>>(), [63, 64, 64]);
+    let complete = pick(&releases, "python_complete");
+    assert_eq!(complete, json!([[true], [true], [false]]), "cut is said");
 
     let late = format!(
         "{before}\
@@ -121,11 +124,11 @@ fn unusual(python: &Path) {
          import sys; sys.late = Late()\n\
          atexit.register(lambda: driver.cuDevicePrimaryCtxRelease_v2(7))\n"
     );
-    let (_, arena) = run(python, &["-c", &late]);
-    let releases = arena.releases();
+    let traced = run(python, &["-c", &late]);
+    let releases = traced.releases();
     assert!(releases.len() >= 2, "{releases:?}");
-    assert_eq!(releases[0].python[0].function, "<lambda>");
-    assert!(releases.iter().all(|call| call.result.is_some() && !call.python_failed));
+    assert_eq!(releases[0]["python"][0]["function"], "<lambda>");
+    assert!(releases.iter().all(|call| call["result"].is_u64() && call["python_complete"] == true));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Resets, green contexts and the old release: what the driver counts, and what the witness does.
 
-use cuda_contexts::record::Holding;
+use serde_json::{Value, json};
 
 use crate::programs::library;
-use crate::traced::trace;
+use crate::traced::{have_stacks, pick, trace};
 
 /// The owner first, then who has held one longest, whichever of three that is.
 #[test]
@@ -14,20 +14,20 @@ fn a_release_is_charged_to_its_owner_or_else_to_the_longest_holder() {
          by:{b} release:0 by: release:0 by:{a} retain:0 \
          by: release:0 release:0 release:0 release:0"
     );
-    let (_, arena) = trace(&words);
-    let releases = arena.releases();
-    let charged = releases.iter().map(|call| (call.taken_from(), call.left(), call.has_stack()));
+    let traced = trace(&words);
+    let releases = traced.releases();
     assert_eq!(
-        charged.collect::<Vec<_>>(),
-        [
-            (Some("b.so"), Some(1), false), // its own, though a.so has held longer
-            (Some("a.so"), Some(0), true),  // which then comes back as the youngest
-            (Some("b.so"), Some(0), true),
-            (Some("c.so"), Some(0), true),
-            (Some("a.so"), Some(0), true),
-            (None, None, false),
-        ]
+        pick(&releases, "reference_of references"),
+        json!([
+            ["b.so", 3], // its own, though a.so has held longer
+            ["a.so", 2], // which then comes back as the youngest
+            ["b.so", 2],
+            ["c.so", 1],
+            ["a.so", 0],
+            [null, 0],
+        ])
     );
+    assert_eq!(have_stacks(&releases), [false, true, true, true, true, false]);
 }
 
 #[test]
@@ -35,52 +35,40 @@ fn a_context_that_another_library_destroys_was_its_maker_s() {
     let a = library("a.so", &[]).display().to_string();
     let words =
         format!("init by:{a} retain:0 by: green:0 create:0 by:{a} green-destroy destroy release:0");
-    let (_, arena) = trace(&words);
-    let destroyed = arena.of("cuGreenCtxDestroy")[0];
-    assert_eq!((destroyed.library(), destroyed.taken_from()), ("a.so", Some("client")));
-    assert_eq!(destroyed.reference.unwrap().holding, Holding::GreenReference);
-    let left = |holding| Some((holding, 0));
-    assert_eq!(destroyed.contexts(), left(Holding::GreenContext));
-    assert_eq!(arena.of("cuCtxDestroy_v2")[0].contexts(), left(Holding::OrdinaryContext));
-    let release = arena.releases()[0];
-    assert_eq!(
-        (release.taken_from(), release.left(), release.ended),
-        (Some("a.so"), Some(0), true)
-    );
+    let traced = trace(&words);
+    let destroyed = traced.calls("cuGreenCtxDestroy");
+    assert_eq!(pick(&destroyed, "library reference_of"), json!([["a.so", "client"]]));
+    assert_eq!(traced.end()["devices"][0]["contexts"], json!([]));
+    let release = pick(&traced.releases(), "reference_of references ended");
+    assert_eq!(release, json!([["a.so", 0, true]]));
 }
 
 #[test]
 fn every_context_of_many_is_found_after_others_were_destroyed() {
-    let (printed, arena) = trace("init contexts:120 contexts:120");
-    assert_eq!(printed, "");
-    let destroyed = arena.of("cuCtxDestroy_v2");
-    assert!(destroyed.iter().all(|call| call.contexts().is_some()));
-    assert_eq!(destroyed.last().unwrap().contexts(), Some((Holding::OrdinaryContext, 0)));
+    let traced = trace("init contexts:120 contexts:120 create:0");
+    assert_eq!(traced.calls("cuCtxDestroy_v2").len(), 240);
+    let left = json!([{"library": "client", "kind": "ordinary", "count": 1}]);
+    assert_eq!(traced.end()["devices"][0]["contexts"], left);
 }
 
 /// As measured: a release that returns 800 has taken the reference. A retain gives it back.
 #[test]
 fn green_contexts_hold_a_reference() {
-    let words = "init green:0 release:0 green-destroy release:0 retain:0 release:0";
-    let (printed, arena) = trace(words);
-    assert_eq!(printed, "release returned 800\nrelease returned 201\n");
-    let created = arena.of("cuGreenCtxCreate")[0];
-    assert!(created.created);
-    let contexts = |count| Some((Holding::GreenContext, count));
-    assert_eq!((created.references, created.contexts()), (1, contexts(1)));
-    let releases = arena.releases();
-    assert_eq!((releases[0].result, releases[0].references), (Some(800), 0));
-    assert_eq!(releases[0].taken_from(), Some("client"));
-    assert_eq!(releases[0].reference.unwrap().holding, Holding::GreenReference);
-    assert!(!releases[0].ended, "the context stays");
-    let destroyed = arena.of("cuGreenCtxDestroy")[0];
-    assert_eq!((destroyed.taken_from(), destroyed.contexts()), (None, contexts(0)));
-    assert!(!arena.retains()[0].created, "it was still there");
-    assert!(releases[2].ended);
-    let (_, arena) = trace("init green:0 release:0 retain:0 green-destroy release:0");
-    let destroyed = arena.of("cuGreenCtxDestroy")[0];
-    assert_eq!((destroyed.taken_from(), destroyed.references), (Some("client"), 0));
-    assert_eq!(arena.releases()[1].result, Some(201));
+    let traced = trace("init green:0 release:0 green-destroy release:0 retain:0 release:0");
+    assert_eq!(traced.stdout, "release returned 800\nrelease returned 201\n");
+    let created = traced.calls("cuGreenCtxCreate");
+    assert_eq!(pick(&created, "created references kind"), json!([[true, 1, "green"]]));
+    let releases = pick(&traced.releases(), "result references reference_of ended");
+    let the_context_stays = json!([800, 0, "client", false]);
+    assert_eq!(releases[0], the_context_stays);
+    assert_eq!(traced.calls("cuGreenCtxDestroy")[0]["reference_of"], Value::Null);
+    assert_eq!(traced.end()["devices"][0]["contexts"], json!([]));
+    assert_eq!(traced.retains()[0]["created"], false, "it was still there");
+    assert_eq!(releases[2], json!([0, 0, "client", true]));
+    let traced = trace("init green:0 release:0 retain:0 green-destroy release:0");
+    let destroyed = pick(&traced.calls("cuGreenCtxDestroy"), "reference_of references");
+    assert_eq!(destroyed, json!([["client", 0]]));
+    assert_eq!(traced.releases()[1]["result"], 201);
 }
 
 /// As measured: every reference stays to be released, but for one that the old function takes.
@@ -90,16 +78,16 @@ fn a_reset_ends_the_context_and_leaves_the_references() {
         [("reset", "cuDevicePrimaryCtxReset_v2", 2), ("reset1", "cuDevicePrimaryCtxReset", 1)]
     {
         let words = format!("init retain:0 retain:0 {word}:0 state:0 retain:0 release:0 release:0");
-        let (printed, arena) = trace(&words);
-        assert_eq!(printed, "state 0\n", "{word}");
-        let reset = arena.of(function)[0];
-        assert!(reset.ended && reset.has_stack(), "{word}");
-        assert_eq!(reset.references, left, "{word}");
-        assert_eq!(reset.taken_from(), (left == 1).then_some("client"));
-        assert!(arena.retains()[2].created, "{word}");
-        let last = arena.releases()[1];
-        assert_eq!((last.result, last.references), (Some(0), left - 1), "{word}");
-        assert_eq!(last.ended, left == 1, "{word}");
+        let traced = trace(&words);
+        assert_eq!(traced.stdout, "state 0\n", "{word}");
+        let reset = traced.calls(function);
+        let taken_from = if left == 1 { "client".into() } else { Value::Null };
+        let expected = json!([[true, left, taken_from]]);
+        assert_eq!(pick(&reset, "ended references reference_of"), expected, "{word}");
+        assert_eq!(have_stacks(&reset), [true], "{word}");
+        assert_eq!(traced.retains()[2]["created"], true, "{word}");
+        let last = pick(&traced.releases()[1..], "result references ended");
+        assert_eq!(last, json!([[0, left - 1, left == 1]]), "{word}");
     }
 }
 
@@ -123,27 +111,26 @@ fn what_is_counted_is_what_the_driver_counts() {
         green = word == "green" || green && word != "green-destroy";
         words.push(format!("{word}:0 state:0"));
     }
-    let (printed, arena) = trace(&format!("{} references:0", words.join(" ")));
-    let mut lines = printed.lines().filter(|line| !line.contains("returned"));
+    let traced = trace(&format!("{} references:0", words.join(" ")));
+    let mut lines = traced.stdout.lines().filter(|line| !line.contains("returned"));
     let mut active = "state 0";
-    for (index, call) in arena.calls[1..=400].iter().enumerate() {
+    let calls = &traced.events("call")[1..=400];
+    for (index, call) in calls.iter().enumerate() {
         let (state, case) = (lines.next().unwrap(), format!("{index}: {call:?}"));
         // Of green contexts the flags are about these.
-        if call.result == Some(0) && !call.function.0.contains("Green") {
-            assert_eq!(call.created, (active, state) == ("state 0", "state 1"), "{case}");
-            assert_eq!(call.ended, (active, state) == ("state 1", "state 0"), "{case}");
+        if call["result"] == 0 && !call["function"].as_str().unwrap().contains("Green") {
+            assert_eq!(call["created"], (active, state) == ("state 0", "state 1"), "{case}");
+            assert_eq!(call["ended"], (active, state) == ("state 1", "state 0"), "{case}");
         }
         active = state;
     }
-    let references = arena.calls[400].references;
+    let references = calls[399]["references"].as_u64().unwrap();
     assert!(references > 0, "the words are to leave some");
     assert_eq!(lines.next(), Some(&*format!("references {references}")));
 }
 
 #[test]
 fn the_first_retain_of_a_library_with_a_green_context_has_its_stack() {
-    let (_, arena) = trace("init green:0 retain:0 retain:0");
-    let retains = arena.retains();
-    let stacks: Vec<_> = retains.iter().map(|call| call.has_stack()).collect();
-    assert_eq!(stacks, [true, false]);
+    let traced = trace("init green:0 retain:0 retain:0");
+    assert_eq!(have_stacks(&traced.retains()), [true, false]);
 }

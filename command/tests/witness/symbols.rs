@@ -16,11 +16,10 @@ use cuda_contexts::witness::WRAPPED;
 use object::{Object, ObjectSymbol};
 use simulated_libcuda::Simulator;
 
-use crate::arena::Settings;
 use crate::limit;
 use crate::programs::CLIENT;
 use crate::skips::{self, skip};
-use crate::traced::{Witness, success};
+use crate::traced::{Trace, Traced};
 
 const DRIVERS: &str = "CUDA_PRIMARY_CONTEXT_TEST_DRIVERS";
 const OWN: [&str; 2] = ["cuda_contexts_version", "cuda_contexts_holders"];
@@ -35,51 +34,61 @@ fn exported(library: &Path) -> Vec<String> {
         .collect()
 }
 
-/// What the client prints in a process that opened `libcuda.so.1` in this folder.
-fn client(folder: &Path, others: &Path, words: &[String]) -> String {
-    let mut command = Command::new(&*CLIENT);
-    command.args(words).env("LD_LIBRARY_PATH", env::join_paths([folder, others]).unwrap());
-    command.env("CUDA_CONTEXTS_ARENA", folder.join("arena"));
-    success(&limit::output(&mut command))
+/// The client with these words on a driver, with the witness before it. Beside the driver may be a library
+/// that it needs.
+fn traced(driver: &Path, words: &[&str]) -> Traced {
+    let mut trace = Trace::behind(driver, &[]);
+    trace.command.env("LD_LIBRARY_PATH", driver.parent().unwrap());
+    let traced = trace.program(&[&[CLIENT.to_str().unwrap()][..], words].concat()).run();
+    traced.ended_with(0);
+    traced
 }
 
-/// What it says of each name.
-fn reached(folder: &Path, others: &Path, words: &[String]) -> HashMap<String, String> {
-    let printed = client(folder, others, &[&["symbols".to_owned()], words].concat());
-    let pair = |line: &str| line.split_once(' ').map(|(word, what)| (word.into(), what.into()));
-    printed.lines().map(|line| pair(line).unwrap()).collect()
+/// What it prints without the witness.
+fn alone(driver: &Path, words: &[&str]) -> String {
+    let mut client = Command::new(&*CLIENT);
+    client.args(words).env("LD_LIBRARY_PATH", driver.parent().unwrap());
+    let output = limit::output(&mut client);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What the client says of each name.
+fn reached(printed: &str) -> HashMap<&str, &str> {
+    printed.lines().map(|line| line.split_once(' ').unwrap()).collect()
 }
 
 /// Compares what a program reaches with the witness and without. Returns how many symbols, and how many
 /// answers of cuGetProcAddress.
 fn compare(driver: &Path) -> (usize, usize) {
-    let witness = Witness::before(driver, &Settings::default());
-    let (folder, beside) = (witness.folder.path(), driver.parent().unwrap());
     let symbols = exported(driver);
-    let mut words = symbols.clone();
-    words.extend(WRAPPED.iter().map(|name| (*name).to_owned()));
     // By name and version, where the driver can: names without the number of a generation.
-    for version in [2000, 4000, 7000, 10000, 11000, 11040, 12000, 12050] {
-        let bases = WRAPPED.iter().map(|name| name.split("_v").next().unwrap());
-        words.extend(bases.chain(["cuMemAlloc"]).map(|base| format!("{base}@{version}")));
-    }
-    let with = reached(folder, beside, &words);
-    let without = reached(beside, beside, &words);
+    let versions = [2000, 4000, 7000, 10000, 11000, 11040, 12000, 12050].iter();
+    let by_version: Vec<String> = versions
+        .flat_map(|version| {
+            let bases = WRAPPED.iter().map(|name| name.split("_v").next().unwrap());
+            bases.chain(["cuMemAlloc"]).map(move |base| format!("{base}@{version}"))
+        })
+        .collect();
+    let words =
+        ["symbols"].into_iter().chain(symbols.iter().chain(&by_version).map(String::as_str));
+    let words: Vec<&str> = words.chain(WRAPPED.iter().copied()).collect();
+    let printed = (traced(driver, &[&words[..], &OWN].concat()).stdout, alone(driver, &words));
+    let (with, without) = (reached(&printed.0), reached(&printed.1));
     let mut looked_up = 0;
     for (word, plain) in &without {
         let is_look_up = word.contains('@');
         looked_up += usize::from(is_look_up && plain.starts_with("0 "));
-        let symbol = if is_look_up { plain.rsplit(' ').next().unwrap() } else { word };
+        let symbol = if is_look_up { plain.rsplit(' ').next().unwrap() } else { *word };
         let is_wrapped = WRAPPED.contains(&symbol);
         let expected =
-            if is_wrapped { plain.replace("driver ", "witness ") } else { plain.clone() };
+            if is_wrapped { plain.replace("driver ", "witness ") } else { (*plain).to_owned() };
         assert_eq!(with[word], expected, "{word}");
     }
-    let wrapped = WRAPPED.iter().filter(|name| without[**name] != "absent").count();
+    let wrapped = WRAPPED.iter().filter(|name| without[*name] != "absent").count();
     assert!(wrapped >= 8, "{wrapped}");
     for name in OWN {
-        let own = reached(folder, beside, &[name.to_owned()]);
-        assert_eq!(own[name], format!("witness {name}"));
+        assert_eq!(with[name], format!("witness {name}"));
     }
     (symbols.len(), looked_up)
 }
@@ -114,12 +123,9 @@ fn real(generation: u32) {
 
 /// Without a GPU: cuInit is refused through the witness as without it.
 fn no_device(driver: &Path) {
-    let witness = Witness::before(driver, &Settings::default());
-    let (folder, beside) = (witness.folder.path(), driver.parent().unwrap());
-    let plain = client(beside, beside, &["init".to_owned()]);
-    assert_eq!(client(folder, beside, &["init".to_owned()]), plain);
-    let result = witness.arena(true).of("cuInit")[0].result.unwrap();
-    assert_eq!(plain, format!("init returned {result}\n"));
+    let (plain, with) = (alone(driver, &["init"]), traced(driver, &["init"]));
+    assert_eq!(with.stdout, plain);
+    assert_eq!(plain, format!("init returned {}\n", with.calls("cuInit")[0]["result"]));
 }
 
 #[test]

@@ -2,37 +2,35 @@
 
 use std::env;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use cuda_contexts::record::Holding;
+use serde_json::json;
 
-use crate::arena::{ALL, Arena};
 use crate::limit;
 use crate::programs::{CLIENT, client, installed_driver, library, small_driver};
-use crate::traced::Witness;
+use crate::traced::{Trace, Traced, pick};
 
 /// The version of `dlsym` that a hook asks for.
 const OLDEST: &str =
     if cfg!(target_arch = "x86_64") { "-DHOOK=\"GLIBC_2.2.5\"" } else { "-DHOOK=\"GLIBC_2.17\"" };
 
-/// Runs a program with the witness before this driver and without, and compares. Returns what it printed
-/// and what was recorded.
-fn compare(driver: &Path, program: &Path, words: &str, preload: &str) -> (String, Arena) {
-    let witness = Witness::before(driver, &ALL);
+/// Runs a program with the witness before this driver and without, and compares.
+fn compare(driver: &Path, program: &Path, words: &str, preload: &str) -> Traced {
     let libraries = program.parent().unwrap();
-    let run = |before: &Path| -> Output {
-        let mut command = Command::new(program);
-        command.args(words.split_whitespace()).env("LD_PRELOAD", preload);
-        command.env("LD_LIBRARY_PATH", env::join_paths([before, libraries]).unwrap());
-        command.env("CUDA_CONTEXTS_ARENA", witness.folder.path().join("arena"));
-        limit::output(&mut command)
-    };
-    let (with, without) = (run(witness.folder.path()), run(driver.parent().unwrap()));
-    let printed = String::from_utf8(without.stdout).unwrap();
-    assert_eq!(without.status.code(), Some(0), "{words} alone: {printed}");
-    assert_eq!(String::from_utf8_lossy(&with.stdout), printed, "{words}");
-    assert_eq!(with.status.code(), Some(0), "{words}: {:?}", with.status);
-    (printed, witness.arena(true))
+    let preload = format!("LD_PRELOAD={preload}");
+    let command = ["env", &preload, program.to_str().unwrap()].into_iter();
+    let command: Vec<&str> = command.chain(words.split_whitespace()).collect();
+    let mut alone = Command::new(command[0]);
+    let path = env::join_paths([driver.parent().unwrap(), libraries]).unwrap();
+    let alone = limit::output(alone.args(&command[1..]).env("LD_LIBRARY_PATH", path));
+    let printed = String::from_utf8(alone.stdout).unwrap();
+    assert_eq!(alone.status.code(), Some(0), "{words} alone: {printed}");
+    let mut trace = Trace::behind(driver, &["--stack", "all"]);
+    trace.command.env("LD_LIBRARY_PATH", libraries);
+    let traced = trace.program(&command).run();
+    traced.ended_with(0);
+    assert_eq!(traced.stdout, printed, "{words}");
+    traced
 }
 
 #[test]
@@ -43,9 +41,10 @@ fn programs_in_harsh_conditions_run_alike() {
         // Every system call but write and exit kills, and so does the processor's clock.
         ("init retain:0 seccomp", "seccomp 0\n", 6),
     ] {
-        let (printed, arena) = compare(&driver, &CLIENT, words, "");
-        assert_eq!((&*printed, arena.calls.len()), (expected, calls), "{words}");
-        assert!(arena.calls.iter().all(|call| call.result == Some(0)), "{words}");
+        let traced = compare(&driver, &CLIENT, words, "");
+        let seen = traced.events("call");
+        assert_eq!((&*traced.stdout, seen.len()), (expected, calls), "{words}");
+        assert!(seen.iter().all(|call| call["result"] == 0), "{words}");
     }
 }
 
@@ -54,8 +53,8 @@ fn programs_in_harsh_conditions_run_alike() {
 fn a_pending_cancellation_stays_pending() {
     let (_folder, driver) = small_driver();
     for (words, calls) in [("cancelled", 0), ("load fork cancelled end", 2)] {
-        let (printed, arena) = compare(&driver, &CLIENT, words, "");
-        assert_eq!((&*printed, arena.calls.len()), ("", calls), "{words}");
+        let traced = compare(&driver, &CLIENT, words, "");
+        assert_eq!((&*traced.stdout, traced.events("call").len()), ("", calls), "{words}");
     }
 }
 
@@ -63,8 +62,8 @@ fn a_pending_cancellation_stays_pending() {
 fn a_preloaded_library_that_hooks_dlsym_is_no_circle() {
     let hook = library("hook.so", &[OLDEST]);
     let (_folder, driver) = installed_driver();
-    let (_, arena) = compare(&driver, &CLIENT, "init retain:0", hook.to_str().unwrap());
-    assert_eq!(arena.of("cuInit")[0].library(), "hook.so");
+    let traced = compare(&driver, &CLIENT, "init retain:0", hook.to_str().unwrap());
+    assert_eq!(traced.calls("cuInit")[0]["library"], "hook.so");
 }
 
 #[test]
@@ -72,21 +71,32 @@ fn an_interpreter_may_be_unloaded_before_the_driver_is_called() {
     library("libgone.so", &["-DPYTHON=0x030b00f0"]);
     let (_folder, driver) = installed_driver();
     let words = "by:libgone.so load unload:libgone.so init retain:0";
-    let (printed, arena) = compare(&driver, &CLIENT, words, "");
-    assert_eq!(printed, "");
-    assert_eq!(arena.processes[0].python, Some((3, 11)), "it was seen");
+    let traced = compare(&driver, &CLIENT, words, "");
+    assert_eq!(traced.stdout, "");
+    assert_eq!(traced.events("process")[0]["python"], "3.11", "it was seen");
 }
 
-/// Since 3.15 the interpreter writes its own stack.
+/// The words of a stack may be old: nobody knows what they point into.
+#[test]
+fn another_thread_may_unload_what_a_stack_points_into() {
+    library("passing.so", &[]);
+    let (_folder, driver) = installed_driver();
+    let traced = compare(&driver, &CLIENT, "init retain:0 unloading:passing.so", "");
+    assert_eq!((&*traced.stdout, traced.events("call").len()), ("", 2 + 2 * 3000));
+}
+
+/// Since 3.15 the interpreter writes its own stack. This one is loaded after the witness.
 #[test]
 fn the_lines_that_an_interpreter_writes_are_read_back() {
     library("libpython-new.so", &["-DPYTHON=0x030f00f0"]);
     let (_folder, driver) = installed_driver();
-    let (_, arena) = compare(&driver, &CLIENT, "by:libpython-new.so init", "");
-    let line = |file: &str, line, function: &str| (file.to_owned(), line, function.to_owned());
-    let lines = [line("/home/Jörg/a, line 7.py", 12, "helper"), line("<string>", -1, "<module>")];
-    let init = arena.of("cuInit")[0];
-    assert_eq!((init.lines(), init.python_failed), (lines.to_vec(), false));
+    let traced = compare(&driver, &CLIENT, "load by:libpython-new.so init retain:0", "");
+    let lines = json!([
+        {"file": "/home/Jörg/a, line 7.py", "line": 12, "function": "helper"},
+        {"file": "<string>", "line": null, "function": "<module>"},
+    ]);
+    let retain = pick(&traced.retains(), "python python_complete");
+    assert_eq!(retain, json!([[lines, true]]));
 }
 
 /// The order of constructors follows from dependencies, which a plugin may not state.
@@ -96,20 +106,19 @@ fn a_constructor_may_call_before_the_loader_has_run_the_witness_s_own() {
     let plugin = library("libplugin.so", &["-DPLUGIN"]);
     let (driver_path, plugin) = (driver.to_str().unwrap(), plugin.to_str().unwrap());
     let program = client("with-plugin", &["-Wl,--no-as-needed", driver_path, plugin]);
-    let (printed, arena) = compare(&driver, &program, "symbols x@12030@3", "");
-    assert!(printed.starts_with("early 0\n"), "{printed}");
-    assert_eq!(arena.of("cuInit")[0].library(), "libplugin.so");
+    let traced = compare(&driver, &program, "symbols x@12030@3", "");
+    assert_eq!(traced.calls("cuInit")[0]["library"], "libplugin.so");
     // What cuGetProcAddress is given is handed on: flags 3, version 12030, and a name.
-    assert_eq!(printed.lines().last(), Some("x@12030@3 120000 0x300002efe"));
+    assert_eq!(traced.stdout, "early 0\nx@12030@3 120000 0x300002efe\n");
 }
 
 #[test]
 fn a_context_for_opengl_is_an_ordinary_one() {
     let (_folder, driver) = small_driver();
-    let (printed, arena) = compare(&driver, &CLIENT, "init create-gl:1 create-gl:7", "");
-    assert_eq!(printed, "create-gl returned 101\n");
-    let [made, refused] = arena.of("cuGLCtxCreate_v2")[..] else { panic!("{arena:?}") };
-    let one = Some((Holding::OrdinaryContext, 1));
-    assert_eq!((made.created, made.device, made.contexts()), (true, Some(1), one));
-    assert_eq!((refused.created, refused.contexts()), (false, None));
+    let traced = compare(&driver, &CLIENT, "init create-gl:1 create-gl:7", "");
+    assert_eq!(traced.stdout, "create-gl returned 101\n");
+    let calls = pick(&traced.calls("cuGLCtxCreate_v2"), "created handle kind");
+    assert_eq!(calls, json!([[true, 1, "ordinary"], [false, 7, null]]));
+    let one = json!([{"library": "client", "kind": "ordinary", "count": 1}]);
+    assert_eq!(traced.end()["devices"][0]["contexts"], one);
 }

@@ -4,9 +4,8 @@ use std::process::ExitStatus;
 use super::{CTYPES, CUBLAS, CUDART, FFI, Run, python, reference};
 use crate::only::Only;
 use crate::options::Forbid;
-use crate::record::{Change, Event, Holding};
+use crate::record::{Address, Change, Event, Holding, UNRECORDED};
 use crate::untraced::{Reason, Untraced};
-use crate::verdict::Verdict;
 
 const DEVICE_0: &str = "device 0 (GPU-00000000-0000-0000-0000-000000000000)";
 
@@ -24,11 +23,36 @@ fn a_stray_of_a_thread_that_lives() {
         (call.device, call.created) = (Some(0), true);
         call.reference = Some(reference(FFI, 1));
         call.thread = Some("prefetch".to_owned());
-        call.native.push(super::Address { module: CTYPES, address: 0x80 });
+        call.native.push(Address { module: CTYPES, address: 0x80 });
         call.python = vec![python("train.py", 7, "use"), python("train.py", 12, "prefetch")];
     });
     run.exit(&[(150, "prefetch")]);
     run.reports(include_str!("golden/stray_of_a_thread.txt"));
+}
+
+#[test]
+fn a_stray_that_its_thread_brought_back() {
+    let warning = "  the same thread created the context again after it was destroyed: a release does not last";
+    for (thread, next) in [
+        (
+            150,
+            "  next: call cudaSetDevice in that thread, or start the program with cuda-contexts run",
+        ),
+        (101, "  next: select the device before this line runs (cudaSetDevice)"),
+    ] {
+        let mut run = Run::new();
+        run.about.options.only = Some(Only::parse("1").unwrap());
+        run.process(1, |_| {}).device(0, Some(false));
+        run.thread(thread).retain(0, CUDART, 1, true);
+        run.call("cuDevicePrimaryCtxRelease_v2", 0, CUBLAS, |call| {
+            (call.device, call.ended, call.reference) = (Some(0), true, Some(reference(CUDART, 0)));
+        });
+        assert!(!run.text().contains("does not last"));
+        // Another thread that creates it again says nothing of the first one.
+        run.thread(160).retain(0, CUDART, 1, true).thread(thread);
+        assert!(!run.text().contains("does not last"));
+        run.retain(0, CUDART, 1, true).says(&[warning, next]);
+    }
 }
 
 #[test]
@@ -95,25 +119,19 @@ fn every_line_of_a_device() {
 }
 
 #[test]
-fn a_stray_that_was_not_refused() {
+fn code_in_no_file_and_code_in_an_unrecorded_one() {
     let mut run = Run::new();
-    run.about.options.only = Some(Only::parse("1").unwrap());
-    run.about.options.deny = true;
-    run.process(1, |_| {}).init(CUDART).device(0, Some(false)).retain(0, CUDART, 1, true);
-    run.release(0, CUDART, CUDART, 0).judged();
-    assert_eq!(run.about.verdict, Verdict::Stray);
-    run.says(&["cuda-contexts: Exit status 3 by --deny."]);
-}
-
-#[test]
-fn gates_fail_if_something_could_not_be_looked_at() {
-    let mut run = Run::new();
-    run.about.options.forbid = Some(Forbid::Made);
-    run.about.unreadable = vec![(7, "sudo id".to_owned())];
-    run.about.opens_were_missed = Some("Too many open files".to_owned());
-    run.judged().says(&[
-        "  Process 7 could not be looked at: permission denied (sudo id).",
-        "  It could not be watched whether processes open the driver's file: Too many open files.",
+    run.process(1, |_| {});
+    run.call("cuInit", 0, UNRECORDED, |call| {
+        let frames = [(0, 0x80), (UNRECORDED, 0x90)];
+        call.native.extend(frames.map(|(module, address)| Address { module, address }));
+    });
+    let unknown = "unknown code (the process loaded more files than the trace can record)";
+    run.says(&[
+        &format!("  cuInit by {unknown} at 0.600 s"),
+        &format!("    {unknown} at 0x40"),
+        "    code in no file at 0x80",
+        &format!("    {unknown} at 0x90"),
     ]);
 }
 
@@ -140,16 +158,17 @@ fn a_context_on_an_unknown_device() {
 #[test]
 fn strays_that_were_released_and_a_stray_of_the_main_thread() {
     let mut run = Run::new();
-    run.about.options.only = Some(Only::parse("1").unwrap());
+    (run.about.options.only, run.about.options.deny) = (Some(Only::parse("1").unwrap()), true);
     run.process(1, |_| {}).init(CUDART).device(0, Some(false)).device(2, Some(false));
     run.retain(0, CUDART, 1, true).retain(2, CUDART, 1, true).release(2, CUDART, CUDART, 0);
     run.process(2, |_| {}).init(CUDART).device(1, Some(true)).retain(1, CUDART, 1, true);
     run.process(3, |_| {});
     let cure = "  next: select the device before this line runs (cudaSetDevice)";
-    run.says(&[
+    run.judged().says(&[
         &format!(
             "cuda-contexts: 1 of 2 processes holds 1 stray on {DEVICE_0}. 1 more stray was released."
         ),
+        "cuda-contexts: Exit status 3 by --deny.",
         &format!("STRAY on {DEVICE_0} in process 101: python train.py"),
         &format!("{cure}, or release the stray afterwards with retain_only"),
         "  libcudart.so.13 retained it once, and released it once at 1.100 s",
@@ -248,6 +267,8 @@ fn a_run_that_cannot_be_judged() {
     run.about.untraced = vec![Untraced { pid: 7, command, library, reason: Reason::ByPath }];
     run.about.living = vec![(9, "sleep 9".to_owned())];
     (run.about.lost, run.about.damaged, run.about.opened_untraced) = (2, true, true);
+    run.about.unreadable = vec![(8, "sudo id".to_owned())];
+    run.about.opens_were_missed = Some("Too many open files".to_owned());
     let seen = "no strays seen, but 1 call may have created one (see below)";
     run.judged().says(&[
         &format!("cuda-contexts: CUDA contexts in 1 process on {DEVICE_0}: {seen}."),
@@ -263,6 +284,8 @@ fn a_run_that_cannot_be_judged() {
         "  The driver's file was opened, but no process was traced.",
         "  2 events were lost: the shared memory was full.",
         "  The program overwrote the trace's shared memory: records may be missing or wrong.",
+        "  Process 8 could not be looked at: permission denied (sudo id).",
+        "  It could not be watched whether processes open the driver's file: Too many open files.",
         "  Process 9 still runs and is no longer traced: sleep 9",
         "",
         "  the witness had no room to count all references: the numbers are too low",
@@ -275,10 +298,14 @@ fn a_run_that_cannot_be_judged() {
     run.retain(0, CUDART, 1, true);
     run.process(3, |process| process.local_rank = Some(9)).device(0, None);
     run.retain(0, CUDART, 1, true);
+    run.process(4, |process| {
+        process.variables = vec![("SLURM_LOCALID".to_owned(), "1\n".to_owned())];
+    });
+    run.device(0, None).retain(0, CUDART, 1, true);
     let reason = |pid, why| format!("  Process {pid} created a context on {DEVICE_0}, but {why}.");
     run.judged().says(&[
         &format!(
-            "cuda-contexts: CUDA contexts in 3 processes on {DEVICE_0}: not all of them can be judged \
+            "cuda-contexts: CUDA contexts in 4 processes on {DEVICE_0}: not all of them can be judged \
              (see below)."
         ),
         "cuda-contexts: Exit status 125, because --deny could not judge everything (--allow-untraced \
@@ -286,8 +313,10 @@ fn a_run_that_cannot_be_judged() {
         &reason(101, "no launcher set its rank (LOCAL_RANK)"),
         &reason(102, "its devices could not be listed"),
         &reason(103, "there is no device for its rank 9"),
+        &reason(104, r#"SLURM_LOCALID is "1\n", which is not a rank"#),
         "  cannot be judged, because no launcher set a rank (LOCAL_RANK) before the driver was loaded",
         &format!("  {DEVICE_0}, cannot be judged"),
+        r#"  cannot be judged, because SLURM_LOCALID is "1\n", which is not a rank"#,
     ]);
 }
 

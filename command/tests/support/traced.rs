@@ -1,8 +1,9 @@
-//! Running the command on the client and on other programs.
+//! Running `cuda-contexts trace` on the client and on other programs.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 
 use serde_json::Value;
@@ -32,6 +33,13 @@ impl Trace {
     pub fn new(options: &[&str]) -> Self {
         let mut trace = Self::without_driver(options);
         trace.command.args(["--driver", "simulated"]);
+        trace
+    }
+
+    /// On the driver of this file.
+    pub fn behind(driver: &Path, options: &[&str]) -> Self {
+        let mut trace = Self::without_driver(options);
+        trace.command.arg("--driver").arg(driver);
         trace
     }
 
@@ -92,6 +100,14 @@ impl Traced {
         self.events("call").into_iter().filter(|line| line["function"] == function).collect()
     }
 
+    pub fn retains(&self) -> Vec<&Value> {
+        self.calls("cuDevicePrimaryCtxRetain")
+    }
+
+    pub fn releases(&self) -> Vec<&Value> {
+        self.calls("cuDevicePrimaryCtxRelease_v2")
+    }
+
     pub fn end(&self) -> &Value {
         self.lines.last().expect("the last line")
     }
@@ -106,4 +122,33 @@ impl Traced {
         assert_eq!(self.status.code(), Some(code), "{}\n{}", self.stdout, self.stderr);
         assert!(self.left.is_empty(), "{:?}", self.left);
     }
+}
+
+/// The client with these words, which must succeed.
+#[track_caller]
+pub fn trace(words: &str) -> Traced {
+    trace_with(&[], words)
+}
+
+#[track_caller]
+pub fn trace_with(options: &[&str], words: &str) -> Traced {
+    let traced = Trace::new(options).client(words).run();
+    traced.ended_with(0);
+    traced
+}
+
+/// These fields of each line.
+pub fn pick(lines: &[&Value], fields: &str) -> Value {
+    let of = |line: &&Value| fields.split(' ').map(|field| line[field].clone()).collect::<Value>();
+    lines.iter().map(of).collect()
+}
+
+/// Whether each call has a stack behind its caller.
+pub fn have_stacks(calls: &[&Value]) -> Vec<bool> {
+    calls.iter().map(|call| call["native"].as_array().unwrap().len() > 1).collect()
+}
+
+/// The last component of a path.
+pub fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap()
 }
