@@ -231,30 +231,32 @@ impl Arena {
     fn advance(&mut self, last: bool, found: &mut Found) {
         let limit = self.position().min(self.allocated);
         while self.cursor + 8 <= limit {
-            let room = limit - self.cursor;
-            let word = self.file.word(self.cursor);
-            let head = head(word, room);
-            let complete = head.is_some_and(|head| u32::from(head.state) != layout::RESERVED);
-            if !complete && !last && !self.skipping && !self.patience_is_over() {
-                return;
+            // Reading takes time, during which more is written.
+            self.make_room();
+            let (begin, length) = (self.cursor, (limit - self.cursor).min(PIECE));
+            // What the heads say is complete was written before the second copy is made.
+            let [heads, bodies] = [(); 2].map(|()| self.file.read(begin, length));
+            while let Some(word) = word_at(&heads, self.cursor - begin) {
+                let head = head(word, limit - self.cursor);
+                let complete = head.is_some_and(|head| u32::from(head.state) != layout::RESERVED);
+                if !complete && !last && !self.skipping && !self.patience_is_over() {
+                    return;
+                }
+                self.waiting = None;
+                if let Some(head) = head.filter(|_| complete) {
+                    let at = (self.cursor - begin) as usize;
+                    let body = bodies.get(at..at + head.length as usize);
+                    // If a part is missing here, the next copy begins with this record.
+                    let Some(body) = body else { break };
+                    self.read_record(head.kind.into(), body, found);
+                }
+                self.damaged |= head.is_none() && word != 0;
+                self.skipping = head.is_none();
+                self.cursor += match head {
+                    Some(head) => head.length.into(),
+                    None => self.to_next_record(limit - self.cursor),
+                };
             }
-            self.waiting = None;
-            let length = match head {
-                Some(head) => head.length.into(),
-                None => self.to_next_record(room),
-            };
-            if let Some(head) = head.filter(|_| complete) {
-                // The record was complete before this copy is made.
-                let bytes = self.file.read(self.cursor, length);
-                self.read_record(head.kind.into(), &bytes, found);
-            }
-            self.damaged |= head.is_none() && word != 0;
-            self.skipping = head.is_none();
-            if self.cursor / PIECE != (self.cursor + length) / PIECE {
-                // Reading takes time, during which more is written.
-                self.make_room();
-            }
-            self.cursor += length;
         }
         self.waiting = None;
     }
@@ -266,14 +268,13 @@ impl Arena {
     /// How far it is to the next record from one whose writer died before it said how long it is.
     fn to_next_record(&self, room: u64) -> u64 {
         let rest = self.file.read(self.cursor, room.min(PIECE) & !7);
-        let mut places = (8..rest.len()).step_by(8);
-        let is_record = |&place: &usize| {
-            let record: layout::Record = layout::read(&rest[place..]);
-            let word = rest[place..].first_chunk().map_or(0, |word| u64::from_ne_bytes(*word));
-            head(word, room - place as u64).is_some()
-                && self.processes.contains_key(&record.process)
+        let mut places = (8..rest.len() as u64).step_by(8);
+        let is_record = |&place: &u64| {
+            let record: layout::Record = layout::read(&rest[place as usize..]);
+            let head = word_at(&rest, place).and_then(|word| head(word, room - place));
+            head.is_some() && self.processes.contains_key(&record.process)
         };
-        places.find(is_record).unwrap_or(rest.len()) as u64
+        places.find(is_record).unwrap_or(rest.len() as u64)
     }
 
     fn read_record(&mut self, kind: u32, bytes: &[u8], found: &mut Found) {
@@ -379,6 +380,10 @@ fn forget_modules(call: &mut Call) {
     let modules = changes.map(|change| &mut change.module);
     let modules = modules.chain(call.native.iter_mut().map(|address| &mut address.module));
     modules.filter(|module| **module == 0).for_each(|module| *module = UNRECORDED);
+}
+
+fn word_at(bytes: &[u8], place: u64) -> Option<u64> {
+    Some(u64::from_ne_bytes(*bytes.get(place as usize..)?.first_chunk()?))
 }
 
 /// The head of the record that begins with this word, if it is one and has room.
