@@ -2,7 +2,6 @@
  * Suspending and resuming the processes of one machine, as measured: codes and states for every step, in
  * and out of order. The caller needs no cuInit, and other calls go on while one of these waits.
  */
-#include "implementations.h"
 #include "machine.h"
 
 #include <string.h>
@@ -35,7 +34,7 @@ static uint64_t now_in_microseconds(void)
 
 static CUresult get_state(struct target *target, void *state)
 {
-    *(CUprocessState *)state = (CUprocessState)state_of(target);
+    *(CUprocessState *)state = (CUprocessState)target->state;
     return CUDA_SUCCESS;
 }
 
@@ -49,17 +48,17 @@ CUresult checkpoint_get_state(int pid, CUprocessState *state)
 static CUresult try_to_lock(struct target *target, void *milliseconds)
 {
     target->lock_milliseconds = *(const uint32_t *)milliseconds;
-    if (state_of(target) != RUNNING)
+    if (target->state != RUNNING)
         return CUDA_ERROR_ILLEGAL_STATE;
     if (target->busy)
         return CUDA_ERROR_NOT_READY;
-    set_state(target, LOCKED);
+    target->state = LOCKED;
     for (int waited = 0; waited < DRAIN_MICROSECONDS; waited += 50) {
         if (!atomic_load(&target->calls))
             return CUDA_SUCCESS;
         nap(50);
     }
-    set_state(target, RUNNING);
+    target->state = RUNNING;
     return CUDA_ERROR_NOT_READY;
 }
 
@@ -81,7 +80,7 @@ static CUresult lock_within(int pid, uint32_t milliseconds)
 static CUresult may_checkpoint(struct target *target, void *nothing)
 {
     (void)nothing;
-    if (state_of(target) != LOCKED)
+    if (target->state != LOCKED)
         return CUDA_ERROR_ILLEGAL_STATE;
     return target->managed_memory ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
 }
@@ -91,16 +90,16 @@ static CUresult checkpoint(struct target *target, void *nothing)
     CUresult result = may_checkpoint(target, nothing);
 
     if (result == CUDA_SUCCESS)
-        set_state(target, CHECKPOINTED);
+        target->state = CHECKPOINTED;
     return result;
 }
 
 static CUresult unlock(struct target *target, void *nothing)
 {
     (void)nothing;
-    if (state_of(target) != LOCKED)
+    if (target->state != LOCKED)
         return CUDA_ERROR_ILLEGAL_STATE;
-    set_state(target, RUNNING);
+    target->state = RUNNING;
     return CUDA_SUCCESS;
 }
 

@@ -4,11 +4,10 @@
 
 static struct handle_table contexts;
 
-/* Only before cuInit has succeeded, when nobody has a handle. The array is left behind rather than
-   freed: a fork in the middle of another thread's cuInit may have caught it half made. */
+/* Only before cuInit has succeeded, when nobody has a handle. */
 void forget_context_handles(void)
 {
-    contexts = (struct handle_table){ .base = contexts.base };
+    contexts.count = 0;
 }
 
 bool reserve_context_handle(struct context *context)

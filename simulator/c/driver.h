@@ -20,7 +20,7 @@ struct device {
     struct references references;
     uint32_t green_contexts; /* while there is one, no release deactivates the primary context */
     unsigned int flags;      /* for the next activation */
-    int file;                /* side channel, -1 when not open */
+    bool has_file;           /* the side channel was opened */
     size_t context_bytes;
     size_t ordinary_bytes;
     struct context primary;
@@ -50,11 +50,36 @@ struct driver {
     char *visible_devices;          /* NULL: the process's CUDA_VISIBLE_DEVICES, at cuInit */
     char device_files[STORED_TEXT]; /* directory, empty for none */
     uint32_t physical_devices;      /* those on the machine */
+    uint32_t held_at_start[MAXIMUM_DEVICES]; /* references of another library, which cuInit takes */
     struct device devices[MAXIMUM_DEVICES];
 };
 
 extern struct driver driver;
 
+/* What a call needs: nothing, so that it works before cuInit and after the end; cuInit; or a device, too. */
+enum needs { ALWAYS, INITIALIZED, A_DEVICE };
+
+/* process_state.c */
 /* After a change of what makes calls watched. */
 void update_watched(void);
-int baked_version(void);
+/* The result of a call that this state refuses, CUDA_SUCCESS for one that may go on. */
+CUresult refusal_by_state(enum needs needs);
+void deinitialize_process(void);
+void reset_driver(void);
+
+/* environment.c */
+void read_environment(void);
+/* NAME=VALUE, as in the environment. */
+void read_setting(const char *setting);
+void complain_of_environment(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void reset_knobs(void);
+
+/* get_proc_address.c */
+void resolve_entry_points(void);
+
+/* Every function in the model that an entry point calls, from the one table. */
+#define REFUSED(...)
+#define ENTRY_POINT_AS(...)
+#define ENTRY_POINT(symbol, since, needs, device, implementation, parameters, arguments) \
+    CUresult implementation parameters;
+#include "entry_points.h"

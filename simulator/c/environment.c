@@ -4,8 +4,6 @@
  * and returns 999.
  */
 #include "machine.h"
-#include "primary_contexts.h"
-#include "process.h"
 #include "watched_calls.h"
 
 #include <errno.h>
@@ -17,6 +15,23 @@
 extern char **environ;
 
 enum { BASE_TEN = 10 };
+
+static const struct {
+    const char *name;
+    uint64_t initial;
+} known_knobs[KNOB_COUNT] = {
+#define KNOB(name, initial) { #name, initial },
+#include "knobs.h"
+#undef KNOB
+};
+
+uint64_t knobs[KNOB_COUNT];
+
+void reset_knobs(void)
+{
+    for (unsigned int index = 0; index < KNOB_COUNT; index++)
+        knobs[index] = known_knobs[index].initial;
+}
 
 /* Why the last reader refused. */
 static const char *why;
@@ -77,7 +92,8 @@ static bool read_others_entry(char *entry)
     if (!parse_number(ordinal_text, MAXIMUM_DEVICES - 1, &ordinal)
         || !parse_number(entry, UINT32_MAX, &references))
         return false;
-    return hold_at_start((int)ordinal, (uint32_t)references) || refuse("more than 64 entries");
+    driver.held_at_start[ordinal] += (uint32_t)references;
+    return true;
 }
 
 /* NAME=VALUE */
@@ -90,7 +106,13 @@ static bool read_knob(char *entry)
         return refuse("there is no equals sign");
     if (!parse_number(entry, UINT64_MAX, &value))
         return false;
-    return set_knob(name, value) || refuse("there is no knob of this name");
+    for (unsigned int index = 0; index < KNOB_COUNT; index++) {
+        if (!strcmp(known_knobs[index].name, name)) {
+            knobs[index] = value;
+            return true;
+        }
+    }
+    return refuse("there is no knob of this name");
 }
 
 /* One of two words. */

@@ -13,7 +13,6 @@ struct hook {
     uint64_t nth; /* among the matching calls since the hook was added, from 1 */
     uint64_t seen;
     simulated_cuda_hook run;
-    simulated_cuda_hook discard;
     void *data;
 };
 
@@ -34,8 +33,7 @@ static void append(struct hook **list, struct hook *hook)
     *list = hook;
 }
 
-bool add_hook(const char *function, uint64_t nth, bool after, simulated_cuda_hook run,
-              simulated_cuda_hook discard, void *data)
+bool add_hook(const char *function, uint64_t nth, bool after, simulated_cuda_hook run, void *data)
 {
     int entry = entry_point_index(function);
     struct hook *hook;
@@ -49,7 +47,6 @@ bool add_hook(const char *function, uint64_t nth, bool after, simulated_cuda_hoo
                            .after = after,
                            .nth = nth,
                            .run = run,
-                           .discard = discard,
                            .data = data };
     append(&waiting, hook);
     update_hooks();
@@ -82,24 +79,6 @@ void run_hooks(struct hook *due)
         due = hook->next;
         unlock_driver();
         hook->run(hook->data);
-        free(hook);
-        lock_driver();
-    }
-}
-
-/* Hooks that never ran are given back, outside the lock. */
-void clear_hooks(void)
-{
-    struct hook *left = waiting;
-
-    waiting = NULL;
-    update_hooks();
-    while (left) {
-        struct hook *hook = left;
-
-        left = hook->next;
-        unlock_driver();
-        hook->discard(hook->data);
         free(hook);
         lock_driver();
     }

@@ -1,17 +1,14 @@
 /* Contexts that cuCtxCreate makes. */
 #include "devices.h"
-#include "implementations.h"
 
 #include <stdlib.h>
 
-static CUresult create(CUcontext *handle, unsigned int flags, CUdevice of, uint32_t api_version)
+CUresult context_create(CUcontext *handle, unsigned int flags, CUdevice of, uint32_t api_version)
 {
     struct device *device = find_device(of);
     struct context *context;
     CUresult result;
 
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
     if (!handle || !context_flags_are_valid(flags))
         return CUDA_ERROR_INVALID_VALUE;
     if (free_bytes_of(device) < knob(context_bytes))
@@ -37,16 +34,6 @@ static CUresult create(CUcontext *handle, unsigned int flags, CUdevice of, uint3
     return CUDA_SUCCESS;
 }
 
-CUresult context_create_v1(CUcontext *context, unsigned int flags, CUdevice device)
-{
-    return create(context, flags, device, 3010);
-}
-
-CUresult context_create_v2(CUcontext *context, unsigned int flags, CUdevice device)
-{
-    return create(context, flags, device, 3020);
-}
-
 /* Execution affinity needs MPS, which is not modelled. */
 CUresult context_create_v3(CUcontext *context, CUexecAffinityParam *affinity, int affinities,
                            unsigned int flags, CUdevice device)
@@ -55,7 +42,7 @@ CUresult context_create_v3(CUcontext *context, CUexecAffinityParam *affinity, in
         return CUDA_ERROR_INVALID_VALUE;
     if (affinities > 0)
         return CUDA_ERROR_NOT_SUPPORTED;
-    return create(context, flags, device, 3020);
+    return context_create(context, flags, device, 3020);
 }
 
 /* The parameters choose affinity or graphics interoperation; neither is modelled. */
@@ -64,7 +51,7 @@ CUresult context_create_v4(CUcontext *context, CUctxCreateParams *parameters, un
 {
     if (parameters)
         return CUDA_ERROR_NOT_SUPPORTED;
-    return create(context, flags, device, 3020);
+    return context_create(context, flags, device, 3020);
 }
 
 CUresult context_destroy(CUcontext handle)

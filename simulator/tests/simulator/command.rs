@@ -1,8 +1,6 @@
 //! The command that writes the library.
 
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -21,9 +19,7 @@ fn the_command_writes_a_library_that_works() {
             .output()
             .unwrap();
         assert!(output.status.success(), "{output:?}");
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(text.lines().count(), 1);
-        assert!(text.starts_with("export LD_LIBRARY_PATH='"), "{text}");
+        assert!(output.stdout.is_empty(), "{output:?}");
     }
     let library = Library::at(&target.join("libcuda.so"));
     assert_eq!(fs::read_link(target.join("libcuda.so")).unwrap(), Path::new("libcuda.so.1"));
@@ -38,27 +34,6 @@ fn the_command_writes_a_library_that_works() {
 
 fn write_into(target: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_simulated-libcuda")).arg(target).output().unwrap()
-}
-
-#[test]
-fn the_line_for_the_shell_stands_any_path() {
-    let directory = Directory::new("quoted");
-    for name in [&b"it's \"here\""[..], b"$HOME `id` \\", b"new\nline", b"not \xff UTF-8"] {
-        let target = directory.0.join(OsStr::from_bytes(name));
-        let output = write_into(&target);
-        assert!(output.status.success(), "{output:?}");
-        let mut script = output.stdout;
-        script.extend(b"printf %s \"$LD_LIBRARY_PATH\"");
-        let shell = Command::new("sh")
-            .env_remove("LD_LIBRARY_PATH")
-            .arg("-c")
-            .arg(OsStr::from_bytes(&script))
-            .output()
-            .unwrap();
-        assert!(shell.status.success(), "{shell:?}");
-        let told = Path::new(OsStr::from_bytes(&shell.stdout));
-        assert_eq!(told, fs::canonicalize(&target).unwrap());
-    }
 }
 
 #[test]

@@ -71,7 +71,8 @@ impl Library {
 
     /// The `CUdevice` of an ordinal.
     pub fn handle(self, ordinal: i32) -> i32 {
-        call_address(self.address("simulated_cuda_device_handle"), &[ordinal as usize]) as i32
+        const HANDLE: usize = 4; // as simulated_cuda.h numbers it
+        self.call("simulated_cuda_number", &[HANDLE, ordinal as usize]) as i32
     }
 
     /// The same as a word for [`call`](Self::call).
