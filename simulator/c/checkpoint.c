@@ -14,11 +14,11 @@ enum {
     MIGRATING_VERSION = 13000 /* since then a restore takes a map */
 };
 
-static bool are_zero(const void *arguments, size_t from, size_t to)
+static bool are_zero(const void *arguments, size_t from)
 {
     const unsigned char *bytes = arguments;
 
-    while (from < to)
+    while (from < ARGUMENT_BYTES)
         if (bytes[from++])
             return false;
     return true;
@@ -133,20 +133,18 @@ CUresult checkpoint_lock(int pid, CUcheckpointLockArgs *arguments)
     uint32_t milliseconds = 0;
 
     if (arguments) {
-        if (!are_zero(arguments, sizeof milliseconds, ARGUMENT_BYTES))
+        if (!are_zero(arguments, sizeof milliseconds))
             return CUDA_ERROR_INVALID_VALUE;
         memcpy(&milliseconds, arguments, sizeof milliseconds);
     }
-    if (pid == getpid()) {
-        driver.may_be_locked = true;
-        update_watched();
-    }
+    if (pid == getpid())
+        driver.watched |= MAY_BE_LOCKED;
     WITHOUT_LOCK(lock_within(pid, milliseconds));
 }
 
 CUresult checkpoint_checkpoint(int pid, CUcheckpointCheckpointArgs *arguments)
 {
-    if (arguments && !are_zero(arguments, 0, ARGUMENT_BYTES))
+    if (arguments && !are_zero(arguments, 0))
         return CUDA_ERROR_INVALID_VALUE;
     WITHOUT_LOCK(after_a_while(pid, knob(checkpoint_milliseconds), may_checkpoint, checkpoint, NULL));
 }
@@ -159,7 +157,7 @@ CUresult checkpoint_restore(int pid, CUcheckpointRestoreArgs *arguments)
     if (arguments) {
         size_t unused_from = driver.version < MIGRATING_VERSION ? 0 : UNUSED_FROM;
 
-        if (!are_zero(arguments, unused_from, ARGUMENT_BYTES))
+        if (!are_zero(arguments, unused_from))
             return CUDA_ERROR_INVALID_VALUE;
         memcpy(&map.ids, arguments, sizeof map.ids);
         memcpy(&map.count, (const char *)arguments + COUNT_AT, sizeof map.count);
@@ -171,7 +169,7 @@ CUresult checkpoint_restore(int pid, CUcheckpointRestoreArgs *arguments)
 
 CUresult checkpoint_unlock(int pid, CUcheckpointUnlockArgs *arguments)
 {
-    if (arguments && !are_zero(arguments, 0, ARGUMENT_BYTES))
+    if (arguments && !are_zero(arguments, 0))
         return CUDA_ERROR_INVALID_VALUE;
     WITHOUT_LOCK(with_target(pid, unlock, NULL));
 }

@@ -38,13 +38,11 @@ int ordinal_of_device(CUdevice handle)
 
 size_t free_bytes_of(const struct device *device)
 {
-    size_t left = (size_t)knob(device_bytes);
+    size_t whole = (size_t)knob(device_bytes);
 
     if (driver.shares_machine)
         return (size_t)free_for_all(device->physical);
-    left -= device->context_bytes < left ? device->context_bytes : left;
-    left -= device->ordinary_bytes < left ? device->ordinary_bytes : left;
-    return left;
+    return device->used_bytes < whole ? whole - device->used_bytes : 0;
 }
 
 CUresult device_get_count(int *count)

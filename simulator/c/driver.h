@@ -21,25 +21,22 @@ struct device {
     uint32_t green_contexts; /* while there is one, no release deactivates the primary context */
     unsigned int flags;      /* for the next activation */
     bool has_file;           /* the side channel was opened */
-    size_t context_bytes;
-    size_t ordinary_bytes;
+    size_t used_bytes; /* by contexts, and by what was allocated in them */
     struct context primary;
 };
 
 enum process_state { NEVER_INITIALIZED, IS_INITIALIZED, IS_DEINITIALIZED };
+
+/* A process may be locked by others on the machine, or by itself. */
+enum { HAS_FAULTS = 1, HAS_HOOKS = 2, LOGS_CALLS = 4, MAY_BE_LOCKED = 8 };
 
 struct driver {
     enum process_state state;
     bool init_failed;      /* here or in an ancestor; process_page says whether here */
     bool init_refused;     /* cuInit refused flags, before any succeeded */
     bool child_of_refused; /* of a process where that was so */
-    bool stub;             /* the linker's stub library: every call returns 34 */
     bool shares_machine;   /* with other processes, through a file */
-    bool may_be_locked;    /* by others on the machine, or by itself */
-    bool has_faults;
-    bool has_hooks;
-    bool logs_calls;
-    bool watched; /* one of the last four */
+    unsigned int watched;  /* why calls are watched */
     int version;
     uint32_t device_count; /* those that the process sees; 0 before cuInit */
     uint64_t next_context_id;
@@ -60,8 +57,6 @@ extern struct driver driver;
 enum needs { ALWAYS, INITIALIZED, A_DEVICE };
 
 /* process_state.c */
-/* After a change of what makes calls watched. */
-void update_watched(void);
 /* The result of a call that this state refuses, CUDA_SUCCESS for one that may go on. */
 CUresult refusal_by_state(enum needs needs);
 void deinitialize_process(void);

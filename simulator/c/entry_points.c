@@ -31,7 +31,7 @@ static inline CUresult refusal(enum needs needs)
  */
 static bool enter(enum needs needs)
 {
-    bool counted = needs != ALWAYS && driver.may_be_locked && process_page->target;
+    bool counted = needs != ALWAYS && (driver.watched & MAY_BE_LOCKED) && process_page->target;
 
     if (counted) {
         unlock_driver();

@@ -185,11 +185,6 @@ static bool read_visible_devices(char *list)
     return driver.visible_devices || refuse("out of memory");
 }
 
-static bool read_stub(char *text)
-{
-    return parse_choice(text, "0", "1", &driver.stub);
-}
-
 static const struct variable {
     const char *name;
     bool (*read)(char *text); /* of the value, or of each entry of a list */
@@ -197,7 +192,6 @@ static const struct variable {
     const char *accepted;
 } variables[] = {
     { "SIMULATED_CUDA_DEVICES", read_devices, false, "a number from 0 to 4096" },
-    { "SIMULATED_CUDA_STUB", read_stub, false, "0 or 1" },
     { "SIMULATED_CUDA_HELD_BY_OTHERS", read_others_entry, true,
       "ORDINAL:REFERENCES, as often as wanted, with commas between" },
     { "SIMULATED_CUDA_KNOBS", read_knob, true, "NAME=VALUE, as often as wanted, with commas between" },
@@ -250,7 +244,7 @@ void read_setting(const char *setting)
     /* A name that is almost right would otherwise be ignored. */
     complain_of_environment(
         "there is no environment variable %.*s; after SIMULATED_CUDA_ comes DEVICES, "
-        "STUB, HELD_BY_OTHERS, KNOBS, FAULT, LOG, MACHINE or DEVICE_FILES",
+        "HELD_BY_OTHERS, KNOBS, FAULT, LOG, MACHINE or DEVICE_FILES",
         (int)strcspn(setting, "="), setting);
 }
 

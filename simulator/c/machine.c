@@ -85,8 +85,8 @@ bool join_machine(const char *path)
     if (!joined)
         return false;
     machine = joined;
-    driver.shares_machine = driver.may_be_locked = true;
-    update_watched();
+    driver.shares_machine = true;
+    driver.watched |= MAY_BE_LOCKED;
     return true;
 }
 
@@ -99,7 +99,8 @@ void forget_machine(void)
         munmap(machine, sizeof *machine);
     }
     machine = NULL;
-    driver.shares_machine = driver.may_be_locked = false;
+    driver.shares_machine = false;
+    driver.watched &= ~MAY_BE_LOCKED;
 }
 
 static bool lock_machine(void)
@@ -295,7 +296,7 @@ void publish_own_memory(void)
             own->shares[next] = (struct share){ .gpu = next };
             own->share_count = next + 1;
         }
-        own->shares[device->physical].bytes = device->context_bytes + device->ordinary_bytes;
+        own->shares[device->physical].bytes = device->used_bytes;
     }
     own->contexts = living_contexts();
 }

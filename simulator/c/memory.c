@@ -57,7 +57,7 @@ void free_allocations(struct context *context)
         struct allocation *allocation = context->allocations;
 
         context->allocations = allocation->next;
-        driver.devices[context->ordinal].ordinary_bytes -= allocation->bytes;
+        driver.devices[context->ordinal].used_bytes -= allocation->bytes;
         unmap_memory(allocation);
     }
 }
@@ -99,7 +99,7 @@ CUresult memory_allocate(CUdeviceptr *address, size_t bytes)
         return CUDA_ERROR_OUT_OF_MEMORY;
     allocation->next = context->allocations;
     context->allocations = allocation;
-    driver.devices[context->ordinal].ordinary_bytes += bytes;
+    driver.devices[context->ordinal].used_bytes += bytes;
     *address = (CUdeviceptr)(uintptr_t)allocation->start;
     return CUDA_SUCCESS;
 }
@@ -117,7 +117,7 @@ CUresult memory_free(CUdeviceptr address)
     allocation = take_allocation(&context->allocations, (void *)(uintptr_t)address);
     if (!allocation)
         return CUDA_ERROR_INVALID_VALUE;
-    driver.devices[context->ordinal].ordinary_bytes -= allocation->bytes;
+    driver.devices[context->ordinal].used_bytes -= allocation->bytes;
     unmap_memory(allocation);
     return CUDA_SUCCESS;
 }

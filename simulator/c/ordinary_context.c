@@ -29,7 +29,7 @@ CUresult context_create(CUcontext *handle, unsigned int flags, CUdevice of, uint
         return result; /* stays known as a context that never lived */
     context->alive = true;
     context->id = driver.next_context_id++;
-    device->context_bytes += context->bytes;
+    device->used_bytes += context->bytes;
     *handle = context->handle;
     return CUDA_SUCCESS;
 }
@@ -65,6 +65,6 @@ CUresult context_destroy(CUcontext handle)
         pop_context();
     context->alive = false;
     free_allocations(context);
-    driver.devices[context->ordinal].context_bytes -= context->bytes;
+    driver.devices[context->ordinal].used_bytes -= context->bytes;
     return CUDA_SUCCESS;
 }

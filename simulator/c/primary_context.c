@@ -28,7 +28,7 @@ static CUresult activate_primary_context(struct device *device)
         return CUDA_ERROR_OUT_OF_MEMORY;
     open_device_file(device);
     primary->bytes = knob(context_bytes);
-    device->context_bytes += primary->bytes;
+    device->used_bytes += primary->bytes;
     primary->alive = true;
     primary->generation++;
     primary->flags = device->flags;
@@ -40,7 +40,7 @@ static CUresult activate_primary_context(struct device *device)
 static void deactivate_primary_context(struct device *device)
 {
     free_allocations(&device->primary);
-    device->context_bytes -= device->primary.bytes;
+    device->used_bytes -= device->primary.bytes;
     device->primary.alive = false;
     device->flags = 0;
 }

@@ -16,12 +16,6 @@ static volatile struct {
     int32_t version;
 } baked = { "the version of this simulated libcuda: ", 13000 };
 
-void update_watched(void)
-{
-    driver.watched =
-        driver.has_faults || driver.has_hooks || driver.logs_calls || driver.may_be_locked;
-}
-
 CUresult driver_get_version(int *version)
 {
     if (!version)
@@ -35,7 +29,6 @@ void reset_driver(void)
 {
     driver.version = baked.version;
     driver.physical_devices = 1;
-    driver.stub = false;
     driver.complaint[0] = '\0';
     driver.device_files[0] = '\0';
     free(driver.visible_devices);
@@ -47,7 +40,6 @@ void reset_driver(void)
     forget_machine();
     memset(driver.held_at_start, 0, sizeof driver.held_at_start);
     forget_owners();
-    update_watched();
 }
 
 /*
@@ -70,8 +62,6 @@ static void note_fork(void)
 
 CUresult refusal_by_state(enum needs needs)
 {
-    if (driver.stub)
-        return CUDA_ERROR_STUB_LIBRARY;
     if (needs == ALWAYS)
         return CUDA_SUCCESS;
     if (driver.state == IS_DEINITIALIZED)

@@ -76,7 +76,7 @@ impl Builder {
 
     /// The stub that toolkits ship for the linker: every call returns 34.
     pub fn stub(mut self) -> Self {
-        self.settings.push(("SIMULATED_CUDA_STUB", "1".into()));
+        self.settings.push(("SIMULATED_CUDA_FAULT", "any:1:34:refused:from_then_on".into()));
         self
     }
 

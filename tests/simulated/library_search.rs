@@ -117,7 +117,7 @@ fn loads(test: &'static str, libraries: &[(&str, Found)], searched: &[&str], exp
                 Found::Driver => drop(write_library(&folder, None, &[]).unwrap()),
                 Found::Stub => {
                     write_library(&folder, None, &[]).unwrap();
-                    command.env("SIMULATED_CUDA_STUB", "1");
+                    command.env("SIMULATED_CUDA_FAULT", "any:1:34:refused:from_then_on");
                 }
                 Found::NotALibrary => fs::write(folder.join(NAME), "no library").unwrap(),
                 Found::NotADriver => drop(fs::copy(search.audit(), folder.join(NAME)).unwrap()),

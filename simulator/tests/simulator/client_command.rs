@@ -64,7 +64,7 @@ fn without_a_setting_there_is_one_device_whose_handle_is_its_ordinal() {
     let directory = Directory::new("plain");
     let library = write_library(&directory.0, None, &[]).unwrap();
     let mut client = command(Simulator::builder());
-    for name in ["DEVICES", "KNOBS", "STUB", "LOG"] {
+    for name in ["DEVICES", "KNOBS", "LOG"] {
         client.env_remove(format!("SIMULATED_CUDA_{name}"));
     }
     let (values, errors) = run(client.env(LIBRARY, library));
@@ -130,7 +130,6 @@ fn a_private_copy_ignores_the_variables() {
         ("SIMULATED_CUDA_DEVICES", "nonsense"),
         ("SIMULATED_CUDA_HELD_BY_OTHERS", "0:1"),
         ("SIMULATED_CUDA_FAULT", "any:1:999:refused:from_then_on"),
-        ("SIMULATED_CUDA_STUB", "1"),
     ]);
     assert_eq!(run(&mut client).0, ["0 2 0"]);
 }
@@ -140,7 +139,6 @@ const WRONG: &[(&str, &str, bool, &str)] = &[
     ("DEVICES", "", false, "a number is missing"),
     ("DEVICES", "-1", false, "not a number"),
     ("DEVICES", "4097", false, "too great a number"),
-    ("STUB", "yes", false, "neither"),
     ("HELD_BY_OTHERS", "0", true, "no colon"),
     ("HELD_BY_OTHERS", "0:", true, "a number is missing"),
     ("HELD_BY_OTHERS", "0:1:2", true, "not a number"),
