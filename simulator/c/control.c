@@ -83,12 +83,6 @@ static CUresult initialize_for_others(void)
     return refused == CUDA_SUCCESS ? initialize_process(0) : refused;
 }
 
-uint32_t simulated_cuda_initialize(void)
-{
-    UNDER_LOCK;
-    return initialize_for_others();
-}
-
 void simulated_cuda_deinitialize(void)
 {
     UNDER_LOCK;

@@ -43,8 +43,6 @@ enum {
 #define SIMULATED_CUDA_NONE UINT64_MAX
 uint64_t simulated_cuda_number(uint32_t which, uint32_t of);
 
-/* As another library in the process would: returns cuInit's CUresult. */
-uint32_t simulated_cuda_initialize(void);
 /* As process exit does: every later call returns 4. */
 void simulated_cuda_deinitialize(void);
 
@@ -53,8 +51,8 @@ void simulated_cuda_deinitialize(void);
  * library, 2 are green contexts, and the numbers below 32 are for further libraries. A release takes a reference
  * of its own owner, or else one of the first owner that has any.
  *
- * This retains a primary context that many times, or releases it once if the number is negative. Green contexts
- * are made and destroyed one at a time. Returns a CUresult.
+ * This retains a primary context that many times, after a cuInit by another library, or releases it once if the
+ * number is negative. Green contexts are made and destroyed one at a time. Returns a CUresult.
  */
 uint32_t simulated_cuda_change_references(uint32_t owner, int32_t device, int32_t change);
 /* The calling thread's driver calls count for this owner from now on. Returns the one before. */

@@ -29,9 +29,6 @@ enum Trait {
 
 /// Processes of this driver's [machine](crate::Builder::machine), named by their ids. GPUs are numbered
 /// as they are on the machine, before `CUDA_VISIBLE_DEVICES`.
-///
-/// The methods that change a process panic where there is none of that id, or one that has not
-/// initialised CUDA.
 impl Simulator {
     /// A process of the machine; `None` where there is none of that id, or it has not initialised CUDA.
     #[must_use]
@@ -41,10 +38,6 @@ impl Simulator {
     }
 
     /// What a process has on one GPU, or had there when it was checkpointed.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such process, or it has not initialised CUDA.
     #[must_use]
     #[track_caller]
     pub fn target_bytes(&self, pid: u32, gpu: u32) -> u64 {

@@ -74,7 +74,6 @@ controls! {
         forget_settings: fn() -> u32;
         change_target: fn(i32, u32, u32) -> u32;
         number: fn(u32, u32) -> u64;
-        initialize: fn() -> u32;
         deinitialize: fn();
         act_as: fn(u32) -> u32;
         change_references: fn(u32, i32, i32) -> u32;

@@ -37,20 +37,12 @@ impl Simulator {
     ///
     /// A panic in it does not leave it: the call goes on, and the first panic is kept and raised again
     /// when the `Simulator` is dropped.
-    ///
-    /// # Panics
-    ///
-    /// When the simulated driver exports no such function, or the call's number is 0.
     #[track_caller]
     pub fn before_call(&self, function: &str, nth: u64, action: impl FnOnce() + Send + 'static) {
         self.add_hook(function, nth, false, Box::new(action));
     }
 
     /// The same, just after the call has acted and has been logged, before its caller goes on.
-    ///
-    /// # Panics
-    ///
-    /// As [`before_call`](Self::before_call).
     #[track_caller]
     pub fn after_call(&self, function: &str, nth: u64, action: impl FnOnce() + Send + 'static) {
         self.add_hook(function, nth, true, Box::new(action));

@@ -20,10 +20,6 @@ impl Simulator {
     }
 
     /// The same, by an owner of this name.
-    ///
-    /// # Panics
-    ///
-    /// If there are 32 owners already.
     #[track_caller]
     pub fn retain_by(&self, owner: &str, device: u32, references: u32) {
         let references = i32::try_from(references).expect("a number of references");
@@ -62,10 +58,6 @@ impl Simulator {
 
     /// Runs a closure whose driver calls, on this thread, count as this owner's. Without it the owner
     /// is `"client"`. May be nested.
-    ///
-    /// # Panics
-    ///
-    /// If there are 32 owners already.
     #[track_caller]
     pub fn acting_as<T>(&self, owner: &str, action: impl FnOnce() -> T) -> T {
         let before = (self.controls.act_as)(self.owner(owner));

@@ -18,8 +18,12 @@ use crate::private_directory::PrivateDirectory;
 /// fault hits it. Devices are named by their ordinals as the driver enumerates them, after
 /// `CUDA_VISIBLE_DEVICES`, and never by a `CUdevice`.
 ///
-/// Methods that name a device panic when there is no such device, and initialise the driver where
-/// they need it, as another library in the process would have done.
+/// Methods initialise the driver if they need it, as another library in the process would have done.
+///
+/// # Panics
+///
+/// Methods panic for a device or a function that does not exist, for a process that is not there or has not
+/// initialised CUDA (but [`target`](Self::target) returns `None`), for call number 0, and for a 33rd owner.
 pub struct Simulator {
     pub(crate) controls: Controls,
     pub(crate) hooks: Hooks,
@@ -118,7 +122,7 @@ impl Simulator {
     /// Initialises the driver as another library in this process would, if nobody has yet.
     #[track_caller]
     pub fn initialize(&self) {
-        succeed((self.controls.initialize)(), "initialize");
+        self.retain_by_others(0, 0);
     }
 
     /// Ends the driver as process exit does: every later call returns 4.

@@ -12,10 +12,6 @@ use crate::simulator::Simulator;
 
 impl Simulator {
     /// Arms a fault, beside those already armed. The first armed that is due decides what a call returns.
-    ///
-    /// # Panics
-    ///
-    /// When the fault names a function that the simulated driver does not export, or call number 0.
     #[track_caller]
     pub fn inject(&self, fault: Fault) {
         fault.check();
@@ -62,10 +58,6 @@ impl Simulator {
     }
 
     /// How often an exported function was called, whatever it returned.
-    ///
-    /// # Panics
-    ///
-    /// When the simulated driver exports no such function.
     #[must_use]
     #[track_caller]
     pub fn count(&self, function: &str) -> u64 {

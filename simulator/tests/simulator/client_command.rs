@@ -7,8 +7,7 @@ use std::process::Command;
 
 use simulated_libcuda::{Builder, ClientCommand, Fault, Knob, Simulator, write_library};
 
-use crate::directory::Directory;
-use crate::driver::{Library, in_forked_child};
+use crate::driver::{Library, folder, in_forked_child};
 
 /// Set for the client: the library to load.
 const LIBRARY: &str = "CLIENT_LIBRARY";
@@ -61,8 +60,7 @@ fn a_client_that_loads_by_name_finds_its_own_copy() {
 
 #[test]
 fn without_a_setting_there_is_one_device_whose_handle_is_its_ordinal() {
-    let directory = Directory::new("plain");
-    let library = write_library(&directory.0, None, &[]).unwrap();
+    let library = write_library(&folder("plain"), None, &[]).unwrap();
     let mut client = command(Simulator::builder());
     for name in ["DEVICES", "KNOBS", "LOG"] {
         client.env_remove(format!("SIMULATED_CUDA_{name}"));

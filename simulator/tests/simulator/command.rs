@@ -4,14 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::directory::Directory;
-use crate::driver::{Library, out};
+use crate::driver::{Library, folder, out};
 use simulated_libcuda::write_library;
 
 #[test]
 fn the_command_writes_a_library_that_works() {
-    let directory = Directory::new("command");
-    let target = directory.0.join("new/folder");
+    let target = folder("command").join("new/folder");
     for _ in 0..2 {
         let output = Command::new(env!("CARGO_BIN_EXE_simulated-libcuda"))
             .arg(&target)
@@ -38,14 +36,14 @@ fn write_into(target: &Path) -> Output {
 
 #[test]
 fn who_uses_the_library_is_not_disturbed_by_a_new_one() {
-    let directory = Directory::new("in-use");
-    assert!(write_into(&directory.0).status.success());
-    let library = Library::at(&directory.0.join("libcuda.so.1"));
+    let directory = folder("in-use");
+    assert!(write_into(&directory).status.success());
+    let library = Library::at(&directory.join("libcuda.so.1"));
     assert_eq!(library.init(), 0);
-    write_library(&directory.0, Some(11000), &["cuInit"]).unwrap();
-    assert!(write_into(&directory.0).status.success());
+    write_library(&directory, Some(11000), &["cuInit"]).unwrap();
+    assert!(write_into(&directory).status.success());
     assert_eq!((library.retain(0).0, library.release(0)), (0, 0));
-    assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 2, "nothing else is left");
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 2, "nothing else is left");
 }
 
 #[test]

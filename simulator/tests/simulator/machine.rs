@@ -5,8 +5,7 @@ use std::thread;
 
 use simulated_libcuda::{Builder, Knob, Simulator};
 
-use crate::directory::Directory;
-use crate::driver::{Library, call_address, in_forked_child, out};
+use crate::driver::{Library, call_address, folder, in_forked_child, out};
 
 const CONTEXT: u64 = 524 << 20;
 
@@ -32,16 +31,15 @@ impl Drop for Target {
 struct Machine {
     simulator: Simulator,
     library: Library,
-    _directory: Directory,
 }
 
 impl Machine {
     fn new(name: &str, adjust: impl FnOnce(Builder) -> Builder) -> Self {
-        let directory = Directory::new(&format!("machine-{name}"));
+        let file = folder(&format!("machine-{name}")).join("machine");
         let settings = Simulator::builder().devices(2).visible_devices(None);
-        let simulator = adjust(settings.machine(directory.0.join("machine"))).start();
+        let simulator = adjust(settings.machine(file)).start();
         let library = Library::of(&simulator);
-        Self { simulator, library, _directory: directory }
+        Self { simulator, library }
     }
 
     /// A process that initialises CUDA and retains the context of GPU 0, once this holds for it.
