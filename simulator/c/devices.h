@@ -1,4 +1,4 @@
-/* What the driver enumerates: devices by handle and ordinal, their identity, memory, files and primary contexts. */
+/* What the driver enumerates: devices by handle and ordinal, their identity, memory and primary contexts. */
 #pragma once
 
 #include "driver.h"
@@ -18,10 +18,6 @@ size_t free_bytes_of(const struct device *device);
 
 /* visible_devices.c */
 CUresult choose_visible_devices(const char *list, uint32_t *chosen, uint32_t *count);
-
-/* device_files.c */
-void open_control_file(void);
-void open_device_file(struct device *device);
 
 /* primary_context.c: functions of two generations */
 CUresult primary_context_release(CUdevice handle, int generation);

@@ -13,14 +13,13 @@
 #include <stdint.h>
 #include <time.h>
 
-enum { MAXIMUM_DEVICES = 4096, STORED_TEXT = 4096 };
+enum { MAXIMUM_DEVICES = 4096 };
 
 struct device {
     uint32_t physical; /* index on the machine, before CUDA_VISIBLE_DEVICES */
     struct references references;
     uint32_t green_contexts; /* while there is one, no release deactivates the primary context */
     unsigned int flags;      /* for the next activation */
-    bool has_file;           /* the side channel was opened */
     size_t used_bytes; /* by contexts, and by what was allocated in them */
     struct context primary;
 };
@@ -45,7 +44,6 @@ struct driver {
     uint64_t calls[ENTRY_POINT_COUNT];
     char complaint[512];            /* what is wrong with the environment, empty for nothing */
     char *visible_devices;          /* NULL: the process's CUDA_VISIBLE_DEVICES, at cuInit */
-    char device_files[STORED_TEXT]; /* directory, empty for none */
     uint32_t physical_devices;      /* those on the machine */
     uint32_t held_at_start[MAXIMUM_DEVICES]; /* references of another library, which cuInit takes */
     struct device devices[MAXIMUM_DEVICES];

@@ -170,14 +170,6 @@ static bool read_machine(char *text)
     return join_machine(text) || refuse(strerror(errno));
 }
 
-static bool read_device_files(char *text)
-{
-    if (strlen(text) >= sizeof driver.device_files)
-        return refuse("too long a path");
-    strcpy(driver.device_files, text);
-    return true;
-}
-
 static bool read_visible_devices(char *list)
 {
     free(driver.visible_devices);
@@ -200,7 +192,6 @@ static const struct variable {
       "FUNCTION may be any, EFFECT is refused or done, PERSISTENCE is once or from_then_on" },
     { "SIMULATED_CUDA_LOG", read_log, false, "a file that can be written, or nothing" },
     { "SIMULATED_CUDA_MACHINE", read_machine, false, "a file that can be written, or a new one" },
-    { "SIMULATED_CUDA_DEVICE_FILES", read_device_files, false, "a directory" },
     /* From simulated_cuda_set only: cuInit reads the process's own. */
     { "CUDA_VISIBLE_DEVICES", read_visible_devices, false, "a list of devices" },
 };
@@ -244,7 +235,7 @@ void read_setting(const char *setting)
     /* A name that is almost right would otherwise be ignored. */
     complain_of_environment(
         "there is no environment variable %.*s; after SIMULATED_CUDA_ comes DEVICES, "
-        "HELD_BY_OTHERS, KNOBS, FAULT, LOG, MACHINE or DEVICE_FILES",
+        "HELD_BY_OTHERS, KNOBS, FAULT, LOG or MACHINE",
         (int)strcspn(setting, "="), setting);
 }
 

@@ -26,7 +26,6 @@ static CUresult activate_primary_context(struct device *device)
         return CUDA_SUCCESS;
     if (free_bytes_of(device) < knob(context_bytes))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    open_device_file(device);
     primary->bytes = knob(context_bytes);
     device->used_bytes += primary->bytes;
     primary->alive = true;

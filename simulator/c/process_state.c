@@ -30,7 +30,6 @@ void reset_driver(void)
     driver.version = baked.version;
     driver.physical_devices = 1;
     driver.complaint[0] = '\0';
-    driver.device_files[0] = '\0';
     free(driver.visible_devices);
     driver.visible_devices = NULL;
     driver.next_context_id = 1;
@@ -185,7 +184,6 @@ CUresult initialize_process(unsigned int flags)
                         "is not there\n");
         return CUDA_ERROR_OPERATING_SYSTEM;
     }
-    open_control_file();
     driver.state = IS_INITIALIZED;
     process_page->initialized = 1;
     atexit(deinitialize_at_exit);

@@ -80,13 +80,6 @@ impl Builder {
         self
     }
 
-    /// A directory where the driver opens files as the real one opens `/dev/nvidia*`: `nvidiactl` at
-    /// `cuInit`, `nvidiaN` at a device's first activation. They stay open, in forked children too.
-    pub fn device_files(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.settings.push(("SIMULATED_CUDA_DEVICE_FILES", directory.into().into()));
-        self
-    }
-
     /// The file of the machine that this driver is on, which is made where there is none: processes of
     /// one machine see one another's memory, and may suspend and resume one another by the
     /// `cuCheckpointProcess…` functions. Without it this process and its children are alone. Give every
