@@ -39,12 +39,3 @@ bool context_flags_are_valid(unsigned int flags)
 
     return flags <= 0xff && (scheduling & (scheduling - 1)) == 0;
 }
-
-uint32_t living_contexts(void)
-{
-    uint32_t living = 0;
-
-    for (uint32_t index = 0; index < contexts.count; index++)
-        living += ((const struct context *)contexts.objects[index])->alive;
-    return living;
-}

@@ -171,7 +171,6 @@ static CUresult describe(struct target *target, void *data)
     const struct question *question = data;
 
     *question->out = (struct simulated_cuda_target){ .state = target->state,
-                                                     .contexts = target->contexts,
                                                      .calls = target->calls,
                                                      .lock_milliseconds = target->lock_milliseconds,
                                                      .bytes = bytes_on(target, question->gpu) };

@@ -32,4 +32,5 @@ CUresult let_go_of_green_context(struct device *device);
 void die_of_a_bad_address(void);
 
 /* ordinary_context.c */
-CUresult context_create(CUcontext *handle, unsigned int flags, CUdevice of, uint32_t api_version);
+CUresult context_create(CUcontext *handle, unsigned int flags, CUdevice of, uint32_t api_version,
+                        bool with_more);

@@ -69,6 +69,8 @@ void reset_knobs(void);
 
 /* get_proc_address.c */
 void resolve_entry_points(void);
+CUresult get_proc_address(const char *name, void **address, int version, cuuint64_t flags,
+                          CUdriverProcAddressQueryResult *status, int generation);
 
 /* Every function in the model that an entry point calls, from the one table. */
 #define REFUSED(...)

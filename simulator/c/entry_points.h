@@ -52,13 +52,13 @@ ENTRY_POINT(cuGetErrorName, 6000, ALWAYS, NO_DEVICE, error_get_name,
             (CUresult error, const char **name), (error, name))
 ENTRY_POINT(cuGetErrorString, 6000, ALWAYS, NO_DEVICE, error_get_name,
             (CUresult error, const char **text), (error, text))
-ENTRY_POINT(cuGetProcAddress, 11030, ALWAYS, NO_DEVICE, get_proc_address,
+ENTRY_POINT_AS(cuGetProcAddress, 11030, ALWAYS, NO_DEVICE, get_proc_address,
             (const char *name, void **address, int version, cuuint64_t flags),
-            (name, address, version, flags))
-ENTRY_POINT(cuGetProcAddress_v2, 12000, ALWAYS, NO_DEVICE, get_proc_address_v2,
+            (name, address, version, flags, NULL, 1))
+ENTRY_POINT_AS(cuGetProcAddress_v2, 12000, ALWAYS, NO_DEVICE, get_proc_address,
             (const char *name, void **address, int version, cuuint64_t flags,
              CUdriverProcAddressQueryResult *status),
-            (name, address, version, flags, status))
+            (name, address, version, flags, status, 2))
 
 /* devices */
 ENTRY_POINT(cuDeviceGetCount, 2000, INITIALIZED, NO_DEVICE, device_get_count, (int *count), (count))
@@ -94,17 +94,17 @@ OF_DEVICE(cuDevicePrimaryCtxGetState, 7000, primary_context_get_state,
 
 /* ordinary contexts */
 OF_DEVICE_AS(cuCtxCreate, 2000, context_create,
-            (CUcontext *context, unsigned int flags, CUdevice device), (context, flags, device, 3010))
+            (CUcontext *context, unsigned int flags, CUdevice device), (context, flags, device, 3010, false))
 OF_DEVICE_AS(cuCtxCreate_v2, 3020, context_create,
-            (CUcontext *context, unsigned int flags, CUdevice device), (context, flags, device, 3020))
-OF_DEVICE(cuCtxCreate_v3, 11040, context_create_v3,
+            (CUcontext *context, unsigned int flags, CUdevice device), (context, flags, device, 3020, false))
+OF_DEVICE_AS(cuCtxCreate_v3, 11040, context_create,
             (CUcontext *context, CUexecAffinityParam *affinity, int affinities, unsigned int flags,
              CUdevice device),
-            (context, affinity, affinities, flags, device))
-OF_DEVICE(cuCtxCreate_v4, 12050, context_create_v4,
+            (context, flags, device, 3020, affinity || affinities))
+OF_DEVICE_AS(cuCtxCreate_v4, 12050, context_create,
             (CUcontext *context, CUctxCreateParams *parameters, unsigned int flags,
              CUdevice device),
-            (context, parameters, flags, device))
+            (context, flags, device, 3020, parameters != NULL))
 OF_CONTEXT(cuCtxDestroy, 2000, context_destroy, (CUcontext context), (context))
 OF_CONTEXT(cuCtxDestroy_v2, 4000, context_destroy, (CUcontext context), (context))
 

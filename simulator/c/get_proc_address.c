@@ -93,35 +93,20 @@ static void *find(const char *name, int version, cuuint64_t flags,
     return found ? found : find_newest(name, version, false, status);
 }
 
-static bool arguments_are_valid(const char *name, void **address, cuuint64_t flags)
-{
-    return name && address && flags <= (LEGACY_DEFAULT_STREAM | PER_THREAD_DEFAULT_STREAM);
-}
-
-/* The first version refuses what it cannot find and leaves the pointer alone. */
-CUresult get_proc_address(const char *name, void **address, int version, cuuint64_t flags)
-{
-    CUdriverProcAddressQueryResult status;
-    void *found;
-
-    if (!arguments_are_valid(name, address, flags))
-        return CUDA_ERROR_INVALID_VALUE;
-    found = find(name, version, flags, &status);
-    if (!found)
-        return CUDA_ERROR_NOT_FOUND;
-    *address = found;
-    return CUDA_SUCCESS;
-}
-
-/* The second succeeds either way, clears the pointer and says why in the status. */
-CUresult get_proc_address_v2(const char *name, void **address, int version, cuuint64_t flags,
-                             CUdriverProcAddressQueryResult *status)
+/* The first generation refuses what it cannot find and leaves the pointer alone. The second succeeds either way, clears
+   the pointer and says why in the status. */
+CUresult get_proc_address(const char *name, void **address, int version, cuuint64_t flags,
+                          CUdriverProcAddressQueryResult *status, int generation)
 {
     CUdriverProcAddressQueryResult found_or_why;
+    void *found;
 
-    if (!arguments_are_valid(name, address, flags))
+    if (!name || !address || flags > (LEGACY_DEFAULT_STREAM | PER_THREAD_DEFAULT_STREAM))
         return CUDA_ERROR_INVALID_VALUE;
-    *address = find(name, version, flags, &found_or_why);
+    found = find(name, version, flags, &found_or_why);
+    if (!found && generation == 1)
+        return CUDA_ERROR_NOT_FOUND;
+    *address = found;
     if (status)
         *status = found_or_why;
     return CUDA_SUCCESS;

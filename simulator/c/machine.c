@@ -263,7 +263,7 @@ bool register_process(void)
         place->state = RUNNING;
         place->calls = 0;
         place->lost = place->busy = place->managed_memory = place->lock_milliseconds = 0;
-        place->contexts = place->share_count = 0;
+        place->share_count = 0;
         place->pid = pid;
         process_page->target = place;
     }
@@ -298,7 +298,6 @@ void publish_own_memory(void)
         }
         own->shares[device->physical].bytes = device->used_bytes;
     }
-    own->contexts = living_contexts();
 }
 
 uint64_t bytes_on(const struct target *target, uint32_t physical)

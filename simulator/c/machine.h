@@ -29,7 +29,6 @@ struct target {
     uint32_t busy;
     uint32_t managed_memory;
     uint32_t lock_milliseconds; /* the limit that the last lock received */
-    uint32_t contexts;
     uint32_t share_count;
     struct share shares[MAXIMUM_DEVICES];
 };

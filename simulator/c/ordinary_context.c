@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 
-CUresult context_create(CUcontext *handle, unsigned int flags, CUdevice of, uint32_t api_version)
+/* Execution affinity needs MPS, which is not modelled, and neither is graphics interoperation. */
+CUresult context_create(CUcontext *handle, unsigned int flags, CUdevice of, uint32_t api_version,
+                        bool with_more)
 {
     struct device *device = find_device(of);
     struct context *context;
@@ -11,6 +13,8 @@ CUresult context_create(CUcontext *handle, unsigned int flags, CUdevice of, uint
 
     if (!handle || !context_flags_are_valid(flags))
         return CUDA_ERROR_INVALID_VALUE;
+    if (with_more)
+        return CUDA_ERROR_NOT_SUPPORTED;
     if (free_bytes_of(device) < knob(context_bytes))
         return CUDA_ERROR_OUT_OF_MEMORY;
     context = calloc(1, sizeof *context);
@@ -32,26 +36,6 @@ CUresult context_create(CUcontext *handle, unsigned int flags, CUdevice of, uint
     device->used_bytes += context->bytes;
     *handle = context->handle;
     return CUDA_SUCCESS;
-}
-
-/* Execution affinity needs MPS, which is not modelled. */
-CUresult context_create_v3(CUcontext *context, CUexecAffinityParam *affinity, int affinities,
-                           unsigned int flags, CUdevice device)
-{
-    if (affinities < 0 || (affinities > 0 && !affinity))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (affinities > 0)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    return context_create(context, flags, device, 3020);
-}
-
-/* The parameters choose affinity or graphics interoperation; neither is modelled. */
-CUresult context_create_v4(CUcontext *context, CUctxCreateParams *parameters, unsigned int flags,
-                           CUdevice device)
-{
-    if (parameters)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    return context_create(context, flags, device, 3020);
 }
 
 CUresult context_destroy(CUcontext handle)

@@ -91,7 +91,6 @@ uint32_t simulated_cuda_add_hook(const char *function, uint64_t nth, uint32_t af
 /* A process of the machine, as its controllers find it. */
 struct simulated_cuda_target {
     uint32_t state; /* as cuCheckpointProcessGetState gives it */
-    uint32_t contexts;
     uint32_t calls;             /* under way */
     uint32_t lock_milliseconds; /* the limit that the last lock received */
     uint64_t bytes;             /* on that GPU, or there when it was checkpointed */

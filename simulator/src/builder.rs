@@ -11,10 +11,7 @@ use crate::library;
 use crate::private_directory::PrivateDirectory;
 use crate::simulator::Simulator;
 
-/// Settings of a [`Simulator`]. Made by [`Simulator::builder`].
-///
-/// A `CUdevice` of the driver that it starts is not the device's ordinal, so that a test finds code that
-/// takes one for the other. [`Knob::HandlesAreOrdinals`] makes them the same, as NVIDIA's driver does.
+/// Settings of a [`Simulator`]. Made by [`Simulator::builder`]. [`Knob::HandlesAreOrdinals`] is 0 in it.
 #[derive(Clone, Debug)]
 #[must_use = "nothing runs until start"]
 pub struct Builder {

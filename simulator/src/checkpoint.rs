@@ -10,8 +10,6 @@ use crate::simulator::{Simulator, succeed};
 pub struct Target {
     /// As `cuCheckpointProcessGetState` gives it: 0 running, 1 locked, 2 checkpointed, 3 failed.
     pub state: u32,
-    /// Its living contexts.
-    pub contexts: u32,
     /// Its driver calls under way, those that stand still in a hook included. Counted where the
     /// [machine](crate::Builder::machine) has a file.
     pub calls: u32,
