@@ -27,16 +27,6 @@ LINKER = ["ziglang", "cargo-zigbuild"]
 Settings = Dict[str, Any]
 
 
-def get_requires_for_build_sdist(config_settings: Settings | None = None) -> list[str]:
-    return list(maturin.get_requires_for_build_sdist(config_settings))
-
-
-def build_sdist(sdist_directory: str, config_settings: Settings | None = None) -> str:
-    raise RuntimeError(
-        "there is no source distribution: build the wheel from a clone of the repository, pip wheel ./python"
-    )
-
-
 def prepare_metadata_for_build_wheel(
     metadata_directory: str, config_settings: Settings | None = None
 ) -> str:

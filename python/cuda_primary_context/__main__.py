@@ -11,7 +11,7 @@ import sys
 import sysconfig
 
 from .checkpoint import _command
-from . import Context, Driver, Error, NamedDevice, contexts, devices, driver
+from . import Context, Device, Driver, Error, contexts, devices, driver
 
 PROGRAM = "cuda-contexts"
 VERBS = {
@@ -56,35 +56,29 @@ def _run_program(arguments: list[str]) -> int:
     folders = [sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]
     program = shutil.which(PROGRAM, path=os.pathsep.join(folders))
     if program is None:
-        how = "In a clone of the repository, run cargo install --path command"
+        how = "In a clone of the repository, run cargo install --locked --path command"
         print(f"cuda_primary_context: {PROGRAM} is not installed. {how}.", file=sys.stderr)
         return _command.NOTHING_TO_USE
     os.execv(program, [program, *arguments])
 
 
-def _object(of: Driver, named: tuple[NamedDevice, ...], found: tuple[Context, ...]) -> str:
+def _object(of: Driver, named: tuple[Device, ...], found: tuple[Context, ...]) -> str:
     contexts = {context.ordinal: context.to_dict() for context in found}
     inactive = {"active": False}
     lines = [{**device.to_dict(), **contexts.get(device.ordinal, inactive)} for device in named]
     return json.dumps({"driver": of.to_dict(), "devices": lines})
 
 
-def _table(of: Driver, named: tuple[NamedDevice, ...], found: tuple[Context, ...]) -> str:
+def _table(of: Driver, named: tuple[Device, ...], found: tuple[Context, ...]) -> str:
+    row = "{:>6}  {:<40}  {:<12}  {:<8}  {}".format
     version = f"{of.version // 1000}.{of.version % 1000 // 10}"
-    lines = [
-        f"driver {of.path} (CUDA {version})",
-        _line("device", "UUID", "PCI address", "context", "name"),
-    ]
+    lines = [f"driver {of.path} (CUDA {version})", row("device", "UUID", "PCI address", "context", "name")]
     states = {context.ordinal: context.active for context in found}
     for device in named:
         context = {True: "active", False: "inactive", None: "unknown"}[states.get(device.ordinal, False)]
         columns = (device.uuid, device.pci_bus_id, context, device.name)
-        lines.append(_line(str(device.ordinal), *(each or "unknown" for each in columns)))
+        lines.append(row(device.ordinal, *(each or "unknown" for each in columns)))
     return "\n".join(lines)
-
-
-def _line(ordinal: str, uuid: str, address: str, context: str, name: str) -> str:
-    return f"{ordinal:>6}  {uuid:<40}  {address:<12}  {context:<8}  {name}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The part in Rust. Import its names from ``cuda_primary_context``."""
+"""The part in Rust, which has the documentation. Import its names from ``cuda_primary_context``."""
 
 from typing import Any, Callable, Final, Iterable, Literal, Mapping, NoReturn, final
 
@@ -11,41 +11,25 @@ class _Value:
 
     # Nobody makes one.
     def __new__(cls, _: NoReturn) -> _Value: ...
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the JSON object that the Rust crate makes of it."""
-
-    def to_json(self) -> str:
-        """Returns that object as text, in one line."""
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self) -> str: ...
 
 @final
 class Driver(_Value):
-    """The driver library that was loaded."""
-
     path: Final[str]
     version: Final[int]
     """The newest CUDA version that it supports: 1000 x major + 10 x minor."""
 
 @final
 class Device(_Value):
-    """A device: its number in this process, and the ids that other processes know."""
-
-    ordinal: Final[int]
-    uuid: Final[str | None]
-    pci_bus_id: Final[str | None]
-
-@final
-class NamedDevice(_Value):
-    """A device with its product name. It equals no :class:`Device`: compare ``uuid`` or ``ordinal``."""
-
     ordinal: Final[int]
     uuid: Final[str | None]
     pci_bus_id: Final[str | None]
     name: Final[str | None]
+    """Of those that :func:`devices` returns: the product name."""
 
 @final
 class Context(_Value):
-    """A device's primary context in this process, whichever library retained it."""
-
     ordinal: Final[int]
     uuid: Final[str | None]
     active: Final[bool | None]
@@ -55,8 +39,6 @@ class Context(_Value):
 
 @final
 class Holder(_Value):
-    """A library, or the program itself, that holds something on a device, as ``cuda-contexts trace`` counted."""
-
     library: Final[str]
     """The path that it was loaded from; empty for code that was made at run time."""
     references: Final[int]
@@ -70,15 +52,11 @@ class Holder(_Value):
 
 @final
 class DeviceFile(_Value):
-    """An open ``/dev/nvidia*`` file of a process."""
-
     descriptor: Final[int]
     path: Final[str]
 
 @final
 class Call(_Value):
-    """A driver call and its result code."""
-
     call: Final[str]
     """The C function, by its exact name."""
     code: Final[int]
@@ -98,8 +76,6 @@ _Outcome = Literal[
 
 @final
 class DeviceReport(_Value):
-    """What a run did to one device."""
-
     ordinal: Final[int]
     uuid: Final[str | None]
     outcome: Final[_Outcome]
@@ -120,8 +96,6 @@ class DeviceReport(_Value):
 
 @final
 class CurrentContext(_Value):
-    """What became of the calling thread's current context."""
-
     change: Final[Literal["unchanged", "switched", "not_restored"]]
     from_device: Final[int | None]
     """The ordinal of the device whose context was current, if it no longer is."""
@@ -130,8 +104,6 @@ class CurrentContext(_Value):
 
 @final
 class Report(_Value):
-    """What :func:`retain_only` or :func:`release_strays` did. Printed, it is a summary and a table."""
-
     driver: Final[Driver]
     kept: Final[Device | None]
     """The device that the guard holds; None for a run that retained nothing."""
@@ -144,15 +116,8 @@ class Report(_Value):
     calls: Final[tuple[Call, ...]]
     """Every driver call, device by device."""
 
-    def check(self) -> None:
-        """Raises the first failure of any kind, for callers who want all or nothing."""
-
-    def look_again(self) -> tuple[int, ...]:
-        """Returns the ordinals of the devices that this run released and whose context is active again.
-
-        Releases nothing. A thread that still uses such a device creates its context again within milliseconds:
-        select the right device in that thread.
-        """
+    def check(self) -> None: ...
+    def look_again(self) -> tuple[int, ...]: ...
 
 _Planned = Literal[
     "keep", "leave_alone", "already_inactive", "release", "leave_active", "held_here", "failed"
@@ -160,8 +125,6 @@ _Planned = Literal[
 
 @final
 class PlannedDevice(_Value):
-    """What would be done to one device."""
-
     ordinal: Final[int]
     uuid: Final[str | None]
     planned: Final[_Planned]
@@ -174,8 +137,6 @@ class PlannedDevice(_Value):
 
 @final
 class Plan(_Value):
-    """What :func:`retain_only` or :func:`release_strays` would do. Printed, it is a table."""
-
     driver: Final[Driver]
     kept: Final[Device | None]
     """The device that would be retained, if any."""
@@ -183,12 +144,6 @@ class Plan(_Value):
 
 @final
 class PrimaryContextGuard:
-    """One reference on the kept device's context, and the report on the others.
-
-    It is released by :meth:`release`, at the end of a ``with`` block, or when the guard is garbage. The contexts
-    that were released on other devices stay released.
-    """
-
     # Nobody makes one.
     def __new__(cls, _: NoReturn) -> PrimaryContextGuard: ...
     report: Final[Report]
@@ -196,71 +151,25 @@ class PrimaryContextGuard:
     device: Final[Device]
     """The kept device."""
     released: Final[bool]
-    def release(self) -> None:
-        """Releases the reference now. Does nothing if it was released.
-
-        If the driver refuses, the error is raised and the guard still holds the reference: call this again, or
-        give up on it by dropping the guard, which does not release a second time.
-        """
-
-    def __enter__(self) -> PrimaryContextGuard:
-        """Raises RuntimeError if the guard is released."""
-
+    def release(self) -> None: ...
+    def __enter__(self) -> PrimaryContextGuard: ...
     def __exit__(self, *_exception: object) -> None: ...
 
-def retain_only(device: DeviceLike, *, keep: Iterable[DeviceLike] = ()) -> PrimaryContextGuard:
-    """Retains this device's primary context and releases the strays on all other devices, once each. The devices
-    in ``keep`` are left alone.
-
-    Call it a single time, after the worker has selected its device and before other code uses another one. A
-    released reference may belong to another library. If it was the last one and that library still uses the
-    device, its data is lost or the process crashes: the README says what was measured.
-
-    Logs a line at INFO to the logger ``cuda_primary_context``, and a warning with the next step for each device
-    that failed, is still active or was released from before.
-    """
-
-def release_strays(*, keep: Iterable[DeviceLike] = ()) -> Report:
-    """Releases the strays on all devices but those in ``keep``, and retains nothing. Otherwise as
-    :func:`retain_only`."""
-
-def plan(device: DeviceLike | None = None, *, keep: Iterable[DeviceLike] = ()) -> Plan:
-    """Returns what ``retain_only(device, keep=keep)`` would do now; without a device, what
-    ``release_strays(keep=keep)`` would. Changes nothing."""
-
-def driver() -> Driver:
-    """Loads and initialises the driver, and returns which one it is."""
-
-def devices() -> tuple[NamedDevice, ...]:
-    """Returns every device that the driver shows this process. Creates no context."""
-
-def contexts() -> tuple[Context, ...]:
-    """Returns the active primary contexts of this process, and those whose state could not be read. Initialises
-    CUDA in this process if nobody has. Creates no context and changes none."""
-
-def holders(device: DeviceLike) -> tuple[Holder, ...] | None:
-    """Returns the libraries that hold the device's context, the longest holder first; None if
-    ``cuda-contexts trace`` did not start the program."""
-
-def unreleased() -> int:
-    """Returns how many references were given up on, because the driver refused their release."""
-
-def forked_after_init() -> bool:
-    """Returns whether this process was forked from one that had initialised CUDA through this package.
-
-    If other code had initialised it, every call that needs the driver raises :class:`ForkedAfterInitError`.
-    """
-
-def device_files(pid: int | None = None) -> tuple[DeviceFile, ...]:
-    """Returns the ``/dev/nvidia*`` files that this process, or another one, has open: by its own CUDA calls, or
-    inherited through ``fork``."""
+def retain_only(device: DeviceLike, *, keep: Iterable[DeviceLike] = ()) -> PrimaryContextGuard: ...
+def release_strays(*, keep: Iterable[DeviceLike] = ()) -> Report: ...
+def plan(device: DeviceLike | None = None, *, keep: Iterable[DeviceLike] = ()) -> Plan: ...
+def driver() -> Driver: ...
+def devices() -> tuple[Device, ...]: ...
+def contexts() -> tuple[Context, ...]: ...
+def holders(device: DeviceLike) -> tuple[Holder, ...] | None: ...
+def unreleased() -> int: ...
 
 @final
 class Controller:
     def __new__(cls, pid: int) -> Controller: ...
     pid: Final[int]
     def state(self) -> str: ...
-    def take_up(self) -> Locked | Checkpointed | None: ...
+    def take_up(self) -> Process | Locked | Checkpointed: ...
     def lock(self, seconds: float | None) -> Locked: ...
 
 @final
@@ -324,21 +233,12 @@ def recover(
     at_once: int | None = None,
     on_step: Callable[[int, StepReport], object] | None = None,
 ) -> tuple[ProcessReport, ...]: ...
-def tree(pid: int) -> tuple[TreeProcess, ...]:
-    """Returns the process and its descendants, each after its parent. One that holds no device files has no CUDA to
-    checkpoint."""
-
-def machine_gpus() -> tuple[str, ...]:
-    """Returns the unique ids of every GPU that the kernel driver shows, whatever ``CUDA_VISIBLE_DEVICES`` says."""
-
-def memory_of(pid: int) -> dict[str, int]:
-    """Returns how many bytes a process has on each device, by its unique id, as NVML says. Call it before the
-    checkpoint, and pass the result to the restore."""
+def tree(pid: int) -> tuple[TreeProcess, ...]: ...
+def machine_gpus() -> tuple[str, ...]: ...
+def memory_of(pid: int) -> dict[str, int]: ...
 
 @final
 class StepReport(_Value):
-    """A step that was tried for a process."""
-
     step: Final[Literal["lock", "checkpoint", "restore", "unlock"]]
     undoing: Final[bool]
     """Whether it was to undo an earlier one, because another step failed."""
@@ -348,8 +248,6 @@ class StepReport(_Value):
 
 @final
 class ProcessReport(_Value):
-    """What was done for one process, and what it is now."""
-
     pid: Final[int]
     steps: Final[tuple[StepReport, ...]]
     """In the order in which they were tried."""
@@ -358,8 +256,6 @@ class ProcessReport(_Value):
 
 @final
 class TreeProcess(_Value):
-    """One process of a tree."""
-
     pid: Final[int]
     parent: Final[int]
     command: Final[str]
@@ -368,8 +264,6 @@ class TreeProcess(_Value):
 
 @final
 class DeviceRoom(_Value):
-    """What one device has, and what a restore needs there."""
-
     def __new__(cls, device: str, needed: int, free: int) -> DeviceRoom: ...
     device: Final[str]
     """The unique id of the device on which the process comes back."""

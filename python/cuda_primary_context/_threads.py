@@ -22,19 +22,6 @@ class _Driver:
         self.release = library.cuDevicePrimaryCtxRelease_v2
 
 
-class _Inheritance:
-    """The creator's current context, retained until the new thread has it current."""
-
-    def __init__(self, driver: _Driver, context: ctypes.c_void_p, device: ctypes.c_int) -> None:
-        self.driver, self.context, self.device = driver, context, device
-
-    def end(self, in_new_thread: bool) -> None:
-        # A reset of the device destroys the context in spite of the reference.
-        if in_new_thread and self.driver.get_version(self.context, ctypes.byref(ctypes.c_uint())) == 0:
-            self.driver.set_current(self.context)
-        self.driver.release(self.device)
-
-
 class KeptThreads:
     """What :func:`keep_threads_on_device` changed. As a context manager it undoes that at the end of the block."""
 
@@ -58,14 +45,14 @@ class KeptThreads:
         original, kept = self._start, self
 
         def start(thread: threading.Thread) -> None:
-            inheritance = kept._inheritance() if kept._is_on else None
-            if inheritance is None:
+            end_inheritance = kept._inherit() if kept._is_on else None
+            if end_inheritance is None:
                 return original(thread)
             run = thread.run
 
             def run_on_device() -> None:
                 del thread.run  # it would keep the thread alive
-                inheritance.end(in_new_thread=True)
+                end_inheritance(True)
                 run()
 
             thread.run = run_on_device  # type: ignore[method-assign]
@@ -74,13 +61,14 @@ class KeptThreads:
             except BaseException:
                 # It did not start, or is started already and has run by now.
                 if vars(thread).pop("run", None) is not None:
-                    inheritance.end(in_new_thread=False)
+                    end_inheritance(False)
                 raise
 
         return start
 
-    def _inheritance(self) -> _Inheritance | None:
-        """The current context of the calling thread, if it is an active primary context."""
+    def _inherit(self) -> Callable[[bool], None] | None:
+        """Retains the current context of the calling thread, if it is an active primary context. Returns what ends
+        that, and makes the context current if it is called in the new thread."""
         if self._driver is None:
             try:
                 self._driver = _Driver()
@@ -97,7 +85,14 @@ class KeptThreads:
         if primary.value != context.value:
             driver.release(device)
             return None
-        return _Inheritance(driver, context, device)
+
+        def end(in_new_thread: bool) -> None:
+            # A reset of the device destroys the context in spite of the reference.
+            if in_new_thread and driver.get_version(context, ctypes.byref(ctypes.c_uint())) == 0:
+                driver.set_current(context)
+            driver.release(device)
+
+        return end
 
 
 def keep_threads_on_device() -> KeptThreads:

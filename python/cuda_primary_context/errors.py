@@ -1,7 +1,5 @@
 """Everything that can go wrong. Each message is the Rust crate's, with the fix in it."""
 
-from __future__ import annotations
-
 TYPE_CHECKING = False  # typing's, without the time that importing it takes
 if TYPE_CHECKING:
     from typing import Any
@@ -9,7 +7,7 @@ if TYPE_CHECKING:
     from .checkpoint import Checkpointed, Locked, Process, ProcessReport
 
 
-_BY_KIND: dict[str, type[Error]] = {}
+_BY_KIND: "dict[str, type[Error]]" = {}
 
 
 class Error(Exception):
@@ -31,12 +29,12 @@ class Error(Exception):
     def __init_subclass__(cls, kinds: str = "") -> None:
         _BY_KIND.update(dict.fromkeys(kinds.split(), cls))
 
-    def __init__(self, message: str = "", **fields: Any) -> None:
+    def __init__(self, message: str = "", **fields: "Any") -> None:
         super().__init__(message)
         for name in self._FIELDS:
             setattr(self, name, fields.get(name))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> "dict[str, Any]":
         """As a JSON object; what does not apply is None."""
         return {**{name: getattr(self, name) for name in self._FIELDS}, "message": str(self)}
 
@@ -97,20 +95,20 @@ class CheckpointError(Error):
     #: What the process is now, if the driver said it.
     state: str | None
     #: What each process of the step is now. Dropping this error drops them: what is locked is unlocked.
-    found: tuple[Process | Locked | Checkpointed, ...]
+    found: "tuple[Process | Locked | Checkpointed, ...]"
     #: What was done for each process of a group, and undone.
-    reports: tuple[ProcessReport, ...]
+    reports: "tuple[ProcessReport, ...]"
 
     _FIELDS = ("kind", "call", "code", "name", "pid")
 
-    def __init__(self, message: str = "", **fields: Any) -> None:
+    def __init__(self, message: str = "", **fields: "Any") -> None:
         super().__init__(message, **fields)
         self.device = None
         self.state = fields.get("state")
         self.found = ()
         self.reports = ()
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> "tuple[Any, ...]":
         # What is held belongs to this process.
         return type(self), self.args, {**vars(self), "found": ()}
 
@@ -148,7 +146,7 @@ class NvmlError(Error):
     """NVML did not say how much memory there is."""
 
 
-def _from_dict(fields: dict[str, Any], state: str | None = None) -> Error:
+def _from_dict(fields: "dict[str, Any]", state: str | None = None) -> Error:
     """The Rust crate's error as an exception; that of a step that failed has the state beside it."""
     if "error" in fields:
         return _from_dict(fields["error"], fields["state"])

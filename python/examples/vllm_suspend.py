@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any, Mapping
 
@@ -58,25 +59,19 @@ class Extension(WorkerExtension):
         thread.join()
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", help="a model that vLLM can load [default: a small random Llama]")
     parser.add_argument("--tensor-parallel", type=int, default=2, metavar="N", help="GPUs [default: 2]")
-    parser.add_argument("--gpu-memory", type=float, default=0.1, metavar="FRACTION", help="of each GPU")
-    parser.add_argument("--at-once", type=int, metavar="N", help="workers at once [default: all]")
     parser.add_argument("--stray", action="store_true", help="plant a stray, suspend, release it, suspend")
     parser.add_argument(
         "--unsafe-transport",
         action="store_true",
         help="leave vLLM's transports as they are, and suspend all the same: the engine may be lost",
     )
-    parsed = parser.parse_args(arguments)
-    if parsed.tensor_parallel < 1:
-        parser.error("--tensor-parallel needs 1 GPU at least")
-    if not 0 < parsed.gpu_memory <= 1:
-        parser.error("--gpu-memory is a fraction above 0 and up to 1")
+    parsed = parser.parse_args()
     if parsed.stray and parsed.tensor_parallel < 2:
         parser.error("--stray needs a second GPU: --tensor-parallel 2")
     return parsed
@@ -139,7 +134,7 @@ def start(arguments: argparse.Namespace, folder: Path) -> Any:
         enforce_eager=True,
         max_model_len=512,
         max_num_seqs=4,
-        gpu_memory_utilization=arguments.gpu_memory,
+        gpu_memory_utilization=0.1,
         generation_config="vllm",
         disable_custom_all_reduce=not arguments.unsafe_transport,
         worker_extension_cls=f"{Path(__file__).stem}.Extension",
@@ -159,21 +154,20 @@ def gpu_memory() -> str:
     return ", ".join(subprocess.run(query, text=True, capture_output=True).stdout.split("\n")[:-1])
 
 
-def cycle(engine: Any, pids: list[int], at_once: int | None, what: str, tokens: list[list[int]]) -> None:
-    room: dict[str, int] = {}
+def cycle(engine: Any, pids: list[int], what: str, tokens: list[list[int]]) -> None:
+    room: Counter[str] = Counter()
     try:
         for pid in pids:
-            for device, size in checkpoint.memory_of(pid).items():
-                room[device] = room.get(device, 0) + size
+            room.update(checkpoint.memory_of(pid))
     except NvmlError as error:
         print(f"The room is not checked: {error}")
-        room = {}
+        room.clear()
 
     def hear(pid: int, step: checkpoint.StepReport) -> None:
         print(f"  worker {pid}: {step.step}, {step.milliseconds / 1e3:.1f} s", flush=True)
 
     began = time.monotonic()
-    with checkpoint.suspend(pids, timeout=20, at_once=at_once, on_step=hear) as group:
+    with checkpoint.suspend(pids, timeout=20, on_step=hear) as group:
         suspended = time.monotonic()
         print(f"GPU memory in use while suspended: {gpu_memory()}")
         resuming = time.monotonic()
@@ -211,14 +205,14 @@ def main() -> None:
             if not arguments.unsafe_transport:
                 raise SystemExit("Nothing was suspended. --unsafe-transport suspends them all the same.")
         pids = [worker["pid"] for worker in workers]
-        cycle(engine, pids, arguments.at_once, "without strays", tokens)
+        cycle(engine, pids, "without strays", tokens)
         if arguments.stray:
             engine.collective_rpc("plant_stray")
             print("contexts:", [ordinals(worker) for worker in engine.collective_rpc("contexts")])
-            cycle(engine, pids, arguments.at_once, "with a stray", tokens)
+            cycle(engine, pids, "with a stray", tokens)
             for report in engine.collective_rpc("release_strays"):
                 print(report["summary"])
-            cycle(engine, pids, arguments.at_once, "stray released", tokens)
+            cycle(engine, pids, "stray released", tokens)
 
 
 if __name__ == "__main__":

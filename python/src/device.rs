@@ -17,7 +17,7 @@ pub enum Named {
 }
 
 /// Several of them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Several(Vec<Named>);
 
 impl<'py> FromPyObject<'_, 'py> for Named {
@@ -96,10 +96,6 @@ fn without_index(device: &str) -> PyErr {
 }
 
 impl Several {
-    pub const fn none() -> Self {
-        Self(Vec::new())
-    }
-
     pub fn find(&self, driver: Driver) -> Result<Vec<Device>, Error> {
         self.0.iter().map(|named| named.find(driver)).collect()
     }

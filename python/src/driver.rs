@@ -4,12 +4,11 @@ use std::sync::OnceLock;
 
 use cuda_primary_context::{Driver as Loaded, Error, fork};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
 use serde_json::{Value as Json, json};
 
 use crate::device::Named;
 use crate::error::or_raise;
-use crate::value::{Context, Driver, Fields, Holder, NamedDevice, Value, tuple_of};
+use crate::value::{Context, Device, Driver, Holder, object_of, tuple_of};
 
 /// The driver. It is looked for a single time: finding a loaded one again takes the loader's lock.
 pub fn load() -> Result<Loaded, Error> {
@@ -21,14 +20,13 @@ pub fn load() -> Result<Loaded, Error> {
     }
 }
 
-/// The driver's path and version.
+/// Loads and initialises the driver, and returns which one it is.
 #[pyfunction]
-pub fn driver(py: Python<'_>) -> PyResult<Driver> {
-    let driver = or_raise(py, py.detach(load))?;
-    Ok(Driver::new(Fields::of(&driver, String::new(), Vec::new())?))
+pub fn driver(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    object_of::<Driver>(py, &or_raise(py, py.detach(load))?)
 }
 
-/// Every device with its name; what the driver does not return is `None`.
+/// Returns every device that the driver shows this process; what it does not return is None. Creates no context.
 #[pyfunction]
 pub fn devices(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     let devices = py.detach(|| {
@@ -41,47 +39,45 @@ pub fn devices(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         });
         Ok::<_, Error>(devices.collect::<Vec<_>>())
     });
-    tuple_of::<NamedDevice>(py, &or_raise(py, devices)?, &[])
+    tuple_of::<Device>(py, or_raise(py, devices)?)
 }
 
-/// The active primary contexts, and those whose state could not be read.
+/// Returns the active primary contexts of this process, and those whose state could not be read. Initialises CUDA
+/// in this process if nobody has. Creates no context and changes none.
 #[pyfunction]
-pub fn contexts(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+pub fn contexts(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     let found = py.detach(|| {
         let all = load()?.primary_contexts();
         let found = all.filter(|(_, state)| state.as_ref().map_or(true, |state| state.active));
+        let found = found.map(|(device, state)| {
+            let (ordinal, uuid) = (device.ordinal(), device.uuid().ok());
+            match state {
+                Ok(state) => json!({
+                    "ordinal": ordinal,
+                    "uuid": uuid,
+                    "active": state.active,
+                    "flags": state.flags.0,
+                }),
+                Err(error) => json!({ "ordinal": ordinal, "uuid": uuid, "error": error }),
+            }
+        });
         Ok::<_, Error>(found.collect::<Vec<_>>())
     });
-    let contexts = or_raise(py, found)?.into_iter().map(|(device, state)| {
-        let uuid = device.uuid().ok();
-        let object = match state {
-            Ok(state) => json!({
-                "ordinal": device.ordinal(),
-                "uuid": uuid,
-                "active": state.active,
-                "flags": state.flags.0,
-            }),
-            Err(error) => json!({ "ordinal": device.ordinal(), "uuid": uuid, "error": error }),
-        };
-        Bound::new(py, Context::new(Fields::of(&object, String::new(), Vec::new())?))
-    });
-    PyTuple::new(py, contexts.collect::<PyResult<Vec<_>>>()?)
+    tuple_of::<Context>(py, or_raise(py, found)?)
 }
 
-/// Which libraries hold a device's context; `None` if `cuda-contexts trace` did not start the program.
+/// Returns the libraries that hold the device's context, the longest holder first; None if `cuda-contexts trace`
+/// did not start the program.
 #[pyfunction]
 pub fn holders(py: Python<'_>, device: Named) -> PyResult<Bound<'_, PyAny>> {
     let holders = py.detach(|| Ok::<_, Error>(device.find(load()?)?.holders()));
     match or_raise(py, holders)? {
-        Some(holders) => {
-            let holders: Vec<Json> = holders.iter().map(|holder| json!(holder)).collect();
-            tuple_of::<Holder>(py, &holders, &[])
-        }
+        Some(holders) => tuple_of::<Holder>(py, holders),
         None => Ok(py.None().into_bound(py)),
     }
 }
 
-/// How many references were given up on.
+/// Returns how many references were given up on, because the driver refused their release.
 #[pyfunction]
 pub fn unreleased(py: Python<'_>) -> PyResult<u64> {
     let driver = or_raise(py, py.detach(load))?;

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use serde::Serialize;
 
-use crate::value::{json, python};
+use crate::value::{not_json, plain};
 
 /// The exception for an error of the crate: `cuda_primary_context.errors` has the classes.
 pub fn exception(py: Python<'_>, error: &impl Serialize) -> PyErr {
@@ -24,6 +24,6 @@ pub fn or_raise<T>(py: Python<'_>, result: Result<T, impl Serialize>) -> PyResul
 
 /// The exception in a field of a value.
 pub fn instance<'py>(py: Python<'py>, error: &impl Serialize) -> PyResult<Bound<'py, PyAny>> {
-    let fields = python(py, &json(error)?)?;
+    let fields = plain(py, serde_json::to_string(error).map_err(not_json)?)?;
     py.import("cuda_primary_context.errors")?.getattr("_from_dict")?.call1((fields,))
 }

@@ -1,20 +1,18 @@
 //! The reference on the kept device.
 
-use std::fmt;
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use cuda_primary_context::{self as crate_, Error, PrimaryContext, ReleaseError};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 
 use crate::error::exception;
 use crate::report::Report;
 use crate::value::Value;
 
 /// The kept device's reference.
-#[derive(Default)]
+#[derive(Debug, Default)]
 enum Reference {
     Held(PrimaryContext),
     /// The driver refused the release. Dropping this gives up on it, without a second release.
@@ -25,14 +23,18 @@ enum Reference {
     Released,
 }
 
-/// One reference on the kept device. It goes with the last Python object that holds this.
+/// One reference on the kept device's context, and the report on the others.
+///
+/// It is released by `release`, at the end of a `with` block, or when the guard is garbage. The contexts that were
+/// released on other devices stay released.
 #[pyclass(frozen, module = "cuda_primary_context")]
+#[derive(Debug)]
 pub struct PrimaryContextGuard {
     /// Locked for a moment only, and never during a driver call: it is never locked at a fork.
     reference: Mutex<Reference>,
     ordinal: u32,
     made: crate_::Report,
-    report: PyOnceLock<Py<Report>>,
+    report: OnceLock<Py<Report>>,
 }
 
 impl PrimaryContextGuard {
@@ -40,7 +42,7 @@ impl PrimaryContextGuard {
         let (context, made) = guard.into_parts();
         let ordinal = context.device().ordinal();
         let reference = Mutex::new(Reference::Held(context));
-        Self { reference, ordinal, made, report: PyOnceLock::new() }
+        Self { reference, ordinal, made, report: OnceLock::new() }
     }
 
     pub fn made(&self) -> &crate_::Report {
@@ -56,9 +58,11 @@ impl PrimaryContextGuard {
 impl PrimaryContextGuard {
     #[getter]
     fn report(&self, py: Python<'_>) -> PyResult<Py<Report>> {
-        let report =
-            self.report.get_or_try_init(py, || Py::new(py, Report::made_here(self.made.clone())));
-        Ok(report?.clone_ref(py))
+        if let Some(report) = self.report.get() {
+            return Ok(report.clone_ref(py));
+        }
+        let report = Py::new(py, Report::made_here(self.made.clone()))?;
+        Ok(self.report.get_or_init(|| report).clone_ref(py))
     }
 
     #[getter]
@@ -72,6 +76,9 @@ impl PrimaryContextGuard {
     }
 
     /// Releases the reference now. Does nothing if it was released.
+    ///
+    /// If the driver refuses, the error is raised and the guard still holds the reference: call this again, or
+    /// give up on it by dropping the guard, which does not release a second time.
     fn release(&self, py: Python<'_>) -> PyResult<()> {
         let reference = mem::replace(&mut *self.lock(), Reference::BeingReleased);
         let (now, error) = match reference {
@@ -89,6 +96,7 @@ impl PrimaryContextGuard {
         error.map_or(Ok(()), |error| Err(exception(py, &error)))
     }
 
+    /// Raises RuntimeError if the guard is released.
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         match slf.get().released() {
             true => Err(PyRuntimeError::new_err(
@@ -131,11 +139,5 @@ impl Drop for PrimaryContextGuard {
         }
         // At the end of the interpreter there is no other thread, and the reference is dropped all the same.
         Python::try_attach(|py| py.detach(|| drop(reference.take())));
-    }
-}
-
-impl fmt::Debug for PrimaryContextGuard {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("PrimaryContextGuard").finish_non_exhaustive()
     }
 }

@@ -9,7 +9,6 @@ mod guard;
 mod interpreter;
 mod log;
 mod number;
-mod process;
 mod report;
 mod retain_only;
 mod value;
@@ -28,15 +27,13 @@ mod _native {
     #[pymodule_export]
     use crate::guard::PrimaryContextGuard;
     #[pymodule_export]
-    use crate::process::{device_files, forked_after_init};
-    #[pymodule_export]
     use crate::report::Report;
     #[pymodule_export]
     use crate::retain_only::{plan, release_strays, retain_only};
     #[pymodule_export]
     use crate::value::{
         Call, Context, CurrentContext, Device, DeviceFile, DeviceReport, DeviceRoom, Driver,
-        Holder, NamedDevice, Plan, PlannedDevice, ProcessReport, StepReport, TreeProcess,
+        Holder, Plan, PlannedDevice, ProcessReport, StepReport, TreeProcess,
     };
 
     #[pymodule_init]

@@ -1,5 +1,6 @@
 //! Whole numbers as arguments: one that does not fit is a `ValueError`, never an `OverflowError`.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
@@ -25,14 +26,9 @@ pub fn process_id(object: &Bound<'_, PyAny>) -> PyResult<u32> {
 
 /// How many processes at once; all if there is none.
 pub fn processes_at_once(object: Option<&Bound<'_, PyAny>>) -> PyResult<Option<usize>> {
-    let Some(object) = object else { return Ok(None) };
-    match number(object, AT_ONCE)? {
-        0 => Err(PyValueError::new_err(format!("0 is not {AT_ONCE}."))),
-        processes => Ok(Some(processes)),
-    }
+    let what = "a number of processes for at_once, which is 1 or more";
+    object.map(|object| number(object, what).map(NonZeroUsize::get)).transpose()
 }
-
-const AT_ONCE: &str = "a number of processes for at_once, which is 1 or more";
 
 /// A lock's limit.
 pub fn limit(seconds: &Bound<'_, PyAny>) -> PyResult<Duration> {

@@ -8,9 +8,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::error::{exception, or_raise};
-use crate::value::{Fields, Value, calls_of, methods};
+use crate::value::{Call, Fields, Value, methods, tuple_of};
 
-/// What `retain_only` or `release_strays` did.
+/// What `retain_only` or `release_strays` did. Printed, it is a summary and a table.
 #[pyclass(frozen, module = "cuda_primary_context")]
 #[derive(Debug)]
 pub struct Report {
@@ -26,23 +26,15 @@ impl Report {
 }
 
 impl Value for Report {
-    const FIELDS: &'static [&'static str] =
-        &["driver", "kept", "current_context_switched", "current_context", "devices"];
-
     fn new(fields: Fields) -> Self {
         Self { made_here: None, fields: fields.into() }
-    }
-
-    fn repr(&self, py: Python<'_>, class: &str) -> PyResult<String> {
-        Ok(format!("<{class} {}>", self.fields().get(py, "summary")?))
     }
 
     fn fields(&self) -> &Fields {
         self.fields.get_or_init(|| {
             let Some(report) = &self.made_here else { return Fields::default() };
-            let lines = report.devices().map(|line| line.to_string()).collect();
             // A report always serialises as an object.
-            Fields::of(report, report.to_string(), lines).unwrap_or_default()
+            Fields::of(report, Some(report.to_string())).unwrap_or_default()
         })
     }
 }
@@ -53,20 +45,23 @@ methods!(Report { driver, kept, current_context_switched, current_context, devic
     fn calls<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let devices = self.fields().list("devices").iter();
         let calls = devices.filter_map(|device| device["calls"].as_array()).flatten();
-        calls_of(py, &calls.cloned().collect::<Vec<_>>())
+        tuple_of::<Call>(py, calls)
     }
 
     /// Raises the first failure of any kind, for callers who want all or nothing.
     fn check(&self, py: Python<'_>) -> PyResult<()> {
         let fields = self.fields();
-        let mut errors = fields.list("devices").iter().chain(fields.part("current_context"));
+        let mut errors = fields.list("devices").iter().chain(fields.json.get("current_context"));
         match errors.find_map(|part| part["error"].is_object().then(|| &part["error"])) {
             Some(error) => Err(exception(py, error)),
             None => Ok(()),
         }
     }
 
-    /// The ordinals of the devices that this run released and whose context is active again.
+    /// Returns the ordinals of the devices that this run released and whose context is active again.
+    ///
+    /// Releases nothing. A thread that still uses such a device creates its context again within milliseconds:
+    /// select the right device in that thread.
     fn look_again<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let report = self.made_here.as_ref().ok_or_else(|| {
             PyValueError::new_err(

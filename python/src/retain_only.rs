@@ -11,9 +11,17 @@ use crate::log;
 use crate::report::Report;
 use crate::value::{Fields, Plan, Value};
 
-/// Retains a device and releases the strays on all others but the kept ones.
+/// Retains this device's primary context and releases the strays on all other devices, once each. The devices in
+/// `keep` are left alone.
+///
+/// Call it a single time, after the worker has selected its device and before other code uses another one. A
+/// released reference may belong to another library. If it was the last one and that library still uses the
+/// device, its data is lost or the process crashes: the README says what was measured.
+///
+/// Logs a line at INFO to the logger `cuda_primary_context`, and a warning with the next step for each device that
+/// failed, is still active or was released from before.
 #[pyfunction]
-#[pyo3(signature = (device, *, keep = Several::none()), text_signature = "(device, *, keep=())")]
+#[pyo3(signature = (device, *, keep = Several::default()), text_signature = "(device, *, keep=())")]
 pub fn retain_only(
     py: Python<'_>,
     device: Named,
@@ -29,9 +37,9 @@ pub fn retain_only(
     Ok(guard)
 }
 
-/// Releases the strays on all devices but the kept ones, and retains nothing.
+/// Releases the strays on all devices but those in `keep`, and retains nothing. Otherwise as `retain_only`.
 #[pyfunction]
-#[pyo3(signature = (*, keep = Several::none()), text_signature = "(*, keep=())")]
+#[pyo3(signature = (*, keep = Several::default()), text_signature = "(*, keep=())")]
 pub fn release_strays(py: Python<'_>, keep: Several) -> PyResult<Report> {
     let report = py.detach(|| {
         let driver = load()?;
@@ -42,10 +50,11 @@ pub fn release_strays(py: Python<'_>, keep: Several) -> PyResult<Report> {
     Ok(Report::made_here(report))
 }
 
-/// The dry run of both.
+/// Returns what `retain_only(device, keep=keep)` would do now; without a device, what
+/// `release_strays(keep=keep)` would. Changes nothing.
 #[pyfunction]
 #[pyo3(
-    signature = (device = None, *, keep = Several::none()),
+    signature = (device = None, *, keep = Several::default()),
     text_signature = "(device=None, *, keep=())"
 )]
 pub fn plan(py: Python<'_>, device: Option<Named>, keep: Several) -> PyResult<Plan> {
@@ -58,7 +67,7 @@ pub fn plan(py: Python<'_>, device: Option<Named>, keep: Several) -> PyResult<Pl
         }
     });
     let plan = or_raise(py, plan)?;
-    Ok(Plan::new(Fields::of(&plan, plan.to_string(), Vec::new())?))
+    Ok(Plan::new(Fields::of(&plan, Some(plan.to_string()))?))
 }
 
 fn policy(driver: Driver, keep: &Several) -> Result<StrayRelease, Error> {

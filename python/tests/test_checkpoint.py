@@ -5,6 +5,7 @@ import os
 import pickle
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, List
@@ -15,6 +16,7 @@ from cuda_primary_context import checkpoint, errors
 from cuda_primary_context.checkpoint import TRUSTED, Checkpointed, DeviceRoom, Locked, Process
 from simulated import touch
 from targets import MACHINE, on_a_machine, states, target
+from test_processes import in_a_forked_child
 from test_threads import ENOUGH, work_during
 
 
@@ -64,22 +66,19 @@ def test_what_was_done_in_a_block_is_not_done_again() -> None:
 
 @on_a_machine()
 def test_another_thread_may_ask_meanwhile() -> None:
-    with target(MACHINE, 0) as process:
+    with target(MACHINE, 0) as process, ThreadPoolExecutor() as pool:
         handle = Process(process.pid)
-        done = Event()
 
-        def ask() -> None:
-            while not done.is_set():
-                handle.state()
+        def cycle() -> None:
+            for _ in range(20):
+                with handle.lock(timeout=10) as locked, locked.checkpoint():
+                    pass
+                assert states(process.pid) == ["running"]
 
-        asking = Thread(target=ask)
-        asking.start()
-        for _ in range(20):
-            with handle.lock(timeout=10) as locked, locked.checkpoint():
-                pass
-            assert states(process.pid) == ["running"]
-        done.set()
-        asking.join()
+        cycling = pool.submit(cycle)
+        while not cycling.done():
+            handle.state()
+        cycling.result()
 
 
 @on_a_machine(knobs="checkpoint_milliseconds=1000")
@@ -229,7 +228,7 @@ def test_wrong_numbers_are_refused_before_any_call() -> None:
     with target(MACHINE, 0) as process:
         pid, uuid = process.pid, str(cpc.devices()[0].uuid)
         refused: List[Any] = [
-            ([-1, 2**40, 2**200], "is not a process id", Process, checkpoint.tree, checkpoint.memory_of, cpc.device_files),
+            ([-1, 2**40, 2**200], "is not a process id", Process, checkpoint.tree, checkpoint.memory_of),
             ([0, 2**22 + 1], "is not a process id", lambda id: checkpoint.suspend([pid, id], timeout=10)),
             (
                 [-1, float("nan"), float("inf"), 2**2000],
@@ -276,18 +275,15 @@ def test_wrong_numbers_are_refused_before_any_call() -> None:
 def test_a_forked_child_is_not_the_controller() -> None:
     with target(MACHINE, 0) as process:
         locked = Process(process.pid).lock(timeout=10)
-        child = os.fork()
-        if child == 0:
-            try:
+
+        def child() -> None:
+            nonlocal locked
+            for step in (locked.state, locked.checkpoint):
                 with pytest.raises(cpc.ForkedControllerError):
-                    locked.state()
-                locked.checkpoint()
-            except cpc.ForkedControllerError:
-                del locked
-                os._exit(0)
-            finally:
-                os._exit(1)
-        assert os.waitpid(child, 0)[1] == 0
+                    step()
+            del locked, step
+
+        in_a_forked_child(child)
         assert locked.state() == "locked"
         locked.unlock()
 

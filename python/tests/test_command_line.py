@@ -102,7 +102,7 @@ def test_the_programs_verbs_run_it_or_say_how_to_install_it(tmp_path: Path) -> N
         found = python("-c", RUN_VERB, str(tmp_path), verb, "--json", env=env)
         assert (found.returncode, found.stdout) == (5, f"given: {verb} --json\n"), found.stderr
         missing = python("-c", RUN_VERB, "/nowhere", verb, env=env)
-        assert missing.returncode == 3 and "cargo install --path command" in missing.stderr
+        assert missing.returncode == 3 and "cargo install --locked --path command" in missing.stderr
 
 
 BUILD = """

@@ -4,13 +4,12 @@ import json
 import multiprocessing
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, Callable, List, Tuple
 
 import cuda_primary_context as cpc
 import pytest
-from simulated import GET_STATE, HERE, environment, handle_of, on_simulator, python, references, touch
+from simulated import HERE, environment, on_simulator, python, references, touch
 
 
 def in_a_forked_child(check: Callable[[], None]) -> None:
@@ -47,11 +46,9 @@ def refuses_everything() -> None:
 def test_a_child_forked_after_this_package_was_used() -> None:
     guard = cpc.retain_only(1, keep=[0])
     report = guard.report
-    assert not cpc.forked_after_init()
 
     def child() -> None:
         nonlocal guard
-        assert cpc.forked_after_init()
         refuses_everything()
         with pytest.raises(cpc.ForkedAfterInitError, match=f"in process {os.getppid()}"):
             guard.release()
@@ -140,17 +137,6 @@ def test_a_second_interpreter_is_refused(kind: str) -> None:
     process = python("-c", code, env=environment())
     assert process.returncode == 0, process.stderr
     assert "does not support loading in subinterpreters" in process.stdout
-
-
-@on_simulator()
-def test_no_device_files_where_nothing_opens_them() -> None:
-    handle_of(0)
-    with tempfile.NamedTemporaryFile(prefix="nvidia"):  # not under /dev
-        assert cpc.device_files() == () == cpc.device_files(os.getpid())
-    with pytest.raises(FileNotFoundError):
-        cpc.device_files(2**31 - 2)
-    # Another library's initialisation is not in the way.
-    assert [call.call for call in cpc.retain_only(0).report.devices[1].calls] == [GET_STATE]
 
 
 @pytest.mark.parametrize("start", ["spawn", "fork", "fork --touch-first"])

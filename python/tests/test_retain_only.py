@@ -19,21 +19,30 @@ from simulated import (
 )
 
 
-@on_simulator(held_by_others="0:1,2:3")
-def test_strays_go_and_the_kept_device_stays() -> None:
+@on_simulator(held_by_others="2:3", devices=5)
+def test_strays_go_and_the_kept_and_held_devices_stay() -> None:
+    other = cpc.retain_only(4, keep=[2])
+    assert driver().cuCtxSetCurrent(touch(0)) == 0
     guard = cpc.retain_only(1)
-    outcomes = [device.outcome for device in guard.report.devices]
-    assert outcomes == ["released", "kept", "still_active", "already_inactive"]
-    assert [references(ordinal) for ordinal in range(4)] == [0, 1, 2, 0]
-    first, kept, third, _ = guard.report.devices
-    assert [call.call for call in third.calls] == [GET_STATE, RELEASE, GET_STATE]
+    first, kept, third, inactive, held = devices = guard.report.devices
+    outcomes = ["released", "kept", "still_active", "already_inactive", "held_here"]
+    assert [device.outcome for device in devices] == outcomes
+    assert [references(ordinal) for ordinal in range(5)] == [0, 1, 2, 0, 1]
+    looks = ["cuCtxGetCurrent", "cuCtxGetDevice"]
+    assert [call.call for call in third.calls] == [GET_STATE, *looks, RELEASE, GET_STATE]
     assert all(call.code == 0 and call.name == "CUDA_SUCCESS" for call in third.calls)
     assert [call.call for call in kept.calls] == [RETAIN]
-    assert (first.releases, third.releases, kept.releases) == (1, 1, None)
-    assert (first.error, guard.device) == (None, guard.report.kept)
+    assert (first.releases, third.releases, kept.releases, held.handles) == (1, 1, None, 1)
+    assert (first.error, inactive.active, guard.device) == (None, None, guard.report.kept)
     guard.report.check()
-    assert not guard.report.current_context_switched
-    assert cpc.unreleased() == 0
+    change = guard.report.current_context
+    assert (change.change, change.from_device, change.error) == ("switched", 0, None)
+    assert guard.report.current_context_switched
+    current = ctypes.c_int()
+    assert driver().cuCtxGetDevice(ctypes.byref(current)) == 0
+    assert current.value == handle_of(1).value
+    other.release()
+    assert references(4) == 0 and cpc.unreleased() == 0
 
 
 @on_simulator()
@@ -81,17 +90,6 @@ def test_a_refused_release_can_be_made_again_or_given_up_on() -> None:
     assert references(0) == 1 and cpc.unreleased() == 1
 
 
-@on_simulator(held_by_others="0:1,2:1")
-def test_kept_and_held_devices_are_left_alone() -> None:
-    other = cpc.retain_only(3, keep=[0, 2])
-    guard = cpc.retain_only(1, keep=[2])
-    outcomes = [device.outcome for device in guard.report.devices]
-    assert outcomes == ["released", "kept", "left_alone", "held_here"]
-    assert guard.report.devices[2].calls == () and guard.report.devices[3].handles == 1
-    other.release()
-    assert [references(ordinal) for ordinal in range(4)] == [0, 1, 1, 0]
-
-
 class Index:
     """As a torch.device is."""
 
@@ -124,6 +122,7 @@ def test_instances_of_a_divided_gpu_have_names_too() -> None:
         assert guard.device.uuid == uuids[1]
         outcomes = [device.outcome for device in guard.report.devices]
         assert outcomes == ["released", "kept", "left_alone", "already_inactive"]
+        assert guard.report.devices[2].calls == ()
     assert cpc.release_strays(keep=[uuids[3]]).devices[3].outcome == "left_alone"
     assert cpc.holders(uuids[0]) is None
     with pytest.raises(cpc.UnknownDeviceError):
@@ -188,17 +187,6 @@ def test_a_plan_changes_nothing_and_comes_true() -> None:
     assert [device.outcome for device in report.devices][:2] == ["released"] * 2
 
 
-@on_simulator(held_by_others="2:1")
-def test_contexts_are_listed_whoever_made_them() -> None:
-    guard = cpc.retain_only(1, keep=[2])
-    contexts = cpc.contexts()
-    assert [(context.ordinal, context.active) for context in contexts] == [(1, True), (2, True)]
-    assert [context.uuid for context in contexts] == [device.uuid for device in cpc.devices()[1:3]]
-    assert all(context.flags == 0 and context.error is None for context in contexts)
-    assert cpc.driver() == guard.report.driver
-    assert cpc.driver().version == 13000
-
-
 @on_simulator(held_by_others="0:1,2:1", fault=f"{RELEASE}:1:719:refused:once:0,{GET_STATE}:1:999:refused:once:3")
 def test_a_failure_ends_one_device_and_is_reported() -> None:
     reports = []
@@ -224,18 +212,6 @@ def test_a_failure_ends_one_device_and_is_reported() -> None:
         with pytest.raises(cpc.DriverError) as raised:
             each.check()
         assert raised.value == failed.error
-
-
-@on_simulator()
-def test_the_threads_current_context_is_looked_after() -> None:
-    assert driver().cuCtxSetCurrent(touch(2)) == 0
-    guard = cpc.retain_only(1)
-    assert guard.report.current_context_switched
-    assert guard.report.current_context.change == "switched"
-    assert guard.report.current_context.from_device == 2
-    current = ctypes.c_int()
-    assert driver().cuCtxGetDevice(ctypes.byref(current)) == 0
-    assert current.value == handle_of(1).value and references(2) == 0
 
 
 @on_simulator()

@@ -89,9 +89,6 @@ def test_interrupted_in_a_teardown() -> None:
     assert time.monotonic() - began >= 3 * TEARDOWN
     assert [references(ordinal) for ordinal in range(4)] == [0, 0, 0, 0]
     assert cpc.unreleased() == 0
-    with cpc.retain_only(1) as guard:
-        outcomes = [line.outcome for line in guard.report.devices]
-        assert outcomes == ["already_inactive", "kept", "already_inactive", "already_inactive"]
 
 
 @on_simulator(knobs=SLOW)

@@ -70,16 +70,11 @@ def test_values_are_equal_hashable_and_pickled() -> None:
 def test_values_can_be_read() -> None:
     guard = cpc.retain_only(1)
     report = guard.report
-    summary, heading, first, *_ = str(report).splitlines()
-    assert summary == report.summary == "kept 1; released 0"
-    assert heading.split() == ["device", "UUID", "outcome"]
-    assert first.split() == ["0", report.devices[0].uuid, "released"]
     assert repr(report) == "<Report kept 1; released 0>"
-    assert str(report.devices[1]) == f"device 1: kept ({RETAIN}: CUDA_SUCCESS (0))"
-    assert str(report.devices[1].calls[0]) == f"{RETAIN}: CUDA_SUCCESS (0)"
+    call = report.devices[1].calls[0]
+    assert str(call) == repr(call) == f"Call(call='{RETAIN}', code=0, name='CUDA_SUCCESS')"
     assert repr(report.devices[1]).startswith("DeviceReport(ordinal=1, uuid='GPU-")
     assert repr(cpc.plan(1)).startswith("Plan(driver=Driver(path=")
-    assert "planned (dry run)" in str(cpc.plan(1))
     assert repr(guard) == "<PrimaryContextGuard of device 1>"
     guard.release()
     assert repr(guard) == "<PrimaryContextGuard of device 1, released>"

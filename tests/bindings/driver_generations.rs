@@ -20,13 +20,12 @@ use cuda_primary_context::sys::CUdriverProcAddress_flags as Flags;
 
 use crate::support::driver_library::{Library, Returned, call};
 use crate::support::load;
-use crate::support::processes::in_own_process;
+use crate::support::processes::{in_own_process, in_process_of};
 use crate::support::skips::skip;
 use crate::text::{self, Function};
 
 const DRIVERS: &str = "CUDA_PRIMARY_CONTEXT_TEST_DRIVERS";
 
-/// The library of a generation, if it is there.
 fn library_of(generation: u32) -> Option<PathBuf> {
     let path = env::var_os(DRIVERS)
         .map(|folder| Path::new(&folder).join(generation.to_string()).join("libcuda.so.1"));
@@ -42,12 +41,10 @@ fn library_of(generation: u32) -> Option<PathBuf> {
 /// What holds for every generation that the crate can use.
 fn usable(generation: u32, test: &str) {
     let Some(path) = library_of(generation) else { return };
-    in_own_process(test, || {
+    in_process_of(test, || {
         let functions = text::functions(&text::read());
         let library = Library::open(&path);
-        let version = version(library);
-        complete(library, version, &functions);
-        look_ups_agree(library, version, &functions);
+        functions_are_found(library, version(library), &functions);
         // These libraries would refuse the version of a kernel that drives a GPU.
         if Path::new("/proc/driver/nvidia/version").exists() {
             let what = format!("what driver {generation} says without a device");
@@ -63,42 +60,28 @@ fn usable(generation: u32, test: &str) {
 /// one on Windows alone; from 460 on the Linux library exports it, too.
 const MISSING: [(i32, &str); 1] = [(11_000, "cuDeviceGetLuid")];
 
-/// Every function of the driver's CUDA version is there, or listed with the reason.
-fn complete(library: Library, version: i32, functions: &[Function]) {
+/// Every function of the driver's CUDA version is there, or listed with the reason; and `cuGetProcAddress` with
+/// the version of the function's type finds what `dlsym` finds under the constant's symbol.
+fn functions_are_found(library: Library, version: i32, functions: &[Function]) {
     let mut present = 0;
     let mut failures = Vec::new();
-    for function in functions {
-        let there = symbol(library, &function.symbol).is_some();
-        let is_listed = MISSING.contains(&(version, &*function.symbol));
-        match (there, is_listed) {
-            _ if function.introduced > version => {}
-            (true, false) => present += 1,
-            (false, true) => {}
-            (false, false) => failures
-                .push(format!("{} of CUDA {} is missing", function.symbol, function.introduced)),
-            (true, true) => failures.push(format!("{} is there, and listed", function.symbol)),
+    for function in functions.iter().filter(|function| function.introduced <= version) {
+        let Function { constant, name, symbol: text, introduced, .. } = function;
+        let by_symbol = symbol(library, text);
+        present += usize::from(by_symbol.is_some());
+        if by_symbol.is_some() == MISSING.contains(&(version, &**text)) {
+            failures
+                .push(format!("{text} of CUDA {introduced} is missing, or is there and listed"));
+        }
+        let looked_up = look_up(library, function);
+        if looked_up.is_some_and(|found| found != by_symbol) {
+            failures.push(format!(
+                "{constant} ({name} at {introduced}): {looked_up:?}, and by its symbol {by_symbol:?}"
+            ));
         }
     }
     assert!(failures.is_empty(), "CUDA {version}:\n{}", failures.join("\n"));
     assert!(present > 300, "{present} functions");
-}
-
-/// `cuGetProcAddress` with the version of the function's type finds what `dlsym` finds under the
-/// constant's symbol.
-fn look_ups_agree(library: Library, version: i32, functions: &[Function]) {
-    let mut failures = Vec::new();
-    for function in functions.iter().filter(|function| function.introduced <= version) {
-        let by_symbol = symbol(library, &function.symbol);
-        match look_up(library, function) {
-            None => return,
-            Some(found) if found == by_symbol => {}
-            Some(found) => failures.push(format!(
-                "{} ({} at {}): {found:?}, and by its symbol {by_symbol:?}",
-                function.constant, function.name, function.introduced
-            )),
-        }
-    }
-    assert!(failures.is_empty(), "CUDA {version}:\n{}", failures.join("\n"));
 }
 
 fn version(library: Library) -> i32 {
@@ -138,7 +121,7 @@ fn driver_418_with_its_companion_is_too_old() {
         .map(|entry| entry.expect("an entry can be read").path())
         .find(|path| path.to_string_lossy().contains("libnvidia-fatbinaryloader.so"))
         .expect("the companion lies beside the library");
-    in_own_process("driver_generations::driver_418_with_its_companion_is_too_old", || {
+    in_own_process(|| {
         // Loaded before, it is found by its name, as it would be on LD_LIBRARY_PATH.
         Library::open(&companion);
         let error = load(&path).expect_err("the driver is too old");

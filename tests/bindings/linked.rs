@@ -20,36 +20,28 @@ const TYPES: (
     Some(sys::cuGetProcAddress_v2),
 );
 
-fn initialise() {
-    // SAFETY: the flags must be 0.
-    let code = unsafe { sys::cuInit(0) };
-    assert_eq!(code, CUresult::CUDA_SUCCESS);
-}
-
+/// A reference that a linked call retains is one that the safe layer releases.
 #[test]
 fn linked_driver_is_the_one_that_is_loaded() {
-    let driver = Driver::load().expect("the linked library is found again");
-    let (.., allocate, _) = TYPES;
-    let loaded = driver.function(functions::cuMemAlloc_v3020).unwrap();
-    assert!(ptr::fn_addr_eq(loaded, allocate.unwrap()));
-    let mut count = 0;
+    let (initialise, _, allocate, _) = TYPES;
+    // SAFETY: the flags must be 0.
+    let code = unsafe { initialise.unwrap()(0) };
+    assert_eq!(code, CUresult::CUDA_SUCCESS);
+    let (mut count, mut device, mut context) = (0, 0, ptr::null_mut());
     // SAFETY: the out-parameter is an int of ours.
     let code = unsafe { sys::cuDeviceGetCount(&mut count) };
     assert_eq!(code, CUresult::CUDA_SUCCESS);
-    assert_eq!(driver.device_count(), count as u32);
-}
-
-#[test]
-fn reference_of_a_linked_call_is_released_by_the_safe_layer() {
-    initialise();
-    let (mut device, mut context) = (0, ptr::null_mut());
     // SAFETY: the out-parameter is a device handle of ours.
     let code = unsafe { sys::cuDeviceGet(&mut device, 0) };
     assert_eq!(code, CUresult::CUDA_SUCCESS);
     // SAFETY: the out-parameter is a handle of ours; the driver gave the device.
     let code = unsafe { sys::cuDevicePrimaryCtxRetain(&mut context, device) };
     assert_eq!(code, CUresult::CUDA_SUCCESS);
-    let driver = Driver::load().unwrap();
+
+    let driver = Driver::load().expect("the linked library is found again");
+    assert_eq!(driver.device_count(), count as u32);
+    let loaded = driver.function(functions::cuMemAlloc_v3020).unwrap();
+    assert!(ptr::fn_addr_eq(loaded, allocate.unwrap()));
     let guard = PrimaryContextGuard::retain_only(driver.device(1).unwrap()).unwrap();
     let line = guard.report().devices().next().unwrap();
     assert_eq!(line.outcome(), &Outcome::Released { releases: 1 });

@@ -56,7 +56,8 @@ fn compile(program: &Path, library: &Path) -> (Refusals, String) {
     let output = rustc.output().expect("rustc runs");
     let mut refused = Refusals::new();
     let mut said = String::new();
-    for message in messages(&output.stderr) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    for message in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
         said += message["rendered"].as_str().unwrap_or_default();
         let spans = message["spans"].as_array().map(Vec::as_slice).unwrap_or_default();
         let span = spans.iter().find(|span| span["is_primary"] == true);
@@ -66,11 +67,6 @@ fn compile(program: &Path, library: &Path) -> (Refusals, String) {
         }
     }
     (refused, said)
-}
-
-fn messages(output: &[u8]) -> Vec<Value> {
-    let text = String::from_utf8_lossy(output);
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// What a program says of itself.

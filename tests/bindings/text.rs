@@ -1,20 +1,14 @@
 //! The text of the bindings that the crate was built from, and what is declared in it.
 
-use std::path::PathBuf;
-
 use cuda_primary_context::sys::SOURCE;
 
 /// The file that was compiled as the raw layer.
-fn path() -> PathBuf {
-    match SOURCE.starts_with("generated from cuda.h ") {
-        true => PathBuf::from(concat!(env!("OUT_DIR"), "/bindings.rs")),
-        false => PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/sys/bindings.rs")),
-    }
-}
-
 pub fn read() -> String {
-    let path = path();
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    let path = match SOURCE.starts_with("generated from cuda.h ") {
+        true => concat!(env!("OUT_DIR"), "/bindings.rs"),
+        false => concat!(env!("CARGO_MANIFEST_DIR"), "/src/sys/bindings.rs"),
+    };
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// A constant of `sys::functions`.
@@ -31,7 +25,6 @@ pub struct Function {
     pub per_thread: bool,
 }
 
-/// Every constant of `sys::functions`.
 pub fn functions(text: &str) -> Vec<Function> {
     let table = text.split_once("pub mod functions {").expect("the bindings have the table").1;
     let items = table.split("pub const ").skip(1);

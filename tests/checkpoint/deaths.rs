@@ -46,19 +46,19 @@ fn promise_12_a_controller_that_dies_leaves_no_process_that_cannot_be_brought_ba
     for moment in moments() {
         let machine = SharedMachine::new();
         let (mut targets, pids) = targets::<3>(&machine);
-        let mut controller = Child::start(|_| {
+        let mut controller = Child::start(|| {
             // SAFETY: ends this process, in the middle of its call.
             at(&machine, moment, || assert_eq!(unsafe { libc::raise(libc::SIGKILL) }, 0));
             let suspended = suspend(open_all(&machine, &pids), LIMIT).expect("it is killed");
             let _ = suspended.resume(&GpuMap::same(), &Room::Trusted);
             0
         });
-        controller.order(b' ');
+        controller.order();
         assert_eq!(controller.wait(), libc::SIGKILL, "{moment:?}");
         let recovered = recover(open_all(&machine, &pids), &GpuMap::same(), &Room::Trusted);
         assert_eq!(recovered.expect("all live").into_processes().len(), 3, "{moment:?}");
         assert_eq!(states(&machine, pids), [0; 3], "{moment:?}");
-        assert!(targets.iter_mut().all(|target| target.ask(b'q') == 1), "{moment:?}");
+        assert!(targets.iter_mut().all(|target| target.ask() == 1), "{moment:?}");
     }
 }
 

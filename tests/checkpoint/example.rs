@@ -1,43 +1,19 @@
 //! The example that suspends and resumes processes, as its users meet it, on a simulated machine.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::examples::example;
+use crate::support::examples::{command, is_refused, object, text};
 use crate::support::targets::{Child, SharedMachine};
 use crate::{LIMIT, targets};
 
-/// The example on the machine's driver, with nothing else in its environment that it reads.
-fn command(machine: &SharedMachine, arguments: &[&str]) -> Command {
-    let mut command = Command::new(example("checkpoint"));
-    command.args(["--driver", machine.simulator.path().to_str().unwrap()]).args(arguments);
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy();
-        if name.starts_with("CUDA_") || name.starts_with("SIMULATED_CUDA_") {
-            command.env_remove(&*name);
-        }
-    }
-    command.env("SIMULATED_CUDA_MACHINE", machine.file()).env("SIMULATED_CUDA_DEVICES", "2");
-    command
-}
-
+/// The example on the machine's driver.
 fn run(machine: &SharedMachine, arguments: &[&str]) -> Output {
-    command(machine, arguments).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
-/// The one object that a run with `--json` prints, after the check of its exit status.
-#[track_caller]
-fn object(output: &Output, status: i32) -> Value {
-    let errors = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(status), "{errors}{}", text(&output.stdout));
-    let lines = text(&output.stdout);
-    assert!(lines.ends_with('\n') && lines.lines().count() == 1, "one line: {lines}");
-    serde_json::from_str(lines).unwrap()
+    let mut command = command("checkpoint", arguments);
+    command.arg("--driver").arg(machine.simulator.path());
+    command.env("SIMULATED_CUDA_MACHINE", machine.file()).env("SIMULATED_CUDA_DEVICES", "2");
+    command.output().unwrap()
 }
 
 fn pid(target: &Child) -> String {
@@ -69,7 +45,7 @@ fn two_processes_are_suspended_and_resumed() {
             assert!(process["steps"][1]["milliseconds"].as_f64().unwrap() >= 0.0);
         }
     }
-    assert!(targets.iter_mut().all(|target| target.ask(b'q') == 1));
+    assert!(targets.iter_mut().all(|target| target.ask() == 1));
 
     let output = run(&machine, &["--suspend", "--pid", &pids[0]]);
     let line = text(&output.stdout);
@@ -100,7 +76,7 @@ fn suspended_by_one_run_and_resumed_by_another() {
     assert!(error["error"]["message"].as_str().unwrap().contains("--needs"), "{error}");
     let report = object(&run(&machine, &["--resume", "--pid", &pid, "--force", "--json"]), 0);
     assert_eq!(steps(&report["processes"][0]), ["restore", "unlock"]);
-    assert_eq!((machine.state(target.pid()), target.ask(b'q')), (0, 1));
+    assert_eq!((machine.state(target.pid()), target.ask()), (0, 1));
     // What a dead controller left locked is unlocked.
     std::mem::forget(machine.open(target.pid()).unwrap().lock(LIMIT).unwrap());
     let report = object(&run(&machine, &["--resume", "--pid", &pid, "--force", "--json"]), 0);
@@ -118,11 +94,6 @@ fn arguments_that_make_no_sense_are_refused() {
         (&["--state", "--pid", "1", "--needs", &bytes], "--needs can only be used with --resume"),
     ] {
         let output = run(&machine, &[arguments, &["--json"]].concat());
-        let object = object(&output, 2);
-        assert_eq!(object["error"]["kind"], "wrong_arguments");
-        let message = object["error"]["message"].as_str().unwrap();
-        assert!(message.contains(words), "{message}");
-        let errors = text(&output.stderr);
-        assert!(errors.contains(message) && errors.contains("--help"), "{errors}");
+        is_refused(&output, words);
     }
 }

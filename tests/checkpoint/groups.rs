@@ -57,7 +57,7 @@ fn one_that_cannot_be_checkpointed_brings_all_back() {
     );
     assert_eq!(json["processes"][2]["steps"][1]["error"]["code"], 801);
     assert_eq!(json["processes"][0]["steps"][2]["undoing"], true);
-    assert!(targets.iter_mut().all(|target| target.ask(b'q') == 1));
+    assert!(targets.iter_mut().all(|target| target.ask() == 1));
 }
 
 #[test]
@@ -110,14 +110,14 @@ fn a_group_changes_nothing_that_others_did_and_recovery_brings_all_back() {
             recover(open_all(&machine, &pids), &GpuMap::same(), &Room::Trusted).unwrap();
         assert_eq!((states(&machine, pids), recovered.into_processes().len()), ([0; 3], 3));
     }
-    assert!(targets.iter_mut().all(|target| target.ask(b'q') == 1));
+    assert!(targets.iter_mut().all(|target| target.ask() == 1));
 }
 
 #[test]
 fn recovery_goes_on_after_a_failure_and_passes_processes_without_cuda() {
     let machine = SharedMachine::new();
     let (_targets, pids) = targets::<3>(&machine);
-    let bare = Child::start(|_| 0);
+    let bare = Child::start(|| 0);
     let _ = suspend(open_all(&machine, &pids), LIMIT).unwrap();
     let room = Room::Looked(vec![DeviceRoom { device: machine.gpu(0), needed: 2, free: 1 }]);
     let error = recover(open_all(&machine, &pids), &GpuMap::same(), &room).unwrap_err();
@@ -171,7 +171,7 @@ fn room_is_that_of_all_together_and_without_it_no_call_is_made() {
     assert!(again.reports().is_empty());
     let resumed = again.resume(&GpuMap::same(), &room(1 << 40)).unwrap();
     assert_eq!(resumed.reports().len(), 3);
-    assert!(targets.iter_mut().all(|target| target.ask(b'q') == 1));
+    assert!(targets.iter_mut().all(|target| target.ask() == 1));
     assert_eq!(suspend([], LIMIT).unwrap().processes().len(), 0);
 }
 
@@ -191,7 +191,7 @@ fn a_restore_that_fails_suspends_the_group_again() {
         suspended = again(error);
     }
     suspended.resume(&GpuMap::same(), &Room::Trusted).unwrap();
-    assert!(targets.iter_mut().all(|target| target.ask(b'q') == 1));
+    assert!(targets.iter_mut().all(|target| target.ask() == 1));
 }
 
 #[test]

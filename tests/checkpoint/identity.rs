@@ -5,8 +5,8 @@ use std::io;
 use cuda_primary_context::checkpoint::CheckpointError;
 use simulated_libcuda::Fault;
 
-use crate::support::namespaces::empty_folder_at;
-use crate::support::processes::in_own_process;
+use crate::support::namespaces::has_empty_folder_at;
+use crate::support::processes::{in_own_process, this_test};
 use crate::support::skips;
 use crate::support::targets::{Child, SharedMachine, kill_and_wait};
 use crate::{LIMIT, code, targets};
@@ -14,7 +14,7 @@ use crate::{LIMIT, code, targets};
 #[test]
 fn processes_without_cuda_and_dead_ones_are_distinguished() {
     let machine = SharedMachine::new();
-    let bare = Child::start(|_| 0);
+    let bare = Child::start(|| 0);
     let process = machine.open(bare.pid()).unwrap();
     let error = process.state().unwrap_err();
     assert!(error.is_without_cuda());
@@ -48,7 +48,7 @@ fn a_forked_child_of_the_controller_can_do_nothing_with_its_handles() {
     let process = machine.open(other.pid()).unwrap();
     let mut handles = Some((locked, process));
     let simulator = &machine.simulator;
-    let mut child = Child::start(|_| {
+    let mut child = Child::start(|| {
         let calls = simulator.total_calls();
         let (locked, process) = handles.take().unwrap();
         let pid = process.pid();
@@ -59,7 +59,7 @@ fn a_forked_child_of_the_controller_can_do_nothing_with_its_handles() {
         assert_eq!(simulator.total_calls(), calls);
         1
     });
-    assert_eq!(child.ask(b' '), 1);
+    assert_eq!(child.ask(), 1);
     assert_eq!(machine.state(target.pid()), 1, "the controller's lock holds");
     drop(handles);
     assert_eq!(machine.state(target.pid()), 0);
@@ -103,13 +103,12 @@ fn process_with_id(pid: u32) -> io::Result<Child> {
 /// As with `hidepid`, and in some containers.
 #[test]
 fn processes_that_proc_does_not_show_are_known_by_descriptors() {
-    let test = "identity::processes_that_proc_does_not_show_are_known_by_descriptors";
-    in_own_process(test, || {
+    in_own_process(|| {
         let machine = SharedMachine::new();
         let mut target = machine.target();
         let pid = target.pid();
-        if let Err(error) = empty_folder_at(c"/proc") {
-            return skips::skip("namespaces", test, &format!("no /proc of its own: {error}"));
+        if !has_empty_folder_at(c"/proc") {
+            return;
         }
         let process = machine.open(pid).unwrap();
         // The simulated driver knows nobody without `/proc`, which is another error.
@@ -125,7 +124,7 @@ fn processes_that_proc_does_not_show_are_known_by_descriptors() {
                 successor.kill();
             }
             Err(error) => {
-                skips::skip("set-tid", test, &format!("no process of a chosen id: {error}"))
+                skips::skip("set-tid", &this_test(), &format!("no process of a chosen id: {error}"))
             }
         }
     });
@@ -155,15 +154,14 @@ fn ids_of_threads_and_of_nobody_are_refused_before_any_call() {
 
 #[test]
 fn processes_of_other_users_are_refused_before_any_call() {
-    let test = "identity::processes_of_other_users_are_refused_before_any_call";
-    in_own_process(test, || {
+    in_own_process(|| {
         let machine = SharedMachine::new();
         let target = machine.target();
         machine.open(target.pid()).unwrap();
         let calls = machine.simulator.total_calls();
         // SAFETY: takes plain numbers; this process ends with the test.
         if unsafe { libc::setresuid(65534, 65534, 65534) } != 0 {
-            return skips::skip("root", test, "only root can become another user");
+            return skips::skip("root", &this_test(), "only root can become another user");
         }
         let error = machine.open(target.pid()).unwrap_err();
         assert_eq!((error.kind(), error.pid()), ("other_user", Some(target.pid())));

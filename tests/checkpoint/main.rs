@@ -16,7 +16,7 @@ mod two_controllers;
 
 use std::time::Duration;
 
-use cuda_primary_context::checkpoint::{Found, GpuMap, Process, Room, StepError};
+use cuda_primary_context::checkpoint::{GpuMap, Process, Room, StepError, recover};
 use support::targets::{Child, SharedMachine};
 
 /// Longer than any lock takes here.
@@ -57,13 +57,6 @@ fn cycle(process: Process) -> Result<(), StepError> {
 
 /// Brings the process back to where it runs, whatever state it is in.
 fn bring_back(machine: &SharedMachine, pid: u32) {
-    match machine.open(pid).unwrap().take_up() {
-        Found::Running(_) => {}
-        Found::Locked(locked) => drop(locked.unlock().unwrap()),
-        Found::Checkpointed(process) => {
-            process.restore(&GpuMap::same(), &Room::Trusted).unwrap().unlock().unwrap();
-        }
-        other => panic!("{other:?}"),
-    }
+    recover([machine.open(pid).unwrap()], &GpuMap::same(), &Room::Trusted).unwrap();
     assert_eq!(machine.state(pid), 0);
 }

@@ -96,7 +96,7 @@ fn all_are_locked_before_any_is_checkpointed_and_restored_before_any_is_unlocked
     assert_eq!(calls(), [&thrice("Lock", "Checkpoint")[..], &undone].concat());
     let unlocked = [("Unlock", 2), ("Unlock", 1), ("Unlock", 0)];
     assert!(recorded(&order).ends_with(&unlocked));
-    assert!(targets.iter_mut().all(|target| target.ask(b'q') == 1));
+    assert!(targets.iter_mut().all(|target| target.ask() == 1));
 }
 
 #[test]

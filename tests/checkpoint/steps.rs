@@ -8,9 +8,9 @@ use cuda_primary_context::checkpoint::{
 use cuda_primary_context::sys::CUresult;
 use simulated_libcuda::Knob;
 
+use crate::support::machine;
 use crate::support::processes::in_own_process;
-use crate::support::targets::{SharedMachine, alone};
-use crate::support::{load, machine};
+use crate::support::targets::SharedMachine;
 use crate::{LIMIT, code};
 
 #[test]
@@ -24,7 +24,7 @@ fn a_cycle_calls_each_function_once_and_never_cuinit() {
     assert_eq!(process.state().unwrap(), State::Running);
     let locked = process.lock(LIMIT).unwrap();
     assert_eq!((locked.pid(), machine.state(target.pid())), (target.pid(), 1));
-    target.order(b'q');
+    target.order();
     assert!(target.still_waits(), "its calls wait");
     let checkpointed = locked.checkpoint().unwrap();
     assert_eq!((checkpointed.pid(), machine.state(target.pid())), (target.pid(), 2));
@@ -64,7 +64,7 @@ fn an_error_turned_into_its_cause_unlocks() {
     assert_eq!(error.call(), Some("cuCheckpointProcessCheckpoint"));
     assert_eq!((error.pid(), error.kind()), (Some(target.pid()), "driver"));
     assert!(error.to_string().contains("managed memory"), "{error}");
-    assert_eq!((machine.state(target.pid()), target.ask(b'q')), (0, 1));
+    assert_eq!((machine.state(target.pid()), target.ask()), (0, 1));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn maps_move_a_process_to_other_gpus() {
     let suspended = machine.open(pid).unwrap().lock(LIMIT).unwrap().checkpoint().unwrap();
     suspended.restore(&swapped, &Room::Trusted).unwrap().unlock().unwrap();
     assert_eq!([0, 1].map(|gpu| machine.simulator.target_bytes(pid, gpu)), [0, 524 << 20]);
-    assert_eq!(target.ask(b'q'), 1);
+    assert_eq!(target.ask(), 1);
 }
 
 #[test]
@@ -138,21 +138,8 @@ fn states_of_no_step_are_handed_back_as_they_are() {
 }
 
 #[test]
-fn a_driver_that_is_there_serves_too() {
-    let machine = SharedMachine::new();
-    let target = machine.target();
-    let simulator = machine.another();
-    let driver = alone(|| load(simulator.path())).unwrap();
-    let process = Process::open_with(driver, target.pid()).unwrap();
-    let locked = process.lock_without_limit().unwrap();
-    assert_eq!(machine.state(target.pid()), 1);
-    locked.unlock().unwrap();
-    assert_eq!(simulator.count("cuCheckpointProcessLock"), 1);
-}
-
-#[test]
 fn a_process_suspends_and_resumes_itself() {
-    in_own_process("steps::a_process_suspends_and_resumes_itself", || {
+    in_own_process(|| {
         let machine = machine(2);
         machine.simulator.retain_by_others(0, 1);
         let own = std::process::id();

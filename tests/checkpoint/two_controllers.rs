@@ -30,7 +30,7 @@ fn a_lock_is_the_others_until_it_is_taken_up() {
     drop(error);
     assert_eq!(machine.state(pid), 1);
     locked.unlock().unwrap();
-    assert_eq!((machine.state(pid), targets[0].ask(b'q')), (0, 1));
+    assert_eq!((machine.state(pid), targets[0].ask()), (0, 1));
 }
 
 /// Each with the processes in another order, so that each finds one that the other has locked.
@@ -61,5 +61,5 @@ fn two_controllers_of_one_group_at_once_never_leave_it_between_states() {
         });
     });
     assert_eq!(states(&machine, pids), [0; 2]);
-    assert!(targets.iter_mut().all(|target| target.ask(b'q') == 1));
+    assert!(targets.iter_mut().all(|target| target.ask() == 1));
 }

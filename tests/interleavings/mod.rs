@@ -14,14 +14,19 @@ use crate::{Outcome, PrimaryContext, PrimaryContextGuard, Report, StrayRelease};
 
 use simulated::{Machine, is_active, look, machine, simulator};
 
-/// Retains, uses and drops a handle on a device, which is alive meanwhile.
-fn hold(machine: Machine, device: u32) {
-    let context = PrimaryContext::retain(machine.device(device)).unwrap();
+/// What a handle on this device relies on between its retain and its release.
+fn is_alive_meanwhile(machine: Machine, device: u32) {
     machine.live(device, 1);
     assert!(is_active(device), "after a retain the context lives");
     look();
     assert!(is_active(device), "and as long as the handle does");
     machine.live(device, -1);
+}
+
+/// Retains, uses and drops a handle on device 0.
+fn hold(machine: Machine) {
+    let context = PrimaryContext::retain(machine.device(0)).unwrap();
+    is_alive_meanwhile(machine, 0);
     drop(context);
 }
 
@@ -43,7 +48,7 @@ fn no_run_releases_under_a_live_handle() {
     for (strays, releases) in [(0, 1), (1, 1), (2, 9)] {
         loom::model(move || {
             let machine = machine(strays);
-            let holder = thread::spawn(move || hold(machine, 0));
+            let holder = thread::spawn(move || hold(machine));
             let (outcome, wrong) = run(machine, releases);
             holder.join().unwrap();
             assert_eq!(wrong, 0, "{outcome}");
@@ -68,11 +73,7 @@ fn take_over(machine: Machine, raw: usize, gives_away: bool) {
     let context = unsafe { PrimaryContext::from_raw(machine.device(0), raw) }.unwrap();
     // From the next call on, others can know of it.
     look();
-    machine.live(0, 1);
-    assert!(is_active(0));
-    look();
-    assert!(is_active(0));
-    machine.live(0, -1);
+    is_alive_meanwhile(machine, 0);
     match gives_away {
         true => assert!(!context.into_raw().is_null()),
         false => drop(context),
@@ -121,12 +122,8 @@ fn guards_of_two_devices_leave_each_other_alone() {
                 let retain_only =
                     || PrimaryContextGuard::retain_only(machine.device(device)).unwrap();
                 let (guard, wrong) = machine.running(retain_only);
-                machine.live(device, 1);
                 assert_eq!(wrong, 0, "{guard:?}");
-                assert!(is_active(device));
-                look();
-                assert!(is_active(device), "kept until dropped");
-                machine.live(device, -1);
+                is_alive_meanwhile(machine, device);
                 let releases =
                     guard.report().devices().map(|line| line.outcome().releases()).sum::<u32>();
                 guard.report().check().unwrap();

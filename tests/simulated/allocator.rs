@@ -7,7 +7,6 @@ use std::cell::Cell;
 struct Counting;
 
 thread_local! {
-    /// The allocations of the calling thread so far.
     pub static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 

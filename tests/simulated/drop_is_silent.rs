@@ -2,15 +2,14 @@
 //! process of its own, whose allocator counts and whose output is kept.
 
 use crate::allocator::ALLOCATIONS;
-use crate::support::processes::{births, in_child, run_again};
+use crate::support::processes::{births, run_again, succeeds_in_child};
 use crate::support::skips;
-use crate::support::{Machine, machine};
-use cuda_primary_context::{PrimaryContext, PrimaryContextGuard};
+use crate::support::{Machine, RELEASE, RETAIN, machine};
+use cuda_primary_context::PrimaryContextGuard;
 use simulated_libcuda::Fault;
 
 /// Codes that Drop can meet: of a driver that is gone, forked, without the context, or broken.
 const CODES: [u32; 14] = [1, 2, 3, 4, 46, 100, 101, 201, 304, 700, 709, 719, 999, 777_777];
-const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
 /// Drops a value, which must allocate nothing.
 fn drop_without_allocating<T>(value: T, what: &str) {
@@ -19,34 +18,35 @@ fn drop_without_allocating<T>(value: T, what: &str) {
     assert_eq!(ALLOCATIONS.get() - before, 0, "allocations by dropping {what}");
 }
 
+/// Drops a value while the driver fails so.
+fn drop_with<T>(machine: &Machine, fault: Fault, value: T, what: &str) {
+    machine.simulator.inject(fault);
+    drop_without_allocating(value, what);
+    assert_eq!(machine.simulator.faults_fired(), 1, "{what}");
+    machine.simulator.clear_faults();
+}
+
 fn every_drop(machine: &Machine) {
-    drop_without_allocating(PrimaryContext::retain(machine.device(0)).unwrap(), "a context");
+    drop_without_allocating(machine.retain(0), "a context");
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     drop_without_allocating(guard, "a guard");
-    let context = PrimaryContext::retain(machine.device(0)).unwrap();
+    let context = machine.retain(0);
     drop_without_allocating(context.make_current().unwrap(), "a current-context scope");
     drop(context);
     for code in CODES {
-        for done in [false, true] {
-            let context = PrimaryContext::retain(machine.device(0)).unwrap();
-            let fault = Fault::of(RELEASE, 1).code(code);
-            machine.simulator.inject(if done { fault.done_then_reported() } else { fault });
-            drop_without_allocating(context, "a context that cannot be released");
-            assert_eq!(machine.simulator.faults_fired(), 1);
-            machine.simulator.clear_faults();
+        let fault = |function| Fault::of(function, 1).code(code);
+        for fault in [fault(RELEASE).refused(), fault(RELEASE).done_then_reported()] {
+            let context = machine.retain(0);
+            drop_with(machine, fault, context, "a context that cannot be released");
         }
-        let context = PrimaryContext::retain(machine.device(0)).unwrap();
-        machine.simulator.inject(Fault::of(RELEASE, 1).code(code).refused());
-        let error = context.release().unwrap_err();
+        machine.refuse(RELEASE, code);
+        let error = machine.retain(0).release().unwrap_err();
+        machine.simulator.clear_faults();
         drop_without_allocating(error, "a release that failed");
-        assert_eq!(machine.simulator.faults_fired(), 1);
-        machine.simulator.clear_faults();
-        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        let context = machine.retain(0);
         let current = context.make_current().unwrap();
-        machine.simulator.inject(Fault::of("cuCtxPopCurrent_v2", 1).code(code).refused());
-        drop_without_allocating(current, "a scope that cannot be left");
-        assert_eq!(machine.simulator.faults_fired(), 1);
-        machine.simulator.clear_faults();
+        let fault = fault("cuCtxPopCurrent_v2").refused();
+        drop_with(machine, fault, current, "a scope that cannot be left");
         machine.simulator.set_current(None);
     }
     // Whatever happened to the references, the ledger holds none.
@@ -57,16 +57,17 @@ fn every_drop(machine: &Machine) {
 /// A release that takes a green context's reference, whose undo may fail, too.
 fn drops_beside_a_green_context(machine: &Machine) {
     for code in [0].into_iter().chain(CODES) {
-        let context = PrimaryContext::retain(machine.device(1)).unwrap();
+        let context = machine.retain(1);
         machine.simulator.add_green_context(1);
         // Somebody takes a reference that was not theirs.
         machine.simulator.release_by_others(1);
-        if code != 0 {
-            machine.simulator.inject(Fault::of("cuDevicePrimaryCtxRetain", 1).code(code).refused());
+        match code {
+            0 => drop_without_allocating(context, "a context whose release is undone"),
+            _ => {
+                let fault = Fault::of(RETAIN, 1).code(code).refused();
+                drop_with(machine, fault, context, "a context whose release cannot be undone");
+            }
         }
-        drop_without_allocating(context, "a context whose release is undone");
-        assert_eq!(machine.simulator.faults_fired(), u64::from(code != 0));
-        machine.simulator.clear_faults();
         // What the failed undo would have left is put right, as somebody else could.
         machine.simulator.retain_by_others(1, u32::from(code != 0));
         machine.simulator.remove_green_context(1);
@@ -76,7 +77,7 @@ fn drops_beside_a_green_context(machine: &Machine) {
 
 /// A scope that ends while another context is on top of the stack.
 fn drop_of_a_scope_that_is_not_on_top(machine: &Machine) {
-    let contexts = [0, 1].map(|ordinal| PrimaryContext::retain(machine.device(ordinal)).unwrap());
+    let contexts = [0, 1].map(|ordinal| machine.retain(ordinal));
     let [below, above] = contexts.each_ref().map(|context| context.make_current().unwrap());
     drop_without_allocating(below, "a scope beneath another");
     let stack: Vec<u32> = machine.simulator.stack().iter().map(|entry| entry.device).collect();
@@ -89,18 +90,15 @@ fn drop_of_a_scope_that_is_not_on_top(machine: &Machine) {
 /// In a forked child, in which every driver call fails.
 fn drops_in_children(machine: &Machine) {
     for &birth in births() {
-        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        let context = machine.retain(0);
         let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-        let failing = PrimaryContext::retain(machine.device(0)).unwrap();
-        machine.simulator.inject(Fault::of(RELEASE, 1).code(999).refused().once());
-        let error = failing.release().unwrap_err();
-        let status = in_child(birth, || {
+        machine.refuse(RELEASE, 999);
+        let error = machine.retain(0).release().unwrap_err();
+        succeeds_in_child(birth, || {
             drop_without_allocating(error, "an inherited error");
             drop_without_allocating(context, "an inherited context");
             drop_without_allocating(guard, "an inherited guard");
-            0
         });
-        assert!(status.success(), "{birth:?}: {status}");
     }
 }
 
@@ -117,7 +115,7 @@ fn drop_never_panics_aborts_prints_or_allocates() {
         drop_of_a_scope_that_is_not_on_top(&machine);
         drops_in_children(&machine);
         // The end of the driver, and handles that outlive it.
-        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        let context = machine.retain(0);
         let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
         machine.simulator.deinitialize();
         drop_without_allocating(context, "a context after the driver's end");

@@ -4,7 +4,7 @@
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
-use crate::support::machine;
+use crate::support::{GET_STATE, RELEASE, machine, machine_with};
 use cuda_primary_context::{
     Device, Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease, TRACING_TARGET,
 };
@@ -12,8 +12,6 @@ use simulated_libcuda::Fault;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
-
-const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
 /// Keeps every event as a line, and uses the crate meanwhile.
 struct Listener {
@@ -53,7 +51,6 @@ impl Subscriber for Listener {
     fn exit(&self, _: &Id) {}
 }
 
-/// The events of `action`.
 fn events(device: Device, action: impl FnOnce()) -> Vec<String> {
     let lines = Arc::default();
     let listener = Listener { lines: Arc::clone(&lines), device };
@@ -64,12 +61,10 @@ fn events(device: Device, action: impl FnOnce()) -> Vec<String> {
 
 #[test]
 fn every_device_of_a_release_has_an_event() {
-    let machine = machine(6);
-    machine.stray(&[1, 0, 0, 1, 2, 1]);
-    let held = PrimaryContext::retain(machine.device(3)).unwrap();
+    let machine = machine_with(&[1, 0, 0, 1, 2, 1]);
+    let held = machine.retain(3);
     machine.simulator.set_current(Some(0));
-    let fault = Fault::of(RELEASE, 1).device(5).code(999).refused().once();
-    machine.simulator.inject(fault);
+    machine.refuse_for(5, RELEASE, 999);
     let seen = events(machine.device(0), || {
         drop(PrimaryContextGuard::retain_only(machine.device(1)).unwrap());
     });
@@ -91,11 +86,9 @@ fn every_device_of_a_release_has_an_event() {
 /// A state that is not known is absent, and no device is kept to which the thread could be moved.
 #[test]
 fn events_of_a_run_have_what_is_known() {
-    let machine = machine(2);
-    machine.stray(&[1, 1]);
+    let machine = machine_with(&[1, 1]);
     machine.simulator.set_current(Some(1));
-    let fault = Fault::of("cuDevicePrimaryCtxGetState", 1).device(0).code(999).refused().once();
-    machine.simulator.inject(fault);
+    machine.refuse_for(0, GET_STATE, 999);
     let seen = events(machine.device(0), || {
         StrayRelease::new().run(machine.driver).unwrap();
     });
@@ -108,14 +101,14 @@ fn events_of_a_run_have_what_is_known() {
     assert_eq!(seen, expected);
 }
 
-/// The warning about a handle of device 1.
-fn not_released(code_and_name: &str) -> String {
+fn not_released(code_and_name: &str) -> Vec<String> {
     let message = "a dropped handle could not release its reference";
-    format!("WARN message={message} device=1 {code_and_name}")
+    vec![format!("WARN message={message} device=1 {code_and_name}")]
 }
 
 #[test]
 fn drop_says_what_it_could_not_do() {
+    let machine = machine(2);
     for (code, code_and_name) in [
         (4, "code=4 name=\"CUDA_ERROR_DEINITIALIZED\""),
         (201, "code=201 name=\"CUDA_ERROR_INVALID_CONTEXT\""),
@@ -126,31 +119,30 @@ fn drop_says_what_it_could_not_do() {
         let fault = Fault::of(RELEASE, 1).code(code).once();
         // The second one's reference is gone although the call failed; that is an event, too.
         for fault in [fault.clone().refused(), fault.done_then_reported()] {
-            let machine = machine(2);
-            let context = PrimaryContext::retain(machine.device(1)).unwrap();
+            machine.clear(1, 0);
+            let context = machine.retain(1);
             machine.simulator.inject(fault);
             let seen = events(machine.device(1), || drop(context));
-            assert_eq!(seen, [not_released(code_and_name)]);
+            assert_eq!(seen, not_released(code_and_name));
         }
     }
-    let machine = machine(1);
-    let context = PrimaryContext::retain(machine.device(0)).unwrap();
+    let context = machine.retain(0);
     assert!(events(machine.device(0), || drop(context)).is_empty(), "a release that worked");
 }
 
 #[test]
 fn release_error_that_is_given_up_on_has_an_event() {
-    let warning = || vec![not_released("code=719 name=\"CUDA_ERROR_LAUNCH_FAILED\"")];
+    let warning = || not_released("code=719 name=\"CUDA_ERROR_LAUNCH_FAILED\"");
     let actions: [(fn(ReleaseError), _); 3] = [
         (drop, warning()),
         (|error| drop(Error::from(error)), warning()),
         // The handle releases again, and that works.
         (|error| drop(error.into_parts()), vec![]),
     ];
+    let machine = machine(2);
     for (action, expected) in actions {
-        let machine = machine(2);
-        let context = PrimaryContext::retain(machine.device(1)).unwrap();
-        machine.simulator.inject(Fault::of(RELEASE, 1).code(719).refused().once());
+        let context = machine.retain(1);
+        machine.refuse(RELEASE, 719);
         let seen = events(machine.device(1), || action(context.release().unwrap_err()));
         assert_eq!(seen, expected);
     }

@@ -4,48 +4,18 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output};
 
-use crate::support::examples::example;
+use crate::support::examples::{self, is_refused, object, text};
 use crate::support::processes::folder;
 use serde_json::Value;
 use simulated_libcuda::Simulator;
 
-/// The example with these arguments, and nothing in its environment that it reads.
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(example("retain_only"));
-    command.args(arguments).env_remove("LOCAL_RANK");
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy();
-        if name.starts_with("CUDA_") || name.starts_with("SIMULATED_CUDA_") {
-            command.env_remove(&*name);
-        }
-    }
-    command
-}
-
-fn run(arguments: &[&str]) -> Output {
-    command(arguments).output().unwrap()
+    examples::command("retain_only", arguments)
 }
 
 /// A run on the simulator, of which the example has one of its own.
 fn simulate(arguments: &[&str]) -> Output {
-    run(&[&["--driver", "simulated"], arguments].concat())
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
-fn status(output: &Output) -> i32 {
-    output.status.code().unwrap_or_else(|| panic!("{}: {}", output.status, text(&output.stderr)))
-}
-
-/// The one object that a run with `--json` prints, after the check of its exit status.
-#[track_caller]
-fn object(output: &Output, expected_status: i32) -> Value {
-    assert_eq!(status(output), expected_status, "{}", text(&output.stderr));
-    let lines = text(&output.stdout);
-    assert!(lines.ends_with('\n') && lines.lines().count() == 1, "one line: {lines}");
-    serde_json::from_str(lines).unwrap()
+    command(&[&["--driver", "simulated"], arguments].concat()).output().unwrap()
 }
 
 /// One field of each device, in the order of the ordinals.
@@ -56,7 +26,7 @@ fn column<'a>(object: &'a Value, field: &str) -> Vec<&'a Value> {
 #[test]
 fn releases_0_and_2_and_keeps_1() {
     let output = simulate(&["--calls"]);
-    assert_eq!((status(&output), text(&output.stderr)), (0, ""));
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
     let with_calls = text(&output.stdout);
     let lines: Vec<&str> = with_calls.lines().collect();
     assert!(lines[0].starts_with("driver /") && lines[0].ends_with(", simulated)"), "{lines:?}");
@@ -122,12 +92,7 @@ fn wrong_arguments_are_an_error_in_text_and_in_json() {
     ] {
         let mut command = command(&["--driver", "simulated", "--json"]);
         let output = command.args(arguments).env("LOCAL_RANK", rank).output().unwrap();
-        let object = object(&output, 2);
-        assert_eq!(object["error"]["kind"], "wrong_arguments");
-        let message = object["error"]["message"].as_str().unwrap();
-        assert!(message.contains(words), "{message}");
-        let help = format!("{message} (--help lists the options)");
-        assert!(text(&output.stderr).contains(&help), "{:?}", output.stderr);
+        is_refused(&output, words);
     }
 }
 

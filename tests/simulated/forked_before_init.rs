@@ -9,8 +9,7 @@ use simulated_libcuda::Simulator;
 
 #[test]
 fn child_of_a_parent_that_only_loaded_the_library_works() {
-    let test = "forked_before_init::child_of_a_parent_that_only_loaded_the_library_works";
-    in_own_process(test, || {
+    in_own_process(|| {
         // Loads the library, as importing a Python package does, and calls nothing.
         let simulator = Simulator::builder().devices(2).visible_devices(None).start();
         assert!(!simulator.is_initialized());
@@ -25,8 +24,7 @@ fn child_of_a_parent_that_only_loaded_the_library_works() {
 
 #[test]
 fn parent_in_which_others_initialised_cuda_is_recognised_by_what_the_driver_returns() {
-    let test = "forked_before_init::parent_in_which_others_initialised_cuda_is_recognised_by_what_the_driver_returns";
-    in_own_process(test, || {
+    in_own_process(|| {
         let simulator = Simulator::builder().devices(2).visible_devices(None).start();
         simulator.initialize();
         in_each_child(|| {
@@ -40,15 +38,13 @@ fn parent_in_which_others_initialised_cuda_is_recognised_by_what_the_driver_retu
 
 #[test]
 fn child_of_a_process_whose_cuinit_failed_does_not_call_it() {
-    let test = "forked_before_init::child_of_a_process_whose_cuinit_failed_does_not_call_it";
-    in_own_process(test, || {
+    in_own_process(|| {
         let simulator = Simulator::builder().devices(2).visible_devices(Some("")).start();
-        let parent = std::process::id();
         let load = || load(simulator.path());
         assert_eq!(load().unwrap_err().kind(), "no_device");
         let calls = simulator.total_calls();
         in_each_child(|| {
-            is_forked(load(), parent);
+            is_forked(load());
             assert_eq!(simulator.total_calls(), calls);
             assert!(fork::forked_after_init());
         });
@@ -59,18 +55,17 @@ fn child_of_a_process_whose_cuinit_failed_does_not_call_it() {
 
 #[test]
 fn child_may_use_another_driver() {
-    in_own_process("forked_before_init::child_may_use_another_driver", || {
+    in_own_process(|| {
         let machine = machine(1);
         let other = Simulator::builder().devices(2).visible_devices(None).start();
-        let parent = std::process::id();
         in_each_child(|| {
-            is_forked(PrimaryContext::retain(machine.device(0)), parent);
+            is_forked(PrimaryContext::retain(machine.device(0)));
             let own = load(other.path()).unwrap();
             let guard = PrimaryContextGuard::retain_only(own.device(1).unwrap()).unwrap();
             assert_eq!(own.device(1).unwrap().handles(), Ok(1));
             guard.release().unwrap();
             // The parent's driver stays what it is.
-            is_forked(load(machine.simulator.path()), parent);
+            is_forked(load(machine.simulator.path()));
             assert!(fork::forked_after_init());
         });
     });

@@ -3,35 +3,23 @@
 
 use std::io;
 
-use crate::forked_child::{is_forked, machine_that_works_in_children};
-use crate::support::processes::{Birth, births, in_child, in_own_process};
-use crate::support::stopped::Stopped;
-use crate::support::{Machine, load, outcomes, skips};
-use cuda_primary_context::{
-    Error, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease, fork,
-};
+use crate::forked_child::{every_operation_is_refused, is_forked, machine_that_works_in_children};
+use crate::support::processes::{Birth, births, in_own_process, succeeds_in_child, this_test};
+use crate::support::{Machine, outcomes, outcomes_of, skips, stopped};
+use cuda_primary_context::{Error, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease};
 use simulated_libcuda::Knob;
 
-/// Two devices and a stray context on the first; calls of a child would work.
+/// Three devices and a stray context on the first; calls of a child would work.
 fn machine_with_a_stray() -> Machine {
-    let machine = machine_that_works_in_children(2);
-    machine.stray(&[1, 0]);
+    let machine = machine_that_works_in_children(3);
+    machine.stray(&[1, 0, 0]);
     machine
 }
 
-/// Runs `meanwhile` while another thread sweeps device 0, and stands still in its release.
-fn while_device_0_is_swept(machine: &Machine, meanwhile: impl FnOnce()) {
-    let teardown = Stopped::before(&machine.simulator, "cuDevicePrimaryCtxRelease_v2", 1);
-    std::thread::scope(|scope| {
-        let sweep = scope.spawn(|| StrayRelease::new().run(machine.driver).unwrap());
-        teardown.has_begun();
-        meanwhile();
-        assert!(!sweep.is_finished(), "the release stands still");
-        teardown.go_on();
-        let report = sweep.join().unwrap();
-        let outcome = report.devices().next().unwrap().outcome().clone();
-        assert_eq!(outcome, Outcome::Released { releases: 1 });
-    });
+/// As [`stopped::while_device_0_is_swept`].
+fn while_device_0_is_swept(machine: &Machine, meanwhile: impl FnOnce() + Send) {
+    let outcome = stopped::while_device_0_is_swept(machine, &StrayRelease::new(), meanwhile);
+    assert_eq!(outcome, Outcome::Released { releases: 1 });
 }
 
 /// The child's copy of a handle that the parent goes on using.
@@ -84,109 +72,96 @@ fn checked(result: libc::c_int) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Whether the filter is there, or says that it cannot be.
+fn is_filtered(filtered: io::Result<()>) -> bool {
+    if let Err(error) = &filtered {
+        skips::skip("seccomp", &this_test(), &format!("no filter of system calls: {error}"));
+    }
+    filtered.is_ok()
+}
+
 #[test]
 fn child_of_a_sweep_waits_for_nobody() {
-    let test = "forked_while_busy::child_of_a_sweep_waits_for_nobody";
-    children_of_a_sweep_are_refused(test, || Ok(()), births);
+    in_own_process(|| children_of_a_sweep_are_refused(|| Ok(()), births));
 }
 
 #[test]
 fn older_kernels_show_a_child_by_the_handler() {
-    let test = "forked_while_busy::older_kernels_show_a_child_by_the_handler";
-    children_of_a_sweep_are_refused(test, forbid_pages_that_a_fork_empties, || &[Birth::Fork]);
+    in_own_process(|| {
+        children_of_a_sweep_are_refused(forbid_pages_that_a_fork_empties, || &[Birth::Fork]);
+    });
 }
 
 #[test]
 fn advice_that_is_passed_over_is_not_believed() {
-    let test = "forked_while_busy::advice_that_is_passed_over_is_not_believed";
-    children_of_a_sweep_are_refused(test, pass_over_advice, || &[Birth::Fork]);
+    in_own_process(|| children_of_a_sweep_are_refused(pass_over_advice, || &[Birth::Fork]));
 }
 
 fn children_of_a_sweep_are_refused(
-    test: &'static str,
     filter: fn() -> io::Result<()>,
     births: fn() -> &'static [Birth],
 ) {
-    in_own_process(test, || {
-        if let Err(error) = filter() {
-            return skips::skip("seccomp", test, &format!("no filter of system calls: {error}"));
+    if !is_filtered(filter()) {
+        return;
+    }
+    let machine = machine_with_a_stray();
+    let context = machine.retain(1);
+    while_device_0_is_swept(&machine, || {
+        for &birth in births() {
+            let before = machine.simulator.total_calls();
+            succeeds_in_child(birth, || {
+                every_operation_is_refused(&machine, &context);
+                drop(copy_of(&context));
+                assert!(!copy_of(&context).into_raw().is_null());
+                assert_eq!(machine.simulator.total_calls(), before);
+            });
         }
-        let machine = machine_with_a_stray();
-        let parent = std::process::id();
-        let context = PrimaryContext::retain(machine.device(1)).unwrap();
-        while_device_0_is_swept(&machine, || {
-            for &birth in births() {
-                let before = machine.simulator.total_calls();
-                let status = in_child(birth, || {
-                    for device in machine.driver.devices() {
-                        is_forked(PrimaryContext::retain(device), parent);
-                        is_forked(PrimaryContextGuard::retain_only(device), parent);
-                        is_forked(StrayRelease::new().plan(device), parent);
-                        is_forked(device.handles(), parent);
-                    }
-                    is_forked(load(machine.simulator.path()), parent);
-                    is_forked(StrayRelease::new().run(machine.driver), parent);
-                    is_forked(context.make_current(), parent);
-                    drop(copy_of(&context));
-                    assert!(!copy_of(&context).into_raw().is_null());
-                    assert!(fork::forked_after_init());
-                    assert_eq!(machine.simulator.total_calls(), before);
-                    0
-                });
-                assert!(status.success(), "{birth:?}: {status}");
-            }
-        });
-        context.release().unwrap();
-        assert_eq!(machine.references(), [0, 0]);
     });
+    assert_eq!([0, 1, 2].map(|ordinal| machine.device(ordinal).handles()), [Ok(0), Ok(1), Ok(0)]);
+    context.release().unwrap();
+    assert_eq!(machine.references(), [0, 0, 0]);
 }
 
 /// No handler runs in the child of a bare clone: the driver's result and the process id show it.
 #[test]
 fn older_kernels_show_the_child_of_a_bare_clone_by_the_process_id() {
-    let test = "forked_while_busy::older_kernels_show_the_child_of_a_bare_clone_by_the_process_id";
-    in_own_process(test, || {
-        if let Err(error) = forbid_pages_that_a_fork_empties() {
-            return skips::skip("seccomp", test, &format!("no filter of system calls: {error}"));
+    in_own_process(|| {
+        if !is_filtered(forbid_pages_that_a_fork_empties()) {
+            return;
         }
         let machine = machine_with_a_stray();
-        let parent = std::process::id();
-        let context = PrimaryContext::retain(machine.device(1)).unwrap();
+        let context = machine.retain(1);
         while_device_0_is_swept(&machine, || {
             // The driver works in the child, so that its results show nothing: a call that would wait
             // for the sweep, whose thread is not there, is refused.
-            let status = in_child(Birth::Clone, || {
+            succeeds_in_child(Birth::Clone, || {
                 let device = machine.device(0);
-                is_forked(PrimaryContext::retain(device), parent);
-                is_forked(PrimaryContext::retain_if_active(device), parent);
+                is_forked(PrimaryContext::retain(device));
+                is_forked(PrimaryContext::retain_if_active(device));
                 assert_eq!(device.handles(), Ok(0), "what was refused is not counted");
                 let report =
                     StrayRelease::new().keep([machine.device(1)]).run(machine.driver).unwrap();
-                let outcome = report.devices().next().unwrap().outcome().clone();
+                let outcome = &outcomes_of(&report)[0];
                 let Outcome::Failed { error, releases: 0, active: Some(true), .. } = outcome else {
                     panic!("{outcome}")
                 };
-                is_forked::<()>(Err(error), parent);
-                0
+                is_forked::<()>(Err(error.clone()));
             });
-            assert!(status.success(), "{status}");
             // The driver refuses, as it does in a child of fork.
             machine.simulator.set_knob(Knob::ChildOfBareClone, 3);
-            let status = in_child(Birth::Clone, || {
-                is_forked(PrimaryContext::retain(machine.device(1)), parent);
-                is_forked(PrimaryContextGuard::retain_only(machine.device(1)), parent);
-                is_forked(machine.device(0).primary_context_state(), parent);
-                is_forked::<()>(copy_of(&context).release().map_err(Error::from), parent);
+            succeeds_in_child(Birth::Clone, || {
+                is_forked(PrimaryContext::retain(machine.device(1)));
+                is_forked(PrimaryContextGuard::retain_only(machine.device(1)));
+                is_forked(machine.device(0).primary_context_state());
+                is_forked::<()>(copy_of(&context).release().map_err(Error::from));
                 drop(copy_of(&context));
                 assert_eq!(machine.driver.unreleased(), 0, "nothing is owed");
-                0
             });
-            assert!(status.success(), "{status}");
         });
         assert_eq!(machine.device(1).handles(), Ok(1));
         let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
         assert_eq!(outcomes(&guard)[0], Outcome::AlreadyInactive);
         drop((guard, context));
-        assert_eq!(machine.references(), [0, 0]);
+        assert_eq!(machine.references(), [0, 0, 0]);
     });
 }

@@ -1,6 +1,6 @@
 //! What the types say of themselves: texts that people read in logs, word for word.
 
-use crate::support::{Machine, machine, releases_up_to};
+use crate::support::{GET_STATE, Machine, RELEASE, machine, machine_with, releases_up_to};
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{Attempt, Error, Outcome, Planned, PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::Fault;
@@ -36,10 +36,9 @@ fn without_ids(machine: &Machine, text: &str) -> String {
 
 #[test]
 fn report_reads_as_a_table() {
-    let machine = machine(4);
-    machine.stray(&[1, 0, 3, 0]);
+    let machine = machine_with(&[1, 0, 3, 0]);
     machine.simulator.set_current(Some(0));
-    let fault = Fault::of("cuDevicePrimaryCtxRelease_v2", 2).device(2).code(719).refused().once();
+    let fault = Fault::of(RELEASE, 2).device(2).code(719).refused().once();
     machine.simulator.inject(fault);
     let policy = releases_up_to(2).keep([machine.device(3)]);
     let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
@@ -88,10 +87,8 @@ fn squeezed(line: &str) -> String {
 
 #[test]
 fn plan_reads_as_a_table() {
-    let machine = machine(3);
-    machine.stray(&[1, 0, 1]);
-    let fault = Fault::of("cuDevicePrimaryCtxGetState", 1).device(2).code(719).refused().once();
-    machine.simulator.inject(fault);
+    let machine = machine_with(&[1, 0, 1]);
+    machine.refuse_for(2, GET_STATE, 719);
     let plan = releases_up_to(2).plan(machine.device(1)).unwrap();
     let text = without_ids(&machine, &plan.to_string());
     let lines: Vec<String> = text.lines().map(squeezed).collect();
@@ -110,27 +107,19 @@ fn plan_reads_as_a_table() {
 #[test]
 fn outcomes_and_plans_read_as_words() {
     let error = Error::NoSuchDevice { ordinal: 7, count: 2 };
-    for (outcome, kind, text) in [
-        (Outcome::Kept, "kept", "kept".to_owned()),
-        (Outcome::LeftAlone, "left_alone", "left alone (policy)".to_owned()),
-        (Outcome::AlreadyInactive, "already_inactive", "already inactive".to_owned()),
-        (Outcome::Released { releases: 1 }, "released", "released".to_owned()),
-        (Outcome::Released { releases: 2 }, "released", "released (2 times)".to_owned()),
-        (Outcome::StillActive { releases: 1 }, "still_active", "still active (1 released)".into()),
-        (Outcome::HeldHere { handles: 1 }, "held_here", "held here (1 handle)".to_owned()),
-        (Outcome::HeldHere { handles: 3 }, "held_here", "held here (3 handles)".to_owned()),
-        (
-            Outcome::HeldByGreenContext { releases: 0 },
-            "held_by_green_context",
-            "held by a green context".to_owned(),
-        ),
-        (
-            Outcome::HeldByGreenContext { releases: 2 },
-            "held_by_green_context",
-            "held by a green context (2 released)".to_owned(),
-        ),
+    for (outcome, text) in [
+        (Outcome::Kept, "kept"),
+        (Outcome::LeftAlone, "left alone (policy)"),
+        (Outcome::AlreadyInactive, "already inactive"),
+        (Outcome::Released { releases: 1 }, "released"),
+        (Outcome::Released { releases: 2 }, "released (2 times)"),
+        (Outcome::StillActive { releases: 1 }, "still active (1 released)"),
+        (Outcome::HeldHere { handles: 1 }, "held here (1 handle)"),
+        (Outcome::HeldHere { handles: 3 }, "held here (3 handles)"),
+        (Outcome::HeldByGreenContext { releases: 0 }, "held by a green context"),
+        (Outcome::HeldByGreenContext { releases: 2 }, "held by a green context (2 released)"),
     ] {
-        assert_eq!((outcome.kind(), outcome.to_string()), (kind, text));
+        assert_eq!(outcome.to_string(), text);
     }
     for (releases, active, text) in [
         (0, Some(true), "failed, active now"),
@@ -140,17 +129,17 @@ fn outcomes_and_plans_read_as_words() {
         let failed = Outcome::Failed { error: error.clone(), releases, active };
         assert_eq!(failed.to_string(), format!("{text}: {error}"));
     }
-    for (planned, kind, text) in [
-        (Planned::Keep, "keep", "keep".to_owned()),
-        (Planned::LeaveAlone, "leave_alone", "leave alone (policy)".to_owned()),
-        (Planned::AlreadyInactive, "already_inactive", "already inactive".to_owned()),
-        (Planned::Release { at_most: 1 }, "release", "release".to_owned()),
-        (Planned::Release { at_most: 4 }, "release", "release (up to 4 times)".to_owned()),
-        (Planned::HeldHere { handles: 1 }, "held_here", "held here (1 handle)".to_owned()),
-        (Planned::LeaveActive, "leave_active", "leave active (no release allowed)".to_owned()),
-        (Planned::Failed(error.clone()), "failed", format!("failed: {error}")),
+    for (planned, text) in [
+        (Planned::Keep, "keep"),
+        (Planned::LeaveAlone, "leave alone (policy)"),
+        (Planned::AlreadyInactive, "already inactive"),
+        (Planned::Release { at_most: 1 }, "release"),
+        (Planned::Release { at_most: 4 }, "release (up to 4 times)"),
+        (Planned::HeldHere { handles: 1 }, "held here (1 handle)"),
+        (Planned::LeaveActive, "leave active (no release allowed)"),
+        (Planned::Failed(error.clone()), &format!("failed: {error}")),
     ] {
-        assert_eq!((planned.kind(), planned.to_string()), (kind, text));
+        assert_eq!(planned.to_string(), text);
     }
 }
 
@@ -175,7 +164,7 @@ fn codes_with_something_to_do_about_them_say_what() {
     for (number, part) in remedies {
         let remedy = CUresult(number).remedy().unwrap();
         assert!(remedy.contains(part), "{number}: {remedy}");
-        let call = "cuDevicePrimaryCtxRelease_v2";
+        let call = RELEASE;
         let error = Error::Driver { call, device: None, code: CUresult(number) };
         assert!(error.to_string().ends_with(remedy), "{error}");
     }

@@ -3,14 +3,12 @@
 use std::ffi::{CStr, CString, c_char};
 use std::path::{Path, PathBuf};
 
-use crate::support::libraries::build;
-use crate::support::processes::{in_each_child, in_own_process};
-use crate::support::{load, machine, outcomes, skips};
+use crate::support::libraries::{build, symbol};
+use crate::support::processes::{in_each_child, in_process_of, test_of};
+use crate::support::{RELEASE, load, machine, outcomes, skips};
 use cuda_primary_context::{Device, Driver, Holder, Outcome, PrimaryContext, PrimaryContextGuard};
 use serde_json::{json, to_value};
 use simulated_libcuda::Simulator;
-
-const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
 /// A driver behind a witness whose holders the test names. One in a process: libraries of one name are
 /// one to the loader, and the witness must get its own driver.
@@ -22,9 +20,10 @@ struct Witnessed {
 
 impl Witnessed {
     /// Runs the test with one, in a process of its own, or says why not.
-    fn run(test: &str, devices: u32, interface: u32, body: impl FnOnce(Self)) {
+    fn run<F: FnOnce(Self)>(devices: u32, interface: u32, body: F) {
+        let test = test_of(&body);
         let Some(compiler) = skips::compiler(test) else { return };
-        in_own_process(test, || body(Self::new(&compiler, devices, interface)));
+        in_process_of(test, || body(Self::new(&compiler, devices, interface)));
     }
 
     fn new(compiler: &Path, devices: u32, interface: u32) -> Self {
@@ -32,7 +31,7 @@ impl Witnessed {
         let library = simulator.path().with_file_name("witness.so");
         let interface = format!("-DINTERFACE={interface}");
         let more = [interface.as_ref(), simulator.path().as_os_str()];
-        build(compiler, "witness.c", &library, more);
+        build(compiler, "simulated/witness.c", &library, more);
         let driver = load(&library).unwrap();
         Self { simulator, driver, library }
     }
@@ -48,26 +47,20 @@ impl Witnessed {
         }
         let name = CString::new(library).unwrap();
         type Add = unsafe extern "C" fn(i32, u32, u32, u32, *const c_char);
-        // SAFETY: the library is loaded already, and the function has this signature.
-        let library = unsafe { libloading::Library::new(&self.library) }.unwrap();
-        // SAFETY: as above.
-        let add = unsafe { library.get::<Add>(b"add_holder\0") }.unwrap();
+        // SAFETY: the witness is loaded, and the function has this signature.
+        let add: Add = unsafe { symbol(&self.library, c"add_holder") };
         // SAFETY: the name is a string of C, which is copied.
         unsafe { add(self.device(ordinal).as_raw(), references, green, ordinary, name.as_ptr()) };
     }
 
-    /// After the n-th release the witness counts so much less of a library.
-    fn calls_at(&self, nth: u64, function: &'static CStr, library: &'static str, number: u32) {
-        let witness = self.library.clone();
+    /// After the n-th release the witness counts so many less of a library.
+    fn takes_at(&self, nth: u64, library: &'static CStr, [references, green]: [u32; 2]) {
+        type Take = unsafe extern "C" fn(*const c_char, u32, u32);
+        // SAFETY: as above.
+        let take: Take = unsafe { symbol(&self.library, c"take") };
         self.simulator.after_call(RELEASE, nth, move || {
-            let name = CString::new(library).unwrap();
-            type Take = unsafe extern "C" fn(*const c_char, u32);
-            // SAFETY: the library is loaded already, and the function has this signature.
-            let library = unsafe { libloading::Library::new(&witness) }.unwrap();
-            // SAFETY: as above.
-            let take = unsafe { library.get::<Take>(function.to_bytes_with_nul()) }.unwrap();
             // SAFETY: the name is a string of C.
-            unsafe { take(name.as_ptr(), number) };
+            unsafe { take(library.as_ptr(), references, green) }
         });
     }
 }
@@ -93,8 +86,7 @@ fn without_a_witness_nobody_is_named() {
 
 #[test]
 fn child_of_a_fork_holds_nothing() {
-    let test = "holders::child_of_a_fork_holds_nothing";
-    Witnessed::run(test, 1, 1, |witnessed| {
+    Witnessed::run(1, 1, |witnessed| {
         witnessed.add(0, "/lib/libcudart.so.13", [1, 0, 0]);
         in_each_child(|| assert_eq!(witnessed.device(0).holders(), Some(vec![])));
         assert_eq!(witnessed.device(0).holders().unwrap().len(), 1, "the parent");
@@ -103,7 +95,7 @@ fn child_of_a_fork_holds_nothing() {
 
 #[test]
 fn device_names_all_of_its_holders() {
-    Witnessed::run("holders::device_names_all_of_its_holders", 2, 1, |witnessed| {
+    Witnessed::run(2, 1, |witnessed| {
         witnessed.add(1, "/lib/libcudart.so.13", [1, 2, 3]);
         assert_eq!(witnessed.device(0).holders(), Some(vec![]));
         let holders = witnessed.device(1).holders().unwrap();
@@ -120,7 +112,7 @@ fn device_names_all_of_its_holders() {
 
 #[test]
 fn another_interface_is_not_asked() {
-    Witnessed::run("holders::another_interface_is_not_asked", 1, 2, |witnessed| {
+    Witnessed::run(1, 2, |witnessed| {
         witnessed.add(0, "/lib/libcudart.so.13", [1, 0, 0]);
         assert_eq!(witnessed.device(0).holders(), None);
     });
@@ -129,29 +121,29 @@ fn another_interface_is_not_asked() {
 /// Each device is a case of its own.
 #[test]
 fn report_says_whose_references_it_took() {
-    Witnessed::run("holders::report_says_whose_references_it_took", 7, 1, |witnessed| {
+    Witnessed::run(7, 1, |witnessed| {
         witnessed.add(0, "/lib/libcudart.so.13", [1, 0, 0]);
-        witnessed.calls_at(1, c"take_references", "/lib/libcudart.so.13", 1);
+        witnessed.takes_at(1, c"/lib/libcudart.so.13", [1, 0]);
         // Of two libraries, the release takes the reference of the second.
         witnessed.add(2, "/lib/libcublas.so.13", [1, 0, 0]);
         witnessed.add(2, "/lib/libtorch.so", [2, 0, 1]);
-        witnessed.calls_at(2, c"take_references", "/lib/libtorch.so", 1);
+        witnessed.takes_at(2, c"/lib/libtorch.so", [1, 0]);
         // Handles of this crate hold it.
         let held = PrimaryContext::retain(witnessed.device(3)).unwrap();
         witnessed.add(3, "/bin/program", [1, 0, 0]);
         // A green context gets back what the release took. The witness counts that as this program's.
         witnessed.simulator.add_green_context(4);
         witnessed.add(4, "/lib/libgreen.so", [0, 1, 0]);
-        witnessed.calls_at(3, c"take_green", "/lib/libgreen.so", 1);
+        witnessed.takes_at(3, c"/lib/libgreen.so", [0, 1]);
         // While the run releases one reference, another thread releases one of another library's.
-        for library in ["/lib/liba.so", "/lib/libb.so"] {
-            witnessed.add(5, library, [3, 0, 0]);
-            witnessed.calls_at(4, c"take_references", library, 1);
+        for library in [c"/lib/liba.so", c"/lib/libb.so"] {
+            witnessed.add(5, library.to_str().unwrap(), [3, 0, 0]);
+            witnessed.takes_at(4, library, [1, 0]);
         }
         // One of two green contexts loses its reference for good.
         witnessed.simulator.retain_by_others(6, 2);
         witnessed.add(6, "/lib/libgreens.so", [0, 2, 0]);
-        witnessed.calls_at(5, c"take_green", "/lib/libgreens.so", 1);
+        witnessed.takes_at(5, c"/lib/libgreens.so", [0, 1]);
 
         let guard = PrimaryContextGuard::retain_only(witnessed.device(1)).unwrap();
         let still_active = Outcome::StillActive { releases: 1 };

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use cuda_primary_context::{Driver, Error, Outcome, Planned, PrimaryContext, StrayRelease};
 use simulated_libcuda::Simulator;
 
-use crate::support::libraries::build;
-use crate::support::processes::in_own_process;
+use crate::support::libraries::{build, symbol};
+use crate::support::processes::{in_process_of, test_of};
 use crate::support::{load, skips};
 
 /// A simulator behind the library of irregular.c.
@@ -18,25 +18,22 @@ struct Irregular {
 
 impl Irregular {
     /// Runs the test with one, in a process of its own: libraries of one name are one to the loader.
-    fn run(test: &str, body: impl FnOnce(Self)) {
+    fn run<F: FnOnce(Self)>(body: F) {
+        let test = test_of(&body);
         let Some(compiler) = skips::compiler(test) else { return };
-        in_own_process(test, || {
+        in_process_of(test, || {
             let simulator = Simulator::builder().devices(16).visible_devices(None).start();
             let library = simulator.path().with_file_name("irregular.so");
-            build(&compiler, "irregular.c", &library, [simulator.path().as_os_str()]);
+            build(&compiler, "simulated/irregular.c", &library, [simulator.path().as_os_str()]);
             body(Self { simulator, library });
         });
     }
 
-    /// Sets a variable of the library.
     fn set(&self, variable: &CStr, value: c_int) {
-        // SAFETY: the library runs no code of its own when it is loaded.
-        let library = unsafe { libloading::Library::new(&self.library) }.unwrap();
-        // SAFETY: the variables are of this type.
-        let pointer = unsafe { library.get::<*mut c_int>(variable.to_bytes_with_nul()) }.unwrap();
-        // SAFETY: one thread uses the library here, which stays loaded with the driver.
-        unsafe { **pointer = value };
-        std::mem::forget(library);
+        // SAFETY: the library is loaded, and its variables are of this type.
+        let pointer: *mut c_int = unsafe { symbol(&self.library, variable) };
+        // SAFETY: one thread uses the library here.
+        unsafe { *pointer = value };
     }
 
     fn load(&self) -> Result<Driver, Error> {
@@ -46,7 +43,7 @@ impl Irregular {
 
 #[test]
 fn context_is_active_with_any_number_but_zero() {
-    Irregular::run("irregular::context_is_active_with_any_number_but_zero", |irregular| {
+    Irregular::run(|irregular| {
         let driver = irregular.load().unwrap();
         let device = driver.device(1).unwrap();
         for number in [1, 2, -1, 256, c_int::MIN] {
@@ -71,7 +68,7 @@ fn context_is_active_with_any_number_but_zero() {
 
 #[test]
 fn a_driver_that_counts_no_devices_has_none() {
-    Irregular::run("irregular::a_driver_that_counts_no_devices_has_none", |irregular| {
+    Irregular::run(|irregular| {
         for count in [0, -1, c_int::MIN] {
             irregular.set(c"device_count", count);
             let error = irregular.load().unwrap_err();
@@ -84,7 +81,7 @@ fn a_driver_that_counts_no_devices_has_none() {
 
 #[test]
 fn ids_that_differ_in_one_byte_are_of_a_mig_instance() {
-    Irregular::run("irregular::ids_that_differ_in_one_byte_are_of_a_mig_instance", |irregular| {
+    Irregular::run(|irregular| {
         irregular.set(c"first_byte", 0);
         for device in irregular.load().unwrap().devices() {
             let uuid = device.uuid().unwrap();

@@ -31,7 +31,5 @@ mod process_exit;
 mod promises;
 mod raw_layer;
 mod retain_only;
-mod scopes;
 mod serialize;
 mod threads;
-mod whose_references;

@@ -4,71 +4,39 @@
 //! The release stands still in the middle until the test has seen what it wants to see, so that nothing
 //! here depends on times, but for the last test.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::support::stopped::Stopped;
+use crate::support::stopped::while_device_0_is_swept;
 use crate::support::watchdog::{before_the_watchdog_bites, until};
-use crate::support::{Machine, load, machine, outcomes, releases_up_to};
-use cuda_primary_context::{
-    Outcome, Planned, PrimaryContext, PrimaryContextGuard, Report, StrayRelease, fork, sys,
+use crate::support::{
+    GET_STATE, RELEASE, load, machine_with, outcomes, outcomes_of, releases_up_to,
 };
-
-const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
-
-/// The outcome of device 0.
-fn of_device_0(report: &Report) -> Outcome {
-    report.devices().next().unwrap().outcome().clone()
-}
-
-/// Runs `meanwhile` while a sweep of another thread is in the release of device 0, which keeps device 1.
-/// The guard holds device 1: a test in which others walk over the devices keeps it until they are done.
-fn while_device_0_is_swept(
-    machine: &Machine,
-    policy: &StrayRelease,
-    meanwhile: impl FnOnce(&AtomicBool) + Send,
-) -> PrimaryContextGuard {
-    let teardown = Stopped::before(&machine.simulator, RELEASE, 1);
-    before_the_watchdog_bites("something waits for the release of device 0", || {
-        let has_ended = AtomicBool::new(false);
-        thread::scope(|scope| {
-            let sweep = scope.spawn(|| {
-                let guard = PrimaryContextGuard::retain_only_with(machine.device(1), policy);
-                has_ended.store(true, Ordering::SeqCst);
-                guard.unwrap()
-            });
-            teardown.has_begun();
-            meanwhile(&has_ended);
-            assert!(!has_ended.load(Ordering::SeqCst), "the release stood still meanwhile");
-            teardown.go_on();
-            sweep.join().unwrap()
-        })
-    })
-}
+use cuda_primary_context::{
+    Outcome, Planned, PrimaryContext, PrimaryContextGuard, StrayRelease, fork, sys,
+};
 
 #[test]
 fn other_devices_and_questions_do_not_wait() {
-    let machine = machine(4);
-    machine.stray(&[1, 0, 0, 0]);
-    let held = PrimaryContext::retain(machine.device(2)).unwrap();
-    let guard = while_device_0_is_swept(&machine, &StrayRelease::new(), |_| {
+    let machine = machine_with(&[1, 0, 0, 0]);
+    let held = machine.retain(2);
+    let outcome = while_device_0_is_swept(&machine, &StrayRelease::new(), || {
         let driver = machine.driver;
         // Retains, releases and scopes on another device.
         let other = machine.device(3);
-        PrimaryContext::retain(other).unwrap().release().unwrap();
-        drop(PrimaryContext::retain(other).unwrap());
+        machine.retain(3).release().unwrap();
+        drop(machine.retain(3));
         assert!(PrimaryContext::retain_if_active(other).unwrap().is_none());
         drop(PrimaryContext::retain_if_active(machine.device(2)).unwrap().unwrap());
         held.make_current().unwrap().leave().unwrap();
         drop(held.make_current().unwrap());
         // Giving away, and taking over again.
-        let given_away = PrimaryContext::retain(other).unwrap().into_raw();
+        let given_away = machine.retain(3).into_raw();
         // SAFETY: the reference was given away just now, and nobody else releases it.
         drop(unsafe { PrimaryContext::from_raw(other, given_away) }.unwrap());
         // Questions, about the device itself, too.
-        for (device, handles) in driver.devices().zip([0, 1, 1, 0]) {
+        for (device, handles) in driver.devices().zip([0, 0, 1, 0]) {
             assert_eq!(device.handles(), Ok(handles), "device {}", device.ordinal());
-            let is_active = device.ordinal() != 3;
+            let is_active = [0, 2].contains(&device.ordinal());
             assert_eq!(device.primary_context_state().unwrap().active, is_active);
             device.uuid().unwrap();
             device.set_primary_context_flags(sys::CUctx_flags(0)).unwrap();
@@ -88,65 +56,57 @@ fn other_devices_and_questions_do_not_wait() {
         let guard = PrimaryContextGuard::retain_only_with(other, &keeping).unwrap();
         assert_eq!(outcomes(&guard)[0], Outcome::LeftAlone);
         guard.release().unwrap();
-        let report = keeping.run(driver).unwrap();
-        assert_eq!(of_device_0(&report), Outcome::LeftAlone);
+        assert_eq!(outcomes_of(&keeping.run(driver).unwrap())[0], Outcome::LeftAlone);
         let report = releases_up_to(0).run(driver).unwrap();
-        assert_eq!(of_device_0(&report), Outcome::StillActive { releases: 0 });
+        assert_eq!(outcomes_of(&report)[0], Outcome::StillActive { releases: 0 });
     });
-    assert_eq!(of_device_0(guard.report()), Outcome::Released { releases: 1 });
-    drop((guard, held));
+    assert_eq!(outcome, Outcome::Released { releases: 1 });
+    drop(held);
     assert_eq!(machine.references(), [0; 4]);
 }
 
 /// Somebody who waits to retain holds the device from the end of the release at hand.
 #[test]
 fn a_waiting_retain_ends_a_sweep_of_several_releases() {
-    for waits in [false, true] {
-        let machine = machine(2);
-        machine.stray(&[5, 0]);
+    // Four of the strays are left, and the reference that waited and was given away.
+    for (waits, expected, left) in [
+        (false, Outcome::Released { releases: 5 }, 0),
+        (true, Outcome::StillActive { releases: 1 }, 5),
+    ] {
+        let machine = machine_with(&[5, 0]);
         before_the_watchdog_bites("the retain waits for a sweep that has ended", || {
             thread::scope(|scope| {
-                let guard = while_device_0_is_swept(&machine, &releases_up_to(9), |_| {
+                let outcome = while_device_0_is_swept(&machine, &releases_up_to(9), || {
                     if waits {
-                        let device = machine.device(0);
-                        scope.spawn(move || {
-                            PrimaryContext::retain(device).unwrap().into_raw().addr()
-                        });
-                        until("the retain is counted", || device.handles() == Ok(1));
+                        scope.spawn(|| machine.retain(0).into_raw().addr());
+                        until("the retain is counted", || machine.device(0).handles() == Ok(1));
                     }
                 });
-                let expected = match waits {
-                    true => Outcome::StillActive { releases: 1 },
-                    false => Outcome::Released { releases: 5 },
-                };
-                assert_eq!(of_device_0(guard.report()), expected);
+                assert_eq!(outcome, expected);
             });
         });
-        // Four of the strays, and the one that waited and was given away.
-        assert_eq!(machine.references(), [if waits { 5 } else { 0 }, 0]);
+        assert_eq!(machine.references(), [left, 0]);
     }
 }
 
 #[test]
 fn a_run_that_waited_for_another_reads_the_state_again() {
-    let machine = machine(3);
-    machine.stray(&[1, 0, 0]);
+    let machine = machine_with(&[1, 0]);
+    let run = || StrayRelease::new().run(machine.driver).unwrap();
     before_the_watchdog_bites("a run waits for one that has ended", || {
         thread::scope(|scope| {
-            let waiting = std::sync::Mutex::new(None);
-            let first = while_device_0_is_swept(&machine, &StrayRelease::new(), |_| {
-                *waiting.lock().unwrap() = Some(scope.spawn(|| {
-                    let guard = PrimaryContextGuard::retain_only(machine.device(2)).unwrap();
-                    of_device_0(guard.report())
-                }));
-                let states = || machine.simulator.count("cuDevicePrimaryCtxGetState");
-                until("the second run has found the context active", || states() == 2);
+            let mut second = None;
+            let first = while_device_0_is_swept(&machine, &StrayRelease::new(), || {
+                second = Some(scope.spawn(run));
+                until("the second run has found the context active", || {
+                    machine.simulator.count(GET_STATE) == 2
+                });
                 thread::sleep(std::time::Duration::from_millis(20));
                 assert_eq!(machine.simulator.count(RELEASE), 1, "the first run's");
             });
-            assert_eq!(of_device_0(first.report()), Outcome::Released { releases: 1 });
-            let waiting = waiting.into_inner().unwrap().unwrap();
-            assert_eq!(waiting.join().unwrap(), Outcome::AlreadyInactive);
+            assert_eq!(first, Outcome::Released { releases: 1 });
+            let second = second.expect("it was started").join().unwrap();
+            assert_eq!(outcomes_of(&second)[0], Outcome::AlreadyInactive);
         });
     });
     assert_eq!(machine.simulator.underflows(), 0, "no release without a reference");

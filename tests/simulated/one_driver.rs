@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::libraries::build;
-use crate::support::processes::in_own_process;
+use crate::support::processes::{in_own_process, this_test};
 use crate::support::watchdog::before_the_watchdog_bites;
 use crate::support::{Machine, load, machine, outcomes, skips};
 use cuda_primary_context::{Driver, Outcome, PrimaryContext, PrimaryContextGuard};
@@ -32,7 +32,6 @@ fn is_the_same_driver(machine: &Machine, other: Driver) {
     assert_eq!(machine.references(), vec![0; of_one.len()]);
 }
 
-/// The folder of the simulator's library, which is removed with it.
 fn folder(simulator: &Simulator) -> &Path {
     simulator.path().parent().expect("the library lies in a folder")
 }
@@ -60,13 +59,13 @@ fn another_path_to_the_library_is_the_same_driver() {
 
 #[test]
 fn a_copy_of_the_library_is_another_driver() {
-    in_own_process("one_driver::a_copy_of_the_library_is_another_driver", || {
+    in_own_process(|| {
         let machine = machine(2);
         let copy = folder(&machine.simulator).join("copy.so");
         fs::copy(machine.simulator.path(), &copy).unwrap();
         let other = load(&copy).unwrap();
         assert_ne!(other, machine.driver);
-        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        let context = machine.retain(0);
         assert_eq!(other.device(0).unwrap().handles(), Ok(0));
         drop(context);
     });
@@ -87,13 +86,12 @@ fn a_load_that_another_overtakes_is_the_same_driver() {
 /// In a process of its own, for libraries of one name are one to the loader.
 #[test]
 fn a_library_that_links_to_the_driver_is_the_driver() {
-    let test = "one_driver::a_library_that_links_to_the_driver_is_the_driver";
-    let Some(compiler) = skips::compiler(test) else { return };
-    in_own_process(test, || {
+    let Some(compiler) = skips::compiler(&this_test()) else { return };
+    in_own_process(|| {
         let simulator = Simulator::builder().devices(2).visible_devices(None).start();
         // A profiler's, or a framework's own: nothing in it, and it needs the driver's library.
         let other = simulator.path().with_file_name("libframework.so");
-        build(&compiler, "empty.c", &other, [simulator.path().as_os_str()]);
+        build(&compiler, "simulated/empty.c", &other, [simulator.path().as_os_str()]);
         let driver = load(&other).unwrap();
         assert_eq!(driver.path(), other);
         let second = load(simulator.path()).unwrap();

@@ -1,16 +1,14 @@
-//! One retain: how it is taken, given back, given away, and what a failure leaves.
+//! One retain: how it is taken, given back, and what a failure leaves; and the scope in which it is current.
 
-use crate::support::machine;
-use cuda_primary_context::PrimaryContext;
-use cuda_primary_context::sys::{CUctx_flags, CUresult};
+use crate::support::{RELEASE, machine};
+use cuda_primary_context::Error;
+use cuda_primary_context::sys::{CUctx_flags, CUresult, functions};
 use simulated_libcuda::Fault;
-
-const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
 #[test]
 fn second_generation_of_entry_points_is_called() {
     let machine = machine(1);
-    PrimaryContext::retain(machine.device(0)).unwrap().release().unwrap();
+    machine.retain(0).release().unwrap();
     let mut flags = CUctx_flags::CU_CTX_SCHED_BLOCKING_SYNC | CUctx_flags::CU_CTX_MAP_HOST;
     flags |= CUctx_flags::CU_CTX_LMEM_RESIZE_TO_MAX;
     machine.device(0).set_primary_context_flags(flags).unwrap();
@@ -24,34 +22,11 @@ fn second_generation_of_entry_points_is_called() {
     }
 }
 
-/// The second failure hands the same handle back, and giving up counts one reference.
-#[test]
-fn second_failed_release_is_as_the_first() {
-    let machine = machine(1);
-    machine.stray(&[1]);
-    let context = PrimaryContext::retain(machine.device(0)).unwrap();
-    machine.simulator.inject(Fault::of(RELEASE, 1).code(719).refused().from_then_on());
-    let mut context = Some(context);
-    for attempt in 1..=3 {
-        let failed = context.take().expect("it is still owed").release().unwrap_err();
-        assert_eq!(failed.error().code(), Some(CUresult(719)));
-        assert_eq!(machine.simulator.count(RELEASE), attempt);
-        assert_eq!((machine.device(0).handles(), machine.driver.unreleased()), (Ok(1), 0));
-        context = failed.into_parts().1;
-    }
-    drop(context.unwrap().release());
-    assert_eq!((machine.device(0).handles(), machine.driver.unreleased()), (Ok(0), 1));
-    machine.simulator.clear_faults();
-    // A later handle owes its own reference alone.
-    PrimaryContext::retain(machine.device(0)).unwrap().release().unwrap();
-    assert_eq!((machine.references()[0], machine.driver.unreleased()), (2, 1));
-}
-
 #[test]
 fn error_of_a_release_is_an_error_with_its_source() {
     let machine = machine(1);
-    let context = PrimaryContext::retain(machine.device(0)).unwrap();
-    machine.simulator.inject(Fault::of(RELEASE, 1).code(999).refused().once());
+    let context = machine.retain(0);
+    machine.refuse(RELEASE, 999);
     let failed: Box<dyn std::error::Error> = Box::new(context.release().unwrap_err());
     assert_eq!(failed.to_string(), "the primary context was not released");
     let source = failed.source().expect("it has a source").to_string();
@@ -68,7 +43,7 @@ fn error_of_a_release_is_an_error_with_its_source() {
 fn handle_of_a_context_that_is_gone_does_not_come_back() {
     let machine = machine(1);
     for code in [201, 700] {
-        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        let context = machine.retain(0);
         machine.simulator.inject(Fault::of(RELEASE, 1).code(code).done_then_reported().once());
         let failed = context.release().unwrap_err();
         assert!(failed.handle().is_none());
@@ -78,4 +53,29 @@ fn handle_of_a_context_that_is_gone_does_not_come_back() {
         assert_eq!(machine.device(0).handles(), Ok(0));
         assert_eq!((machine.references()[0], machine.driver.unreleased()), (0, 0));
     }
+}
+
+/// `drop_is_silent` ends a scope beneath another one.
+#[test]
+fn what_the_driver_refuses_at_the_end_of_a_scope_is_an_error() {
+    let refused = |call| {
+        let code = CUresult::CUDA_ERROR_INVALID_CONTEXT;
+        Err(Error::Driver { call, device: Some(0), code })
+    };
+    let machine = machine(2);
+    let [context, other] = [machine.retain(0), machine.retain(1)];
+    // Somebody took the context off the stack.
+    let scope = context.make_current().unwrap();
+    machine.simulator.set_current(None);
+    assert_eq!(scope.leave(), refused("cuCtxPopCurrent_v2"));
+    // What is on top was destroyed while it was not, and cannot be put back.
+    let scope = context.make_current().unwrap();
+    let ordinary = machine.create_context(1);
+    let above = other.make_current().unwrap();
+    let destroy = machine.driver.function(functions::cuCtxDestroy_v4000).unwrap();
+    // SAFETY: the handle is a living context of `cuCtxCreate`, and nothing uses it.
+    assert!(unsafe { destroy(ordinary) }.is_success());
+    above.leave().unwrap();
+    assert_eq!(scope.leave(), refused("cuCtxPushCurrent_v2"));
+    assert!(machine.simulator.stack().iter().map(|entry| entry.device).eq([0]));
 }

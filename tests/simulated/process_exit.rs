@@ -6,11 +6,11 @@ use std::sync::{Mutex, OnceLock};
 use std::thread;
 
 use cuda_primary_context::{PrimaryContext, PrimaryContextGuard, ReleaseError};
-use simulated_libcuda::{Fault, Simulator};
+use simulated_libcuda::Simulator;
 
 use crate::support::processes::{births, in_child, run_again};
 use crate::support::skips;
-use crate::support::{Machine, machine_from};
+use crate::support::{Machine, RELEASE, machine_from};
 
 const STATUS: i32 = 7;
 /// The last handler's own status, if it does not find what the test expects.
@@ -68,7 +68,7 @@ extern "C" fn look_back() {
     let Some(machine) = MACHINE.get() else { return };
     let Some(expected) = EXPECTED.lock().unwrap().take() else { return };
     let simulator = &machine.simulator;
-    let releases = simulator.count("cuDevicePrimaryCtxRelease_v2");
+    let releases = simulator.count(RELEASE);
     let references = [simulator.references(0), simulator.references(1)];
     let found = (releases, references, machine.driver.unreleased());
     if found != expected || simulator.underflows() > 0 {
@@ -83,15 +83,13 @@ extern "C" fn drop_all() {
 }
 
 fn retain(ordinal: u32) -> PrimaryContext {
-    PrimaryContext::retain(machine().device(ordinal)).unwrap()
+    machine().retain(ordinal)
 }
 
 /// A release that the driver refuses, with the handle in the error.
 fn fail_to_release(ordinal: u32) -> ReleaseError {
-    let context = retain(ordinal);
-    let fault = Fault::of("cuDevicePrimaryCtxRelease_v2", 1).code(999).refused().once();
-    machine().simulator.inject(fault);
-    context.release().unwrap_err()
+    machine().refuse(RELEASE, 999);
+    retain(ordinal).release().unwrap_err()
 }
 
 fn keep_in_a_static(ordinals: &[u32]) {
@@ -152,14 +150,9 @@ cases! {
         });
         has_begun.recv().unwrap();
     }
-}
-
-/// A child that ends by `exit` runs the handlers that its parent registered, with its copies of the parent's
-/// handles.
-#[test]
-fn handles_of_the_parent_in_a_child_that_exits() {
-    let test = "process_exit::handles_of_the_parent_in_a_child_that_exits";
-    exits_quietly(test, Some((0, [1, 1], 0)), || {
+    /// A child that ends by `exit` runs the handlers that its parent registered, with its copies of the
+    /// parent's handles.
+    handles_of_the_parent_in_a_child_that_exits: Some((0, [1, 1], 0)) => {
         keep_in_a_static(&[0]);
         keep_in_the_thread(1);
         for &birth in births() {
@@ -171,5 +164,5 @@ fn handles_of_the_parent_in_a_child_that_exits() {
         }
         // The parent's own are still there: the thread's go with the thread.
         *EXPECTED.lock().unwrap() = Some((1, [1, 0], 0));
-    });
+    }
 }

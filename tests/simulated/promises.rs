@@ -1,29 +1,24 @@
 //! The promises of the crate, each by its name and in one case; the other tests go through all the cases.
 //! Promise 11 is the trace's (command/tests), promise 12 that of `checkpoint` (tests/checkpoint).
 
-use std::thread;
-
 use crate::allocator::ALLOCATIONS;
 use crate::support::processes::{in_each_child, in_own_process};
-use crate::support::stopped::Stopped;
-use crate::support::watchdog::before_the_watchdog_bites;
-use crate::support::{load, machine, outcomes, releases_up_to};
+use crate::support::stopped::while_device_0_is_swept;
+use crate::support::{
+    GET_STATE, RELEASE, RETAIN, load, machine, machine_with, outcomes, releases_up_to,
+};
 use cuda_primary_context::sys::CUresult;
 use cuda_primary_context::{
-    CurrentContextChange, Outcome, PrimaryContext, PrimaryContextGuard, StrayRelease,
+    CurrentContextChange, Error, Outcome, PrimaryContext, PrimaryContextGuard, ReleaseError,
+    StrayRelease,
 };
 use simulated_libcuda::{Fault, Simulator};
-
-const RETAIN: &str = "cuDevicePrimaryCtxRetain";
-const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
-const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
 #[test]
 fn promise_1_no_leak_and_no_lost_reference() {
     // Retain, state, the thread's context, release, state; then the guard's own release.
     for call in 1..=6 {
-        let machine = machine(2);
-        machine.stray(&[1, 0]);
+        let machine = machine_with(&[1, 0]);
         machine.simulator.inject(Fault::at_call(call).code(719).refused().once());
         let guard = PrimaryContextGuard::retain_only(machine.device(1));
         let is_held = |held: u32| {
@@ -44,40 +39,42 @@ fn promise_1_no_leak_and_no_lost_reference() {
 
 #[test]
 fn promise_2_exactly_once() {
-    let machine = machine(1);
-    machine.stray(&[5]);
-    let refused = || Fault::of(RELEASE, 1).code(999).refused().once();
-    let context = PrimaryContext::retain(machine.device(0)).unwrap();
-    machine.simulator.inject(refused());
-    let (_, context) = context.release().unwrap_err().into_parts();
-    let context = context.expect("the handle came back with its reference");
-    assert_eq!((machine.references(), machine.device(0).handles()), (vec![6], Ok(1)));
-    context.release().unwrap();
+    let machine = machine_with(&[5]);
+    machine.simulator.inject(Fault::of(RELEASE, 1).code(719).refused().from_then_on());
+    let mut context = Some(machine.retain(0));
+    // Each failure hands the same handle back.
+    for attempt in 1..=3 {
+        let failed = context.take().expect("it is still owed").release().unwrap_err();
+        assert_eq!(failed.error().code(), Some(CUresult(719)));
+        assert_eq!(machine.simulator.count(RELEASE), attempt);
+        assert_eq!((machine.device(0).handles(), machine.driver.unreleased()), (Ok(1), 0));
+        context = failed.into_parts().1;
+    }
+    machine.simulator.clear_faults();
+    context.expect("it is still owed").release().unwrap();
     assert_eq!(machine.references(), [5]);
 
     // Giving up on a failed release, by Drop of the error or by `?`, releases no second time.
-    let given_up: [fn(cuda_primary_context::ReleaseError); 2] =
-        [drop, |failed| drop(cuda_primary_context::Error::from(failed))];
-    for give_up in given_up {
-        let before = (machine.references()[0], machine.driver.unreleased());
-        let context = PrimaryContext::retain(machine.device(0)).unwrap();
-        machine.simulator.inject(refused());
-        let failed = context.release().unwrap_err();
+    let give_up: [fn(ReleaseError); 2] = [drop, |failed| drop(Error::from(failed))];
+    for (give_up, times) in give_up.into_iter().zip(1..) {
+        machine.refuse(RELEASE, 999);
+        let failed = machine.retain(0).release().unwrap_err();
         let calls = machine.calls_of(|| give_up(failed));
         assert!(calls.is_empty(), "{calls:?}");
         assert_eq!(machine.device(0).handles(), Ok(0));
+        // A later handle owes its own reference alone.
+        machine.retain(0).release().unwrap();
         assert_eq!(
             (machine.references()[0], machine.driver.unreleased()),
-            (before.0 + 1, before.1 + 1)
+            (5 + times, times.into())
         );
     }
 }
 
 #[test]
 fn promise_3_what_you_keep_or_hold_is_never_released() {
-    let machine = machine(4);
-    machine.stray(&[1, 0, 1, 7]);
-    let held = PrimaryContext::retain(machine.device(2)).unwrap();
+    let machine = machine_with(&[1, 0, 1, 7]);
+    let held = machine.retain(2);
     let policy = releases_up_to(u32::MAX).keep([machine.device(3)]);
     let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
     assert_eq!(machine.references(), [0, 1, 2, 7]);
@@ -96,11 +93,10 @@ fn promise_3_what_you_keep_or_hold_is_never_released() {
 
 #[test]
 fn promise_4_nothing_is_hidden() {
-    let machine = machine(6);
-    machine.stray(&[1, 0, 1, 2, 0, 1]);
-    let held = PrimaryContext::retain(machine.device(5)).unwrap();
+    let machine = machine_with(&[1, 0, 1, 2, 0, 1]);
+    let held = machine.retain(5);
     machine.simulator.set_current(Some(3));
-    machine.simulator.inject(Fault::of(RELEASE, 1).device(0).code(719).refused().once());
+    machine.refuse_for(0, RELEASE, 719);
     machine.simulator.record_calls(true);
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     machine.simulator.record_calls(false);
@@ -128,8 +124,7 @@ fn promise_4_nothing_is_hidden() {
 
 #[test]
 fn promise_5_nothing_is_created_elsewhere() {
-    let machine = machine(5);
-    machine.stray(&[1, 0, 0, 2, 0]);
+    let machine = machine_with(&[1, 0, 0, 2, 0]);
     machine.simulator.add_green_context(4);
     let calls = machine.calls_of(|| {
         drop(PrimaryContextGuard::retain_only(machine.device(1)).unwrap());
@@ -153,8 +148,7 @@ fn promise_5_nothing_is_created_elsewhere() {
 fn promise_6_a_current_context_that_survives_stays() {
     // Whose context is current, how many references its device has, and whether it is destroyed.
     for (current, references, is_destroyed) in [(0, 1, true), (0, 2, false), (1, 1, false)] {
-        let machine = machine(2);
-        machine.stray(&[references, 1]);
+        let machine = machine_with(&[references, 1]);
         machine.simulator.set_current(Some(current));
         let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
         let reported = guard.report().current_context();
@@ -175,9 +169,9 @@ fn promise_6_a_current_context_that_survives_stays() {
 fn promise_7_drop_is_silent() {
     let machine = machine(1);
     for code in [0, 3, 4, 201, 719, 800, 777_777] {
-        let context = PrimaryContext::retain(machine.device(0)).unwrap();
+        let context = machine.retain(0);
         if code != 0 {
-            machine.simulator.inject(Fault::of(RELEASE, 1).code(code).refused().once());
+            machine.refuse(RELEASE, code);
         }
         let before = ALLOCATIONS.get();
         drop(context);
@@ -194,25 +188,14 @@ fn promise_8_unknown_codes_keep_their_number() {
     assert!(error.to_string().contains("4294967295"), "{error}");
 }
 
+/// `serialize` has every other error.
 #[test]
 fn promise_9_each_failure_is_its_own_error() {
-    in_own_process("promises::promise_9_each_failure_is_its_own_error", || {
-        let builder = || Simulator::builder().devices(1).visible_devices(None);
-        let simulators = [
-            (builder().stub().start(), "stub_library", "LD_LIBRARY_PATH"),
-            (builder().devices(0).start(), "no_device", "CUDA_VISIBLE_DEVICES"),
-            (
-                builder().driver_version(10010).without(&[RELEASE]).start(),
-                "driver_too_old",
-                "Install a newer driver",
-            ),
-        ];
-        for (simulator, kind, fix) in &simulators {
-            let error = load(simulator.path()).unwrap_err();
-            assert_eq!(error.kind(), *kind);
-            assert!(error.to_string().contains(fix), "{error}");
-        }
-        assert_eq!(load("/no/libcuda.so.1").unwrap_err().kind(), "library_not_found");
+    in_own_process(|| {
+        let stub = Simulator::builder().stub().start();
+        let error = load(stub.path()).unwrap_err();
+        assert_eq!(error.kind(), "stub_library");
+        assert!(error.to_string().contains("LD_LIBRARY_PATH"), "{error}");
         let machine = machine(1);
         in_each_child(|| {
             let error = PrimaryContext::retain(machine.device(0)).unwrap_err();
@@ -230,27 +213,13 @@ fn promise_10_it_costs_what_the_driver_calls_cost_and_nobody_waits() {
     let calls = machine.calls_of(|| {
         drop(PrimaryContextGuard::retain_only(machine.device(1)).unwrap());
     });
-    let by_hand = [
-        "cuDevicePrimaryCtxRetain@1",
-        "cuDevicePrimaryCtxGetState@0",
-        "cuDevicePrimaryCtxGetState@2",
-        "cuDevicePrimaryCtxRelease_v2@1",
-    ];
-    assert_eq!(calls, by_hand);
+    let by_hand = [(RETAIN, 1), (GET_STATE, 0), (GET_STATE, 2), (RELEASE, 1)];
+    assert_eq!(calls, by_hand.map(|(function, device)| format!("{function}@{device}")));
 
     machine.stray(&[1, 0, 0]);
-    let teardown = Stopped::before(&machine.simulator, RELEASE, 1);
-    before_the_watchdog_bites("nobody waits for a teardown", || {
-        thread::scope(|scope| {
-            let sweep = scope.spawn(|| StrayRelease::new().run(machine.driver).unwrap());
-            teardown.has_begun();
-            let context = PrimaryContext::retain(machine.device(1)).unwrap();
-            assert_eq!(machine.device(0).handles(), Ok(0));
-            context.release().unwrap();
-            teardown.go_on();
-            let report = sweep.join().unwrap();
-            let outcome = report.devices().next().unwrap().outcome().clone();
-            assert_eq!(outcome, Outcome::Released { releases: 1 });
-        });
+    let outcome = while_device_0_is_swept(&machine, &StrayRelease::new(), || {
+        machine.retain(1).release().unwrap();
+        assert_eq!(machine.device(0).handles(), Ok(0));
     });
+    assert_eq!(outcome, Outcome::Released { releases: 1 });
 }

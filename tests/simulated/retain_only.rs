@@ -1,11 +1,7 @@
 //! What `retain_only` does, case by case, on the simulator.
 
-use crate::support::{machine, outcomes};
-use cuda_primary_context::sys::CUresult;
-use cuda_primary_context::{Error, Outcome, PrimaryContextGuard, Report, StrayRelease};
-use simulated_libcuda::Fault;
-
-const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
+use crate::support::{GET_STATE, machine, machine_with};
+use cuda_primary_context::{Error, PrimaryContextGuard, Report, StrayRelease};
 
 #[test]
 fn policies_with_another_drivers_devices_are_refused() {
@@ -28,31 +24,8 @@ fn policies_with_another_drivers_devices_are_refused() {
 }
 
 #[test]
-fn device_is_not_released_under_a_thread_that_cannot_be_moved() {
-    let code = CUresult(999);
-    for function in ["cuCtxGetCurrent", "cuCtxGetDevice", "cuCtxSetCurrent"] {
-        let machine = machine(2);
-        machine.stray(&[1, 0]);
-        machine.simulator.set_current(Some(0));
-        machine.simulator.inject(Fault::of(function, 1).code(code.0).refused().from_then_on());
-        let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-        let Outcome::Failed { error, releases: 0, active: Some(true), .. } = &outcomes(&guard)[0]
-        else {
-            panic!("{function} failed, and the report says {:?}", outcomes(&guard));
-        };
-        assert_eq!((error.call(), error.code()), (Some(function), Some(code)));
-        let line = guard.report().devices().next().unwrap();
-        let failing = line.calls().find(|call| !call.code.is_success()).expect("it is recorded");
-        assert_eq!((failing.function, failing.code), (function, code));
-        assert_eq!(machine.references(), [1, 1]);
-        assert_eq!(machine.simulator.stack()[0].device, 0);
-    }
-}
-
-#[test]
 fn a_second_run_says_what_earlier_runs_took() {
-    let machine = machine(4);
-    machine.stray(&[2, 0, 1, 1]);
+    let machine = machine_with(&[2, 0, 1, 1]);
     let policy = StrayRelease::new().keep([machine.device(3)]);
     let taken = |report: &Report| -> Vec<u32> {
         report.devices().map(|line| line.taken_before()).collect()
@@ -74,8 +47,7 @@ fn a_second_run_says_what_earlier_runs_took() {
 
 #[test]
 fn looking_again_finds_what_came_back_and_releases_nothing() {
-    let machine = machine(4);
-    machine.stray(&[1, 0, 2, 1]);
+    let machine = machine_with(&[1, 0, 2, 1]);
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     assert_eq!(guard.report().summary(), "kept 1; released 0, 3; still active 2");
     let report = guard.report();
@@ -85,14 +57,13 @@ fn looking_again_finds_what_came_back_and_releases_nothing() {
     let calls = machine.calls_of(|| assert_eq!(report.look_again(), Ok(vec![machine.device(0)])));
     assert_eq!(calls, [format!("{GET_STATE}@0"), format!("{GET_STATE}@3")]);
     assert_eq!(machine.references(), [1, 1, 1, 0]);
-    machine.simulator.inject(Fault::of(GET_STATE, 1).device(3).code(999).refused().once());
+    machine.refuse_for(3, GET_STATE, 999);
     assert_eq!(report.look_again().unwrap_err().device(), Some(3));
 }
 
 #[test]
 fn displaying_a_report_calls_nothing() {
-    let machine = machine(3);
-    machine.stray(&[1, 0, 0]);
+    let machine = machine_with(&[1, 0, 0]);
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
     let plan = StrayRelease::new().plan(machine.device(1)).unwrap();
     let calls = machine.calls_of(|| {

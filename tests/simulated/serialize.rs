@@ -5,11 +5,10 @@ use cuda_primary_context::{Error, PrimaryContext, PrimaryContextGuard, StrayRele
 use serde_json::{Value, json, to_value};
 use simulated_libcuda::{Builder, Fault, Simulator};
 
-use crate::support::{Machine, load, machine, releases_up_to};
+use crate::support::{
+    GET_STATE, Machine, RELEASE, RETAIN, load, machine, machine_with, releases_up_to,
+};
 
-const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
-const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
-const RETAIN: &str = "cuDevicePrimaryCtxRetain";
 const UNKNOWN: u32 = 777_777;
 
 fn uuid(machine: &Machine, ordinal: u32) -> Value {
@@ -50,10 +49,9 @@ fn failed(call: &'static str, device: u32) -> Value {
     })
 }
 
-/// This call for this device fails once.
-fn fail(machine: &Machine, call: &str, device: u32) {
-    let fault = Fault::of(call, 1).device(device).code(UNKNOWN);
-    machine.simulator.inject(fault.refused().once());
+/// One object with the fields of all.
+fn merged<const COUNT: usize>(parts: [Value; COUNT]) -> Value {
+    parts.into_iter().flat_map(|part| part.as_object().unwrap().clone()).collect()
 }
 
 /// A line of a report: what is said of every device, and what belongs to the outcome.
@@ -64,23 +62,17 @@ fn line(
     own: Value,
     of_calls: &[(&str, u32)],
 ) -> Value {
-    let mut line =
-        json!({ "ordinal": ordinal, "uuid": uuid(machine, ordinal), "outcome": outcome });
+    let first = json!({ "ordinal": ordinal, "uuid": uuid(machine, ordinal), "outcome": outcome });
     let rest = json!({ "taken_before": 0, "calls": calls(of_calls), "holders": null });
-    let fields = line.as_object_mut().unwrap();
-    for part in [own, rest] {
-        fields.extend(part.as_object().unwrap().clone());
-    }
-    line
+    merged([first, own, rest])
 }
 
 #[test]
 fn report_has_every_outcome() {
-    let machine = machine(8);
-    machine.stray(&[1, 0, 2, 1, 0, 1, 0, 0]);
+    let machine = machine_with(&[1, 0, 2, 1, 0, 1, 0, 0]);
     machine.simulator.add_green_context(7);
-    let held = PrimaryContext::retain(machine.device(4)).unwrap();
-    fail(&machine, RELEASE, 3);
+    let held = machine.retain(4);
+    machine.refuse_for(3, RELEASE, UNKNOWN);
     machine.simulator.set_current(Some(0));
     let policy = StrayRelease::new().keep([machine.device(5)]);
     let guard = PrimaryContextGuard::retain_only_with(machine.device(1), &policy).unwrap();
@@ -119,14 +111,13 @@ fn report_has_every_outcome() {
 
 #[test]
 fn report_of_a_run_and_of_a_context_that_was_not_restored() {
-    let machine = machine(3);
-    machine.stray(&[2, 0, 1]);
+    let machine = machine_with(&[2, 0, 1]);
     let first = StrayRelease::new().run(machine.driver).unwrap();
     assert_eq!(to_value(&first).unwrap()["kept"], Value::Null);
     machine.stray(&[1, 0, 0]);
     machine.simulator.set_current(Some(0));
-    machine.simulator.inject(Fault::of("cuCtxPushCurrent_v2", 1).code(UNKNOWN).refused().once());
-    fail(&machine, GET_STATE, 1);
+    machine.refuse("cuCtxPushCurrent_v2", UNKNOWN);
+    machine.refuse_for(1, GET_STATE, UNKNOWN);
     let second = to_value(StrayRelease::new().run(machine.driver).unwrap()).unwrap();
     let error = failed("cuCtxPushCurrent_v2", 0);
     let expected = json!({ "change": "not_restored", "from": 0, "error": error });
@@ -139,16 +130,12 @@ fn report_of_a_run_and_of_a_context_that_was_not_restored() {
 
 #[test]
 fn plan_has_every_variant() {
-    let machine = machine(6);
-    machine.stray(&[1, 0, 0, 1, 1, 1]);
-    let held = PrimaryContext::retain(machine.device(4)).unwrap();
-    fail(&machine, GET_STATE, 5);
+    let machine = machine_with(&[1, 0, 0, 1, 1, 1]);
+    let held = machine.retain(4);
+    machine.refuse_for(5, GET_STATE, UNKNOWN);
     let policy = releases_up_to(2).keep([machine.device(3)]);
-    let line = |ordinal: u32| json!({ "ordinal": ordinal, "uuid": uuid(&machine, ordinal) });
     let with = |ordinal: u32, own: Value| {
-        let mut line = line(ordinal);
-        line.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
-        line
+        merged([json!({ "ordinal": ordinal, "uuid": uuid(&machine, ordinal) }), own])
     };
     let expected = json!({
         "driver": driver(&machine),
@@ -172,9 +159,8 @@ fn plan_has_every_variant() {
 
 #[test]
 fn audit_is_a_list() {
-    let machine = machine(2);
-    machine.stray(&[1, 0]);
-    fail(&machine, GET_STATE, 1);
+    let machine = machine_with(&[1, 0]);
+    machine.refuse_for(1, GET_STATE, UNKNOWN);
     let expected = json!([
         { "ordinal": 0, "uuid": uuid(&machine, 0), "active": true, "flags": 0 },
         { "ordinal": 1, "uuid": uuid(&machine, 1), "error": failed(GET_STATE, 1) },
@@ -224,10 +210,12 @@ fn every_error_has_the_same_keys() {
             json!(["driver_too_old", null, null, null, null]),
             "it supports CUDA 10.1, and the function came with CUDA 11.0. Install a newer driver.",
         ),
+        // The very version that introduced the function should have it.
         (
-            of_loading(without(RELEASE)),
+            of_loading(|builder| without(RELEASE)(builder.driver_version(11_000))),
             json!(["function_missing", null, null, null, null]),
-            "although it supports CUDA 13.0 and the function came with CUDA 11.0.",
+            "has no cuDevicePrimaryCtxRelease_v2, although it supports CUDA 11.0 and the function came \
+             with CUDA 11.0.",
         ),
         (
             of_loading(|builder| builder.stub()),

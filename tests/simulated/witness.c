@@ -30,18 +30,13 @@ void add_holder(int32_t device, uint32_t references, uint32_t green, uint32_t or
     held[count++].holder = holder;
 }
 
-void take_references(const char *library, uint32_t references)
+void take(const char *library, uint32_t references, uint32_t green)
 {
     for (uint32_t index = 0; index < count; index++)
-        if (!strcmp(held[index].holder.library, library))
+        if (!strcmp(held[index].holder.library, library)) {
             held[index].holder.references -= references;
-}
-
-void take_green(const char *library, uint32_t references)
-{
-    for (uint32_t index = 0; index < count; index++)
-        if (!strcmp(held[index].holder.library, library))
-            held[index].holder.green -= references;
+            held[index].holder.green -= green;
+        }
 }
 
 uint32_t cuda_contexts_version(void)

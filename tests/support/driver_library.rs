@@ -1,6 +1,5 @@
 //! A driver library as C sees it, before the crate has initialised it: functions by their symbols,
 //! with the header's own types.
-#![allow(dead_code, unused_macros, unused_imports, reason = "each test binary uses its part")]
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fmt;
@@ -39,7 +38,6 @@ unsafe impl Send for Library {}
 // SAFETY: as above.
 unsafe impl Sync for Library {}
 
-/// What a call returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Returned {
     Code(CUresult),
@@ -62,19 +60,20 @@ impl Library {
 
     /// The function of this very version, if the driver has it.
     pub fn function<F: FunctionPointer>(self, function: Function<F>) -> Option<F::Function> {
-        let address = self.symbol(function.symbol())?;
-        assert_eq!(size_of::<F::Function>(), size_of_val(&address));
-        // SAFETY: the symbol in a driver is the function, whose type the header gives; the sizes
-        // are equal.
-        Some(unsafe { std::mem::transmute_copy(&address) })
+        self.typed::<F>(function.symbol())
     }
 
     /// The first generation of the function, under its bare name; `cuda.h` declares both alike
     /// for those that the suite calls.
     pub fn bare<F: FunctionPointer>(self, function: Function<F>) -> Option<F::Function> {
-        let address = self.symbol(function.name())?;
+        self.typed::<F>(function.name())
+    }
+
+    fn typed<F: FunctionPointer>(self, name: &CStr) -> Option<F::Function> {
+        let address = self.symbol(name)?;
         assert_eq!(size_of::<F::Function>(), size_of_val(&address));
-        // SAFETY: as above; both generations have the same parameters.
+        // SAFETY: the symbol in a driver is the function, whose type the header gives; the sizes
+        // are equal.
         Some(unsafe { std::mem::transmute_copy(&address) })
     }
 
@@ -100,7 +99,6 @@ impl Library {
         }
     }
 
-    /// What is current on this thread.
     pub fn current(self) -> sys::CUcontext {
         let mut context = std::ptr::null_mut();
         let result = call!(self, cuCtxGetCurrent_v4000(&mut context));

@@ -1,5 +1,5 @@
 //! A simulated driver of a test's own, and the words most tests need about it.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unused_imports, unused_macros, reason = "each test binary uses its part")]
 
 pub mod driver_library;
 pub mod examples;
@@ -14,8 +14,14 @@ pub mod watchdog;
 use std::path::Path;
 
 use cuda_primary_context::sys::{CUcontext, functions};
-use cuda_primary_context::{Device, Driver, Error, Outcome, PrimaryContextGuard, StrayRelease};
-use simulated_libcuda::{Builder, Simulator};
+use cuda_primary_context::{
+    Device, Driver, Error, Outcome, PrimaryContext, PrimaryContextGuard, Report, StrayRelease,
+};
+use simulated_libcuda::{Builder, Fault, Simulator};
+
+pub const RETAIN: &str = "cuDevicePrimaryCtxRetain";
+pub const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
+pub const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
 
 /// A simulator and the driver loaded from it.
 pub struct Machine {
@@ -26,6 +32,13 @@ pub struct Machine {
 /// A machine with this many devices, none of them active.
 pub fn machine(devices: u32) -> Machine {
     machine_from(Simulator::builder().devices(devices).visible_devices(None))
+}
+
+/// A machine with as many devices as there are numbers, and so many references of somebody else on each.
+pub fn machine_with(references: &[u32]) -> Machine {
+    let machine = machine(references.len() as u32);
+    machine.stray(references);
+    machine
 }
 
 pub fn machine_from(builder: Builder) -> Machine {
@@ -46,7 +59,21 @@ impl Machine {
         self.driver.device(ordinal).expect("the machine has the device")
     }
 
-    /// The references on each device.
+    pub fn retain(&self, ordinal: u32) -> PrimaryContext {
+        PrimaryContext::retain(self.device(ordinal)).expect("the device can be retained")
+    }
+
+    /// The next call of this function returns this code, and does nothing.
+    pub fn refuse(&self, function: &str, code: u32) {
+        self.simulator.inject(Fault::of(function, 1).code(code).refused().once());
+    }
+
+    /// As [`refuse`](Self::refuse), of the calls for this device.
+    pub fn refuse_for(&self, device: u32, function: &str, code: u32) {
+        let fault = Fault::of(function, 1).device(device).code(code);
+        self.simulator.inject(fault.refused().once());
+    }
+
     pub fn references(&self) -> Vec<u32> {
         (0..self.driver.device_count()).map(|device| self.simulator.references(device)).collect()
     }
@@ -111,5 +138,9 @@ pub fn releases_up_to(releases: u32) -> StrayRelease {
 
 /// The outcomes of a guard's report, in the order of the ordinals.
 pub fn outcomes(guard: &PrimaryContextGuard) -> Vec<Outcome> {
-    guard.report().devices().map(|device| device.outcome().clone()).collect()
+    outcomes_of(guard.report())
+}
+
+pub fn outcomes_of(report: &Report) -> Vec<Outcome> {
+    report.devices().map(|device| device.outcome().clone()).collect()
 }

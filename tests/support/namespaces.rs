@@ -1,17 +1,28 @@
 //! A folder of the system's, another one for this process alone.
-#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::ffi::CStr;
 use std::io;
 use std::ptr;
 
+use super::processes::this_test;
+use super::skips::skip;
+
 fn checked(result: libc::c_int) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Replaces this folder by an empty one, for this process and its children. The process has one
-/// thread.
-pub fn empty_folder_at(folder: &CStr) -> io::Result<()> {
+/// Replaces this folder by an empty one, for this process and its children, or says that the test cannot. The
+/// process has one thread.
+pub fn has_empty_folder_at(folder: &CStr) -> bool {
+    let replaced = empty_folder_at(folder);
+    if let Err(error) = &replaced {
+        let reason = format!("no {} of its own: {error}", folder.to_string_lossy());
+        skip("namespaces", &this_test(), &reason);
+    }
+    replaced.is_ok()
+}
+
+fn empty_folder_at(folder: &CStr) -> io::Result<()> {
     // SAFETY: takes plain numbers.
     let as_root = checked(unsafe { libc::unshare(libc::CLONE_NEWNS) });
     if as_root.is_err() {

@@ -1,5 +1,4 @@
 //! Tests that fork, exit or poison their process run in one of their own.
-#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::env;
 use std::fs;
@@ -10,13 +9,31 @@ use std::sync::OnceLock;
 
 use super::skips::{pass_on, skip};
 
-/// Runs `body` in a process of its own: this test binary again, with this one test on its main
-/// thread and no other thread beside it. `test` is its whole name, with the modules.
-pub fn in_own_process(test: &str, body: impl FnOnce()) {
+/// Runs `body`, a closure of the test, in a process of its own: this test binary again, with this one test on
+/// its main thread and no other thread beside it.
+pub fn in_own_process<F: FnOnce()>(body: F) {
+    in_process_of(test_of(&body), body);
+}
+
+/// As [`in_own_process`], for the test of this name.
+pub fn in_process_of(test: &str, body: impl FnOnce()) {
     succeeded(test, run_again(test, body));
 }
 
-/// As [`in_own_process`], with what that process left; nothing in that process itself.
+/// The whole name of the test in which this closure is written, with the modules.
+pub fn test_of<F>(_: &F) -> &'static str {
+    let name = std::any::type_name::<F>();
+    let (_, name) = name.split_once("::").expect("the name begins with the program's");
+    name.strip_suffix("::{{closure}}").expect("a closure of a test")
+}
+
+/// The test that runs on this thread, or whose own process this is.
+pub fn this_test() -> String {
+    let own = env::var(MARK).ok();
+    own.unwrap_or_else(|| std::thread::current().name().unwrap_or_default().to_owned())
+}
+
+/// As [`in_process_of`], with what that process left; nothing in that process itself.
 pub fn run_again(test: &str, body: impl FnOnce()) -> Option<Output> {
     run_prepared(test, |_| {}, body)
 }
@@ -62,7 +79,7 @@ fn run_prepared(
     Some(command.output().expect("the test binary runs again"))
 }
 
-/// As [`in_own_process`], of a command that is prepared: with an environment that counts before a
+/// As [`in_process_of`], of a command that is prepared: with an environment that counts before a
 /// program's first instruction, say. `body` runs in that process, `prepare` in the test's own.
 pub fn in_prepared_process(test: &str, prepare: impl FnOnce(&mut Command), body: impl FnOnce()) {
     let prepare = |command: &mut Command| {
@@ -106,9 +123,7 @@ pub fn births() -> &'static [Birth] {
         if refuses_unknown_advice() {
             return &[Birth::Fork, Birth::Clone];
         }
-        let (own, thread) = (env::var(MARK).ok(), std::thread::current());
-        let test = own.as_deref().or(thread.name()).unwrap_or_default();
-        let what = format!("{test}, in the child of a bare clone");
+        let what = format!("{}, in the child of a bare clone", this_test());
         let reason =
             "madvise takes any advice here, as under QEMU 7.2, and such a child is not noticed";
         skip("advice", &what, reason);
@@ -121,15 +136,17 @@ fn refuses_unknown_advice() -> bool {
     unsafe { libc::madvise(std::ptr::null_mut(), 0, libc::c_int::MIN) != 0 }
 }
 
-/// Runs `body` in a child of each kind, which must succeed.
 pub fn in_each_child(body: impl Fn()) {
-    for &birth in births() {
-        let status = in_child(birth, || {
-            body();
-            0
-        });
-        assert!(status.success(), "{birth:?}: {status}");
-    }
+    births().iter().for_each(|&birth| succeeds_in_child(birth, &body));
+}
+
+/// Runs `body` in a child, which must succeed.
+pub fn succeeds_in_child(birth: Birth, body: impl FnOnce()) {
+    let status = in_child(birth, || {
+        body();
+        0
+    });
+    assert!(status.success(), "{birth:?}: {status}");
 }
 
 /// Runs `body` in a child of this process; its result is the child's exit status, and a panic is

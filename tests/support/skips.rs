@@ -28,7 +28,6 @@ pub fn pass_on(errors: &[u8]) -> String {
     others.concat()
 }
 
-/// Whether the run must have this.
 pub fn is_required(need: &str) -> bool {
     let required = env::var(REQUIRE).unwrap_or_default();
     required.split(',').any(|name| name.trim() == need)

@@ -1,5 +1,4 @@
 //! A simulated machine, and processes on it that use CUDA, to be suspended and resumed.
-#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,6 +13,8 @@ use std::time::Duration;
 use cuda_primary_context::Uuid;
 use cuda_primary_context::checkpoint::{CheckpointError, Process};
 use simulated_libcuda::{Builder, Simulator};
+
+use super::load;
 
 /// Longer than any test takes; an orphan ends by itself.
 const WATCHDOG_SECONDS: u32 = 300;
@@ -64,21 +65,16 @@ impl SharedMachine {
     pub fn target(&self) -> Child {
         let simulator = &self.simulator;
         let mut device = None;
-        let mut child = Child::start(move |order| match order {
-            b's' => {
+        let mut child = Child::start(move || {
+            let device = device.get_or_insert_with(|| {
                 simulator.initialize();
                 simulator.retain_by_others(0, 1);
-                // SAFETY: the simulator is a CUDA driver as far as the crate calls it.
-                let load = || unsafe { cuda_primary_context::Driver::load_from(simulator.path()) };
-                let driver = alone(load);
-                device = Some(driver.expect("it loads").device(0).expect("it has a device"));
-                0
-            }
+                alone(|| load(simulator.path())).expect("it loads").device(0).expect("a device")
+            });
             // A call that waits while the process is locked.
-            b'q' => u32::from(device.expect("started").primary_context_state().unwrap().active),
-            other => panic!("no order {other}"),
+            u32::from(device.primary_context_state().unwrap().active)
         });
-        assert_eq!(child.ask(b's'), 0);
+        assert_eq!(child.ask(), 1);
         child
     }
 
@@ -117,8 +113,8 @@ pub struct Child {
 }
 
 impl Child {
-    /// It returns a number for each order, a byte, and runs nothing else.
-    pub fn start(mut serve: impl FnMut(u8) -> u32) -> Self {
+    /// It returns a number for each order, and runs nothing else.
+    pub fn start(mut serve: impl FnMut() -> u32) -> Self {
         let (orders, mut own) = UnixStream::pair().expect("a pair of sockets");
         // SAFETY: the child calls into the simulated driver and then leaves through _exit.
         let pid = alone(|| unsafe { libc::fork() });
@@ -134,7 +130,7 @@ impl Child {
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 let mut order = [0];
                 while own.read_exact(&mut order).is_ok() {
-                    own.write_all(&serve(order[0]).to_ne_bytes()).expect("the parent listens");
+                    own.write_all(&serve().to_ne_bytes()).expect("the parent listens");
                 }
             }));
             // SAFETY: runs nothing of the parent's.
@@ -153,13 +149,13 @@ impl Child {
         self.pid.unsigned_abs()
     }
 
-    pub fn ask(&mut self, order: u8) -> u32 {
-        self.order(order);
+    pub fn ask(&mut self) -> u32 {
+        self.order();
         self.result()
     }
 
-    pub fn order(&mut self, order: u8) {
-        self.orders.write_all(&[order]).expect("the process lives");
+    pub fn order(&mut self) {
+        self.orders.write_all(&[0]).expect("the process lives");
     }
 
     pub fn result(&mut self) -> u32 {
@@ -207,7 +203,6 @@ impl Drop for Child {
     }
 }
 
-/// Ends a child of this process.
 pub fn kill_and_wait(pid: u32) {
     // SAFETY: our own child, not waited for yet.
     unsafe { libc::kill(pid as i32, libc::SIGKILL) };

@@ -1,5 +1,4 @@
 //! For tests that would hang where the code is wrong: they fail instead, and say what hung.
-#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;

@@ -7,8 +7,9 @@ import signal
 import sys
 import threading
 import time
-from types import TracebackType
-from typing import Any
+from collections import Counter
+from contextlib import contextmanager
+from typing import Any, Callable, Iterator
 
 from ..errors import CheckpointError, Error, NvmlError
 from . import TRUSTED, Process, Room, StepReport, memory_of, recover, suspend, tree
@@ -57,19 +58,18 @@ def _processes(arguments: argparse.Namespace) -> list[int]:
 
 def _suspend(arguments: argparse.Namespace) -> int:
     pids = _processes(arguments)
-    needs: dict[str, int] = {}
+    needs: Counter[str] = Counter()
     sizes: dict[int, int] = {}
     unknown: NvmlError | None = None
     try:
         for pid in pids:
             memory = memory_of(pid)
             sizes[pid] = sum(memory.values())
-            for device, size in memory.items():
-                needs[device] = needs.get(device, 0) + size
+            needs.update(memory)
     except NvmlError as error:
         unknown = error
-    with Progress("suspending", len(pids), sizes) as progress:
-        suspend(pids, timeout=arguments.timeout, at_once=arguments.at_once, on_step=progress.step)
+    with progress("suspending", len(pids), sizes) as hear:
+        suspend(pids, timeout=arguments.timeout, at_once=arguments.at_once, on_step=hear)
     room = "".join(f" --needs {device}={size}" for device, size in needs.items())
     if unknown:
         say(f"Room for the restore cannot be checked: {unknown}.")
@@ -84,8 +84,8 @@ def _resume(arguments: argparse.Namespace) -> int:
         say("resume needs --needs GPU=BYTES, as suspend printed it, or --force.")
         return NOTHING_TO_USE
     room: Room = TRUSTED if arguments.force else dict(arguments.needs)
-    with Progress("resuming", len(pids), {}) as progress:
-        reports = recover(pids, room=room, at_once=arguments.at_once, on_step=progress.step)
+    with progress("resuming", len(pids), {}) as hear:
+        reports = recover(pids, room=room, at_once=arguments.at_once, on_step=hear)
     for report in reports:
         print(f"process {report.pid} is {report.state or 'without CUDA'}")
     return 0
@@ -114,42 +114,37 @@ def say(message: str) -> None:
     print(f"cuda_primary_context: {message}", file=sys.stderr)
 
 
-class Progress:
-    """A line for every step, and a bar on a terminal."""
+@contextmanager
+def progress(doing: str, processes: int, sizes: dict[int, int]) -> Iterator[Callable[[int, StepReport], None]]:
+    """Prints a line for every step, and draws a bar on a terminal."""
+    done, began, ended = 0, time.monotonic(), threading.Event()
+    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
 
-    def __init__(self, doing: str, processes: int, sizes: dict[int, int]) -> None:
-        self.doing, self.all, self.sizes = doing, 2 * processes, sizes
-        self.done, self.began = 0, time.monotonic()
-        self.ended = threading.Event()
-        self.bar = threading.Thread(target=self._draw, daemon=True) if sys.stderr.isatty() else None
-
-    def step(self, pid: int, step: StepReport) -> None:
-        self.done += 1
-        moves = step.step in ("checkpoint", "restore") and pid in self.sizes
-        size = f", {self.sizes[pid] / 1e9:.1f} GB" if moves else ""
+    def hear(pid: int, step: StepReport) -> None:
+        nonlocal done
+        done += 1
+        moves = step.step in ("checkpoint", "restore") and pid in sizes
+        size = f", {sizes[pid] / 1e9:.1f} GB" if moves else ""
         line = f"process {pid}: {step.step}{' failed' if step.error else ''}{size}"
         undoing = " (undoing)" if step.undoing else ""
-        clear = "\r\x1b[K" if self.bar else ""
         # One write, so that the lines of two threads do not mix.
         sys.stderr.write(f"{clear}{line}, {step.milliseconds / 1e3:.1f} s{undoing}\n")
         sys.stderr.flush()
 
-    def _draw(self) -> None:
-        while not self.ended.wait(0.2):
-            filled = WIDTH * min(self.done, self.all) // self.all
+    def draw() -> None:
+        while not ended.wait(0.2):
+            filled = WIDTH * min(done, 2 * processes) // (2 * processes)
             bar = "#" * filled + "." * (WIDTH - filled)
-            seconds = time.monotonic() - self.began
-            print(f"\r{self.doing} [{bar}] {seconds:.1f} s ", end="", file=sys.stderr, flush=True)
+            seconds = time.monotonic() - began
+            print(f"\r{doing} [{bar}] {seconds:.1f} s ", end="", file=sys.stderr, flush=True)
 
-    def __enter__(self) -> Progress:
-        if self.bar:
-            self.bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.ended.set()
-        if self.bar:
-            self.bar.join()
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    drawing = threading.Thread(target=draw, daemon=True)
+    if clear:
+        drawing.start()
+    try:
+        yield hear
+    finally:
+        ended.set()
+        if clear:
+            drawing.join()
+            print(clear, end="", file=sys.stderr, flush=True)

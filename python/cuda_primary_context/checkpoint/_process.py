@@ -45,7 +45,7 @@ class Process:
         """Takes the process up in its state: a controller may have died, and left it locked or
         checkpointed. It brings nothing back; :func:`recover` does. A lock of a controller that lives is
         taken over, too."""
-        return self._controller.take_up() or self
+        return self._controller.take_up()
 
     def __repr__(self) -> str:
         return f"<Process {self.pid}>"

@@ -9,15 +9,14 @@ use cuda_primary_context::checkpoint::{
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
-use serde_json::{Value as Json, json};
 
 use crate::checkpoint::dropped_by_an_exception;
-use crate::checkpoint::held::{Held, kind};
+use crate::checkpoint::held::Held;
 use crate::checkpoint::process::Checkpointed;
 use crate::checkpoint::restore::{self, RoomArgument};
 use crate::error::{exception, or_raise};
 use crate::number::{limit, process_id, processes_at_once};
-use crate::value::{self, Fields, ProcessReport, Value, tuple_of};
+use crate::value::{self, ProcessReport, object_of, tuple_of};
 
 /// Processes that are all checkpointed.
 ///
@@ -28,7 +27,7 @@ use crate::value::{self, Fields, ProcessReport, Value, tuple_of};
 pub struct Suspended {
     pids: Vec<u32>,
     /// What was done for each process.
-    reports: Vec<Json>,
+    reports: Vec<Report>,
     /// Empty once they were brought back.
     processes: Mutex<Option<SuspendedProcesses>>,
     room: RoomArgument,
@@ -36,14 +35,10 @@ pub struct Suspended {
 }
 
 impl Suspended {
-    fn new(
-        suspended: SuspendedProcesses,
-        room: RoomArgument,
-        at_once: Option<usize>,
-    ) -> PyResult<Self> {
+    fn new(suspended: SuspendedProcesses, room: RoomArgument, at_once: Option<usize>) -> Self {
         let pids = suspended.processes().iter().map(CheckpointedProcess::pid).collect();
-        let reports = objects(suspended.reports());
-        Ok(Self { pids, reports, processes: Mutex::new(Some(suspended)), room, at_once })
+        let reports = suspended.reports().to_vec();
+        Self { pids, reports, processes: Mutex::new(Some(suspended)), room, at_once }
     }
 
     fn processes(&self) -> MutexGuard<'_, Option<SuspendedProcesses>> {
@@ -105,24 +100,17 @@ impl Suspended {
         let processes = processes.collect::<PyResult<Vec<_>>>()?;
         let mut taken = Vec::new();
         for process in &processes {
-            let refusal = match process.get().held.take() {
-                Ok(Found::Checkpointed(process)) => {
-                    taken.push(process);
-                    continue;
+            match process.get().take() {
+                Ok(process) => taken.push(process),
+                Err(refusal) => {
+                    for (process, taken) in processes.iter().zip(taken) {
+                        process.get().held.put_back(Found::Checkpointed(taken));
+                    }
+                    return Err(refusal);
                 }
-                Ok(other) => {
-                    let (pid, kind) = (other.pid(), kind(&other));
-                    process.get().held.put_back(other);
-                    PyValueError::new_err(format!("Process {pid} is {kind} to this controller."))
-                }
-                Err(error) => error,
-            };
-            for (process, taken) in processes.iter().zip(taken) {
-                process.get().held.put_back(Found::Checkpointed(taken));
             }
-            return Err(refusal);
         }
-        Self::new(taken.into_iter().collect(), room, None)
+        Ok(Self::new(taken.into_iter().collect(), room, None))
     }
 
     /// The process ids, in the order in which they were given.
@@ -134,7 +122,7 @@ impl Suspended {
     /// What was done for each process; empty for those that were taken up.
     #[getter]
     fn reports<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        tuple_of::<ProcessReport>(py, &self.reports, &[])
+        reports_object(py, &self.reports)
     }
 
     /// Checks the room, restores all processes at once, then unlocks all. The arguments are those of
@@ -210,7 +198,7 @@ pub fn suspend(
     let processes = or_raise(py, processes)?;
     match observer.run(py, at_once, |steps| steps.suspend(processes, limit)) {
         Ok(suspended) => {
-            let suspended = Suspended::new(suspended, room, at_once)?;
+            let suspended = Suspended::new(suspended, room, at_once);
             match observer.raised() {
                 Some(raised) => {
                     suspended.undo(py);
@@ -285,24 +273,17 @@ impl Observer {
         action: impl FnOnce(Steps<'_>) -> T + Send,
     ) -> T {
         let hear = |pid: u32, step: &StepReport| {
+            let Some(function) = &self.function else { return };
             Python::attach(|py| {
-                if let Err(error) = self.call(py, pid, step) {
+                let step = object_of::<value::StepReport>(py, step);
+                if let Err(error) = step.and_then(|step| function.call1(py, (pid, step))) {
                     let mut raised = self.raised.lock().unwrap_or_else(PoisonError::into_inner);
                     raised.get_or_insert(error);
                 }
             });
         };
         let steps = at_once.map_or_else(Steps::new, |processes| Steps::new().at_once(processes));
-        py.detach(|| match &self.function {
-            Some(_) => action(steps.on_step(&hear)),
-            None => action(steps),
-        })
-    }
-
-    fn call(&self, py: Python<'_>, pid: u32, step: &StepReport) -> PyResult<()> {
-        let Some(function) = &self.function else { return Ok(()) };
-        let step = value::StepReport::new(Fields::of(step, String::new(), Vec::new())?);
-        function.call1(py, (pid, step)).map(drop)
+        py.detach(|| action(steps.on_step(&hear)))
     }
 
     fn raised(&self) -> Option<PyErr> {
@@ -346,12 +327,8 @@ impl Observer {
     }
 }
 
-fn objects(reports: &[Report]) -> Vec<Json> {
-    reports.iter().map(|report| json!(report)).collect()
-}
-
 fn reports_object<'py>(py: Python<'py>, reports: &[Report]) -> PyResult<Bound<'py, PyAny>> {
-    tuple_of::<ProcessReport>(py, &objects(reports), &[])
+    tuple_of::<ProcessReport>(py, reports)
 }
 
 /// Gives the exception what every process is now. One that has no place for it drops them: what is locked

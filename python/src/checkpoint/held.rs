@@ -113,12 +113,10 @@ impl Held {
                 Err(raised)
             }
             Taken::Not(found) => {
-                let message = format!(
-                    "Cannot {name} process {}: to this controller it is {}.",
-                    self.pid,
-                    kind(&found)
-                );
                 self.put_back(found);
+                let (pid, kind) = (self.pid, self.kind());
+                let message =
+                    format!("Cannot {name} process {pid}: to this controller it is {kind}.");
                 Err(PyValueError::new_err(message))
             }
         }

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use cuda_primary_context::checkpoint::{Found, GpuMap, Process};
+use cuda_primary_context::checkpoint::{
+    Checkpointed as CheckpointedProcess, Found, GpuMap, Process,
+};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::checkpoint::dropped_by_an_exception;
-use crate::checkpoint::held::{Held, Lock, Taken};
+use crate::checkpoint::held::{Held, Lock, Taken, kind};
 use crate::checkpoint::restore::{self, RoomArgument};
-use crate::error::or_raise;
+use crate::error::{exception, or_raise};
 use crate::number::{limit, process_id};
 
 /// The native part of `checkpoint.Process`.
@@ -35,8 +38,8 @@ impl Controller {
         self.0.state(py)
     }
 
-    /// The process if it is locked or checkpointed, for which the driver is asked; else None.
-    fn take_up(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
+    /// The process in its state, for which the driver is asked.
+    fn take_up(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let now = match self.0.take()? {
             Found::Running(process) | Found::Other(process, _) | Found::Unknown(process, _) => {
                 py.detach(|| process.take_up())
@@ -44,16 +47,11 @@ impl Controller {
             held => held,
         };
         let error = match &now {
-            Found::Unknown(_, error) => Some(error.clone()),
+            Found::Unknown(_, error) => Some(exception(py, error)),
             _ => None,
         };
-        let runs = !matches!(now, Found::Locked(_) | Found::Checkpointed(_));
         self.0.put_back(now);
-        match error {
-            Some(error) => or_raise(py, Err(error)),
-            None if runs => Ok(None),
-            None => self.0.object(py).map(Some),
-        }
+        error.map_or_else(|| self.0.object(py), Err)
     }
 
     /// Without a limit if there are no seconds.
@@ -156,6 +154,18 @@ pub struct Checkpointed {
 impl Checkpointed {
     pub fn new(held: Arc<Held>, room: RoomArgument) -> Self {
         Self { _lock: held.lock(), held, room }
+    }
+
+    /// Takes the process, for a group.
+    pub fn take(&self) -> PyResult<CheckpointedProcess> {
+        match self.held.take()? {
+            Found::Checkpointed(process) => Ok(process),
+            other => {
+                let (pid, kind) = (other.pid(), kind(&other));
+                self.held.put_back(other);
+                Err(PyValueError::new_err(format!("Process {pid} is {kind} to this controller.")))
+            }
+        }
     }
 
     fn back(&self, py: Python<'_>, room: &RoomArgument, map: &GpuMap) -> PyResult<Locked> {

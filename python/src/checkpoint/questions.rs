@@ -6,21 +6,23 @@ use cuda_primary_context::Uuid;
 use cuda_primary_context::checkpoint::{machine_gpus as gpus_of_machine, nvml, tree as tree_of};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use serde_json::json;
 
 use crate::error::or_raise;
 use crate::number::process_id;
 use crate::value::{TreeProcess, tuple_of};
 
-/// The process and its descendants, each after its parent.
+/// Returns the process and its descendants, each after its parent. One that holds no device files has no CUDA to
+/// checkpoint.
 #[pyfunction]
 pub fn tree<'py>(py: Python<'py>, pid: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let pid = process_id(pid)?;
-    let found = py.detach(|| tree_of(pid)).map_err(|error| of_process(pid, &error))?;
-    tuple_of::<TreeProcess>(py, &found.iter().map(|each| json!(each)).collect::<Vec<_>>(), &[])
+    let found = py.detach(|| tree_of(pid)).map_err(|error| {
+        io::Error::new(error.kind(), format!("Cannot read /proc/{pid}: {error}."))
+    })?;
+    tuple_of::<TreeProcess>(py, found)
 }
 
-/// The unique id of every GPU that the kernel driver shows.
+/// Returns the unique ids of every GPU that the kernel driver shows, whatever `CUDA_VISIBLE_DEVICES` says.
 #[pyfunction]
 pub fn machine_gpus(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
     PyTuple::new(py, gpus(py)?.iter().map(ToString::to_string))
@@ -35,7 +37,8 @@ pub fn gpus(py: Python<'_>) -> PyResult<Vec<Uuid>> {
     })?)
 }
 
-/// The bytes that a process has on each device, as NVML says.
+/// Returns how many bytes a process has on each device, by its unique id, as NVML says. Call it before the
+/// checkpoint, and pass the result to the restore.
 #[pyfunction]
 pub fn memory_of<'py>(py: Python<'py>, pid: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     let pid = process_id(pid)?;
@@ -44,9 +47,4 @@ pub fn memory_of<'py>(py: Python<'py>, pid: &Bound<'py, PyAny>) -> PyResult<Boun
         memory.set_item(on.device.to_string(), on.bytes)?;
     }
     Ok(memory)
-}
-
-/// Names the process whose files in `/proc` could not be read.
-pub fn of_process(pid: u32, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("Cannot read /proc/{pid}: {error}."))
 }

@@ -67,7 +67,6 @@ impl Injection {
     }
 }
 
-/// Whether everything is run.
 pub fn all() -> bool {
     match env::var("FAULTS") {
         Err(_) => false,

@@ -1,13 +1,14 @@
 //! The releases of strays, by `retain_only` and by `run`, in scenes of every kind.
 
 use cuda_primary_context::{
-    CurrentContextChange, DeviceReport, Outcome, PrimaryContextGuard, Report, StrayRelease,
+    CurrentContextChange, DeviceReport, Outcome, PrimaryContextGuard, Report,
 };
 use simulated_libcuda::{Knob, StackEntry};
 
 use super::scene::{Current, KINDS, Scene, Stage};
-use super::trial::{Entry, RELEASE, RETAIN, Reported, View, ensure, run};
+use super::trial::{Entry, Reported, entries, run};
 use super::{CODES, Injection, Kind, all, at_every_call};
+use crate::support::{RELEASE, RETAIN};
 
 /// What the driver logged of the sweep, and how things were before it.
 struct Sweep<'a> {
@@ -21,11 +22,8 @@ struct Sweep<'a> {
 fn sweep(stage: &Stage, scene: &Scene, faults: &[Injection]) -> usize {
     let kept = scene.kept.unwrap_or(0);
     run(stage, scene, faults, kept, |stage, _| {
-        let stack = View::of(stage).stack;
+        let stack = stage.machine.simulator.stack();
         let policy = stage.policy(scene);
-        if faults.is_empty() {
-            check_plan(stage, scene, &policy);
-        }
         let swept = match scene.kept {
             Some(kept) => {
                 let device = stage.machine.device(kept);
@@ -38,17 +36,8 @@ fn sweep(stage: &Stage, scene: &Scene, faults: &[Injection]) -> usize {
         };
         let mut reported = Reported::default();
         let Some((context, report)) = reported.value(swept) else { return reported };
-        let entries = stage.machine.simulator.calls().into_iter().zip(1..).map(|(call, number)| {
-            let hit = faults.iter().find(|fault| fault.hits(number)).copied();
-            Entry { function: call.function, device: call.device, code: call.code, hit }
-        });
-        let sweep = Sweep { scene, stage, entries: entries.collect(), stack };
-        if faults.is_empty() {
-            check_outcomes(scene, &report);
-        }
-        if let Err(wrong) = sweep.check(&report) {
-            panic!("{wrong}: {scene:?} with {faults:?}: {:?}\n{report}", sweep.entries);
-        }
+        let sweep = Sweep { scene, stage, entries: entries(stage, faults), stack };
+        sweep.check(&report);
         reported.releases = report.devices().map(|line| line.outcome().releases()).collect();
         let failures = report.devices().filter_map(|line| match line.outcome() {
             Outcome::Failed { error, .. } => Some(error.clone()),
@@ -64,32 +53,8 @@ fn sweep(stage: &Stage, scene: &Scene, faults: &[Injection]) -> usize {
     })
 }
 
-/// The dry run, which is not recorded.
-fn check_plan(stage: &Stage, scene: &Scene, policy: &StrayRelease) {
-    stage.machine.simulator.record_calls(false);
-    let plan = match scene.kept {
-        Some(kept) => policy.plan(stage.machine.device(kept)),
-        None => policy.plan_run(stage.machine.driver),
-    };
-    stage.machine.simulator.record_calls(true);
-    for (device, planned) in plan.expect("this process was not forked").devices() {
-        assert_eq!(*planned, scene.planned(device.ordinal()), "{scene:?}");
-    }
-}
-
-/// Without a fault, the scene alone decides every outcome.
-fn check_outcomes(scene: &Scene, report: &Report) {
-    for line in report.devices() {
-        let outcome = match line.outcome() {
-            Outcome::HeldHere { handles } => ("held_here", *handles),
-            outcome => (outcome.kind(), outcome.releases()),
-        };
-        assert_eq!(outcome, scene.outcome(line.ordinal()), "{scene:?}\n{report}");
-    }
-}
-
 impl Sweep<'_> {
-    fn check(&self, report: &Report) -> Result<(), String> {
+    fn check(&self, report: &Report) {
         let mut rest = &self.entries[..];
         if self.scene.kept.is_some() {
             rest = &rest[1..];
@@ -99,18 +64,18 @@ impl Sweep<'_> {
             let calls = if is_kept { &self.entries[..1] } else { &rest[..line.calls().len()] };
             let logged = calls.iter().map(|entry| (entry.function, entry.code));
             let same = logged.eq(line.calls().map(|call| (call.function, call.code.0)));
-            ensure(same, || format!("the calls for device {} are others", line.ordinal()))?;
+            assert!(same, "the calls are others: {line}");
             if !is_kept {
                 rest = &rest[calls.len()..];
-                self.check_device(&line, calls)?;
+                self.check_device(&line, calls);
             }
         }
-        ensure(rest.is_empty(), || format!("not in the report: {rest:?}"))?;
-        self.check_thread(report.current_context())
+        assert!(rest.is_empty(), "not in the report: {rest:?}");
+        self.check_thread(report.current_context());
     }
 
     /// The outcome says what is so, and how many references were released.
-    fn check_device(&self, line: &DeviceReport<'_>, calls: &[Entry]) -> Result<(), String> {
+    fn check_device(&self, line: &DeviceReport<'_>, calls: &[Entry]) {
         let device = line.ordinal();
         let outcome = line.outcome();
         let is_active = self.stage.machine.simulator.is_active(device);
@@ -120,7 +85,7 @@ impl Sweep<'_> {
             Outcome::Kept | Outcome::LeftAlone => None,
             _ => Some(true),
         };
-        ensure(says.is_none_or(|says| says == is_active), || format!("{device} is not {outcome}"))?;
+        assert!(says.is_none_or(|says| says == is_active), "that is not so: {line}");
 
         let releases: Vec<usize> =
             (0..calls.len()).filter(|&index| calls[index].is(RELEASE, device)).collect();
@@ -133,24 +98,24 @@ impl Sweep<'_> {
             _ => false,
         };
         let taken = releases.iter().filter(is_taken).count();
-        ensure(taken == outcome.releases() as usize, || {
-            format!("{taken} were released: {outcome}")
-        })?;
+        assert_eq!(taken, outcome.releases() as usize, "{line}");
+        // Nobody holds what is active all the same.
+        let last = releases.last().map(|&index| calls[index].code);
+        let is_failed = matches!(outcome, Outcome::Failed { .. });
+        assert!(!is_active || last != Some(201) || is_failed, "{line}");
         let undoes = |index: usize| {
             // After the state, which says that the context is active.
             index > 1 && calls[index - 2].is(RELEASE, device) && calls[index - 2].code == 800
         };
         let is_created =
             (0..calls.len()).any(|index| calls[index].function == RETAIN && !undoes(index));
-        ensure(!is_created, || format!("device {device} is retained"))?;
-        ensure(releases.len() <= self.scene.releases as usize, || "too many releases".into())?;
-        ensure(self.scene.is_stray(device) || releases.is_empty(), || {
-            format!("device {device} is kept or held, and released")
-        })
+        assert!(!is_created, "it is retained: {line}");
+        assert!(releases.len() <= self.scene.releases as usize, "too many releases: {line}");
+        assert!(self.scene.is_stray(device) || releases.is_empty(), "kept or held: {line}");
     }
 
     /// A context that survives is current again; one that was destroyed is replaced.
-    fn check_thread(&self, change: &CurrentContextChange) -> Result<(), String> {
+    fn check_thread(&self, change: &CurrentContextChange) {
         let (before, after) = (&self.stack, self.stage.machine.simulator.stack());
         // A fault says that the context is destroyed which is current.
         let misled = self.entries.iter().any(|entry| {
@@ -186,7 +151,7 @@ impl Sweep<'_> {
             }
             _ => false,
         };
-        ensure(holds, || format!("{change}, from {before:?} to {after:?}"))
+        assert!(holds, "{change}, from {before:?} to {after:?}");
     }
 }
 

@@ -1,16 +1,12 @@
 //! One operation with these faults, and what must hold afterwards.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use cuda_primary_context::Error;
-use simulated_libcuda::StackEntry;
 
 use super::Injection;
 use super::scene::{Scene, Stage};
-
-pub const RETAIN: &str = "cuDevicePrimaryCtxRetain";
-pub const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
-pub const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
+use crate::support::{GET_STATE, RELEASE, RETAIN};
 
 /// Codes of a release or retain that this crate takes for more than a failure: there is nothing to give back
 /// (3, 4, 201), or a green context's reference was taken (800).
@@ -35,7 +31,6 @@ impl Entry {
         self.code != 0
     }
 
-    /// Whether the error is of this call.
     pub fn is_reported_by(&self, error: &Error) -> bool {
         let same_code = error.code().is_some_and(|code| code.0 == self.code);
         let is_of_a_device = self.function.starts_with("cuDevice");
@@ -73,30 +68,28 @@ impl Reported {
 }
 
 /// What can be seen from outside at one moment.
-pub struct View {
-    pub references: Vec<u32>,
-    pub handles: Vec<u32>,
-    pub stack: Vec<StackEntry>,
-    pub unreleased: u64,
+struct View {
+    references: Vec<u32>,
+    handles: Vec<u32>,
+    unreleased: u64,
 }
 
 impl View {
-    pub fn of(stage: &Stage) -> Self {
+    fn of(stage: &Stage) -> Self {
         let machine = &stage.machine;
         Self {
             references: machine.references(),
             handles: machine.driver.devices().map(|device| device.handles().unwrap()).collect(),
-            stack: machine.simulator.stack(),
             unreleased: machine.driver.unreleased(),
         }
     }
 }
 
 /// A trial that has been run.
-struct Trial {
+struct Trial<'a> {
     before: View,
     after: View,
-    entries: Vec<Entry>,
+    entries: &'a [Entry],
     reported: Reported,
 }
 
@@ -118,37 +111,38 @@ pub fn run(
     let reported = catch_unwind(AssertUnwindSafe(|| operation(stage, device)));
     simulator.record_calls(false);
     simulator.clear_faults();
-    let calls = simulator.calls();
-    let entries = calls.iter().zip(1..).map(|(call, number)| Entry {
-        function: call.function,
-        device: call.device,
-        code: call.code,
-        hit: faults.iter().find(|fault| fault.hits(number)).copied(),
-    });
-    let entries: Vec<Entry> = entries.collect();
+    let entries = entries(stage, faults);
     let hits = entries.iter().filter(|entry| entry.hit.is_some()).count();
-    let what = format!("device {device} of {scene:?} with {faults:?}: {entries:?}");
-    let reported = reported.unwrap_or_else(|_| panic!("it panicked: {what}"));
-    let trial = Trial { before, after: View::of(stage), entries, reported };
-    if let Err(wrong) = trial.check(device) {
-        panic!("{wrong}: {what}, which reported {:?}", trial.reported);
+    let checked = reported.and_then(|reported| {
+        let trial = Trial { before, after: View::of(stage), entries: &entries, reported };
+        catch_unwind(AssertUnwindSafe(|| trial.check(device)))
+    });
+    if let Err(panic) = checked {
+        eprintln!("device {device} of {scene:?} with {faults:?}: {entries:?}");
+        resume_unwind(panic);
     }
     hits
 }
 
-pub fn ensure(holds: bool, wrong: impl FnOnce() -> String) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(wrong()) }
+/// The calls that the driver has recorded so far.
+pub fn entries(stage: &Stage, faults: &[Injection]) -> Vec<Entry> {
+    let calls = stage.machine.simulator.calls().into_iter().zip(1..);
+    let entries = calls.map(|(call, number)| {
+        let hit = faults.iter().find(|fault| fault.hits(number)).copied();
+        Entry { function: call.function, device: call.device, code: call.code, hit }
+    });
+    entries.collect()
 }
 
-impl Trial {
-    fn check(&self, device: u32) -> Result<(), String> {
-        self.references_balance(device)?;
-        self.failures_are_reported()?;
-        ensure(self.before.handles == self.after.handles, || "a handle is counted".into())
+impl Trial<'_> {
+    fn check(&self, device: u32) {
+        self.references_balance(device);
+        self.failures_are_reported();
+        assert_eq!(self.before.handles, self.after.handles, "handles");
     }
 
     /// As many references are gone as the operation says, but for what a fault made the driver lie about.
-    fn references_balance(&self, device: u32) -> Result<(), String> {
+    fn references_balance(&self, device: u32) {
         for other in 0..self.before.references.len() {
             let of = |view: &View| i64::from(view.references[other]);
             let gone = of(&self.before) - of(&self.after);
@@ -157,28 +151,27 @@ impl Trial {
                 // Neither given back nor lost: it is counted.
                 said -= (self.after.unreleased - self.before.unreleased) as i64;
             }
-            let doubts = self.entries.iter().map(|entry| entry.doubt_about(other as u32));
-            ensure((gone - said).unsigned_abs() <= doubts.sum(), || {
-                format!("{gone} references to device {other} are gone, and {said} were reported")
-            })?;
+            let doubts: u64 =
+                self.entries.iter().map(|entry| entry.doubt_about(other as u32)).sum();
+            assert!(
+                (gone - said).unsigned_abs() <= doubts,
+                "{gone} references to device {other} are gone, and {said} were reported"
+            );
         }
-        Ok(())
     }
 
     /// The first failure that a fault caused is reported, or is none by documentation; and no failure is
     /// reported that did not happen.
-    fn failures_are_reported(&self) -> Result<(), String> {
+    fn failures_are_reported(&self) {
         for error in &self.reported.errors {
             let happened = self.entries.iter().any(|entry| entry.is_reported_by(error));
-            ensure(happened || is_of_its_own(error), || format!("{error} did not happen"))?;
+            assert!(happened || is_of_its_own(error), "{error} did not happen");
         }
-        let Some(index) = self.entries.iter().position(|entry| entry.hit.is_some()) else {
-            return Ok(());
-        };
+        let Some(index) = self.entries.iter().position(|entry| entry.hit.is_some()) else { return };
         let entry = &self.entries[index];
         let mut errors = self.reported.errors.iter();
         let is_reported = errors.any(|error| entry.is_reported_by(error) || is_of_its_own(error));
-        ensure(is_reported || self.is_benign(index), || format!("nobody reported {entry:?}"))
+        assert!(is_reported || self.is_benign(index), "nobody reported {entry:?}");
     }
 
     /// Whether the documentation says of this failing call that it is no failure.

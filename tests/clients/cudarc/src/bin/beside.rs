@@ -32,6 +32,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stream = kept_by_cudarc.new_stream()?;
     let memory = stream.clone_htod(&[1_u8, 2, 3])?;
     assert_eq!(stream.clone_dtoh(&memory)?, [1, 2, 3]);
+    let zeros = stream.clone_dtoh(&stream.alloc_zeros::<u8>(64)?)?;
+    assert_eq!(zeros, [0; 64]);
     stream.synchronize()?;
     drop((memory, stream));
 
