@@ -3,7 +3,6 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 macro_rules! knobs {
     ($($(#[$documentation:meta])* $variant:ident = $name:literal, $default:literal;)*) => {
@@ -19,16 +18,57 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     println!("cargo:rerun-if-changed=c");
     println!("cargo:rerun-if-changed=src/knobs.rs");
-    let knobs = KNOBS.iter().map(|(name, default)| format!("KNOB({name}, {default})\n"));
-    fs::write(out.join("knobs.h"), knobs.collect::<String>()).expect("a writable OUT_DIR");
-    write_rows(&out, "refused_functions", |function, since| {
-        format!("REFUSED({function}, {since})")
-    });
-    write_rows(&out, "error_codes", |error, since| {
-        format!("ERROR({}, {since})", error.replace('=', ", "))
-    });
-    write_entry_points(&out);
+    let write =
+        |name: &str, rows: String| fs::write(out.join(name), rows).expect("a writable OUT_DIR");
+    write("knobs.h", rows(KNOBS, |(name, default)| format!("KNOB({name}, {default})")));
+    let errors = list("error_codes");
+    write(
+        "error_codes.h",
+        rows(&errors, |(error, since)| format!("ERROR({error}, {since})").replace('=', ", ")),
+    );
+    let refused = list("refused_functions");
+    write(
+        "refused_functions.h",
+        rows(&refused, |(function, since)| format!("REFUSED({function}, {since})")),
+    );
+    // In the order of the C table, in which those that are not modelled come last.
+    let entry_point = |(symbol, since): &(String, String), is_modelled| {
+        format!("({symbol:?}, {since}, {is_modelled}),")
+    };
+    let modelled = rows(&modelled(), |entry| entry_point(entry, true));
+    let others = rows(&refused, |entry| entry_point(entry, false));
+    write("entry_points.rs", format!("&[\n{modelled}{others}]\n"));
     compile(&out, header_directory().as_deref());
+}
+
+fn rows<T>(list: &[T], row: impl Fn(&T) -> String) -> String {
+    list.iter().map(|entry| row(entry) + "\n").collect()
+}
+
+/// The words of a list, each with the CUDA version that brought it, which stands before them.
+fn list(name: &str) -> Vec<(String, String)> {
+    let list = fs::read_to_string(format!("c/{name}.txt")).expect("a list in the folder c");
+    let mut since = "";
+    let mut words = Vec::new();
+    for word in list.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace) {
+        match word.strip_suffix(':') {
+            Some(version) => since = version,
+            None => words.push((word.to_owned(), since.to_owned())),
+        }
+    }
+    words
+}
+
+/// The rows of the C table, `MACRO(symbol, since, …`.
+fn modelled() -> Vec<(String, String)> {
+    let table = fs::read_to_string("c/entry_points.h").expect("the table of entry points");
+    let row = |line: &str| {
+        let (_, row) = line.split_once('(')?;
+        let mut words = row.split(", ").map(str::to_owned);
+        let (symbol, since) = (words.next()?, words.next()?);
+        since.parse::<u32>().is_ok().then_some((symbol, since))
+    };
+    table.lines().filter_map(row).collect()
 }
 
 fn header_directory() -> Option<PathBuf> {
@@ -51,12 +91,10 @@ fn sources() -> Vec<PathBuf> {
     sources
 }
 
-fn compiler() -> Command {
-    cc::Build::new().pic(true).debug(false).warnings(false).opt_level(2).get_compiler().to_command()
-}
-
 fn compile(out: &Path, header: Option<&Path>) {
-    let mut command = compiler();
+    let mut build = cc::Build::new();
+    let mut command =
+        build.pic(true).debug(false).warnings(false).opt_level(2).get_compiler().to_command();
     command.args(["-std=c11", "-D_DEFAULT_SOURCE", "-shared", "-fPIC", "-fvisibility=hidden"]);
     command.args(["-Wall", "-Wextra", "-Wl,-soname,libcuda.so.1", "-Wl,-Bsymbolic", "-Wl,-z,defs"]);
     if let Some(directory) = header {
@@ -64,50 +102,8 @@ fn compile(out: &Path, header: Option<&Path>) {
     }
     command.arg("-I").arg(out).args(sources()).arg("-o").arg(out.join("libcuda.so.1"));
     command.args(["-ldl", "-lpthread"]);
+    let output = command.output().expect("a C compiler");
     let with = header.map_or(String::new(), |header| format!(" with {}/cuda.h", header.display()));
-    succeed(
-        command.output().expect("a C compiler"),
-        &format!("the simulated driver does not compile{with}"),
-    );
-}
-
-fn succeed(output: Output, complaint: &str) {
-    assert!(output.status.success(), "{complaint}:\n{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// Writes a C header with a row for each word of a list, whose words stand behind the CUDA version that
-/// brought them.
-fn write_rows(out: &Path, name: &str, row: impl Fn(&str, &str) -> String) {
-    let list = fs::read_to_string(format!("c/{name}.txt")).expect("a list in the folder c");
-    let mut since = "";
-    let mut rows = String::new();
-    for word in list.lines().filter(|line| !line.starts_with('#')).flat_map(str::split_whitespace) {
-        match word.strip_suffix(':') {
-            Some(version) => since = version,
-            None => rows.push_str(&(row(word, since) + "\n")),
-        }
-    }
-    fs::write(out.join(format!("{name}.h")), rows).expect("a writable OUT_DIR");
-}
-
-/// The table of entry points lives in a C header; the preprocessor turns it into a Rust slice.
-fn write_entry_points(out: &Path) {
-    let template = out.join("entry_points.c");
-    let table = "\
-#define ENTRY_POINT(symbol, since, ...) (#symbol, since, true),
-#define REFUSED(symbol, since) (#symbol, since, false),
-&[
-#include \"entry_points.h\"
-]
-";
-    fs::write(&template, table).expect("a writable OUT_DIR");
-    let output = compiler()
-        .args(["-E", "-P", "-I", "c", "-I"])
-        .arg(out)
-        .arg(&template)
-        .output()
-        .expect("a C compiler");
-    let table = String::from_utf8(output.stdout.clone()).expect("a table in ASCII");
-    succeed(output, "the table of entry points cannot be read");
-    fs::write(out.join("entry_points.rs"), table).expect("a writable OUT_DIR");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "the simulated driver does not compile{with}:\n{complaint}");
 }

@@ -77,13 +77,6 @@ def on_simulator(
     return decorate
 
 
-class _DeviceState(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_uint32) for name in ("references", "active", "generation", "flags")),
-        *((name, ctypes.c_uint64) for name in ("context_bytes", "ordinary_bytes", "pool_bytes")),
-    ]
-
-
 @functools.lru_cache(maxsize=None)
 def driver() -> ctypes.CDLL:
     """The driver of this process, as any library in it calls it."""
@@ -106,13 +99,16 @@ def touch(ordinal: int) -> ctypes.c_void_p:
 
 def references(ordinal: int) -> int:
     """How many references there are, which the real driver does not return."""
-    state = _DeviceState()
-    assert driver().simulated_cuda_device(ordinal, ctypes.byref(state)) == 1
-    return int(state.references)
+    return _number(0, ordinal)
 
 
 def underflows() -> int:
     """How many releases were made that nobody owed."""
-    counters = (ctypes.c_uint64 * 4)()
-    driver().simulated_cuda_counters(counters)
-    return int(counters[2])
+    return _number(9)
+
+
+def _number(which: int, of: int = 0) -> int:
+    """One of those that `simulator/c/simulated_cuda.h` lists."""
+    number = driver().simulated_cuda_number
+    number.restype = ctypes.c_uint64
+    return int(number(which, of))

@@ -9,15 +9,6 @@
 
 static int log_file = -1;
 
-static void log_to(int file)
-{
-    if (log_file != -1)
-        close(log_file);
-    log_file = file;
-    driver.logs_calls = file != -1;
-    update_watched();
-}
-
 /* One write for a line, so that lines of several processes do not mix. */
 void log_call(const struct call *call, CUresult result)
 {
@@ -40,11 +31,16 @@ bool log_calls_to_file(const char *path)
 
     if (file == -1)
         return false;
-    log_to(file);
+    stop_logging();
+    log_file = file;
+    driver.watched |= LOGS_CALLS;
     return true;
 }
 
 void stop_logging(void)
 {
-    log_to(-1);
+    if (log_file != -1)
+        close(log_file);
+    log_file = -1;
+    driver.watched &= ~LOGS_CALLS;
 }

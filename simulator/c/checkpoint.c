@@ -2,7 +2,6 @@
  * Suspending and resuming the processes of one machine, as measured: codes and states for every step, in
  * and out of order. The caller needs no cuInit, and other calls go on while one of these waits.
  */
-#include "implementations.h"
 #include "machine.h"
 
 #include <string.h>
@@ -15,11 +14,11 @@ enum {
     MIGRATING_VERSION = 13000 /* since then a restore takes a map */
 };
 
-static bool are_zero(const void *arguments, size_t from, size_t to)
+static bool are_zero(const void *arguments, size_t from)
 {
     const unsigned char *bytes = arguments;
 
-    while (from < to)
+    while (from < ARGUMENT_BYTES)
         if (bytes[from++])
             return false;
     return true;
@@ -35,7 +34,7 @@ static uint64_t now_in_microseconds(void)
 
 static CUresult get_state(struct target *target, void *state)
 {
-    *(CUprocessState *)state = (CUprocessState)state_of(target);
+    *(CUprocessState *)state = (CUprocessState)target->state;
     return CUDA_SUCCESS;
 }
 
@@ -49,17 +48,17 @@ CUresult checkpoint_get_state(int pid, CUprocessState *state)
 static CUresult try_to_lock(struct target *target, void *milliseconds)
 {
     target->lock_milliseconds = *(const uint32_t *)milliseconds;
-    if (state_of(target) != RUNNING)
+    if (target->state != RUNNING)
         return CUDA_ERROR_ILLEGAL_STATE;
     if (target->busy)
         return CUDA_ERROR_NOT_READY;
-    set_state(target, LOCKED);
+    target->state = LOCKED;
     for (int waited = 0; waited < DRAIN_MICROSECONDS; waited += 50) {
         if (!atomic_load(&target->calls))
             return CUDA_SUCCESS;
         nap(50);
     }
-    set_state(target, RUNNING);
+    target->state = RUNNING;
     return CUDA_ERROR_NOT_READY;
 }
 
@@ -81,7 +80,7 @@ static CUresult lock_within(int pid, uint32_t milliseconds)
 static CUresult may_checkpoint(struct target *target, void *nothing)
 {
     (void)nothing;
-    if (state_of(target) != LOCKED)
+    if (target->state != LOCKED)
         return CUDA_ERROR_ILLEGAL_STATE;
     return target->managed_memory ? CUDA_ERROR_NOT_SUPPORTED : CUDA_SUCCESS;
 }
@@ -91,16 +90,16 @@ static CUresult checkpoint(struct target *target, void *nothing)
     CUresult result = may_checkpoint(target, nothing);
 
     if (result == CUDA_SUCCESS)
-        set_state(target, CHECKPOINTED);
+        target->state = CHECKPOINTED;
     return result;
 }
 
 static CUresult unlock(struct target *target, void *nothing)
 {
     (void)nothing;
-    if (state_of(target) != LOCKED)
+    if (target->state != LOCKED)
         return CUDA_ERROR_ILLEGAL_STATE;
-    set_state(target, RUNNING);
+    target->state = RUNNING;
     return CUDA_SUCCESS;
 }
 
@@ -134,20 +133,18 @@ CUresult checkpoint_lock(int pid, CUcheckpointLockArgs *arguments)
     uint32_t milliseconds = 0;
 
     if (arguments) {
-        if (!are_zero(arguments, sizeof milliseconds, ARGUMENT_BYTES))
+        if (!are_zero(arguments, sizeof milliseconds))
             return CUDA_ERROR_INVALID_VALUE;
         memcpy(&milliseconds, arguments, sizeof milliseconds);
     }
-    if (pid == getpid()) {
-        driver.may_be_locked = true;
-        update_watched();
-    }
+    if (pid == getpid())
+        driver.watched |= MAY_BE_LOCKED;
     WITHOUT_LOCK(lock_within(pid, milliseconds));
 }
 
 CUresult checkpoint_checkpoint(int pid, CUcheckpointCheckpointArgs *arguments)
 {
-    if (arguments && !are_zero(arguments, 0, ARGUMENT_BYTES))
+    if (arguments && !are_zero(arguments, 0))
         return CUDA_ERROR_INVALID_VALUE;
     WITHOUT_LOCK(after_a_while(pid, knob(checkpoint_milliseconds), may_checkpoint, checkpoint, NULL));
 }
@@ -160,7 +157,7 @@ CUresult checkpoint_restore(int pid, CUcheckpointRestoreArgs *arguments)
     if (arguments) {
         size_t unused_from = driver.version < MIGRATING_VERSION ? 0 : UNUSED_FROM;
 
-        if (!are_zero(arguments, unused_from, ARGUMENT_BYTES))
+        if (!are_zero(arguments, unused_from))
             return CUDA_ERROR_INVALID_VALUE;
         memcpy(&map.ids, arguments, sizeof map.ids);
         memcpy(&map.count, (const char *)arguments + COUNT_AT, sizeof map.count);
@@ -172,7 +169,7 @@ CUresult checkpoint_restore(int pid, CUcheckpointRestoreArgs *arguments)
 
 CUresult checkpoint_unlock(int pid, CUcheckpointUnlockArgs *arguments)
 {
-    if (arguments && !are_zero(arguments, 0, ARGUMENT_BYTES))
+    if (arguments && !are_zero(arguments, 0))
         return CUDA_ERROR_INVALID_VALUE;
     WITHOUT_LOCK(with_target(pid, unlock, NULL));
 }

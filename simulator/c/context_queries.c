@@ -1,6 +1,5 @@
 /* What a context says about itself, living and dead. */
 #include "devices.h"
-#include "implementations.h"
 
 CUresult living_current_context(struct context **context, CUresult result_if_dead)
 {

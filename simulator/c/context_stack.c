@@ -1,6 +1,5 @@
 /* Each thread's stack of current contexts. */
 #include "driver.h"
-#include "implementations.h"
 
 enum { MAXIMUM_DEPTH = 256 };
 

@@ -4,11 +4,10 @@
 
 static struct handle_table contexts;
 
-/* Only before cuInit has succeeded, when nobody has a handle. The array is left behind rather than
-   freed: a fork in the middle of another thread's cuInit may have caught it half made. */
+/* Only before cuInit has succeeded, when nobody has a handle. */
 void forget_context_handles(void)
 {
-    contexts = (struct handle_table){ .base = contexts.base };
+    contexts.count = 0;
 }
 
 bool reserve_context_handle(struct context *context)
@@ -39,13 +38,4 @@ bool context_flags_are_valid(unsigned int flags)
     unsigned int scheduling = flags & 0x07;
 
     return flags <= 0xff && (scheduling & (scheduling - 1)) == 0;
-}
-
-uint32_t living_contexts(void)
-{
-    uint32_t living = 0;
-
-    for (uint32_t index = 0; index < contexts.count; index++)
-        living += ((const struct context *)contexts.objects[index])->alive;
-    return living;
 }

@@ -30,7 +30,6 @@ bool reserve_context_handle(struct context *context);
 struct context *find_context(CUcontext handle);
 int ordinal_of_context(CUcontext handle);
 int ordinal_of_green_context(CUgreenCtx handle); /* green_contexts.c */
-uint32_t living_contexts(void);
 bool context_flags_are_valid(unsigned int flags);
 
 /* context_stack.c */

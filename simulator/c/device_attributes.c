@@ -1,6 +1,5 @@
 /* Device attributes: one plausible data-centre GPU, the same for every device but for its PCI place. */
 #include "devices.h"
-#include "implementations.h"
 
 enum {
     PCI_BUS_ID = 33,
@@ -25,8 +24,6 @@ CUresult device_get_attribute(int *value, CUdevice_attribute attribute, CUdevice
     const struct device *device = find_device(handle);
     int number = (int)attribute;
 
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
     if (!value || number < 1 || number >= ATTRIBUTE_COUNT)
         return CUDA_ERROR_INVALID_VALUE;
     switch (number) {

@@ -1,6 +1,5 @@
 /* What the driver enumerates, and who each device is. */
 #include "devices.h"
-#include "implementations.h"
 #include "machine.h"
 
 #include <stdio.h>
@@ -19,6 +18,7 @@ struct device *device_at(int ordinal)
     return (uint32_t)ordinal < driver.device_count ? &driver.devices[ordinal] : NULL;
 }
 
+/* Entry points that name a device are refused before this if there is none. */
 struct device *find_device(CUdevice handle)
 {
     return device_at((int)((uint32_t)handle - first_handle()));
@@ -38,13 +38,11 @@ int ordinal_of_device(CUdevice handle)
 
 size_t free_bytes_of(const struct device *device)
 {
-    size_t left = (size_t)knob(device_bytes);
+    size_t whole = (size_t)knob(device_bytes);
 
     if (driver.shares_machine)
         return (size_t)free_for_all(device->physical);
-    left -= device->context_bytes < left ? device->context_bytes : left;
-    left -= device->ordinary_bytes < left ? device->ordinary_bytes : left;
-    return left;
+    return device->used_bytes < whole ? whole - device->used_bytes : 0;
 }
 
 CUresult device_get_count(int *count)
@@ -65,11 +63,10 @@ CUresult device_get(CUdevice *device, int ordinal)
     return CUDA_SUCCESS;
 }
 
-/* Cuts what does not fit, as the driver does, and always ends in a zero. */
+/* All devices have one name. What does not fit is cut, as the driver does, and it always ends in a zero. */
 CUresult device_get_name(char *name, int length, CUdevice handle)
 {
-    if (!find_device(handle))
-        return CUDA_ERROR_INVALID_DEVICE;
+    (void)handle;
     if (!name || length <= 0)
         return CUDA_ERROR_INVALID_VALUE;
     if (knob(device_name_bytes))
@@ -83,8 +80,6 @@ CUresult device_get_uuid(CUuuid *uuid, CUdevice handle)
 {
     const struct device *device = find_device(handle);
 
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
     if (!uuid)
         return CUDA_ERROR_INVALID_VALUE;
     describe_uuid(device->physical, (unsigned char *)uuid->bytes);
@@ -106,8 +101,6 @@ CUresult device_get_pci_bus_id(char *id, int length, CUdevice handle)
     const struct device *device = find_device(handle);
     char text[16];
 
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
     if (!id || length <= 0)
         return CUDA_ERROR_INVALID_VALUE;
     snprintf(text, sizeof text, "%04X:%02X:00.0", (unsigned)pci_domain_of(device->physical),
@@ -154,8 +147,7 @@ CUresult device_get_by_pci_bus_id(CUdevice *handle, const char *id)
 
 CUresult device_total_memory(size_t *bytes, CUdevice handle)
 {
-    if (!find_device(handle))
-        return CUDA_ERROR_INVALID_DEVICE;
+    (void)handle;
     if (!bytes)
         return CUDA_ERROR_INVALID_VALUE;
     *bytes = (size_t)knob(device_bytes);

@@ -1,4 +1,4 @@
-/* What the driver enumerates: devices by handle and ordinal, their identity, memory and files. */
+/* What the driver enumerates: devices by handle and ordinal, their identity, memory and primary contexts. */
 #pragma once
 
 #include "driver.h"
@@ -17,10 +17,20 @@ int ordinal_of_device(CUdevice handle);
 size_t free_bytes_of(const struct device *device);
 
 /* visible_devices.c */
-CUresult choose_visible_devices(const char *list, uint32_t physical_devices, uint32_t *chosen,
-                                uint32_t *count);
+CUresult choose_visible_devices(const char *list, uint32_t *chosen, uint32_t *count);
 
-/* device_files.c */
-void open_control_file(void);
-void open_device_file(struct device *device);
-void close_device_files(void);
+/* primary_context.c: functions of two generations */
+CUresult primary_context_release(CUdevice handle, int generation);
+CUresult primary_context_reset(CUdevice handle, int generation);
+CUresult primary_context_set_flags(CUdevice handle, unsigned int flags, int generation);
+/* On somebody's behalf. */
+CUresult retain_for(struct device *device, uint32_t owner);
+CUresult release_for(struct device *device, uint32_t owner, CUresult result_at_zero);
+CUresult hold_for_green_context(struct device *device);
+CUresult let_go_of_green_context(struct device *device);
+/* As the real driver does in some children: SIGSEGV. */
+void die_of_a_bad_address(void);
+
+/* ordinary_context.c */
+CUresult context_create(CUcontext *handle, unsigned int flags, CUdevice of, uint32_t api_version,
+                        bool with_more);

@@ -3,20 +3,27 @@
  * ask whether a fault or the state of the process refuses the call, do it, log it.
  */
 #include "devices.h"
-#include "implementations.h"
 #include "machine.h"
 #include "outputs.h"
-#include "process.h"
 #include "watched_calls.h"
 
 #include <string.h>
 
 static inline CUresult refusal(enum needs needs)
 {
-    if (needs == INITIALIZED && process_page->initialized)
+    if (needs != ALWAYS && process_page->initialized)
         return CUDA_SUCCESS;
     return refusal_by_state(needs);
 }
+
+#define CALL(needs, device_, call_of_implementation)                                     \
+    do {                                                                                 \
+        result = refusal(needs);                                                         \
+        if (result == CUDA_SUCCESS && (needs) == A_DEVICE && !device_at(device_))        \
+            result = CUDA_ERROR_INVALID_DEVICE;                                          \
+        if (result == CUDA_SUCCESS)                                                      \
+            result = call_of_implementation;                                             \
+    } while (0)
 
 /*
  * A locked process's calls wait, and a lock waits for the calls under way, so they are counted: where this
@@ -24,7 +31,7 @@ static inline CUresult refusal(enum needs needs)
  */
 static bool enter(enum needs needs)
 {
-    bool counted = needs == INITIALIZED && driver.may_be_locked && process_page->target;
+    bool counted = needs != ALWAYS && (driver.watched & MAY_BE_LOCKED) && process_page->target;
 
     if (counted) {
         unlock_driver();
@@ -47,9 +54,7 @@ static bool enter(enum needs needs)
         driver.calls[entry_]++;                                                          \
         driver.total_calls++;                                                            \
         if (__builtin_expect(!driver.watched, 1)) {                                      \
-            result = refusal(needs);                                                     \
-            if (result == CUDA_SUCCESS)                                                  \
-                result = call_of_implementation;                                         \
+            CALL(needs, device_, call_of_implementation);                                \
         } else {                                                                         \
             struct call call = { .entry = (entry_), .device = (device_) };               \
             bool counted = enter(needs);                                                 \
@@ -59,9 +64,7 @@ static bool enter(enum needs needs)
             run_hooks(call.before);                                                      \
             result = call.fault_code;                                                    \
             if (!call.refused) {                                                         \
-                result = refusal(needs);                                                 \
-                if (result == CUDA_SUCCESS)                                              \
-                    result = call_of_implementation;                                     \
+                CALL(needs, device_, call_of_implementation);                            \
                 if (call.fault_fired)                                                    \
                     result = call.fault_code;                                            \
             } else if (knob(spoil_outputs)) {                                            \

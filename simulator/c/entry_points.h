@@ -5,7 +5,8 @@
  *
  *   symbol          the exported name
  *   since           the CUDA version that introduced it
- *   needs           ALWAYS: works before cuInit and after the end; INITIALIZED: refused then
+ *   needs           ALWAYS: works before cuInit and after the end; INITIALIZED: refused then;
+ *                   A_DEVICE: refused then, and with 101 for a device that does not exist
  *   device          the ordinal that the call is about, for the log and for faults of one device
  *   implementation  the function in the model that does the work, under the driver's lock
  *
@@ -18,7 +19,7 @@
 
 /* Those that need cuInit, by what tells their device. */
 #define OF_DEVICE(symbol, since, implementation, parameters, arguments) \
-    ENTRY_POINT(symbol, since, INITIALIZED, ordinal_of_device(device), implementation, parameters, \
+    ENTRY_POINT(symbol, since, A_DEVICE, ordinal_of_device(device), implementation, parameters, \
                 arguments)
 #define OF_CONTEXT(symbol, since, implementation, parameters, arguments) \
     ENTRY_POINT(symbol, since, INITIALIZED, ordinal_of_context(context), implementation, parameters, \
@@ -32,6 +33,16 @@
 #define OF_EVENT(symbol, since, implementation, parameters, arguments) \
     ENTRY_POINT(symbol, since, INITIALIZED, ordinal_of_event(event), implementation, parameters, \
                 arguments)
+/* The implementation takes more than the caller's arguments, so another row or a header declares it. */
+#ifndef ENTRY_POINT_AS
+#define ENTRY_POINT_AS ENTRY_POINT
+#endif
+#define OF_DEVICE_AS(symbol, since, implementation, parameters, arguments) \
+    ENTRY_POINT_AS(symbol, since, A_DEVICE, ordinal_of_device(device), implementation, parameters, \
+                   arguments)
+#define IN_CURRENT_CONTEXT_AS(symbol, since, implementation, parameters, arguments) \
+    ENTRY_POINT_AS(symbol, since, INITIALIZED, ordinal_of_current_context(), implementation, \
+                   parameters, arguments)
 
 /* the process */
 ENTRY_POINT(cuInit, 2000, ALWAYS, NO_DEVICE, initialize_process, (unsigned int flags), (flags))
@@ -39,15 +50,15 @@ ENTRY_POINT(cuDriverGetVersion, 2020, ALWAYS, NO_DEVICE, driver_get_version, (in
             (version))
 ENTRY_POINT(cuGetErrorName, 6000, ALWAYS, NO_DEVICE, error_get_name,
             (CUresult error, const char **name), (error, name))
-ENTRY_POINT(cuGetErrorString, 6000, ALWAYS, NO_DEVICE, error_get_string,
+ENTRY_POINT(cuGetErrorString, 6000, ALWAYS, NO_DEVICE, error_get_name,
             (CUresult error, const char **text), (error, text))
-ENTRY_POINT(cuGetProcAddress, 11030, ALWAYS, NO_DEVICE, get_proc_address,
+ENTRY_POINT_AS(cuGetProcAddress, 11030, ALWAYS, NO_DEVICE, get_proc_address,
             (const char *name, void **address, int version, cuuint64_t flags),
-            (name, address, version, flags))
-ENTRY_POINT(cuGetProcAddress_v2, 12000, ALWAYS, NO_DEVICE, get_proc_address_v2,
+            (name, address, version, flags, NULL, 1))
+ENTRY_POINT_AS(cuGetProcAddress_v2, 12000, ALWAYS, NO_DEVICE, get_proc_address,
             (const char *name, void **address, int version, cuuint64_t flags,
              CUdriverProcAddressQueryResult *status),
-            (name, address, version, flags, status))
+            (name, address, version, flags, status, 2))
 
 /* devices */
 ENTRY_POINT(cuDeviceGetCount, 2000, INITIALIZED, NO_DEVICE, device_get_count, (int *count), (count))
@@ -70,30 +81,30 @@ OF_DEVICE(cuDeviceGetAttribute, 2000, device_get_attribute,
 /* primary contexts */
 OF_DEVICE(cuDevicePrimaryCtxRetain, 7000, primary_context_retain,
             (CUcontext *context, CUdevice device), (context, device))
-OF_DEVICE(cuDevicePrimaryCtxRelease, 7000, primary_context_release_v1, (CUdevice device), (device))
-OF_DEVICE(cuDevicePrimaryCtxRelease_v2, 11000, primary_context_release, (CUdevice device), (device))
-OF_DEVICE(cuDevicePrimaryCtxReset, 7000, primary_context_reset_v1, (CUdevice device), (device))
-OF_DEVICE(cuDevicePrimaryCtxReset_v2, 11000, primary_context_reset, (CUdevice device), (device))
-OF_DEVICE(cuDevicePrimaryCtxSetFlags, 7000, primary_context_set_flags_v1,
-            (CUdevice device, unsigned int flags), (device, flags))
-OF_DEVICE(cuDevicePrimaryCtxSetFlags_v2, 11000, primary_context_set_flags,
-            (CUdevice device, unsigned int flags), (device, flags))
+OF_DEVICE_AS(cuDevicePrimaryCtxRelease, 7000, primary_context_release, (CUdevice device), (device, 1))
+OF_DEVICE_AS(cuDevicePrimaryCtxRelease_v2, 11000, primary_context_release, (CUdevice device), (device, 2))
+OF_DEVICE_AS(cuDevicePrimaryCtxReset, 7000, primary_context_reset, (CUdevice device), (device, 1))
+OF_DEVICE_AS(cuDevicePrimaryCtxReset_v2, 11000, primary_context_reset, (CUdevice device), (device, 2))
+OF_DEVICE_AS(cuDevicePrimaryCtxSetFlags, 7000, primary_context_set_flags,
+            (CUdevice device, unsigned int flags), (device, flags, 1))
+OF_DEVICE_AS(cuDevicePrimaryCtxSetFlags_v2, 11000, primary_context_set_flags,
+            (CUdevice device, unsigned int flags), (device, flags, 2))
 OF_DEVICE(cuDevicePrimaryCtxGetState, 7000, primary_context_get_state,
             (CUdevice device, unsigned int *flags, int *active), (device, flags, active))
 
 /* ordinary contexts */
-OF_DEVICE(cuCtxCreate, 2000, context_create_v1,
-            (CUcontext *context, unsigned int flags, CUdevice device), (context, flags, device))
-OF_DEVICE(cuCtxCreate_v2, 3020, context_create_v2,
-            (CUcontext *context, unsigned int flags, CUdevice device), (context, flags, device))
-OF_DEVICE(cuCtxCreate_v3, 11040, context_create_v3,
+OF_DEVICE_AS(cuCtxCreate, 2000, context_create,
+            (CUcontext *context, unsigned int flags, CUdevice device), (context, flags, device, 3010, false))
+OF_DEVICE_AS(cuCtxCreate_v2, 3020, context_create,
+            (CUcontext *context, unsigned int flags, CUdevice device), (context, flags, device, 3020, false))
+OF_DEVICE_AS(cuCtxCreate_v3, 11040, context_create,
             (CUcontext *context, CUexecAffinityParam *affinity, int affinities, unsigned int flags,
              CUdevice device),
-            (context, affinity, affinities, flags, device))
-OF_DEVICE(cuCtxCreate_v4, 12050, context_create_v4,
+            (context, flags, device, 3020, affinity || affinities))
+OF_DEVICE_AS(cuCtxCreate_v4, 12050, context_create,
             (CUcontext *context, CUctxCreateParams *parameters, unsigned int flags,
              CUdevice device),
-            (context, parameters, flags, device))
+            (context, flags, device, 3020, parameters != NULL))
 OF_CONTEXT(cuCtxDestroy, 2000, context_destroy, (CUcontext context), (context))
 OF_CONTEXT(cuCtxDestroy_v2, 4000, context_destroy, (CUcontext context), (context))
 
@@ -149,28 +160,28 @@ ENTRY_POINT(cuCheckpointProcessUnlock, 12080, ALWAYS, NO_DEVICE, checkpoint_unlo
             (int pid, CUcheckpointUnlockArgs *arguments), (pid, arguments))
 
 /* copies */
-IN_CURRENT_CONTEXT(cuMemcpyHtoD_v2, 3020, memory_copy_to_device,
+IN_CURRENT_CONTEXT_AS(cuMemcpyHtoD_v2, 3020, memory_copy_to_device,
             (CUdeviceptr destination, const void *source, size_t bytes),
-            (destination, source, bytes))
-IN_CURRENT_CONTEXT(cuMemcpyDtoH_v2, 3020, memory_copy_to_host,
-            (void *destination, CUdeviceptr source, size_t bytes), (destination, source, bytes))
-ON_STREAM(cuMemcpyHtoDAsync_v2, 3020, memory_copy_to_device_on_stream,
+            (destination, source, bytes, NULL))
+IN_CURRENT_CONTEXT_AS(cuMemcpyDtoH_v2, 3020, memory_copy_to_host,
+            (void *destination, CUdeviceptr source, size_t bytes), (destination, source, bytes, NULL))
+ON_STREAM(cuMemcpyHtoDAsync_v2, 3020, memory_copy_to_device,
             (CUdeviceptr destination, const void *source, size_t bytes, CUstream stream),
             (destination, source, bytes, stream))
-ON_STREAM(cuMemcpyDtoHAsync_v2, 3020, memory_copy_to_host_on_stream,
+ON_STREAM(cuMemcpyDtoHAsync_v2, 3020, memory_copy_to_host,
             (void *destination, CUdeviceptr source, size_t bytes, CUstream stream),
             (destination, source, bytes, stream))
-IN_CURRENT_CONTEXT(cuMemsetD8_v2, 3020, memory_set,
+IN_CURRENT_CONTEXT_AS(cuMemsetD8_v2, 3020, memory_set,
             (CUdeviceptr destination, unsigned char value, size_t bytes),
-            (destination, value, bytes))
-ON_STREAM(cuMemsetD8Async, 3020, memory_set_on_stream,
+            (destination, value, bytes, NULL))
+ON_STREAM(cuMemsetD8Async, 3020, memory_set,
             (CUdeviceptr destination, unsigned char value, size_t bytes, CUstream stream),
             (destination, value, bytes, stream))
 
 /* streams */
-IN_CURRENT_CONTEXT(cuStreamCreate, 2000, stream_create, (CUstream *stream, unsigned int flags),
-            (stream, flags))
-IN_CURRENT_CONTEXT(cuStreamCreateWithPriority, 5050, stream_create_with_priority,
+IN_CURRENT_CONTEXT_AS(cuStreamCreate, 2000, stream_create, (CUstream *stream, unsigned int flags),
+            (stream, flags, 0))
+IN_CURRENT_CONTEXT(cuStreamCreateWithPriority, 5050, stream_create,
             (CUstream *stream, unsigned int flags, int priority), (stream, flags, priority))
 ON_STREAM(cuStreamDestroy, 2000, stream_destroy, (CUstream stream), (stream))
 ON_STREAM(cuStreamDestroy_v2, 4000, stream_destroy, (CUstream stream), (stream))
@@ -200,4 +211,7 @@ OF_EVENT(cuEventDestroy_v2, 4000, event_destroy, (CUevent event), (event))
 #undef IN_CURRENT_CONTEXT
 #undef ON_STREAM
 #undef OF_EVENT
+#undef OF_DEVICE_AS
+#undef IN_CURRENT_CONTEXT_AS
+#undef ENTRY_POINT_AS
 #undef ENTRY_POINT

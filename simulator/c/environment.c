@@ -4,8 +4,6 @@
  * and returns 999.
  */
 #include "machine.h"
-#include "primary_contexts.h"
-#include "process.h"
 #include "watched_calls.h"
 
 #include <errno.h>
@@ -17,6 +15,23 @@
 extern char **environ;
 
 enum { BASE_TEN = 10 };
+
+static const struct {
+    const char *name;
+    uint64_t initial;
+} known_knobs[KNOB_COUNT] = {
+#define KNOB(name, initial) { #name, initial },
+#include "knobs.h"
+#undef KNOB
+};
+
+uint64_t knobs[KNOB_COUNT];
+
+void reset_knobs(void)
+{
+    for (unsigned int index = 0; index < KNOB_COUNT; index++)
+        knobs[index] = known_knobs[index].initial;
+}
 
 /* Why the last reader refused. */
 static const char *why;
@@ -77,7 +92,8 @@ static bool read_others_entry(char *entry)
     if (!parse_number(ordinal_text, MAXIMUM_DEVICES - 1, &ordinal)
         || !parse_number(entry, UINT32_MAX, &references))
         return false;
-    return hold_at_start((int)ordinal, (uint32_t)references) || refuse("more than 64 entries");
+    driver.held_at_start[ordinal] += (uint32_t)references;
+    return true;
 }
 
 /* NAME=VALUE */
@@ -90,7 +106,13 @@ static bool read_knob(char *entry)
         return refuse("there is no equals sign");
     if (!parse_number(entry, UINT64_MAX, &value))
         return false;
-    return set_knob(name, value) || refuse("there is no knob of this name");
+    for (unsigned int index = 0; index < KNOB_COUNT; index++) {
+        if (!strcmp(known_knobs[index].name, name)) {
+            knobs[index] = value;
+            return true;
+        }
+    }
+    return refuse("there is no knob of this name");
 }
 
 /* One of two words. */
@@ -148,24 +170,11 @@ static bool read_machine(char *text)
     return join_machine(text) || refuse(strerror(errno));
 }
 
-static bool read_device_files(char *text)
-{
-    if (strlen(text) >= sizeof driver.device_files)
-        return refuse("too long a path");
-    strcpy(driver.device_files, text);
-    return true;
-}
-
 static bool read_visible_devices(char *list)
 {
     free(driver.visible_devices);
     driver.visible_devices = strdup(list);
     return driver.visible_devices || refuse("out of memory");
-}
-
-static bool read_stub(char *text)
-{
-    return parse_choice(text, "0", "1", &driver.stub);
 }
 
 static const struct variable {
@@ -175,7 +184,6 @@ static const struct variable {
     const char *accepted;
 } variables[] = {
     { "SIMULATED_CUDA_DEVICES", read_devices, false, "a number from 0 to 4096" },
-    { "SIMULATED_CUDA_STUB", read_stub, false, "0 or 1" },
     { "SIMULATED_CUDA_HELD_BY_OTHERS", read_others_entry, true,
       "ORDINAL:REFERENCES, as often as wanted, with commas between" },
     { "SIMULATED_CUDA_KNOBS", read_knob, true, "NAME=VALUE, as often as wanted, with commas between" },
@@ -184,7 +192,6 @@ static const struct variable {
       "FUNCTION may be any, EFFECT is refused or done, PERSISTENCE is once or from_then_on" },
     { "SIMULATED_CUDA_LOG", read_log, false, "a file that can be written, or nothing" },
     { "SIMULATED_CUDA_MACHINE", read_machine, false, "a file that can be written, or a new one" },
-    { "SIMULATED_CUDA_DEVICE_FILES", read_device_files, false, "a directory" },
     /* From simulated_cuda_set only: cuInit reads the process's own. */
     { "CUDA_VISIBLE_DEVICES", read_visible_devices, false, "a list of devices" },
 };
@@ -228,7 +235,7 @@ void read_setting(const char *setting)
     /* A name that is almost right would otherwise be ignored. */
     complain_of_environment(
         "there is no environment variable %.*s; after SIMULATED_CUDA_ comes DEVICES, "
-        "STUB, HELD_BY_OTHERS, KNOBS, FAULT, LOG, MACHINE or DEVICE_FILES",
+        "HELD_BY_OTHERS, KNOBS, FAULT, LOG or MACHINE",
         (int)strcspn(setting, "="), setting);
 }
 

@@ -1,6 +1,5 @@
 /* Names of the result codes, which are also their texts: those of NVIDIA's driver are its own. */
 #include "driver.h"
-#include "implementations.h"
 
 static const struct error {
     unsigned int code;
@@ -20,9 +19,4 @@ CUresult error_get_name(CUresult result, const char **name)
         if (errors[index].code == (unsigned int)result && errors[index].since <= driver.version)
             *name = errors[index].name;
     return *name ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-CUresult error_get_string(CUresult result, const char **text)
-{
-    return error_get_name(result, text);
 }

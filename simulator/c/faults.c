@@ -7,19 +7,12 @@ static struct fault faults[MAXIMUM_FAULTS];
 static size_t fault_count;
 static uint64_t fired;
 
-static void update_faults(size_t count)
-{
-    fault_count = count;
-    driver.has_faults = count > 0;
-    update_watched();
-}
-
 bool inject_fault(const struct fault *fault)
 {
     if (fault_count == MAXIMUM_FAULTS)
         return false;
-    faults[fault_count] = *fault;
-    update_faults(fault_count + 1);
+    faults[fault_count++] = *fault;
+    driver.watched |= HAS_FAULTS;
     return true;
 }
 
@@ -50,8 +43,9 @@ void apply_faults(struct call *call)
 
 void clear_faults(void)
 {
-    update_faults(0);
+    fault_count = 0;
     fired = 0;
+    driver.watched &= ~HAS_FAULTS;
 }
 
 uint64_t faults_fired(void)

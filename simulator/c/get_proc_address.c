@@ -3,8 +3,6 @@
  * library, as on a driver too old for it) is not found here either.
  */
 #define _GNU_SOURCE
-#include "implementations.h"
-#include "process.h"
 #include "watched_calls.h"
 
 #include <dlfcn.h>
@@ -14,12 +12,10 @@ enum { LEGACY_DEFAULT_STREAM = 1, PER_THREAD_DEFAULT_STREAM = 2 };
 
 static struct {
     const char *symbol;
-    size_t base; /* length of the part of the symbol that cuGetProcAddress knows it by */
     int since;
-    bool per_thread; /* for the default stream of each thread */
-    void *address;   /* NULL: hidden in this copy */
+    void *address; /* NULL: hidden in this copy */
 } known[ENTRY_POINT_COUNT] = {
-#define ENTRY_POINT(symbol, since, ...) { #symbol, 0, since, false, NULL },
+#define ENTRY_POINT(symbol, since, ...) { #symbol, since, NULL },
 #include "entry_points.h"
 };
 
@@ -36,27 +32,14 @@ int entry_point_index(const char *name)
     return -1;
 }
 
-/* Takes _ptsz or _ptds and then _v2, _v3, … from the end. */
-static void split(int entry)
+/* The name is what the symbol has before _v2, _v3, … and before _ptsz or _ptds, which end the symbols of functions
+   for the default stream of each thread. */
+static bool is_called(const char *symbol, const char *name, bool per_thread)
 {
-    enum { SUFFIX = sizeof "_ptsz" - 1, GENERATION = sizeof "_v2" - 1 };
-    const char *symbol = known[entry].symbol;
-    size_t length = strlen(symbol);
-    const char *end = symbol + length;
+    size_t length = strcspn(symbol, "_");
 
-    known[entry].per_thread =
-        length > SUFFIX && (!strcmp(end - SUFFIX, "_ptsz") || !strcmp(end - SUFFIX, "_ptds"));
-    if (known[entry].per_thread)
-        length -= SUFFIX;
-    end = symbol + length - GENERATION;
-    if (length > GENERATION && end[0] == '_' && end[1] == 'v')
-        length -= GENERATION;
-    known[entry].base = length;
-}
-
-static bool is_base(int entry, const char *name)
-{
-    return !strncmp(known[entry].symbol, name, known[entry].base) && !name[known[entry].base];
+    return !strncmp(symbol, name, length) && !name[length]
+           && (strstr(symbol + length, "_pt") != NULL) == per_thread;
 }
 
 /* Once, while the library loads: dlsym takes the loader's lock, which a call must not wait for. */
@@ -65,8 +48,6 @@ void resolve_entry_points(void)
     Dl_info here;
     void *library;
 
-    for (int entry = 0; entry < ENTRY_POINT_COUNT; entry++)
-        split(entry);
     if (!dladdr((void *)known, &here))
         return;
     library = dlopen(here.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
@@ -87,7 +68,7 @@ static void *find_newest(const char *name, int version, bool per_thread,
     *status = CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND;
     for (int entry = 0; entry < ENTRY_POINT_COUNT; entry++) {
         if (!known[entry].address || known[entry].since > driver.version
-            || known[entry].per_thread != per_thread || !is_base(entry, name))
+            || !is_called(known[entry].symbol, name, per_thread))
             continue;
         if (known[entry].since > version) {
             *status = CU_GET_PROC_ADDRESS_VERSION_NOT_SUFFICIENT;
@@ -112,35 +93,20 @@ static void *find(const char *name, int version, cuuint64_t flags,
     return found ? found : find_newest(name, version, false, status);
 }
 
-static bool arguments_are_valid(const char *name, void **address, cuuint64_t flags)
-{
-    return name && address && flags <= (LEGACY_DEFAULT_STREAM | PER_THREAD_DEFAULT_STREAM);
-}
-
-/* The first version refuses what it cannot find and leaves the pointer alone. */
-CUresult get_proc_address(const char *name, void **address, int version, cuuint64_t flags)
-{
-    CUdriverProcAddressQueryResult status;
-    void *found;
-
-    if (!arguments_are_valid(name, address, flags))
-        return CUDA_ERROR_INVALID_VALUE;
-    found = find(name, version, flags, &status);
-    if (!found)
-        return CUDA_ERROR_NOT_FOUND;
-    *address = found;
-    return CUDA_SUCCESS;
-}
-
-/* The second succeeds either way, clears the pointer and says why in the status. */
-CUresult get_proc_address_v2(const char *name, void **address, int version, cuuint64_t flags,
-                             CUdriverProcAddressQueryResult *status)
+/* The first generation refuses what it cannot find and leaves the pointer alone. The second succeeds either way, clears
+   the pointer and says why in the status. */
+CUresult get_proc_address(const char *name, void **address, int version, cuuint64_t flags,
+                          CUdriverProcAddressQueryResult *status, int generation)
 {
     CUdriverProcAddressQueryResult found_or_why;
+    void *found;
 
-    if (!arguments_are_valid(name, address, flags))
+    if (!name || !address || flags > (LEGACY_DEFAULT_STREAM | PER_THREAD_DEFAULT_STREAM))
         return CUDA_ERROR_INVALID_VALUE;
-    *address = find(name, version, flags, &found_or_why);
+    found = find(name, version, flags, &found_or_why);
+    if (!found && generation == 1)
+        return CUDA_ERROR_NOT_FOUND;
+    *address = found;
     if (status)
         *status = found_or_why;
     return CUDA_SUCCESS;

@@ -4,8 +4,6 @@
  */
 #include "devices.h"
 #include "handles.h"
-#include "implementations.h"
-#include "primary_contexts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +33,6 @@ CUresult device_get_resource(CUdevice handle, CUdevResource *out, CUdevResourceT
     const struct device *device = find_device(handle);
     struct resource resource = { .type = RESOURCE_OF_MULTIPROCESSORS, .multiprocessors = 132 };
 
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
     if (!out)
         return CUDA_ERROR_INVALID_VALUE;
     if ((int)type != RESOURCE_OF_MULTIPROCESSORS)
@@ -93,8 +89,6 @@ CUresult green_context_create(CUgreenCtx *handle, CUdevResourceDesc description,
     void *reserved;
     CUresult result;
 
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
     if (!handle || flags > DEFAULT_STREAM || find_handle(&descriptors, description) != device)
         return CUDA_ERROR_INVALID_VALUE;
     green = calloc(1, sizeof *green);

@@ -6,40 +6,24 @@
 
 enum { HANDLE_STRIDE = 64, MAXIMUM_HANDLES = 1 << 20 };
 
-static bool reserve_addresses(struct handle_table *table)
+/* Once, for as many as there can be: memory costs only what is touched. */
+static bool make_table(struct handle_table *table)
 {
-    void *base;
+    void *base = mmap(NULL, (size_t)HANDLE_STRIDE * MAXIMUM_HANDLES, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    if (table->base)
-        return true;
-    base = mmap(NULL, (size_t)HANDLE_STRIDE * MAXIMUM_HANDLES, PROT_NONE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return false;
+    table->objects = malloc(MAXIMUM_HANDLES * sizeof *table->objects);
     table->base = base;
-    return true;
-}
-
-static bool make_room(struct handle_table *table)
-{
-    uint32_t capacity = table->capacity ? 2 * table->capacity : 16;
-    void **objects;
-
-    if (table->count < table->capacity)
-        return true;
-    if (table->count == MAXIMUM_HANDLES)
-        return false;
-    objects = realloc(table->objects, capacity * sizeof *objects);
-    if (!objects)
-        return false;
-    table->objects = objects;
-    table->capacity = capacity;
     return true;
 }
 
 bool reserve_handle(struct handle_table *table, void *object, void **handle)
 {
-    if (!reserve_addresses(table) || !make_room(table))
+    if (!table->base && !make_table(table))
+        return false;
+    if (!table->objects || table->count == MAXIMUM_HANDLES)
         return false;
     *handle = table->base + (size_t)HANDLE_STRIDE * table->count;
     table->objects[table->count++] = object;

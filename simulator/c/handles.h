@@ -11,7 +11,6 @@ struct handle_table {
     char *base;
     void **objects;
     uint32_t count;
-    uint32_t capacity;
 };
 
 bool reserve_handle(struct handle_table *table, void *object, void **handle);

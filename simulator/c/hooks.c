@@ -10,21 +10,13 @@ struct hook {
     struct hook *next;
     enum entry_point entry;
     bool after;
-    uint64_t nth; /* among the matching calls since the hook was added, from 1 */
-    uint64_t seen;
+    uint64_t calls_left; /* this one included */
     simulated_cuda_hook run;
-    simulated_cuda_hook discard;
     void *data;
 };
 
 /* In the order in which they were added. */
 static struct hook *waiting;
-
-static void update_hooks(void)
-{
-    driver.has_hooks = waiting != NULL;
-    update_watched();
-}
 
 static void append(struct hook **list, struct hook *hook)
 {
@@ -34,8 +26,7 @@ static void append(struct hook **list, struct hook *hook)
     *list = hook;
 }
 
-bool add_hook(const char *function, uint64_t nth, bool after, simulated_cuda_hook run,
-              simulated_cuda_hook discard, void *data)
+bool add_hook(const char *function, uint64_t nth, bool after, simulated_cuda_hook run, void *data)
 {
     int entry = entry_point_index(function);
     struct hook *hook;
@@ -47,12 +38,11 @@ bool add_hook(const char *function, uint64_t nth, bool after, simulated_cuda_hoo
         return false;
     *hook = (struct hook){ .entry = (enum entry_point)entry,
                            .after = after,
-                           .nth = nth,
+                           .calls_left = nth,
                            .run = run,
-                           .discard = discard,
                            .data = data };
     append(&waiting, hook);
-    update_hooks();
+    driver.watched |= HAS_HOOKS;
     return true;
 }
 
@@ -64,14 +54,15 @@ void take_due_hooks(struct call *call)
     while (*link) {
         struct hook *hook = *link;
 
-        if (hook->entry != call->entry || ++hook->seen < hook->nth) {
+        if (hook->entry != call->entry || --hook->calls_left) {
             link = &hook->next;
             continue;
         }
         *link = hook->next;
         append(hook->after ? &call->after : &call->before, hook);
     }
-    update_hooks();
+    if (!waiting)
+        driver.watched &= ~HAS_HOOKS;
 }
 
 void run_hooks(struct hook *due)
@@ -82,24 +73,6 @@ void run_hooks(struct hook *due)
         due = hook->next;
         unlock_driver();
         hook->run(hook->data);
-        free(hook);
-        lock_driver();
-    }
-}
-
-/* Hooks that never ran are given back, outside the lock. */
-void clear_hooks(void)
-{
-    struct hook *left = waiting;
-
-    waiting = NULL;
-    update_hooks();
-    while (left) {
-        struct hook *hook = left;
-
-        left = hook->next;
-        unlock_driver();
-        hook->discard(hook->data);
         free(hook);
         lock_driver();
     }

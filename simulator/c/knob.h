@@ -3,7 +3,6 @@
 
 #include "cuda_types.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 enum knob {
@@ -16,6 +15,3 @@ enum knob {
 extern uint64_t knobs[KNOB_COUNT];
 #define knob(name) (knobs[KNOB_##name])
 #define answer_of_knob(name) ((CUresult)knob(name))
-
-bool set_knob(const char *name, uint64_t value);
-void reset_knobs(void);

@@ -85,8 +85,8 @@ bool join_machine(const char *path)
     if (!joined)
         return false;
     machine = joined;
-    driver.shares_machine = driver.may_be_locked = true;
-    update_watched();
+    driver.shares_machine = true;
+    driver.watched |= MAY_BE_LOCKED;
     return true;
 }
 
@@ -99,7 +99,8 @@ void forget_machine(void)
         munmap(machine, sizeof *machine);
     }
     machine = NULL;
-    driver.shares_machine = driver.may_be_locked = false;
+    driver.shares_machine = false;
+    driver.watched &= ~MAY_BE_LOCKED;
 }
 
 static bool lock_machine(void)
@@ -201,14 +202,6 @@ static struct target *find(int own_id, uint64_t started, uint64_t pid_namespace)
     return NULL;
 }
 
-static struct target *find_by_own_id(int own_id)
-{
-    for (int index = 0; index < MAXIMUM_TARGETS; index++)
-        if (own_id > 0 && machine->targets[index].pid == own_id && is_alive(&machine->targets[index]))
-            return &machine->targets[index];
-    return NULL;
-}
-
 /* At its end a process loses its namespaces before /proc calls it dead. */
 static bool has_ended(int pid)
 {
@@ -221,17 +214,15 @@ static bool has_ended(int pid)
 
 CUresult with_target(int pid, target_action *action, void *data)
 {
-    bool by_own_id = knob(checkpoint_ids_inside) != 0;
     struct target *target;
-    uint64_t started = 0;
+    uint64_t started;
     CUresult result;
 
-    if (!by_own_id && !start_of(pid, &started))
+    if (!start_of(pid, &started))
         return CUDA_ERROR_OPERATING_SYSTEM;
     if (!lock_machine())
         return CUDA_ERROR_OUT_OF_MEMORY;
-    target = by_own_id ? find_by_own_id(pid)
-                       : find(own_id_of(pid), started, pid_namespace_of(pid));
+    target = find(own_id_of(pid), started, pid_namespace_of(pid));
     if (target)
         result = action(target, data);
     else
@@ -269,10 +260,10 @@ bool register_process(void)
         place->pid = 0;
         place->started = started;
         place->pid_namespace = pid_namespace;
-        atomic_store(&place->standing, RUNNING);
-        atomic_store(&place->calls, 0);
-        place->busy = place->managed_memory = place->lock_milliseconds = 0;
-        place->contexts = place->share_count = 0;
+        place->state = RUNNING;
+        place->calls = 0;
+        place->lost = place->busy = place->managed_memory = place->lock_milliseconds = 0;
+        place->share_count = 0;
         place->pid = pid;
         process_page->target = place;
     }
@@ -302,12 +293,11 @@ void publish_own_memory(void)
         const struct device *device = &driver.devices[ordinal];
 
         for (uint32_t next = own->share_count; next <= device->physical; next++) {
-            own->shares[next] = (struct share){ .place = { next, next } };
+            own->shares[next] = (struct share){ .gpu = next };
             own->share_count = next + 1;
         }
-        own->shares[device->physical].bytes = device->context_bytes + device->ordinary_bytes;
+        own->shares[device->physical].bytes = device->used_bytes;
     }
-    own->contexts = living_contexts();
 }
 
 uint64_t bytes_on(const struct target *target, uint32_t physical)
@@ -315,7 +305,7 @@ uint64_t bytes_on(const struct target *target, uint32_t physical)
     uint64_t bytes = 0;
 
     for (uint32_t share = 0; share < target->share_count; share++)
-        if (target->shares[share].bytes && place_of(target, share) == physical)
+        if (target->shares[share].bytes && target->shares[share].gpu == physical)
             bytes += target->shares[share].bytes;
     return bytes;
 }
@@ -328,7 +318,7 @@ uint64_t free_on_machine(uint32_t physical, const struct target *without)
         const struct target *target = &machine->targets[index];
         uint64_t bytes;
 
-        if (!target->pid || target == without || state_of(target) == CHECKPOINTED)
+        if (!target->pid || target == without || target->state == CHECKPOINTED)
             continue;
         bytes = bytes_on(target, physical);
         if (bytes && is_alive(target))
@@ -356,7 +346,7 @@ void enter_call(void)
 
     while ((own = process_page->target)) { /* the end of the process may come meanwhile */
         atomic_fetch_add(&own->calls, 1);
-        if (state_of(own) == RUNNING)
+        if (own->state == RUNNING)
             return;
         atomic_fetch_sub(&own->calls, 1);
         nap(500);

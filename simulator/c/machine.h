@@ -3,59 +3,35 @@
  * each has on every device. It is a file that every process of the machine maps, or memory of this
  * process and its children where no file is named.
  *
- * Any process may be killed at any step. So the lock is a robust one, and a step of a target takes
- * effect with one store, of its standing; what a device has left is never written down but summed up.
+ * Any process may be killed at any step. So the lock is a robust one, a step of a target takes effect with the
+ * store of its state, and what a device has left is never written down but summed up.
  */
 #pragma once
 
 #include "driver.h"
 
 /* The numbers are CUDA's, cuCheckpointProcessGetState gives them. */
-enum standing_state { RUNNING = 0, LOCKED = 1, CHECKPOINTED = 2, FAILED = 3 };
+enum target_state { RUNNING = 0, LOCKED = 1, CHECKPOINTED = 2, FAILED = 3 };
 
 /* What one process has on one GPU of the machine. */
 struct share {
     uint64_t bytes;
-    uint32_t place[2]; /* the GPU where they are; the standing says which of the two counts */
+    uint32_t gpu; /* where they are: another one after a restore with a map */
 };
 
 struct target {
     _Atomic int32_t pid; /* 0: nobody; stored last */
     uint64_t started;    /* in the kernel's ticks: a process id is given out again */
     uint64_t pid_namespace; /* the id is that of the process itself, in this namespace */
-    _Atomic uint32_t standing;
+    _Atomic uint32_t state;
     _Atomic uint32_t calls; /* under way */
+    uint32_t lost; /* a restore without room has destroyed the process */
     uint32_t busy;
     uint32_t managed_memory;
     uint32_t lock_milliseconds; /* the limit that the last lock received */
-    uint32_t contexts;
     uint32_t share_count;
     struct share shares[MAXIMUM_DEVICES];
 };
-
-/* A standing: the state, whether a restore without room has destroyed the process, and which place of
-   each share counts. */
-enum { STATE_BITS = 0xffff, LOST = 1 << 16, SECOND_PLACE = 1 << 17 };
-
-static inline uint32_t state_of(const struct target *target)
-{
-    return atomic_load(&target->standing) & STATE_BITS;
-}
-
-static inline bool is_lost(const struct target *target)
-{
-    return atomic_load(&target->standing) & LOST;
-}
-
-static inline uint32_t place_of(const struct target *target, uint32_t share)
-{
-    return target->shares[share].place[(atomic_load(&target->standing) & SECOND_PLACE) != 0];
-}
-
-static inline void set_state(struct target *target, uint32_t state)
-{
-    atomic_store(&target->standing, (atomic_load(&target->standing) & ~STATE_BITS) | state);
-}
 
 /*
  * Does something with the machine locked. Returns what the action returns, or 304 for no such process, 3 for

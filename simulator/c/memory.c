@@ -3,7 +3,6 @@
  * mappings that only cost what is touched.
  */
 #include "devices.h"
-#include "implementations.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +57,7 @@ void free_allocations(struct context *context)
         struct allocation *allocation = context->allocations;
 
         context->allocations = allocation->next;
-        driver.devices[context->ordinal].ordinary_bytes -= allocation->bytes;
+        driver.devices[context->ordinal].used_bytes -= allocation->bytes;
         unmap_memory(allocation);
     }
 }
@@ -100,7 +99,7 @@ CUresult memory_allocate(CUdeviceptr *address, size_t bytes)
         return CUDA_ERROR_OUT_OF_MEMORY;
     allocation->next = context->allocations;
     context->allocations = allocation;
-    driver.devices[context->ordinal].ordinary_bytes += bytes;
+    driver.devices[context->ordinal].used_bytes += bytes;
     *address = (CUdeviceptr)(uintptr_t)allocation->start;
     return CUDA_SUCCESS;
 }
@@ -118,17 +117,19 @@ CUresult memory_free(CUdeviceptr address)
     allocation = take_allocation(&context->allocations, (void *)(uintptr_t)address);
     if (!allocation)
         return CUDA_ERROR_INVALID_VALUE;
-    driver.devices[context->ordinal].ordinary_bytes -= allocation->bytes;
+    driver.devices[context->ordinal].used_bytes -= allocation->bytes;
     unmap_memory(allocation);
     return CUDA_SUCCESS;
 }
 
 /* Where this range of the current context's device memory lies, if it is within one allocation. */
-static CUresult find_device_memory(CUdeviceptr address, size_t bytes, char **start)
+static CUresult find_device_memory(CUdeviceptr address, size_t bytes, CUstream stream, char **start)
 {
     struct context *context;
-    CUresult result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
+    CUresult result = stream_synchronize(stream);
 
+    if (result == CUDA_SUCCESS)
+        result = living_current_context(&context, CUDA_ERROR_CONTEXT_IS_DESTROYED);
     if (result != CUDA_SUCCESS)
         return result;
     for (struct allocation *allocation = context->allocations; allocation;
@@ -143,11 +144,11 @@ static CUresult find_device_memory(CUdeviceptr address, size_t bytes, char **sta
     return CUDA_ERROR_INVALID_VALUE;
 }
 
-/* Those on a stream have happened when they return. */
-CUresult memory_copy_to_device(CUdeviceptr destination, const void *source, size_t bytes)
+/* They have happened when they return. Those on no stream are on the default one. */
+CUresult memory_copy_to_device(CUdeviceptr destination, const void *source, size_t bytes, CUstream stream)
 {
     char *start;
-    CUresult result = find_device_memory(destination, bytes, &start);
+    CUresult result = find_device_memory(destination, bytes, stream, &start);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -157,10 +158,10 @@ CUresult memory_copy_to_device(CUdeviceptr destination, const void *source, size
     return CUDA_SUCCESS;
 }
 
-CUresult memory_copy_to_host(void *destination, CUdeviceptr source, size_t bytes)
+CUresult memory_copy_to_host(void *destination, CUdeviceptr source, size_t bytes, CUstream stream)
 {
     char *start;
-    CUresult result = find_device_memory(source, bytes, &start);
+    CUresult result = find_device_memory(source, bytes, stream, &start);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -170,36 +171,12 @@ CUresult memory_copy_to_host(void *destination, CUdeviceptr source, size_t bytes
     return CUDA_SUCCESS;
 }
 
-CUresult memory_set(CUdeviceptr destination, unsigned char value, size_t bytes)
+CUresult memory_set(CUdeviceptr destination, unsigned char value, size_t bytes, CUstream stream)
 {
     char *start;
-    CUresult result = find_device_memory(destination, bytes, &start);
+    CUresult result = find_device_memory(destination, bytes, stream, &start);
 
     if (result == CUDA_SUCCESS)
         memset(start, value, bytes);
     return result;
-}
-
-CUresult memory_copy_to_device_on_stream(CUdeviceptr destination, const void *source, size_t bytes,
-                                         CUstream stream)
-{
-    CUresult result = stream_synchronize(stream);
-
-    return result == CUDA_SUCCESS ? memory_copy_to_device(destination, source, bytes) : result;
-}
-
-CUresult memory_copy_to_host_on_stream(void *destination, CUdeviceptr source, size_t bytes,
-                                       CUstream stream)
-{
-    CUresult result = stream_synchronize(stream);
-
-    return result == CUDA_SUCCESS ? memory_copy_to_host(destination, source, bytes) : result;
-}
-
-CUresult memory_set_on_stream(CUdeviceptr destination, unsigned char value, size_t bytes,
-                              CUstream stream)
-{
-    CUresult result = stream_synchronize(stream);
-
-    return result == CUDA_SUCCESS ? memory_set(destination, value, bytes) : result;
 }

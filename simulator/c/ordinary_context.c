@@ -1,19 +1,20 @@
 /* Contexts that cuCtxCreate makes. */
 #include "devices.h"
-#include "implementations.h"
 
 #include <stdlib.h>
 
-static CUresult create(CUcontext *handle, unsigned int flags, CUdevice of, uint32_t api_version)
+/* Execution affinity needs MPS, which is not modelled, and neither is graphics interoperation. */
+CUresult context_create(CUcontext *handle, unsigned int flags, CUdevice of, uint32_t api_version,
+                        bool with_more)
 {
     struct device *device = find_device(of);
     struct context *context;
     CUresult result;
 
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
     if (!handle || !context_flags_are_valid(flags))
         return CUDA_ERROR_INVALID_VALUE;
+    if (with_more)
+        return CUDA_ERROR_NOT_SUPPORTED;
     if (free_bytes_of(device) < knob(context_bytes))
         return CUDA_ERROR_OUT_OF_MEMORY;
     context = calloc(1, sizeof *context);
@@ -32,39 +33,9 @@ static CUresult create(CUcontext *handle, unsigned int flags, CUdevice of, uint3
         return result; /* stays known as a context that never lived */
     context->alive = true;
     context->id = driver.next_context_id++;
-    device->context_bytes += context->bytes;
+    device->used_bytes += context->bytes;
     *handle = context->handle;
     return CUDA_SUCCESS;
-}
-
-CUresult context_create_v1(CUcontext *context, unsigned int flags, CUdevice device)
-{
-    return create(context, flags, device, 3010);
-}
-
-CUresult context_create_v2(CUcontext *context, unsigned int flags, CUdevice device)
-{
-    return create(context, flags, device, 3020);
-}
-
-/* Execution affinity needs MPS, which is not modelled. */
-CUresult context_create_v3(CUcontext *context, CUexecAffinityParam *affinity, int affinities,
-                           unsigned int flags, CUdevice device)
-{
-    if (affinities < 0 || (affinities > 0 && !affinity))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (affinities > 0)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    return create(context, flags, device, 3020);
-}
-
-/* The parameters choose affinity or graphics interoperation; neither is modelled. */
-CUresult context_create_v4(CUcontext *context, CUctxCreateParams *parameters, unsigned int flags,
-                           CUdevice device)
-{
-    if (parameters)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    return create(context, flags, device, 3020);
 }
 
 CUresult context_destroy(CUcontext handle)
@@ -78,6 +49,6 @@ CUresult context_destroy(CUcontext handle)
         pop_context();
     context->alive = false;
     free_allocations(context);
-    driver.devices[context->ordinal].context_bytes -= context->bytes;
+    driver.devices[context->ordinal].used_bytes -= context->bytes;
     return CUDA_SUCCESS;
 }

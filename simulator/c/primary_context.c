@@ -1,8 +1,6 @@
 /* The primary context of each device: a count of references, and a context that lives while it is not zero. */
 #include "devices.h"
-#include "implementations.h"
 #include "machine.h"
-#include "primary_contexts.h"
 
 #include <sys/mman.h>
 
@@ -28,9 +26,8 @@ static CUresult activate_primary_context(struct device *device)
         return CUDA_SUCCESS;
     if (free_bytes_of(device) < knob(context_bytes))
         return CUDA_ERROR_OUT_OF_MEMORY;
-    open_device_file(device);
     primary->bytes = knob(context_bytes);
-    device->context_bytes += primary->bytes;
+    device->used_bytes += primary->bytes;
     primary->alive = true;
     primary->generation++;
     primary->flags = device->flags;
@@ -42,7 +39,7 @@ static CUresult activate_primary_context(struct device *device)
 static void deactivate_primary_context(struct device *device)
 {
     free_allocations(&device->primary);
-    device->context_bytes -= device->primary.bytes;
+    device->used_bytes -= device->primary.bytes;
     device->primary.alive = false;
     device->flags = 0;
 }
@@ -64,8 +61,6 @@ CUresult primary_context_retain(CUcontext *context, CUdevice handle)
     struct device *device = find_device(handle);
     CUresult result;
 
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
     if (!context)
         return CUDA_ERROR_INVALID_VALUE;
     result = retain_for(device, acting_owner());
@@ -103,24 +98,14 @@ void die_of_a_bad_address(void)
     (void)*(volatile const char *)mmap(NULL, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
-CUresult primary_context_release(CUdevice handle)
+/* The first generation does not complain if there is nothing to release. */
+CUresult primary_context_release(CUdevice handle, int generation)
 {
     struct device *device = find_device(handle);
 
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
     if (__builtin_expect(driver.child_of_refused, 0) && !device->references.count)
         die_of_a_bad_address();
-    return release_for(device, acting_owner(), CUDA_ERROR_INVALID_CONTEXT);
-}
-
-CUresult primary_context_release_v1(CUdevice handle)
-{
-    struct device *device = find_device(handle);
-
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
-    return release_for(device, acting_owner(), CUDA_SUCCESS);
+    return release_for(device, acting_owner(), generation == 1 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT);
 }
 
 /* A green context holds the primary context with one ordinary reference. */
@@ -151,66 +136,41 @@ CUresult let_go_of_green_context(struct device *device)
     return CUDA_SUCCESS;
 }
 
-/* Deactivates in spite of references, and may take one of them. */
-static CUresult reset(CUdevice handle, bool takes_a_reference)
+/* Deactivates in spite of references. The first generation takes one of them; after the second the count stays, and
+   the next retain makes the context anew. */
+CUresult primary_context_reset(CUdevice handle, int generation)
 {
     struct device *device = find_device(handle);
 
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
     if (device->primary.alive)
         take_time(knob(release_microseconds));
     if (device->primary.alive)
         deactivate_primary_context(device);
     else
         device->flags = 0;
-    if (takes_a_reference && device->references.count > 0)
+    if (generation == 1 && device->references.count > 0)
         take_reference(&device->references, acting_owner(), device->primary.ordinal);
     return CUDA_SUCCESS;
 }
 
-/* The second generation releases nothing: the count stays, and the next retain makes the context anew. */
-CUresult primary_context_reset(CUdevice handle)
-{
-    return reset(handle, false);
-}
-
-CUresult primary_context_reset_v1(CUdevice handle)
-{
-    return reset(handle, true);
-}
-
-static CUresult set_flags(CUdevice handle, unsigned int flags, bool while_active)
+/* The first generation refuses while the context is active. */
+CUresult primary_context_set_flags(CUdevice handle, unsigned int flags, int generation)
 {
     struct device *device = find_device(handle);
 
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
     if (!context_flags_are_valid(flags))
         return CUDA_ERROR_INVALID_VALUE;
-    if (device->primary.alive && !while_active)
+    if (device->primary.alive && generation == 1)
         return CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE;
     device->flags = flags;
     device->primary.flags = flags;
     return CUDA_SUCCESS;
 }
 
-CUresult primary_context_set_flags_v1(CUdevice handle, unsigned int flags)
-{
-    return set_flags(handle, flags, false);
-}
-
-CUresult primary_context_set_flags(CUdevice handle, unsigned int flags)
-{
-    return set_flags(handle, flags, true);
-}
-
 CUresult primary_context_get_state(CUdevice handle, unsigned int *flags, int *active)
 {
     const struct device *device = find_device(handle);
 
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
     if (!flags || !active)
         return CUDA_ERROR_INVALID_VALUE;
     *flags = device->primary.alive ? device->primary.flags : device->flags;

@@ -1,22 +1,20 @@
 /* What the process as a whole may ask: not yet initialised, initialised, at its end, or a fork's child. */
 #include "devices.h"
-#include "implementations.h"
 #include "machine.h"
-#include "primary_contexts.h"
-#include "process.h"
 #include "watched_calls.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct driver driver;
 
-void update_watched(void)
-{
-    driver.watched =
-        driver.has_faults || driver.has_hooks || driver.logs_calls || driver.may_be_locked;
-}
+/* The driver version of this copy of the library. Whoever writes a copy may change it, behind the text. */
+static volatile struct {
+    char marker[40];
+    int32_t version;
+} baked = { "the version of this simulated libcuda: ", 13000 };
 
 CUresult driver_get_version(int *version)
 {
@@ -29,11 +27,9 @@ CUresult driver_get_version(int *version)
 /* What a process finds that has set nothing: one device, a driver of CUDA 13.0. */
 void reset_driver(void)
 {
-    driver.version = baked_version();
+    driver.version = baked.version;
     driver.physical_devices = 1;
-    driver.stub = false;
     driver.complaint[0] = '\0';
-    driver.device_files[0] = '\0';
     free(driver.visible_devices);
     driver.visible_devices = NULL;
     driver.next_context_id = 1;
@@ -41,9 +37,8 @@ void reset_driver(void)
     clear_faults();
     stop_logging();
     forget_machine();
-    forget_references_of_others();
+    memset(driver.held_at_start, 0, sizeof driver.held_at_start);
     forget_owners();
-    update_watched();
 }
 
 /*
@@ -66,8 +61,6 @@ static void note_fork(void)
 
 CUresult refusal_by_state(enum needs needs)
 {
-    if (driver.stub)
-        return CUDA_ERROR_STUB_LIBRARY;
     if (needs == ALWAYS)
         return CUDA_SUCCESS;
     if (driver.state == IS_DEINITIALIZED)
@@ -83,7 +76,7 @@ static CUresult enumerate_devices(void)
     const char *list =
         driver.visible_devices ? driver.visible_devices : getenv("CUDA_VISIBLE_DEVICES");
     uint32_t count;
-    CUresult result = choose_visible_devices(list, driver.physical_devices, chosen, &count);
+    CUresult result = choose_visible_devices(list, chosen, &count);
 
     if (result != CUDA_SUCCESS)
         return result;
@@ -94,7 +87,6 @@ static CUresult enumerate_devices(void)
 
         *device = (struct device){
             .physical = chosen[ordinal],
-            .file = -1,
             .primary = { .ordinal = (int)ordinal, .primary = true, .api_version = 3020 },
         };
         if (!reserve_context_handle(&device->primary))
@@ -112,19 +104,17 @@ static CUresult refuse_environment(void)
 
 void deinitialize_process(void)
 {
-    close_device_files();
     if (process_page->initialized)
         unregister_process();
     process_page->initialized = 0;
     driver.state = IS_DEINITIALIZED;
 }
 
-/* Registered by cuInit: handlers registered later still find the driver, earlier ones do not. */
+/* As measured: registered by cuInit, so that handlers registered later still find the driver, earlier ones do not. */
 static void deinitialize_at_exit(void)
 {
     lock_driver();
-    if (knob(deinitialize_at_exit))
-        deinitialize_process();
+    deinitialize_process();
     unlock_driver();
 }
 
@@ -143,9 +133,29 @@ __attribute__((constructor)) static void load_driver(void)
     pthread_atfork(NULL, NULL, note_fork);
 }
 
+/* References of another library are to the driver like any other. Only devices that there are can be held. */
+static bool others_hold_visible_devices(void)
+{
+    for (uint32_t ordinal = driver.device_count; ordinal < MAXIMUM_DEVICES; ordinal++) {
+        if (driver.held_at_start[ordinal]) {
+            complain_of_environment("the environment variable SIMULATED_CUDA_HELD_BY_OTHERS names device %u, "
+                                    "and this process sees %u",
+                                    ordinal, driver.device_count);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void retain_for_others(void)
+{
+    for (uint32_t ordinal = 0; ordinal < driver.device_count; ordinal++)
+        for (uint32_t reference = 0; reference < driver.held_at_start[ordinal]; reference++)
+            retain_for(&driver.devices[ordinal], OWNER_OTHER_LIBRARY);
+}
+
 CUresult initialize_process(unsigned int flags)
 {
-    int missing = 0;
     CUresult result;
 
     load_driver();
@@ -167,21 +177,16 @@ CUresult initialize_process(unsigned int flags)
         process_page->init_failed = driver.init_failed;
         return result;
     }
-    if (!references_of_others_are_possible(&missing)) {
-        complain_of_environment("the environment variable SIMULATED_CUDA_HELD_BY_OTHERS names device %d, and "
-                                "this process sees %u",
-                                missing, driver.device_count);
+    if (!others_hold_visible_devices())
         return refuse_environment();
-    }
     if (!register_process()) {
         fprintf(stderr, "simulated libcuda: cuInit fails: 128 processes are on the machine already, or /proc "
                         "is not there\n");
         return CUDA_ERROR_OPERATING_SYSTEM;
     }
-    open_control_file();
     driver.state = IS_INITIALIZED;
     process_page->initialized = 1;
     atexit(deinitialize_at_exit);
-    apply_references_of_others();
+    retain_for_others();
     return CUDA_SUCCESS;
 }

@@ -36,7 +36,7 @@ void take_from_another(struct references *references, uint32_t by, int ordinal)
     references->of_owner[from]--;
     if (taken_count < MAXIMUM_TAKEN)
         taken[taken_count++] =
-            (struct simulated_cuda_taken){ .device = ordinal, .by = by, .from = from };
+            (struct simulated_cuda_taken){ .device = (uint32_t)ordinal, .by = by, .from = from };
 }
 
 uint64_t copy_taken(struct simulated_cuda_taken *out, uint64_t capacity)

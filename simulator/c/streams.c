@@ -4,7 +4,6 @@
  */
 #include "driver.h"
 #include "handles.h"
-#include "implementations.h"
 
 #include <stdlib.h>
 
@@ -98,7 +97,7 @@ static CUresult context_of_stream(CUstream handle, struct context **context)
 }
 
 /* Without work no stream comes before another, so the priority is not kept. */
-CUresult stream_create_with_priority(CUstream *handle, unsigned int flags, int priority)
+CUresult stream_create(CUstream *handle, unsigned int flags, int priority)
 {
     void *created = (void *)UINTPTR_MAX; /* as measured where the current context is destroyed */
     CUresult result;
@@ -110,11 +109,6 @@ CUresult stream_create_with_priority(CUstream *handle, unsigned int flags, int p
     if (result == CUDA_SUCCESS || result == CUDA_ERROR_CONTEXT_IS_DESTROYED)
         *handle = created;
     return result;
-}
-
-CUresult stream_create(CUstream *handle, unsigned int flags)
-{
-    return stream_create_with_priority(handle, flags, 0);
 }
 
 CUresult stream_destroy(CUstream handle)

@@ -36,11 +36,9 @@ void clear_faults(void);
 uint64_t faults_fired(void);
 
 /* hooks.c */
-bool add_hook(const char *function, uint64_t nth, bool after, simulated_cuda_hook run,
-              simulated_cuda_hook discard, void *data);
+bool add_hook(const char *function, uint64_t nth, bool after, simulated_cuda_hook run, void *data);
 void take_due_hooks(struct call *call);
 void run_hooks(struct hook *due);
-void clear_hooks(void);
 
 /* call_log.c */
 void log_call(const struct call *call, CUresult result);

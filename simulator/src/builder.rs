@@ -11,36 +11,31 @@ use crate::library;
 use crate::private_directory::PrivateDirectory;
 use crate::simulator::Simulator;
 
-/// Settings of a [`Simulator`]. Made by [`Simulator::builder`].
-///
-/// A `CUdevice` of the driver that it starts is not the device's ordinal, so that a test finds code that
-/// takes one for the other. [`Knob::HandlesAreOrdinals`] makes them the same, as NVIDIA's driver does.
+/// Settings of a [`Simulator`]. Made by [`Simulator::builder`]. [`Knob::HandlesAreOrdinals`] is 0 in it.
 #[derive(Clone, Debug)]
 #[must_use = "nothing runs until start"]
 pub struct Builder {
     devices: u32,
     driver_version: u32,
-    stub: bool,
     /// Outside: whether they are set here; inside: the list, or all.
     visible_devices: Option<Option<String>>,
-    knobs: Vec<(Knob, u64)>,
+    knobs: Vec<String>,
     without: Vec<String>,
-    device_files: Option<PathBuf>,
-    machine: Option<PathBuf>,
+    /// Further environment variables.
+    settings: Vec<(&'static str, OsString)>,
 }
 
 impl Builder {
     pub(crate) fn new() -> Self {
-        Self {
+        let builder = Self {
             devices: 1,
             driver_version: 13000,
-            stub: false,
             visible_devices: None,
-            knobs: vec![(Knob::HandlesAreOrdinals, 0)],
+            knobs: Vec::new(),
             without: Vec::new(),
-            device_files: None,
-            machine: None,
-        }
+            settings: Vec::new(),
+        };
+        builder.knob(Knob::HandlesAreOrdinals, 0)
     }
 
     /// Devices on the machine, 1 by default and 4096 at most. With none, `cuInit` returns 100.
@@ -65,7 +60,7 @@ impl Builder {
 
     /// Sets a knob.
     pub fn knob(mut self, knob: Knob, value: u64) -> Self {
-        self.knobs.push((knob, value));
+        self.knobs.push(format!("{}={value}", knob.name()));
         self
     }
 
@@ -78,14 +73,7 @@ impl Builder {
 
     /// The stub that toolkits ship for the linker: every call returns 34.
     pub fn stub(mut self) -> Self {
-        self.stub = true;
-        self
-    }
-
-    /// A directory where the driver opens files as the real one opens `/dev/nvidia*`: `nvidiactl` at
-    /// `cuInit`, `nvidiaN` at a device's first activation. They stay open, in forked children too.
-    pub fn device_files(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.device_files = Some(directory.into());
+        self.settings.push(("SIMULATED_CUDA_FAULT", "any:1:34:refused:from_then_on".into()));
         self
     }
 
@@ -95,7 +83,7 @@ impl Builder {
     /// driver of a machine the same number of devices, and show each process what it may see by
     /// [`visible_devices`](Self::visible_devices).
     pub fn machine(mut self, file: impl Into<PathBuf>) -> Self {
-        self.machine = Some(file.into());
+        self.settings.push(("SIMULATED_CUDA_MACHINE", file.into().into()));
         self
     }
 
@@ -155,11 +143,6 @@ impl Builder {
 
     /// Writes the copy into a directory of its own.
     fn write(&self) -> io::Result<(PrivateDirectory, PathBuf)> {
-        const MOST_DEVICES: u32 = 4096;
-        if self.devices > MOST_DEVICES {
-            let complaint = "more devices than the simulated driver can have";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, complaint));
-        }
         let directory = PrivateDirectory::create()?;
         let without: Vec<&str> = self.without.iter().map(String::as_str).collect();
         let path = library::write_library(directory.path(), Some(self.driver_version), &without)?;
@@ -168,16 +151,9 @@ impl Builder {
 
     /// As environment variables.
     fn settings(&self) -> Vec<(&'static str, OsString)> {
-        let knobs: Vec<_> =
-            self.knobs.iter().map(|(knob, value)| format!("{}={value}", knob.name())).collect();
-        let mut settings = vec![
-            ("SIMULATED_CUDA_DEVICES", self.devices.to_string().into()),
-            ("SIMULATED_CUDA_STUB", if self.stub { "1" } else { "0" }.into()),
-            ("SIMULATED_CUDA_KNOBS", knobs.join(",").into()),
-        ];
-        let files = self.device_files.iter().map(|path| ("SIMULATED_CUDA_DEVICE_FILES", path));
-        let machine = self.machine.iter().map(|path| ("SIMULATED_CUDA_MACHINE", path));
-        settings.extend(files.chain(machine).map(|(name, path)| (name, path.into())));
+        let mut settings = self.settings.clone();
+        settings.push(("SIMULATED_CUDA_DEVICES", self.devices.to_string().into()));
+        settings.push(("SIMULATED_CUDA_KNOBS", self.knobs.join(",").into()));
         settings
     }
 }

@@ -75,13 +75,3 @@ pub struct Taken {
     /// Whose reference it was.
     pub from: String,
 }
-
-/// The memory of one device that is in use, by what happens to it at the last release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DeviceMemory {
-    /// Taken by the contexts themselves; comes back.
-    pub context_bytes: u64,
-    /// Taken by `cuMemAlloc`; comes back with the context that it was made in.
-    pub ordinary_bytes: u64,
-}

@@ -1,5 +1,6 @@
 //! The processes of one machine, which suspend and resume one another.
 
+use crate::control::Number;
 use crate::simulator::{Simulator, succeed};
 
 /// A process of the machine that has initialised CUDA, as its controllers find it.
@@ -9,15 +10,12 @@ use crate::simulator::{Simulator, succeed};
 pub struct Target {
     /// As `cuCheckpointProcessGetState` gives it: 0 running, 1 locked, 2 checkpointed, 3 failed.
     pub state: u32,
-    /// Its living contexts.
-    pub contexts: u32,
     /// Its driver calls under way, those that stand still in a hook included. Counted where the
     /// [machine](crate::Builder::machine) has a file.
     pub calls: u32,
     /// The time limit in milliseconds that the last lock received; 0 is without a limit.
     pub lock_milliseconds: u32,
-    /// Bytes on all devices, or those that it had there when it was checkpointed.
-    pub bytes: u64,
+    bytes: u64,
 }
 
 /// As `c/simulated_cuda.h` numbers them.
@@ -29,32 +27,28 @@ enum Trait {
 
 /// Processes of this driver's [machine](crate::Builder::machine), named by their ids. GPUs are numbered
 /// as they are on the machine, before `CUDA_VISIBLE_DEVICES`.
-///
-/// The methods that change a process panic where there is none of that id, or one that has not
-/// initialised CUDA.
 impl Simulator {
     /// A process of the machine; `None` where there is none of that id, or it has not initialised CUDA.
     #[must_use]
     pub fn target(&self, pid: u32) -> Option<Target> {
-        let mut target = Target::default();
-        // SAFETY: the pointer is to a target of the C layout.
-        let code = unsafe { (self.controls.target)(process(pid), &raw mut target) };
+        let (code, target) = self.look_at(pid, 0);
         (code == 0).then_some(target)
     }
 
     /// What a process has on one GPU, or had there when it was checkpointed.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such process, or it has not initialised CUDA.
     #[must_use]
     #[track_caller]
     pub fn target_bytes(&self, pid: u32, gpu: u32) -> u64 {
-        let mut bytes = 0;
-        // SAFETY: the pointer is to a number of ours.
-        let code = unsafe { (self.controls.target_bytes)(process(pid), gpu, &raw mut bytes) };
+        let (code, target) = self.look_at(pid, gpu);
         succeed(code, "target_bytes");
-        bytes
+        target.bytes
+    }
+
+    fn look_at(&self, pid: u32, gpu: u32) -> (u32, Target) {
+        let mut target = Target::default();
+        // SAFETY: the pointer is to a target of the C layout.
+        let code = unsafe { (self.controls.target)(process(pid), gpu, &raw mut target) };
+        (code, target)
     }
 
     /// Gives a process work that does not end, so that no lock succeeds, or ends it.
@@ -69,7 +63,7 @@ impl Simulator {
         self.change(pid, Trait::ManagedMemory, has.into());
     }
 
-    /// Puts a process in any state below 65536, whether a header knows it or not.
+    /// Puts a process in any state, whether a header knows it or not.
     #[track_caller]
     pub fn set_state(&self, pid: u32, state: u32) {
         self.change(pid, Trait::State, state);
@@ -84,7 +78,7 @@ impl Simulator {
     /// Free bytes of a GPU of the machine, after what all its processes have there.
     #[must_use]
     pub fn machine_free(&self, gpu: u32) -> u64 {
-        (self.controls.machine_free)(gpu)
+        self.number(Number::FreeBytes, gpu)
     }
 
     /// The unique id of a GPU of the machine.

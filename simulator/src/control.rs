@@ -11,29 +11,26 @@ use crate::checkpoint::Target;
 /// `simulated_cuda_hook`.
 pub(crate) type Hook = unsafe extern "C" fn(*mut c_void);
 
-#[repr(C)]
-#[derive(Default)]
-pub(crate) struct DeviceState {
-    pub references: u32,
-    pub active: u32,
-    pub generation: u32,
-    pub flags: u32,
-    pub context_bytes: u64,
-    pub ordinary_bytes: u64,
-}
-
-#[repr(C)]
-#[derive(Default)]
-pub(crate) struct Counters {
-    pub total_calls: u64,
-    pub faults_fired: u64,
-    pub underflows: u64,
+/// A number that the driver keeps, as `c/simulated_cuda.h` numbers them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Number {
+    References,
+    IsActive,
+    Generation,
+    Flags,
+    Handle,
+    FreeBytes,
+    Calls,
+    TotalCalls,
+    FaultsFired,
+    Underflows,
+    IsInitialized,
 }
 
 #[repr(C)]
 #[derive(Clone, Default)]
 pub(crate) struct RawTaken {
-    pub device: i32,
+    pub device: u32,
     pub by: u32,
     pub from: u32,
 }
@@ -76,30 +73,19 @@ controls! {
     numbers: {
         forget_settings: fn() -> u32;
         change_target: fn(i32, u32, u32) -> u32;
-        machine_free: fn(u32) -> u64;
-        initialize: fn() -> u32;
+        number: fn(u32, u32) -> u64;
         deinitialize: fn();
-        is_initialized: fn() -> u32;
         act_as: fn(u32) -> u32;
-        retain_by: fn(u32, i32, u32) -> u32;
-        release_by: fn(u32, i32) -> u32;
-        add_green_context: fn(i32) -> u32;
-        remove_green_context: fn(i32) -> u32;
-        device_handle: fn(i32) -> i32;
+        change_references: fn(u32, i32, i32) -> u32;
         clear_faults: fn();
-        clear_hooks: fn();
-        count: fn(u32) -> u64;
         set_current: fn(i32) -> u32;
     }
     pointers: {
         set: fn(*const c_char) -> *const c_char;
-        target: fn(i32, *mut Target) -> u32;
-        target_bytes: fn(i32, u32, *mut u64) -> u32;
+        target: fn(i32, u32, *mut Target) -> u32;
         machine_uuid: fn(u32, *mut u8) -> u32;
         taken: fn(*mut RawTaken, u64) -> u64;
-        device: fn(i32, *mut DeviceState) -> u32;
-        add_hook: fn(*const c_char, u64, u32, Hook, Hook, *mut c_void) -> u32;
-        counters: fn(*mut Counters);
+        add_hook: fn(*const c_char, u64, u32, Hook, *mut c_void) -> u32;
         stack: fn(*mut StackEntry, u32) -> u32;
     }
 }

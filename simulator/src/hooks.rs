@@ -3,33 +3,27 @@
 use std::any::Any;
 use std::ffi::{CString, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crate::library;
 use crate::simulator::Simulator;
 
-/// The first panic of a hook, until somebody raises it again.
+/// What the hooks of one simulator share with it.
 #[derive(Clone, Default)]
-pub(crate) struct HookPanic(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
+pub(crate) struct Hooks(Arc<Shared>);
 
-impl HookPanic {
-    pub(crate) fn keep(&self, payload: Box<dyn Any + Send>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(payload);
-    }
-
-    pub(crate) fn raise(&self) {
-        let payload = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(payload) = payload {
-            resume_unwind(payload);
-        }
-    }
+#[derive(Default)]
+struct Shared {
+    simulator_is_dropped: AtomicBool,
+    first_panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
 /// What a hook's pointer leads to.
 struct Hook {
     action: Box<dyn FnOnce() + Send>,
-    panic: HookPanic,
+    hooks: Hooks,
 }
 
 impl Simulator {
@@ -43,20 +37,12 @@ impl Simulator {
     ///
     /// A panic in it does not leave it: the call goes on, and the first panic is kept and raised again
     /// when the `Simulator` is dropped.
-    ///
-    /// # Panics
-    ///
-    /// When the simulated driver exports no such function, or the call's number is 0.
     #[track_caller]
     pub fn before_call(&self, function: &str, nth: u64, action: impl FnOnce() + Send + 'static) {
         self.add_hook(function, nth, false, Box::new(action));
     }
 
     /// The same, just after the call has acted and has been logged, before its caller goes on.
-    ///
-    /// # Panics
-    ///
-    /// As [`before_call`](Self::before_call).
     #[track_caller]
     pub fn after_call(&self, function: &str, nth: u64, action: impl FnOnce() + Send + 'static) {
         self.add_hook(function, nth, true, Box::new(action));
@@ -67,43 +53,37 @@ impl Simulator {
         library::index_of(function);
         assert!(nth != 0, "calls are counted from 1, so none is number 0");
         let name = CString::new(function).expect("no zero byte in a function's name");
-        let hook = Box::into_raw(Box::new(Hook { action, panic: self.hook_panic.clone() }));
-        // SAFETY: a C string that outlives the call; the pointer is the hook's only one, and goes
-        // back to a box once, in one of the two functions.
-        let added = unsafe {
-            (self.controls.add_hook)(name.as_ptr(), nth, after.into(), run, discard, hook.cast())
-        };
+        let hook = Box::into_raw(Box::new(Hook { action, hooks: self.hooks.clone() }));
+        // SAFETY: a C string that outlives the call; the pointer is the hook's only one, and the driver
+        // gives it to `run` once at most.
+        let added =
+            unsafe { (self.controls.add_hook)(name.as_ptr(), nth, after.into(), run, hook.cast()) };
         assert!(added != 0, "out of memory");
     }
 }
 
 /// # Safety
 ///
-/// The pointer comes from `Box::into_raw` of a `Hook`, and is given to one of the two functions once.
+/// The pointer comes from `Box::into_raw` of a `Hook`, and is given to this function once.
 unsafe extern "C" fn run(hook: *mut c_void) {
     // SAFETY: as the function requires.
-    let Hook { action, panic } = *unsafe { Box::from_raw(hook.cast::<Hook>()) };
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(action)) {
-        panic.keep(payload);
-    }
-}
-
-/// # Safety
-///
-/// As for `run`.
-unsafe extern "C" fn discard(hook: *mut c_void) {
-    // SAFETY: as the function requires.
-    let Hook { action, panic } = *unsafe { Box::from_raw(hook.cast::<Hook>()) };
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(action))) {
-        panic.keep(payload);
+    let Hook { action, hooks: Hooks(shared) } = *unsafe { Box::from_raw(hook.cast::<Hook>()) };
+    let act = || match shared.simulator_is_dropped.load(Ordering::Relaxed) {
+        true => drop(action),
+        false => action(),
+    };
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(act)) {
+        shared.first_panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(payload);
     }
 }
 
 impl Drop for Simulator {
     fn drop(&mut self) {
-        (self.controls.clear_hooks)();
-        if !thread::panicking() {
-            self.hook_panic.raise();
+        let Hooks(shared) = &self.hooks;
+        shared.simulator_is_dropped.store(true, Ordering::Relaxed);
+        let payload = shared.first_panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(payload) = payload.filter(|_| !thread::panicking()) {
+            resume_unwind(payload);
         }
     }
 }

@@ -18,7 +18,6 @@ knobs! {
     DeviceNameBytes = "device_name_bytes", 0;
     /// Whether each device is an instance of a GPU that MIG divides: 0 (default) or 1. Then
     /// `cuDeviceGetUuid_v2` returns the instance's id and `cuDeviceGetUuid` that of its GPU, as documented.
-    /// `CUDA_VISIBLE_DEVICES` takes both, as `MIG-…` and `GPU-…`.
     MigInstances = "mig_instances", 0;
     /// The memory of each device, in bytes: 80 GiB by default.
     DeviceBytes = "device_bytes", 85899345920;
@@ -30,16 +29,9 @@ knobs! {
     /// How long the teardown at the last release takes, in microseconds: 0 by default; 53,000 to
     /// 71,000 measured. Experiment E6.
     ReleaseMicroseconds = "release_microseconds", 0;
-    /// Whether the driver ends when exit handlers run: 1 (default, measured: those registered after
-    /// `cuInit` still find it, those from before do not) or 0. Experiment E14.
-    DeinitializeAtExit = "deinitialize_at_exit", 1;
     /// Whether a restore without room, which returns 2, destroys the process: 1 (default, measured) or 0,
     /// and it can be restored when there is room.
     RestoreWithoutRoomDestroys = "restore_without_room_destroys", 1;
-    /// Which id of a process the checkpoint functions take if it has a PID namespace of its own, as in a
-    /// container: 0 (default, measured on an H200) the id that the caller sees in its own namespace, or 1
-    /// the id that the process sees itself. With both, an id that does not exist returns 304.
-    CheckpointIdsInside = "checkpoint_ids_inside", 0;
     /// How long the checkpoint of any process takes, in milliseconds: 0 by default; 14 to 28 measured.
     CheckpointMilliseconds = "checkpoint_milliseconds", 0;
     /// How long the restore of any process takes, in milliseconds: 0 by default; 15 to 28 measured.

@@ -19,7 +19,7 @@ mod simulator;
 mod watching;
 
 pub use builder::Builder;
-pub use call::{Call, DeviceMemory, StackEntry, Taken};
+pub use call::{Call, StackEntry, Taken};
 pub use checkpoint::Target;
 pub use client_command::ClientCommand;
 pub use elf::hide_symbols;

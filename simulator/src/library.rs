@@ -55,11 +55,7 @@ pub(crate) fn find(function: &str) -> Result<usize, String> {
     position.ok_or_else(|| format!("the simulated driver has no function {function:?}"))
 }
 
-/// The same.
-///
-/// # Panics
-///
-/// When there is no such function.
+/// The same, or a panic.
 #[track_caller]
 pub(crate) fn index_of(function: &str) -> usize {
     match find(function) {

@@ -1,11 +1,8 @@
 //! Writes the simulated driver into a directory, for clients that find it by `LD_LIBRARY_PATH`.
 
 use std::env;
-use std::error::Error;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,8 +11,8 @@ use simulated_libcuda::write_library;
 const USAGE: &str = "\
 usage: simulated-libcuda DIRECTORY [--driver-version VERSION] [--without SYMBOL]...
 
-Writes libcuda.so.1, and the link libcuda.so to it, into DIRECTORY, and prints the
-shell line that puts it before any other driver.
+Writes libcuda.so.1, and the link libcuda.so to it, into DIRECTORY. A program uses it
+if LD_LIBRARY_PATH begins with DIRECTORY.
 
   --driver-version VERSION  be a driver of this version, e.g. 11040, which lacks
                             the functions that are newer
@@ -35,17 +32,20 @@ fn main() -> ExitCode {
         print!("{USAGE}");
         return ExitCode::SUCCESS;
     }
-    let arguments = match parse(words.into_iter()) {
+    let Arguments { directory, driver_version, without } = match parse(words.into_iter()) {
         Ok(arguments) => arguments,
         Err(complaint) => {
             eprint!("simulated-libcuda: {complaint}\n{USAGE}");
             return ExitCode::from(2);
         }
     };
-    match write(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+    let without: Vec<&str> = without.iter().map(String::as_str).collect();
+    let written = fs::create_dir_all(&directory)
+        .and_then(|()| write_library(&directory, driver_version, &without));
+    match written {
+        Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("simulated-libcuda: {}: {error}", arguments.directory.display());
+            eprintln!("simulated-libcuda: {}: {error}", directory.display());
             ExitCode::FAILURE
         }
     }
@@ -75,32 +75,4 @@ fn parse(mut words: impl Iterator<Item = OsString>) -> Result<Arguments, String>
     }
     arguments.directory = directory.ok_or("no directory is named")?;
     Ok(arguments)
-}
-
-/// Writes the library and prints the line for the shell.
-fn write(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    fs::create_dir_all(&arguments.directory)?;
-    let directory = fs::canonicalize(&arguments.directory)?;
-    let without: Vec<&str> = arguments.without.iter().map(String::as_str).collect();
-    write_library(&directory, arguments.driver_version, &without)?;
-
-    let mut line = b"export LD_LIBRARY_PATH=".to_vec();
-    line.extend(quoted(directory.as_os_str()));
-    line.extend(b"${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\n");
-    io::stdout().write_all(&line)?;
-    Ok(())
-}
-
-/// One word of a POSIX shell, whatever bytes it has.
-fn quoted(word: &OsStr) -> Vec<u8> {
-    let mut quoted = vec![b'\''];
-    for &byte in word.as_bytes() {
-        if byte == b'\'' {
-            quoted.extend(b"'\\''");
-        } else {
-            quoted.push(byte);
-        }
-    }
-    quoted.push(b'\'');
-    quoted
 }

@@ -7,8 +7,9 @@ use crate::control::RawTaken;
 use crate::simulator::{Simulator, ordinal, succeed};
 
 /// The owners that have no name of their own.
-pub(crate) const UNNAMED_OWNERS: [&str; 3] = ["client", OTHER_LIBRARY, "green context"];
+pub(crate) const UNNAMED_OWNERS: [&str; 3] = ["client", OTHER_LIBRARY, GREEN_CONTEXT];
 const OTHER_LIBRARY: &str = "other library";
+const GREEN_CONTEXT: &str = "green context";
 const MOST_OWNERS: usize = 32;
 
 impl Simulator {
@@ -19,15 +20,10 @@ impl Simulator {
     }
 
     /// The same, by an owner of this name.
-    ///
-    /// # Panics
-    ///
-    /// If there are 32 owners already.
     #[track_caller]
     pub fn retain_by(&self, owner: &str, device: u32, references: u32) {
-        let owner = self.owner(owner);
-        let code = (self.controls.retain_by)(owner, ordinal(device), references);
-        succeed(code, "retain_by");
+        let references = i32::try_from(references).expect("a number of references");
+        succeed(self.change_references(self.owner(owner), device, references), "retain_by");
     }
 
     /// Another library in this process releases a device's primary context once. Like a release by
@@ -35,8 +31,7 @@ impl Simulator {
     /// that takes the last reference while a green context lives leaves the context active.
     #[track_caller]
     pub fn release_by_others(&self, device: u32) {
-        let owner = self.owner(OTHER_LIBRARY);
-        let code = (self.controls.release_by)(owner, ordinal(device));
+        let code = self.change_references(self.owner(OTHER_LIBRARY), device, -1);
         assert!(matches!(code, 0 | 201 | 800), "release_by_others: the driver returns {code}");
     }
 
@@ -45,24 +40,24 @@ impl Simulator {
     /// reference returns 800, takes it all the same and leaves the context active.
     #[track_caller]
     pub fn add_green_context(&self, device: u32) {
-        let code = (self.controls.add_green_context)(ordinal(device));
-        succeed(code, "add_green_context");
+        let owner = self.owner(GREEN_CONTEXT);
+        succeed(self.change_references(owner, device, 1), "add_green_context");
     }
 
     /// That library destroys one green context. It gives one reference back; as measured, where none
     /// is left it changes nothing, and the primary context stays active.
     #[track_caller]
     pub fn remove_green_context(&self, device: u32) {
-        let code = (self.controls.remove_green_context)(ordinal(device));
-        succeed(code, "remove_green_context");
+        let owner = self.owner(GREEN_CONTEXT);
+        succeed(self.change_references(owner, device, -1), "remove_green_context");
+    }
+
+    fn change_references(&self, owner: u32, device: u32, change: i32) -> u32 {
+        (self.controls.change_references)(owner, ordinal(device), change)
     }
 
     /// Runs a closure whose driver calls, on this thread, count as this owner's. Without it the owner
     /// is `"client"`. May be nested.
-    ///
-    /// # Panics
-    ///
-    /// If there are 32 owners already.
     #[track_caller]
     pub fn acting_as<T>(&self, owner: &str, action: impl FnOnce() -> T) -> T {
         let before = (self.controls.act_as)(self.owner(owner));
@@ -81,7 +76,7 @@ impl Simulator {
         unsafe { (self.controls.taken)(raw.as_mut_ptr(), count) };
         raw.iter()
             .map(|entry| Taken {
-                device: u32::try_from(entry.device).expect("the ordinal of a device"),
+                device: entry.device,
                 by: self.owner_name(entry.by),
                 from: self.owner_name(entry.from),
             })
@@ -93,12 +88,11 @@ impl Simulator {
     fn owner(&self, name: &str) -> u32 {
         let mut names = self.owner_names();
         let known = names.iter().position(|known| known == name);
-        let owner = known.unwrap_or(names.len());
-        if known.is_none() && owner < MOST_OWNERS {
+        let owner = known.unwrap_or_else(|| {
+            assert!(names.len() < MOST_OWNERS, "no owner {name:?}: {MOST_OWNERS} are the most");
             names.push(name.to_owned());
-        }
-        drop(names);
-        assert!(owner < MOST_OWNERS, "no owner {name:?}: {MOST_OWNERS} are the most");
+            names.len() - 1
+        });
         owner as u32
     }
 

@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::call::{DeviceMemory, StackEntry};
-use crate::control::{Controls, DeviceState};
-use crate::hooks::HookPanic;
+use crate::call::StackEntry;
+use crate::control::{Controls, Number};
+use crate::hooks::Hooks;
 use crate::knob::Knob;
 use crate::others::UNNAMED_OWNERS;
 use crate::private_directory::PrivateDirectory;
@@ -18,11 +18,15 @@ use crate::private_directory::PrivateDirectory;
 /// fault hits it. Devices are named by their ordinals as the driver enumerates them, after
 /// `CUDA_VISIBLE_DEVICES`, and never by a `CUdevice`.
 ///
-/// Methods that name a device panic when there is no such device, and initialise the driver where
-/// they need it, as another library in the process would have done.
+/// Methods initialise the driver if they need it, as another library in the process would have done.
+///
+/// # Panics
+///
+/// Methods panic for a device or a function that does not exist, for a process that is not there or has not
+/// initialised CUDA (but [`target`](Self::target) returns `None`), for call number 0, and for a 33rd owner.
 pub struct Simulator {
     pub(crate) controls: Controls,
-    pub(crate) hook_panic: HookPanic,
+    pub(crate) hooks: Hooks,
     /// By their numbers.
     pub(crate) owner_names: Mutex<Vec<String>>,
     path: PathBuf,
@@ -32,8 +36,7 @@ pub struct Simulator {
 impl Simulator {
     pub(crate) fn new(directory: PrivateDirectory, path: PathBuf, controls: Controls) -> Self {
         let owner_names = Mutex::new(UNNAMED_OWNERS.map(str::to_owned).into());
-        let hook_panic = HookPanic::default();
-        Self { controls, hook_panic, owner_names, path, _directory: directory }
+        Self { controls, hooks: Hooks::default(), owner_names, path, _directory: directory }
     }
 
     /// The private `libcuda.so.1`, to be loaded by the code under test.
@@ -46,55 +49,48 @@ impl Simulator {
     /// [`Knob::HandlesAreOrdinals`] is 1.
     #[must_use]
     pub fn device_handle(&self, device: u32) -> i32 {
-        (self.controls.device_handle)(ordinal(device))
+        self.number(Number::Handle, device) as i32
     }
 
     /// References to a device's primary context; 0 before the driver is initialised.
     #[must_use]
     #[track_caller]
     pub fn references(&self, device: u32) -> u32 {
-        self.device(device).references
+        self.of_device(Number::References, device)
     }
 
     /// Whether a device's primary context is active.
     #[must_use]
     #[track_caller]
     pub fn is_active(&self, device: u32) -> bool {
-        self.device(device).active != 0
+        self.of_device(Number::IsActive, device) != 0
     }
 
     /// How often a device's primary context has been activated.
     #[must_use]
     #[track_caller]
     pub fn generation(&self, device: u32) -> u32 {
-        self.device(device).generation
+        self.of_device(Number::Generation, device)
     }
 
     /// The flags of a device's primary context, as `cuDevicePrimaryCtxGetState` gives them.
     #[must_use]
     #[track_caller]
     pub fn flags(&self, device: u32) -> u32 {
-        self.device(device).flags
-    }
-
-    /// A device's memory in use.
-    #[must_use]
-    #[track_caller]
-    pub fn memory(&self, device: u32) -> DeviceMemory {
-        let DeviceState { context_bytes, ordinary_bytes, .. } = self.device(device);
-        DeviceMemory { context_bytes, ordinary_bytes }
+        self.of_device(Number::Flags, device)
     }
 
     #[track_caller]
-    fn device(&self, device: u32) -> DeviceState {
-        let mut state = DeviceState::default();
-        // SAFETY: the pointer is to a state of the C layout.
-        let known = unsafe { (self.controls.device)(ordinal(device), &raw mut state) };
-        assert!(
-            known != 0 || !self.is_initialized(),
-            "the simulated driver has no device {device}"
-        );
-        state
+    fn of_device(&self, number: Number, device: u32) -> u32 {
+        match u32::try_from(self.number(number, device)) {
+            Ok(value) => value,
+            Err(_) if !self.is_initialized() => 0,
+            Err(_) => panic!("the simulated driver has no device {device}"),
+        }
+    }
+
+    pub(crate) fn number(&self, number: Number, of: u32) -> u64 {
+        (self.controls.number)(number as u32, of)
     }
 
     /// Sets a knob, from the next call on.
@@ -126,7 +122,7 @@ impl Simulator {
     /// Initialises the driver as another library in this process would, if nobody has yet.
     #[track_caller]
     pub fn initialize(&self) {
-        succeed((self.controls.initialize)(), "initialize");
+        self.retain_by_others(0, 0);
     }
 
     /// Ends the driver as process exit does: every later call returns 4.
@@ -137,7 +133,7 @@ impl Simulator {
     /// Whether the driver is initialised in this very process, and not yet ended.
     #[must_use]
     pub fn is_initialized(&self) -> bool {
-        (self.controls.is_initialized)() != 0
+        self.number(Number::IsInitialized, 0) != 0
     }
 }
 

@@ -5,17 +5,13 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::call::{Call, LOG_NAME};
-use crate::control::Counters;
+use crate::control::Number;
 use crate::fault::Fault;
 use crate::library;
 use crate::simulator::Simulator;
 
 impl Simulator {
     /// Arms a fault, beside those already armed. The first armed that is due decides what a call returns.
-    ///
-    /// # Panics
-    ///
-    /// When the fault names a function that the simulated driver does not export, or call number 0.
     #[track_caller]
     pub fn inject(&self, fault: Fault) {
         fault.check();
@@ -32,7 +28,7 @@ impl Simulator {
     /// How many calls the armed faults have hit.
     #[must_use]
     pub fn faults_fired(&self) -> u64 {
-        self.counters().faults_fired
+        self.number(Number::FaultsFired, 0)
     }
 
     /// Starts or stops logging the calls. Off at first.
@@ -62,33 +58,21 @@ impl Simulator {
     }
 
     /// How often an exported function was called, whatever it returned.
-    ///
-    /// # Panics
-    ///
-    /// When the simulated driver exports no such function.
     #[must_use]
     #[track_caller]
     pub fn count(&self, function: &str) -> u64 {
-        let index = library::index_of(function);
-        (self.controls.count)(u32::try_from(index).expect("a small table"))
+        self.number(Number::Calls, library::index_of(function) as u32)
     }
 
     /// How many calls were made in all, whatever they returned.
     #[must_use]
     pub fn total_calls(&self) -> u64 {
-        self.counters().total_calls
+        self.number(Number::TotalCalls, 0)
     }
 
     /// How many releases found no reference left, by anybody and through either generation.
     #[must_use]
     pub fn underflows(&self) -> u64 {
-        self.counters().underflows
-    }
-
-    fn counters(&self) -> Counters {
-        let mut counters = Counters::default();
-        // SAFETY: the pointer is to counters of the C layout.
-        unsafe { (self.controls.counters)(&raw mut counters) };
-        counters
+        self.number(Number::Underflows, 0)
     }
 }

@@ -1,6 +1,8 @@
-//! The device files that a child inherits, as `fork::device_files` lists them. The simulated driver opens
-//! its own under `/dev`, in a process that has a `/dev` to itself.
+//! The device files that a child inherits, as `fork::device_files` lists them. The process has a `/dev` to itself,
+//! where it opens what NVIDIA's driver opens.
 
+use std::fs::File;
+use std::os::fd::IntoRawFd;
 use std::path::PathBuf;
 
 use crate::support::load;
@@ -13,6 +15,11 @@ fn listed() -> Vec<PathBuf> {
     fork::device_files().unwrap().into_iter().map(|file| file.path).collect()
 }
 
+/// As NVIDIA's driver opens its files.
+fn open_for_good(path: &str) {
+    let _ = File::create(path).unwrap().into_raw_fd();
+}
+
 #[test]
 fn inherited_device_files_are_listed() {
     in_own_process(|| {
@@ -20,10 +27,11 @@ fn inherited_device_files_are_listed() {
             return;
         }
         assert!(listed().is_empty());
-        let simulator =
-            Simulator::builder().devices(2).visible_devices(None).device_files("/dev").start();
+        let simulator = Simulator::builder().devices(2).visible_devices(None).start();
         let driver = load(simulator.path()).unwrap();
+        open_for_good("/dev/nvidiactl");
         let context = PrimaryContext::retain(driver.device(1).unwrap()).unwrap();
+        open_for_good("/dev/nvidia1");
         let expected = ["/dev/nvidiactl", "/dev/nvidia1"].map(PathBuf::from);
         assert_eq!(listed(), expected, "in the order of their descriptors");
         let parent = std::process::id();

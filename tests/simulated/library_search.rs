@@ -62,7 +62,7 @@ fn loads(test: &str, libraries: &[(&str, Found)], searched: &[&str], expected: E
                 Found::Driver => drop(write_library(&folder, None, &[]).unwrap()),
                 Found::Stub => {
                     write_library(&folder, None, &[]).unwrap();
-                    command.env("SIMULATED_CUDA_STUB", "1");
+                    command.env("SIMULATED_CUDA_FAULT", "any:1:34:refused:from_then_on");
                 }
                 Found::NotALibrary => fs::write(folder.join(NAME), "no library").unwrap(),
                 Found::NotADriver => drop(fs::copy(&audit, folder.join(NAME)).unwrap()),

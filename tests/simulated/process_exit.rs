@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock};
 use std::thread;
 
 use cuda_primary_context::{PrimaryContext, PrimaryContextGuard, ReleaseError};
-use simulated_libcuda::{Knob, Simulator};
+use simulated_libcuda::Simulator;
 
 use crate::support::processes::{births, in_child, run_again};
 use crate::support::skips;
@@ -52,7 +52,7 @@ fn exits_quietly(test: &str, expected: Option<Traces>, body: impl FnOnce()) {
 fn machine() -> &'static Machine {
     MACHINE.get_or_init(|| {
         let builder = Simulator::builder().devices(2).visible_devices(None);
-        let machine = machine_from(builder.knob(Knob::DeinitializeAtExit, 1));
+        let machine = machine_from(builder);
         // Nothing drops a static, and the library is loaded already.
         std::fs::remove_dir_all(machine.simulator.path().parent().unwrap()).unwrap();
         machine

@@ -1,9 +1,10 @@
 //! A client of the simulated driver, as thin as can be: raw C functions found by `dlsym`.
 
 use std::ffi::{CString, c_void};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr;
 
 use simulated_libcuda::{EntryPoint, Simulator, entry_points};
@@ -71,7 +72,8 @@ impl Library {
 
     /// The `CUdevice` of an ordinal.
     pub fn handle(self, ordinal: i32) -> i32 {
-        call_address(self.address("simulated_cuda_device_handle"), &[ordinal as usize]) as i32
+        const HANDLE: usize = 4; // as simulated_cuda.h numbers it
+        self.call("simulated_cuda_number", &[HANDLE, ordinal as usize]) as i32
     }
 
     /// The same as a word for [`call`](Self::call).
@@ -120,6 +122,14 @@ impl Library {
             [name.as_ptr() as usize, out(&mut address), version as usize, 0, out(&mut status)];
         (self.call("cuGetProcAddress_v2", &words), address, status)
     }
+}
+
+/// An empty folder for a test.
+pub fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder); // of an earlier run
+    fs::create_dir_all(&folder).unwrap();
+    folder
 }
 
 /// A simulator with this many devices, initialised, and its functions.

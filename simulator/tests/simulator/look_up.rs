@@ -11,20 +11,6 @@ fn base(symbol: &str) -> &str {
 }
 
 #[test]
-fn an_old_driver_lacks_what_came_later() {
-    for entry in functions_of_13_0().filter(|entry| entry.symbol.starts_with("cuDeviceP")) {
-        for (version, is_there) in [(entry.since, true), (entry.since - 10, false)] {
-            let simulator = Simulator::builder().driver_version(version).start();
-            let library = Library::of(&simulator);
-            let mut returned = 0_u32;
-            assert_eq!(library.call("cuDriverGetVersion", &[out(&mut returned)]), 0);
-            let found = !library.address(entry.symbol).is_null();
-            assert_eq!((returned, found), (version, is_there), "{}", entry.symbol);
-        }
-    }
-}
-
-#[test]
 fn hidden_symbols_are_found_by_nobody_and_the_rest_by_everybody() {
     let newer = "cuDevicePrimaryCtxRelease_v2";
     for hidden in ["cuCtxGetId", "cuMemAlloc", newer, "cuModuleLoad"] {

@@ -5,8 +5,7 @@ use std::thread;
 
 use simulated_libcuda::{Builder, Knob, Simulator};
 
-use crate::directory::Directory;
-use crate::driver::{Library, call_address, in_forked_child, out};
+use crate::driver::{Library, call_address, folder, in_forked_child, out};
 
 const CONTEXT: u64 = 524 << 20;
 
@@ -32,20 +31,19 @@ impl Drop for Target {
 struct Machine {
     simulator: Simulator,
     library: Library,
-    _directory: Directory,
 }
 
 impl Machine {
     fn new(name: &str, adjust: impl FnOnce(Builder) -> Builder) -> Self {
-        let directory = Directory::new(&format!("machine-{name}"));
+        let file = folder(&format!("machine-{name}")).join("machine");
         let settings = Simulator::builder().devices(2).visible_devices(None);
-        let simulator = adjust(settings.machine(directory.0.join("machine"))).start();
+        let simulator = adjust(settings.machine(file)).start();
         let library = Library::of(&simulator);
-        Self { simulator, library, _directory: directory }
+        Self { simulator, library }
     }
 
-    /// A process that initialises CUDA and retains the context of GPU 0.
-    fn start(&self) -> Target {
+    /// A process that initialises CUDA and retains the context of GPU 0, once this holds for it.
+    fn target(&self, is_ready: impl Fn(simulated_libcuda::Target) -> bool) -> Target {
         // SAFETY: the child calls the simulated driver and sleeps.
         let pid = unsafe { libc::fork() };
         assert_ne!(pid, -1, "fork fails");
@@ -58,13 +56,17 @@ impl Machine {
                 thread::park();
             }
         }
-        Target(pid)
+        let target = Target(pid);
+        while !self.simulator.target(target.pid()).is_some_and(&is_ready) {
+            thread::yield_now();
+        }
+        target
     }
 
-    /// The same, and its context is active.
-    fn target(&self) -> Target {
-        let target = self.start();
-        while self.simulator.target(target.pid()).is_none_or(|found| found.contexts == 0) {
+    /// Its context is active.
+    fn active(&self) -> Target {
+        let target = self.target(|_| true);
+        while self.simulator.target_bytes(target.pid(), 0) == 0 {
             thread::yield_now();
         }
         target
@@ -85,21 +87,18 @@ impl Machine {
 #[test]
 fn a_lock_waits_for_calls_under_way() {
     let machine = Machine::new("busy", |settings| settings.knob(Knob::RetainMicroseconds, 500_000));
-    let target = machine.start();
-    let found = || machine.simulator.target(target.pid());
-    while found().is_none_or(|found| found.calls == 0) {
-        thread::yield_now();
-    }
+    let target = machine.target(|target| target.calls > 0);
     assert_eq!(machine.step("Lock", &target, [1, 0, 0, 0, 0, 0, 0, 0]), 600);
     assert_eq!(machine.state(target.pid()), (0, 0));
     assert_eq!(machine.step("Lock", &target, [60_000, 0, 0, 0, 0, 0, 0, 0]), 0);
-    assert_eq!(found().unwrap().contexts, 1, "the call had ended");
+    let bytes = machine.simulator.target_bytes(target.pid(), 0);
+    assert_eq!(bytes, CONTEXT, "the call had ended");
 }
 
 #[test]
 fn a_map_that_does_not_name_every_gpu_once_is_refused() {
     let machine = Machine::new("map", |settings| settings);
-    let target = machine.target();
+    let target = machine.active();
     machine.simulator.set_state(target.pid(), 2);
     let restore = |pairs: &[[u32; 2]]| {
         let gpus = pairs.as_flattened().iter();
@@ -127,7 +126,7 @@ fn a_map_that_does_not_name_every_gpu_once_is_refused() {
 #[test]
 fn unused_bytes_of_the_arguments_must_be_zero() {
     let machine = Machine::new("bytes", |settings| settings);
-    let target = machine.target();
+    let target = machine.active();
     for (step, state, used) in
         [("Lock", 0, 4), ("Checkpoint", 1, 0), ("Restore", 2, 12), ("Unlock", 1, 0)]
     {
@@ -145,7 +144,7 @@ fn unused_bytes_of_the_arguments_must_be_zero() {
 fn a_dead_process_leaves_its_place_and_its_memory_to_others() {
     let machine = Machine::new("places", |settings| settings);
     let whole = machine.simulator.machine_free(0);
-    let target = machine.target();
+    let target = machine.active();
     assert_eq!(machine.simulator.machine_free(0), whole - CONTEXT);
     drop(target);
     assert_eq!(machine.simulator.machine_free(0), whole);

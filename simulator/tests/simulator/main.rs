@@ -7,7 +7,6 @@ mod client_command;
 mod command;
 mod completeness;
 mod devices;
-mod directory;
 mod driver;
 mod entry_points;
 mod faults;
