@@ -82,7 +82,7 @@
 //! | `cuDeviceGetAttribute`, `cuDeviceTotalMem_v2` | [`Device::attribute`], [`Device::compute_capability`], [`Device::total_memory`] |
 //! | `cuDevicePrimaryCtxRetain` | [`PrimaryContext::retain`], [`PrimaryContext::retain_if_active`] |
 //! | `cuDevicePrimaryCtxRelease_v2` | [`PrimaryContext::release`], its Drop, [`PrimaryContextGuard::retain_only`], [`StrayRelease::run`] |
-//! | `cuDevicePrimaryCtxGetState` | [`Device::primary_context_state`], [`Driver::primary_contexts`], [`StrayRelease::plan`] |
+//! | `cuDevicePrimaryCtxGetState` | [`Device::primary_context_state`], [`Driver::primary_contexts`], [`StrayRelease::plan_retain_only`] |
 //! | `cuDevicePrimaryCtxSetFlags_v2` | [`Device::set_primary_context_flags`] |
 //! | `cuDevicePrimaryCtxReset_v2` | [`Device::reset_primary_context`] (unsafe; `retain_only` never resets) |
 //! | `cuCtxPushCurrent_v2`, `cuCtxPopCurrent_v2` | [`PrimaryContext::make_current`], [`CurrentContext`] |

@@ -41,7 +41,7 @@ fn retain_only(options: &Options) -> Result<(String, u8), Error> {
         policy = unsafe { policy.releases_up_to(options.releases) };
     }
     if options.dry_run {
-        let plan = policy.plan(device)?;
+        let plan = policy.plan_retain_only(device)?;
         let failed = plan.devices().any(|(_, planned)| matches!(planned, Planned::Failed(_)));
         let text = match options.json {
             true => json(&plan, chosen.is_simulated()),

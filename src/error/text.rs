@@ -44,7 +44,8 @@ pub(super) fn origin(tried: &[Attempt]) -> &'static str {
     let was_tried = |name| tried.iter().any(|attempt| attempt.library == Path::new(name));
     if was_tried("libcuda.so.1") {
         " libcuda.so.1 comes with NVIDIA's driver, not with the CUDA toolkit: install the driver, or \
-         give the container a GPU (for example docker run --gpus all)."
+         give the container a GPU (for example docker run --gpus all). To test without a GPU, use \
+         simulated-libcuda."
     } else if was_tried("nvcuda.dll") {
         " nvcuda.dll comes with NVIDIA's driver, not with the CUDA toolkit: install the driver."
     } else {
@@ -56,10 +57,10 @@ pub(super) fn visibility(visible_devices: Option<&str>) -> String {
     visible_devices.map_or_else(String::new, |value| format!(" (CUDA_VISIBLE_DEVICES={value:?})"))
 }
 
-/// `4 devices, 0 to 3`.
+/// `4 devices, 0 to 3`, or `only device 0`.
 pub(super) fn visible(count: u32) -> String {
     match count {
-        1 => "1 device, 0".to_owned(),
+        1 => "only device 0".to_owned(),
         count => format!("{count} devices, 0 to {}", count.saturating_sub(1)),
     }
 }
