@@ -37,10 +37,23 @@ impl PrimaryContextGuard {
     /// Retains this device's primary context and releases the strays on all other devices: the contexts
     /// that are active in this process and on which no handle of this crate is alive.
     ///
+    /// **A library that goes on using a released device loses its data or crashes the process**: safe code of
+    /// cudarc 0.19 died in each of nine uses ([Soundness](#soundness)). Keep such a device with
+    /// [`StrayRelease::keep`], or hold it with [`PrimaryContext::retain_if_active`].
+    ///
     /// Call it a single time, after the worker has selected its device. Each further call releases another
     /// reference on every device that is still, or again, active. The report of a second run says so
     /// ([`DeviceReport::taken_before`]).
     ///
+    /// # Examples
+    /// ```no_run
+    /// # use cuda_primary_context::{Driver, Error, PrimaryContextGuard};
+    /// let guard = PrimaryContextGuard::retain_only(Driver::load()?.device(1)?)?;
+    /// println!("{}", guard.report().summary()); // kept 1; released 0, 2
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Steps
     /// 1. In a forked child of an initialised process it returns an error, without a driver call.
     /// 2. It retains the device (`cuDevicePrimaryCtxRetain`). If that fails, nothing else was touched. From
     ///    here on the guard exists.
@@ -72,7 +85,7 @@ impl PrimaryContextGuard {
     /// | allocates pinned memory | no error; the context stayed inactive |
     /// | multiplies matrices (three references) | no error; the context stayed active ([`Outcome::StillActive`]) |
     ///
-    /// So look again a moment later: [`Report::look_again`] returns the released devices that are active.
+    /// So call [`Report::look_again`] some time later. It returns those of the released devices that are active.
     ///
     /// # Soundness
     /// This function is safe, and it can take a context from other code of the process. It passes nothing
@@ -89,9 +102,8 @@ impl PrimaryContextGuard {
     /// [`driver_behaviour`](crate::driver_behaviour#references-of-others) has the details, and the repository
     /// has the records: `h200.txt`, `2xh100.txt` and `2xh200.txt` in `hardware/records/`.
     ///
-    /// Keep the devices that others use with [`StrayRelease::keep`], or hold them with
-    /// [`PrimaryContext::retain_if_active`]. One reference is released on each device, so that a context
-    /// with more than one holder survives. [`StrayRelease::releases_up_to`], which takes more, is `unsafe`.
+    /// One reference is released on each device, so that a context with more than one holder survives.
+    /// [`StrayRelease::releases_up_to`], which takes more, is `unsafe`.
     ///
     /// # References of others
     /// The driver counts references, but does not return the count or the owners. If the context is gone and
