@@ -111,8 +111,7 @@ impl Driver {
         self.insides().len() as u32
     }
 
-    /// Returns the device of this ordinal, as the driver numbers them in this process. Makes no driver call:
-    /// `cuDeviceGet` was called when the driver was loaded.
+    /// Returns the device of this ordinal, as `cuDeviceGet` numbers them in this process.
     ///
     /// # Errors
     /// [`Error::NoSuchDevice`].

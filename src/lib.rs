@@ -13,9 +13,6 @@
 //! }
 //! ```
 //!
-//! If `main` returns an error, it prints as a sentence with the remedy, because the `Debug` of [`Error`] is its
-//! `Display`. Match its variants, or call [`Error::kind`], to handle one kind of error.
-//!
 //! **A released reference may belong to another library.** If it was the last one and that library still uses
 //! the device, its data is lost or the process crashes. Read
 //! [`PrimaryContextGuard::retain_only`] before you call it.
@@ -91,7 +88,6 @@
 //! | [`cuCtxSetCurrent`][context] | [`PrimaryContext::bind_to_thread`] |
 //! | [`cuCtxGetCurrent`][context], [`cuCtxGetDevice`][context], [`cuCtxGetApiVersion`][context] | called by [`PrimaryContextGuard::retain_only`], for the calling thread |
 //! | [`cuCheckpointProcessLock`][checkpoint], `…Checkpoint`, `…Restore`, `…Unlock`, `…GetState` | [`checkpoint`] (Linux) |
-//! | [`cuGetErrorName`][error] | [`sys::CUresult::name`], a table made from the header in use |
 //! | everything else | [`sys`], by [`Driver::function`] ([`cuGetProcAddress`][entry]) |
 //!
 //! [init]: https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__INITIALIZE.html
@@ -100,7 +96,6 @@
 //! [primary]: https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__PRIMARY__CTX.html
 //! [context]: https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__CTX.html
 //! [checkpoint]: https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__CHECKPOINT.html
-//! [error]: https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__ERROR.html
 //! [entry]: https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__DRIVER__ENTRY__POINT.html
 //!
 //! # Features, platforms, drivers

@@ -74,14 +74,6 @@ mod tests {
     use super::*;
     use crate::error::Error;
 
-    /// A main function that returns this error prints its Debug.
-    #[test]
-    fn debug_is_the_sentence() {
-        let error = Error::LibraryNotFound { tried: vec![Attempt::new("libcuda.so.1", "gone")] };
-        assert!(error.to_string().contains("install the driver"), "{error}");
-        assert_eq!(format!("{error:?}"), error.to_string());
-    }
-
     #[test]
     fn texts_name_the_values_and_the_remedy() {
         let library = Path::new("libcuda.so.1");
@@ -104,16 +96,11 @@ mod tests {
     }
 
     #[test]
-    fn advice_on_releases_is_given_of_releases() {
+    fn advice_on_releases_is_given_of_nothing_else() {
         let text = |call, code| Error::Driver { call, device: Some(0), code }.to_string();
-        let (release, retain) = ("cuDevicePrimaryCtxRelease_v2", "cuDevicePrimaryCtxRetain");
-        let text_of = text(release, CUresult::CUDA_ERROR_INVALID_CONTEXT);
-        assert!(text_of.contains(": there was no reference left"), "{text_of}");
         let text_of = text("cuCtxPopCurrent_v2", CUresult::CUDA_ERROR_INVALID_CONTEXT);
         assert!(text_of.ends_with("CUDA_ERROR_INVALID_CONTEXT (201)"), "{text_of}");
-        let text_of = text(release, CUresult::CUDA_ERROR_NOT_PERMITTED);
-        assert!(text_of.contains("green context"), "{text_of}");
-        let text_of = text(retain, CUresult::CUDA_ERROR_NOT_PERMITTED);
+        let text_of = text("cuDevicePrimaryCtxRetain", CUresult::CUDA_ERROR_NOT_PERMITTED);
         assert!(text_of.contains(": cuda-contexts trace --deny refuses"), "{text_of}");
         assert!(!text_of.contains("green context"), "{text_of}");
     }

@@ -78,8 +78,7 @@ impl StrayRelease {
         Plan::make(device.driver(), Some(device), self)
     }
 
-    /// Returns what [`run`](Self::run) would do at this moment. Otherwise as
-    /// [`plan_retain_only`](Self::plan_retain_only).
+    /// Returns what [`run`](Self::run) would do, as [`plan_retain_only`](Self::plan_retain_only).
     ///
     /// # Errors
     /// As [`plan_retain_only`](Self::plan_retain_only).

@@ -22,6 +22,7 @@ impl BitOrAssign for CUctx_flags {
 /// The names of the flags, such as `CU_CTX_SCHED_SPIN | CU_CTX_MAP_HOST`; `0` if there is none.
 impl fmt::Display for CUctx_flags {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut texts = Vec::new();
         let mut rest = self.0;
         for (flag, name) in [
             (Self::CU_CTX_SCHED_SPIN, "CU_CTX_SCHED_SPIN"),
@@ -35,13 +36,12 @@ impl fmt::Display for CUctx_flags {
         ] {
             if rest & flag.0 != 0 {
                 rest &= !flag.0;
-                let separator = if rest == 0 { "" } else { " | " };
-                write!(formatter, "{name}{separator}")?;
+                texts.push(name.to_owned());
             }
         }
-        match (rest, self.0) {
-            (0, 1..) => Ok(()),
-            (unknown, _) => write!(formatter, "{unknown}"),
+        if rest != 0 || texts.is_empty() {
+            texts.push(rest.to_string());
         }
+        formatter.write_str(&texts.join(" | "))
     }
 }

@@ -15,8 +15,8 @@ fn second_generation_of_entry_points_is_called() {
     assert_eq!(machine.simulator.flags(0), 4 + 8 + 16);
     let state = machine.device(0).primary_context_state().unwrap();
     let names = "CU_CTX_SCHED_BLOCKING_SYNC | CU_CTX_MAP_HOST | CU_CTX_LMEM_RESIZE_TO_MAX";
-    let shown = format!("PrimaryContextState {{ active: false, flags: {names} }}");
-    assert_eq!(format!("{state:?}"), shown);
+    let shown = format!("{state:?}");
+    assert_eq!(shown, format!("PrimaryContextState {{ active: false, flags: {names} }}"));
     let texts = [0, 8, 0x308].map(|flags| CUctx_flags(flags).to_string());
     assert_eq!(texts, ["0", "CU_CTX_MAP_HOST", "CU_CTX_MAP_HOST | 768"]);
     // SAFETY: nothing uses the simulated context.
