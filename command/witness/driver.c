@@ -35,7 +35,7 @@ struct identity {
 /* The path of a file beside the witness. */
 static bool path_beside(const char *name, char path[LONGEST_PATH])
 {
-    const char *end = strrchr(witness.name, '/');
+    const char *end = witness.name ? strrchr(witness.name, '/') : NULL;
     size_t folder = end ? (size_t)(end + 1 - witness.name) : 0, length = strlen(name) + 1;
 
     if (!folder || folder + length > LONGEST_PATH)

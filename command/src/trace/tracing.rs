@@ -93,8 +93,8 @@ impl<'options> Tracing<'options> {
             lost: self.arena.lost(),
             damaged: self.arena.is_damaged(),
             living: self.watch.living(),
-            opens_were_missed: self.watch.why_opens_are_missed(),
-            // Those that lived long enough are named.
+            opens_were_missed: self.watch.why_opens_are_missed().map(str::to_owned),
+            // If `silent` names a process, the gap is reported already.
             has_unseen: self.watch.arena_was_missing && self.watch.silent.is_empty(),
             silent: self.watch.silent.into_iter().collect(),
             unreadable: self.watch.unreadable.into_iter().collect(),
