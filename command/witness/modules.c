@@ -28,6 +28,14 @@ void note_program(void)
     program_length = read_link("/proc/self/exe", program, sizeof program - 1);
 }
 
+size_t copy_program_path(char *path, size_t capacity)
+{
+    size_t length = program_length < capacity ? program_length : capacity;
+
+    memcpy(path, program, length);
+    return length;
+}
+
 uint64_t mix(uint64_t hash, uint64_t value)
 {
     hash = (hash ^ value) * 0x9e3779b97f4a7c15u;

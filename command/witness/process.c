@@ -120,7 +120,7 @@ static void write_process_record(void)
     text += record->variables_length;
     record->arguments_length = (uint32_t)read_file("/proc/self/cmdline", text, ARGUMENTS_KEPT);
     text += record->arguments_length;
-    record->executable_length = (uint32_t)read_link("/proc/self/exe", text, EXECUTABLE_KEPT);
+    record->executable_length = (uint32_t)copy_program_path(text, EXECUTABLE_KEPT);
     publish_record(record, TRACE_WRITTEN);
 }
 
