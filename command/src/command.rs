@@ -6,21 +6,26 @@ use std::io::{self, Write};
 use std::iter;
 use std::path::Path;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::launch::occupy_closed;
 use crate::options;
 use crate::{ps, run as keep_threads, trace};
 
+const VERBS: &str = "The verbs are trace, ps and run: cuda-contexts trace -- COMMAND.";
+
 /// The command's own failures, as `env` and `timeout` have them.
 pub(crate) const FAILED: i32 = 125;
 const CANNOT_RUN: i32 = 126;
 const NOT_FOUND: i32 = 127;
 
+const AFTER: &str = "cuda-contexts trace --help describes the options of trace.";
+
 /// Shows which processes hold CUDA contexts, and which code creates them.
 #[derive(Parser)]
-#[command(version, propagate_version = true, max_term_width = 90)]
+#[command(version, propagate_version = true, max_term_width = 90, after_help = AFTER)]
+#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
 #[command(arg_required_else_help = false, subcommand_required = true)]
 struct Arguments {
     #[command(subcommand)]
@@ -38,8 +43,8 @@ enum Verb {
 /// opens the standard streams that are closed, before any file takes their place.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     occupy_closed();
-    let name = OsString::from("cuda-contexts");
-    match Arguments::try_parse_from(iter::once(name).chain(arguments)) {
+    let arguments: Vec<OsString> = iter::once("cuda-contexts".into()).chain(arguments).collect();
+    match Arguments::try_parse_from(&arguments) {
         Ok(Arguments { verb: Verb::Ps(options) }) => ps::run(&options),
         Ok(Arguments { verb: Verb::Trace(options) }) => trace::run(&options),
         Ok(Arguments { verb: Verb::Run(options) }) => keep_threads::run(&options),
@@ -49,16 +54,35 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
                 print(concat!("cuda-contexts ", env!("CARGO_PKG_VERSION"), "\n"))
             }
             _ => {
-                let text = error.to_string();
-                let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
-                let text = lines.collect::<Vec<_>>().join(" ");
-                let text = text.trim_start_matches("error: ");
-                say(format_args!(
-                    "{text}. cuda-contexts --help lists the verbs and their options."
-                ));
+                say(format_args!("{}", complaint(&error, &arguments)));
                 FAILED
             }
         },
+    }
+}
+
+/// What is wrong with these arguments, and where to read more.
+fn complaint(error: &clap::Error, arguments: &[OsString]) -> String {
+    let first = arguments.get(1).map(|word| word.to_string_lossy()).unwrap_or_default();
+    match error.kind() {
+        ErrorKind::MissingSubcommand => format!("No verb was passed. {VERBS}"),
+        ErrorKind::InvalidSubcommand => match error.get(ContextKind::InvalidSubcommand) {
+            Some(word) => format!("{word} is not a verb. {VERBS}"),
+            None => VERBS.to_owned(),
+        },
+        ErrorKind::MissingRequiredArgument => {
+            format!("No program to run was passed: cuda-contexts {first} [OPTIONS] -- COMMAND.")
+        }
+        _ => {
+            let text = error.to_string();
+            let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+            let text = lines.collect::<Vec<_>>().join(" ");
+            let text = text.trim_start_matches("error: ");
+            if first.starts_with('-') {
+                return format!("{text}. Options follow the verb. {VERBS}");
+            }
+            format!("{text}. cuda-contexts {first} --help describes the options.")
+        }
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Process {
     /// Whether the witness had no room to count some calls.
     pub uncounted: bool,
     threads: BTreeMap<u32, Thread>,
+    /// The handles of the devices on which threads began (`--keep-threads`), by thread.
+    began_on: BTreeMap<u32, i32>,
     devices: BTreeMap<i32, Device>,
 }
 
@@ -78,6 +80,7 @@ impl Process {
             Event::Exit(living) => self.exit(record.time, living),
             Event::Bypass(path) => self.bypasses.push(path.clone()),
             Event::ThreadStart(start) => {
+                self.began_on.insert(record.tid, start.device);
                 self.device(start.device).started.add(start.thread.as_ref());
             }
             Event::Process(_) | Event::Module(_) => unreachable!("the model's own"),
@@ -129,6 +132,16 @@ impl Process {
 
     pub fn thread(&self, tid: u32) -> Option<&Thread> {
         self.threads.get(&tid)
+    }
+
+    /// Whether new threads begin on their creator's device.
+    pub fn keeps_threads(&self) -> bool {
+        !self.began_on.is_empty()
+    }
+
+    /// Whether the thread began on another device than this one.
+    pub fn began_elsewhere(&self, tid: u32, device: &Device) -> bool {
+        self.began_on.get(&tid).is_some_and(|handle| *handle != device.about.handle)
     }
 
     fn device(&mut self, handle: i32) -> &mut Device {

@@ -18,6 +18,9 @@ pub fn lines(model: &Model, about: &Surroundings) -> Vec<Line> {
         let text = format!("The program was killed by {}.", signal_name(signal));
         lines.push(Line::prefixed().warning(text));
     }
+    if !matches!(about.verdict, Verdict::NotJudged(_)) {
+        lines.extend(reasons(&Judge::new(model, about).missing_devices()));
+    }
     match &about.verdict {
         Verdict::Passed => {}
         Verdict::Stray => {
@@ -29,12 +32,14 @@ pub fn lines(model: &Model, about: &Surroundings) -> Vec<Line> {
                 "Exit status 125, because {gate} could not judge everything (--allow-untraced accepts that):"
             );
             lines.push(Line::prefixed().stray(text));
-            lines.extend(
-                reasons.iter().map(|reason| Line::default().indented(2).warning(&**reason)),
-            );
+            lines.extend(self::reasons(reasons));
         }
     }
     lines
+}
+
+fn reasons(reasons: &[String]) -> impl Iterator<Item = Line> {
+    reasons.iter().map(|reason| Line::default().indented(2).warning(&**reason))
 }
 
 fn gate(about: &Surroundings) -> &'static str {
@@ -63,6 +68,9 @@ fn result(model: &Model, about: &Surroundings) -> Line {
         return match doubt {
             Some(doubt) => {
                 line.warning(format!("No CUDA context was seen, but {doubt} (see below)."))
+            }
+            None if about.driver_was_opened == Some(false) => {
+                line.text("No CUDA context was created, because no process loaded the CUDA driver.")
             }
             None => line.text("No CUDA context was created."),
         };

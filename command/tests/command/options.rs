@@ -14,12 +14,15 @@ fn command(words: &[&str]) -> (Option<i32>, String, String) {
 
 #[test]
 fn help_and_version_are_printed() {
-    let verbs = "\n  trace ";
+    let verbs = "\nVerbs:\n  ps ";
+    let more = "\ncuda-contexts trace --help describes the options of trace.\n";
     let options = "\nUsage: cuda-contexts trace [OPTIONS]";
     let version = concat!("cuda-contexts ", env!("CARGO_PKG_VERSION"), "\n");
     for (words, text) in [
         (&["--help"][..], verbs),
         (&["-h"], verbs),
+        (&["--help"], more),
+        (&["trace", "--help"], "SIMULATED_CUDA_DEVICES"),
         (&["help"], verbs),
         (&["trace", "--help"], options),
         (&["trace", "-h"], options),
@@ -36,22 +39,34 @@ fn help_and_version_are_printed() {
 #[test]
 fn what_is_wrong_with_the_arguments_is_said_with_status_125() {
     let events = ["--driver", "simulated", "--json", "/nowhere/events", "true"];
+    let report = ["--driver", "simulated", "-o", "/nowhere/report", "true"];
+    let forms =
+        ": No such file or directory (os error 2). Pass the path of a driver, or simulated.";
     for (words, needle) in [
-        (&[][..], "requires a subcommand"),
-        (&["--only", "0"], "--only"),
-        (&["trace"], "<COMMAND>"),
-        (&["trace", "--live"], "<COMMAND>"),
+        (&[][..], "No verb was passed. The verbs are trace, ps and run"),
+        (&["python"], "python is not a verb. The verbs are trace, ps and run"),
+        (&["help", "python"], "python is not a verb."),
+        (&["--only", "0"], "'--only' found. Options follow the verb. The verbs are"),
+        (&["trace"], "No program to run was passed: cuda-contexts trace [OPTIONS] -- COMMAND."),
+        (&["trace", "--live"], "No program to run was passed"),
         (&["trace", "--stack", "some", "true"], "all, first, none"),
         (&["trace", "--forbid=some", "true"], "made, held"),
         (&["trace", "--only", "second", "true"], "local-rank"),
         (&["trace", "--json"], "--json"),
-        (&["trace", "--colour", "true"], "--colour"),
-        (&[&["trace"], &events[..]].concat(), "/nowhere/events"),
-        (&["trace", "--driver", "simulated", "-o", "/nowhere/report", "true"], "/nowhere/report"),
-        (&["trace", "--driver", "/nowhere", "true"], "/nowhere: No such file or directory"),
+        (
+            &["trace", "--colour", "true"],
+            "found. cuda-contexts trace --help describes the options.",
+        ),
+        (&[&["trace"], &events[..]].concat(), "--json /nowhere/events cannot be written: No such"),
+        (
+            &[&["trace"], &report[..]].concat(),
+            "--output /nowhere/report cannot be written: No such",
+        ),
+        (&["trace", "--driver", "simulatd", "true"], &format!("simulatd cannot be used{forms}")),
+        (&["trace", "--driver", "/nowhere", "true"], &format!("/nowhere cannot be used{forms}")),
         (&["trace", "--driver", "/etc/passwd", "true"], "this is not a shared library for this"),
         (&["trace", "--driver", "/proc/self/exe", "true"], "it exports none of the CUDA driver's"),
-        (&["run"], "<COMMAND>"),
+        (&["run"], "No program to run was passed: cuda-contexts run"),
         (&["run", "--print-preload", "true"], "--print-preload"),
     ] {
         let (code, output, errors) = command(words);
@@ -68,6 +83,9 @@ fn a_program_that_cannot_be_run_gives_127_or_126() {
     traced.ended_with(127);
     traced.says("no-such-program-anywhere cannot be run");
     Trace::new(&[]).program(&["/etc/passwd"]).run().ended_with(126);
+    let traced = Trace::without_driver(&["--driver", "simulated", "--forbid", "held"]).run();
+    traced.ended_with(127);
+    traced.says("cuda-contexts: --forbid takes its value after '=': --forbid=held\n");
 }
 
 #[test]
