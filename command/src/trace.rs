@@ -108,29 +108,19 @@ fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
 /// The folder with the witness; `None` if the program finds no driver.
 fn lay_out(options: &Options) -> io::Result<Option<Layout>> {
     let find = |name| driver_search::find(name, &options.command[0]);
-    let layout = match &options.driver {
+    let driver = match &options.driver {
         Some(path) if path.as_os_str() == "simulated" => {
             return Layout::create_simulated().map(Some);
         }
-        Some(path) => {
-            let driver = driver_search::behind_a_witness(path);
-            check(&driver).map_err(|error| {
-                let text = "Pass the path of a driver, or simulated.";
-                io::Error::other(format!(
-                    "--driver {} cannot be used: {error}. {text}",
-                    path.display()
-                ))
-            })?;
-            Layout::create(&driver)?
-        }
-        None => match find(DRIVER_NAME) {
-            Some(driver) => {
-                check(&driver).map_err(|error| with_path(error, &driver))?;
-                Layout::create(&driver)?
-            }
-            None => return Ok(None),
-        },
+        Some(path) => Some(driver_search::behind_a_witness(path)),
+        None => find(DRIVER_NAME),
     };
+    let Some(driver) = driver else { return Ok(None) };
+    check(&driver).map_err(|error| {
+        let (path, advice) = (driver.display(), "Pass --driver PATH, or --driver simulated.");
+        io::Error::other(format!("The driver {path} cannot be used: {error}. {advice}"))
+    })?;
+    let layout = Layout::create(&driver)?;
     if find(DEVELOPMENT_NAME).is_some() {
         layout.add_development_name()?;
     }

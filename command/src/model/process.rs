@@ -62,9 +62,9 @@ pub struct Process {
     pub bypasses: Vec<PathBuf>,
     /// Whether the witness had no room to count some calls.
     pub uncounted: bool,
-    threads: BTreeMap<u32, Thread>,
     /// The handles of the devices on which threads began (`--keep-threads`), by thread.
-    began_on: BTreeMap<u32, i32>,
+    pub began_on: BTreeMap<u32, i32>,
+    threads: BTreeMap<u32, Thread>,
     devices: BTreeMap<i32, Device>,
 }
 
@@ -132,16 +132,6 @@ impl Process {
 
     pub fn thread(&self, tid: u32) -> Option<&Thread> {
         self.threads.get(&tid)
-    }
-
-    /// Whether new threads begin on their creator's device.
-    pub fn keeps_threads(&self) -> bool {
-        !self.began_on.is_empty()
-    }
-
-    /// Whether the thread began on another device than this one.
-    pub fn began_elsewhere(&self, tid: u32, device: &Device) -> bool {
-        self.began_on.get(&tid).is_some_and(|handle| *handle != device.about.handle)
     }
 
     fn device(&mut self, handle: i32) -> &mut Device {

@@ -18,28 +18,23 @@ pub fn lines(model: &Model, about: &Surroundings) -> Vec<Line> {
         let text = format!("The program was killed by {}.", signal_name(signal));
         lines.push(Line::prefixed().warning(text));
     }
-    if !matches!(about.verdict, Verdict::NotJudged(_)) {
-        lines.extend(reasons(&Judge::new(model, about).missing_devices()));
-    }
+    let mut reasons = Judge::new(model, about).missing_devices();
     match &about.verdict {
         Verdict::Passed => {}
         Verdict::Stray => {
             lines.push(Line::prefixed().stray(format!("Exit status 3 by {}.", gate(about))));
         }
-        Verdict::NotJudged(reasons) => {
+        Verdict::NotJudged(all) => {
             let gate = gate(about);
             let text = format!(
                 "Exit status 125, because {gate} could not judge everything (--allow-untraced accepts that):"
             );
             lines.push(Line::prefixed().stray(text));
-            lines.extend(self::reasons(reasons));
+            reasons.clone_from(all);
         }
     }
+    lines.extend(reasons.into_iter().map(|reason| Line::default().indented(2).warning(reason)));
     lines
-}
-
-fn reasons(reasons: &[String]) -> impl Iterator<Item = Line> {
-    reasons.iter().map(|reason| Line::default().indented(2).warning(&**reason))
 }
 
 fn gate(about: &Surroundings) -> &'static str {

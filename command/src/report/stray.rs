@@ -67,7 +67,8 @@ fn next(process: &Process, device: &Device, about: &Surroundings) -> Vec<Line> {
 
 /// How to keep the thread of this call from creating the context.
 fn cure(process: &Process, device: &Device, first: &Note, about: &Surroundings) -> String {
-    if process.began_elsewhere(first.tid, device) {
+    let began_on = process.began_on.get(&first.tid);
+    if began_on.is_some_and(|handle| *handle != device.about.handle) {
         return format!("{CHANGE} (the thread began on its creator's device)");
     }
     if first.call.holding() != Holding::Reference {
@@ -79,7 +80,7 @@ fn cure(process: &Process, device: &Device, first: &Note, about: &Surroundings) 
     // The primary context of another device, on which the thread could have begun.
     let is_earlier = |note: &Note| note.time < first.time;
     let other = process.devices().any(|each| each.creations.first.first().is_some_and(is_earlier));
-    if about.options.keep_threads || process.keeps_threads() {
+    if about.options.keep_threads || !process.began_on.is_empty() {
         format!("{SELECT_IN_THREAD}, or create it after its creator has selected its device")
     } else if other {
         format!("{SELECT_IN_THREAD}, or start the program with cuda-contexts run")

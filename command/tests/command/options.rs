@@ -40,8 +40,7 @@ fn help_and_version_are_printed() {
 fn what_is_wrong_with_the_arguments_is_said_with_status_125() {
     let events = ["--driver", "simulated", "--json", "/nowhere/events", "true"];
     let report = ["--driver", "simulated", "-o", "/nowhere/report", "true"];
-    let forms =
-        ": No such file or directory (os error 2). Pass the path of a driver, or simulated.";
+    let advice = "cannot be used: No such file or directory (os error 2). Pass --driver PATH, or --driver simulated.";
     for (words, needle) in [
         (&[][..], "No verb was passed. The verbs are trace, ps and run"),
         (&["python"], "python is not a verb. The verbs are trace, ps and run"),
@@ -62,8 +61,8 @@ fn what_is_wrong_with_the_arguments_is_said_with_status_125() {
             &[&["trace"], &report[..]].concat(),
             "--output /nowhere/report cannot be written: No such",
         ),
-        (&["trace", "--driver", "simulatd", "true"], &format!("simulatd cannot be used{forms}")),
-        (&["trace", "--driver", "/nowhere", "true"], &format!("/nowhere cannot be used{forms}")),
+        (&["trace", "--driver", "simulatd", "true"], &format!("/simulatd {advice}")),
+        (&["trace", "--driver", "/nowhere", "true"], &format!("/nowhere {advice}")),
         (&["trace", "--driver", "/etc/passwd", "true"], "this is not a shared library for this"),
         (&["trace", "--driver", "/proc/self/exe", "true"], "it exports none of the CUDA driver's"),
         (&["run"], "No program to run was passed: cuda-contexts run"),

@@ -60,28 +60,21 @@ fn what_to_do_next_about_a_thread() {
     let later =
         "call cudaSetDevice in that thread, or create it after its creator has selected its device";
     let change = "change this line: it selects the device itself";
-    let inherited = &format!("{change} (the thread began on its creator's device)");
-    let release = "; retain_only releases what is left, but if that thread still runs, the context comes back";
-    for (only, kept, began_on, function, cure, release) in [
-        ("1", false, None, retain, run, release),
-        (
-            "one",
-            false,
-            None,
-            retain,
-            &format!("if the process should use another device, {run}"),
-            release,
-        ),
-        ("1", false, Some((150, 1)), retain, inherited, release),
-        ("1", false, Some((150, 0)), retain, later, release),
-        ("1", false, Some((160, 1)), retain, later, release),
-        ("1", true, None, retain, later, release),
+    let inherited: &str = &format!("{change} (the thread began on its creator's device)");
+    let back = ", but if that thread still runs, the context comes back";
+    let release: &str = &format!("; retain_only releases what is left{back}");
+    for (keeps, began_on, function, cure, release) in [
+        (false, None, retain, run, release),
+        (false, Some((150, 1)), retain, inherited, release),
+        (false, Some((150, 0)), retain, later, release),
+        (false, Some((160, 1)), retain, later, release),
+        (true, None, retain, later, release),
         // It names its device, and retain_only releases primary contexts.
-        ("1", false, None, "cuCtxCreate_v4", change, ""),
+        (false, None, "cuCtxCreate_v4", change, ""),
     ] {
         let mut run = Run::new();
-        run.about.options.only = Some(Only::parse(only).unwrap());
-        run.about.options.keep_threads = kept;
+        run.about.options.only = Some(Only::parse("1").unwrap());
+        run.about.options.keep_threads = keeps;
         run.process(1, |_| {}).device(1, Some(true)).retain(1, CUDART, 1, true);
         run.device(0, Some(false));
         if let Some((tid, device)) = began_on {
@@ -244,6 +237,8 @@ fn one_device_for_each_process() {
              {device_1}."
         ),
         &format!("STRAY on {DEVICE_0} in process 102: python train.py"),
+        "  next: if the process should use another device, select the device before this line runs \
+         (cudaSetDevice), or release the stray afterwards with retain_only",
         &format!("  {DEVICE_0}, allowed"),
         &format!("  {DEVICE_0} is a stray, see above"),
         &format!("  {device_1} is a stray, see above"),
