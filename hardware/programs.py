@@ -55,6 +55,56 @@ def torch_profiler():
     return {"kernels seen": len(kernels) > 0}
 
 
+def spawned(rank, sums):
+    import torch
+
+    sums[rank] = torch.ones(8, device="cuda").sum().item()
+
+
+@program
+def torch_spawn():
+    """Two processes, each with a context of its own."""
+    import torch.multiprocessing as multiprocessing
+
+    sums = multiprocessing.get_context("spawn").Array("d", 2)
+    multiprocessing.spawn(spawned, (sums,), nprocs=2)
+    return {"sums": list(sums)}
+
+
+@program
+def triton_kernel():
+    import torch
+    import triton
+    from triton import language
+
+    # Triton reads the source of a kernel, and its names from the module.
+    globals().update(triton=triton, language=language)
+    numbers = torch.zeros(32, device="cuda")
+    triton.jit(increment)[(1,)](numbers, 32)
+    return {"sum": numbers.sum().item()}
+
+
+def increment(numbers, count: "language.constexpr"):
+    places = numbers + language.arange(0, count)
+    language.store(places, language.load(places) + 1)
+
+
+@program
+def cupy_sum():
+    import cupy
+
+    return {"sum": float((cupy.arange(8.0) + 1).sum())}
+
+
+@program
+def jax_sum():
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+    import jax
+
+    ones = jax.numpy.ones((64, 64))
+    return {"backend": jax.default_backend(), "sum": float(ones.dot(ones).sum())}
+
+
 @program
 def torch_import():
     """An import that makes no context."""
