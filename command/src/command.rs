@@ -6,14 +6,12 @@ use std::io::{self, Write};
 use std::iter;
 use std::path::Path;
 
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use crate::launch::occupy_closed;
 use crate::options;
 use crate::{ps, run as keep_threads, trace};
-
-const VERBS: &str = "The verbs are trace, ps and run: cuda-contexts trace -- COMMAND.";
 
 /// The command's own failures, as `env` and `timeout` have them.
 pub(crate) const FAILED: i32 = 125;
@@ -63,26 +61,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
 
 /// What is wrong with these arguments, and where to read more.
 fn complaint(error: &clap::Error, arguments: &[OsString]) -> String {
-    let first = arguments.get(1).map(|word| word.to_string_lossy()).unwrap_or_default();
-    match error.kind() {
-        ErrorKind::MissingSubcommand => format!("No verb was passed. {VERBS}"),
-        ErrorKind::InvalidSubcommand => match error.get(ContextKind::InvalidSubcommand) {
-            Some(word) => format!("{word} is not a verb. {VERBS}"),
-            None => VERBS.to_owned(),
-        },
-        ErrorKind::MissingRequiredArgument => {
-            format!("No program to run was passed: cuda-contexts {first} [OPTIONS] -- COMMAND.")
-        }
-        _ => {
-            let text = error.to_string();
-            let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
-            let text = lines.collect::<Vec<_>>().join(" ");
-            let text = text.trim_start_matches("error: ");
-            if first.starts_with('-') {
-                return format!("{text}. Options follow the verb. {VERBS}");
-            }
-            format!("{text}. cuda-contexts {first} --help describes the options.")
-        }
+    let text = error.to_string().replace("subcommand", "verb");
+    let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+    let text = lines.collect::<Vec<_>>().join(" ");
+    let text = text.trim_start_matches("error: ").trim_end_matches('.');
+    let first = arguments.get(1).and_then(|word| word.to_str());
+    match first.filter(|word| ["ps", "trace", "run"].contains(word)) {
+        Some(verb) => format!("{text}. cuda-contexts {verb} --help describes the options."),
+        None => format!("{text}. cuda-contexts --help lists the verbs, which come before options."),
     }
 }
 

@@ -75,12 +75,6 @@ impl Options {
     pub fn is_gate(&self) -> bool {
         self.forbid.is_some() || self.deny
     }
-
-    /// The value of `--forbid` that was passed without `=`, and so taken for the command.
-    pub fn value_without_equals(&self) -> Option<&str> {
-        let first = self.command.first()?.to_str()?;
-        (self.forbid.is_some() && Forbid::from_str(first, false).is_ok()).then_some(first)
-    }
 }
 
 /// Which strays change the exit status.

@@ -48,8 +48,9 @@ pub fn run(options: &Options) -> i32 {
         }
         Err(Failure::Start(error)) => {
             let status = cannot_run(&options.command[0], &error);
-            if let Some(value) = options.value_without_equals() {
-                say(format_args!("--forbid takes its value after '=': --forbid={value}"));
+            let first = options.command[0].to_string_lossy();
+            if options.forbid.is_some() && ["made", "held"].contains(&&*first) {
+                say(format_args!("--forbid takes its value after '=': --forbid={first}"));
             }
             status
         }

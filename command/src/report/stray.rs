@@ -77,9 +77,10 @@ fn cure(process: &Process, device: &Device, first: &Note, about: &Surroundings) 
     if first.tid == process.pid {
         return SELECT.to_owned();
     }
-    // The primary context of another device, on which the thread could have begun.
-    let is_earlier = |note: &Note| note.time < first.time;
-    let other = process.devices().any(|each| each.creations.first.first().is_some_and(is_earlier));
+    // Whether it could have begun on another device. The clock may show the same time for both.
+    let is_earlier = |note: &Note| note.time <= first.time;
+    let mut others = process.devices().filter(|each| each.about.handle != device.about.handle);
+    let other = others.any(|each| each.creations.first.first().is_some_and(is_earlier));
     if about.options.keep_threads || !process.began_on.is_empty() {
         format!("{SELECT_IN_THREAD}, or create it after its creator has selected its device")
     } else if other {
@@ -89,10 +90,9 @@ fn cure(process: &Process, device: &Device, first: &Note, about: &Surroundings) 
     }
 }
 
-/// Whether the thread of the first call created the primary context again after it was destroyed.
+/// Whether the thread of the first call created the primary context again, after it was destroyed.
 fn was_created_again(device: &Device, first: &Note) -> bool {
-    let primary = |note: &&Note| note.call.holding() == Holding::Reference;
-    let ended = device.endings.first.iter().filter(primary).map(|note| note.time).min();
-    let mut again = device.creations.first.iter().filter(primary);
-    again.any(|note| note.tid == first.tid && ended.is_some_and(|ended| ended < note.time))
+    let is_its_own =
+        |note: &&Note| note.tid == first.tid && note.call.holding() == Holding::Reference;
+    device.creations.first.iter().filter(is_its_own).count() > 1
 }

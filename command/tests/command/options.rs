@@ -39,33 +39,28 @@ fn help_and_version_are_printed() {
 #[test]
 fn what_is_wrong_with_the_arguments_is_said_with_status_125() {
     let events = ["--driver", "simulated", "--json", "/nowhere/events", "true"];
-    let report = ["--driver", "simulated", "-o", "/nowhere/report", "true"];
-    let advice = "cannot be used: No such file or directory (os error 2). Pass --driver PATH, or --driver simulated.";
+    let advice = "(os error 2). Pass --driver PATH, or --driver simulated.";
     for (words, needle) in [
-        (&[][..], "No verb was passed. The verbs are trace, ps and run"),
-        (&["python"], "python is not a verb. The verbs are trace, ps and run"),
-        (&["help", "python"], "python is not a verb."),
-        (&["--only", "0"], "'--only' found. Options follow the verb. The verbs are"),
-        (&["trace"], "No program to run was passed: cuda-contexts trace [OPTIONS] -- COMMAND."),
-        (&["trace", "--live"], "No program to run was passed"),
+        (&[][..], "requires a verb but one was not provided [verbs: ps, trace, run, help]. cuda-"),
+        (&["python"], "unrecognized verb 'python'. cuda-contexts --help lists the verbs, which"),
+        (&["--only", "0"], "'--only' found. cuda-contexts --help lists the verbs"),
+        (&["trace"], "<COMMAND>. cuda-contexts trace --help describes the options."),
+        (&["trace", "--live"], "<COMMAND>"),
         (&["trace", "--stack", "some", "true"], "all, first, none"),
         (&["trace", "--forbid=some", "true"], "made, held"),
         (&["trace", "--only", "second", "true"], "local-rank"),
         (&["trace", "--json"], "--json"),
+        (&["trace", "--colour", "true"], "--colour' found. cuda-contexts trace --help"),
+        (&[&["trace"], &events[..]].concat(), "--json /nowhere/events cannot be written: "),
         (
-            &["trace", "--colour", "true"],
-            "found. cuda-contexts trace --help describes the options.",
+            &["trace", "-o", "/nowhere/report", "true"],
+            "--output /nowhere/report cannot be written: ",
         ),
-        (&[&["trace"], &events[..]].concat(), "--json /nowhere/events cannot be written: No such"),
-        (
-            &[&["trace"], &report[..]].concat(),
-            "--output /nowhere/report cannot be written: No such",
-        ),
-        (&["trace", "--driver", "simulatd", "true"], &format!("/simulatd {advice}")),
-        (&["trace", "--driver", "/nowhere", "true"], &format!("/nowhere {advice}")),
+        (&["trace", "--driver", "simulatd", "true"], advice),
+        (&["trace", "--driver", "/nowhere", "true"], "/nowhere cannot be used: No such file"),
         (&["trace", "--driver", "/etc/passwd", "true"], "this is not a shared library for this"),
         (&["trace", "--driver", "/proc/self/exe", "true"], "it exports none of the CUDA driver's"),
-        (&["run"], "No program to run was passed: cuda-contexts run"),
+        (&["run"], "<COMMAND>"),
         (&["run", "--print-preload", "true"], "--print-preload"),
     ] {
         let (code, output, errors) = command(words);
