@@ -56,7 +56,8 @@ struct Inside {
 impl Driver {
     /// Loads NVIDIA's driver, initialises it and reads the devices that it shows this process.
     ///
-    /// Opens `libcuda.so.1`, or else the library of the Windows Subsystem for Linux or of NixOS
+    /// Calls `cuInit`, `cuDriverGetVersion`, `cuDeviceGetCount` and, for each device, `cuDeviceGet` and what
+    /// identifies it. Opens `libcuda.so.1`, or else the library of the Windows Subsystem for Linux or of NixOS
     /// ([`building`](crate::building)). The first library that opens is used: if its `cuInit` fails, no other is
     /// tried. Creates no context. The driver reads `CUDA_VISIBLE_DEVICES` at that moment. A second load of a
     /// loaded driver makes no call; a failed load is tried again.
@@ -102,7 +103,7 @@ impl Driver {
         self.0.version
     }
 
-    /// How many devices the driver shows this process. Read once, at load.
+    /// How many devices the driver shows this process, read once when it is loaded (`cuDeviceGetCount`).
     #[doc(alias = "cuDeviceGetCount")]
     #[inline]
     pub fn device_count(self) -> u32 {
@@ -110,7 +111,7 @@ impl Driver {
         self.insides().len() as u32
     }
 
-    /// Returns the device of this ordinal, as the driver numbers them in this process.
+    /// Returns the device of this ordinal, as `cuDeviceGet` numbers them in this process.
     ///
     /// # Errors
     /// [`Error::NoSuchDevice`].

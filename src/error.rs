@@ -13,8 +13,32 @@ use text::{advice, attempts, on, origin, parent, visibility, visible};
 
 /// What went wrong: for a driver call with the C function, the device and the result code.
 ///
-/// Its `Debug` is the sentence of its `Display`, so that a `main` function which returns it prints that. Match the
-/// variants, or call [`kind`](Error::kind), to distinguish errors.
+/// Its `Debug` is the sentence of its `Display`, because Rust prints the `Debug` of an error that `main` returns: a
+/// derived one would lack the remedy.
+///
+/// | variant | [`kind()`](Self::kind) | returned by |
+/// | --- | --- | --- |
+/// | [`Driver`](Self::Driver) | `driver` | every function that makes a driver call |
+/// | [`ForkedAfterInit`](Self::ForkedAfterInit) | `forked_after_init` | almost every function, in a forked child |
+/// | [`LibraryNotFound`](Self::LibraryNotFound) | `library_not_found` | [`Driver::load`](crate::Driver::load), `load_from`, `checkpoint::Process::open` |
+/// | [`NotADriver`](Self::NotADriver) | `not_a_driver` | the same |
+/// | [`DriverTooOld`](Self::DriverTooOld) | `driver_too_old` | the same, and [`Driver::function`](crate::Driver::function) |
+/// | [`FunctionMissing`](Self::FunctionMissing) | `function_missing` | the same |
+/// | [`StubLibrary`](Self::StubLibrary) | `stub_library` | `Driver::load`, `load_from` |
+/// | [`NoDevice`](Self::NoDevice) | `no_device` | the same |
+/// | [`NoSuchDevice`](Self::NoSuchDevice) | `no_such_device` | [`Driver::device`](crate::Driver::device) |
+/// | [`UnknownDevice`](Self::UnknownDevice) | `unknown_device` | `Driver::device_by_uuid`, `device_by_pci_bus_id`, `device_from_raw` |
+/// | [`NotCurrent`](Self::NotCurrent) | `not_current` | [`CurrentContext::leave`](crate::CurrentContext::leave) |
+/// | [`OtherDriver`](Self::OtherDriver) | `other_driver` | [`StrayRelease`](crate::StrayRelease) and `PrimaryContextGuard::retain_only_with` |
+///
+/// ```
+/// # use cuda_primary_context::{Driver, Error};
+/// match Driver::load() {
+///     Ok(driver) => println!("{} devices", driver.device_count()),
+///     Err(Error::LibraryNotFound { .. } | Error::NoDevice { .. }) => println!("no GPU here"),
+///     Err(error) => eprintln!("{}: {error}", error.kind()),
+/// }
+/// ```
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -206,7 +230,7 @@ impl Error {
         }
     }
 
-    /// The variant in `snake_case`, for logs and JSON.
+    /// The variant in `snake_case`, for logs and JSON: the second column of the [table](Self).
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Driver { .. } => "driver",

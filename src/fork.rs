@@ -29,9 +29,8 @@ pub use device_files::{DeviceFile, device_files, device_files_of};
 /// Returns whether this process was forked, by any means, from one in which this crate had called `cuInit`.
 /// Makes no driver call. Always false on Windows, which has no `fork`.
 ///
-/// If other code had initialised CUDA in the parent, [`Driver::load`](crate::Driver::load) returns
-/// [`Error::ForkedAfterInit`](crate::Error::ForkedAfterInit). `device_files` that are open before this process
-/// uses CUDA show it, too.
+/// A `cuInit` of other code is shown by the error of [`Driver::load`](crate::Driver::load), and by `device_files` that
+/// are open before this process uses CUDA.
 #[must_use]
 pub fn forked_after_init() -> bool {
     crate::driver::initialise::is_child_of_initialised()

@@ -13,9 +13,6 @@
 //! }
 //! ```
 //!
-//! If `main` returns an error, it prints as a sentence with the remedy, because the `Debug` of [`Error`] is its
-//! `Display`. Match its variants, or call [`Error::kind`], to handle one kind of error.
-//!
 //! **A released reference may belong to another library.** If it was the last one and that library still uses
 //! the device, its data is lost or the process crashes. Read
 //! [`PrimaryContextGuard::retain_only`] before you call it.
@@ -36,9 +33,10 @@
 //!
 //! # Promises
 //! 1. No leak and no lost reference, whichever driver call fails: the references that this crate holds
-//!    equal the handles that are alive. Assumption: a release that returns `CUDA_ERROR_NOT_PERMITTED` from a
-//!    driver with green contexts (CUDA 12.4 or newer) took a green context's reference, unless the context
-//!    is inactive afterwards. An older driver has refused it.
+//!    equal the handles that are alive. Assumption: a release that returns `CUDA_ERROR_NOT_PERMITTED` from
+//!    CUDA 12.4 or newer took the reference of a *green context* (one that uses some of a device's
+//!    multiprocessors and holds a reference on its primary context), unless the context is inactive
+//!    afterwards. An older driver has refused it.
 //! 2. Each handle releases its reference once. A failed release returns the handle. If you drop the error
 //!    instead, nothing is released a second time.
 //! 3. What you keep or hold through this crate is never released. `retain_only` does release contexts of other
@@ -72,25 +70,33 @@
 //! structs that callers create are complete: `GpuPair` and `DeviceRoom` of [`checkpoint`], and those of `checkpoint::nvml`.
 //!
 //! # From C to Rust
+//! Each C name links to NVIDIA's page.
 //!
 //! | C | Rust |
 //! | --- | --- |
-//! | `cuInit`, `cuDeviceGetCount`, `cuDeviceGet` | [`Driver::load`], [`Driver::device`], [`Driver::devices`] |
-//! | `cuDriverGetVersion` | [`Driver::version`] |
-//! | `cuDeviceGetByPCIBusId` | [`Driver::device_by_pci_bus_id`] |
-//! | `cuDeviceGetName`, `cuDeviceGetUuid_v2`, `cuDeviceGetPCIBusId` | [`Device::name`], [`Device::uuid`], [`Device::pci_bus_id`] |
-//! | `cuDeviceGetAttribute`, `cuDeviceTotalMem_v2` | [`Device::attribute`], [`Device::compute_capability`], [`Device::total_memory`] |
-//! | `cuDevicePrimaryCtxRetain` | [`PrimaryContext::retain`], [`PrimaryContext::retain_if_active`] |
-//! | `cuDevicePrimaryCtxRelease_v2` | [`PrimaryContext::release`], its Drop, [`PrimaryContextGuard::retain_only`], [`StrayRelease::run`] |
-//! | `cuDevicePrimaryCtxGetState` | [`Device::primary_context_state`], [`Driver::primary_contexts`], [`StrayRelease::plan`] |
-//! | `cuDevicePrimaryCtxSetFlags_v2` | [`Device::set_primary_context_flags`] |
-//! | `cuDevicePrimaryCtxReset_v2` | [`Device::reset_primary_context`] (unsafe; `retain_only` never resets) |
-//! | `cuCtxPushCurrent_v2`, `cuCtxPopCurrent_v2` | [`PrimaryContext::make_current`], [`CurrentContext`] |
-//! | `cuCtxSetCurrent` | [`PrimaryContext::bind_to_thread`] |
-//! | `cuCtxGetCurrent`, `cuCtxGetDevice`, `cuCtxGetApiVersion` | called by [`PrimaryContextGuard::retain_only`], for the calling thread |
-//! | `cuCheckpointProcessLock`, `…Checkpoint`, `…Restore`, `…Unlock`, `…GetState` | [`checkpoint`] (Linux) |
-//! | `cuGetErrorName` | [`sys::CUresult::name`], a table made from the header in use |
-//! | everything else | [`sys`], by [`Driver::function`] (`cuGetProcAddress`) |
+//! | [`cuInit`][init], [`cuDeviceGetCount`][device], [`cuDeviceGet`][device] | [`Driver::load`], [`Driver::device`], [`Driver::devices`] |
+//! | [`cuDriverGetVersion`][version] | [`Driver::version`] |
+//! | [`cuDeviceGetByPCIBusId`][device] | [`Driver::device_by_pci_bus_id`] |
+//! | [`cuDeviceGetName`][device], [`cuDeviceGetUuid_v2`][device], [`cuDeviceGetPCIBusId`][device] | [`Device::name`], [`Device::uuid`], [`Device::pci_bus_id`] |
+//! | [`cuDeviceGetAttribute`][device], [`cuDeviceTotalMem_v2`][device] | [`Device::attribute`], [`Device::compute_capability`], [`Device::total_memory`] |
+//! | [`cuDevicePrimaryCtxRetain`][primary] | [`PrimaryContext::retain`], [`PrimaryContext::retain_if_active`] |
+//! | [`cuDevicePrimaryCtxRelease_v2`][primary] | [`PrimaryContext::release`], its Drop, [`PrimaryContextGuard::retain_only`], [`StrayRelease::run`] |
+//! | [`cuDevicePrimaryCtxGetState`][primary] | [`Device::primary_context_state`], [`Driver::primary_contexts`], [`StrayRelease::plan_retain_only`] |
+//! | [`cuDevicePrimaryCtxSetFlags_v2`][primary] | [`Device::set_primary_context_flags`] |
+//! | [`cuDevicePrimaryCtxReset_v2`][primary] | [`Device::reset_primary_context`] (unsafe; `retain_only` never resets) |
+//! | [`cuCtxPushCurrent_v2`][context], [`cuCtxPopCurrent_v2`][context] | [`PrimaryContext::make_current`], [`CurrentContext`] |
+//! | [`cuCtxSetCurrent`][context] | [`PrimaryContext::bind_to_thread`] |
+//! | [`cuCtxGetCurrent`][context], [`cuCtxGetDevice`][context], [`cuCtxGetApiVersion`][context] | called by [`PrimaryContextGuard::retain_only`], for the calling thread |
+//! | [`cuCheckpointProcessLock`][checkpoint], `…Checkpoint`, `…Restore`, `…Unlock`, `…GetState` | [`checkpoint`] (Linux) |
+//! | everything else | [`sys`], by [`Driver::function`] ([`cuGetProcAddress`][entry]) |
+//!
+//! [init]: https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__INITIALIZE.html
+//! [version]: https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__VERSION.html
+//! [device]: https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__DEVICE.html
+//! [primary]: https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__PRIMARY__CTX.html
+//! [context]: https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__CTX.html
+//! [checkpoint]: https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__CHECKPOINT.html
+//! [entry]: https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__DRIVER__ENTRY__POINT.html
 //!
 //! # Features, platforms, drivers
 //!

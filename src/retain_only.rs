@@ -37,10 +37,23 @@ impl PrimaryContextGuard {
     /// Retains this device's primary context and releases the strays on all other devices: the contexts
     /// that are active in this process and on which no handle of this crate is alive.
     ///
+    /// **A library that goes on using a released device loses its data or crashes the process**: safe code of
+    /// cudarc 0.19 died in each of nine uses ([Soundness](#soundness)). Keep such a device with
+    /// [`StrayRelease::keep`], or hold it with [`PrimaryContext::retain_if_active`].
+    ///
     /// Call it a single time, after the worker has selected its device. Each further call releases another
     /// reference on every device that is still, or again, active. The report of a second run says so
     /// ([`DeviceReport::taken_before`]).
     ///
+    /// # Examples
+    /// ```no_run
+    /// # use cuda_primary_context::{Driver, Error, PrimaryContextGuard};
+    /// let guard = PrimaryContextGuard::retain_only(Driver::load()?.device(1)?)?;
+    /// println!("{}", guard.report().summary()); // kept 1; released 0, 2
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Steps
     /// 1. In a forked child of an initialised process it returns an error, without a driver call.
     /// 2. It retains the device (`cuDevicePrimaryCtxRetain`). If that fails, nothing else was touched. From
     ///    here on the guard exists.
@@ -51,11 +64,10 @@ impl PrimaryContextGuard {
     ///    decides the outcome. Meanwhile a retain of that device through this crate waits; other devices do
     ///    not wait. After `CUDA_ERROR_NOT_PERMITTED` it retains once to undo the release, because a driver
     ///    with green contexts (CUDA 12.4) took the reference of one ([`Outcome::HeldByGreenContext`]).
-    /// 5. If the calling thread's current context is on such a device (`cuCtxGetCurrent`,
-    ///    `cuCtxGetDevice`), the kept context is made current before the release (`cuCtxSetCurrent`). If the
-    ///    former context is alive afterwards (`cuCtxGetApiVersion`), it is made current again. The
-    ///    [report](Report::current_context) says which. Other threads, and the stack beneath the current
-    ///    context, cannot be changed: stop using the other devices there first.
+    /// 5. If the calling thread's current context is on such a device, the kept context is made current before
+    ///    the release, and the former one again afterwards if it is alive
+    ///    ([`Report::current_context`]). Other threads, and the stack beneath the current context, cannot be
+    ///    changed: stop using the other devices there first.
     /// 6. A failing call ends that device ([`Outcome::Failed`]), and the next one follows.
     ///
     /// # A thread that still uses the device
@@ -72,7 +84,7 @@ impl PrimaryContextGuard {
     /// | allocates pinned memory | no error; the context stayed inactive |
     /// | multiplies matrices (three references) | no error; the context stayed active ([`Outcome::StillActive`]) |
     ///
-    /// So look again a moment later: [`Report::look_again`] returns the released devices that are active.
+    /// So call [`Report::look_again`] some time later. It returns those of the released devices that are active.
     ///
     /// # Soundness
     /// This function is safe, and it can take a context from other code of the process. It passes nothing
@@ -86,25 +98,18 @@ impl PrimaryContextGuard {
     /// - `cuMemcpyPeer` with a released context died (SIGSEGV): peer access uses both devices.
     /// - While another reference kept the context alive, everything worked.
     ///
-    /// [`driver_behaviour`](crate::driver_behaviour#references-of-others) has the details, and the repository
-    /// has the records: `h200.txt`, `2xh100.txt` and `2xh200.txt` in `hardware/records/`.
-    ///
-    /// Keep the devices that others use with [`StrayRelease::keep`], or hold them with
-    /// [`PrimaryContext::retain_if_active`]. One reference is released on each device, so that a context
-    /// with more than one holder survives. [`StrayRelease::releases_up_to`], which takes more, is `unsafe`.
+    /// [`driver_behaviour`](crate::driver_behaviour#references-of-others) has the details. One reference
+    /// is released on each device, so that a context with more than one holder survives.
+    /// [`StrayRelease::releases_up_to`], which takes more, is `unsafe`.
     ///
     /// # References of others
-    /// The driver counts references, but does not return the count or the owners. If the context is gone and
-    /// its owner still uses the device:
+    /// The driver counts references, but does not return the count or the owners. If the context is gone, its
+    /// allocations, streams, events and modules are gone, too. A thread that had it current is on a dead
+    /// context, as [`PrimaryContext`] describes. The owner's own release returns
+    /// `CUDA_ERROR_INVALID_CONTEXT`, or takes a reference that somebody else has retained since.
     ///
-    /// - its allocations, streams, events and modules are gone: a call that uses them fails, or crashes
-    ///   inside the driver;
-    /// - a thread that had it current is on a dead context, as [`PrimaryContext`] describes;
-    /// - the owner's own release returns `CUDA_ERROR_INVALID_CONTEXT`, or takes a reference that somebody
-    ///   else has retained since.
-    ///
-    /// The last release waits for the device's work (53 to 71 ms on an H200). Not all of the context's
-    /// memory needs to come back: memory pools and virtual memory allocations outlive it.
+    /// The last release waits for the device's work (53 to 71 ms on an H200). Memory pools and virtual memory
+    /// allocations outlive the context.
     ///
     /// # Errors
     /// [`Error::ForkedAfterInit`], and the errors of [`PrimaryContext::retain`]. Failures on other devices

@@ -2,8 +2,8 @@
 //!
 //! Types, constants, enumerations (as newtypes: a value newer than the header stays a number) and
 //! the versioned function types `PFN_…` of `cudaTypedefs.h`. With the feature `linked` also the
-//! function declarations. By hand are only [`SOURCE`], the methods and texts of [`CUresult`], and `|` of
-//! [`CUctx_flags`].
+//! function declarations. By hand are only [`SOURCE`], the methods and texts of [`CUresult`], and `|` and the
+//! text of [`CUctx_flags`].
 //!
 //! # Calling a function
 //! [`Driver::function`](crate::Driver::function) gives any function of [`functions`] as a plain

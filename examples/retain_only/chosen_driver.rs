@@ -1,4 +1,4 @@
-//! The driver that the options ask for, and the contexts left on it first, so that there is something to
+//! The driver that the options ask for, and the contexts created on it first, so that there is something to
 //! release.
 
 use std::env;
@@ -32,7 +32,12 @@ impl ChosenDriver {
                     Ok(Self::loaded(driver))
                 }
                 Err(error) => {
-                    say(&format!("using the simulated driver, because {error}"));
+                    say(&match error {
+                        Error::LibraryNotFound { .. } => {
+                            "No CUDA driver was found: using the simulated driver.".to_owned()
+                        }
+                        error => format!("using the simulated driver, because {error}"),
+                    });
                     Self::simulate(devices)
                 }
             },

@@ -4,7 +4,7 @@ use cuda_primary_context::{Device, Outcome, Report};
 
 use crate::chosen_driver::ChosenDriver;
 
-/// Returns the lines above the table: the driver, the kept device, and the strays that were left first.
+/// Returns the lines above the table: the driver, the kept device, and the strays that this program created.
 pub fn heading(chosen: &ChosenDriver, strays: &[u32], verb: &str, device: Device) -> String {
     let driver = device.driver();
     let name = device.name().unwrap_or_else(|_| "of unknown name".to_owned());
@@ -18,7 +18,7 @@ pub fn heading(chosen: &ChosenDriver, strays: &[u32], verb: &str, device: Device
     );
     if !strays.is_empty() {
         let strays: Vec<String> = strays.iter().map(u32::to_string).collect();
-        text += &format!("stray  contexts left first, on {} (see --stray)\n", strays.join(", "));
+        text += &format!("stray  created by this example on {} (see --stray)\n", strays.join(", "));
     }
     text + "\n"
 }

@@ -41,7 +41,7 @@ fn retain_only(options: &Options) -> Result<(String, u8), Error> {
         policy = unsafe { policy.releases_up_to(options.releases) };
     }
     if options.dry_run {
-        let plan = policy.plan(device)?;
+        let plan = policy.plan_retain_only(device)?;
         let failed = plan.devices().any(|(_, planned)| matches!(planned, Planned::Failed(_)));
         let text = match options.json {
             true => json(&plan, chosen.is_simulated()),
@@ -55,10 +55,10 @@ fn retain_only(options: &Options) -> Result<(String, u8), Error> {
     let report = guard.report();
     let text = match options.json {
         true => json(report, chosen.is_simulated()),
-        false if options.calls => {
-            heading(&chosen, &strays, "kept", device) + &format!("{report:#}\n")
+        false => {
+            let table = if options.calls { format!("{report:#}\n") } else { format!("{report}\n") };
+            heading(&chosen, &strays, "kept", device) + &table
         }
-        false => heading(&chosen, &strays, "kept", device) + &format!("{report}\n"),
     };
     if let Some(warning) = still_active(report) {
         say(&warning);

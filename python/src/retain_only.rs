@@ -62,7 +62,7 @@ pub fn plan(py: Python<'_>, device: Option<Named>, keep: Several) -> PyResult<Pl
         let driver = load()?;
         let policy = policy(driver, &keep)?;
         match device {
-            Some(device) => policy.plan(device.find(driver)?),
+            Some(device) => policy.plan_retain_only(device.find(driver)?),
             None => policy.plan_run(driver),
         }
     });

@@ -1,7 +1,7 @@
 /*
  * Settings for clients that are not Rust, read when the library loads. The first thing that is wrong is
  * remembered, and cuInit then says which variable and which entry it was, why, and what is accepted,
- * and returns 999.
+ * and returns 1.
  */
 #include "machine.h"
 #include "watched_calls.h"

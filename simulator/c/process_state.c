@@ -99,7 +99,7 @@ static CUresult enumerate_devices(void)
 static CUresult refuse_environment(void)
 {
     fprintf(stderr, "simulated libcuda: cuInit fails: %s\n", driver.complaint);
-    return CUDA_ERROR_UNKNOWN;
+    return CUDA_ERROR_INVALID_VALUE;
 }
 
 void deinitialize_process(void)

@@ -12,7 +12,9 @@ const USAGE: &str = "\
 usage: simulated-libcuda DIRECTORY [--driver-version VERSION] [--without SYMBOL]...
 
 Writes libcuda.so.1, and the link libcuda.so to it, into DIRECTORY. A program uses it
-if LD_LIBRARY_PATH begins with DIRECTORY.
+if LD_LIBRARY_PATH begins with DIRECTORY:
+
+  export LD_LIBRARY_PATH=\"DIRECTORY${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\"
 
   --driver-version VERSION  be a driver of this version, e.g. 11040, which lacks
                             the functions that are newer

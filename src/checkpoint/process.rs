@@ -37,10 +37,8 @@ pub struct Checkpointed {
 
 impl Process {
     /// Opens a process by its id: another worker, or this process itself. Loads the driver that
-    /// [`Driver::load`] finds, and makes no driver call; `cuInit` is not needed.
-    ///
-    /// Pass the id that this process sees: outside a container, the id that the worker has outside. On a real
-    /// driver that was not measured with this crate; CRIU's CUDA plugin does it.
+    /// [`Driver::load`] finds, and makes no driver call; `cuInit` is not needed. Pass the id that this process
+    /// sees ([containers](crate::guide::checkpoint_a_worker#containers)).
     ///
     /// # Errors
     /// [`CheckpointError::Load`] if there is no driver, or one older than CUDA 12.8;

@@ -211,11 +211,14 @@ impl Hash for Device {
 
 impl fmt::Debug for Device {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Device")
-            .field("ordinal", &self.ordinal())
-            .field("driver", &self.driver().path())
-            .finish()
+        formatter.debug_tuple("Device").field(&self.ordinal()).finish()
+    }
+}
+
+/// The ordinal.
+impl fmt::Display for Device {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.ordinal(), formatter)
     }
 }
 

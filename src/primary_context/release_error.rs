@@ -8,12 +8,10 @@ use crate::primary_context::PrimaryContext;
 
 /// Why [`PrimaryContext::release`] failed, and the handle, if it still owes its reference.
 ///
-/// Take the handle with [`into_parts`](Self::into_parts) to try again, to drop it, or to give it
-/// away with [`into_raw`](PrimaryContext::into_raw). Dropping
-/// this error, or turning it into an [`Error`] as `?` does, gives up on the reference: no second
-/// release is made, no handle is counted any more, and
-/// [`Driver::unreleased`](crate::Driver::unreleased) counts the reference, unless it was gone already
-/// (see there).
+/// Take the handle with [`into_parts`](Self::into_parts) to try again, to drop it, or to give it away with
+/// [`into_raw`](PrimaryContext::into_raw). Dropping this error, or turning it into an [`Error`] as `?` does, gives up on
+/// the reference: no second release is made, and [`Driver::unreleased`](crate::Driver::unreleased) counts the reference,
+/// unless it was gone already.
 #[derive(thiserror::Error)]
 pub struct ReleaseError {
     #[source]

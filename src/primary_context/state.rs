@@ -1,11 +1,13 @@
 //! Whether a device's primary context is active, and its settings.
 
+use std::fmt;
+
 use crate::driver::device::Device;
 use crate::error::Error;
 use crate::sys;
 
 /// Whether a device's primary context is active in this process, and with which flags.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PrimaryContextState {
     /// Whether the context exists. As a rule somebody in this process holds a reference then; after a
@@ -14,6 +16,16 @@ pub struct PrimaryContextState {
     pub active: bool,
     /// The flags it has, or will have when it is created.
     pub flags: sys::CUctx_flags,
+}
+
+impl fmt::Debug for PrimaryContextState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PrimaryContextState")
+            .field("active", &self.active)
+            .field("flags", &format_args!("{}", self.flags))
+            .finish()
+    }
 }
 
 impl Device {

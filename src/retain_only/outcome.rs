@@ -177,13 +177,11 @@ impl fmt::Display for CurrentContextChange {
             Self::Unchanged => formatter.write_str("this thread's current context is unchanged"),
             Self::Switched { from } => write!(
                 formatter,
-                "this thread's current context was switched: that of device {} is destroyed",
-                from.ordinal()
+                "this thread's current context was switched: that of device {from} is destroyed"
             ),
             Self::NotRestored { from, error } => write!(
                 formatter,
-                "this thread's current context, of device {}, was not restored: {error}",
-                from.ordinal()
+                "this thread's current context, of device {from}, was not restored: {error}"
             ),
         }
     }

@@ -7,7 +7,7 @@ use crate::driver::device::Device;
 use crate::error::Error;
 use crate::retain_only::policy::StrayRelease;
 
-/// A dry run, made by [`StrayRelease::plan`] and [`StrayRelease::plan_run`].
+/// A dry run, made by [`StrayRelease::plan_retain_only`] and [`StrayRelease::plan_run`].
 ///
 /// Displayed as a table. Displaying it makes no driver call.
 #[derive(Clone)]

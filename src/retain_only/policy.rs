@@ -74,14 +74,14 @@ impl StrayRelease {
     /// [`Error::ForkedAfterInit`], [`Error::OtherDriver`]. A device whose state cannot be read is
     /// [`Planned::Failed`](crate::Planned::Failed).
     #[doc(alias = "cuDevicePrimaryCtxGetState")]
-    pub fn plan(&self, device: Device) -> Result<Plan, Error> {
+    pub fn plan_retain_only(&self, device: Device) -> Result<Plan, Error> {
         Plan::make(device.driver(), Some(device), self)
     }
 
-    /// Returns what [`run`](Self::run) would do, as [`plan`](Self::plan).
+    /// Returns what [`run`](Self::run) would do, as [`plan_retain_only`](Self::plan_retain_only).
     ///
     /// # Errors
-    /// As [`plan`](Self::plan).
+    /// As [`plan_retain_only`](Self::plan_retain_only).
     pub fn plan_run(&self, driver: Driver) -> Result<Plan, Error> {
         Plan::make(driver, None, self)
     }

@@ -107,8 +107,9 @@ impl Report {
         summary(self)
     }
 
-    /// Returns the devices on which this run released the context, and on which it is active again now.
-    /// Calls `cuDevicePrimaryCtxGetState` for each released device, and releases nothing.
+    /// Returns the devices on which this run released the context and it is active again now. It looks at no
+    /// other device: [`Driver::primary_contexts`] returns the state of all. Calls
+    /// `cuDevicePrimaryCtxGetState` for each device that it looks at, and releases nothing.
     ///
     /// A thread that still uses a released device can create its context again within milliseconds. Select
     /// the right device in that thread; another release does not help.

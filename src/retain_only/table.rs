@@ -26,13 +26,13 @@ impl Table {
 
     /// Adds a device; a failure's error goes below.
     fn add(&mut self, device: Device, outcome: String, calls: Vec<String>, error: Option<&Error>) {
-        let ordinal = device.ordinal().to_string();
+        let ordinal = device.to_string();
         let uuid = device.known_uuid().map_or("unknown".to_owned(), |uuid| uuid.to_string());
         let mut calls = calls.into_iter();
         self.rows.push([ordinal, uuid, outcome, calls.next().unwrap_or_default()]);
         self.rows.extend(calls.map(|call| ["", "", "", &call].map(str::to_owned)));
         if let Some(error) = error {
-            self.below.push(format!("device {} failed: {error}", device.ordinal()));
+            self.below.push(format!("device {device} failed: {error}"));
         }
     }
 }
@@ -139,7 +139,7 @@ impl Display for Plan {
 /// One line, such as `device 2: released (cuDevicePrimaryCtxGetState: CUDA_SUCCESS (0), …)`.
 impl Display for DeviceReport<'_> {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        write!(formatter, "device {}: {}", self.ordinal(), self.outcome())?;
+        write!(formatter, "device {}: {}", self.device(), self.outcome())?;
         if self.taken_before() > 0 {
             write!(formatter, "; earlier runs released {}", self.taken_before())?;
         }

@@ -128,7 +128,7 @@ pub fn references_of_others(machine: &Machine, questions: &Questions) {
     let library = machine.load();
     let (kept, stray) = (device(driver, 0), device(driver, 1));
     library.retain(stray.as_raw());
-    let plan = StrayRelease::new().plan(kept).expect("a plan");
+    let plan = StrayRelease::new().plan_retain_only(kept).expect("a plan");
     questions.ask("lines of the plan", driver.device_count(), plan.devices().count());
     questions.holds("a plan releases nothing", active(stray));
     let guard = PrimaryContextGuard::retain_only(kept).expect("the device can be kept");

@@ -32,7 +32,7 @@ fn releases_0_and_2_and_keeps_1() {
     assert!(lines[0].starts_with("driver /") && lines[0].ends_with(", simulated)"), "{lines:?}");
     assert!(lines[1].starts_with("kept   device 1, "), "{lines:?}");
     let expected =
-        ["stray  contexts left first, on 0, 2 (see --stray)", "", "kept 1; released 0, 2"];
+        ["stray  created by this example on 0, 2 (see --stray)", "", "kept 1; released 0, 2"];
     assert_eq!(lines[2..5], expected);
     assert!(with_calls.contains("cuDevicePrimaryCtxRelease_v2: CUDA_SUCCESS (0)"), "{with_calls}");
     let short = text(&simulate(&[]).stdout).to_owned();

@@ -62,7 +62,7 @@ pub fn every_operation_is_refused(machine: &Machine, context: &PrimaryContext) {
         is_forked(PrimaryContextGuard::retain_only(device));
         for policy in &policies {
             is_forked(PrimaryContextGuard::retain_only_with(device, policy));
-            is_forked(policy.plan(device));
+            is_forked(policy.plan_retain_only(device));
         }
     }
     for policy in policies {

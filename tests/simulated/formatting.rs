@@ -12,8 +12,8 @@ fn handles_show_their_device_and_driver() {
     let (path, version) = (driver.path(), driver.version());
     let shown = format!("Driver {{ path: {path:?}, version: {version}, devices: 2 }}");
     assert_eq!(format!("{driver:?}"), shown);
-    let shown = format!("Device {{ ordinal: 1, driver: {path:?} }}");
-    assert_eq!(format!("{device:?}"), shown);
+    let shown = "Device(1)";
+    assert_eq!((format!("{device:?}").as_str(), device.to_string().as_str()), (shown, "1"));
     let context = PrimaryContext::retain(device).unwrap();
     assert_eq!(format!("{context:?}"), format!("PrimaryContext {{ device: {shown}, .. }}"));
     let current = context.make_current().unwrap();
@@ -89,7 +89,7 @@ fn squeezed(line: &str) -> String {
 fn plan_reads_as_a_table() {
     let machine = machine_with(&[1, 0, 1]);
     machine.refuse_for(2, GET_STATE, 719);
-    let plan = releases_up_to(2).plan(machine.device(1)).unwrap();
+    let plan = releases_up_to(2).plan_retain_only(machine.device(1)).unwrap();
     let text = without_ids(&machine, &plan.to_string());
     let lines: Vec<String> = text.lines().map(squeezed).collect();
     let expected = [
@@ -108,10 +108,7 @@ fn plan_reads_as_a_table() {
 fn outcomes_and_plans_read_as_words() {
     let error = Error::NoSuchDevice { ordinal: 7, count: 2 };
     for (outcome, text) in [
-        (Outcome::Kept, "kept"),
-        (Outcome::LeftAlone, "left alone (policy)"),
         (Outcome::AlreadyInactive, "already inactive"),
-        (Outcome::Released { releases: 1 }, "released"),
         (Outcome::Released { releases: 2 }, "released (2 times)"),
         (Outcome::StillActive { releases: 1 }, "still active (1 released)"),
         (Outcome::HeldHere { handles: 1 }, "held here (1 handle)"),
@@ -130,7 +127,6 @@ fn outcomes_and_plans_read_as_words() {
         assert_eq!(failed.to_string(), format!("{text}: {error}"));
     }
     for (planned, text) in [
-        (Planned::Keep, "keep"),
         (Planned::LeaveAlone, "leave alone (policy)"),
         (Planned::AlreadyInactive, "already inactive"),
         (Planned::Release { at_most: 1 }, "release"),
@@ -164,8 +160,7 @@ fn codes_with_something_to_do_about_them_say_what() {
     for (number, part) in remedies {
         let remedy = CUresult(number).remedy().unwrap();
         assert!(remedy.contains(part), "{number}: {remedy}");
-        let call = RELEASE;
-        let error = Error::Driver { call, device: None, code: CUresult(number) };
+        let error = Error::Driver { call: RELEASE, device: None, code: CUresult(number) };
         assert!(error.to_string().ends_with(remedy), "{error}");
     }
     let with_remedy = (0..2000).filter(|number| CUresult(*number).remedy().is_some());
@@ -180,9 +175,12 @@ fn every_library_that_was_tried_is_named_once() {
         attempt("libcuda.so.1", "libcuda.so.1: cannot open shared object file"),
         attempt("/usr/lib/wsl/lib/libcuda.so.1", "wrong ELF class"),
     ];
-    let text = Error::LibraryNotFound { tried }.to_string();
+    let error = Error::LibraryNotFound { tried };
+    let text = error.to_string();
+    assert_eq!(format!("{error:?}"), text, "what a main function that returns it prints");
     let both = "(libcuda.so.1: cannot open shared object file; /usr/lib/wsl/lib/libcuda.so.1: \
                 wrong ELF class)";
     assert!(text.contains(both), "{text}");
     assert!(text.contains("comes with NVIDIA's driver"), "{text}");
+    assert!(text.ends_with("To test without a GPU, use simulated-libcuda."), "{text}");
 }

@@ -46,7 +46,8 @@ fn other_devices_and_questions_do_not_wait() {
         assert_eq!(load(machine.simulator.path()), Ok(driver));
         driver.function(sys::functions::cuInit_v2000).unwrap();
         // Plans, with that device in them.
-        for plan in [StrayRelease::new().plan(other), StrayRelease::new().plan_run(driver)] {
+        let policy = StrayRelease::new();
+        for plan in [policy.plan_retain_only(other), policy.plan_run(driver)] {
             let plan = plan.unwrap();
             let planned = plan.devices().next().unwrap().1;
             assert_eq!(planned, &Planned::Release { at_most: 1 });

@@ -13,6 +13,12 @@ fn second_generation_of_entry_points_is_called() {
     flags |= CUctx_flags::CU_CTX_LMEM_RESIZE_TO_MAX;
     machine.device(0).set_primary_context_flags(flags).unwrap();
     assert_eq!(machine.simulator.flags(0), 4 + 8 + 16);
+    let state = machine.device(0).primary_context_state().unwrap();
+    let names = "CU_CTX_SCHED_BLOCKING_SYNC | CU_CTX_MAP_HOST | CU_CTX_LMEM_RESIZE_TO_MAX";
+    let shown = format!("{state:?}");
+    assert_eq!(shown, format!("PrimaryContextState {{ active: false, flags: {names} }}"));
+    let texts = [0, 8, 0x308].map(|flags| CUctx_flags(flags).to_string());
+    assert_eq!(texts, ["0", "CU_CTX_MAP_HOST", "CU_CTX_MAP_HOST | 768"]);
     // SAFETY: nothing uses the simulated context.
     unsafe { machine.device(0).reset_primary_context() }.unwrap();
     for function in ["Release", "SetFlags", "Reset"] {

@@ -12,7 +12,7 @@ fn policies_with_another_drivers_devices_are_refused() {
         let refused = [
             PrimaryContextGuard::retain_only_with(one.device(1), &policy).err(),
             policy.run(one.driver).err(),
-            policy.plan(one.device(1)).err(),
+            policy.plan_retain_only(one.device(1)).err(),
             policy.plan_run(one.driver).err(),
         ];
         assert_eq!(refused, [const { Some(Error::OtherDriver { ordinal: 0 }) }; 4]);
@@ -65,7 +65,7 @@ fn looking_again_finds_what_came_back_and_releases_nothing() {
 fn displaying_a_report_calls_nothing() {
     let machine = machine_with(&[1, 0, 0]);
     let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
-    let plan = StrayRelease::new().plan(machine.device(1)).unwrap();
+    let plan = StrayRelease::new().plan_retain_only(machine.device(1)).unwrap();
     let calls = machine.calls_of(|| {
         let text = format!("{}{plan}{:?}", guard.report(), guard.report().devices().next());
         assert!(text.contains("GPU-"), "{text}");

@@ -150,7 +150,7 @@ fn plan_has_every_variant() {
             with(5, json!({ "planned": "failed", "error": failed(GET_STATE, 5) })),
         ],
     });
-    assert_eq!(to_value(policy.plan(machine.device(1)).unwrap()).unwrap(), expected);
+    assert_eq!(to_value(policy.plan_retain_only(machine.device(1)).unwrap()).unwrap(), expected);
     drop(held);
     let plan = to_value(releases_up_to(0).plan_run(machine.driver).unwrap()).unwrap();
     assert_eq!(plan["kept"], Value::Null);
@@ -235,7 +235,7 @@ fn every_error_has_the_same_keys() {
         (
             machine.driver.device(7).unwrap_err(),
             json!(["no_such_device", null, 7, null, null]),
-            "Device 7 does not exist: this process sees 1 device, 0 (after CUDA_VISIBLE_DEVICES).",
+            "Device 7 does not exist: this process sees only device 0 (after CUDA_VISIBLE_DEVICES).",
         ),
         (
             machine.driver.device_from_raw(-7).unwrap_err(),
@@ -243,7 +243,7 @@ fn every_error_has_the_same_keys() {
             "No device with the handle -7: it is not among the 1 that this process sees",
         ),
         (
-            elsewhere.plan(device).unwrap_err(),
+            elsewhere.plan_retain_only(device).unwrap_err(),
             json!(["other_driver", null, 0, null, null]),
             "Device 0, which the policy keeps, belongs to another driver library",
         ),

@@ -164,7 +164,7 @@ fn a_variable_that_is_wrong_fails_init_with_the_entry_the_reason_and_what_is_acc
         let value = if list { format!("{right},{entry},{right}") } else { entry.to_owned() };
         let name = format!("SIMULATED_CUDA_{name}");
         let (values, errors) = run(command(Simulator::builder()).env(&name, &value));
-        assert_eq!((&*values[0], &values[2][..2]), ("999", "3 "), "{name}={value}");
+        assert_eq!((&*values[0], &values[2][..2]), ("1", "3 "), "{name}={value}");
         assert_eq!(errors.lines().count(), 1, "{errors}");
         let named = format!("the environment variable {name} is wrong in \"{entry}\": ");
         assert!(errors.contains(&named) && errors.contains(why), "{errors}");
@@ -181,7 +181,7 @@ fn a_device_that_is_not_there_and_a_misspelt_variable_fail_init() {
     ] {
         let name = format!("SIMULATED_CUDA_{name}");
         let (values, errors) = run(command(Simulator::builder()).env(&name, value));
-        assert_eq!(values[0], "999", "{name}");
+        assert_eq!(values[0], "1", "{name}");
         assert!(errors.contains(complaint) && errors.lines().count() == 1, "{errors}");
     }
 }

@@ -53,7 +53,11 @@ fn help_is_asked_for_and_mistakes_are_named() {
     };
     let help = run(&["--help"]);
     assert!(help.status.success() && help.stderr.is_empty(), "{help:?}");
-    assert!(help.stdout.starts_with(b"usage: simulated-libcuda"), "{help:?}");
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert!(help.starts_with("usage: simulated-libcuda"), "{help}");
+    let export = "export LD_LIBRARY_PATH=\"DIRECTORY${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}\"\n";
+    assert!(help.contains(export), "{help}");
+    assert!(include_str!("../../README.md").contains(&export.replace("DIRECTORY", "/tmp/driver")));
     for (words, complaint) in [
         (
             &["/nowhere", "--driver-version", "new"][..],

@@ -111,7 +111,7 @@ const OPERATIONS: &[Operation] = &[
         }
         reported
     }),
-    ("plan", |stage, device| plan(stage, Some(device))),
+    ("plan_retain_only", |stage, device| plan(stage, Some(device))),
     ("plan_run", |stage, _| plan(stage, None)),
     ("set_primary_context_flags", |stage, device| {
         let mut reported = Reported::default();
@@ -159,7 +159,7 @@ const OPERATIONS: &[Operation] = &[
 fn plan(stage: &Stage, kept: Option<u32>) -> Reported {
     let policy = StrayRelease::new();
     let plan = match kept {
-        Some(device) => policy.plan(stage.machine.device(device)),
+        Some(device) => policy.plan_retain_only(stage.machine.device(device)),
         None => policy.plan_run(stage.machine.driver),
     };
     let mut reported = Reported::default();

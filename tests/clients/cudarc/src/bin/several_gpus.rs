@@ -25,7 +25,7 @@ fn strays() -> Anything {
     let left = helper.join().expect("the helper ends")?;
 
     let driver = Driver::load()?;
-    println!("before:\n{}", StrayRelease::new().plan(driver.device(1)?)?);
+    println!("before:\n{}", StrayRelease::new().plan_retain_only(driver.device(1)?)?);
     let began = Instant::now();
     let guard = PrimaryContextGuard::retain_only(driver.device(1)?)?;
     println!("retain_only took {:?}", began.elapsed());
