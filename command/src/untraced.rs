@@ -42,8 +42,7 @@ pub struct Watch {
     driver: PathBuf,
     events: PathBuf,
     opens: Result<Opens, String>,
-    /// Whether anybody opened the driver's file while the program ran.
-    pub was_opened: bool,
+    was_opened: bool,
     next_search: Instant,
     seen: HashMap<Process, Seen>,
     /// Whether a process has the witness but cannot write to the arena, however short its life.
@@ -83,6 +82,11 @@ impl Watch {
     /// Which file could be opened without anybody noticing it, and why.
     pub fn why_opens_are_missed(&self) -> Option<&str> {
         self.opens.as_ref().err().map(String::as_str)
+    }
+
+    /// Whether anybody opened the driver's file while the program ran. `None`: unknown.
+    pub fn driver_was_opened(&self) -> Option<bool> {
+        self.opens.as_ref().ok().map(|_| self.was_opened)
     }
 
     /// What was not reported before.
