@@ -42,7 +42,9 @@ fn every_drop(machine: &Machine) {
         machine.refuse(RELEASE, code);
         let error = machine.retain(0).release().unwrap_err();
         machine.simulator.clear_faults();
+        let releases = machine.simulator.count(RELEASE);
         drop_without_allocating(error, "a release that failed");
+        assert_eq!(machine.simulator.count(RELEASE), releases, "{code}: it is released again");
         let context = machine.retain(0);
         let current = context.make_current().unwrap();
         let fault = fault("cuCtxPopCurrent_v2").refused();
