@@ -34,7 +34,6 @@ pub use device_files::{DeviceFile, device_files, device_files_of};
 ///
 /// A `cuInit` of other code is shown by the error of [`Driver::load`](crate::Driver::load), and by `device_files` that
 /// are open before this process uses CUDA.
-#[must_use]
 pub fn forked_after_init() -> bool {
     crate::driver::initialise::is_child_of_initialised()
 }
