@@ -18,9 +18,12 @@ pub(crate) const FAILED: i32 = 125;
 const CANNOT_RUN: i32 = 126;
 const NOT_FOUND: i32 = 127;
 
+const AFTER: &str = "cuda-contexts trace --help describes the options of trace.";
+
 /// Shows which processes hold CUDA contexts, and which code creates them.
 #[derive(Parser)]
-#[command(version, propagate_version = true, max_term_width = 90)]
+#[command(version, propagate_version = true, max_term_width = 90, after_help = AFTER)]
+#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
 #[command(arg_required_else_help = false, subcommand_required = true)]
 struct Arguments {
     #[command(subcommand)]
@@ -38,8 +41,8 @@ enum Verb {
 /// opens the standard streams that are closed, before any file takes their place.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     occupy_closed();
-    let name = OsString::from("cuda-contexts");
-    match Arguments::try_parse_from(iter::once(name).chain(arguments)) {
+    let arguments: Vec<OsString> = iter::once("cuda-contexts".into()).chain(arguments).collect();
+    match Arguments::try_parse_from(&arguments) {
         Ok(Arguments { verb: Verb::Ps(options) }) => ps::run(&options),
         Ok(Arguments { verb: Verb::Trace(options) }) => trace::run(&options),
         Ok(Arguments { verb: Verb::Run(options) }) => keep_threads::run(&options),
@@ -49,16 +52,23 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
                 print(concat!("cuda-contexts ", env!("CARGO_PKG_VERSION"), "\n"))
             }
             _ => {
-                let text = error.to_string();
-                let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
-                let text = lines.collect::<Vec<_>>().join(" ");
-                let text = text.trim_start_matches("error: ");
-                say(format_args!(
-                    "{text}. cuda-contexts --help lists the verbs and their options."
-                ));
+                say(format_args!("{}", complaint(&error, &arguments)));
                 FAILED
             }
         },
+    }
+}
+
+/// What is wrong with these arguments, and where to read more.
+fn complaint(error: &clap::Error, arguments: &[OsString]) -> String {
+    let text = error.to_string().replace("subcommand", "verb");
+    let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+    let text = lines.collect::<Vec<_>>().join(" ");
+    let text = text.trim_start_matches("error: ").trim_end_matches('.');
+    let first = arguments.get(1).and_then(|word| word.to_str());
+    match first.filter(|word| ["ps", "trace", "run"].contains(word)) {
+        Some(verb) => format!("{text}. cuda-contexts {verb} --help describes the options."),
+        None => format!("{text}. cuda-contexts --help lists the verbs, which come before options."),
     }
 }
 

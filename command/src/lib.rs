@@ -22,7 +22,7 @@ mod only;
 mod options;
 mod processes;
 mod ps;
-pub mod record;
+mod record;
 mod report;
 mod run;
 mod stack;

@@ -20,7 +20,9 @@ not found.";
 pub struct Options {
     /// Treat contexts on other devices as strays. DEVICES is a list of ordinals and UUIDs (0,1 or
     /// GPU-1a2b), one (one device for each process), or local-rank (the rank that torchrun, mpirun or
-    /// srun gave the process).
+    /// srun gave the process). Ordinals are those of the process, after CUDA_VISIBLE_DEVICES. local-rank
+    /// is for programs that select device LOCAL_RANK. If each process has its own GPU first in
+    /// CUDA_VISIBLE_DEVICES, pass 0 or one.
     #[arg(long, value_name = "DEVICES", value_parser = Only::parse, help_heading = JUDGING)]
     pub only: Option<Only>,
     /// Exit with status 3 if there is a stray. Without --only, every context is a stray. WHICH is made
@@ -28,8 +30,9 @@ pub struct Options {
     #[arg(long, value_name = "WHICH", num_args = 0..=1, require_equals = true)]
     #[arg(default_missing_value = "made", hide_possible_values = true, help_heading = JUDGING)]
     pub forbid: Option<Forbid>,
-    /// Refuse strays with CUDA_ERROR_NOT_PERMITTED, so that the program fails at the line that creates
-    /// one. Exit with status 3 if one was created all the same.
+    /// Refuse strays: the driver call returns CUDA_ERROR_NOT_PERMITTED, so that the program fails at the
+    /// line that would create one. The exit status is the program's own, or 3 if a stray was created all
+    /// the same. To also fail when one was refused, add --forbid.
     #[arg(long, help_heading = JUDGING)]
     pub deny: bool,
     /// Let --forbid and --deny succeed when they could not judge every process. The default is to exit
@@ -51,8 +54,9 @@ pub struct Options {
     #[arg(long, value_name = "WHICH", default_value = "first", hide_default_value = true)]
     #[arg(hide_possible_values = true)]
     pub stack: Stack,
-    /// Use this driver: a path, or simulated. The default is the driver that the program's dynamic
-    /// loader finds.
+    /// Use this driver: a path, or simulated, which has one device, or as many as the environment
+    /// variable SIMULATED_CUDA_DEVICES says. The default is the driver that the program's dynamic loader
+    /// finds.
     #[arg(long)]
     pub driver: Option<PathBuf>,
     /// Let new threads begin on their creator's device, as cuda-contexts run does, and report how many

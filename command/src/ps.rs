@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use cuda_primary_context::checkpoint::nvml::NvmlError;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::command::{FAILED, say};
@@ -21,12 +22,18 @@ mod verdict;
 
 const STRAY: i32 = 3;
 
+const NO_DRIVER: &str = "this machine has none, or the loader does not find its library. \
+                         cuda-contexts trace --driver simulated works without one.";
+
 /// To the upper left corner, and nothing below.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
 pub fn run(options: &Options) -> i32 {
     show(options).unwrap_or_else(|error| {
-        say(format_args!("{error}"));
+        match error.downcast_ref() {
+            Some(NvmlError::LibraryNotFound { .. }) => say(format_args!("{error}: {NO_DRIVER}")),
+            _ => say(format_args!("{error}")),
+        }
         FAILED
     })
 }

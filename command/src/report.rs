@@ -33,8 +33,8 @@ pub struct Surroundings {
     pub status: Option<ExitStatus>,
     pub program: Option<u32>,
     pub untraced: Vec<Untraced>,
-    /// Whether the driver was opened although no process was traced.
-    pub opened_untraced: bool,
+    /// Whether a process opened the driver's file. `None`: unknown.
+    pub driver_was_opened: Option<bool>,
     /// Why nobody would have noticed that the driver was opened.
     pub opens_were_missed: Option<String>,
     /// Processes that have the witness but wrote no record, with their command lines.
@@ -87,7 +87,7 @@ impl Surroundings {
             let text = "A process loaded the trace's library but wrote no record";
             gaps.push(format!("{text}: it could not open the trace's memory."));
         }
-        if self.opened_untraced {
+        if self.driver_was_opened == Some(true) && model.processes.is_empty() {
             gaps.push("The driver's file was opened, but no process was traced.".to_owned());
         }
         if self.lost > 0 {

@@ -6,6 +6,7 @@ mod tracing;
 use std::env;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ use crate::report::Surroundings;
 use crate::run as keep_threads;
 use crate::untraced::Watch;
 use crate::verdict::Verdict;
+use crate::witness;
 
 use files::Files;
 use tracing::Tracing;
@@ -44,7 +46,14 @@ pub fn run(options: &Options) -> i32 {
             say(format_args!("{error}"));
             FAILED
         }
-        Err(Failure::Start(error)) => cannot_run(&options.command[0], &error),
+        Err(Failure::Start(error)) => {
+            let status = cannot_run(&options.command[0], &error);
+            let first = options.command[0].to_string_lossy();
+            if options.forbid.is_some() && ["made", "held"].contains(&&*first) {
+                say(format_args!("--forbid takes its value after '=': --forbid={first}"));
+            }
+            status
+        }
     }
 }
 
@@ -62,8 +71,8 @@ impl From<io::Error> for Failure {
 /// When this returns, everything is tidied up already.
 fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
     // Before signals are held: a FIFO waits for its reader, and that can be interrupted.
-    let json = files::create(options.json.as_ref())?;
-    let output = files::create(options.output.as_ref())?;
+    let json = files::create("--json", options.json.as_ref())?;
+    let output = files::create("--output", options.output.as_ref())?;
     let (limits, signals) = (Limits::lift(), Signals::hold()?);
     let mut files = Files::new(json, output)?;
     let Some(layout) = lay_out(options)? else {
@@ -100,28 +109,32 @@ fn trace(options: &Options) -> Result<(ExitStatus, Verdict), Failure> {
 /// The folder with the witness; `None` if the program finds no driver.
 fn lay_out(options: &Options) -> io::Result<Option<Layout>> {
     let find = |name| driver_search::find(name, &options.command[0]);
-    let layout = match &options.driver {
+    let driver = match &options.driver {
         Some(path) if path.as_os_str() == "simulated" => {
             return Layout::create_simulated().map(Some);
         }
-        Some(path) => {
-            File::open(path).map_err(|error| with_path(error, path))?;
-            if !driver_search::is_library(path) {
-                let text = "this is not a shared library for this machine";
-                let error = io::Error::new(io::ErrorKind::InvalidInput, text);
-                return Err(with_path(error, path));
-            }
-            Layout::create(&driver_search::behind_a_witness(path))?
-        }
-        None => match find(DRIVER_NAME) {
-            Some(driver) => Layout::create(&driver)?,
-            None => return Ok(None),
-        },
+        Some(path) => Some(driver_search::behind_a_witness(path)),
+        None => find(DRIVER_NAME),
     };
+    let Some(driver) = driver else { return Ok(None) };
+    check(&driver).map_err(|error| {
+        let (path, advice) = (driver.display(), "Pass --driver PATH, or --driver simulated.");
+        io::Error::other(format!("The driver {path} cannot be used: {error}. {advice}"))
+    })?;
+    let layout = Layout::create(&driver)?;
     if find(DEVELOPMENT_NAME).is_some() {
         layout.add_development_name()?;
     }
     Ok(Some(layout))
+}
+
+/// Whether a program can use this driver, behind a witness.
+fn check(driver: &Path) -> io::Result<()> {
+    File::open(driver)?;
+    if !driver_search::is_library(driver) {
+        return Err(io::Error::other("this is not a shared library for this machine"));
+    }
+    witness::check(driver)
 }
 
 fn command(options: &Options) -> io::Result<Command> {
@@ -145,7 +158,8 @@ fn run_alone(
         let text = format!("{text} The program was not started: pass --allow-untraced to run it.");
         return Err(Failure::Tracing(io::Error::other(text)));
     }
-    let text = format!("cuda-contexts: {text}");
+    // Before the program says that it fails.
+    files.report(&format!("cuda-contexts: {text}\n"));
     let started = Instant::now();
     files.json(|| Some(json::trace(options, None)));
     let mut program = Program::start(command(options)?, signals, limits).map_err(Failure::Start)?;
@@ -153,6 +167,6 @@ fn run_alone(
     program.stop_holding_signals();
     let about = Surroundings { options: options.clone(), ..Surroundings::default() };
     files.json(|| Some(json::end(started.elapsed(), status, &Model::default(), &about)));
-    files.finish(&format!("{text}\n"), program.interrupted);
+    files.finish(program.interrupted);
     Ok((status, Verdict::Passed))
 }

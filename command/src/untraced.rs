@@ -45,8 +45,7 @@ pub struct Watch {
     opens: nix::Result<Inotify>,
     /// Reports when a witness opens the file for one that cannot write to the arena.
     missing: nix::Result<Inotify>,
-    /// Whether anybody opened the driver's file while the program ran.
-    pub was_opened: bool,
+    was_opened: bool,
     next_search: Instant,
     seen: HashMap<Process, Seen>,
     /// Whether a process has the witness but cannot write to the arena, however short its life.
@@ -88,6 +87,11 @@ impl Watch {
     pub fn why_opens_are_missed(&self) -> Option<String> {
         let error = self.opens.as_ref().err().or(self.missing.as_ref().err());
         error.map(|error| io::Error::from(*error).to_string())
+    }
+
+    /// Whether anybody opened the driver's file while the program ran. `None`: unknown.
+    pub fn driver_was_opened(&self) -> Option<bool> {
+        self.opens.as_ref().ok().map(|_| self.was_opened)
     }
 
     /// What was not reported before.

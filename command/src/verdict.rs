@@ -88,6 +88,42 @@ impl<'trace> Judge<'trace> {
         })
     }
 
+    /// Why it is unknown which devices a process may use. `None`: `--only` names a missing device.
+    pub fn why_unknown(&self, process: &Process, device: &Device) -> Option<String> {
+        let why = match (process.about.local_rank, device.about.count) {
+            _ if !self.missing.is_empty() => return None,
+            (None, _) if self.only == Some(&Only::LocalRank) => process
+                .malformed_rank()
+                .unwrap_or_else(|| "no launcher set a rank (LOCAL_RANK)".to_owned()),
+            (Some(rank), Some(count)) if rank >= count => {
+                format!("there is no device for its rank {rank}")
+            }
+            _ => "its devices could not be listed".to_owned(),
+        };
+        Some(why)
+    }
+
+    /// The devices that `--only` names and no process has, a sentence each.
+    pub fn missing_devices(&self) -> Vec<String> {
+        let mut processes = self.model.processes.iter();
+        let is_renumbered =
+            processes.any(|process| process.variable("CUDA_VISIBLE_DEVICES").is_some());
+        let after = if is_renumbered { " (after CUDA_VISIBLE_DEVICES)" } else { "" };
+        let count = devices(self.model).filter_map(|(_, device)| device.about.count).max();
+        let last = count.filter(|&count| count > 0).map(|count| {
+            let devices = counted(count.into(), "device", "devices");
+            format!(": no process sees more than {devices}")
+        });
+        let last = last.unwrap_or_default();
+        let sentence = |name: &&DeviceName| match name {
+            DeviceName::Ordinal(ordinal) => {
+                format!("Device {ordinal} does not exist{last}{after}.")
+            }
+            DeviceName::Uuid(uuid) => format!("No process sees a device {uuid}{after}."),
+        };
+        self.missing.iter().map(sentence).collect()
+    }
+
     /// Devices on which a call that did not return may have created a stray.
     pub fn unfinished(&self) -> Devices<'trace> {
         let used = |device: &&Device| device.creations.total + device.unfinished_creations > 0;
@@ -150,34 +186,11 @@ impl Verdict {
 
 /// Why a run cannot be judged, a sentence each.
 fn reasons(model: &Model, about: &Surroundings, judge: &Judge<'_>) -> Vec<String> {
-    let mut reasons = Vec::new();
-    for name in &judge.missing {
-        reasons.push(match name {
-            DeviceName::Ordinal(ordinal) => {
-                let counts = devices(model).filter_map(|(_, device)| device.about.count).max();
-                let last = counts.filter(|&count| count > 0).map(|count| {
-                    let devices = counted(count.into(), "device", "devices");
-                    format!(": no process sees more than {devices}")
-                });
-                format!("Device {ordinal} does not exist{}.", last.unwrap_or_default())
-            }
-            DeviceName::Uuid(uuid) => format!("No process sees a device {uuid}."),
-        });
-    }
-    if judge.missing.is_empty() {
-        for (process, device) in judge.unknown() {
-            let (pid, name) = (process.pid, device.name());
-            let why = match (process.about.local_rank, device.about.count) {
-                (None, _) if judge.only == Some(&Only::LocalRank) => process
-                    .malformed_rank()
-                    .unwrap_or_else(|| "no launcher set its rank (LOCAL_RANK)".to_owned()),
-                (Some(rank), Some(count)) if rank >= count => {
-                    format!("there is no device for its rank {rank}")
-                }
-                _ => "its devices could not be listed".to_owned(),
-            };
-            reasons.push(format!("Process {pid} created a context on {name}, but {why}."));
-        }
+    let mut reasons = judge.missing_devices();
+    for (process, device) in judge.unknown() {
+        let Some(why) = judge.why_unknown(process, device) else { continue };
+        let (pid, name) = (process.pid, device.name());
+        reasons.push(format!("Process {pid} created a context on {name}, but {why}."));
     }
     for (process, device) in judge.unfinished() {
         let (pid, name) = (process.pid, device.name());

@@ -211,9 +211,14 @@ impl Device {
     /// Whether a context lives that somebody holds. References stay after a reset, which destroys the
     /// primary context.
     pub fn has_held_context(&self) -> bool {
+        self.has_held_primary_context()
+            || self.held().any(|holder| holder.holding != Holding::Reference)
+    }
+
+    /// Whether the primary context lives, and a library holds a reference to it.
+    pub fn has_held_primary_context(&self) -> bool {
         let reset = self.primary_endings > 0 && self.primary_endings >= self.primary_creations;
-        let mut held = self.held();
-        held.any(|holder| holder.holding != Holding::Reference || !reset)
+        !reset && self.held().any(|holder| holder.holding == Holding::Reference)
     }
 
     pub fn short_name(&self) -> String {

@@ -62,6 +62,8 @@ pub struct Process {
     pub bypasses: Vec<PathBuf>,
     /// Whether the witness had no room to count some calls.
     pub uncounted: bool,
+    /// The handles of the devices on which threads began (`--keep-threads`), by thread.
+    pub began_on: BTreeMap<u32, i32>,
     threads: BTreeMap<u32, Thread>,
     devices: BTreeMap<i32, Device>,
 }
@@ -78,6 +80,7 @@ impl Process {
             Event::Exit(living) => self.exit(record.time, living),
             Event::Bypass(path) => self.bypasses.push(path.clone()),
             Event::ThreadStart(start) => {
+                self.began_on.insert(record.tid, start.device);
                 self.device(start.device).started.add(start.thread.as_ref());
             }
             Event::Process(_) | Event::Module(_) => unreachable!("the model's own"),

@@ -18,22 +18,22 @@ pub fn lines(model: &Model, about: &Surroundings) -> Vec<Line> {
         let text = format!("The program was killed by {}.", signal_name(signal));
         lines.push(Line::prefixed().warning(text));
     }
+    let mut reasons = Judge::new(model, about).missing_devices();
     match &about.verdict {
         Verdict::Passed => {}
         Verdict::Stray => {
             lines.push(Line::prefixed().stray(format!("Exit status 3 by {}.", gate(about))));
         }
-        Verdict::NotJudged(reasons) => {
+        Verdict::NotJudged(all) => {
             let gate = gate(about);
             let text = format!(
                 "Exit status 125, because {gate} could not judge everything (--allow-untraced accepts that):"
             );
             lines.push(Line::prefixed().stray(text));
-            lines.extend(
-                reasons.iter().map(|reason| Line::default().indented(2).warning(&**reason)),
-            );
+            reasons.clone_from(all);
         }
     }
+    lines.extend(reasons.into_iter().map(|reason| Line::default().indented(2).warning(reason)));
     lines
 }
 
@@ -63,6 +63,9 @@ fn result(model: &Model, about: &Surroundings) -> Line {
         return match doubt {
             Some(doubt) => {
                 line.warning(format!("No CUDA context was seen, but {doubt} (see below)."))
+            }
+            None if about.driver_was_opened == Some(false) => {
+                line.text("No CUDA context was created, because no process loaded the CUDA driver.")
             }
             None => line.text("No CUDA context was created."),
         };

@@ -1,7 +1,6 @@
 //! One process: its initialisation, its devices and its end.
 
 use crate::model::{Device, End, Model, Process, StartedThreads};
-use crate::only::Only;
 use crate::verdict::Judge;
 
 use super::fold::Block;
@@ -15,12 +14,6 @@ const NOT_INITIALIZED: u32 = 3;
 impl Page<'_> {
     pub fn process(&mut self, process: &Process, model: &Model, about: &Surroundings) -> Block {
         let judge = Judge::new(model, about);
-        if about.options.only == Some(Only::LocalRank) && process.about.local_rank.is_none() {
-            let why = process.malformed_rank().unwrap_or_else(|| {
-                "no launcher set a rank (LOCAL_RANK) before the driver was loaded".to_owned()
-            });
-            self.add(Line::default().warning(format!("cannot be judged, because {why}")));
-        }
         self.inits(process);
         self.fork(process, model);
         for device in process.devices() {
@@ -32,7 +25,11 @@ impl Page<'_> {
             self.add(match judge.allows(process, device) {
                 Some(true) if about.options.only.is_some() => name.text(", allowed"),
                 Some(false) if about.options.only.is_some() => name.text(", not allowed"),
-                None if judge.judges() => name.warning(", cannot be judged"),
+                None if judge.judges() => {
+                    let why = judge.why_unknown(process, device);
+                    let why = why.map(|why| format!(", because {why}")).unwrap_or_default();
+                    name.warning(format!(", cannot be judged{why}"))
+                }
                 _ => name,
             });
             self.below(|page| page.device(process, device));

@@ -1,6 +1,7 @@
 //! A stray: who created it, and what to do about it.
 
 use crate::model::{Device, Note, Process};
+use crate::only::Only;
 use crate::record::Holding;
 
 use super::Surroundings;
@@ -9,7 +10,8 @@ use super::line::Line;
 use super::page::{Page, who};
 
 const SELECT: &str = "select the device before this line runs (cudaSetDevice)";
-const CURE: &str = "call cudaSetDevice in that thread, or start the program with cuda-contexts run";
+const SELECT_IN_THREAD: &str = "call cudaSetDevice in that thread";
+const CHANGE: &str = "change this line: it selects the device itself";
 
 impl Page<'_> {
     pub fn stray(&mut self, process: &Process, device: &Device, about: &Surroundings) -> Block {
@@ -28,38 +30,69 @@ impl Page<'_> {
 /// What is known of the thread, and what to do.
 fn next(process: &Process, device: &Device, about: &Surroundings) -> Vec<Line> {
     let Some(first) = device.creations.first.first() else { return Vec::new() };
-    let next = |text: String| Line::default().heading("next: ").text(text);
-    let held = device.has_held_context();
-    if about.options.only.is_none() {
-        let text = "run this line later, after the process has selected its device";
-        return vec![next(text.to_owned())];
-    }
-    if was_created_again(device, first) {
+    let next = |text: &str| Line::default().heading("next: ").text(text);
+    let warning = |text: &str| Some(Line::default().warning(text));
+    // Only the user knows which of several devices is the right one.
+    let condition = match about.options.only {
+        None => {
+            return vec![next("run this line later, after the process has selected its device")];
+        }
+        Some(Only::One) => "if the process should use another device, ",
+        Some(_) => "",
+    };
+    let lives = process.thread(first.tid).and_then(|thread| thread.lives);
+    let (known, release) = if was_created_again(device, first) {
         let text = "the same thread created the context again after it was destroyed: a release \
                     does not last";
-        let cure = if first.tid == process.pid { SELECT } else { CURE };
-        return vec![Line::default().warning(text), next(cure.to_owned())];
-    }
-    if first.tid == process.pid {
-        let more = if held { ", or release the stray afterwards with retain_only" } else { "" };
-        return vec![next(format!("{SELECT}{more}"))];
-    }
-    let lives = process.thread(first.tid).and_then(|thread| thread.lives);
-    if lives == Some(true) {
+        (warning(text), "")
+    } else if first.tid == process.pid {
+        (None, ", or release the stray afterwards with retain_only")
+    } else if lives == Some(true) {
         let text =
             "the thread still lives: if it uses the device again, a released context comes back";
-        let next = next(format!("{CURE}; a release will not last"));
-        return vec![Line::default().warning(text), next];
-    }
-    let more = if held { "; retain_only releases what is left" } else { "" };
-    let ended = lives.map(|_| Line::default().text("the thread has ended"));
-    ended.into_iter().chain([next(format!("{CURE}{more}"))]).collect()
+        (warning(text), "; a release will not last")
+    } else if lives == Some(false) {
+        let text = "the thread has ended";
+        (Some(Line::default().text(text)), "; retain_only releases what is left")
+    } else {
+        (
+            None,
+            "; retain_only releases what is left, but if that thread still runs, the context comes back",
+        )
+    };
+    let release = if device.has_held_primary_context() { release } else { "" };
+    let cure = cure(process, device, first, about);
+    known.into_iter().chain([next(&format!("{condition}{cure}{release}"))]).collect()
 }
 
-/// Whether the thread of the first call created the primary context again after it was destroyed.
+/// How to keep the thread of this call from creating the context.
+fn cure(process: &Process, device: &Device, first: &Note, about: &Surroundings) -> String {
+    let began_on = process.began_on.get(&first.tid);
+    if began_on.is_some_and(|handle| *handle != device.about.handle) {
+        return format!("{CHANGE} (the thread began on its creator's device)");
+    }
+    if first.call.holding() != Holding::Reference {
+        return CHANGE.to_owned();
+    }
+    if first.tid == process.pid {
+        return SELECT.to_owned();
+    }
+    // Whether it could have begun on another device. The clock may show the same time for both.
+    let is_earlier = |note: &Note| note.time <= first.time;
+    let mut others = process.devices().filter(|each| each.about.handle != device.about.handle);
+    let other = others.any(|each| each.creations.first.first().is_some_and(is_earlier));
+    if about.options.keep_threads || !process.began_on.is_empty() {
+        format!("{SELECT_IN_THREAD}, or create it after its creator has selected its device")
+    } else if other {
+        format!("{SELECT_IN_THREAD}, or start the program with cuda-contexts run")
+    } else {
+        SELECT_IN_THREAD.to_owned()
+    }
+}
+
+/// Whether the thread of the first call created the primary context again, after it was destroyed.
 fn was_created_again(device: &Device, first: &Note) -> bool {
-    let primary = |note: &&Note| note.call.holding() == Holding::Reference;
-    let ended = device.endings.first.iter().filter(primary).map(|note| note.time).min();
-    let mut again = device.creations.first.iter().filter(primary);
-    again.any(|note| note.tid == first.tid && ended.is_some_and(|ended| ended < note.time))
+    let is_its_own =
+        |note: &&Note| note.tid == first.tid && note.call.holding() == Holding::Reference;
+    device.creations.first.iter().filter(is_its_own).count() > 1
 }

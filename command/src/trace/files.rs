@@ -11,7 +11,6 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::command::say;
-use crate::file_error::with_path;
 
 /// How long an interrupted command goes on writing.
 const LAST_WRITE: Duration = Duration::from_secs(2);
@@ -33,8 +32,14 @@ struct Lines {
 }
 
 /// Creates a file, or empties it. A FIFO waits until somebody reads it.
-pub fn create(path: Option<&PathBuf>) -> io::Result<Option<File>> {
-    path.map(|path| File::create(path).map_err(|error| with_path(error, path))).transpose()
+pub fn create(option: &str, path: Option<&PathBuf>) -> io::Result<Option<File>> {
+    let file = path.map(|path| {
+        File::create(path).map_err(|error| {
+            let text = format!("{option} {} cannot be written: {error}.", path.display());
+            io::Error::new(error.kind(), text)
+        })
+    });
+    file.transpose()
 }
 
 impl Files {
@@ -61,12 +66,16 @@ impl Files {
         }
     }
 
-    /// Writes the report where it belongs. Call this when signals are no longer held: a reader may be
-    /// slow. If the user has interrupted the program, the file of `--json` has little time left.
-    pub fn finish(mut self, report: &str, interrupted: bool) {
+    /// Completes the file of `--json`. Call this when signals are no longer held: a reader may be slow.
+    /// If the user has interrupted the program, the file has little time left.
+    pub fn finish(&mut self, interrupted: bool) {
         self.flush();
         self.check(|json| json.finish(interrupted.then_some(LAST_WRITE)));
-        let Some(file) = self.output else {
+    }
+
+    /// Writes the report where it belongs.
+    pub fn report(&mut self, report: &str) {
+        let Some(file) = &mut self.output else {
             // A reader that has gone is ignored.
             let _ = anstream::stderr().write_all(report.as_bytes());
             return;

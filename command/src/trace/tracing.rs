@@ -93,12 +93,12 @@ impl<'options> Tracing<'options> {
             lost: self.arena.lost(),
             damaged: self.arena.is_damaged(),
             living: self.watch.living(),
+            driver_was_opened: self.watch.driver_was_opened(),
             opens_were_missed: self.watch.why_opens_are_missed(),
             // Those that lived long enough are named.
             has_unseen: self.watch.arena_was_missing && self.watch.silent.is_empty(),
             silent: self.watch.silent.into_iter().collect(),
             unreadable: self.watch.unreadable.into_iter().collect(),
-            opened_untraced: self.watch.was_opened && self.model.processes.is_empty(),
             options: self.options.clone(),
             verdict: Verdict::Passed,
         };
@@ -106,7 +106,8 @@ impl<'options> Tracing<'options> {
         let (model, files) = (&self.model, &mut self.files);
         files.json(|| Some(json::end(time, status, model, &about)));
         let text = report::text(model, &mut self.symbols, &about);
-        self.files.finish(&text, interrupted);
+        self.files.finish(interrupted);
+        self.files.report(&text);
         about.verdict
     }
 }

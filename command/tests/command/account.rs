@@ -61,7 +61,10 @@ fn processes_of_different_namespaces_are_told_apart() {
 fn a_program_without_cuda_has_no_witness_and_one_without_contexts_a_short_report() {
     let traced = Trace::new(&["--forbid"]).program(&["true"]).run();
     traced.ended_with(0);
-    assert_eq!(traced.stderr, "cuda-contexts: No CUDA context was created.\n");
+    assert_eq!(
+        traced.stderr,
+        "cuda-contexts: No CUDA context was created, because no process loaded the CUDA driver.\n"
+    );
     let kinds: Vec<_> = traced.lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["trace", "end"]);
     let traced = Trace::new(&[]).client("load").run();

@@ -35,16 +35,26 @@ fn cannot_judge(options: &[&str], words: &str, reason: &str) {
 fn without_a_device_that_is_allowed() {
     let ordinal = "Device 7 does not exist: no process sees more than 3 devices.";
     let uuid = "No process sees a device GPU-ffff0000.";
-    let rank = "but no launcher set its rank (LOCAL_RANK).";
+    let rank = "but no launcher set a rank (LOCAL_RANK).";
     for (only, reason) in
         [("7", ordinal), ("0,7", ordinal), ("0,GPU-ffff0000", uuid), ("local-rank", rank)]
     {
         cannot_judge(&["--only", only], "init retain:0", reason);
     }
-    for (rank, code) in [("2", 3), ("3", 125), ("none", 125)] {
+    let mut trace = Trace::new(&["--only", "5"]);
+    trace.command.env("CUDA_VISIBLE_DEVICES", "1,0");
+    let missing = "  Device 5 does not exist: no process sees more than 2 devices (after CUDA_VISIBLE_DEVICES).";
+    trace.client("init retain:0").run().says(missing);
+    for (rank, code, text) in [
+        ("2", 3, "Exit status 3 by --forbid."),
+        ("3", 125, "but there is no device for its rank 3."),
+        ("none", 125, r#"but LOCAL_RANK is "none", which is not a rank."#),
+    ] {
         let mut trace = Trace::new(&["--only", "local-rank", "--forbid"]);
         trace.command.env("LOCAL_RANK", rank);
-        trace.client("init retain:0").run().ended_with(code);
+        let traced = trace.client("init retain:0").run();
+        traced.ended_with(code);
+        traced.says(text);
     }
     // One of the processes has it.
     let client = CLIENT.display();
@@ -69,7 +79,9 @@ fn with_a_driver_that_is_not_traced() {
     for (options, code) in [(&["--forbid"][..], 125), (&["--forbid", "--allow-untraced"], 0)] {
         let mut trace = Trace::without_driver(options);
         trace.command.arg("--driver").arg(&driver);
-        trace.program(&["sh", "-c", &format!(": <{path}")]).run().ended_with(code);
+        let traced = trace.program(&["sh", "-c", &format!(": <{path}")]).run();
+        traced.ended_with(code);
+        traced.says("The driver's file was opened, but no process was traced.");
     }
 }
 
@@ -191,7 +203,7 @@ fn without_a_driver_the_program_is_not_started() {
         let run = |options: &[&str]| {
             let mut trace = Trace::without_driver(&[&[gate], options].concat());
             trace.command.env("LD_LIBRARY_PATH", "/nowhere");
-            trace.program(&["sh", "-c", "echo $LD_LIBRARY_PATH; exit 4"]).run()
+            trace.program(&["sh", "-c", "echo failed >&2; echo $LD_LIBRARY_PATH; exit 4"]).run()
         };
         let traced = run(&[]);
         if traced.stdout.is_empty() {
@@ -204,5 +216,9 @@ fn without_a_driver_the_program_is_not_started() {
         let traced = run(&["--allow-untraced"]);
         traced.ended_with(4);
         assert_eq!(traced.end()["status"], 4);
+        if traced.stdout == "/nowhere\n" {
+            // The cause comes before what the program says.
+            traced.says("driver was found (libcuda.so.1), so nothing is traced.\nfailed\n");
+        }
     }
 }

@@ -14,12 +14,15 @@ fn command(words: &[&str]) -> (Option<i32>, String, String) {
 
 #[test]
 fn help_and_version_are_printed() {
-    let verbs = "\n  trace ";
+    let verbs = "\nVerbs:\n  ps ";
+    let more = "\ncuda-contexts trace --help describes the options of trace.\n";
     let options = "\nUsage: cuda-contexts trace [OPTIONS]";
     let version = concat!("cuda-contexts ", env!("CARGO_PKG_VERSION"), "\n");
     for (words, text) in [
         (&["--help"][..], verbs),
         (&["-h"], verbs),
+        (&["--help"], more),
+        (&["trace", "--help"], "SIMULATED_CUDA_DEVICES"),
         (&["help"], verbs),
         (&["trace", "--help"], options),
         (&["trace", "-h"], options),
@@ -36,19 +39,25 @@ fn help_and_version_are_printed() {
 #[test]
 fn what_is_wrong_with_the_arguments_is_said_with_status_125() {
     let events = ["--driver", "simulated", "--json", "/nowhere/events", "true"];
+    let advice = "(os error 2). Pass --driver PATH, or --driver simulated.";
     for (words, needle) in [
-        (&[][..], "requires a subcommand"),
-        (&["--only", "0"], "--only"),
-        (&["trace"], "<COMMAND>"),
+        (&[][..], "requires a verb but one was not provided [verbs: ps, trace, run, help]. cuda-"),
+        (&["python"], "unrecognized verb 'python'. cuda-contexts --help lists the verbs, which"),
+        (&["--only", "0"], "'--only' found. cuda-contexts --help lists the verbs"),
+        (&["trace"], "<COMMAND>. cuda-contexts trace --help describes the options."),
         (&["trace", "--live"], "<COMMAND>"),
         (&["trace", "--stack", "some", "true"], "all, first, none"),
         (&["trace", "--forbid=some", "true"], "made, held"),
         (&["trace", "--only", "second", "true"], "local-rank"),
         (&["trace", "--json"], "--json"),
-        (&["trace", "--colour", "true"], "--colour"),
-        (&[&["trace"], &events[..]].concat(), "/nowhere/events"),
-        (&["trace", "--driver", "simulated", "-o", "/nowhere/report", "true"], "/nowhere/report"),
-        (&["trace", "--driver", "/nowhere", "true"], "/nowhere: No such file or directory"),
+        (&["trace", "--colour", "true"], "--colour' found. cuda-contexts trace --help"),
+        (&[&["trace"], &events[..]].concat(), "--json /nowhere/events cannot be written: "),
+        (
+            &["trace", "-o", "/nowhere/report", "true"],
+            "--output /nowhere/report cannot be written: ",
+        ),
+        (&["trace", "--driver", "simulatd", "true"], advice),
+        (&["trace", "--driver", "/nowhere", "true"], "/nowhere cannot be used: No such file"),
         (&["trace", "--driver", "/etc/passwd", "true"], "this is not a shared library for this"),
         (&["trace", "--driver", "/proc/self/exe", "true"], "it exports none of the CUDA driver's"),
         (&["run"], "<COMMAND>"),
@@ -68,6 +77,9 @@ fn a_program_that_cannot_be_run_gives_127_or_126() {
     traced.ended_with(127);
     traced.says("no-such-program-anywhere cannot be run");
     Trace::new(&[]).program(&["/etc/passwd"]).run().ended_with(126);
+    let traced = Trace::without_driver(&["--driver", "simulated", "--forbid", "held"]).run();
+    traced.ended_with(127);
+    traced.says("cuda-contexts: --forbid takes its value after '=': --forbid=held\n");
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn scripts_of_python() {
             THREAD,
             &[
                 "  the thread still lives: if it uses the device again, a released context comes back\n",
-                "  next: call cudaSetDevice in that thread, or start the program with cuda-contexts run; ",
+                "  next: call cudaSetDevice in that thread; a release will not last\n",
             ],
             "the thread has ended",
         ),

@@ -34,10 +34,7 @@ fn a_stray_of_a_thread_that_lives() {
 fn a_stray_that_its_thread_brought_back() {
     let warning = "  the same thread created the context again after it was destroyed: a release does not last";
     for (thread, next) in [
-        (
-            150,
-            "  next: call cudaSetDevice in that thread, or start the program with cuda-contexts run",
-        ),
+        (150, "  next: call cudaSetDevice in that thread"),
         (101, "  next: select the device before this line runs (cudaSetDevice)"),
     ] {
         let mut run = Run::new();
@@ -52,6 +49,42 @@ fn a_stray_that_its_thread_brought_back() {
         run.thread(160).retain(0, CUDART, 1, true).thread(thread);
         assert!(!run.text().contains("does not last"));
         run.retain(0, CUDART, 1, true).says(&[warning, next]);
+    }
+}
+
+/// Each thread creates a context on device 0, after the main thread has created one on device 1.
+#[test]
+fn what_to_do_next_about_a_thread() {
+    let retain = "cuDevicePrimaryCtxRetain";
+    let run = "call cudaSetDevice in that thread, or start the program with cuda-contexts run";
+    let later =
+        "call cudaSetDevice in that thread, or create it after its creator has selected its device";
+    let change = "change this line: it selects the device itself";
+    let inherited: &str = &format!("{change} (the thread began on its creator's device)");
+    let back = ", but if that thread still runs, the context comes back";
+    let release: &str = &format!("; retain_only releases what is left{back}");
+    for (keeps, began_on, function, cure, release) in [
+        (false, None, retain, run, release),
+        (false, Some((150, 1)), retain, inherited, release),
+        (false, Some((150, 0)), retain, later, release),
+        (false, Some((160, 1)), retain, later, release),
+        (true, None, retain, later, release),
+        // It names its device, and retain_only releases primary contexts.
+        (false, None, "cuCtxCreate_v4", change, ""),
+    ] {
+        let mut run = Run::new();
+        run.about.options.only = Some(Only::parse("1").unwrap());
+        run.about.options.keep_threads = keeps;
+        run.process(1, |_| {}).device(1, Some(true)).retain(1, CUDART, 1, true);
+        run.device(0, Some(false));
+        if let Some((tid, device)) = began_on {
+            run.thread(tid).started_thread(device, None);
+        }
+        run.thread(150).call(function, 0, CUDART, |call| {
+            (call.device, call.created) = (Some(0), true);
+            call.reference = (function == retain).then(|| reference(CUDART, 1));
+        });
+        run.says(&[&format!("  next: {cure}{release}")]);
     }
 }
 
@@ -183,7 +216,7 @@ fn strays_that_were_released_and_a_stray_of_the_main_thread() {
     run.thread(150).retain(0, CUDART, 1, true).release(0, CUDART, CUDART, 0);
     run.says(&[
         &format!("cuda-contexts: 1 process created 1 stray on {DEVICE_0}, and released it."),
-        "  next: call cudaSetDevice in that thread, or start the program with cuda-contexts run",
+        "  next: call cudaSetDevice in that thread",
     ]);
 }
 
@@ -204,6 +237,8 @@ fn one_device_for_each_process() {
              {device_1}."
         ),
         &format!("STRAY on {DEVICE_0} in process 102: python train.py"),
+        "  next: if the process should use another device, select the device before this line runs \
+         (cudaSetDevice), or release the stray afterwards with retain_only",
         &format!("  {DEVICE_0}, allowed"),
         &format!("  {DEVICE_0} is a stray, see above"),
         &format!("  {device_1} is a stray, see above"),
@@ -266,7 +301,7 @@ fn a_run_that_cannot_be_judged() {
     let (library, command) = ("/x/libcuda.so.1".into(), "sleep 9".to_owned());
     run.about.untraced = vec![Untraced { pid: 7, command, library, reason: Reason::ByPath }];
     run.about.living = vec![(9, "sleep 9".to_owned())];
-    (run.about.lost, run.about.damaged, run.about.opened_untraced) = (2, true, true);
+    (run.about.lost, run.about.damaged) = (2, true);
     run.about.unreadable = vec![(8, "sudo id".to_owned())];
     run.about.opens_were_missed = Some("Too many open files".to_owned());
     let seen = "no strays seen, but 1 call may have created one (see below)";
@@ -281,7 +316,6 @@ fn a_run_that_cannot_be_judged() {
         "  Process 101 holds more than the witness can count.",
         "  Process 7 loaded /x/libcuda.so.1, which is not traced: it was opened by its path, or found by \
          a path inside the program (sleep 9).",
-        "  The driver's file was opened, but no process was traced.",
         "  2 events were lost: the shared memory was full.",
         "  The program overwrote the trace's shared memory: records may be missing or wrong.",
         "  Process 8 could not be looked at: permission denied (sudo id).",
@@ -310,13 +344,15 @@ fn a_run_that_cannot_be_judged() {
         ),
         "cuda-contexts: Exit status 125, because --deny could not judge everything (--allow-untraced \
          accepts that):",
-        &reason(101, "no launcher set its rank (LOCAL_RANK)"),
+        &reason(101, "no launcher set a rank (LOCAL_RANK)"),
         &reason(102, "its devices could not be listed"),
         &reason(103, "there is no device for its rank 9"),
         &reason(104, r#"SLURM_LOCALID is "1\n", which is not a rank"#),
-        "  cannot be judged, because no launcher set a rank (LOCAL_RANK) before the driver was loaded",
-        &format!("  {DEVICE_0}, cannot be judged"),
-        r#"  cannot be judged, because SLURM_LOCALID is "1\n", which is not a rank"#,
+        &format!("  {DEVICE_0}, cannot be judged, because no launcher set a rank (LOCAL_RANK)"),
+        &format!("  {DEVICE_0}, cannot be judged, because there is no device for its rank 9"),
+        &format!(
+            r#"  {DEVICE_0}, cannot be judged, because SLURM_LOCALID is "1\n", which is not a rank"#
+        ),
     ]);
 }
 
