@@ -14,7 +14,7 @@ import time
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import cuda_primary_context as cpc  # noqa: E402
-from harness import run_rows  # noqa: E402
+from harness import Target, run_rows  # noqa: E402
 
 CHECKS = []
 
@@ -137,6 +137,25 @@ def another_thread_works_meanwhile():
     thread.join()
     equal(all(rounds), True, "PyTorch computes the same numbers in each round")
     return f"{len(rounds)} rounds, {guards} guards"
+
+
+@check
+def pytorch_comes_back_from_a_checkpoint():
+    """A worker with PyTorch is suspended and resumed by the package, and computes the same."""
+    with Target("torch_alone") as worker:
+        try:
+            room = cpc.checkpoint.memory_of(worker.pid)
+        except cpc.NvmlError:
+            room = cpc.checkpoint.TRUSTED
+        times = [time.perf_counter()]
+        with cpc.checkpoint.Process(worker.pid).lock(timeout=10) as locked:
+            with locked.checkpoint(room=room) as suspended:
+                times.append(time.perf_counter())
+                equal(suspended.state(), "checkpointed", "state")
+        times.append(time.perf_counter())
+        equal(worker.works(), True, "the worker computes the same")
+    suspend, resume = ((after - before) * 1e3 for before, after in zip(times, times[1:]))
+    return f"suspended in {suspend:.0f} ms, resumed in {resume:.0f} ms"
 
 
 @check

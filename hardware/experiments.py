@@ -21,7 +21,9 @@ def milliseconds():
     with Target("timed") as target:
         took = target.do("check")
     if "error" in took:
-        raise Missing(f"it needs a device: {took['error']}")
+        if "cuInit returned 100" in took["error"]:
+            raise Missing("it needs a device")
+        raise RuntimeError(took["error"])
     yield "; ".join(f"{step} {' '.join(map(str, values))}" for step, values in took.items())
 
 

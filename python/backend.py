@@ -27,6 +27,12 @@ LINKER = ["ziglang", "cargo-zigbuild"]
 Settings = Dict[str, Any]
 
 
+def build_sdist(sdist_directory: str, config_settings: Settings | None = None) -> str:
+    raise RuntimeError(
+        "there is no source distribution: build the wheel from a clone of the repository, pip wheel ./python"
+    )
+
+
 def prepare_metadata_for_build_wheel(
     metadata_directory: str, config_settings: Settings | None = None
 ) -> str:

@@ -29,9 +29,11 @@ pub use device_files::{DeviceFile, device_files, device_files_of};
 /// Returns whether this process was forked, by any means, from one in which this crate had called `cuInit`.
 /// Makes no driver call. Always false on Windows, which has no `fork`.
 ///
+/// On kernels before 4.14, and under emulators that pass over `MADV_WIPEONFORK`, the child of a bare `clone` is
+/// missed if both have the same process id, as they can in PID namespaces.
+///
 /// A `cuInit` of other code is shown by the error of [`Driver::load`](crate::Driver::load), and by `device_files` that
 /// are open before this process uses CUDA.
-#[must_use]
 pub fn forked_after_init() -> bool {
     crate::driver::initialise::is_child_of_initialised()
 }

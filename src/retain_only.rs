@@ -139,7 +139,6 @@ impl PrimaryContextGuard {
     }
 
     /// What was done, device by device.
-    #[must_use]
     pub fn report(&self) -> &Report {
         &self.report
     }

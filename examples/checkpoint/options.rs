@@ -9,6 +9,8 @@ use cuda_primary_context::checkpoint::GpuPair;
 use cuda_primary_context::checkpoint::nvml::DeviceMemory;
 
 const AFTER: &str = "\
+Each step is printed to standard error with its time, unless --json is given.
+
 Exit status: 0 if every step succeeded, 1 if a process failed, 2 if the arguments
 are wrong, 3 if there is no usable driver, no such process, or no way to check the
 room.";

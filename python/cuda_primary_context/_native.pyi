@@ -1,4 +1,4 @@
-"""The part in Rust, which has the documentation. Import its names from ``cuda_primary_context``."""
+"""The part in Rust. `help()` shows all of its documentation. Import its names from ``cuda_primary_context``."""
 
 from typing import Any, Callable, Final, Iterable, Literal, Mapping, NoReturn, final
 
@@ -116,8 +116,11 @@ class Report(_Value):
     calls: Final[tuple[Call, ...]]
     """Every driver call, device by device."""
 
-    def check(self) -> None: ...
-    def look_again(self) -> tuple[int, ...]: ...
+    def check(self) -> None:
+        """Raises the first failure of any kind."""
+
+    def look_again(self) -> tuple[int, ...]:
+        """Returns the ordinals of the devices that this run released and whose context is active again."""
 
 _Planned = Literal[
     "keep", "leave_alone", "already_inactive", "release", "leave_active", "held_here", "failed"
@@ -151,18 +154,35 @@ class PrimaryContextGuard:
     device: Final[Device]
     """The kept device."""
     released: Final[bool]
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Releases the reference now. Does nothing if it was released."""
+
     def __enter__(self) -> PrimaryContextGuard: ...
     def __exit__(self, *_exception: object) -> None: ...
 
-def retain_only(device: DeviceLike, *, keep: Iterable[DeviceLike] = ()) -> PrimaryContextGuard: ...
-def release_strays(*, keep: Iterable[DeviceLike] = ()) -> Report: ...
-def plan(device: DeviceLike | None = None, *, keep: Iterable[DeviceLike] = ()) -> Plan: ...
-def driver() -> Driver: ...
-def devices() -> tuple[Device, ...]: ...
-def contexts() -> tuple[Context, ...]: ...
-def holders(device: DeviceLike) -> tuple[Holder, ...] | None: ...
-def unreleased() -> int: ...
+def retain_only(device: DeviceLike, *, keep: Iterable[DeviceLike] = ()) -> PrimaryContextGuard:
+    """Retains the device's primary context and releases the strays on all others but ``keep``. Keep the guard."""
+
+def release_strays(*, keep: Iterable[DeviceLike] = ()) -> Report:
+    """Releases the strays on all devices but those in ``keep``, and retains nothing."""
+
+def plan(device: DeviceLike | None = None, *, keep: Iterable[DeviceLike] = ()) -> Plan:
+    """Returns what ``retain_only``, or without a device ``release_strays``, would do now. Changes nothing."""
+
+def driver() -> Driver:
+    """Loads and initialises the driver, and returns which one it is."""
+
+def devices() -> tuple[Device, ...]:
+    """Returns every device that the driver shows this process. Creates no context."""
+
+def contexts() -> tuple[Context, ...]:
+    """Returns the active primary contexts of this process. Creates no context and changes none."""
+
+def holders(device: DeviceLike) -> tuple[Holder, ...] | None:
+    """Returns the libraries that hold the device's context; None without ``cuda-contexts trace``."""
+
+def unreleased() -> int:
+    """Returns how many references were given up on, because the driver refused their release."""
 
 @final
 class Controller:
@@ -223,7 +243,9 @@ def suspend(
     room: Room = "trusted",
     at_once: int | None = None,
     on_step: Callable[[int, StepReport], object] | None = None,
-) -> Suspended: ...
+) -> Suspended:
+    """Locks all processes, each within ``timeout`` seconds, then checkpoints all at once."""
+
 def recover(
     pids: Iterable[int],
     *,
@@ -232,10 +254,17 @@ def recover(
     every_gpu: Iterable[str] | None = None,
     at_once: int | None = None,
     on_step: Callable[[int, StepReport], object] | None = None,
-) -> tuple[ProcessReport, ...]: ...
-def tree(pid: int) -> tuple[TreeProcess, ...]: ...
-def machine_gpus() -> tuple[str, ...]: ...
-def memory_of(pid: int) -> dict[str, int]: ...
+) -> tuple[ProcessReport, ...]:
+    """Resumes what a controller that died left locked or checkpointed."""
+
+def tree(pid: int) -> tuple[TreeProcess, ...]:
+    """Returns the process and its descendants, each after its parent."""
+
+def machine_gpus() -> tuple[str, ...]:
+    """Returns the unique ids of every GPU of the machine, whatever ``CUDA_VISIBLE_DEVICES`` says."""
+
+def memory_of(pid: int) -> dict[str, int]:
+    """Returns how many bytes a process has on each device, by its unique id. Call it before the checkpoint."""
 
 @final
 class StepReport(_Value):

@@ -33,8 +33,10 @@ impl Value for Report {
     fn fields(&self) -> &Fields {
         self.fields.get_or_init(|| {
             let Some(report) = &self.made_here else { return Fields::default() };
+            let lines = report.devices().map(|line| line.to_string());
+            let texts = std::iter::once(report.to_string()).chain(lines).collect();
             // A report always serialises as an object.
-            Fields::of(report, Some(report.to_string())).unwrap_or_default()
+            Fields::of(report, texts).unwrap_or_default()
         })
     }
 }

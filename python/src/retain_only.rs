@@ -12,7 +12,11 @@ use crate::report::Report;
 use crate::value::{Fields, Plan, Value};
 
 /// Retains this device's primary context and releases the strays on all other devices, once each. The devices in
-/// `keep` are left alone.
+/// `keep` are left alone. Returns a `PrimaryContextGuard`: keep it alive, because it releases the reference when it is
+/// garbage.
+///
+/// `device` is an ordinal, `"cuda:1"`, a `torch.device` with an index, a unique id or a PCI address. `keep` is an
+/// iterable of such devices.
 ///
 /// Call it a single time, after the worker has selected its device and before other code uses another one. A
 /// released reference may belong to another library. If it was the last one and that library still uses the
@@ -37,7 +41,8 @@ pub fn retain_only(
     Ok(guard)
 }
 
-/// Releases the strays on all devices but those in `keep`, and retains nothing. Otherwise as `retain_only`.
+/// Releases the strays on all devices but those in `keep`, retains nothing and returns a `Report`. Otherwise as
+/// `retain_only`.
 #[pyfunction]
 #[pyo3(signature = (*, keep = Several::default()), text_signature = "(*, keep=())")]
 pub fn release_strays(py: Python<'_>, keep: Several) -> PyResult<Report> {
@@ -50,7 +55,7 @@ pub fn release_strays(py: Python<'_>, keep: Several) -> PyResult<Report> {
     Ok(Report::made_here(report))
 }
 
-/// Returns what `retain_only(device, keep=keep)` would do now; without a device, what
+/// Returns a `Plan` of what `retain_only(device, keep=keep)` would do now; without a device, what
 /// `release_strays(keep=keep)` would. Changes nothing.
 #[pyfunction]
 #[pyo3(
@@ -67,7 +72,7 @@ pub fn plan(py: Python<'_>, device: Option<Named>, keep: Several) -> PyResult<Pl
         }
     });
     let plan = or_raise(py, plan)?;
-    Ok(Plan::new(Fields::of(&plan, Some(plan.to_string()))?))
+    Ok(Plan::new(Fields::of(&plan, vec![plan.to_string()])?))
 }
 
 fn policy(driver: Driver, keep: &Several) -> Result<StrayRelease, Error> {

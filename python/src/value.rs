@@ -1,6 +1,7 @@
 //! Frozen values: what the crate says, as the fields of a JSON object. A Python object is made of a field when
 //! it is read.
 
+use cuda_primary_context::sys::CUresult;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -11,26 +12,41 @@ use serde_json::{Map, Value as Json, json};
 use crate::error;
 use crate::number::{BYTES, number};
 
-/// What a value consists of. Two values of a class are equal if their JSON is.
+/// What a value consists of. Two values of a class are equal if their JSON is, but for a device's name.
 #[derive(Debug, Default)]
 pub struct Fields {
     pub json: Map<String, Json>,
-    /// What `str()` of the value returns, if that is not its `repr()`.
-    pub text: Option<String>,
+    /// What `str()` of the value returns, if that is not its `repr()`; then what it returns of each of its devices.
+    pub texts: Vec<String>,
 }
 
 impl Fields {
     /// The fields of what serialises as an object.
-    pub fn of(value: &impl Serialize, text: Option<String>) -> PyResult<Self> {
+    pub fn of(value: &impl Serialize, texts: Vec<String>) -> PyResult<Self> {
         match serde_json::to_value(value).map_err(not_json)? {
-            Json::Object(json) => Ok(Self { json, text }),
+            Json::Object(json) => Ok(Self { json, texts }),
             other => Err(PyValueError::new_err(format!("{other} is no JSON object"))),
         }
     }
 
     /// The fields that `pickle` stored.
-    pub fn parse(json: &str, text: Option<String>) -> PyResult<Self> {
-        Ok(Self { json: serde_json::from_str(json).map_err(not_json)?, text })
+    pub fn parse(json: &str, texts: Vec<String>) -> PyResult<Self> {
+        Ok(Self { json: serde_json::from_str(json).map_err(not_json)?, texts })
+    }
+
+    /// What is compared: not a device's name, which reports do not have.
+    pub fn compared(&self) -> impl Iterator<Item = (&String, &Json)> {
+        let is_device = self.json.contains_key("pci_bus_id");
+        self.json.iter().filter(move |(name, _)| !is_device || *name != "name")
+    }
+
+    /// What `str()` of the value returns, if that is not its `repr()`.
+    pub fn text(&self) -> Option<String> {
+        let call = self.json.get("call").and_then(Json::as_str);
+        match call.zip(self.json.get("code").and_then(Json::as_u64)) {
+            Some((call, code)) => Some(format!("{call}: {}", CUresult(code as u32))),
+            None => self.texts.first().cloned(),
+        }
     }
 
     /// As JSON text, in one line.
@@ -72,7 +88,13 @@ impl Fields {
                 "devices" if self.json.contains_key("dry_run") => {
                     tuple_of::<PlannedDevice>(py, list)
                 }
-                _ => tuple_of::<DeviceReport>(py, list),
+                _ => {
+                    let mut texts = self.texts.iter().skip(1);
+                    let fields = list.iter().map(|device| {
+                        Fields::of(device, texts.next().cloned().into_iter().collect())
+                    });
+                    tuple_of_fields::<DeviceReport>(py, fields)
+                }
             },
             Some(Json::String(text)) => text.into_bound_py_any(py),
             Some(Json::Bool(truth)) => truth.into_bound_py_any(py),
@@ -95,7 +117,7 @@ pub fn object_of<'py, T: Value>(
     py: Python<'py>,
     value: &impl Serialize,
 ) -> PyResult<Bound<'py, PyAny>> {
-    Ok(Bound::new(py, T::new(Fields::of(value, None)?))?.into_any())
+    Ok(Bound::new(py, T::new(Fields::of(value, Vec::new())?))?.into_any())
 }
 
 /// A value of the class for each.
@@ -103,7 +125,14 @@ pub fn tuple_of<'py, T: Value>(
     py: Python<'py>,
     all: impl IntoIterator<Item = impl Serialize>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let values = all.into_iter().map(|each| object_of::<T>(py, &each));
+    tuple_of_fields::<T>(py, all.into_iter().map(|each| Fields::of(&each, Vec::new())))
+}
+
+fn tuple_of_fields<'py, T: Value>(
+    py: Python<'py>,
+    all: impl Iterator<Item = PyResult<Fields>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let values = all.map(|fields| Bound::new(py, T::new(fields?)));
     Ok(PyTuple::new(py, values.collect::<PyResult<Vec<_>>>()?)?.into_any())
 }
 
@@ -140,12 +169,12 @@ macro_rules! methods {
             }
 
             fn __eq__(&self, other: PyRef<'_, Self>) -> bool {
-                self.fields().json == other.fields().json
+                self.fields().compared().eq(other.fields().compared())
             }
 
             fn __hash__(&self) -> u64 {
                 let mut hasher = std::hash::DefaultHasher::new();
-                std::hash::Hash::hash(&self.fields().json, &mut hasher);
+                self.fields().compared().for_each(|field| std::hash::Hash::hash(&field, &mut hasher));
                 std::hash::Hasher::finish(&hasher)
             }
 
@@ -154,22 +183,19 @@ macro_rules! methods {
             }
 
             fn __str__(&self, py: Python<'_>) -> PyResult<String> {
-                match &self.fields().text {
-                    Some(text) => Ok(text.clone()),
-                    None => self.__repr__(py),
-                }
+                self.fields().text().map_or_else(|| self.__repr__(py), Ok)
             }
 
             fn __reduce__<'py>(
                 slf: &Bound<'py, Self>,
-            ) -> PyResult<(Bound<'py, PyAny>, (String, Option<String>))> {
+            ) -> PyResult<(Bound<'py, PyAny>, (String, Vec<String>))> {
                 let (restore, value) = (slf.get_type().getattr("_restore")?, slf.get());
-                Ok((restore, (value.to_json()?, value.fields().text.clone())))
+                Ok((restore, (value.to_json()?, value.fields().texts.clone())))
             }
 
             #[staticmethod]
-            fn _restore(json: &str, text: Option<String>) -> PyResult<Self> {
-                Ok(Self::new($crate::value::Fields::parse(json, text)?))
+            fn _restore(json: &str, texts: Vec<String>) -> PyResult<Self> {
+                Ok(Self::new($crate::value::Fields::parse(json, texts)?))
             }
 
             $($method)*
@@ -242,7 +268,7 @@ values! {
         ) -> PyResult<Self> {
             let (needed, free): (u64, u64) = (number(needed, BYTES)?, number(free, BYTES)?);
             let room = json!({ "device": device, "needed": needed, "free": free });
-            Ok(Self(Fields::of(&room, None)?))
+            Ok(Self(Fields::of(&room, Vec::new())?))
         }
     }
 }

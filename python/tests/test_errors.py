@@ -42,12 +42,13 @@ def test_not_a_driver(tmp_path: Path) -> None:
 NO = "None None None None"
 OLD = ["--driver-version", "10020"]
 WITHOUT = ["--without", "cuDevicePrimaryCtxGetState"]
+STUB = "any:1:34:refused:from_then_on"
 
 
 @pytest.mark.parametrize(
     "options, settings, kind, attributes, words",
     [
-        ([], {"stub": 1}, "StubLibraryError", "cuInit None 34 CUDA_ERROR_STUB_LIBRARY", "LD_LIBRARY_PATH"),
+        ([], {"fault": STUB}, "StubLibraryError", "cuInit None 34 CUDA_ERROR_STUB_LIBRARY", "LD_LIBRARY_PATH"),
         ([], {"devices": 0}, "NoDeviceError", "cuInit None 100 CUDA_ERROR_NO_DEVICE", "CUDA_VISIBLE_DEVICES"),
         (OLD, {}, "DriverTooOldError", NO, "Install a newer driver"),
         (WITHOUT, {}, "FunctionMissingError", NO, "has no cuDevicePrimaryCtxGetState"),

@@ -62,6 +62,11 @@ def test_values_are_equal_hashable_and_pickled() -> None:
             with pytest.raises(AttributeError):
                 value.ordinal = 3
     assert cpc.plan(1) != cpc.plan(2)
+    # A report does not have its name.
+    with cpc.retain_only(1) as guard:
+        named, other = cpc.devices()[1], cpc.devices()[2]
+        assert (guard.device.name, guard.device.ordinal) == (None, 1) and named.name
+        assert guard.device == named != other and hash(guard.device) == hash(named)
     with pytest.raises(TypeError, match="cannot pickle"):
         pickle.dumps(cpc.retain_only(1))
 
@@ -71,8 +76,10 @@ def test_values_can_be_read() -> None:
     guard = cpc.retain_only(1)
     report = guard.report
     assert repr(report) == "<Report kept 1; released 0>"
+    assert str(report.devices[1]) == f"device 1: kept ({RETAIN}: CUDA_SUCCESS (0))"
     call = report.devices[1].calls[0]
-    assert str(call) == repr(call) == f"Call(call='{RETAIN}', code=0, name='CUDA_SUCCESS')"
+    assert str(call) == f"{RETAIN}: CUDA_SUCCESS (0)"
+    assert repr(call) == f"Call(call='{RETAIN}', code=0, name='CUDA_SUCCESS')"
     assert repr(report.devices[1]).startswith("DeviceReport(ordinal=1, uuid='GPU-")
     assert repr(cpc.plan(1)).startswith("Plan(driver=Driver(path=")
     assert repr(guard) == "<PrimaryContextGuard of device 1>"

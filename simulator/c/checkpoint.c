@@ -89,9 +89,12 @@ static CUresult checkpoint(struct target *target, void *nothing)
 {
     CUresult result = may_checkpoint(target, nothing);
 
-    if (result == CUDA_SUCCESS)
-        target->state = CHECKPOINTED;
-    return result;
+    if (result != CUDA_SUCCESS)
+        return result;
+    for (uint32_t share = 0; share < target->share_count; share++)
+        target->shares[share].checkpointed_on = target->shares[share].gpu;
+    target->state = CHECKPOINTED;
+    return CUDA_SUCCESS;
 }
 
 static CUresult unlock(struct target *target, void *nothing)

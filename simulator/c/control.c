@@ -18,7 +18,7 @@ static void end_control(const char *unused)
 
 uint32_t simulated_cuda_version(void)
 {
-    return 1;
+    return 2;
 }
 
 uint32_t simulated_cuda_forget_settings(void)

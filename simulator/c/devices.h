@@ -33,4 +33,4 @@ void die_of_a_bad_address(void);
 
 /* ordinary_context.c */
 CUresult context_create(CUcontext *handle, unsigned int flags, CUdevice of, uint32_t api_version,
-                        bool with_more);
+                        int parameters);

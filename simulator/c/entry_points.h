@@ -94,13 +94,13 @@ OF_DEVICE(cuDevicePrimaryCtxGetState, 7000, primary_context_get_state,
 
 /* ordinary contexts */
 OF_DEVICE_AS(cuCtxCreate, 2000, context_create,
-            (CUcontext *context, unsigned int flags, CUdevice device), (context, flags, device, 3010, false))
+            (CUcontext *context, unsigned int flags, CUdevice device), (context, flags, device, 3010, 0))
 OF_DEVICE_AS(cuCtxCreate_v2, 3020, context_create,
-            (CUcontext *context, unsigned int flags, CUdevice device), (context, flags, device, 3020, false))
+            (CUcontext *context, unsigned int flags, CUdevice device), (context, flags, device, 3020, 0))
 OF_DEVICE_AS(cuCtxCreate_v3, 11040, context_create,
             (CUcontext *context, CUexecAffinityParam *affinity, int affinities, unsigned int flags,
              CUdevice device),
-            (context, flags, device, 3020, affinity || affinities))
+            (context, flags, device, 3020, affinities > 0 && !affinity ? -1 : affinities))
 OF_DEVICE_AS(cuCtxCreate_v4, 12050, context_create,
             (CUcontext *context, CUctxCreateParams *parameters, unsigned int flags,
              CUdevice device),

@@ -293,7 +293,7 @@ void publish_own_memory(void)
         const struct device *device = &driver.devices[ordinal];
 
         for (uint32_t next = own->share_count; next <= device->physical; next++) {
-            own->shares[next] = (struct share){ .gpu = next };
+            own->shares[next] = (struct share){ .gpu = next, .checkpointed_on = next };
             own->share_count = next + 1;
         }
         own->shares[device->physical].bytes = device->used_bytes;
@@ -302,11 +302,15 @@ void publish_own_memory(void)
 
 uint64_t bytes_on(const struct target *target, uint32_t physical)
 {
+    bool checkpointed = target->state == CHECKPOINTED;
     uint64_t bytes = 0;
 
-    for (uint32_t share = 0; share < target->share_count; share++)
-        if (target->shares[share].bytes && target->shares[share].gpu == physical)
-            bytes += target->shares[share].bytes;
+    for (uint32_t index = 0; index < target->share_count; index++) {
+        const struct share *share = &target->shares[index];
+
+        if (share->bytes && (checkpointed ? share->checkpointed_on : share->gpu) == physical)
+            bytes += share->bytes;
+    }
     return bytes;
 }
 

@@ -16,7 +16,8 @@ enum target_state { RUNNING = 0, LOCKED = 1, CHECKPOINTED = 2, FAILED = 3 };
 /* What one process has on one GPU of the machine. */
 struct share {
     uint64_t bytes;
-    uint32_t gpu; /* where they are: another one after a restore with a map */
+    uint32_t gpu;             /* where they are: another one after a restore with a map */
+    uint32_t checkpointed_on; /* counts instead while the process is checkpointed */
 };
 
 struct target {

@@ -3,17 +3,20 @@
 
 #include <stdlib.h>
 
-/* Execution affinity needs MPS, which is not modelled, and neither is graphics interoperation. */
+/*
+ * A number of further parameters, negative if they are invalid. They are for execution affinity, which needs MPS, and
+ * for graphics interoperation; neither is modelled.
+ */
 CUresult context_create(CUcontext *handle, unsigned int flags, CUdevice of, uint32_t api_version,
-                        bool with_more)
+                        int parameters)
 {
     struct device *device = find_device(of);
     struct context *context;
     CUresult result;
 
-    if (!handle || !context_flags_are_valid(flags))
+    if (!handle || !context_flags_are_valid(flags) || parameters < 0)
         return CUDA_ERROR_INVALID_VALUE;
-    if (with_more)
+    if (parameters)
         return CUDA_ERROR_NOT_SUPPORTED;
     if (free_bytes_of(device) < knob(context_bytes))
         return CUDA_ERROR_OUT_OF_MEMORY;

@@ -56,7 +56,7 @@ static CUresult look(struct target *target, const struct gpu_map *map, uint32_t 
     for (uint32_t index = 0; index < target->share_count; index++) {
         const struct share *share = &target->shares[index];
 
-        if (share->bytes && share->bytes > free_on_machine(new_of[share->gpu], target)) {
+        if (share->bytes && share->bytes > free_on_machine(new_of[share->checkpointed_on], target)) {
             target->lost = knob(restore_without_room_destroys) != 0;
             return CUDA_ERROR_OUT_OF_MEMORY;
         }
@@ -78,8 +78,9 @@ CUresult restore(struct target *target, void *map)
 
     if (result != CUDA_SUCCESS)
         return result;
+    /* None of these counts before the state is stored: a controller may be killed in between. */
     for (uint32_t share = 0; share < target->share_count; share++)
-        target->shares[share].gpu = new_of[target->shares[share].gpu];
+        target->shares[share].gpu = new_of[target->shares[share].checkpointed_on];
     target->state = LOCKED;
     return CUDA_SUCCESS;
 }

@@ -71,7 +71,9 @@ impl Builder {
         self
     }
 
-    /// The stub that toolkits ship for the linker: every call returns 34.
+    /// Makes it the stub that toolkits ship for the linker: every call returns 34. That is a
+    /// [`Fault`](crate::Fault): [`Simulator::faults_fired`] counts these calls, and after
+    /// [`Simulator::clear_faults`] the library is a driver.
     pub fn stub(mut self) -> Self {
         self.settings.push(("SIMULATED_CUDA_FAULT", "any:1:34:refused:from_then_on".into()));
         self

@@ -3,7 +3,7 @@
 //! The argument structs are 64 bytes in every version, and unused bytes must be zero. They are zeroed whole; the
 //! fields that are set have the same offset in every driver from CUDA 12.8 on.
 
-use std::ffi::{c_char, c_uint};
+use std::ffi::{c_char, c_int, c_uint};
 use std::mem::zeroed;
 
 use crate::checkpoint::error::CheckpointError;
@@ -11,7 +11,7 @@ use crate::checkpoint::map::GpuMap;
 use crate::checkpoint::state::State;
 use crate::checkpoint::target::Target;
 use crate::driver::uuid::Uuid;
-use crate::sys;
+use crate::sys::{self, CUresult};
 
 /// The exact C names, for errors and reports.
 pub(super) const GET_STATE: &str = "cuCheckpointProcessGetState";
@@ -70,11 +70,19 @@ impl Target {
     }
 
     pub(super) fn unlock(&self) -> Result<(), CheckpointError> {
+        self.call(UNLOCK, |pid| self.call_unlock(pid))
+    }
+
+    /// For Drop.
+    pub(super) fn unlock_and_ignore_failure(&self) {
+        let _ = self.call_for_code(|pid| self.call_unlock(pid));
+    }
+
+    fn call_unlock(&self, pid: c_int) -> CUresult {
         // SAFETY: integers alone, for which zero is a value.
         let mut arguments: sys::CUcheckpointUnlockArgs = unsafe { zeroed() };
-        let unlock = self.functions.unlock.function;
         // SAFETY: the arguments are the header's struct, and live through the call.
-        self.call(UNLOCK, |pid| unsafe { unlock(pid, &mut arguments) })
+        unsafe { (self.functions.unlock.function)(pid, &mut arguments) }
     }
 }
 

@@ -156,7 +156,7 @@ impl Locked {
 impl Drop for Locked {
     fn drop(&mut self) {
         // There is nobody to report to, and nothing else to be done about it.
-        let _ = self.target.unlock();
+        self.target.unlock_and_ignore_failure();
     }
 }
 

@@ -69,7 +69,6 @@ pub struct Resumed {
 
 impl Resumed {
     /// The processes, in the order in which they were given.
-    #[must_use]
     pub fn into_processes(self) -> Vec<Process> {
         self.processes
     }

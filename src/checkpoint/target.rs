@@ -19,7 +19,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Initialises nothing.
+    /// Finds the process and the driver's functions. Does not call `cuInit`.
     ///
     /// # Errors
     /// [`CheckpointError::Load`], and those of [`Identity::of`].
@@ -37,15 +37,23 @@ impl Target {
         if self.identity.is_still(pid) { Ok(()) } else { Err(CheckpointError::Ended { pid }) }
     }
 
+    /// Makes a call, if the handle still stands for the process, and returns its code.
+    pub(super) fn call_for_code(
+        &self,
+        make: impl FnOnce(c_int) -> CUresult,
+    ) -> Result<CUresult, CheckpointError> {
+        self.check()?;
+        Ok(make(self.pid as c_int))
+    }
+
     /// Makes a call, if the handle still stands for the process.
     pub(super) fn call(
         &self,
         call: &'static str,
         make: impl FnOnce(c_int) -> CUresult,
     ) -> Result<(), CheckpointError> {
-        self.check()?;
         let pid = self.pid;
-        let code = make(pid as c_int);
+        let code = self.call_for_code(make)?;
         if code.is_success() {
             return Ok(());
         }

@@ -60,7 +60,6 @@ impl Device {
     /// if nobody holds it, and in a [forked child](crate::fork), which holds nothing.
     ///
     /// Makes no driver call. What other threads do meanwhile may be in it or not.
-    #[must_use]
     pub fn holders(self) -> Option<Vec<Holder>> {
         let witness = self.driver().witness()?;
         match self.driver().check_process() {

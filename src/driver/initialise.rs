@@ -32,21 +32,33 @@ struct Known {
     driver: OnceLock<Driver>,
 }
 
+impl Known {
+    /// Its driver, if a load has succeeded; an error in a forked child.
+    fn driver(&self) -> Result<Option<Driver>, Error> {
+        match self.process.is_this_one() {
+            true => Ok(self.driver.get().copied()),
+            false => Err(Error::ForkedAfterInit { initialised_in: Some(self.process.id()) }),
+        }
+    }
+}
+
 impl Driver {
     /// Finds the driver among those loaded, or initialises it and adds it to them.
     ///
     /// Refuses a child of a process that called `cuInit`: there driver 580 was seen to crash in `cuInit` itself
     /// after the parent's had found no device.
     pub(super) fn initialise(library: Library, path: &Path) -> Result<Self, Error> {
+        let release = library.symbol(sys::functions::cuDevicePrimaryCtxRelease_v11000.symbol());
+        let is_known = |known: &&Known| release.is_some_and(|at| at.addr().get() == known.identity);
+        if let Some(driver) = KNOWN.iter().find(is_known).map_or(Ok(None), Known::driver)? {
+            return Ok(driver);
+        }
         let functions = Functions::resolve(&library, path)?;
         let identity = functions.release.function as usize;
         let new = Known { identity, process: Process::current(), driver: OnceLock::new() };
         let known = KNOWN.add_unless(new, |known| known.identity == identity);
-        if !known.process.is_this_one() {
-            return Err(Error::ForkedAfterInit { initialised_in: Some(known.process.id()) });
-        }
-        if let Some(driver) = known.driver.get() {
-            return Ok(*driver);
+        if let Some(driver) = known.driver()? {
+            return Ok(driver);
         }
         let driver = Self::new(library, path, functions, known.process)?;
         // If another thread is faster, its driver is used, and what was read here stays unused. A forked child

@@ -38,7 +38,7 @@ impl Library {
         for name in DRIVERS.map(Path::new) {
             // SAFETY: opening the library runs its initialisers. It is NVIDIA's driver, or what the
             // machine has instead.
-            match unsafe { open(name, true) } {
+            match opened(name, unsafe { open_system(name) }) {
                 Ok(library) => return Ok((library, name)),
                 Err(attempt) => tried.push(attempt),
             }
@@ -54,7 +54,7 @@ impl Library {
         let opened = match refusal(path) {
             Some(reason) => Err(Attempt::new(path, reason)),
             // SAFETY: the caller's promise.
-            None => unsafe { open(path, false) },
+            None => opened(path, unsafe { open(path) }),
         };
         opened.map_err(|attempt| Error::LibraryNotFound { tried: vec![attempt] })
     }
@@ -67,31 +67,45 @@ impl Library {
     }
 }
 
+/// Opens the driver by its name.
+///
+/// # Safety
+/// As [`open`].
+#[cfg(unix)]
+unsafe fn open_system(name: &Path) -> Result<loader::Library, libloading::Error> {
+    // SAFETY: the caller's promise.
+    unsafe { open(name) }
+}
+
+/// Opens the driver in the system's folder.
+///
+/// # Safety
+/// As [`open`].
+#[cfg(windows)]
+unsafe fn open_system(name: &Path) -> Result<loader::Library, libloading::Error> {
+    // SAFETY: the caller's promise.
+    unsafe { loader::Library::load_with_flags(name, loader::LOAD_LIBRARY_SEARCH_SYSTEM32) }
+}
+
 /// Opens a library by path or by name, with everything that it needs, and without adding its symbols to
-/// those that other libraries find. The error is what was tried, and what the loader said.
+/// those that other libraries find.
 ///
 /// # Safety
 /// Opening a library runs its initialisers.
-#[cfg_attr(unix, allow(unused_variables))]
-unsafe fn open(path: &Path, only_in_system_folder: bool) -> Result<Library, Attempt> {
-    #[cfg(unix)]
+#[cfg(unix)]
+unsafe fn open(path: &Path) -> Result<loader::Library, libloading::Error> {
     // SAFETY: the caller's promise.
-    let opened =
-        unsafe { loader::Library::open(Some(path), loader::RTLD_NOW | loader::RTLD_LOCAL) };
-    #[cfg(windows)]
-    let flags = if only_in_system_folder { loader::LOAD_LIBRARY_SEARCH_SYSTEM32 } else { 0 };
-    #[cfg(windows)]
+    unsafe { loader::Library::open(Some(path), loader::RTLD_NOW | loader::RTLD_LOCAL) }
+}
+
+/// Opens a library by path or by name.
+///
+/// # Safety
+/// Opening a library runs its initialisers.
+#[cfg(windows)]
+unsafe fn open(path: &Path) -> Result<loader::Library, libloading::Error> {
     // SAFETY: the caller's promise.
-    let opened = unsafe { loader::Library::load_with_flags(path, flags) };
-    let library = opened.map_err(|error| {
-        // On Windows the system's reason is the error's source.
-        let reason = match error.source() {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        };
-        Attempt::new(path, reason)
-    })?;
-    Ok(Library(ManuallyDrop::new(library)))
+    unsafe { loader::Library::new(path) }
 }
 
 /// Why the loader does not get such a path: it would open something else.
@@ -102,4 +116,20 @@ fn refusal(path: &Path) -> Option<&'static str> {
         return Some("the path is empty");
     }
     name.contains(&0).then_some("the name holds a NUL byte")
+}
+
+/// The library, never to be closed; or what was tried, and what the loader said.
+fn opened(
+    path: &Path,
+    result: Result<loader::Library, libloading::Error>,
+) -> Result<Library, Attempt> {
+    let library = result.map_err(|error| {
+        // On Windows the system's reason is the error's source.
+        let reason = match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        Attempt::new(path, reason)
+    })?;
+    Ok(Library(ManuallyDrop::new(library)))
 }

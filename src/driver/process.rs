@@ -6,8 +6,9 @@
 //! act on the parent's device, and to hang (driver 580).
 //!
 //! So handles of this crate know the process that made them by a mark in a page that the kernel empties in
-//! every child (`MADV_WIPEONFORK`). The check is one load. If the kernel has no such pages, as that of Windows, the
-//! process id shows the process, at the cost of a system call.
+//! every child (`MADV_WIPEONFORK`). The check is one load. If the kernel has no such pages, a handler counts the
+//! forks, and the process id shows the child of a bare `clone`, unless the ids are equal, as they can be in PID
+//! namespaces. Windows has no `fork`.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -22,13 +23,14 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn current() -> Self {
-        /// The last value given out. Children go on from their parent's, and so never repeat one.
-        static LAST: AtomicU32 = AtomicU32::new(0);
         let mark = mark();
-        let mut value = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-        if !ptr::eq(mark, &raw const NEVER_SET) {
-            let set = mark.compare_exchange(0, value, Ordering::Relaxed, Ordering::Relaxed);
-            value = set.err().unwrap_or(value);
+        let mut value = mark.load(Ordering::Relaxed);
+        if ptr::eq(mark, &raw const NEVER_SET) {
+            value = NEXT.load(Ordering::Relaxed);
+        } else if value == 0 {
+            let new = NEXT.fetch_add(1, Ordering::Relaxed);
+            let set = mark.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed);
+            value = set.err().unwrap_or(new);
         }
         Self { mark, value, id: std::process::id() }
     }
@@ -40,16 +42,21 @@ impl Process {
     /// Whether this is that process and no child of it.
     #[inline]
     pub(crate) fn is_this_one(&self) -> bool {
-        self.mark.load(Ordering::Relaxed) == self.value || self.has_this_id()
+        self.mark.load(Ordering::Relaxed) == self.value || self.is_this_one_without_mark()
     }
 
-    /// Whether the ids are equal, if no mark shows the process.
+    /// If the kernel empties no page: whether no fork was counted, and this process has that id.
     #[cold]
     #[inline(never)]
-    fn has_this_id(&self) -> bool {
-        ptr::eq(self.mark, &raw const NEVER_SET) && self.id == std::process::id()
+    fn is_this_one_without_mark(&self) -> bool {
+        ptr::eq(self.mark, &raw const NEVER_SET)
+            && self.value == NEXT.load(Ordering::Relaxed)
+            && self.id == std::process::id()
     }
 }
+
+/// The next value to give out. Never 0, as `NEVER_SET` is. Children go on from their parent's, and so never repeat one.
+static NEXT: AtomicU32 = AtomicU32::new(1);
 
 /// Stands for the mark if the kernel cannot empty a page.
 static NEVER_SET: AtomicU32 = AtomicU32::new(0);
@@ -59,7 +66,11 @@ fn mark() -> &'static AtomicU32 {
     static MARK: AtomicPtr<AtomicU32> = AtomicPtr::new(ptr::null_mut());
     let mut address = MARK.load(Ordering::Acquire);
     if address.is_null() {
-        let new = emptied_by_kernel().unwrap_or((&raw const NEVER_SET).cast_mut());
+        let new = emptied_by_kernel().unwrap_or_else(|| {
+            #[cfg(unix)]
+            count_forks();
+            (&raw const NEVER_SET).cast_mut()
+        });
         let null = ptr::null_mut();
         address = match MARK.compare_exchange(null, new, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => new,
@@ -102,4 +113,15 @@ fn emptied_by_kernel() -> Option<*mut AtomicU32> {
 #[cfg(not(target_os = "linux"))]
 fn emptied_by_kernel() -> Option<*mut AtomicU32> {
     None
+}
+
+/// Gives each child of `fork` a value of its own. Two threads may both register the handler, which harms nothing.
+#[cfg(unix)]
+fn count_forks() {
+    extern "C" fn count() {
+        NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    // SAFETY: the handler only adds to an atomic, which may be done in a forked child.
+    // If it cannot be registered (for lack of memory), the process id is compared still.
+    let _ = unsafe { libc::pthread_atfork(None, None, Some(count)) };
 }

@@ -84,7 +84,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kept => formatter.write_str("kept"),
-            Self::LeftAlone => formatter.write_str("left alone (policy)"),
+            Self::LeftAlone => formatter.write_str("left alone"),
             Self::AlreadyInactive => formatter.write_str("already inactive"),
             Self::Released { releases: 1 } => formatter.write_str("released"),
             Self::Released { releases } => write!(formatter, "released ({releases} times)"),

@@ -102,7 +102,6 @@ impl Report {
 
     /// Returns the report in one line: `kept 1; released 0, 2; still active 3`. Inactive devices are not
     /// in it.
-    #[must_use]
     pub fn summary(&self) -> String {
         summary(self)
     }

@@ -11,7 +11,6 @@ use crate::sys::{CUresult, RESULT_NAMES};
 impl CUresult {
     /// Whether this is `CUDA_SUCCESS`.
     #[inline]
-    #[must_use]
     pub const fn is_success(self) -> bool {
         self.0 == 0
     }

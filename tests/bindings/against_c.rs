@@ -102,12 +102,14 @@ fn differing_symbols(
 
 /// What the compiler prints for the headers with this text behind them.
 fn compile(headers: &Path, options: &[&str], text: &str) -> String {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("against_c.c");
+    let name = format!("against_c-{}.c", std::process::id());
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let source = format!("#include <cuda.h>\n#include <cudaTypedefs.h>\n{text}");
     fs::write(&path, source).expect("a file can be written under target");
     let mut command = Command::new(env::var_os("CC").unwrap_or_else(|| "cc".into()));
-    command.args(["-std=gnu11", "-I"]).arg(headers).args(options).arg(path);
+    command.args(["-std=gnu11", "-I"]).arg(headers).args(options).arg(&path);
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    fs::remove_file(&path).expect("the file was written above");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{errors}", output.status);
     String::from_utf8(output.stdout).expect("the headers are ASCII")

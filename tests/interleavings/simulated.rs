@@ -9,7 +9,7 @@ use std::ffi::{c_int, c_uint};
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread::{self, ThreadId};
-use simulated_libcuda::{Knob, Simulator};
+use simulated_libcuda::Simulator;
 
 use crate::driver::Driver;
 use crate::driver::device::Device;
@@ -31,10 +31,8 @@ struct Runner {
 }
 
 thread_local! {
-    static SIMULATOR: Simulator = {
-        let builder = Simulator::builder().devices(DEVICES).visible_devices(None);
-        builder.knob(Knob::HandlesAreOrdinals, 1).start()
-    };
+    static SIMULATOR: Simulator =
+        Simulator::builder().devices(DEVICES).visible_devices(None).start();
     static FUNCTIONS: Functions = {
         let library = SIMULATOR.with(|simulator| {
             // SAFETY: it is the simulator's library.
@@ -69,6 +67,11 @@ fn note(released: Option<u32>) {
     });
 }
 
+fn ordinal(handle: CUdevice) -> u32 {
+    let is_of = |ordinal: &u32| simulator(|simulator| simulator.device_handle(*ordinal)) == handle;
+    (0..DEVICES).find(is_of).expect("a device of the simulator")
+}
+
 unsafe extern "C" fn retain(context: *mut CUcontext, device: CUdevice) -> CUresult {
     look();
     note(None);
@@ -78,7 +81,7 @@ unsafe extern "C" fn retain(context: *mut CUcontext, device: CUdevice) -> CUresu
 
 unsafe extern "C" fn release(device: CUdevice) -> CUresult {
     look();
-    note(Some(device as u32));
+    note(Some(ordinal(device)));
     // SAFETY: the caller's promises are passed on.
     unsafe { (FUNCTIONS.with(|functions| functions.release.function))(device) }
 }

@@ -2,7 +2,7 @@
 //! process of its own, whose allocator counts and whose output is kept.
 
 use crate::allocator::ALLOCATIONS;
-use crate::support::processes::{births, run_again, succeeds_in_child};
+use crate::support::processes::{BIRTHS, run_again, succeeds_in_child};
 use crate::support::skips;
 use crate::support::{Machine, RELEASE, RETAIN, machine};
 use cuda_primary_context::PrimaryContextGuard;
@@ -42,7 +42,9 @@ fn every_drop(machine: &Machine) {
         machine.refuse(RELEASE, code);
         let error = machine.retain(0).release().unwrap_err();
         machine.simulator.clear_faults();
+        let releases = machine.simulator.count(RELEASE);
         drop_without_allocating(error, "a release that failed");
+        assert_eq!(machine.simulator.count(RELEASE), releases, "{code}: it is released again");
         let context = machine.retain(0);
         let current = context.make_current().unwrap();
         let fault = fault("cuCtxPopCurrent_v2").refused();
@@ -89,7 +91,7 @@ fn drop_of_a_scope_that_is_not_on_top(machine: &Machine) {
 
 /// In a forked child, in which every driver call fails.
 fn drops_in_children(machine: &Machine) {
-    for &birth in births() {
+    for birth in BIRTHS {
         let context = machine.retain(0);
         let guard = PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
         machine.refuse(RELEASE, 999);
@@ -124,7 +126,7 @@ fn drop_never_panics_aborts_prints_or_allocates() {
         // refused, one that was done and reported as failed while others held the context, an error
         // that was dropped), and the error of each child, which the parent dropped, too.
         let unreleased = 3 * CODES.iter().filter(|code| ![3, 4, 201].contains(*code)).count();
-        assert_eq!(machine.driver.unreleased(), (unreleased + births().len()) as u64);
+        assert_eq!(machine.driver.unreleased(), (unreleased + BIRTHS.len()) as u64);
     });
     let Some(output) = output else { return };
     let printed = String::from_utf8_lossy(&output.stdout);

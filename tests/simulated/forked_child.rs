@@ -1,7 +1,7 @@
 //! What a child sees that was forked from a process with a driver, by `fork` and by a bare `clone`: every
 //! operation is refused, or does nothing, as it is documented; and the driver is not called.
 
-use crate::support::processes::{births, in_own_process, succeeds_in_child};
+use crate::support::processes::{BIRTHS, in_own_process, succeeds_in_child};
 use crate::support::{Machine, RELEASE, RETAIN, load, machine, machine_from, releases_up_to};
 use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute, functions};
 use cuda_primary_context::{
@@ -75,7 +75,7 @@ pub fn every_operation_is_refused(machine: &Machine, context: &PrimaryContext) {
 /// Runs `body` in children of both kinds, without a driver call. `body` gets what `make` made in the parent;
 /// what it does not consume, the parent drops.
 fn in_children<T>(machine: &Machine, make: impl Fn() -> T, body: impl Fn(T) + Copy) {
-    for &birth in births() {
+    for birth in BIRTHS {
         let made = make();
         // The child's copy of the counter goes on from here.
         let before = machine.simulator.total_calls();
@@ -171,7 +171,7 @@ fn inherited_errors_do_nothing() {
             assert_eq!(machine.driver.unreleased(), unreleased, "nothing is owed here");
         });
         // The parent gave up on three in each round.
-        assert_eq!(machine.driver.unreleased(), 3 * births().len() as u64);
+        assert_eq!(machine.driver.unreleased(), 3 * BIRTHS.len() as u64);
         assert_eq!(machine.device(0).handles(), Ok(0));
     });
 }

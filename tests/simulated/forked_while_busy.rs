@@ -4,9 +4,11 @@
 use std::io;
 
 use crate::forked_child::{every_operation_is_refused, machine_that_works_in_children};
-use crate::support::processes::{Birth, in_own_process, succeeds_in_child, this_test};
-use crate::support::{Machine, skips, stopped};
-use cuda_primary_context::{Outcome, PrimaryContext, StrayRelease};
+use crate::support::namespaces::makes_first_processes;
+use crate::support::processes::{BIRTHS, Birth, in_own_process, succeeds_in_child, this_test};
+use crate::support::{Machine, load, skips, stopped};
+use cuda_primary_context::{Error, Outcome, PrimaryContext, StrayRelease, fork};
+use simulated_libcuda::Simulator;
 
 /// Three devices and a stray context on the first; calls of a child would work.
 fn machine_with_a_stray() -> Machine {
@@ -85,13 +87,37 @@ fn child_of_a_sweep_waits_for_nobody() {
 }
 
 #[test]
-fn older_kernels_show_a_child_by_the_process_id() {
+fn older_kernels_show_children_without_such_pages() {
     in_own_process(|| children_of_a_sweep_are_refused(forbid_pages_that_a_fork_empties));
 }
 
 #[test]
 fn advice_that_is_passed_over_is_not_believed() {
     in_own_process(|| children_of_a_sweep_are_refused(pass_over_advice));
+}
+
+/// As in containers: each of them is process 1 of a PID namespace of its own.
+#[test]
+fn older_kernels_show_a_fork_that_has_its_parents_process_id() {
+    in_own_process(|| {
+        if !is_filtered(forbid_pages_that_a_fork_empties()) || !makes_first_processes() {
+            return;
+        }
+        let simulator = Simulator::builder().devices(1).visible_devices(None).start();
+        succeeds_in_child(Birth::Fork, || {
+            let driver = load(simulator.path()).unwrap();
+            assert_eq!(driver.device(0).unwrap().handles(), Ok(0));
+            assert!(makes_first_processes());
+            succeeds_in_child(Birth::Fork, || {
+                assert_eq!(std::process::id(), 1);
+                let handles = driver.device(0).unwrap().handles();
+                let is_refused =
+                    |error| matches!(error, Error::ForkedAfterInit { initialised_in: Some(1) });
+                assert!(handles.is_err_and(is_refused));
+                assert!(fork::forked_after_init());
+            });
+        });
+    });
 }
 
 fn children_of_a_sweep_are_refused(filter: fn() -> io::Result<()>) {
@@ -101,7 +127,7 @@ fn children_of_a_sweep_are_refused(filter: fn() -> io::Result<()>) {
     let machine = machine_with_a_stray();
     let context = machine.retain(1);
     while_device_0_is_swept(&machine, || {
-        for birth in [Birth::Fork, Birth::Clone] {
+        for birth in BIRTHS {
             let before = machine.simulator.total_calls();
             succeeds_in_child(birth, || {
                 every_operation_is_refused(&machine, &context);

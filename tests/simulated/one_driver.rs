@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::libraries::build;
-use crate::support::processes::{in_own_process, this_test};
+use crate::support::processes::{in_own_process, test_of};
 use crate::support::watchdog::before_the_watchdog_bites;
 use crate::support::{Machine, load, machine, outcomes, skips};
 use cuda_primary_context::{Driver, Outcome, PrimaryContext, PrimaryContextGuard};
@@ -86,7 +86,7 @@ fn a_load_that_another_overtakes_is_the_same_driver() {
 /// In a process of its own, for libraries of one name are one to the loader.
 #[test]
 fn a_library_that_links_to_the_driver_is_the_driver() {
-    let Some(compiler) = skips::compiler(&this_test()) else { return };
+    let Some(compiler) = skips::compiler(test_of(&|| {})) else { return };
     in_own_process(|| {
         let simulator = Simulator::builder().devices(2).visible_devices(None).start();
         // A profiler's, or a framework's own: nothing in it, and it needs the driver's library.

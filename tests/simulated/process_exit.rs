@@ -8,7 +8,7 @@ use std::thread;
 use cuda_primary_context::{PrimaryContext, PrimaryContextGuard, ReleaseError};
 use simulated_libcuda::Simulator;
 
-use crate::support::processes::{births, in_child, run_again};
+use crate::support::processes::{BIRTHS, in_child, run_again};
 use crate::support::skips;
 use crate::support::{Machine, RELEASE, machine_from};
 
@@ -155,7 +155,7 @@ cases! {
     handles_of_the_parent_in_a_child_that_exits: Some((0, [1, 1], 0)) => {
         keep_in_a_static(&[0]);
         keep_in_the_thread(1);
-        for &birth in births() {
+        for birth in BIRTHS {
             let status = in_child(birth, || {
                 at_exit(drop_all);
                 std::process::exit(STATUS)

@@ -80,7 +80,7 @@ fn report_has_every_outcome() {
     let released = [(RELEASE, 0), (GET_STATE, 0)];
     let first =
         [&queried[..], &[("cuCtxSetCurrent", 0)], &released, &[("cuCtxGetApiVersion", 201)]];
-    // The thread is on another context now, and queried anew.
+    // The thread is on another context now, and queried again.
     let third = [&queried[..], &released].concat();
     let fourth = [(GET_STATE, 0), (RELEASE, UNKNOWN), (GET_STATE, 0)];
     let own = json!({ "error": failed(RELEASE, 3), "releases": 0, "active": true });

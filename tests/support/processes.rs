@@ -5,9 +5,8 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
-use std::sync::OnceLock;
 
-use super::skips::{pass_on, skip};
+use super::skips::pass_on;
 
 /// Runs `body`, a closure of the test, in a process of its own: this test binary again, with this one test on
 /// its main thread and no other thread beside it.
@@ -27,10 +26,9 @@ pub fn test_of<F>(_: &F) -> &'static str {
     name.strip_suffix("::{{closure}}").expect("a closure of a test")
 }
 
-/// The test that runs on this thread, or whose own process this is.
+/// The test whose own process this is.
 pub fn this_test() -> String {
-    let own = env::var(MARK).ok();
-    own.unwrap_or_else(|| std::thread::current().name().unwrap_or_default().to_owned())
+    env::var(MARK).expect("it runs in a process of its own")
 }
 
 /// As [`in_process_of`], with what that process left; nothing in that process itself.
@@ -116,28 +114,10 @@ pub enum Birth {
     Clone,
 }
 
-/// The ways to make a child that the crate notices here; one that it cannot is skipped, in words.
-pub fn births() -> &'static [Birth] {
-    static NOTICED: OnceLock<&[Birth]> = OnceLock::new();
-    NOTICED.get_or_init(|| {
-        if refuses_unknown_advice() {
-            return &[Birth::Fork, Birth::Clone];
-        }
-        let what = format!("{}, in the child of a bare clone", this_test());
-        let reason =
-            "madvise takes any advice here, as under QEMU 7.2, and such a child is not noticed";
-        skip("advice", &what, reason);
-        &[Birth::Fork]
-    })
-}
-
-fn refuses_unknown_advice() -> bool {
-    // SAFETY: there is no such advice; nothing is done with no page of no mapping.
-    unsafe { libc::madvise(std::ptr::null_mut(), 0, libc::c_int::MIN) != 0 }
-}
+pub const BIRTHS: [Birth; 2] = [Birth::Fork, Birth::Clone];
 
 pub fn in_each_child(body: impl Fn()) {
-    births().iter().for_each(|&birth| succeeds_in_child(birth, &body));
+    BIRTHS.into_iter().for_each(|birth| succeeds_in_child(birth, &body));
 }
 
 /// Runs `body` in a child, which must succeed.

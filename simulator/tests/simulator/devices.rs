@@ -1,7 +1,9 @@
 //! Who the devices are, and which of them the process sees.
 
+use std::ops::Range;
+
 use crate::driver::{Library, POISONED, out, started};
-use simulated_libcuda::{Fault, Knob, Simulator};
+use simulated_libcuda::{Builder, Fault, Knob, Simulator};
 
 #[test]
 fn a_handle_is_the_ordinal_if_the_knob_says_so() {
@@ -28,7 +30,10 @@ fn the_log_and_faults_know_ordinals() {
 
 /// The physical indices that a value of the variable shows, on a machine of four devices.
 fn visible(list: &str) -> Vec<usize> {
-    let machine = Simulator::builder().devices(4);
+    visible_on(Simulator::builder().devices(4), list)
+}
+
+fn visible_on(machine: Builder, list: &str) -> Vec<usize> {
     let whole = machine.clone().visible_devices(None).start();
     let everything = Library::of(&whole);
     assert_eq!(everything.init(), 0);
@@ -68,4 +73,33 @@ fn visible_devices_by_ordinal() {
     }
     let twice = Simulator::builder().devices(2).visible_devices(Some("1,1")).start();
     assert_eq!(Library::of(&twice).init(), 101, "a device named twice");
+}
+
+/// The unique id as NVIDIA's tools write it. `cuDeviceGetUuid_v2` returns that of a MIG instance.
+fn id(library: Library, prefix: &str, function: &str, device: i32) -> String {
+    let mut bytes = [0_u8; 16];
+    assert_eq!(library.call(function, &[out(&mut bytes), library.device(device)]), 0);
+    let hex = |range: Range<usize>| -> String {
+        bytes[range].iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    [prefix.to_owned(), hex(0..4), hex(4..6), hex(6..8), hex(8..10), hex(10..16)].join("-")
+}
+
+#[test]
+fn visible_devices_by_unique_id() {
+    let (_simulator, library) = started(4);
+    let gpu = |device| id(library, "GPU", "cuDeviceGetUuid", device);
+    assert_eq!(visible(&format!("{}, {} ,0", gpu(3), gpu(1))), [3, 1, 0]);
+    assert_eq!(visible(&gpu(2).to_uppercase()), [2], "in capitals");
+    assert_eq!(visible(&gpu(1)[..16]), [1], "a prefix that one device has");
+    assert_eq!(visible(&format!("{}0", gpu(1))), [0; 0], "longer than any");
+    assert_eq!(visible(&gpu(0).replace("GPU", "MIG")), [0; 0], "no instances");
+
+    let divided = Simulator::builder().devices(4).knob(Knob::MigInstances, 1);
+    let simulator = divided.clone().visible_devices(None).start();
+    let library = Library::of(&simulator);
+    assert_eq!(library.init(), 0);
+    let instance = id(library, "MIG", "cuDeviceGetUuid_v2", 2);
+    assert_eq!(visible_on(divided.clone(), &format!("{instance},{}", gpu(1))), [2, 1]);
+    assert_eq!(visible_on(divided, &instance.replace("MIG", "GPU")), [0; 0]);
 }

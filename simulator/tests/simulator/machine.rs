@@ -119,8 +119,17 @@ fn a_map_that_does_not_name_every_gpu_once_is_refused() {
         assert_eq!(machine.state(target.pid()), (0, 2), "{wrong:?}");
     }
     assert_eq!(restore(&[[0, 1], [1, 0]]), 0);
-    let on = [0, 1].map(|gpu| machine.simulator.target_bytes(target.pid(), gpu));
-    assert_eq!(on, [0, CONTEXT]);
+    let on = || [0, 1].map(|gpu| machine.simulator.target_bytes(target.pid(), gpu));
+    assert_eq!(on(), [0, CONTEXT]);
+    // What a controller leaves that is killed just before it stores the state: nothing has moved.
+    machine.simulator.set_state(target.pid(), 2);
+    assert_eq!(on(), [CONTEXT, 0]);
+    assert_eq!(restore(&[[0, 1], [1, 0]]), 0);
+    assert_eq!(on(), [0, CONTEXT]);
+    assert_eq!(machine.step("Checkpoint", &target, [0; 8]), 0);
+    assert_eq!(on(), [0, CONTEXT], "it was there when it was checkpointed");
+    assert_eq!(restore(&[[0, 1], [1, 0]]), 0);
+    assert_eq!(on(), [CONTEXT, 0]);
 }
 
 #[test]

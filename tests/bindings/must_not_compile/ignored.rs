@@ -12,7 +12,6 @@ fn ignore_releases(context: PrimaryContext, guard: PrimaryContextGuard, failed: 
 }
 
 fn ignore_reports(guard: PrimaryContextGuard) {
-    guard.report(); //~ unused_must_use
     guard.report().check(); //~ unused_must_use
     StrayRelease::new().keep([guard.device()]); //~ unused_must_use
 }

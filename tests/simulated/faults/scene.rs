@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use cuda_primary_context::sys::{CUcontext, functions};
-use cuda_primary_context::{Device, PrimaryContext, StrayRelease};
+use cuda_primary_context::{Device, Planned, PrimaryContext, StrayRelease};
 use simulated_libcuda::{Knob, Simulator};
 
 use crate::support::{Machine, machine_from, releases_up_to};
@@ -65,6 +65,41 @@ impl Scene {
     pub fn is_stray(&self, device: u32) -> bool {
         let is_kept = self.kept == Some(device) || self.keeps == Some(device);
         !is_kept && self.devices[device as usize].handles == 0
+    }
+
+    /// What a dry run finds.
+    pub fn planned(&self, device: u32) -> Planned {
+        let Holders { others, handles, green_contexts, is_orphan } = self.devices[device as usize];
+        let is_active = others + handles + green_contexts > 0 || is_orphan;
+        match self.releases {
+            _ if self.kept == Some(device) => Planned::Keep,
+            _ if self.keeps == Some(device) => Planned::LeaveAlone,
+            _ if !is_active => Planned::AlreadyInactive,
+            _ if handles > 0 => Planned::HeldHere { handles },
+            0 => Planned::LeaveActive,
+            at_most => Planned::Release { at_most },
+        }
+    }
+
+    /// The outcome of a sweep in which no call fails, and its number of releases or handles.
+    pub fn outcome(&self, device: u32) -> (&'static str, u32) {
+        let at_most = match self.planned(device) {
+            Planned::Release { at_most } => at_most,
+            Planned::Keep => return ("kept", 0),
+            Planned::LeaveAlone => return ("left_alone", 0),
+            Planned::AlreadyInactive => return ("already_inactive", 0),
+            Planned::HeldHere { handles } => return ("held_here", handles),
+            _ => return ("still_active", 0),
+        };
+        let Holders { others, green_contexts, .. } = self.devices[device as usize];
+        match (others + green_contexts, green_contexts) {
+            // Nobody holds what is active all the same: the release is refused.
+            (0, _) => ("failed", 0),
+            (references, _) if at_most < references => ("still_active", at_most),
+            (references, 0) => ("released", references),
+            // The last release takes a green context's reference, and gives it back.
+            (references, _) => ("held_by_green_context", references - 1),
+        }
     }
 }
 

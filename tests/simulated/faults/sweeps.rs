@@ -1,7 +1,7 @@
 //! The releases of strays, by `retain_only` and by `run`, in scenes of every kind.
 
 use cuda_primary_context::{
-    CurrentContextChange, DeviceReport, Outcome, PrimaryContextGuard, Report,
+    CurrentContextChange, DeviceReport, Outcome, PrimaryContextGuard, Report, StrayRelease,
 };
 use simulated_libcuda::{Knob, StackEntry};
 
@@ -24,6 +24,9 @@ fn sweep(stage: &Stage, scene: &Scene, faults: &[Injection]) -> usize {
     run(stage, scene, faults, kept, |stage, _| {
         let stack = stage.machine.simulator.stack();
         let policy = stage.policy(scene);
+        if faults.is_empty() {
+            check_plan(stage, scene, &policy);
+        }
         let swept = match scene.kept {
             Some(kept) => {
                 let device = stage.machine.device(kept);
@@ -37,6 +40,9 @@ fn sweep(stage: &Stage, scene: &Scene, faults: &[Injection]) -> usize {
         let mut reported = Reported::default();
         let Some((context, report)) = reported.value(swept) else { return reported };
         let sweep = Sweep { scene, stage, entries: entries(stage, faults), stack };
+        if faults.is_empty() {
+            check_outcomes(scene, &report);
+        }
         sweep.check(&report);
         reported.releases = report.devices().map(|line| line.outcome().releases()).collect();
         let failures = report.devices().filter_map(|line| match line.outcome() {
@@ -51,6 +57,30 @@ fn sweep(stage: &Stage, scene: &Scene, faults: &[Injection]) -> usize {
         }
         reported
     })
+}
+
+/// The dry run, which is not recorded.
+fn check_plan(stage: &Stage, scene: &Scene, policy: &StrayRelease) {
+    stage.machine.simulator.record_calls(false);
+    let plan = match scene.kept {
+        Some(kept) => policy.plan_retain_only(stage.machine.device(kept)),
+        None => policy.plan_run(stage.machine.driver),
+    };
+    stage.machine.simulator.record_calls(true);
+    for (device, planned) in plan.expect("this process was not forked").devices() {
+        assert_eq!(*planned, scene.planned(device.ordinal()), "device {}", device.ordinal());
+    }
+}
+
+/// Without a fault, the scene alone decides every outcome.
+fn check_outcomes(scene: &Scene, report: &Report) {
+    for line in report.devices() {
+        let outcome = match line.outcome() {
+            Outcome::HeldHere { handles } => ("held_here", *handles),
+            outcome => (outcome.kind(), outcome.releases()),
+        };
+        assert_eq!(outcome, scene.outcome(line.ordinal()), "{report}");
+    }
 }
 
 impl Sweep<'_> {

@@ -7,12 +7,13 @@ use cudarc::driver::CudaContext;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let kept_by_cudarc = CudaContext::new(1)?;
+    let name = kept_by_cudarc.name()?;
     let stray = CudaContext::new(0)?;
     let driver = Driver::load()?;
     let active = || -> Result<Vec<bool>, cuda_primary_context::Error> {
         driver.primary_contexts().map(|(_, state)| Ok(state?.active)).collect()
     };
-    let mut expected = vec![false; driver.device_count() as usize];
+    let mut expected = vec![false; CudaContext::device_count()? as usize];
     expected[..2].fill(true);
     assert_eq!(active()?, expected);
 
@@ -34,8 +35,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(stream.clone_dtoh(&memory)?, [1, 2, 3]);
     let zeros = stream.clone_dtoh(&stream.alloc_zeros::<u8>(64)?)?;
     assert_eq!(zeros, [0; 64]);
-    stream.synchronize()?;
-    drop((memory, stream));
+    let event = kept_by_cudarc.new_event(None)?;
+    event.record(&stream)?;
+    event.synchronize()?;
+    drop((event, memory, stream));
 
     // So does a thread of its own, which this crate's handle puts on the kept device.
     let context = guard.context();
@@ -70,6 +73,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     drop(kept_by_cudarc);
     expected[1] = false;
     assert_eq!(active()?, expected);
-    println!("cudarc 0.19 beside this crate: {kinds:?}");
+    println!("cudarc 0.19 beside this crate: {kinds:?}, on {name}");
     Ok(())
 }
