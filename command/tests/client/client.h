@@ -49,6 +49,7 @@ int retain_and_release(int handle); /* the sum of the results */
 enum { UNKNOWN = INT_MIN };
 int call_driver(const char *verb, const char *value);
 int control_process(const char *verb, const char *value);
+int filter_calls(unsigned call, unsigned third, unsigned action); /* by seccomp */
 int call_in_places(const char *verb, const char *value);
 int show(const char *verb, const char *value);
 int create_threads(const char *verb, const char *value);

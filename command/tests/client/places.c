@@ -21,11 +21,9 @@
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <link.h>
-#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -267,17 +265,10 @@ static void *wait_for_stop(void *unused)
 /* As filters do that keep debuggers out. */
 static int beside_filtered(void)
 {
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = { .len = sizeof filter / sizeof *filter, .filter = filter };
     pthread_t thread;
 
     return pthread_create(&thread, NULL, wait_for_stop, NULL)
-        || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+        || filter_calls(SYS_process_vm_readv, 1, SECCOMP_RET_KILL_PROCESS);
 }
 
 static void without_system_calls(void)

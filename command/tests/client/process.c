@@ -9,15 +9,22 @@
  *   catch:N                 a signal ends the process with status 40 + N;   ignore:N  block:N  raise:N  alarm:SECONDS
  *   count:N … counted       how many signals came, of one that comes and of a second one soon after it
  *   exit:STATUS  _exit:STATUS
+ *   old-kernel              from now on MADV_WIPEONFORK is refused
  */
 #define _GNU_SOURCE
 #include "client.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -81,6 +88,22 @@ static char **arguments(void)
     return words - 1;
 }
 
+/* What happens to a system call with this third argument. */
+int filter_calls(unsigned call, unsigned third, unsigned action)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, third, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, action),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { .len = sizeof filter / sizeof *filter, .filter = filter };
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
 int control_process(const char *verb, const char *value)
 {
     int number = atoi(value);
@@ -124,6 +147,8 @@ int control_process(const char *verb, const char *value)
         return (int)alarm((unsigned)number);
     if (is(verb, "raise"))
         return raise(number);
+    if (is(verb, "old-kernel"))
+        return filter_calls(SYS_madvise, MADV_WIPEONFORK, SECCOMP_RET_ERRNO | EINVAL);
     if (is(verb, "exit"))
         exit(number);
     if (is(verb, "_exit"))

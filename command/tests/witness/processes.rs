@@ -9,8 +9,8 @@ use crate::traced::{have_stacks, pick, trace, trace_with};
 
 #[test]
 fn a_child_forked_before_init_is_a_process_of_its_own() {
-    for fork in ["fork", "fork:bare"] {
-        let traced = trace(&format!("load {fork} init retain:0 end init retain:0 retain:0"));
+    for fork in ["load fork", "load fork:bare", "old-kernel load fork:bare"] {
+        let traced = trace(&format!("{fork} init retain:0 end init retain:0 retain:0"));
         let [parent, child] = traced.events("process")[..] else { panic!("{:?}", traced.lines) };
         assert_eq!((&child["forked_from"], &child["parent"]), (&parent["process"], &parent["pid"]));
         assert_eq!(parent["forked_from"], Value::Null, "{fork}");
