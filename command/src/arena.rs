@@ -16,7 +16,7 @@ use nix::time::ClockId;
 
 pub use crate::options::Stack;
 use crate::processes;
-use crate::record::{Address, Call, Event, Process, PythonLine, Record, UNRECORDED};
+use crate::record::{Address, Event, Process, PythonLine, Record, UNRECORDED};
 use crate::unwind::Unwinder;
 use shared_file::SharedFile;
 
@@ -79,8 +79,7 @@ pub struct Arena {
     processes: HashMap<u32, (u32, Option<u32>)>,
     unwinder: Unwinder,
     stacks: HashMap<u64, Vec<Address>>,
-    /// Since when the witness has no room for another module of a process, by its number: the place of
-    /// the first stack that points into one.
+    /// For each process whose module table is full: where its first stack with an unrecorded module is.
     full: HashMap<u32, u64>,
 }
 
@@ -365,21 +364,14 @@ impl Arena {
         };
         call.python_failed |= is_cut;
         if self.full.get(&raw.record.process).is_some_and(|&since| since < place) {
-            forget_modules(&mut call);
+            let unnamed = call.native.iter_mut().filter(|address| address.module == 0);
+            unnamed.for_each(|address| address.module = UNRECORDED);
         }
         if call.created {
             call.thread = self.thread_name(&raw.record);
         }
         found.push((time, place, self.record(&raw.record, time, Event::Call(call))));
     }
-}
-
-/// Without room for a module, the witness writes 0 for it as for code in no file.
-fn forget_modules(call: &mut Call) {
-    let changes = [&mut call.reference, &mut call.other].into_iter().flatten();
-    let modules = changes.map(|change| &mut change.module);
-    let modules = modules.chain(call.native.iter_mut().map(|address| &mut address.module));
-    modules.filter(|module| **module == 0).for_each(|module| *module = UNRECORDED);
 }
 
 fn word_at(bytes: &[u8], place: u64) -> Option<u64> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use cuda_primary_context::sys::CUresult;
 use serde_json::{Value, json};
 
-use crate::model::{Device, Holder, Model, Process};
+use crate::model::{Device, Holder, Model, Process, UNKNOWN_CODE};
 use crate::options::Options;
 use crate::record::{self, Call, Event, Holding, Record};
 use crate::report::Surroundings;
@@ -26,6 +26,11 @@ pub const SCHEMA: u32 = 1;
 
 fn path(path: &Path) -> String {
     path.to_string_lossy().into_owned()
+}
+
+/// `null` if it is not known.
+fn library(name: &str) -> Option<&str> {
+    Some(name).filter(|name| *name != UNKNOWN_CODE)
 }
 
 pub fn trace(options: &Options, driver: Option<&Path>) -> Value {
@@ -115,9 +120,9 @@ fn call_line(call: &Call, process: &Process, model: &Model, symbols: &mut Symbol
         "denied": call.denied,
         "stray": stray,
         "after_exit": call.after_exit,
-        "library": modules.name(call.caller()),
+        "library": library(&modules.name(call.caller())),
         "library_path": modules.path(call.caller()).map(path),
-        "reference_of": call.taken_from().map(|module| modules.name(module)),
+        "reference_of": call.taken_from().and_then(|module| library(&modules.name(module)).map(str::to_owned)),
         "uncounted": call.uncounted,
         "references": call.references,
         "visible_devices_changed": call.visible_changed,
@@ -196,17 +201,19 @@ fn device_line(process: &Process, device: &Device) -> Value {
     let references = |holder: &&Holder| holder.holding == Holding::Reference;
     let holders = device.holders.iter().filter(references).map(|holder| {
         json!({
-            "library": holder.library,
+            "library": library(&holder.library),
             "references": holder.count(),
             "retained": holder.acquired,
             "released": holder.released,
         })
     });
     let taken = device.takings.iter();
-    let taken = taken.map(|each| json!({ "by": each.by, "from": each.from, "count": each.count }));
+    let taken = taken.map(
+        |each| json!({ "by": library(&each.by), "from": library(&each.from), "count": each.count }),
+    );
     let contexts = device.held().filter(|holder| !references(holder)).map(|holder| {
         let kind = holder.holding.kind();
-        json!({ "library": holder.library, "kind": kind, "count": holder.count() })
+        json!({ "library": library(&holder.library), "kind": kind, "count": holder.count() })
     });
     json!({
         "process": process.number,

@@ -68,7 +68,8 @@ impl Program {
 pub fn end_like(status: ExitStatus) -> i32 {
     if let Some(signal) = status.signal() {
         signals::die_of(signal);
-        return 128 + signal; // this process has survived the signal: the status that shells use
+        // This process survived the signal. Shells use this status for it.
+        return 128 + signal;
     }
     status.code().unwrap_or(125)
 }

@@ -17,6 +17,10 @@ pub use device::{Device, Holder, StartedThreads};
 pub use notes::{Note, Notes};
 pub use process::{End, Process};
 
+/// For people, in place of a library's name.
+pub const UNKNOWN_CODE: &str =
+    "unknown code (the process loaded more files than the trace can record)";
+
 #[derive(Debug, Default)]
 pub struct Model {
     pub modules: Modules,
@@ -48,9 +52,7 @@ impl Modules {
     pub fn name(&self, module: u32) -> String {
         match self.path(module).and_then(Path::file_name) {
             Some(name) => name.to_string_lossy().into_owned(),
-            None if module == UNRECORDED => {
-                "unknown code (the process loaded more files than the trace can record)".to_owned()
-            }
+            None if module == UNRECORDED => UNKNOWN_CODE.to_owned(),
             None => "code in no file".to_owned(),
         }
     }

@@ -107,9 +107,10 @@ impl Surroundings {
         let unreadable = self.unreadable.iter().map(|(pid, command)| {
             format!("Process {pid} could not be looked at: permission denied ({command}).")
         });
-        let opens = self.opens_were_missed.iter().map(|error| {
-            format!("It could not be watched whether processes open the driver's file: {error}.")
-        });
+        let opens = self
+            .opens_were_missed
+            .iter()
+            .map(|error| format!("It could not be watched whether processes open {error}."));
         unreadable.chain(opens)
     }
 

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 
 use crate::layout::{DRIVER_NAME, EVENTS_NAME, MISSING_NAME};
 use crate::processes::{Process, descendants, with_environment};
@@ -41,10 +41,7 @@ pub struct Watch {
     witness: PathBuf,
     driver: PathBuf,
     events: PathBuf,
-    /// Reports when the driver's file is opened.
-    opens: nix::Result<Inotify>,
-    /// Reports when a witness opens the file for one that cannot write to the arena.
-    missing: nix::Result<Inotify>,
+    opens: Result<Opens, String>,
     was_opened: bool,
     next_search: Instant,
     seen: HashMap<Process, Seen>,
@@ -71,8 +68,7 @@ impl Watch {
             program: 0,
             witness: folder.join(DRIVER_NAME),
             events: folder.join(EVENTS_NAME),
-            opens: watch_opens(&driver),
-            missing: watch_opens(&folder.join(MISSING_NAME)),
+            opens: Opens::watch(&driver, &folder.join(MISSING_NAME)),
             was_opened: false,
             arena_was_missing: false,
             driver,
@@ -83,10 +79,9 @@ impl Watch {
         }
     }
 
-    /// Why nobody would notice that the driver's file is opened.
-    pub fn why_opens_are_missed(&self) -> Option<String> {
-        let error = self.opens.as_ref().err().or(self.missing.as_ref().err());
-        error.map(|error| io::Error::from(*error).to_string())
+    /// Which file could be opened without anybody noticing it, and why.
+    pub fn why_opens_are_missed(&self) -> Option<&str> {
+        self.opens.as_ref().err().map(String::as_str)
     }
 
     /// Whether anybody opened the driver's file while the program ran. `None`: unknown.
@@ -96,8 +91,8 @@ impl Watch {
 
     /// What was not reported before.
     pub fn look(&mut self) -> Vec<Untraced> {
-        let opened = self.opens.as_ref().is_ok_and(has_events);
-        self.arena_was_missing |= self.missing.as_ref().is_ok_and(has_events);
+        let (opened, missing) = self.opens.as_ref().map(Opens::read).unwrap_or_default();
+        self.arena_was_missing |= missing;
         if opened {
             self.was_opened = true;
             self.next_search = Instant::now();
@@ -189,16 +184,38 @@ impl Watch {
     }
 }
 
-fn watch_opens(file: &Path) -> nix::Result<Inotify> {
-    let watch = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-    watch.add_watch(file, AddWatchFlags::IN_OPEN)?;
-    Ok(watch)
+/// Reports when the driver's file is opened, and when a witness that cannot write to the arena opens the
+/// file for that.
+#[derive(Debug)]
+struct Opens {
+    inotify: Inotify,
+    missing: WatchDescriptor,
 }
 
-/// Whether there were events since the last call.
-fn has_events(watch: &Inotify) -> bool {
-    let read = || watch.read_events().is_ok_and(|events| !events.is_empty());
-    std::iter::repeat_with(read).take_while(|any| *any).count() > 0
+impl Opens {
+    fn watch(driver: &Path, missing: &Path) -> Result<Self, String> {
+        let failure =
+            |error, file: &Path| format!("{}: {}", file.display(), io::Error::from(error));
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
+            .map_err(|error| failure(error, driver))?;
+        let add = |file: &Path| {
+            inotify.add_watch(file, AddWatchFlags::IN_OPEN).map_err(|error| failure(error, file))
+        };
+        add(driver)?;
+        let missing = add(missing)?;
+        Ok(Self { inotify, missing })
+    }
+
+    /// Whether each of the two was opened since the last call.
+    fn read(&self) -> (bool, bool) {
+        let read = || self.inotify.read_events().ok().filter(|events| !events.is_empty());
+        let (mut opened, mut missing) = (false, false);
+        for event in std::iter::from_fn(read).flatten() {
+            missing |= event.wd == self.missing;
+            opened |= event.wd != self.missing;
+        }
+        (opened, missing)
+    }
 }
 
 fn files(maps: &[u8]) -> BTreeSet<&Path> {
@@ -260,6 +277,7 @@ mod tests {
     #[test]
     fn a_driver_that_cannot_be_watched_is_known() {
         let watch = Watch::new(Path::new("/nowhere"), Path::new("/nowhere/libcuda.so.1"));
-        assert!(watch.why_opens_are_missed().unwrap().contains("No such file"));
+        let text = watch.why_opens_are_missed().unwrap();
+        assert!(text.starts_with("/nowhere/libcuda.so.1: No such file"), "{text}");
     }
 }

@@ -16,7 +16,7 @@ TRACE_FUNCTIONS(FUNCTION)
 static struct {
     const char *name;
     driver_function ours;
-    driver_function real; /* NULL: the driver lacks it, and so does this copy of the witness */
+    _Atomic driver_function real; /* looked up at first use; NULL: not yet, or the driver lacks it */
 } functions[TRACE_FUNCTION_COUNT] = {
 #define FUNCTION(function) [TRACE_##function] = { #function, function, NULL },
     TRACE_FUNCTIONS(FUNCTION)
@@ -30,12 +30,13 @@ static struct loaded_object witness, behind;
 /* The file beside the witness, by whatever path it was loaded first. */
 struct identity {
     uint64_t device, inode;
+    bool likely_names; /* only those are looked at: a process may have hundreds of files loaded */
 };
 
 /* The path of a file beside the witness. */
 static bool path_beside(const char *name, char path[LONGEST_PATH])
 {
-    const char *end = strrchr(witness.name, '/');
+    const char *end = witness.name ? strrchr(witness.name, '/') : NULL;
     size_t folder = end ? (size_t)(end + 1 - witness.name) : 0, length = strlen(name) + 1;
 
     if (!folder || folder + length > LONGEST_PATH)
@@ -50,7 +51,8 @@ static bool is_driver(const struct loaded_object *object, void *data)
     const struct identity *identity = data;
     struct identity found;
 
-    if (!*object->name || is_witness(object->mapping.start)
+    if (!*object->name || (identity->likely_names && !strstr(object->name, "libcuda"))
+        || is_witness(object->mapping.start)
         || !identify_file(object->name, &found.device, &found.inode)
         || found.device != identity->device || found.inode != identity->inode)
         return false;
@@ -70,10 +72,27 @@ void find_driver(void)
     if (!find_loaded_object((uintptr_t)functions, &witness) || !path_beside("libcuda-real.so", path)
         || !identify_file(path, &identity.device, &identity.inode))
         return;
+    identity.likely_names = true;
     each_loaded_object(is_driver, &identity);
-    for (int function = 1; behind.mapping.end && function < TRACE_FUNCTION_COUNT; function++)
-        functions[function].real =
-            (driver_function)symbol_of_object(&behind, functions[function].name);
+    identity.likely_names = false;
+    if (!behind.mapping.end)
+        each_loaded_object(is_driver, &identity);
+}
+
+driver_function unwrapped_function(const char *name)
+{
+    return behind.mapping.end ? (driver_function)symbol_of_object(&behind, name) : NULL;
+}
+
+static driver_function look_up(enum trace_function function)
+{
+    driver_function found = atomic_load_explicit(&functions[function].real, memory_order_relaxed);
+
+    if (!found) {
+        found = unwrapped_function(functions[function].name);
+        atomic_store_explicit(&functions[function].real, found, memory_order_relaxed);
+    }
+    return found;
 }
 
 /* The command watches whether anybody opens this file. */
@@ -92,19 +111,17 @@ static CUresult lacks_function(void)
 
 driver_function real_function(enum trace_function function)
 {
-    begin_process();
-    return functions[function].real ? functions[function].real : (driver_function)lacks_function;
-}
+    driver_function found;
 
-driver_function unwrapped_function(const char *name)
-{
-    return behind.mapping.end ? (driver_function)symbol_of_object(&behind, name) : NULL;
+    begin_process();
+    found = look_up(function);
+    return found ? found : (driver_function)lacks_function;
 }
 
 void *wrapped_in_place_of(void *address)
 {
     for (int function = 1; function < TRACE_FUNCTION_COUNT; function++)
-        if (address && (void *)functions[function].real == address)
+        if (address && (void *)look_up(function) == address)
             return (void *)functions[function].ours;
     return address;
 }

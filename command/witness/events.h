@@ -144,6 +144,9 @@ struct trace_module {
     uint32_t path_length;
 };
 
+/* In place of the id of a module that has been unloaded. 0: code in no file, or no room for one more module. */
+enum trace_module_id { TRACE_UNLOADED = 0x7fffffff };
+
 enum trace_allowed { TRACE_ALLOWED_UNKNOWN = 0, TRACE_ALLOWED_YES = 1, TRACE_ALLOWED_NO = 2 };
 
 /* A device, before the first call of this process that is about it. */

@@ -22,7 +22,7 @@ static int (*find_object)(void *address, struct found *found);
 /* Of glibc since 2.32. */
 extern __attribute__((weak)) char __libc_single_threaded;
 
-static bool has_other_threads(void)
+bool has_other_threads(void)
 {
     return !&__libc_single_threaded || !__libc_single_threaded;
 }
@@ -76,6 +76,15 @@ void find_loader_functions(void)
     each_loaded_object(has_find_object, NULL);
 }
 
+static uint32_t gnu_hash(const char *name)
+{
+    uint32_t hash = 5381;
+
+    for (; *name; name++)
+        hash = hash * 33 + (unsigned char)*name;
+    return hash;
+}
+
 struct wanted {
     uintptr_t address;
     struct loaded_object *object;
@@ -88,6 +97,7 @@ static bool has_address(const struct loaded_object *object, void *data)
     if (wanted->address < object->mapping.start || wanted->address >= object->mapping.end)
         return false;
     *wanted->object = *object;
+    wanted->object->mapping.mark = gnu_hash(object->name);
     return true;
 }
 
@@ -114,7 +124,8 @@ bool find_mapping(uintptr_t address, struct mapping *mapping)
     }
     if (find_object((void *)address, &found) != 0 || !found.link_map)
         return false;
-    *mapping = (struct mapping){ (uintptr_t)found.map_start, (uintptr_t)found.map_end, found.link_map };
+    *mapping = (struct mapping){ (uintptr_t)found.map_start, (uintptr_t)found.map_end, found.link_map,
+                                 (uintptr_t)found.eh_frame };
     return true;
 }
 
@@ -123,7 +134,7 @@ bool is_still_there(const struct mapping *mapping)
     struct mapping found;
 
     return find_mapping(mapping->start, &found) && found.start == mapping->start
-        && found.end == mapping->end && found.map == mapping->map;
+        && found.end == mapping->end && found.map == mapping->map && found.mark == mapping->mark;
 }
 
 bool find_loaded_object(uintptr_t address, struct loaded_object *object)
@@ -139,34 +150,50 @@ bool find_loaded_object(uintptr_t address, struct loaded_object *object)
     return true;
 }
 
-bool describe_mapping(const struct mapping *mapping, struct loaded_object *object)
+static bool describe_passing(const struct mapping *mapping, struct loaded_object *object, long memory)
 {
     struct link_map map;
 
-    if (!has_other_threads())
-        return find_loaded_object(mapping->start, object);
     if (!mapping->map) {
-        bool found = find_with_lock(mapping->start, object);
-
-        object->may_go = true;
-        return found;
+        if (!find_with_lock(mapping->start, object))
+            return false;
+    } else {
+        if (copy_passing_memory(memory, (uintptr_t)mapping->map, &map, sizeof map) != sizeof map)
+            return false;
+        *object = (struct loaded_object){ *mapping, map.l_addr, map.l_name, map.l_ld, true, memory };
     }
-    if (copy_passing_memory((uintptr_t)mapping->map, &map, sizeof map) != sizeof map)
-        return false;
-    *object = (struct loaded_object){ *mapping, map.l_addr, map.l_name, map.l_ld, .may_go = true };
+    object->may_go = true;
+    object->memory = memory;
     return is_still_there(mapping);
 }
 
-size_t copy_object_name(const struct loaded_object *object, size_t offset, char *to, size_t capacity)
+bool describe_mapping(const struct mapping *mapping, struct loaded_object *object)
+{
+    long memory;
+
+    if (!has_other_threads())
+        return find_loaded_object(mapping->start, object);
+    memory = open_memory();
+    if (describe_passing(mapping, object, memory))
+        return true;
+    close_memory(memory);
+    return false;
+}
+
+bool copy_object_name(const struct loaded_object *object, size_t offset, char *to, size_t capacity,
+                      size_t *length)
 {
     const char *name = object->name + offset;
-    size_t length;
 
-    if (object->may_go)
-        return strnlen(to, copy_passing_memory((uintptr_t)name, to, capacity));
-    length = strnlen(name, capacity);
-    memcpy(to, name, length);
-    return length;
+    if (object->may_go) {
+        size_t copied = copy_passing_memory(object->memory, (uintptr_t)name, to, capacity);
+
+        *length = strnlen(to, copied);
+        return *length < copied || copied == capacity;
+    }
+    *length = strnlen(name, capacity);
+    memcpy(to, name, *length);
+    return true;
 }
 
 bool read_object(const struct loaded_object *object, uintptr_t address, void *to, size_t size)
@@ -176,7 +203,7 @@ bool read_object(const struct loaded_object *object, uintptr_t address, void *to
     if (address < mapping->start || address >= mapping->end || size > mapping->end - address)
         return false;
     if (object->may_go)
-        return copy_passing_memory(address, to, size) == size;
+        return copy_passing_memory(object->memory, address, to, size) == size;
     memcpy(to, (const void *)address, size);
     return true;
 }
@@ -229,15 +256,6 @@ static uint32_t number(const struct symbols *symbols, uintptr_t table, uint64_t 
     uint32_t found;
 
     return read_element(symbols, table, index, &found, sizeof found) ? found : 0;
-}
-
-static uint32_t gnu_hash(const char *name)
-{
-    uint32_t hash = 5381;
-
-    for (; *name; name++)
-        hash = hash * 33 + (unsigned char)*name;
-    return hash;
 }
 
 static uint32_t old_hash(const char *name)

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "loaded_object.h"
+#include "readable.h"
 #include "witness.h"
 
 #include <string.h>
@@ -12,6 +13,7 @@ enum { MAXIMUM_MODULES = 512, PATH_KEPT = 256, LONGEST_PATH = 4096, NAME_PART = 
 
 /* The upper bits tell which file it is and where, the lower ones are its id; 0: nobody's. */
 static _Atomic uint64_t modules[MAXIMUM_MODULES];
+static _Atomic uint64_t places[MAXIMUM_MODULES]; /* where each was seen last */
 static struct {
     _Atomic uint32_t length; /* 0: not yet there, or none */
     char text[PATH_KEPT];    /* the end of it */
@@ -26,6 +28,14 @@ void note_program(void)
     program_length = read_link("/proc/self/exe", program, sizeof program - 1);
 }
 
+size_t copy_program_path(char *path, size_t capacity)
+{
+    size_t length = program_length < capacity ? program_length : capacity;
+
+    memcpy(path, program, length);
+    return length;
+}
+
 uint64_t mix(uint64_t hash, uint64_t value)
 {
     hash = (hash ^ value) * 0x9e3779b97f4a7c15u;
@@ -37,7 +47,18 @@ static bool is_here(const struct loaded_object *object)
     return !object->may_go || is_still_there(&object->mapping);
 }
 
-/* What tells the object from others, and how long its name is. */
+/*
+ * Tells a mapping from others by what the loader says without a lock, so nothing that may be unloaded is read.
+ * The same place is taken for the same file, until another one is described there.
+ */
+static uint64_t place_of(const struct mapping *mapping)
+{
+    uint64_t hash = mix(mix(mapping->start, mapping->end), (uintptr_t)mapping->map);
+
+    return mix(hash, mapping->mark) | 1;
+}
+
+/* What tells the object from others, and how long its name is; 0 if it cannot be read. */
 static uint64_t identity(const struct loaded_object *object, size_t *length)
 {
     uint64_t hash = mix(object->mapping.start, object->mapping.end), part[NAME_PART / sizeof hash];
@@ -46,7 +67,8 @@ static uint64_t identity(const struct loaded_object *object, size_t *length)
     *length = 0;
     do {
         memset(part, 0, sizeof part);
-        copied = copy_object_name(object, *length, (char *)part, sizeof part);
+        if (!copy_object_name(object, *length, (char *)part, sizeof part, &copied))
+            return 0;
         for (size_t at = 0; at * sizeof hash < copied; at++)
             hash = mix(hash, part[at]);
         *length += copied;
@@ -60,7 +82,7 @@ static void copy_path(const struct loaded_object *object, size_t offset, char *t
     if (object == NULL)
         memcpy(to, program + offset, length);
     else
-        copy_object_name(object, offset, to, length);
+        copy_object_name(object, offset, to, length, &length);
 }
 
 static void note_module(uint32_t id, const struct loaded_object *object,
@@ -99,8 +121,26 @@ static uint32_t claim_entry(unsigned entry, uint64_t which, const struct loaded_
     copy_path(named, length - kept, paths[entry].text, kept);
     atomic_store_explicit(&paths[entry].length, (uint32_t)kept, memory_order_release);
     note_module(id_in(claimed), object, named, length);
+    if (is_here(object))
+        return id_in(claimed);
+    atomic_store(&modules[entry], id_in(claimed)); /* what was noted may belong to another file */
+    return TRACE_UNLOADED;
+}
+
+/* What lay there before has been unloaded. */
+static void note_place(unsigned entry, const struct loaded_object *object)
+{
+    uint64_t place = place_of(&object->mapping);
+
+    if (atomic_load_explicit(&places[entry], memory_order_relaxed) == place)
+        return;
+    for (unsigned other = 0; other < MAXIMUM_MODULES; other++) {
+        uint64_t before = place;
+
+        atomic_compare_exchange_strong(&places[other], &before, 0);
+    }
+    atomic_store(&places[entry], place);
     look_for_python(object);
-    return id_in(claimed);
 }
 
 static uint32_t module_of_object(const struct loaded_object *object)
@@ -108,9 +148,9 @@ static uint32_t module_of_object(const struct loaded_object *object)
     size_t length;
     uint64_t which = identity(object, &length);
 
-    /* Otherwise it was the name of whatever. */
-    if (!is_here(object))
-        return 0;
+    /* If it has been unloaded, the name may belong to another object. */
+    if (!which || !is_here(object))
+        return TRACE_UNLOADED;
     for (unsigned entry = 0; entry < MAXIMUM_MODULES; entry++) {
         uint64_t word = atomic_load_explicit(&modules[entry], memory_order_acquire);
         uint32_t id = 0;
@@ -119,8 +159,24 @@ static uint32_t module_of_object(const struct loaded_object *object)
             id = claim_entry(entry, which, object, length);
         else if (!((word ^ which) >> ID_BITS))
             id = id_in(word);
+        if (id && id != TRACE_UNLOADED)
+            note_place(entry, object);
         if (id)
             return id;
+    }
+    return 0;
+}
+
+/* 0: none is known. */
+static uint32_t module_at(uint64_t place)
+{
+    for (unsigned entry = 0; entry < MAXIMUM_MODULES; entry++) {
+        uint64_t word = atomic_load_explicit(&modules[entry], memory_order_acquire);
+
+        if (!word)
+            break;
+        if (atomic_load(&places[entry]) == place)
+            return id_in(word);
     }
     return 0;
 }
@@ -128,8 +184,16 @@ static uint32_t module_of_object(const struct loaded_object *object)
 uint32_t module_of_mapping(const struct mapping *mapping)
 {
     struct loaded_object object;
+    uint32_t id = has_other_threads() ? module_at(place_of(mapping)) : 0;
 
-    return describe_mapping(mapping, &object) ? module_of_object(&object) : 0;
+    if (id)
+        return id;
+    if (!describe_mapping(mapping, &object))
+        return TRACE_UNLOADED;
+    id = module_of_object(&object);
+    if (object.may_go)
+        close_memory(object.memory);
+    return id;
 }
 
 uint32_t module_of(uintptr_t address, uintptr_t *bias)

@@ -27,10 +27,11 @@ enum {
 };
 
 /*
- * A page that the kernel (Linux 4.14) empties in a forked child, however it was forked. 1 in it: the same
- * process. To compare process ids would be a system call a record.
+ * A page that the kernel empties in a forked child, however it was forked. 1 in it: the same process. To
+ * compare process ids costs a system call a record: this is done only without such a page (before Linux 4.14).
  */
 static _Atomic int *fork_page;
+static _Atomic pid_t known_pid;
 
 /* Of this process: the number in the arena (0: not yet), its record, its cuInit, its exit. */
 static _Atomic uint32_t number, forked_from;
@@ -119,7 +120,7 @@ static void write_process_record(void)
     text += record->variables_length;
     record->arguments_length = (uint32_t)read_file("/proc/self/cmdline", text, ARGUMENTS_KEPT);
     text += record->arguments_length;
-    record->executable_length = (uint32_t)read_link("/proc/self/exe", text, EXECUTABLE_KEPT);
+    record->executable_length = (uint32_t)copy_program_path(text, EXECUTABLE_KEPT);
     publish_record(record, TRACE_WRITTEN);
 }
 
@@ -160,6 +161,8 @@ static void begin_tables(void)
 {
     if (fork_page)
         atomic_store_explicit(fork_page, 1, memory_order_release);
+    else
+        atomic_store(&known_pid, getpid());
 }
 
 /* A child inherits files, not contexts. */
@@ -182,7 +185,9 @@ static void forget_parent(void)
 /* A fork that did not go through libc calls no handler; there is one thread in it then. */
 void notice_fork(void)
 {
-    if (fork_page && !atomic_load_explicit(fork_page, memory_order_relaxed))
+    pid_t pid = atomic_load_explicit(&known_pid, memory_order_relaxed);
+
+    if (fork_page ? !atomic_load_explicit(fork_page, memory_order_relaxed) : pid && pid != getpid())
         forget_parent();
 }
 

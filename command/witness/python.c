@@ -10,13 +10,15 @@
 #include "python.h"
 #include "witness.h"
 
+static const char THIS_THREAD[] = "PyGILState_GetThisThreadState";
+
 enum { MOST_INTERPRETERS = 4, FREE = 0, BEING_WRITTEN = 1, WRITTEN = 2 };
 
 static struct interpreter {
     _Atomic int state;
     struct python python;
     struct mapping mapping;
-    uintptr_t this_thread; /* PyGILState_GetThisThreadState */
+    uintptr_t this_thread;
 } interpreters[MOST_INTERPRETERS];
 
 static bool is_written(const struct interpreter *interpreter)
@@ -35,7 +37,7 @@ static bool is_known(uintptr_t this_thread)
 
 void look_for_python(const struct loaded_object *object)
 {
-    uintptr_t this_thread = symbol_of_object(object, "PyGILState_GetThisThreadState");
+    uintptr_t this_thread = symbol_of_object(object, THIS_THREAD);
     uintptr_t version = this_thread ? symbol_of_object(object, "Py_Version") : 0; /* since 3.11 */
     struct mapping mapping;
     uint32_t number;
@@ -65,9 +67,14 @@ void look_for_python(const struct loaded_object *object)
     }
 }
 
+/* Another library may have been loaded to the same place. */
 static bool is_loaded(const struct interpreter *interpreter)
 {
-    return is_written(interpreter) && is_still_there(&interpreter->mapping);
+    struct loaded_object object;
+
+    return is_written(interpreter) && is_still_there(&interpreter->mapping)
+        && find_loaded_object(interpreter->this_thread, &object)
+        && symbol_of_object(&object, THIS_THREAD) == interpreter->this_thread;
 }
 
 uint32_t python_version(void)

@@ -19,11 +19,15 @@ bool can_read(struct readable *readable, uintptr_t address, size_t length);
 /* Copies `length` bytes at `address`; false, and nothing crashes, if they cannot be read. */
 bool read_memory(struct readable *readable, uintptr_t address, void *to, size_t length);
 
+/* For the next function; -1 if it cannot be opened. */
+long open_memory(void);
+void close_memory(long memory);
+
 /*
  * The same for memory that another thread may unmap at any moment, between a question and the reading, too: the
  * kernel reads it. Returns how much was copied.
  */
-size_t copy_passing_memory(uintptr_t address, void *to, size_t length);
+size_t copy_passing_memory(long memory, uintptr_t address, void *to, size_t length);
 
 bool read_pointer(struct readable *readable, uintptr_t address, uintptr_t *to);
 

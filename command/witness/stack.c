@@ -28,6 +28,7 @@ enum {
 struct scan {
     uintptr_t first, end;
     struct mapping modules[MOST_MODULES];
+    uint32_t ids[MOST_MODULES];
     uint32_t module_count, hit;
     uint32_t misses[MISSES]; /* pages that are in no module, by the lower half of their numbers */
     uint64_t kept[WORDS / 64];
@@ -127,9 +128,11 @@ static uint32_t choose(struct scan *scan, struct caller caller, uint32_t module)
         if (at >= caller.frame)
             scan->hash = mix(mix(scan->hash, at), word);
     }
-    /* Another module may have been loaded to the same place. */
-    for (uint32_t index = 0; index < scan->module_count; index++)
-        scan->hash = mix(mix(scan->hash, scan->modules[index].end), (uintptr_t)scan->modules[index].map);
+    /* Another module may have been loaded to the same place. Their records come before the stack's. */
+    for (uint32_t index = 0; index < scan->module_count; index++) {
+        scan->ids[index] = module_of_mapping(&scan->modules[index]);
+        scan->hash = mix(scan->hash, scan->ids[index]);
+    }
     return count;
 }
 
@@ -138,15 +141,11 @@ static uint64_t write_stack(struct scan *scan, const uint64_t *registers, uint32
     size_t word_count = (scan->end - scan->first) / sizeof(uint64_t);
     size_t bits = (word_count + 63) / 64;
     uint64_t place = 0, *to;
-    uint32_t modules[MOST_MODULES];
     struct trace_stack *record;
 
-    /* Their records come before this one. */
-    for (uint32_t module = 0; module < scan->module_count; module++)
-        modules[module] = module_of_mapping(&scan->modules[module]);
     record = reserve_record(TRACE_STACK,
                             sizeof *record + (bits + count) * sizeof(uint64_t)
-                                + scan->module_count * sizeof *modules,
+                                + scan->module_count * sizeof *scan->ids,
                             &place);
     if (!record)
         return 0;
@@ -160,7 +159,7 @@ static uint64_t write_stack(struct scan *scan, const uint64_t *registers, uint32
     for (size_t index = 0; index < word_count; index++)
         if (scan->kept[index / 64] >> index % 64 & 1)
             *to++ = word_at(scan->first + index * sizeof *to);
-    memcpy(to, modules, scan->module_count * sizeof *modules);
+    memcpy(to, scan->ids, scan->module_count * sizeof *scan->ids);
     publish_record(record, TRACE_WRITTEN);
     return place;
 }

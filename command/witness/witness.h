@@ -79,9 +79,10 @@ void note_missing_arena(void);
 uint32_t module_of(uintptr_t address, uintptr_t *bias);
 uint64_t mix(uint64_t hash, uint64_t value);
 struct mapping;
-uint32_t module_of_mapping(const struct mapping *mapping); /* 0: it has been unloaded */
+uint32_t module_of_mapping(const struct mapping *mapping); /* 0: there is no room for another one */
 size_t copy_module_path(uint32_t module, char *path, size_t capacity);
 void note_program(void);
+size_t copy_program_path(char *path, size_t capacity);
 
 /* devices.c */
 enum { MAXIMUM_HOLDERS = 64 };

@@ -2,7 +2,7 @@ use std::mem::offset_of;
 use std::time::Duration;
 
 use super::{AHEAD, Arena, Settings, layout};
-use crate::model::Modules;
+use crate::model::{Modules, UNKNOWN_CODE};
 use crate::record::{Event, Record};
 use crate::unwind::Random;
 
@@ -166,22 +166,26 @@ fn a_call_that_has_not_ended_at_the_end_has_no_result() {
 fn code_is_unknown_if_the_witness_has_no_room_for_its_file() {
     let mut writer = Writer::new();
     writer.read();
-    let mut call = |stack: u64| {
+    let mut call = |stack: u64, module: u32| {
         let call = writer.ended_call();
-        writer.change(call, |raw| (raw.module, raw.stack) = (0, stack));
+        writer.change(call, |raw| {
+            (raw.module, raw.stack) = (0, stack);
+            (raw.reference.module, raw.reference.holding) = (0, layout::REFERENCE);
+        });
         let [record] = &*writer.arena.read(false) else { panic!("one record") };
         let Event::Call(call) = &record.event else { panic!("{record:?}") };
         let stack = layout::Stack { module_count: 1, ..layout::read(&[]) };
-        let place = writer.record(layout::STACK, &stack, &0_u32.to_ne_bytes());
+        let place = writer.record(layout::STACK, &stack, &module.to_ne_bytes());
+        assert_eq!(call.reference.unwrap().module, 0, "a holder has one count");
         let names: Vec<_> =
             call.native.iter().map(|frame| Modules::default().name(frame.module)).collect();
         (place, names)
     };
-    let (stack, names) = call(0);
-    assert_eq!(names, ["code in no file"]);
-    let unknown = "unknown code (the process loaded more files than the trace can record)";
-    let (_, names) = call(stack);
-    assert_eq!(names, [unknown]);
+    let (stack, _) = call(0, layout::UNLOADED);
+    let (stack, names) = call(stack, 0);
+    assert_eq!(names, ["code in no file"], "a module that was unloaded is not missing");
+    let (_, names) = call(stack, 0);
+    assert_eq!(names, [UNKNOWN_CODE]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cuda_primary_context::Uuid;
 
-use crate::record::{self, Call, Change, Holding, Purpose, Record};
+use crate::record::{self, Call, Change, Holding, Purpose, Record, UNRECORDED};
 
 use super::Modules;
 use super::notes::{Note, Notes};
@@ -159,9 +159,12 @@ impl Device {
             .holders
             .iter()
             .position(|holder| holder.holding == change.holding && holder.file == file);
+        let caller = note.call.caller();
+        // The change has 0 for it, so that one holder keeps one count.
+        let named = if change.module == 0 && caller == UNRECORDED { caller } else { change.module };
         let index = known.unwrap_or_else(|| {
             self.holders.push(Holder {
-                library: modules.name(change.module),
+                library: modules.name(named),
                 holding: change.holding,
                 acquired: 0,
                 released: 0,

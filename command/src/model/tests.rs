@@ -1,7 +1,11 @@
-use crate::record::{Change, Event, Holding, Module};
-use crate::report::tests::{CUBLAS, CUDART, Run};
+use serde_json::Value;
 
-use super::{Device, End};
+use crate::json;
+use crate::record::{Change, Event, Holding, Module, UNRECORDED};
+use crate::report::tests::{CUBLAS, CUDART, Run};
+use crate::symbols::Symbols;
+
+use super::{Device, End, UNKNOWN_CODE};
 
 fn change(module: u32, count: u32, number: u32) -> Option<Change> {
     Some(Change { module, holding: Holding::Reference, count, number })
@@ -30,6 +34,27 @@ fn the_order_of_the_records_does_not_matter() {
     let holder = &used(&run).holders[0];
     assert_eq!((holder.acquired, holder.released), (1, 1));
     assert_eq!(holder.first.call.function.0, "cuDevicePrimaryCtxRetain");
+}
+
+/// Its first reference came when every file was recorded, the second one later.
+#[test]
+fn code_in_no_file_and_unknown_code_are_one_holder() {
+    let mut run = begin();
+    run.retain(0, 0, 1, true).release(0, UNRECORDED, 0, 0);
+    assert_eq!((used(&run).holders.len(), used(&run).held().count()), (1, 0));
+    assert_eq!(used(&run).holders[0].released, 1);
+    let mut run = begin();
+    run.call("cuDevicePrimaryCtxRetain", 0, UNRECORDED, |call| {
+        (call.device, call.reference) = (Some(0), change(0, 1, 1));
+    });
+    assert_eq!(used(&run).holders[0].library, UNKNOWN_CODE);
+    let line = json::device_until_now(
+        run.model.process(1).unwrap(),
+        used(&run),
+        &run.model,
+        &mut Symbols::default(),
+    );
+    assert_eq!(line["holders"][0]["library"], Value::Null);
 }
 
 #[test]

@@ -41,7 +41,9 @@ fn next(process: &Process, device: &Device, about: &Surroundings) -> Vec<Line> {
         Some(_) => "",
     };
     let lives = process.thread(first.tid).and_then(|thread| thread.lives);
-    let (known, release) = if was_created_again(device, first) {
+    let is_held = device.has_held_primary_context();
+    let may_return = is_held && lives != Some(false);
+    let (known, release) = if may_return && was_created_again(device, first) {
         let text = "the same thread created the context again after it was destroyed: a release \
                     does not last";
         (warning(text), "")
@@ -60,7 +62,7 @@ fn next(process: &Process, device: &Device, about: &Surroundings) -> Vec<Line> {
             "; retain_only releases what is left, but if that thread still runs, the context comes back",
         )
     };
-    let release = if device.has_held_primary_context() { release } else { "" };
+    let release = if is_held { release } else { "" };
     let cure = cure(process, device, first, about);
     known.into_iter().chain([next(&format!("{condition}{cure}{release}"))]).collect()
 }
@@ -90,9 +92,12 @@ fn cure(process: &Process, device: &Device, first: &Note, about: &Surroundings) 
     }
 }
 
-/// Whether the thread of the first call created the primary context again, after it was destroyed.
+/// Whether the thread of the first call created the primary context again, after another library
+/// destroyed it.
 fn was_created_again(device: &Device, first: &Note) -> bool {
     let is_its_own =
         |note: &&Note| note.tid == first.tid && note.call.holding() == Holding::Reference;
-    device.creations.first.iter().filter(is_its_own).count() > 1
+    let mut endings = device.endings.first.iter();
+    endings.any(|note| note.call.caller() != first.call.caller())
+        && device.creations.first.iter().filter(is_its_own).count() > 1
 }

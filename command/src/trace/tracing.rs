@@ -94,8 +94,8 @@ impl<'options> Tracing<'options> {
             damaged: self.arena.is_damaged(),
             living: self.watch.living(),
             driver_was_opened: self.watch.driver_was_opened(),
-            opens_were_missed: self.watch.why_opens_are_missed(),
-            // Those that lived long enough are named.
+            opens_were_missed: self.watch.why_opens_are_missed().map(str::to_owned),
+            // If `silent` names a process, the gap is reported already.
             has_unseen: self.watch.arena_was_missing && self.watch.silent.is_empty(),
             silent: self.watch.silent.into_iter().collect(),
             unreadable: self.watch.unreadable.into_iter().collect(),

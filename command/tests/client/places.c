@@ -10,6 +10,7 @@
  *                           in a signal handler or in a coroutine
  *   generated               a retain by code made at run time
  *   small-stack             retains and releases in a signal handler with 8 KiB of stack
+ *   beside-filtered         from now on there is a second thread, and process_vm_readv kills
  *   seccomp                 retains and releases when no system call is allowed
  *   unloading:LIBRARY       retains and releases while another thread loads and unloads the library, and words on this
  *                           stack point into it
@@ -20,9 +21,11 @@
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <link.h>
+#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -252,6 +255,31 @@ static int with_small_stack(void)
     return result;
 }
 
+static _Atomic bool stops;
+
+static void *wait_for_stop(void *unused)
+{
+    while (!stops)
+        usleep(1000);
+    return unused;
+}
+
+/* As filters do that keep debuggers out. */
+static int beside_filtered(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { .len = sizeof filter / sizeof *filter, .filter = filter };
+    pthread_t thread;
+
+    return pthread_create(&thread, NULL, wait_for_stop, NULL)
+        || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
 static void without_system_calls(void)
 {
     char text[] = "seccomp 0\n";
@@ -259,11 +287,11 @@ static void without_system_calls(void)
     prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
     text[8] = (char)('0' + retain_and_release(handle) + retain_and_release(handle));
     syscall(SYS_write, 1, text, sizeof text - 1);
+    stops = true;
     syscall(SYS_exit, 0);
 }
 
 static _Atomic uintptr_t loaded;
-static _Atomic bool stops;
 
 static void *load_and_unload(void *name)
 {
@@ -317,6 +345,8 @@ int call_in_places(const char *verb, const char *value)
         return with_small_stack();
     if (is(verb, "unloading"))
         return beside_unloading(value);
+    if (is(verb, "beside-filtered"))
+        return beside_filtered();
     if (is(verb, "seccomp"))
         without_system_calls();
     return UNKNOWN;

@@ -2,7 +2,7 @@
  * A library that calls the driver: for its caller, and from its destructor, as CUDA's runtime does. With
  * -DPLUGIN its constructor calls the driver, with -DCONSTRUCTOR the client; with -DPRELOADED it calls the client
  * before each thread; with -DHOOK it hooks dlsym as products that limit memory do; with -DPYTHON it also
- * looks like an interpreter.
+ * looks like an interpreter. With -DHELPER it is what one with -DHELPED calls the driver through.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -75,10 +75,24 @@ void *dlsym(void *handle, const char *name)
         *(void **)&real_dlsym = dlvsym(RTLD_NEXT, "dlsym", HOOK);
     return strcmp(name, "cuInit") == 0 ? (void *)cuInit : real_dlsym(handle, name);
 }
-#else
-int retain(int (*function)(void **, int), void **context, int device)
+#elif defined(HELPER)
+int retain_for(int (*function)(void **, int), void **context, int device)
 {
     int result = function(context, device);
+
+    __asm__ volatile("" ::: "memory");
+    return result;
+}
+#else
+#if defined(HELPED)
+int retain_for(int (*function)(void **, int), void **context, int device);
+#else
+#define retain_for(function, context, device) function(context, device)
+#endif
+
+int retain(int (*function)(void **, int), void **context, int device)
+{
+    int result = retain_for(function, context, device);
 
     __asm__ volatile("" ::: "memory"); /* no tail call: the caller is this library */
     return result;

@@ -90,6 +90,20 @@ fn a_library_at_the_place_of_an_unloaded_one_is_another() {
     assert_eq!(frames.collect::<Vec<_>>(), [a, b]);
 }
 
+/// The same, one frame further out: the caller is another library both times.
+#[test]
+fn a_library_at_the_place_of_an_unloaded_one_is_another_behind_a_common_helper() {
+    let helper = library("helper.so", &["-DHELPER"]).display().to_string();
+    let [a, b] = ["x.so", "y.so"].map(|name| {
+        library(name, &["-DHELPED", "-Wl,--no-as-needed", &helper]).display().to_string()
+    });
+    let words = format!("open:{helper} init by:{a} retain:0 unload:{a} by:{b} retain:0");
+    let traced = trace_with(&["--stack", "all"], &words);
+    assert_eq!(pick(&traced.retains(), "library"), json!([["helper.so"], ["helper.so"]]));
+    let frames = traced.retains().into_iter().map(|call| call["native"][1]["library"].clone());
+    assert_eq!(frames.collect::<Vec<_>>(), [a, b]);
+}
+
 #[test]
 fn ordinary_contexts() {
     let traced = trace("init create:1 create3:1 destroy destroy create4:0 destroy");

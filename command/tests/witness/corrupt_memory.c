@@ -164,24 +164,31 @@ static void rounds_of_symbols(long rounds)
 static void rounds_of_unloading(long rounds)
 {
     char *copy = map(MEMORY);
-    struct mapping mapping = { (uintptr_t)copy, (uintptr_t)copy + MEMORY, NULL };
+    struct mapping mapping = { (uintptr_t)copy, (uintptr_t)copy + MEMORY, NULL, 0 };
+    long memory = open_memory();
 
     for (long round = 0; round < rounds; round++) {
-        struct loaded_object object = { mapping, 0, copy + next() % MEMORY, NULL, .may_go = true };
+        struct loaded_object described, object = { mapping, 0, copy + next() % (MEMORY - PAGE), NULL, .may_go = true,
+                                                   .memory = round % 2 ? memory : -1 };
         uintptr_t gone = (uintptr_t)copy + next() % MEMORY / PAGE * PAGE;
+        uintptr_t name = (uintptr_t)object.name;
         uintptr_t there = gone == mapping.start ? gone + PAGE : gone - PAGE;
         char part[128];
+        size_t named;
 
         memset(copy, 'a', MEMORY);
         object.dynamic = (const ElfW(Dyn) *)(copy + next() % MEMORY);
-        mprotect((void *)gone, PAGE, PROT_NONE);
+        munmap((void *)gone, PAGE);
         mapping.map = (const struct link_map *)(copy + next() % MEMORY);
-        if (describe_mapping(&mapping, &object) || symbol_of_object(&object, "cos"))
+        if (describe_mapping(&mapping, &described) || symbol_of_object(&object, "cos"))
             abort(); /* there is no such object */
-        (void)copy_object_name(&object, 0, part, sizeof part);
+        /* It has no end: all that can be read belongs to it. */
+        if (copy_object_name(&object, 0, part, sizeof part, &named)
+            != (gone + PAGE <= name || gone >= name + sizeof part))
+            abort();
         if (read_object(&object, gone, part, 1) || !read_object(&object, there, part, 1))
             abort();
-        mprotect((void *)gone, PAGE, PROT_READ | PROT_WRITE);
+        mmap((void *)gone, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     }
 }
 

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use crate::programs::library;
 use crate::traced::{have_stacks, pick, trace};
 
+const HOLDER: &str = "library references retained released";
+
 /// The owner first, then who has held one longest, whichever of three that is.
 #[test]
 fn a_release_is_charged_to_its_owner_or_else_to_the_longest_holder() {
@@ -28,6 +30,25 @@ fn a_release_is_charged_to_its_owner_or_else_to_the_longest_holder() {
         ])
     );
     assert_eq!(have_stacks(&releases), [false, true, true, true, true, false]);
+    let holders = &traced.end()["devices"][0]["holders"];
+    let counts = pick(&holders.as_array().unwrap().iter().collect::<Vec<_>>(), HOLDER);
+    // Only b.so has released one of its own.
+    let expected = json!([["a.so", 0, 2, 0], ["b.so", 0, 2, 1], ["c.so", 0, 1, 0]]);
+    assert_eq!(counts, expected);
+}
+
+/// A release takes from one library alone: what the others have stays.
+#[test]
+fn a_release_changes_no_other_count() {
+    let [a, b, c] = ["a.so", "b.so", "c.so"].map(|name| library(name, &[]).display().to_string());
+    let words = format!(
+        "init by:{a} retain:0 retain:0 by:{b} retain:0 retain:0 by:{c} retain:0 retain:0 \
+         by:{b} release:0 by: release:0"
+    );
+    let traced = trace(&words);
+    let holders = &traced.end()["devices"][0]["holders"];
+    let counts = pick(&holders.as_array().unwrap().iter().collect::<Vec<_>>(), HOLDER);
+    assert_eq!(counts, json!([["a.so", 1, 2, 0], ["b.so", 1, 2, 1], ["c.so", 2, 2, 0]]));
 }
 
 #[test]
@@ -38,7 +59,11 @@ fn a_context_that_another_library_destroys_was_its_maker_s() {
     let traced = trace(&words);
     let destroyed = traced.calls("cuGreenCtxDestroy");
     assert_eq!(pick(&destroyed, "library reference_of"), json!([["a.so", "client"]]));
-    assert_eq!(traced.end()["devices"][0]["contexts"], json!([]));
+    let device = &traced.end()["devices"][0];
+    assert_eq!(device["contexts"], json!([]));
+    // The client's reference was a green context's, which is no reference of its own.
+    let expected = json!([{"library": "a.so", "references": 0, "retained": 1, "released": 1}]);
+    assert_eq!(device["holders"], expected);
     let release = pick(&traced.releases(), "reference_of references ended");
     assert_eq!(release, json!([["a.so", 0, true]]));
 }

@@ -40,6 +40,7 @@ fn programs_in_harsh_conditions_run_alike() {
         ("init small-stack", "", 3),
         // Every system call but write and exit kills, and so does the processor's clock.
         ("init retain:0 seccomp", "seccomp 0\n", 6),
+        ("beside-filtered init retain:0 seccomp", "seccomp 0\n", 6),
     ] {
         let traced = compare(&driver, &CLIENT, words, "");
         let seen = traced.events("call");

@@ -49,7 +49,23 @@ fn a_stray_that_its_thread_brought_back() {
         run.thread(160).retain(0, CUDART, 1, true).thread(thread);
         assert!(!run.text().contains("does not last"));
         run.retain(0, CUDART, 1, true).says(&[warning, next]);
+        run.release(0, CUBLAS, CUDART, 0);
+        assert!(!run.text().contains("does not last"), "it is not held");
+        if thread == 150 {
+            run.retain(0, CUDART, 1, true).exit(&[]).says(&["  the thread has ended"]);
+            assert!(!run.text().contains("does not last"), "the thread has ended");
+        }
     }
+    // It released its own reference.
+    let mut run = Run::new();
+    run.about.options.only = Some(Only::parse("1").unwrap());
+    run.process(1, |_| {}).device(0, Some(false)).thread(150);
+    run.retain(0, CUDART, 1, true);
+    run.call("cuDevicePrimaryCtxRelease_v2", 0, CUDART, |call| {
+        (call.device, call.ended, call.reference) = (Some(0), true, Some(reference(CUDART, 0)));
+    });
+    run.retain(0, CUDART, 1, true);
+    assert!(!run.text().contains("does not last"));
 }
 
 /// Each thread creates a context on device 0, after the main thread has created one on device 1.
@@ -303,7 +319,8 @@ fn a_run_that_cannot_be_judged() {
     run.about.living = vec![(9, "sleep 9".to_owned())];
     (run.about.lost, run.about.damaged) = (2, true);
     run.about.unreadable = vec![(8, "sudo id".to_owned())];
-    run.about.opens_were_missed = Some("Too many open files".to_owned());
+    run.about.opens_were_missed = Some("/lib/libcuda.so.1: Too many open files".to_owned());
+    run.about.has_unseen = true;
     let seen = "no strays seen, but 1 call may have created one (see below)";
     run.judged().says(&[
         &format!("cuda-contexts: CUDA contexts in 1 process on {DEVICE_0}: {seen}."),
@@ -316,10 +333,11 @@ fn a_run_that_cannot_be_judged() {
         "  Process 101 holds more than the witness can count.",
         "  Process 7 loaded /x/libcuda.so.1, which is not traced: it was opened by its path, or found by \
          a path inside the program (sleep 9).",
+        "  A process loaded the trace's library but wrote no record: it could not open the trace's memory.",
         "  2 events were lost: the shared memory was full.",
         "  The program overwrote the trace's shared memory: records may be missing or wrong.",
         "  Process 8 could not be looked at: permission denied (sudo id).",
-        "  It could not be watched whether processes open the driver's file: Too many open files.",
+        "  It could not be watched whether processes open /lib/libcuda.so.1: Too many open files.",
         "  Process 9 still runs and is no longer traced: sleep 9",
         "",
         "  the witness had no room to count all references: the numbers are too low",
