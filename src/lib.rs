@@ -47,8 +47,7 @@
 //!    that took a green context's reference.
 //! 6. A current context that survives stays current. If a thread's context was destroyed, the kept device's
 //!    context is current there, and the report says so. Drop never changes it.
-//! 7. Drop never panics, aborts or prints. That of a context, guard or scope never allocates either. (With the
-//!    feature `tracing`, the program's subscriber may.)
+//! 7. Drop never panics, aborts, prints or allocates. (With the feature `tracing`, the program's subscriber may.)
 //! 8. No code from the driver is undefined behaviour: unknown `CUresult`s keep their number.
 //! 9. No driver, a stub, an old driver, no device, a forked child: each is a typed error with the remedy in
 //!    its text, never a panic. (Two kinds of forked children look like new processes: see [`fork`].)

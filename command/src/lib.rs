@@ -2,7 +2,7 @@
 //!
 //! The command puts a library of its own, the [`witness`], where the program looks for the driver. The
 //! witness writes what happens to contexts into a file ([`arena`]). The command reads that
-//! ([`record`]), keeps account (`model`), looks up names (`symbols`) and reports (`report`, `json`,
+//! (`record`), keeps account (`model`), looks up names (`symbols`) and reports (`report`, `json`,
 //! `live`).
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]

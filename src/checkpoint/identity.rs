@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use crate::checkpoint::error::{CheckpointError, LARGEST_PID};
-use crate::checkpoint::stat::stat_of;
+use crate::checkpoint::stat::Stat;
 
 /// What distinguishes a process from a successor with the same id.
 pub(super) enum Identity {
@@ -65,8 +65,8 @@ fn number_in_status(pid: u32, field: &str) -> Option<u32> {
 
 /// The time of a process's start; `None` if `/proc` does not show it, or if it is dead and only waited for.
 fn start_of(pid: u32) -> Option<u64> {
-    let (_, fields) = stat_of(pid)?;
-    let mut fields = fields.split_ascii_whitespace();
+    let stat = Stat::of(pid)?;
+    let mut fields = stat.fields()?;
     match fields.next()? {
         "Z" | "X" => None,
         _ => fields.nth(18)?.parse().ok(),

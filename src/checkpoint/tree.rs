@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 
-use crate::checkpoint::stat::stat_of;
+use crate::checkpoint::stat::Stat;
 use crate::fork::DeviceFile;
 
 /// One process of a tree.
@@ -80,8 +80,8 @@ fn descendants(parents: &[(u32, u32)], root: u32) -> Vec<usize> {
 }
 
 fn parent_of(pid: u32) -> Option<(u32, String)> {
-    let (name, fields) = stat_of(pid)?;
-    Some((fields.split_ascii_whitespace().nth(1)?.parse().ok()?, name))
+    let stat = Stat::of(pid)?;
+    Some((stat.fields()?.nth(1)?.parse().ok()?, stat.name()?))
 }
 
 fn command_of(pid: u32, name: &str) -> OsString {

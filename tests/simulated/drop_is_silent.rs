@@ -6,7 +6,9 @@ use crate::support::processes::{BIRTHS, run_again, succeeds_in_child};
 use crate::support::skips;
 use crate::support::{Machine, RELEASE, RETAIN, machine};
 use cuda_primary_context::PrimaryContextGuard;
+use cuda_primary_context::checkpoint::Process;
 use simulated_libcuda::Fault;
+use std::time::Duration;
 
 /// Codes that Drop can meet: of a driver that is gone, forked, without the context, or broken.
 const CODES: [u32; 14] = [1, 2, 3, 4, 46, 100, 101, 201, 304, 700, 709, 719, 999, 777_777];
@@ -33,6 +35,9 @@ fn every_drop(machine: &Machine) {
     let context = machine.retain(0);
     drop_without_allocating(context.make_current().unwrap(), "a current-context scope");
     drop(context);
+    // SAFETY: the simulator is a CUDA driver as far as the crate calls it.
+    let this = unsafe { Process::open_from(machine.simulator.path(), std::process::id()) }.unwrap();
+    drop_without_allocating(this.lock(Duration::from_secs(5)).unwrap(), "a lock");
     for code in CODES {
         let fault = |function| Fault::of(function, 1).code(code);
         for fault in [fault(RELEASE).refused(), fault(RELEASE).done_then_reported()] {
