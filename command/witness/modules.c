@@ -49,7 +49,8 @@ static bool is_here(const struct loaded_object *object)
 
 /*
  * Tells a mapping from others by what the loader says without a lock, so nothing that may be unloaded is read.
- * The same place is taken for the same file, until another one is described there.
+ * With threads, a library that replaced another one of the same layout at the same place keeps the other's id
+ * until it calls the driver itself.
  */
 static uint64_t place_of(const struct mapping *mapping)
 {
