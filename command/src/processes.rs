@@ -54,16 +54,21 @@ pub fn descendants(pid: u32) -> Vec<Process> {
     found
 }
 
-/// Processes that were started with this text in their environment, other than this one.
-pub fn with_environment(text: &[u8]) -> Vec<Process> {
-    ids()
-        .filter(|&pid| pid != std::process::id())
-        .filter(|pid| {
-            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.windows(text.len().max(1)).any(|part| part == text)
-        })
-        .filter_map(Process::of)
-        .collect()
+/// Processes that were started with this text in their environment, other than this one. Also whether a process
+/// is just replacing its program: until then, its command line and its environment are empty.
+pub fn with_environment(text: &[u8]) -> (Vec<Process>, bool) {
+    let mut one_is_starting = false;
+    let has_text = |pid: &u32| {
+        let read = |name| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        let (command, environment) = (read("cmdline"), read("environ"));
+        // The kernel's own threads have no program.
+        one_is_starting |= command.is_empty()
+            && environment.is_empty()
+            && fs::read_link(format!("/proc/{pid}/exe")).is_ok();
+        environment.windows(text.len().max(1)).any(|part| part == text)
+    };
+    let others = ids().filter(|&pid| pid != std::process::id());
+    (others.filter(has_text).filter_map(Process::of).collect(), one_is_starting)
 }
 
 /// Each thread has those that it started.

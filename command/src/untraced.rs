@@ -153,10 +153,13 @@ impl Watch {
         self.next_search = Instant::now() + (now.elapsed() * SHARE).max(FIRST_PAUSE);
     }
 
-    /// Finds processes whose parent has ended: the witness's folder is in their environment.
-    pub fn find_orphans(&mut self) {
+    /// Finds processes whose parent has ended: the witness's folder is in their environment. Returns whether
+    /// there may be another one, which is just being started.
+    pub fn find_orphans(&mut self) -> bool {
         let folder = self.witness.parent().map_or(&[][..], |folder| folder.as_os_str().as_bytes());
-        with_environment(folder).into_iter().for_each(|process| self.watch(process));
+        let (found, one_is_starting) = with_environment(folder);
+        found.into_iter().for_each(|process| self.watch(process));
+        one_is_starting
     }
 
     /// Takes note of the record of a process that has the witness: its parent may have ended. If it was

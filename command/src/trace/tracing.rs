@@ -74,9 +74,11 @@ impl<'options> Tracing<'options> {
 
     /// Reads what is left when the program has ended.
     pub fn look_at_the_rest(&mut self) {
-        self.watch.find_orphans();
         let ended = Instant::now();
-        while self.options.is_gate() && !self.watch.living().is_empty() && ended.elapsed() < GRACE {
+        while (self.watch.find_orphans() || !self.watch.living().is_empty())
+            && self.options.is_gate()
+            && ended.elapsed() < GRACE
+        {
             std::thread::sleep(super::PAUSE);
             self.look(false);
         }
