@@ -58,14 +58,13 @@ fn compiler() -> Command {
 
 /// `-Bsymbolic`: nothing inside refers to the exported functions by name, so that those that a
 /// driver lacks can be hidden. `--no-as-needed`: nothing inside uses the driver by name, either. The
-/// witness's own frames are unwound by its tables. `noseparate-code`: the loader maps two parts fewer.
-const FOR_THE_WITNESS: [&str; 11] = [
+/// witness's own frames are unwound by its tables.
+const FOR_THE_WITNESS: [&str; 10] = [
     "-D_DEFAULT_SOURCE",
     "-fvisibility=hidden",
     "-fasynchronous-unwind-tables",
     "-Wl,-Bsymbolic",
     "-Wl,-z,defs",
-    "-Wl,-z,noseparate-code",
     "-Wl,--disable-new-dtags",
     "-Wl,-rpath,$ORIGIN",
     "-Wl,--no-as-needed",
