@@ -160,7 +160,10 @@ static bool describe_passing(const struct mapping *mapping, struct loaded_object
     } else {
         if (copy_passing_memory(memory, (uintptr_t)mapping->map, &map, sizeof map) != sizeof map)
             return false;
-        *object = (struct loaded_object){ *mapping, map.l_addr, map.l_name, map.l_ld, true, memory };
+        *object = (struct loaded_object){ .mapping = *mapping,
+                                          .bias = map.l_addr,
+                                          .name = map.l_name,
+                                          .dynamic = map.l_ld };
     }
     object->may_go = true;
     object->memory = memory;
