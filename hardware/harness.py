@@ -47,17 +47,14 @@ class Target:
 
     def __init__(self, kind, *numbers, wait=90, **environment):
         self.name = " ".join(map(str, [kind, *numbers]))
-        # A wait of 0 is for those that need one another: `stand` waits for each when all are started.
+        # A wait of 0 is for those that need one another: `read` waits for each when all are started.
         command = [sys.executable, HERE / "target.py", kind, *map(str, numbers)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
         )
         self.pid = self.process.pid
         if wait:
-            self.stand(wait)
-
-    def stand(self, wait):
-        self.read(wait)
+            self.read(wait)
 
     def read(self, wait):
         ready, _, _ = select.select([self.process.stdout], [], [], wait)
@@ -117,7 +114,7 @@ def ranks(kind, count, **environment):
     with contextlib.ExitStack() as stack:
         targets = [stack.enter_context(Target(kind, wait=0, RANK=str(rank), **group)) for rank in range(count)]
         for target in targets:
-            target.stand(60)
+            target.read(60)
         yield targets
 
 
