@@ -80,28 +80,32 @@ fn a_call_by_code_in_no_file() {
     assert_eq!((&holder["library"], &holder["references"]), (&retain["library"], &1.into()));
 }
 
+/// Two libraries call in turn, the second at the place of the first. `callers` call the driver, and the two
+/// libraries are in this frame.
+#[track_caller]
+fn take_one_place(first: &str, libraries: [String; 2], callers: [&str; 2], frame: usize) {
+    let [a, b] = &libraries;
+    let words = format!("{first} by:{a} retain:0 unload:{a} by:{b} retain:0");
+    let traced = trace_with(&["--stack", "all"], &words);
+    assert_eq!(pick(&traced.retains(), "library"), json!([[callers[0]], [callers[1]]]));
+    let frames = traced.retains().into_iter().map(|call| call["native"][frame]["library"].clone());
+    assert_eq!(frames.collect::<Vec<_>>(), libraries);
+}
+
 #[test]
 fn a_library_at_the_place_of_an_unloaded_one_is_another() {
-    let [a, b] = ["a.so", "b.so"].map(|name| library(name, &[]).display().to_string());
-    let words = format!("init by:{a} retain:0 unload:{a} by:{b} retain:0");
-    let traced = trace_with(&["--stack", "all"], &words);
-    assert_eq!(pick(&traced.retains(), "library"), json!([["a.so"], ["b.so"]]));
-    let frames = traced.retains().into_iter().map(|call| call["native"][0]["library"].clone());
-    assert_eq!(frames.collect::<Vec<_>>(), [a, b]);
+    let libraries = ["a.so", "b.so"].map(|name| library(name, &[]).display().to_string());
+    take_one_place("init", libraries, ["a.so", "b.so"], 0);
 }
 
 /// The same, one frame further out: the caller is another library both times.
 #[test]
 fn a_library_at_the_place_of_an_unloaded_one_is_another_behind_a_common_helper() {
     let helper = library("helper.so", &["-DHELPER"]).display().to_string();
-    let [a, b] = ["x.so", "y.so"].map(|name| {
+    let libraries = ["x.so", "y.so"].map(|name| {
         library(name, &["-DHELPED", "-Wl,--no-as-needed", &helper]).display().to_string()
     });
-    let words = format!("open:{helper} init by:{a} retain:0 unload:{a} by:{b} retain:0");
-    let traced = trace_with(&["--stack", "all"], &words);
-    assert_eq!(pick(&traced.retains(), "library"), json!([["helper.so"], ["helper.so"]]));
-    let frames = traced.retains().into_iter().map(|call| call["native"][1]["library"].clone());
-    assert_eq!(frames.collect::<Vec<_>>(), [a, b]);
+    take_one_place(&format!("open:{helper} init"), libraries, ["helper.so", "helper.so"], 1);
 }
 
 #[test]
