@@ -13,16 +13,17 @@ const NAMED_DEVICES: usize = 4;
 
 /// The result in one line, and how the program and the gates ended.
 pub fn lines(model: &Model, about: &Surroundings) -> Vec<Line> {
-    let mut lines = vec![result(model, about)];
+    let judge = Judge::new(model, about);
+    let mut lines = vec![result(model, about, &judge)];
     if let Some(signal) = about.signal() {
         let text = format!("The program was killed by {}.", signal_name(signal));
         lines.push(Line::prefixed().warning(text));
     }
-    let mut reasons = Judge::new(model, about).missing_devices();
-    match &about.verdict {
-        Verdict::Passed => {}
+    let reasons = match &about.verdict {
+        Verdict::Passed => judge.missing_devices(),
         Verdict::Stray => {
             lines.push(Line::prefixed().stray(format!("Exit status 3 by {}.", gate(about))));
+            judge.missing_devices()
         }
         Verdict::NotJudged(all) => {
             let gate = gate(about);
@@ -30,9 +31,9 @@ pub fn lines(model: &Model, about: &Surroundings) -> Vec<Line> {
                 "Exit status 125, because {gate} could not judge everything (--allow-untraced accepts that):"
             );
             lines.push(Line::prefixed().stray(text));
-            reasons.clone_from(all);
+            all.clone()
         }
-    }
+    };
     lines.extend(reasons.into_iter().map(|reason| Line::default().indented(2).warning(reason)));
     lines
 }
@@ -41,12 +42,11 @@ fn gate(about: &Surroundings) -> &'static str {
     if about.options.forbid.is_some() { "--forbid" } else { "--deny" }
 }
 
-fn result(model: &Model, about: &Surroundings) -> Line {
-    let judge = Judge::new(model, about);
+fn result(model: &Model, about: &Surroundings, judge: &Judge<'_>) -> Line {
     let strays = judge.strays();
     let line = Line::prefixed();
     if !strays.is_empty() {
-        return line.stray(stray(&strays, model, &judge, about));
+        return line.stray(stray(&strays, model, judge, about));
     }
     let denied: u64 = devices(model).map(|(_, device)| device.denied).sum();
     if denied > 0 {
@@ -58,7 +58,7 @@ fn result(model: &Model, about: &Surroundings) -> Line {
         return line.stray(format!("Refused {refused}{outside}."));
     }
     let users: Vec<_> = devices(model).filter(|(_, device)| device.creations.total > 0).collect();
-    let doubt = doubt(model, about, &judge);
+    let doubt = doubt(model, about, judge);
     if users.is_empty() {
         return match doubt {
             Some(doubt) => {
