@@ -41,7 +41,7 @@ def objects(own_references, commands):
 
 USES = ["nothing", "live-tensor-to-host", "fresh-tensor", "matmul", "stream-synchronize", "new-stream", "empty-cache"]
 OBJECTS = {f"stolen-then-{use}": (0, ["release all", use, use, "free"]) for use in USES}
-# The count never gets to 0, and PyTorch goes on.
+# The count never gets to 0, and PyTorch continues.
 OBJECTS["stolen-under-own-retain"] = (1, ["release", *USES])
 # A new retain revives the context before PyTorch is used again.
 OBJECTS["stolen-then-retained"] = (

@@ -37,7 +37,7 @@ impl PrimaryContextGuard {
     /// Retains this device's primary context and releases the strays on all other devices: the contexts
     /// that are active in this process and on which no handle of this crate is alive.
     ///
-    /// **A library that goes on using a released device loses its data or crashes the process**: safe code of
+    /// **A library that still uses a released device loses its data or crashes the process**: safe code of
     /// cudarc 0.19 died in each of nine uses ([Soundness](#soundness)). Keep such a device with
     /// [`StrayRelease::keep`], or hold it with [`PrimaryContext::retain_if_active`].
     ///

@@ -48,7 +48,7 @@ static bool is_here(const struct loaded_object *object)
 }
 
 /*
- * Tells a mapping from others by what the loader says without a lock, so nothing that may be unloaded is read.
+ * Identifies a mapping by what the loader says without a lock, so nothing that may be unloaded is read.
  * With threads, a library that replaced another one of the same layout at the same place keeps the other's id
  * until it calls the driver itself.
  */
@@ -59,7 +59,7 @@ static uint64_t place_of(const struct mapping *mapping)
     return mix(hash, mapping->mark) | 1;
 }
 
-/* What tells the object from others, and how long its name is; 0 if it cannot be read. */
+/* What distinguishes the object, and how long its name is; 0 if it cannot be read. */
 static uint64_t identity(const struct loaded_object *object, size_t *length)
 {
     uint64_t hash = mix(object->mapping.start, object->mapping.end), part[NAME_PART / sizeof hash];

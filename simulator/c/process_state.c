@@ -10,7 +10,7 @@
 
 struct driver driver;
 
-/* The driver version of this copy of the library. Whoever writes a copy may change it, behind the text. */
+/* The driver version of this copy of the library. A program that writes a copy may change it, behind the text. */
 static volatile struct {
     char marker[40];
     int32_t version;

@@ -54,7 +54,7 @@ fn every_fault_is_reported_with_what_the_process_is() {
             }
         }
     }
-    assert_eq!(target.ask(), 1, "it goes on");
+    assert_eq!(target.ask(), 1, "it continues");
 }
 
 /// Three processes suspended and resumed as a group, with a fault at each of the twelve calls: the report says

@@ -1,5 +1,5 @@
 /*
- * NVML with two GPUs: process 41 has 1000 bytes on the first and 300 on the second, where it is listed twice, as
+ * NVML with two GPUs: process 41 has 1000 bytes on the first and 300 on the second, which lists it twice, as
  * with two instances of a divided GPU; 42 has an unknown amount; 5000 and 200 bytes are free.
  */
 #include <stdio.h>

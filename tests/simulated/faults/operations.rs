@@ -12,7 +12,7 @@ use crate::support::{load, machine_from};
 /// An operation on the device of this ordinal, with its checks of what it gets.
 type Operation = (&'static str, fn(&Stage, u32) -> Reported);
 
-/// Retains and goes on with the handle, which is dropped in the end.
+/// Retains and uses the handle, which is dropped at the end.
 fn with_retained(
     stage: &Stage,
     device: u32,
