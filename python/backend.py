@@ -3,6 +3,7 @@
 
 With the setting glibc, such as `pip wheel python --config-settings glibc=2.28`, the wheel is for every Linux
 with that version or a newer one (manylinux_2_28); Zig links it then. Without it, it is for this machine.
+The setting profile names a Cargo profile: with profile=dev, a build takes less time, and the wheel is slower.
 """
 
 from __future__ import annotations
@@ -53,14 +54,18 @@ def build_wheel(
     metadata_directory: str | None = None,
 ) -> str:
     glibc = _glibc(config_settings)
+    profile = (config_settings or {}).get("profile", "release")
     print(f"1 of 2: building the program {COMMAND} in Rust (a minute or more)", file=sys.stderr, flush=True)
+    # Symbols name the folders of the compiler. As a variable, it counts for both builds, which share what they need.
+    os.environ["CARGO_PROFILE_RELEASE_STRIP"] = "symbols"
     if glibc:
         _forget_this_machines_folders()
-    _put_command(glibc)
+    _put_command(glibc, profile)
+    arguments = f"--profile {profile}"
     if glibc:
         tag = "manylinux_" + glibc.replace(".", "_")
-        arguments = f"--zig --target {_target()} --compatibility {tag} --auditwheel check"
-        os.environ["MATURIN_PEP517_ARGS"] = f"{arguments} {os.environ.get('MATURIN_PEP517_ARGS', '')}"
+        arguments += f" --zig --target {_target()} --compatibility {tag} --auditwheel check"
+    os.environ["MATURIN_PEP517_ARGS"] = f"{arguments} {os.environ.get('MATURIN_PEP517_ARGS', '')}"
     print("2 of 2: building the Python package in Rust", file=sys.stderr, flush=True)
     return str(maturin.build_wheel(wheel_directory, config_settings, metadata_directory))
 
@@ -90,20 +95,16 @@ def _forget_this_machines_folders() -> None:
     os.environ["RUSTFLAGS"] = " ".join([os.environ.get("RUSTFLAGS", ""), *flags]).strip()
 
 
-def _put_command(glibc: str | None) -> None:
+def _put_command(glibc: str | None, profile: str) -> None:
     """Builds the command and puts it where maturin looks for it; without the package, clears that place."""
     shutil.rmtree(SCRIPTS, ignore_errors=True)
     SCRIPTS.mkdir(parents=True)
     workspace = HERE.parent
     if not (workspace / "command" / "Cargo.toml").is_file():
         return
-    # maturin calls the compiler with other flags, and what one has built, the other would build again.
-    target = Path(os.environ.get("CARGO_TARGET_DIR") or workspace / "target").absolute() / COMMAND
+    target = Path(os.environ.get("CARGO_TARGET_DIR") or workspace / "target").absolute()
     cargo, built = ["cargo", "build"], target
     if glibc:
         cargo, built = ["cargo", "zigbuild", "--target", f"{_target()}.{glibc}"], target / _target()
-    cargo += ["--release", "--package", COMMAND, "--target-dir", str(target)]
-    # Symbols name the folders of the compiler.
-    stripped = {**os.environ, "CARGO_PROFILE_RELEASE_STRIP": "symbols"}
-    subprocess.run(cargo, cwd=workspace, env=stripped, check=True)
-    shutil.copy2(built / "release" / COMMAND, SCRIPTS / COMMAND)
+    subprocess.run([*cargo, "--profile", profile, "--package", COMMAND], cwd=workspace, check=True)
+    shutil.copy2(built / ("debug" if profile == "dev" else profile) / COMMAND, SCRIPTS / COMMAND)
