@@ -16,17 +16,6 @@ import driver
 from harness import HERE, Missing, Target, listed_memory, memory_in_use, ranks, run_rows, work_together
 
 
-def milliseconds():
-    """E6. This process has not loaded the driver, so that nothing else holds the device."""
-    with Target("timed") as target:
-        took = target.do("check")
-    if "error" in took:
-        if "cuInit returned 100" in took["error"]:
-            raise Missing("it needs a device")
-        raise RuntimeError(took["error"])
-    yield "; ".join(f"{step} {' '.join(map(str, values))}" for step, values in took.items())
-
-
 def objects(own_references, commands):
     """E3: what PyTorch meets when other code has released its references."""
     with Target("torch_objects", own_references) as target:
@@ -127,7 +116,7 @@ def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     programs, seconds, names = pathlib.Path(sys.argv[1]).resolve(), float(sys.argv[2]), tuple(sys.argv[3:])
-    rows = [("E6/milliseconds", 5, milliseconds)]
+    rows = []
     for kind in ("driver", "torch"):
         for way in ("loop", "python"):
             rows.append((f"E7/{kind}-{way}", 15, lambda kind=kind, way=way: released(f"{kind}_stray", way)))
