@@ -1,7 +1,7 @@
 //! What is shown, and the exit statuses.
 
+use super::machine::{Machine, Worker, errors, is_documented};
 use crate::limit;
-use crate::machine::{Machine, Worker, errors, is_documented};
 use crate::skips::skip;
 
 /// No process has this id.
