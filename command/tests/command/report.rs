@@ -94,14 +94,6 @@ fn scripts_of_python() {
 }
 
 #[test]
-fn a_title_that_a_program_sets_loses_its_padding() {
-    let traced = Trace::new(&[]).client("title init retain:0 sleep:0 sleep:0").run();
-    traced.ended_with(0);
-    assert_eq!(traced.events("process")[0]["command"], serde_json::json!(["worker"]));
-    traced.says(": worker (");
-}
-
-#[test]
 fn it_is_written_to_a_file_instead_of_the_program_s_stream() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report");
