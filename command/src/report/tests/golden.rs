@@ -4,7 +4,7 @@ use std::process::ExitStatus;
 use super::{CTYPES, CUBLAS, CUDART, FFI, Run, python, reference};
 use crate::only::Only;
 use crate::options::Forbid;
-use crate::record::{Address, Change, Event, Holding, UNRECORDED};
+use crate::record::{Address, Change, Event, Holding};
 use crate::untraced::{Reason, Untraced};
 
 const DEVICE_0: &str = "device 0 (GPU-00000000-0000-0000-0000-000000000000)";
@@ -165,23 +165,6 @@ fn every_line_of_a_device() {
     }
     run.add(Event::Bypass("/opt/libcuda.so.1".into()));
     run.reports(include_str!("golden/device.txt"));
-}
-
-#[test]
-fn code_in_no_file_and_code_in_an_unrecorded_one() {
-    let mut run = Run::new();
-    run.process(1, |_| {});
-    run.call("cuInit", 0, UNRECORDED, |call| {
-        let frames = [(0, 0x80), (UNRECORDED, 0x90)];
-        call.native.extend(frames.map(|(module, address)| Address { module, address }));
-    });
-    let unknown = "unknown code (the process loaded more files than the trace can record)";
-    run.says(&[
-        &format!("  cuInit by {unknown} at 0.600 s"),
-        &format!("    {unknown} at 0x40"),
-        "    code in no file at 0x80",
-        &format!("    {unknown} at 0x90"),
-    ]);
 }
 
 #[test]
