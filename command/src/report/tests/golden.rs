@@ -339,7 +339,9 @@ fn a_run_that_cannot_be_judged() {
     let mut run = Run::new();
     run.about.options.only = Some(Only::LocalRank);
     run.about.options.deny = true;
-    run.process(1, |_| {}).device(0, None).retain(0, CUDART, 1, true);
+    // A rank among all machines is none on this one.
+    run.process(1, |process| process.variables = vec![("RANK".to_owned(), "1".to_owned())]);
+    run.device(0, None).retain(0, CUDART, 1, true);
     run.process(2, |process| process.local_rank = Some(1)).device(0, None);
     run.retain(0, CUDART, 1, true);
     run.process(3, |process| process.local_rank = Some(9)).device(0, None);
