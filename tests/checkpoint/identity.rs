@@ -5,7 +5,7 @@ use std::io;
 use cuda_primary_context::checkpoint::CheckpointError;
 use simulated_libcuda::Fault;
 
-use crate::support::namespaces::has_empty_folder_at;
+use crate::support::namespaces::{has_empty_folder_at, makes_first_processes};
 use crate::support::processes::{in_own_process, this_test};
 use crate::support::skips;
 use crate::support::targets::{Child, SharedMachine, kill_and_wait};
@@ -127,6 +127,23 @@ fn processes_that_proc_does_not_show_are_known_by_descriptors() {
                 skips::skip("set-tid", &this_test(), &format!("no process of a chosen id: {error}"))
             }
         }
+    });
+}
+
+/// As for a process in a container.
+#[test]
+fn a_process_in_a_pid_namespace_is_named_by_both_ids() {
+    in_own_process(|| {
+        let machine = SharedMachine::new();
+        if !makes_first_processes() {
+            return;
+        }
+        let bare = Child::start(|| 0);
+        let error = machine.open(bare.pid()).unwrap().state().unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("It is process 1 in a PID namespace of its own"), "{text}");
+        let own = machine.open(std::process::id()).unwrap().state();
+        assert!(!own.is_err_and(|error| error.to_string().contains("namespace")));
     });
 }
 
