@@ -178,7 +178,7 @@ fn room_is_that_of_all_together_and_without_it_no_call_is_made() {
 
 #[test]
 fn a_restore_that_fails_suspends_the_group_again() {
-    let machine = SharedMachine::from(|builder| builder.knob(Knob::RestoreWithoutRoomDestroys, 0));
+    let machine = SharedMachine::new();
     let (mut targets, pids) = targets::<3>(&machine);
     let mut suspended = suspend(open_all(&machine, &pids), LIMIT).unwrap();
     // And once more.

@@ -180,10 +180,14 @@ fn processes_of_other_users_are_refused_before_any_call() {
         if unsafe { libc::setresuid(65534, 65534, 65534) } != 0 {
             return skips::skip("root", &this_test(), "only root can become another user");
         }
-        let error = machine.open(target.pid()).unwrap_err();
-        assert_eq!((error.kind(), error.pid()), ("other_user", Some(target.pid())));
-        assert_eq!(machine.simulator.total_calls(), calls);
-        // SAFETY: as above; back to the user that the target belongs to is not possible.
-        unsafe { libc::_exit(0) }
+        let result = machine.open(target.pid());
+        let made = machine.simulator.total_calls() - calls;
+        let kind = result.as_ref().map_err(|error| (error.kind(), error.pid()));
+        let is_refused = kind.err() == Some(("other_user", Some(target.pid()))) && made == 0;
+        if !is_refused {
+            eprintln!("{result:?} after {made} calls");
+        }
+        // SAFETY: runs no destructor: this user may not kill the target, and would wait for it.
+        unsafe { libc::_exit(i32::from(!is_refused)) }
     });
 }
