@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use cuda_primary_context::Driver;
-use simulated_libcuda::Simulator;
+use simulated_libcuda::{Call, Simulator};
 
 use super::raw::Raw;
 use super::safe::Safe;
@@ -97,10 +97,6 @@ impl Machine {
         simulator.record_calls(true);
         action();
         simulator.record_calls(false);
-        let name = |call: &simulated_libcuda::Call| match call.device {
-            Some(device) => format!("{}@{device}", call.function),
-            None => call.function.to_owned(),
-        };
-        Some(simulator.calls().iter().map(name).collect())
+        Some(simulator.calls().iter().map(Call::to_string).collect())
     }
 }

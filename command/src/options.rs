@@ -95,35 +95,3 @@ pub enum Stack {
     First,
     None,
 }
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::{Forbid, Only, Options, Stack};
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        options: Options,
-    }
-
-    fn options(line: &str) -> Options {
-        Line::parse_from(["trace"].into_iter().chain(line.split_whitespace())).options
-    }
-
-    #[test]
-    fn options_end_where_the_command_begins() {
-        for line in ["-- prog --json x -- y", "--stack all prog --json x -- y"] {
-            let Options { command, json, .. } = options(line);
-            assert_eq!(
-                (command, json),
-                (["prog", "--json", "x", "--", "y"].map(Into::into).into(), None)
-            );
-        }
-        assert_eq!(options("--forbid=held p").forbid, Some(Forbid::Held));
-        let Options { command, forbid, only, stack, .. } = options("--only one --forbid held");
-        assert_eq!((&*command, forbid), (&["held".into()][..], Some(Forbid::Made)));
-        assert_eq!((only, stack), (Some(Only::One), Stack::First));
-    }
-}

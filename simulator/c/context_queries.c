@@ -23,7 +23,7 @@ static CUresult living_context(CUcontext handle, struct context **context, CUres
 CUresult context_get_device(CUdevice *device)
 {
     struct context *context;
-    CUresult result = living_current_context(&context, answer_of_knob(get_device_on_dead));
+    CUresult result = living_current_context(&context, (CUresult)knob(get_device_on_dead));
 
     if (!device)
         return CUDA_ERROR_INVALID_VALUE;

@@ -9,6 +9,9 @@
 
 enum { NO_DEVICE = -1 };
 
+/* Of device memory, as measured: experiment E6. */
+enum { CONTEXT_BYTES = 524 << 20 };
+
 /* A primary context lives in its device for good; an ordinary one for good too, so that a handle
    never means anything else later. */
 struct context {

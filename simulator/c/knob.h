@@ -14,4 +14,3 @@ enum knob {
 
 extern uint64_t knobs[KNOB_COUNT];
 #define knob(name) (knobs[KNOB_##name])
-#define answer_of_knob(name) ((CUresult)knob(name))

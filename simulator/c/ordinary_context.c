@@ -18,7 +18,7 @@ CUresult context_create(CUcontext *handle, unsigned int flags, CUdevice of, uint
         return CUDA_ERROR_INVALID_VALUE;
     if (parameters)
         return CUDA_ERROR_NOT_SUPPORTED;
-    if (free_bytes_of(device) < knob(context_bytes))
+    if (free_bytes_of(device) < CONTEXT_BYTES)
         return CUDA_ERROR_OUT_OF_MEMORY;
     context = calloc(1, sizeof *context);
     if (!context || !reserve_context_handle(context)) {
@@ -30,7 +30,7 @@ CUresult context_create(CUcontext *handle, unsigned int flags, CUdevice of, uint
                                  .generation = 1,
                                  .api_version = api_version,
                                  .flags = flags,
-                                 .bytes = knob(context_bytes) };
+                                 .bytes = CONTEXT_BYTES };
     result = push_context(context);
     if (result != CUDA_SUCCESS)
         return result; /* stays known as a context that never lived */

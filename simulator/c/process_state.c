@@ -41,16 +41,6 @@ void reset_driver(void)
     forget_owners();
 }
 
-/*
- * Initialised, but not in this process. The real driver learns of a fork through pthread_atfork, so
- * a bare clone continues with its parent's state until it calls cuInit.
- */
-static CUresult result_in_child(void)
-{
-    return process_page->refuses_child ? answer_of_knob(child_after_init)
-                                       : answer_of_knob(child_of_bare_clone);
-}
-
 static void note_fork(void)
 {
     if (process_page_needs_owner)
@@ -67,7 +57,9 @@ CUresult refusal_by_state(enum needs needs)
         return CUDA_ERROR_DEINITIALIZED;
     if (driver.state == NEVER_INITIALIZED)
         return CUDA_ERROR_NOT_INITIALIZED;
-    return process_page->initialized ? CUDA_SUCCESS : result_in_child();
+    /* As measured (E1): the driver learns of a fork through pthread_atfork, so the child of a bare clone continues
+       with its parent's state until it calls cuInit. */
+    return process_page->initialized || !process_page->refuses_child ? CUDA_SUCCESS : CUDA_ERROR_NOT_INITIALIZED;
 }
 
 static CUresult enumerate_devices(void)

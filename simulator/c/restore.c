@@ -57,7 +57,7 @@ static CUresult look(struct target *target, const struct gpu_map *map, uint32_t 
         const struct share *share = &target->shares[index];
 
         if (share->bytes && share->bytes > free_on_machine(new_of[share->checkpointed_on], target)) {
-            target->lost = knob(restore_without_room_destroys) != 0;
+            target->lost = 1;
             return CUDA_ERROR_OUT_OF_MEMORY;
         }
     }

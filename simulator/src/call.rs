@@ -1,12 +1,14 @@
 //! What the simulated driver says about itself.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use crate::library;
 
-/// One call that a client made, as the driver logged it.
+/// One call that a client made, as the driver logged it. It displays as `function@device`, or as the function
+/// alone if it was about no device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Call {
@@ -48,6 +50,15 @@ impl Call {
             pid: field("pid")?.parse().ok()?,
             tid: field("tid")?.parse().ok()?,
         })
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.device {
+            Some(device) => write!(formatter, "{}@{device}", self.function),
+            None => formatter.write_str(self.function),
+        }
     }
 }
 

@@ -4,13 +4,6 @@ knobs! {
     /// number, so that code that takes one for the other fails with 101; a [`Builder`](crate::Builder)
     /// sets that.
     HandlesAreOrdinals = "handles_are_ordinals", 1;
-    /// What every call returns in a child forked after `cuInit`: 3 (default, measured: poisoned), or 0
-    /// for the drivers before 2016, where the child works. Experiment E1.
-    ChildAfterInit = "child_after_init", 3;
-    /// The same for a child made by a bare `clone`, past the C library's fork handlers: 0 (default,
-    /// measured: it continues with its parent's state until it calls `cuInit`, which poisons it) or a
-    /// refusal. Experiment E1.
-    ChildOfBareClone = "child_of_bare_clone", 0;
     /// `cuCtxGetDevice` with a dead context current: 0 by default, measured. Experiment E4.
     GetDeviceOnDead = "get_device_on_dead", 0;
     /// The length of each device's name, in bytes, for those who have less room: 0 by default, for
@@ -21,17 +14,12 @@ knobs! {
     MigInstances = "mig_instances", 0;
     /// The memory of each device, in bytes: 80 GiB by default.
     DeviceBytes = "device_bytes", 85899345920;
-    /// The memory that one context takes, in bytes: 524 MiB by default, measured. Experiment E6.
-    ContextBytes = "context_bytes", 549453824;
     /// How long an activation takes, in microseconds: 0 by default; 91,000 to 131,000 measured.
     /// Experiment E6.
     RetainMicroseconds = "retain_microseconds", 0;
     /// How long the teardown at the last release takes, in microseconds: 0 by default; 53,000 to
     /// 71,000 measured. Experiment E6.
     ReleaseMicroseconds = "release_microseconds", 0;
-    /// Whether a restore without room, which returns 2, destroys the process: 1 (default, measured) or 0,
-    /// and it can be restored when there is room.
-    RestoreWithoutRoomDestroys = "restore_without_room_destroys", 1;
     /// How long the checkpoint of any process takes, in milliseconds: 0 by default; 14 to 28 measured.
     CheckpointMilliseconds = "checkpoint_milliseconds", 0;
     /// How long the restore of any process takes, in milliseconds: 0 by default; 15 to 28 measured.

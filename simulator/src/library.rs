@@ -64,9 +64,9 @@ pub(crate) fn index_of(function: &str) -> usize {
     }
 }
 
-/// Writes `libcuda.so.1` and the link `libcuda.so` to it into a directory, without the functions named and without those newer than
-/// the driver version given, which `cuDriverGetVersion` of the copy then returns. Returns the path of
-/// the library. Programs that use a library of that path keep the one that they have.
+/// Writes `libcuda.so.1` and the link `libcuda.so` to it into a directory, without the functions named and without
+/// those newer than the driver version given, which `cuDriverGetVersion` of the copy then returns. Returns the path
+/// of the library. Programs that use a library of that path keep the one that they have.
 ///
 /// # Errors
 ///
@@ -94,7 +94,7 @@ pub fn write_library(
     Ok(path)
 }
 
-/// Changes the number behind the marker of `c/baked_version.c`.
+/// Changes the number behind the marker of `c/process_state.c`.
 fn bake_version(library: &mut [u8], version: u32) -> io::Result<()> {
     let version = i32::try_from(version)
         .map_err(|_| invalid(format!("no driver has a version as great as {version}")))?;

@@ -33,12 +33,13 @@ impl Identity {
         };
         let found = found.ok_or(CheckpointError::NoSuchProcess { pid })?;
         // SAFETY: signal 0 checks and sends nothing.
-        if unsafe { libc::kill(pid as libc::pid_t, 0) } != 0
-            && io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
-        {
-            return Err(CheckpointError::OtherUser { pid });
+        if unsafe { libc::kill(pid as libc::pid_t, 0) } == 0 {
+            return Ok(found);
         }
-        Ok(found)
+        Err(match io::Error::last_os_error().raw_os_error() {
+            Some(libc::EPERM) => CheckpointError::OtherUser { pid },
+            _ => CheckpointError::NoSuchProcess { pid },
+        })
     }
 
     pub(super) fn is_still(&self, pid: u32) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use crate::checkpoint::error::CheckpointError;
 use crate::driver::uuid::Uuid;
@@ -62,8 +63,11 @@ impl GpuMap {
 /// # Errors
 /// Those of reading that folder, and `InvalidData` for an entry without a unique id.
 pub fn machine_gpus() -> io::Result<Vec<Uuid>> {
-    let mut folders: Vec<_> =
-        fs::read_dir("/proc/driver/nvidia/gpus")?.collect::<Result<_, _>>()?;
+    gpus_in(Path::new("/proc/driver/nvidia/gpus"))
+}
+
+fn gpus_in(folder: &Path) -> io::Result<Vec<Uuid>> {
+    let mut folders: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
     folders.sort_by_key(fs::DirEntry::file_name);
     let gpus = folders.iter().map(|folder| {
         let path = folder.path().join("information");
@@ -108,10 +112,21 @@ mod tests {
     }
 
     #[test]
-    fn kernel_drivers_text_has_the_id() {
-        let text =
-            "Model: \t\t NVIDIA H100\nGPU UUID: \t GPU-01010101-0101-0101-0101-010101010101\n";
-        assert_eq!(id_in(text), Some(gpu(1)));
-        assert_eq!(id_in("GPU UUID: \t GPU-????????\n"), None);
+    fn gpus_of_the_machine_are_in_the_order_of_their_addresses() {
+        let folder = std::env::temp_dir().join(format!("gpus-{}", std::process::id()));
+        assert_eq!(gpus_in(&folder).unwrap_err().kind(), io::ErrorKind::NotFound);
+        let write = |address: &str, id: &str| {
+            let path = folder.join(address);
+            fs::create_dir_all(&path).unwrap();
+            let text = format!("Model: \t\t NVIDIA H100\nGPU UUID: \t {id}\n");
+            fs::write(path.join("information"), text).unwrap();
+        };
+        write("0000:0b:00.0", "GPU-02020202-0202-0202-0202-020202020202");
+        write("0000:0a:00.0", "GPU-01010101-0101-0101-0101-010101010101");
+        assert_eq!(gpus_in(&folder).unwrap(), [gpu(1), gpu(2)]);
+        write("0000:0c:00.0", "GPU-????????");
+        assert_eq!(gpus_in(&folder).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(machine_gpus().map_or(true, |gpus| !gpus.is_empty()), "no folder, or its GPUs");
     }
 }

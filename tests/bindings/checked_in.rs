@@ -1,5 +1,5 @@
 //! The checked-in bindings are what the build script makes of the newest header, and `sys::SOURCE` says
-//! which bindings these are.
+//! which bindings these are. The simulator has each of their functions.
 //!
 //! After a change to the generation, or to take a newer header (the folder with its cuda.h):
 //!
@@ -7,12 +7,14 @@
 //! CUDA_HEADER_DIR=… UPDATE_BINDINGS=1 cargo test --test bindings checked_in
 //! ```
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
 use cuda_primary_context::sys::{CUDA_VERSION, SOURCE};
 
 use crate::support::skips;
+use crate::text;
 
 const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sys/bindings.rs");
 
@@ -56,6 +58,19 @@ fn checked_in_bindings_are_generated_from_the_newest_header() {
         );
     }
     assert_eq!(checked_in.len(), generated.len(), "one has more lines than the other");
+}
+
+/// Programs that look up all functions at their start must find them in the simulator, too.
+#[test]
+fn the_simulator_exports_every_function_since_the_same_version() {
+    let exported: HashMap<_, _> =
+        simulated_libcuda::entry_points().map(|entry| (entry.symbol, entry.since)).collect();
+    let functions = text::functions(&fs::read_to_string(CHECKED_IN).unwrap());
+    assert!(functions.len() > 600, "{} functions in the bindings", functions.len());
+    for function in functions {
+        let since = exported.get(&*function.symbol).copied();
+        assert_eq!(since, u32::try_from(function.introduced).ok(), "{}", function.symbol);
+    }
 }
 
 fn version_of(bindings: &str) -> u32 {

@@ -20,6 +20,7 @@ fn advised(error: &StepError, code: u32, advice: &str) {
     let text = error.error().to_string();
     assert!(text.contains(&format!("({code}). {advice}")), "{text}");
     assert_eq!(error.source().unwrap().to_string(), text);
+    assert_eq!(format!("{error:?}"), format!("{text} {error}"));
 }
 
 #[test]
@@ -92,6 +93,11 @@ fn older_drivers_and_no_drivers_are_errors_of_their_own() {
     assert_eq!(open("no/such/libcuda.so.1".as_ref()).kind(), "library_not_found");
     let driver = alone(|| load(older.path())).unwrap();
     assert_eq!(Process::open_with(driver, own).unwrap_err().kind(), "driver_too_old");
+    let failing = alone(|| Simulator::builder().visible_devices(None).start());
+    failing.inject(Fault::of("cuInit", 1).refused());
+    let error = CheckpointError::from(alone(|| load(failing.path())).unwrap_err());
+    assert_eq!((error.call(), error.code()), (Some("cuInit"), Some(CUresult::CUDA_ERROR_UNKNOWN)));
+    assert!(!error.is_without_cuda());
     let stub = alone(|| Simulator::builder().visible_devices(None).stub().start());
     // SAFETY: as above.
     let process = alone(|| unsafe { Process::open_from(stub.path(), own) }).unwrap();

@@ -144,6 +144,7 @@ fn what_another_controller_checkpointed_meanwhile_is_not_restored() {
         drop(locked.checkpoint().unwrap());
     });
     let steps = cuda_primary_context::checkpoint::Steps::new().at_once(1);
+    assert_eq!(format!("{steps:?}"), "Steps { at_once: Some(1), .. }");
     let error = steps.suspend(open_all(&machine, &pids), LIMIT).unwrap_err();
     assert_eq!((error.pid(), error.error().code().unwrap().0), (Some(pids[1]), 401));
     let steps = steps_of(&error.reports()[1].steps);
@@ -177,7 +178,7 @@ fn room_is_that_of_all_together_and_without_it_no_call_is_made() {
 
 #[test]
 fn a_restore_that_fails_suspends_the_group_again() {
-    let machine = SharedMachine::from(|builder| builder.knob(Knob::RestoreWithoutRoomDestroys, 0));
+    let machine = SharedMachine::new();
     let (mut targets, pids) = targets::<3>(&machine);
     let mut suspended = suspend(open_all(&machine, &pids), LIMIT).unwrap();
     // And once more.
@@ -263,6 +264,7 @@ fn reports_have_steps_times_and_states() {
     });
     let (_targets, pids) = targets::<2>(&machine);
     let suspended = suspend(open_all(&machine, &pids), LIMIT).unwrap();
+    assert_eq!(suspended.reports().len(), 2);
     for (report, pid) in suspended.reports().iter().zip(pids) {
         assert_eq!((report.pid, report.state), (pid, Some(State::Checkpointed)));
         assert_eq!(steps_of(&report.steps), [(Step::Lock, false), (Step::Checkpoint, false)]);
@@ -272,8 +274,9 @@ fn reports_have_steps_times_and_states() {
     let report = &resumed.reports()[1];
     assert!(report.steps[0].took >= Duration::from_millis(70), "{report:?}");
     let line = report.to_string();
-    assert!(line.starts_with(&format!("process {}: restore ", pids[1])), "{line}");
-    assert!(line.ends_with(" ms; running now"), "{line}");
     let milliseconds = report.steps[0].took.as_secs_f64() * 1e3;
+    let begin = format!("process {}: restore {milliseconds:.0} ms, unlock ", pids[1]);
+    assert!(line.starts_with(&begin), "{line}");
+    assert!(line.ends_with(" ms; running now"), "{line}");
     assert_eq!(json!(report)["steps"][0]["milliseconds"], milliseconds);
 }

@@ -1,5 +1,6 @@
-//! What is read from NVML: without it, and with a library of that name that a C compiler makes.
+//! What is read from NVML: without it, and from a stand-in that a C compiler makes.
 
+use std::fs;
 use std::process::Command;
 
 use cuda_primary_context::checkpoint::nvml::{
@@ -11,21 +12,35 @@ use crate::support::libraries::build;
 use crate::support::processes::{self, in_prepared_process};
 use crate::support::skips;
 
-/// Runs a test in a process that finds the library of nvml.c and no other.
-fn with_library<F: FnOnce()>(settings: &[(&str, &str)], body: F) {
+/// Two GPUs. The second lists a process twice, as with two instances of a divided GPU.
+const GPUS: &str = "2
+0 41 1000 -1
+0 42 -1 -1
+1 41 200 1
+1 40 7 1
+1 41 100 2
+free 0 5000
+free 1 200
+";
+
+/// Runs a test in a process that finds the stand-in of cuda-contexts and no other NVML. It has these GPUs, and what
+/// the line says.
+fn with_library<F: FnOnce()>(line: &str, body: F) {
     let test = processes::test_of(&body);
     let Some(compiler) = skips::compiler(test) else { return };
     let prepare = |command: &mut Command| {
         let folder = processes::folder(test);
-        build(&compiler, "checkpoint/nvml.c", &folder.join("libnvidia-ml.so.1"), []);
-        command.env("LD_LIBRARY_PATH", folder).envs(settings.iter().copied());
+        build(&compiler, "../command/tests/ps/nvml.c", &folder.join("libnvidia-ml.so.1"), []);
+        let listed = folder.join("listed");
+        fs::write(&listed, format!("{GPUS}{line}")).expect("a file can be written");
+        command.env("LD_LIBRARY_PATH", folder).env("NVML_STAND_IN", listed);
     };
     in_prepared_process(test, prepare, body);
 }
 
-fn memory(gpu: u32, bytes: u64) -> DeviceMemory {
-    let text = format!("GPU-0{gpu}000000-0000-0000-0000-00000000000{gpu}");
-    DeviceMemory { device: text.parse().unwrap(), bytes }
+fn memory(gpu: u32, mib: u64) -> DeviceMemory {
+    let text = format!("GPU-{gpu:08x}-0000-0000-0000-000000000000");
+    DeviceMemory { device: text.parse().unwrap(), bytes: mib << 20 }
 }
 
 #[test]
@@ -45,7 +60,7 @@ fn without_the_library_there_is_an_error_that_says_so() {
 
 #[test]
 fn memory_is_listed_by_device_and_process() {
-    with_library(&[], || {
+    with_library("", || {
         assert_eq!(memory_of(41), Ok(vec![memory(1, 1000), memory(2, 300)]));
         assert_eq!(free(), Ok(vec![memory(1, 5000), memory(2, 200)]));
         let error = memory_of(43).unwrap_err();
@@ -58,14 +73,15 @@ fn memory_is_listed_by_device_and_process() {
 
 #[test]
 fn processes_are_listed_for_each_gpu() {
-    with_library(&[], || {
+    with_library("", || {
         let gpus = processes_on_gpus().unwrap();
         let uuids: Vec<_> = gpus.iter().map(|gpu| (gpu.index, gpu.uuid)).collect();
         let uuid = |number| Some(memory(number, 0).device);
         assert_eq!(uuids, [(0, uuid(1)), (1, uuid(2))]);
         let listed = |index: usize| {
             let listed = gpus[index].processes.as_ref().unwrap().iter();
-            listed.map(|each| (each.pid, each.bytes, each.mig_instance)).collect::<Vec<_>>()
+            let mib = |bytes: Option<u64>| bytes.map(|bytes| bytes >> 20);
+            listed.map(|each| (each.pid, mib(each.bytes), each.mig_instance)).collect::<Vec<_>>()
         };
         assert_eq!(listed(0), [(41, Some(1000), None), (42, None, None)]);
         let instances =
@@ -77,7 +93,7 @@ fn processes_are_listed_for_each_gpu() {
 /// The room for a restore is computed from this: memory that is not counted must be an error.
 #[test]
 fn memory_is_an_error_if_one_gpu_has_no_uuid() {
-    with_library(&[("FAKE_NVML_WITHOUT_UUID", "2")], || {
+    with_library("fail nvmlDeviceGetUUID 1 999", || {
         let error = memory_of(41).unwrap_err();
         assert!(matches!(error, NvmlError::Call { call: "nvmlDeviceGetUUID", .. }), "{error:?}");
         let gpus = processes_on_gpus().unwrap();
@@ -88,9 +104,12 @@ fn memory_is_an_error_if_one_gpu_has_no_uuid() {
 
 #[test]
 fn rooms_are_summed_where_the_map_brings_them() {
-    with_library(&[], || {
+    with_library("", || {
         let needed = [memory(1, 1000), memory(2, 300), memory(1, 50)];
-        let at = |gpu, needed, free| DeviceRoom { device: memory(gpu, 0).device, needed, free };
+        let at = |gpu, needed, free| {
+            let (needed, free) = (memory(gpu, needed), memory(gpu, free));
+            DeviceRoom { device: needed.device, needed: needed.bytes, free: free.bytes }
+        };
         let same = room(needed, &GpuMap::same()).unwrap();
         assert_eq!(same, Room::Looked(vec![at(1, 1050, 5000), at(2, 300, 200)]));
         assert_eq!(same.check().unwrap_err().kind(), "no_room");
@@ -111,7 +130,7 @@ fn rooms_are_summed_where_the_map_brings_them() {
 
 #[test]
 fn calls_that_fail_are_named() {
-    with_library(&[("FAKE_NVML_INIT", "9")], || {
+    with_library("fail nvmlInit_v2 0 9", || {
         let error = free().unwrap_err();
         assert!(matches!(error, NvmlError::Call { call: "nvmlInit_v2", .. }), "{error:?}");
     });

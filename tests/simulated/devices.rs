@@ -3,6 +3,7 @@
 #![allow(clippy::mutable_key_type, reason = "a device is hashed by its address alone")]
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::support::{machine, machine_from};
 use cuda_primary_context::{StrayRelease, Uuid};
@@ -11,6 +12,7 @@ use simulated_libcuda::{Fault, Knob, Simulator};
 
 #[test]
 fn every_name_of_a_device_leads_to_it() {
+    let mut hashes = HashSet::new();
     for count in [1, 17, 1024] {
         let machine = machine(count);
         let mut seen = HashSet::new();
@@ -25,10 +27,19 @@ fn every_name_of_a_device_leads_to_it() {
             assert_eq!(machine.driver.device_by_pci_bus_id(&address), Ok(device));
             assert_eq!(machine.driver.device_from_raw(device.as_raw()), Ok(device));
             seen.insert((device, machine.driver));
+            hashes.insert(hash_of(device));
         }
+        hashes.insert(hash_of(machine.driver));
         let different: HashSet<u32> = [0, count / 2, count - 1].into();
         assert_eq!(seen.len(), different.len(), "equal devices have one hash");
     }
+    assert_eq!(hashes.len(), 3 + 7, "that of each driver and each device");
+}
+
+fn hash_of(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The buffer has 256 bytes: one for the end, and one beyond the size that the driver gets.

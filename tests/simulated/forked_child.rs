@@ -2,12 +2,11 @@
 //! operation is refused, or does nothing, as it is documented; and the driver is not called.
 
 use crate::support::processes::{BIRTHS, in_own_process, succeeds_in_child};
-use crate::support::{Machine, RELEASE, RETAIN, load, machine, machine_from, releases_up_to};
+use crate::support::{Machine, RELEASE, RETAIN, load, machine, releases_up_to};
 use cuda_primary_context::sys::{CUctx_flags, CUdevice_attribute, functions};
 use cuda_primary_context::{
     Error, PrimaryContext, PrimaryContextGuard, ReleaseError, StrayRelease, Uuid, fork,
 };
-use simulated_libcuda::{Knob, Simulator};
 
 /// Checks that a result is `ForkedAfterInit`, and names this child's parent.
 pub fn is_forked<T: std::fmt::Debug>(result: Result<T, Error>) {
@@ -16,13 +15,6 @@ pub fn is_forked<T: std::fmt::Debug>(result: Result<T, Error>) {
             if parent == std::os::unix::process::parent_id() => {}
         other => panic!("in a forked child: {other:?}"),
     }
-}
-
-/// A machine on which a child's calls would work, so that a call that was made would have an effect, and
-/// be counted.
-pub fn machine_that_works_in_children(devices: u32) -> Machine {
-    let builder = Simulator::builder().devices(devices).visible_devices(None);
-    machine_from(builder.knob(Knob::ChildAfterInit, 0).knob(Knob::ChildOfBareClone, 0))
 }
 
 /// Every operation that makes something or asks something, which a child is refused.
@@ -89,7 +81,7 @@ fn in_children<T>(machine: &Machine, make: impl Fn() -> T, body: impl Fn(T) + Co
 #[test]
 fn inherited_contexts_and_guards_do_nothing() {
     in_own_process(|| {
-        let machine = machine_that_works_in_children(3);
+        let machine = machine(3);
         machine.stray(&[0, 0, 1]);
         let make = || {
             let guard = || PrimaryContextGuard::retain_only(machine.device(1)).unwrap();
@@ -138,7 +130,7 @@ fn is_refused_with_the_handle(result: Result<(), ReleaseError>) {
 #[test]
 fn inherited_scopes_do_nothing() {
     in_own_process(|| {
-        let machine = machine_that_works_in_children(1);
+        let machine = machine(1);
         let context = machine.retain(0);
         let make = || [(); 2].map(|()| context.make_current().unwrap());
         in_children(&machine, make, |[dropped, left]| {
@@ -155,7 +147,7 @@ fn inherited_scopes_do_nothing() {
 #[test]
 fn inherited_errors_do_nothing() {
     in_own_process(|| {
-        let machine = machine_that_works_in_children(1);
+        let machine = machine(1);
         let failed = || {
             machine.refuse(RELEASE, 999);
             machine.retain(0).release().unwrap_err()

@@ -3,19 +3,12 @@
 
 use std::io;
 
-use crate::forked_child::{every_operation_is_refused, machine_that_works_in_children};
+use crate::forked_child::every_operation_is_refused;
 use crate::support::namespaces::makes_first_processes;
 use crate::support::processes::{BIRTHS, Birth, in_own_process, succeeds_in_child, this_test};
-use crate::support::{Machine, load, skips, stopped};
+use crate::support::{Machine, load, machine_with, skips, stopped};
 use cuda_primary_context::{Error, Outcome, PrimaryContext, StrayRelease, fork};
 use simulated_libcuda::Simulator;
-
-/// Three devices and a stray context on the first; calls of a child would work.
-fn machine_with_a_stray() -> Machine {
-    let machine = machine_that_works_in_children(3);
-    machine.stray(&[1, 0, 0]);
-    machine
-}
 
 /// As [`stopped::while_device_0_is_swept`].
 fn while_device_0_is_swept(machine: &Machine, meanwhile: impl FnOnce() + Send) {
@@ -124,7 +117,7 @@ fn children_of_a_sweep_are_refused(filter: fn() -> io::Result<()>) {
     if !is_filtered(filter()) {
         return;
     }
-    let machine = machine_with_a_stray();
+    let machine = machine_with(&[1, 0, 0]);
     let context = machine.retain(1);
     while_device_0_is_swept(&machine, || {
         for birth in BIRTHS {

@@ -17,7 +17,7 @@ use cuda_primary_context::sys::{CUcontext, functions};
 use cuda_primary_context::{
     Device, Driver, Error, Outcome, PrimaryContext, PrimaryContextGuard, Report, StrayRelease,
 };
-use simulated_libcuda::{Builder, Fault, Simulator};
+use simulated_libcuda::{Builder, Call, Fault, Simulator};
 
 pub const RETAIN: &str = "cuDevicePrimaryCtxRetain";
 pub const GET_STATE: &str = "cuDevicePrimaryCtxGetState";
@@ -119,14 +119,7 @@ impl Machine {
         self.simulator.record_calls(true);
         action();
         self.simulator.record_calls(false);
-        let calls = self.simulator.calls();
-        calls
-            .iter()
-            .map(|call| match call.device {
-                Some(device) => format!("{}@{device}", call.function),
-                None => call.function.to_string(),
-            })
-            .collect()
+        self.simulator.calls().iter().map(Call::to_string).collect()
     }
 }
 

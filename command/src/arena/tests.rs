@@ -9,6 +9,9 @@ use crate::unwind::Random;
 const PID: u32 = 40;
 const NUMBER: u32 = 3;
 
+/// The arguments of a program that sets a title, as setproctitle does: the rest becomes zeros.
+const TITLE: &[u8] = b"worker\0\0\0\0";
+
 /// A writer that does what `events.h` asks for, step by step.
 struct Writer {
     arena: Arena,
@@ -62,8 +65,9 @@ impl Writer {
     }
 
     fn process(&mut self) -> u64 {
-        let raw = layout::Process { pid: PID, ..layout::read(&[]) };
-        self.record(layout::PROCESS, &raw, &[])
+        let arguments_length = TITLE.len() as u32;
+        let raw = layout::Process { pid: PID, arguments_length, ..layout::read(&[]) };
+        self.record(layout::PROCESS, &raw, TITLE)
     }
 
     fn call(&mut self) -> u64 {
@@ -119,6 +123,13 @@ impl Writer {
 
 fn calls(records: &[Record]) -> usize {
     records.iter().filter(|record| matches!(record.event, Event::Call(_))).count()
+}
+
+#[test]
+fn a_title_loses_its_padding() {
+    let records = Writer::new().read();
+    let [Record { event: Event::Process(process), .. }] = &*records else { panic!("{records:?}") };
+    assert_eq!(process.arguments, ["worker"]);
 }
 
 #[test]

@@ -6,7 +6,6 @@ use super::options::Options;
 use super::process::ProcessFacts;
 use super::snapshot::Snapshot;
 use super::text;
-use crate::only::DeviceName;
 
 fn gpu(index: u32, listed: &[(u32, Option<u64>)]) -> GpuProcesses {
     let process = |&(pid, mib): &(u32, Option<u64>)| GpuProcess {
@@ -80,35 +79,6 @@ Note: 1 process of another user: no rank is known. Run this as root to see it.
 fn nothing_is_said_plainly() {
     let page = text::page(&snapshot(&[gpu(0, &[])], &Options::default()));
     assert_eq!(page, "node7: no process holds a CUDA context on 1 GPU.\n");
-}
-
-#[test]
-fn what_was_chosen_and_does_not_exist_is_noted() {
-    // The process of `facts` that is not in /proc.
-    let facts = |pid| ProcessFacts { is_visible: pid < 50, ..facts(pid) };
-    let page = |gpus: &[GpuProcesses], options: &Options| {
-        let snapshot = Snapshot::of("node7".to_owned(), gpus, options, facts);
-        (text::page(&snapshot), snapshot.is_complete)
-    };
-    let choose = |gpus: &[&str], pids: &[u32]| {
-        let gpus = gpus.iter().map(|name| DeviceName::parse(name).unwrap()).collect();
-        Options { gpus, pids: pids.to_vec(), ..Options::default() }
-    };
-    let none = "node7: no chosen process holds a CUDA context on 2 GPUs.\n";
-    for (options, notes) in [
-        (choose(&["9"], &[]), "\nNote: No GPU matches --gpu 9.\n"),
-        (choose(&["GPU-ffff"], &[]), "\nNote: No GPU matches --gpu GPU-ffff.\n"),
-        (choose(&[], &[51]), "\nNote: No process matches --pid 51.\n"),
-        // One that has no context.
-        (choose(&[], &[44]), ""),
-    ] {
-        assert_eq!(page(&two_gpus(), &options), (format!("{none}{notes}"), notes.is_empty()));
-    }
-    assert!(page(&two_gpus(), &choose(&["0", "GPU-00000001"], &[40])).1);
-    assert!(!page(&two_gpus(), &choose(&["0", "9"], &[])).1);
-    // The driver gives ids of another namespace.
-    let (text, is_complete) = page(&[gpu(0, &[(60, Some(600))])], &choose(&[], &[44]));
-    assert!(text.contains("No process matches --pid 44.") && !is_complete, "{text}");
 }
 
 #[test]

@@ -10,19 +10,6 @@
 
 char **words;
 
-/* As setproctitle does: the rest of the arguments becomes zeros. */
-static char **set_title(int count, char **arguments)
-{
-    char **copy = calloc((size_t)count + 1, sizeof *copy);
-    char *end = arguments[count - 1] + strlen(arguments[count - 1]);
-
-    for (int word = 0; word < count; word++)
-        copy[word] = strdup(arguments[word]);
-    memset(arguments[0], 0, (size_t)(end - arguments[0]));
-    strcpy(arguments[0], "worker");
-    return copy;
-}
-
 int main(int count, char **arguments)
 {
     /* The last one opens the driver for any word. */
@@ -30,8 +17,6 @@ int main(int count, char **arguments)
                                                          call_in_places };
 
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (count > 1 && is(arguments[1], "title"))
-        arguments = set_title(count, arguments) + 1;
     for (words = arguments + 1; *words;) {
         char *word = *words++, *colon = strchr(word, ':'), *verb = strdup(word);
         int result = UNKNOWN;

@@ -1,4 +1,4 @@
-//! The command, on the simulated driver.
+//! The command and its witness, mostly on the simulated driver. One program, which compiles once what all tests use.
 
 mod account;
 mod documentation;
@@ -10,10 +10,16 @@ mod options;
 mod program;
 #[path = "../support/programs.rs"]
 mod programs;
+#[path = "../ps/mod.rs"]
+mod ps;
 mod report;
+#[path = "../run/mod.rs"]
+mod run;
 #[path = "../../../tests/support/skips.rs"]
 mod skips;
 mod strays;
 #[path = "../support/traced.rs"]
 mod traced;
 mod untraced;
+#[path = "../witness/mod.rs"]
+mod witness;

@@ -60,6 +60,13 @@ fn what_is_wrong_with_the_arguments_is_said_with_status_125() {
         (&["trace", "--driver", "/nowhere", "true"], "/nowhere cannot be used: No such file"),
         (&["trace", "--driver", "/etc/passwd", "true"], "this is not a shared library for this"),
         (&["trace", "--driver", "/proc/self/exe", "true"], "it exports none of the CUDA driver's"),
+        (&["ps", "--gpu", "first"], "GPU-1a2b"),
+        (&["ps", "--gpu", "GPU-"], "GPU-1a2b"),
+        (&["ps", "--pid=-1"], "-1"),
+        (&["ps", "--watch=0"], "0.1 to 86400"),
+        (&["ps", "--watch=nan"], "0.1 to 86400"),
+        (&["ps", "--watch", "--fail-on-stray"], "cannot be used with"),
+        (&["ps", "train.py"], "train.py"),
         (&["run"], "<COMMAND>"),
         (&["run", "--print-preload", "true"], "--print-preload"),
     ] {
@@ -68,6 +75,15 @@ fn what_is_wrong_with_the_arguments_is_said_with_status_125() {
         assert!(errors.starts_with("cuda-contexts: "), "{words:?}: {errors}");
         assert!(errors.contains(needle), "{words:?}: {errors}");
         assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+}
+
+#[test]
+fn options_end_where_the_program_begins() {
+    for before in ["--stack all", "--"] {
+        let words = format!("trace --driver simulated {before} echo --json x -- y");
+        let (code, output, errors) = command(&words.split(' ').collect::<Vec<_>>());
+        assert_eq!((code, &*output), (Some(0), "--json x -- y\n"), "{before}: {errors}");
     }
 }
 

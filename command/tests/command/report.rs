@@ -17,27 +17,9 @@ def use(ordinal):
     cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), device)
 ";
 
-const DEEP: &str = "\
-def library(depth):
-    if depth % 2:
-        return library(depth - 1)
-    return library(depth - 1) if depth else use(0)
-def my_training_step():
-    library(40)
-my_training_step()
-";
-
 const THREAD: &str = "\
 thread = threading.Thread(target=lambda: (use(0), time.sleep(60)), daemon=True)
 thread.start(); thread.join(0.5)
-";
-
-const NAMES: &str = "\
-code = compile('def f():\\n use(0)\\n', 'evil\\x1b[31m.py\\nSTRAY on device 9', 'exec')
-names = {'use': use}
-exec(code, names)
-names['f'].__code__ = names['f'].__code__.replace(co_name='na\\x1b]0;x\\x07me\\nline2')
-names['f']()
 ";
 
 #[test]
@@ -48,35 +30,18 @@ fn scripts_of_python() {
     let visible = "CUDA_VISIBLE_DEVICES was changed after cuInit";
     let ended = THREAD.replace("60", "0");
     for (script, says, says_not) in [
-        // The user's own lines survive in a deep stack.
-        (
-            DEEP,
-            &[
-                "created by program.py:7 (ctypes) in the main thread",
-                "    program.py:7 in use\n",
-                "    … 32 more\n    program.py:13 in my_training_step\n",
-                "    program.py:14 in <module>\n",
-            ][..],
-            visible,
-        ),
         // A thread is said to live or to have ended.
         (
             THREAD,
             &[
                 "  the thread still lives: if it uses the device again, a released context comes back\n",
                 "  next: call cudaSetDevice in that thread; a release will not last\n",
-            ],
+            ][..],
             "the thread has ended",
         ),
         (&ended, &["  the thread has ended\n"], "still lives"),
         // A variable that was changed too late is pointed out.
         ("os.environ['CUDA_VISIBLE_DEVICES'] = '2,1'\nuse(0)\n", &[visible], "STRAY on device 1"),
-        // Strings of the program are shown without control characters.
-        (
-            NAMES,
-            &[r"evil\u{1b}[31m.py\nSTRAY on device 9:2 in na\u{1b}]0;x\u{7}me\nline2"],
-            "\nSTRAY on device 9",
-        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("program.py");
@@ -87,18 +52,9 @@ fn scripts_of_python() {
         traced.ended_with(0);
         says.iter().for_each(|text| traced.says(text));
         assert!(!traced.stderr.contains(says_not), "{}", traced.stderr);
-        assert!(!traced.stderr.contains(['\x1b', '\x07']), "{}", traced.stderr);
         let retain = traced.calls("cuDevicePrimaryCtxRetain")[0];
         assert_eq!(retain["visible_devices_changed"], says[0] == visible);
     }
-}
-
-#[test]
-fn a_title_that_a_program_sets_loses_its_padding() {
-    let traced = Trace::new(&[]).client("title init retain:0 sleep:0 sleep:0").run();
-    traced.ended_with(0);
-    assert_eq!(traced.events("process")[0]["command"], serde_json::json!(["worker"]));
-    traced.says(": worker (");
 }
 
 #[test]
@@ -125,6 +81,7 @@ fn the_thread_in_which_no_device_was_selected_is_found_by_its_line() {
     let stray = stray.to_str().unwrap();
     let traced = Trace::new(&["--only", "1"]).program(&["python3", stray]).run();
     traced.ended_with(0);
+    traced.says("stray.py:20 (ctypes)");
     traced.says("stray.py:20 in use\n    ");
     traced.says("stray.py:29 in prefetch\n    through ");
     let traced = Trace::new(&["--only", "1", "--deny"]).program(&["python3", stray]).run();

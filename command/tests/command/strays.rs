@@ -11,6 +11,15 @@ fn uuid_of(ordinal: u32) -> String {
     traced.events("device")[0]["uuid"].as_str().unwrap().to_owned()
 }
 
+#[track_caller]
+fn trace_with_variables(only: &str, variables: &str, words: &str) -> Traced {
+    let mut trace = Trace::new(&["--only", only]);
+    trace.command.envs(variables.split_whitespace().filter_map(|pair| pair.split_once('=')));
+    let traced = trace.client(words).run();
+    traced.ended_with(0);
+    traced
+}
+
 /// The ordinals of the devices with strays, as the last line has them.
 fn strays(traced: &Traced) -> Vec<u64> {
     let devices = traced.end()["devices"].as_array().unwrap();
@@ -21,50 +30,64 @@ fn strays(traced: &Traced) -> Vec<u64> {
 #[test]
 fn contexts_on_devices_that_are_not_allowed_are_strays() {
     let uuid = uuid_of(1);
-    for (only, variable, words, expected) in [
-        ("1", "NONE=", "init retain:1 thread:0", &[0][..]),
-        (&format!("0,{uuid}"), "NONE=", "init retain:0 retain:1 retain:2", &[2]),
-        ("local-rank", "LOCAL_RANK=1", "init retain:1 retain:2", &[2]),
-        ("local-rank", "OMPI_COMM_WORLD_LOCAL_RANK=2", "init retain:1 retain:2", &[1]),
-        ("local-rank", "SLURM_LOCALID=1", "init retain:1 retain:2", &[2]),
-        ("local-rank", "MPI_LOCALRANKID=2", "init retain:1 retain:2", &[1]),
-        ("local-rank", "MV2_COMM_WORLD_LOCAL_RANK=1", "init retain:1 retain:2", &[2]),
-        ("one", "NONE=", "init retain:2 retain:1", &[1, 2]),
-        ("one", "NONE=", "init retain:2 spawn init retain:1", &[]),
-        // Ordinals are those of the process.
-        ("0", "CUDA_VISIBLE_DEVICES=2", "init retain:0", &[]),
+    let upper = format!("GPU-{}", uuid[4..].to_uppercase());
+    let [yes, no] = [Some(true), Some(false)];
+    // The last variable is the rank. Empty ones do not count, and the others have an order.
+    for (only, variables, allowed) in [
+        ("1", "", [no, yes, no]),
+        ("0,2", "", [yes, no, yes]),
+        (&uuid, "", [no, yes, no]),
+        (&upper[..12], "", [no, yes, no]),
+        (&format!("0,{uuid}"), "", [yes, yes, no]),
+        ("local-rank", "LOCAL_RANK=1", [no, yes, no]),
+        ("local-rank", "OMPI_COMM_WORLD_LOCAL_RANK=2", [no, no, yes]),
+        ("local-rank", "SLURM_LOCALID=1", [no, yes, no]),
+        ("local-rank", "MPI_LOCALRANKID=2", [no, no, yes]),
+        ("local-rank", "MV2_COMM_WORLD_LOCAL_RANK=1", [no, yes, no]),
+        ("local-rank", "LOCAL_RANK= RANK=1 SLURM_LOCALID=0 MPI_LOCALRANKID=2", [no, no, yes]),
+        // A rank among all machines is none on this one.
+        ("local-rank", "LOCAL_RANK= RANK=1", [None; 3]),
+        ("local-rank", "LOCAL_RANK=two", [None; 3]),
+        ("local-rank", "LOCAL_RANK=-1", [None; 3]),
+        ("local-rank", "LOCAL_RANK=4294967298", [None; 3]),
+        ("one", "", [None; 3]),
     ] {
-        let (name, value) = variable.split_once('=').unwrap();
-        let mut trace = Trace::new(&["--only", only]);
-        trace.command.env(name, value);
-        let traced = trace.client(words).run();
-        traced.ended_with(0);
-        assert_eq!(strays(&traced), expected, "{only} {variable}");
+        let traced = trace_with_variables(only, variables, "init retain:0 retain:1 retain:2");
+        let is_allowed = |device: &&Value| device["allowed"].as_bool();
+        let found: Vec<_> = traced.events("device").iter().map(is_allowed).collect();
+        assert_eq!(found, allowed, "{only} {variables}");
+        let is_stray = |device: &u64| allowed[*device as usize] == no || only == "one";
+        let expected: Vec<u64> = (0..3).filter(is_stray).collect();
+        assert_eq!(strays(&traced), expected, "{only} {variables}");
         assert_eq!(traced.end()["strays"], expected.len());
         assert_eq!(traced.stderr.matches("STRAY on device").count(), expected.len());
-        if only == "local-rank" {
+        if let Some((name, value)) = variables.rsplit(' ').next().unwrap().split_once('=') {
             let rank = &traced.events("process")[0]["rank"];
             assert_eq!((&rank["variable"], &rank["value"]), (&name.into(), &value.into()));
-            traced.says(variable);
-        }
-        if name == "CUDA_VISIBLE_DEVICES" {
-            assert_eq!(traced.events("process")[0]["cuda_visible_devices"], value);
-            assert_eq!(traced.events("device")[0]["uuid"], *uuid_of(2));
+            traced.says(&format!("({name}={value})"));
         }
     }
+    // If no process sees the allowed device, none is a stray.
+    let traced = trace_with_variables("GPU-ffffffff-0000", "", "init retain:0");
+    assert_eq!(
+        (&traced.events("device")[0]["allowed"], &*strays(&traced)),
+        (&false.into(), &[][..])
+    );
+    // Each process has one.
+    let traced = trace_with_variables("one", "", "init retain:2 spawn init retain:1");
+    assert!(strays(&traced).is_empty());
 }
 
+/// Also if a launcher shows each process a device of its own.
 #[test]
-fn without_a_rank_nothing_is_judged() {
-    for rank in [None, Some("1")] {
-        let mut trace = Trace::new(&["--only", "local-rank"]);
-        // A rank among all machines is none on this one.
-        rank.map(|rank| trace.command.env("RANK", rank).env("LOCAL_RANK", ""));
-        let traced = trace.client("init retain:1").run();
-        traced.ended_with(0);
-        assert!(traced.events("device")[0]["allowed"].is_null());
-        traced.says("cannot be judged, because no launcher set a rank (LOCAL_RANK)");
-        assert_eq!(traced.stderr.contains("(RANK=1)"), rank.is_some(), "{}", traced.stderr);
+fn ordinals_are_those_of_the_process() {
+    for (only, variables) in
+        [("0", "CUDA_VISIBLE_DEVICES=2"), ("local-rank", "LOCAL_RANK=2 CUDA_VISIBLE_DEVICES=2")]
+    {
+        let traced = trace_with_variables(only, variables, "init retain:0");
+        assert_eq!(traced.events("process")[0]["cuda_visible_devices"], "2");
+        assert_eq!(pick(&traced.events("device"), "allowed uuid"), json!([[true, uuid_of(2)]]));
+        assert!(strays(&traced).is_empty());
     }
 }
 
@@ -143,35 +166,5 @@ fn denied_strays_are_refused_and_others_are_not() {
     ] {
         let traced = Trace::new(&[options, &["--allow-untraced"]].concat()).client(words).run();
         assert_eq!(traced.stdout, printed, "{options:?}");
-    }
-}
-
-/// What the witness finds of each device, by which it refuses.
-#[test]
-fn devices_are_allowed_by_ordinal_by_uuid_and_by_rank() {
-    let uuid = uuid_of(1);
-    let upper = format!("GPU-{}", uuid[4..].to_uppercase());
-    // What is empty does not count, and then there is an order.
-    let several = "LOCAL_RANK= MPI_LOCALRANKID=2 SLURM_LOCALID=0 RANK=1";
-    for (only, variables, expected) in [
-        ("0,2", "", json!([true, false, true])),
-        (&uuid, "", json!([false, true, false])),
-        (&upper[..12], "", json!([false, true, false])),
-        ("GPU-ffffffff-0000", "", json!([false, false, false])),
-        ("local-rank", several, json!([false, false, true])),
-        ("local-rank", "LOCAL_RANK=", json!([null, null, null])),
-        ("local-rank", "LOCAL_RANK=two", json!([null, null, null])),
-        ("local-rank", "LOCAL_RANK=-1", json!([null, null, null])),
-        ("local-rank", "LOCAL_RANK=4294967298", json!([null, null, null])),
-        // A launcher that shows each process a device of its own.
-        ("local-rank", "LOCAL_RANK=2 CUDA_VISIBLE_DEVICES=2", json!([true])),
-        ("one", "", json!([null, null, null])),
-    ] {
-        let mut trace = Trace::new(&["--only", only]);
-        trace.command.envs(variables.split_whitespace().filter_map(|pair| pair.split_once('=')));
-        let traced = trace.client("init retain:0 retain:1 retain:2").run();
-        let allowed: Value =
-            traced.events("device").iter().map(|device| device["allowed"].clone()).collect();
-        assert_eq!(allowed, expected, "{only} {variables}");
     }
 }

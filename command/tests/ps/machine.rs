@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::limit;
+use crate::documentation::documented;
+use crate::limit::{self, printed};
 use crate::programs::{compile, source};
 
 /// The stand-in. The loader finds it in its folder.
@@ -54,10 +55,7 @@ impl Machine {
     /// What it prints when it succeeds.
     #[track_caller]
     pub fn page(&self, options: &str) -> String {
-        let output = self.ps(options);
-        assert_eq!(errors(&output), "");
-        assert!(output.status.success(), "{}", output.status);
-        String::from_utf8(output.stdout).unwrap()
+        printed(&mut self.command(options))
     }
 
     #[track_caller]
@@ -70,14 +68,9 @@ impl Machine {
 /// Compares the fields of a line with the README, which has each of them and no other.
 #[track_caller]
 pub fn is_documented(line: &Value) {
-    let row = format!("| `{}`", line["event"].as_str().unwrap());
-    let readme = include_str!("../../README.md");
-    let row = readme.lines().find(|line| line.starts_with(&row)).unwrap();
-    // Fields come first in each description; values are in quotation marks.
-    let fields = row.splitn(3, '|').nth(2).unwrap().split('`').skip(1).step_by(2);
-    let documented: BTreeSet<&str> = fields.filter(|field| !field.contains('"')).collect();
-    let written = line.as_object().unwrap().keys().map(String::as_str);
-    assert_eq!(written.filter(|key| *key != "event").collect::<BTreeSet<_>>(), documented);
+    let mut written: BTreeSet<String> = line.as_object().unwrap().keys().cloned().collect();
+    written.remove("event");
+    assert_eq!(written, documented(line["event"].as_str().unwrap()));
 }
 
 pub fn errors(output: &Output) -> String {

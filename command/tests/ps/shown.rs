@@ -1,7 +1,7 @@
 //! What is shown, and the exit statuses.
 
+use super::machine::{Machine, Worker, errors, is_documented};
 use crate::limit;
-use crate::machine::{Machine, Worker, errors, is_documented};
 use crate::skips::skip;
 
 /// No process has this id.
@@ -18,8 +18,9 @@ fn a_worker_with_a_stray_comes_first_with_what_to_do() {
     assert!(row.join(" ").ends_with("probably a stray sleep 60"), "{page}");
     assert!(page.contains("CUDA_VISIBLE_DEVICES=1 sleep 60\n"), "{page}");
     // Only what was chosen is shown, and judged as before.
-    let chosen = machine.page("--gpu GPU-00000002");
+    let chosen = machine.page("--gpu 9 --gpu GPU-00000002");
     assert!(chosen.contains("1 process holds") && chosen.contains("probably a stray"), "{chosen}");
+    assert!(chosen.ends_with("\nNote: No GPU matches --gpu 9.\n"), "{chosen}");
     let other = machine.page(&format!("--pid {own}"));
     assert!(!other.contains("stray") && !other.contains("sleep"), "{other}");
 }
@@ -60,6 +61,12 @@ fn instances_of_a_divided_gpu_are_named() {
     assert_eq!(machine.json("")[1]["mig_instance"], 3);
 }
 
+/// The exit status, and the page.
+fn gate(machine: &Machine, choice: &str) -> (Option<i32>, String) {
+    let output = machine.ps(&format!("{choice} --fail-on-stray"));
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
 #[test]
 fn the_gate_has_three_exit_statuses() {
     let own = std::process::id();
@@ -77,15 +84,23 @@ fn the_gate_has_three_exit_statuses() {
     }
     let machine = Machine::new(&stray);
     assert!(machine.ps("").status.success());
+    assert_eq!(gate(&machine, "--gpu 1").0, Some(3));
     // What was chosen does not exist.
-    for (choice, status) in [("--gpu 1", 3), ("--gpu 9", 125), (&format!("--pid {ELSEWHERE}"), 125)]
-    {
-        let output = machine.ps(&format!("{choice} --fail-on-stray"));
-        assert_eq!(output.status.code(), Some(status), "{choice}");
+    let none = "no chosen process holds a CUDA context on 2 GPUs.\n";
+    let elsewhere = format!("--pid {ELSEWHERE}");
+    for (choice, what) in [("--gpu 9", "GPU"), ("--gpu GPU-ffff", "GPU"), (&elsewhere, "process")] {
+        let (code, page) = gate(&machine, choice);
+        assert_eq!(code, Some(125), "{choice}");
+        let note = format!("\nNote: No {what} matches {choice}.\n");
+        assert!(page.ends_with(&format!("{none}{note}")), "{page}");
     }
+    // A process without a context is found in /proc, unless the driver gives ids of another namespace.
     let worker = Worker::start(&[]);
-    let output = machine.ps(&format!("--pid {} --fail-on-stray", worker.pid()));
-    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let choice = format!("--pid {}", worker.pid());
+    let (code, page) = gate(&machine, &choice);
+    assert!(code == Some(0) && page.ends_with(none), "{page}");
+    let (code, page) = gate(&Machine::new(&format!("1\n0 {ELSEWHERE} 600 -1\n")), &choice);
+    assert!(code == Some(125) && page.contains(&format!("No process matches {choice}.")), "{page}");
 }
 
 #[test]

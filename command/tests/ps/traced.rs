@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::machine::{Machine, is_documented};
 use crate::limit;
-use crate::machine::{Machine, is_documented};
 use crate::programs::has_python;
 
 /// Prints its id, and then holds a context on two devices until it is killed.

@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Stdio};
 
+use super::machine::Machine;
 use crate::limit;
-use crate::machine::Machine;
 
 fn start(machine: &Machine) -> (Child, BufReader<std::process::ChildStdout>) {
     let mut command = machine.command("--watch=0.1");

@@ -4,9 +4,10 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::started::{DRIVER, command};
+use crate::limit::printed;
 use crate::programs::{compile, has_python};
 use crate::skips::skip;
-use crate::started::{DRIVER, command, printed};
 
 #[test]
 fn threads_of_cpp_and_openmp() {

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
-use crate::limit;
+use crate::limit::printed;
 use crate::programs::{CLIENT, installed_driver};
 
 /// A driver with three devices.
@@ -27,16 +27,6 @@ pub fn command(verb: &str) -> Command {
     with_driver(&mut command);
     command.arg(verb);
     command
-}
-
-/// What a program prints, which must succeed.
-#[track_caller]
-pub fn printed(command: &mut Command) -> String {
-    let output = limit::output(command);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}\n{errors}", output.status);
-    assert_eq!(errors, "");
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// What the client prints under the command, in one line.

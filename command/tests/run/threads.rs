@@ -1,15 +1,12 @@
 //! What a new thread begins with, and what stays as it is.
 
-use std::fs;
 use std::process::Command;
 
-use serde_json::Value;
-use tempfile::TempDir;
-
-use crate::limit;
+use super::started::{DRIVER, client, client_and_calls, command, with_driver};
+use crate::limit::{self, printed};
 use crate::programs::{self, CLIENT, library, small_driver};
 use crate::skips::skip;
-use crate::started::{DRIVER, client, client_and_calls, command, printed, with_driver};
+use crate::traced::trace_with;
 
 #[test]
 fn new_threads_begin_on_their_creator_s_device() {
@@ -166,24 +163,17 @@ fn the_command_s_own_failures_have_their_statuses() {
 
 #[test]
 fn the_trace_keeps_threads_as_well_and_reports_them() {
-    let folder = TempDir::new().unwrap();
-    let [report, json] = ["report", "json"].map(|name| folder.path().join(name));
-    let mut traced = command("trace");
-    traced.args(["--keep-threads", "--only", "1", "--forbid", "--output"]).arg(&report);
-    traced.arg("--json").arg(&json).arg("--").arg(&*CLIENT);
-    traced.args(["posix", "init", "select:1", "posix", "c11", "named:pool-0", "references:1"]);
-    assert_eq!(printed(&mut traced), "posix -1\nposix 1\nc11 1\nreferences 1\n");
-    let report = fs::read_to_string(report).unwrap();
-    let line = report.lines().find(|line| line.contains("threads started"));
-    let line = line.unwrap_or_else(|| panic!("{report}"));
+    let options = ["--keep-threads", "--only", "1", "--forbid"];
+    let words = "posix init select:1 posix c11 named:pool-0 references:1";
+    let traced = trace_with(&options, words);
+    assert_eq!(traced.stdout, "posix -1\nposix 1\nc11 1\nreferences 1\n");
+    let line = traced.stderr.lines().find(|line| line.contains("threads started"));
+    let line = line.unwrap_or_else(|| panic!("{}", traced.stderr));
     assert!(line.starts_with("  threads started on device 1: 3 ("), "{line}");
     assert!(line.contains("pool-0"), "{line}");
-    let json = fs::read_to_string(json).unwrap();
-    let lines = json.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let lines: Vec<Value> = lines.collect();
-    let threads: Vec<_> = lines.iter().filter(|line| line["event"] == "thread").collect();
+    let threads = traced.events("thread");
     assert_eq!(threads.len(), 3);
     assert!(threads.iter().all(|line| line["device"] == 1 && line["tid"] != line["pid"]));
     assert_eq!(threads[2]["thread"], "pool-0");
-    assert_eq!(lines.last().unwrap()["devices"][0]["threads_started"], 3);
+    assert_eq!(traced.end()["devices"][0]["threads_started"], 3);
 }

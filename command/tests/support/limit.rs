@@ -17,6 +17,16 @@ pub fn output(command: &mut Command) -> Output {
     rest(child.unwrap())
 }
 
+/// What a program prints, which must succeed without a word on standard error.
+#[track_caller]
+pub fn printed(command: &mut Command) -> String {
+    let output = output(command);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}\n{errors}", output.status);
+    assert_eq!(errors, "");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// Waits for the end of a child that was started with pipes and in its own group.
 #[track_caller]
 pub fn rest(mut child: Child) -> Output {

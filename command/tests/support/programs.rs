@@ -1,5 +1,4 @@
 //! The programs and libraries that tests compile, each once, in a folder of the test program's own.
-#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::env;
 use std::fs;

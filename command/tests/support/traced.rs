@@ -1,5 +1,4 @@
 //! Running `cuda-contexts trace` on the client and on other programs.
-#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::ffi::OsStr;
 use std::fs;

@@ -8,16 +8,14 @@ use cuda_contexts::arena::{Arena, Settings};
 use cuda_contexts::witness::lay_out;
 use tempfile::TempDir;
 
-use crate::limit;
+use crate::limit::printed;
 use crate::programs::{CLIENT, installed_driver};
 
 /// What the client prints that finds `libcuda.so.1` in a folder, and its memory in a file.
 fn client(words: &str, folder: &Path, arena: &Path) -> String {
     let mut client = Command::new(&*CLIENT);
     client.args(words.split_whitespace()).env("LD_LIBRARY_PATH", folder);
-    let output = limit::output(client.env("CUDA_CONTEXTS_ARENA", arena));
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    printed(client.env("CUDA_CONTEXTS_ARENA", arena))
 }
 
 /// A driver, and a folder with the witness before it.

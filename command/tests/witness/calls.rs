@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use simulated_libcuda::{Call, Simulator};
 
-use crate::limit;
+use crate::limit::printed;
 use crate::programs::{CLIENT, library};
 use crate::traced::{Trace, have_stacks, name, pick, trace, trace_with};
 
@@ -13,9 +13,7 @@ use crate::traced::{Trace, have_stacks, name, pick, trace, trace_with};
 fn alone(words: &str) -> (String, Vec<Call>) {
     let mut client = Simulator::builder().devices(3).command(&*CLIENT);
     client.args(words.split_whitespace());
-    let output = limit::output(&mut client);
-    assert!(output.status.success(), "{output:?}");
-    (String::from_utf8(output.stdout).unwrap(), client.calls().unwrap())
+    (printed(&mut client), client.calls().unwrap())
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! .ci/fetch pythons
-//! CUDA_PRIMARY_CONTEXT_TEST_PYTHONS=$PWD/target/ci/pythons cargo test -p cuda-contexts --test witness python
+//! CUDA_PRIMARY_CONTEXT_TEST_PYTHONS=$PWD/target/ci/pythons cargo test -p cuda-contexts --test command python::
 //! ```
 //!
 //! An interpreter is DIR/3.13/python, else python3.13, else one of pyenv's. One that is not there is

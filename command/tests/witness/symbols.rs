@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! .ci/fetch drivers
-//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=$PWD/target/ci/drivers cargo test -p cuda-contexts --test witness symbols
+//! CUDA_PRIMARY_CONTEXT_TEST_DRIVERS=$PWD/target/ci/drivers cargo test -p cuda-contexts --test command symbols::
 //! ```
 
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use cuda_contexts::witness::WRAPPED;
 use object::{Object, ObjectSymbol};
 use simulated_libcuda::Simulator;
 
-use crate::limit;
+use crate::limit::printed;
 use crate::programs::CLIENT;
 use crate::skips::{self, skip};
 use crate::traced::{Trace, Traced};
@@ -47,10 +47,7 @@ fn traced(driver: &Path, words: &[&str]) -> Traced {
 /// What it prints without the witness.
 fn alone(driver: &Path, words: &[&str]) -> String {
     let mut client = Command::new(&*CLIENT);
-    client.args(words).env("LD_LIBRARY_PATH", driver.parent().unwrap());
-    let output = limit::output(&mut client);
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    printed(client.args(words).env("LD_LIBRARY_PATH", driver.parent().unwrap()))
 }
 
 /// What the client says of each name.

@@ -78,7 +78,7 @@ fn all_settings_reach_it() {
             .driver_version(11040)
             .visible_devices(Some("2,1,0"))
             .without(&["cuCtxGetFlags"])
-            .knob(Knob::ContextBytes, 1)
+            .knob(Knob::DeviceBytes, 1 << 30)
             .knob(Knob::HandlesAreOrdinals, 1),
     );
     client.retain_by_others(1, 2).retain_by_others(0, 1);
@@ -142,7 +142,7 @@ const WRONG: &[(&str, &str, bool, &str)] = &[
     ("HELD_BY_OTHERS", "0:1:2", true, "not a number"),
     ("HELD_BY_OTHERS", "9999:1", true, "too great a number"),
     ("KNOBS", "nothing=1", true, "no knob of this name"),
-    ("KNOBS", "context_bytes=-1", true, "not a number"),
+    ("KNOBS", "device_bytes=-1", true, "not a number"),
     ("FAULT", "cuInit:1:700:refused", true, "a part is missing"),
     ("FAULT", "cuNothing:1:700:refused:once", true, "no function of this name"),
     ("FAULT", "cuInit:0:700:refused:once", true, "counted from 1"),
@@ -158,7 +158,7 @@ fn a_variable_that_is_wrong_fails_init_with_the_entry_the_reason_and_what_is_acc
     for &(name, entry, list, why) in WRONG {
         let right = match name {
             "HELD_BY_OTHERS" => "0:1",
-            "KNOBS" => "context_bytes=1",
+            "KNOBS" => "device_bytes=1",
             _ => "cuCtxGetFlags:1:700:refused:once",
         };
         let value = if list { format!("{right},{entry},{right}") } else { entry.to_owned() };

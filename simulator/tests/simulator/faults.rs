@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::driver::{Library, POISON, POISONED, started};
+use crate::driver::{Library, POISONED, started};
 use simulated_libcuda::{Fault, Simulator};
 
 /// Five calls, and what each answers.
@@ -31,26 +31,6 @@ fn a_fault_at_every_position_hits_that_call_and_all_later_ones_if_it_persists() 
         simulator.clear_faults();
         assert_eq!((library.init(), simulator.faults_fired()), (0, 0));
     }
-}
-
-#[test]
-fn a_refused_call_does_nothing_and_leaves_its_outputs_alone() {
-    let (simulator, library) = started(3);
-    simulator.inject(Fault::of("cuDevicePrimaryCtxRetain", 1).code(2).refused());
-    simulator.inject(Fault::of("cuDevicePrimaryCtxGetState", 1).code(700).refused());
-    assert_eq!(library.retain(0), (2, POISON));
-    assert_eq!(library.state(0), (700, POISONED, POISONED));
-    assert!(!simulator.is_active(0));
-}
-
-#[test]
-fn calls_for_another_device_neither_match_nor_count() {
-    let (simulator, library) = started(3);
-    simulator.inject(Fault::of("cuDevicePrimaryCtxRetain", 2).device(1).code(46));
-    assert_eq!([0, 1, 0, 1, 1].map(|device| library.retain(device).0), [0, 0, 0, 46, 0]);
-    simulator.inject(Fault::at_call(1).device(2).code(999).from_then_on());
-    assert_eq!([0, 1, 2].map(|device| library.state(device).0), [0, 0, 999]);
-    assert_eq!(library.init(), 0, "a call about no device");
 }
 
 #[test]

@@ -1,35 +1,12 @@
 //! Closures that run in the middle of a client's calls.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::channel;
-use std::thread;
 
 use crate::driver::started;
 use simulated_libcuda::Fault;
 
 const RETAIN: &str = "cuDevicePrimaryCtxRetain";
 const RELEASE: &str = "cuDevicePrimaryCtxRelease_v2";
-
-#[test]
-fn a_closure_runs_once_before_the_call_it_is_for_on_the_calling_thread() {
-    let (simulator, library) = started(1);
-    let (send, seen) = channel();
-    library.retain(0);
-    simulator.before_call(RETAIN, 3, move || {
-        send.send((thread::current().id(), library.state(0))).unwrap();
-    });
-    for _ in 0..2 {
-        library.release(0);
-        library.retain(0);
-        assert!(seen.try_recv().is_err());
-    }
-    library.release(0);
-    library.retain(0);
-    assert_eq!(seen.try_recv(), Ok((thread::current().id(), (0, 0, 0))), "not yet active");
-    library.release(0);
-    library.retain(0);
-    assert!(seen.try_recv().is_err(), "once");
-}
 
 #[test]
 fn its_calls_are_ordinary_calls() {

@@ -2,8 +2,8 @@
 
 use std::ptr;
 
-use crate::driver::{Library, POISON, call_address, functions_of_13_0, out, started};
-use simulated_libcuda::{Fault, Simulator, hide_symbols};
+use crate::driver::{Library, functions_of_13_0};
+use simulated_libcuda::{Simulator, hide_symbols};
 
 /// The name that `cuGetProcAddress` knows a function by.
 fn base(symbol: &str) -> &str {
@@ -29,23 +29,6 @@ fn hidden_symbols_are_found_by_nobody_and_the_rest_by_everybody() {
         };
         assert_eq!(found, left, "{hidden}");
     }
-}
-
-#[test]
-fn what_is_not_modelled_is_there_and_refuses_by_its_name() {
-    let (simulator, library) = started(1);
-    simulator.record_calls(true);
-    let (_, found, _) = library.proc_address("cuModuleLoadData", 13000);
-    assert_eq!(found, library.address("cuModuleLoadData"));
-    let mut module = POISON;
-    assert_eq!(call_address(found, &[out(&mut module), 0]), 801);
-    assert_eq!(module, POISON);
-    let calls = simulator.calls();
-    let refused = calls.iter().find(|call| call.function == "cuModuleLoadData").unwrap();
-    assert_eq!((refused.code, refused.device), (801, None));
-    simulator.inject(Fault::of("cuLaunchKernel", 1).code(719));
-    assert_eq!(library.call("cuLaunchKernel", &[0; 6]), 719);
-    assert_eq!(library.call("cuLaunchKernel", &[0; 6]), 801);
 }
 
 #[test]

@@ -5,7 +5,6 @@
 
 mod client_command;
 mod command;
-mod completeness;
 mod devices;
 mod driver;
 mod entry_points;

@@ -4,15 +4,12 @@
 //! or done and then reported as failed; once, or every call from then on. What must hold afterwards follows
 //! from the driver's own log and counts (`trial`), and from nothing that this crate says.
 //!
-//! `cargo test` gives each scene three of the codes in turn. `FAULTS=all cargo test --release --test
-//! simulated faults:: -- --show-output` gives every scene every code. The numbers of trials are printed.
+//! Each scene gets three of the codes in turn.
 
 mod operations;
 mod scene;
 mod sweeps;
 mod trial;
-
-use std::env;
 
 use simulated_libcuda::Fault;
 
@@ -37,10 +34,9 @@ pub struct Injection {
 }
 
 impl Kind {
-    /// Every way to fail, with every code or with three that change from turn to turn.
+    /// Every way to fail, with three codes that change from turn to turn.
     pub fn of_turn(turn: usize) -> Vec<Self> {
-        let number = if all() { CODES.len() } else { 3 };
-        let codes = (0..number).map(|index| CODES[(3 * turn + index) % CODES.len()]);
+        let codes = (0..3).map(|index| CODES[(3 * turn + index) % CODES.len()]);
         let ways = |code| {
             [(false, false), (true, false), (false, true), (true, true)]
                 .map(|(done, from_then_on)| Self { done, from_then_on, code })
@@ -64,14 +60,6 @@ impl Injection {
     /// Whether it hits the call of this number.
     pub fn hits(self, call: usize) -> bool {
         call == self.call || (self.kind.from_then_on && call > self.call)
-    }
-}
-
-pub fn all() -> bool {
-    match env::var("FAULTS") {
-        Err(_) => false,
-        Ok(value) if value == "all" => true,
-        Ok(value) => panic!("FAULTS={value} has no meaning: it is `all`, or not set"),
     }
 }
 

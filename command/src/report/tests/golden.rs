@@ -4,7 +4,7 @@ use std::process::ExitStatus;
 use super::{CTYPES, CUBLAS, CUDART, FFI, Run, python, reference};
 use crate::only::Only;
 use crate::options::Forbid;
-use crate::record::{Address, Change, Event, Holding, UNRECORDED};
+use crate::record::{Address, Change, Event, Holding};
 use crate::untraced::{Reason, Untraced};
 
 const DEVICE_0: &str = "device 0 (GPU-00000000-0000-0000-0000-000000000000)";
@@ -168,23 +168,6 @@ fn every_line_of_a_device() {
 }
 
 #[test]
-fn code_in_no_file_and_code_in_an_unrecorded_one() {
-    let mut run = Run::new();
-    run.process(1, |_| {});
-    run.call("cuInit", 0, UNRECORDED, |call| {
-        let frames = [(0, 0x80), (UNRECORDED, 0x90)];
-        call.native.extend(frames.map(|(module, address)| Address { module, address }));
-    });
-    let unknown = "unknown code (the process loaded more files than the trace can record)";
-    run.says(&[
-        &format!("  cuInit by {unknown} at 0.600 s"),
-        &format!("    {unknown} at 0x40"),
-        "    code in no file at 0x80",
-        &format!("    {unknown} at 0x90"),
-    ]);
-}
-
-#[test]
 fn a_context_on_an_unknown_device() {
     for result in [Some(0), None] {
         let mut run = Run::new();
@@ -314,13 +297,22 @@ fn a_run_that_cannot_be_judged() {
     run.call("cuCtxCreate_v4", 0, CUDART, |call| call.created = true);
     run.call("cuCtxCreate_v4", 0, CUDART, |call| (call.device, call.uncounted) = (Some(0), true));
     run.add(Event::Bypass("/opt/libcuda.so.1".into()));
-    let (library, command) = ("/x/libcuda.so.1".into(), "sleep 9".to_owned());
-    run.about.untraced = vec![Untraced { pid: 7, command, library, reason: Reason::ByPath }];
+    let reasons = [Reason::ByPath, Reason::EnvironmentCleared, Reason::SetUid, Reason::OtherUser];
+    let untraced = (4..).zip(reasons).map(|(pid, reason)| Untraced {
+        pid,
+        command: "sleep 9".to_owned(),
+        library: "/x/libcuda.so.1".into(),
+        reason,
+    });
+    run.about.untraced = untraced.collect();
     run.about.living = vec![(9, "sleep 9".to_owned())];
     (run.about.lost, run.about.damaged) = (2, true);
     run.about.unreadable = vec![(8, "sudo id".to_owned())];
     run.about.opens_were_missed = Some("/lib/libcuda.so.1: Too many open files".to_owned());
     run.about.has_unseen = true;
+    let loaded = |pid, why| {
+        format!("  Process {pid} loaded /x/libcuda.so.1, which is not traced: {why} (sleep 9).")
+    };
     let seen = "no strays seen, but 1 call may have created one (see below)";
     run.judged().says(&[
         &format!("cuda-contexts: CUDA contexts in 1 process on {DEVICE_0}: {seen}."),
@@ -331,8 +323,10 @@ fn a_run_that_cannot_be_judged() {
         "  Process 101 created a context on an unknown device, or began to.",
         "  Process 101 also loaded /opt/libcuda.so.1, which is not traced.",
         "  Process 101 holds more than the witness can count.",
-        "  Process 7 loaded /x/libcuda.so.1, which is not traced: it was opened by its path, or found by \
-         a path inside the program (sleep 9).",
+        &loaded(4, "it was opened by its path, or found by a path inside the program"),
+        &loaded(5, "it was started without an LD_LIBRARY_PATH that leads to the witness first"),
+        &loaded(6, "the loader ignores LD_LIBRARY_PATH in a set-uid program"),
+        &loaded(7, "it runs as another user, who may not enter the command's folder"),
         "  A process loaded the trace's library but wrote no record: it could not open the trace's memory.",
         "  2 events were lost: the shared memory was full.",
         "  The program overwrote the trace's shared memory: records may be missing or wrong.",
@@ -345,7 +339,9 @@ fn a_run_that_cannot_be_judged() {
     let mut run = Run::new();
     run.about.options.only = Some(Only::LocalRank);
     run.about.options.deny = true;
-    run.process(1, |_| {}).device(0, None).retain(0, CUDART, 1, true);
+    // A rank among all machines is none on this one.
+    run.process(1, |process| process.variables = vec![("RANK".to_owned(), "1".to_owned())]);
+    run.device(0, None).retain(0, CUDART, 1, true);
     run.process(2, |process| process.local_rank = Some(1)).device(0, None);
     run.retain(0, CUDART, 1, true);
     run.process(3, |process| process.local_rank = Some(9)).device(0, None);
@@ -372,42 +368,6 @@ fn a_run_that_cannot_be_judged() {
             r#"  {DEVICE_0}, cannot be judged, because SLURM_LOCALID is "1\n", which is not a rank"#
         ),
     ]);
-}
-
-#[test]
-fn what_was_not_traced() {
-    let mut run = Run::new();
-    let untraced = |pid, reason| Untraced {
-        pid,
-        command: "python train.py".to_owned(),
-        library: "/opt/libcuda.so.1".into(),
-        reason,
-    };
-    let reasons =
-        [Reason::ByPath, Reason::EnvironmentCleared, Reason::SetUid, Reason::OtherUser].into_iter();
-    run.about.untraced = (7..).zip(reasons).map(|(pid, reason)| untraced(pid, reason)).collect();
-    // The witness saw this one, too.
-    run.about.untraced.push(untraced(101, Reason::ByPath));
-    run.process(1, |_| {}).add(Event::Bypass("/opt/libcuda.so.1".into()));
-    run.about.lost = 2;
-    run.about.living = vec![(101, "python train.py".to_owned())];
-    let loaded = |pid, why| {
-        format!(
-            "Process {pid} loaded /opt/libcuda.so.1, which is not traced: {why} (python train.py)."
-        )
-    };
-    run.says(&[
-        "cuda-contexts: No CUDA context was seen, but not everything was traced (see below).",
-        "  not traced: this process also loaded /opt/libcuda.so.1",
-        "  still runs",
-        "",
-        &loaded(7, "it was opened by its path, or found by a path inside the program"),
-        &loaded(8, "it was started without an LD_LIBRARY_PATH that leads to the witness first"),
-        &loaded(9, "the loader ignores LD_LIBRARY_PATH in a set-uid program"),
-        &loaded(10, "it runs as another user, who may not enter the command's folder"),
-        "2 events were lost: the shared memory was full.",
-    ]);
-    assert!(!run.text().contains("Process 101 loaded"));
 }
 
 #[test]

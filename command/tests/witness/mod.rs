@@ -3,16 +3,8 @@
 mod arena;
 mod calls;
 mod corrupt_memory;
-#[path = "../support/limit.rs"]
-mod limit;
 mod processes;
-#[path = "../support/programs.rs"]
-mod programs;
 mod python;
 mod references;
-#[path = "../../../tests/support/skips.rs"]
-mod skips;
 mod symbols;
-#[path = "../support/traced.rs"]
-mod traced;
 mod unchanged;
