@@ -98,21 +98,6 @@ fn pair_safe(subject: Subject) -> Subject {
     subject
 }
 
-#[library_benchmark]
-#[bench::audit_8(args = (8), setup = none_stray)]
-fn audit_raw(subject: Subject) -> Subject {
-    black_box(subject.machine.raw.audit()).expect("every device has a state");
-    subject
-}
-
-#[library_benchmark]
-#[bench::audit_8(args = (8), setup = none_stray)]
-fn audit_safe(subject: Subject) -> Subject {
-    black_box(subject.machine.safe.audit()).expect("every device has a state");
-    subject
-}
-
 library_benchmark_group!(name = retain_only; compare_by_id = true; benchmarks = raw, safe);
 library_benchmark_group!(name = retain_and_release; compare_by_id = true; benchmarks = pair_raw, pair_safe);
-library_benchmark_group!(name = audit; compare_by_id = true; benchmarks = audit_raw, audit_safe);
-gungraun::main!(library_benchmark_groups = retain_only, retain_and_release, audit);
+gungraun::main!(library_benchmark_groups = retain_only, retain_and_release);

@@ -65,14 +65,6 @@ def step(name, pid, limit_ms=2000):
     return call(f"cuCheckpointProcess{name}", pid, arguments)
 
 
-def restore(pid, gpus):
-    """A raw restore with a map in which these GPUs, and no others, stay what they are."""
-    pairs = b"".join(bytes.fromhex(gpu.removeprefix("GPU-").replace("-", "")) * 2 for gpu in gpus)
-    place = ctypes.create_string_buffer(pairs, len(pairs))
-    arguments = (ctypes.c_uint64 * 8)(ctypes.addressof(place), len(gpus))
-    return call("cuCheckpointProcessRestore", pid, arguments)
-
-
 def device_count():
     must("cuInit", 0)
     count = ctypes.c_int()

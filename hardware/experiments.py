@@ -16,17 +16,6 @@ import driver
 from harness import HERE, Missing, Target, listed_memory, memory_in_use, ranks, run_rows, work_together
 
 
-def milliseconds():
-    """E6. This process has not loaded the driver, so that nothing else holds the device."""
-    with Target("timed") as target:
-        took = target.do("check")
-    if "error" in took:
-        if "cuInit returned 100" in took["error"]:
-            raise Missing("it needs a device")
-        raise RuntimeError(took["error"])
-    yield "; ".join(f"{step} {' '.join(map(str, values))}" for step, values in took.items())
-
-
 def objects(own_references, commands):
     """E3: what PyTorch meets when other code has released its references."""
     with Target("torch_objects", own_references) as target:
@@ -79,24 +68,10 @@ def released(kind, way):
         raise RuntimeError("device 1 does not work as before")
 
 
-def lines_of(command, chosen):
-    process = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=110)
-    lines = [line.strip() for line in (process.stdout + process.stderr).splitlines() if chosen(line)]
-    return f"exit {process.returncode}; {'; '.join(dict.fromkeys(lines))}"
-
-
 def program(programs, name):
     if not (programs / name).exists():
         raise Missing(f"there is no program {name} (hardware/make builds it)")
     return programs / name
-
-
-def rust(programs):
-    """E7 from Rust, beside cudarc: retain_only(1) and its report."""
-    several_gpus = program(programs, "several_gpus")
-    devices()
-    wanted = ("retain_only took", "device 1 works", "released")
-    yield lines_of([several_gpus, "strays"], lambda line: line.startswith(wanted))
 
 
 def traced(programs, kind):
@@ -105,7 +80,9 @@ def traced(programs, kind):
     devices()
     Target(kind).kill()
     command = [trace, "trace", "--only", "1", "--", sys.executable, HERE / "target.py", kind]
-    yield lines_of(command, lambda line: "workers.py" in line)
+    process = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=110)
+    lines = [line.strip() for line in (process.stdout + process.stderr).splitlines() if "workers.py" in line]
+    yield f"exit {process.returncode}; {'; '.join(dict.fromkeys(lines))}"
 
 
 def ps(programs):
@@ -139,12 +116,12 @@ def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     programs, seconds, names = pathlib.Path(sys.argv[1]).resolve(), float(sys.argv[2]), tuple(sys.argv[3:])
-    rows = [("E6/milliseconds", 5, milliseconds)]
+    rows = []
     for kind in ("driver", "torch"):
         for way in ("loop", "python"):
             rows.append((f"E7/{kind}-{way}", 15, lambda kind=kind, way=way: released(f"{kind}_stray", way)))
         rows.append((f"E7/traced-{kind}", 20, lambda kind=kind: traced(programs, f"{kind}_stray")))
-    rows += [("E7/rust", 10, lambda: rust(programs)), ("ps", 10, lambda: ps(programs))]
+    rows.append(("ps", 10, lambda: ps(programs)))
     for name, command in (("nothing", None), ("strays", "release others"), ("own", "release own")):
         rows.append((f"E16/nccl-{name}-released", 40, lambda command=command: group(command)))
     for name, row in OBJECTS.items():

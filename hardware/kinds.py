@@ -96,32 +96,6 @@ def forked():
     return lambda: driver.call("cuCtxSynchronize") == 0
 
 
-def timed():
-    """E6: its check measures the milliseconds of each call."""
-    driver.library()
-
-    def check():
-        took = {}
-
-        def call(step, name, *arguments):
-            began = time.perf_counter()
-            driver.must(name, *arguments)
-            took.setdefault(step, []).append(round((time.perf_counter() - began) * 1e3, 3))
-
-        call("cuInit", "cuInit", 0)
-        device, handle = driver.device(), ctypes.c_void_p()
-        flags, active = ctypes.c_uint(), ctypes.c_int()
-        call("GetState", "cuDevicePrimaryCtxGetState", device, ctypes.byref(flags), ctypes.byref(active))
-        for _ in range(5):
-            call("first retain", "cuDevicePrimaryCtxRetain", ctypes.byref(handle), device)
-            call("second retain", "cuDevicePrimaryCtxRetain", ctypes.byref(handle), device)
-            call("release, not last", "cuDevicePrimaryCtxRelease_v2", device)
-            call("last release", "cuDevicePrimaryCtxRelease_v2", device)
-        return took
-
-    return check
-
-
 KINDS = {
     "nothing": lambda: lambda: True,
     "initialised": initialised,
@@ -132,5 +106,4 @@ KINDS = {
     "fill": fill,
     "managed": managed,
     "forked": forked,
-    "timed": timed,
 }

@@ -7,9 +7,8 @@ use cuda_primary_context::sys::functions::{
     cuDevicePrimaryCtxRetain_v7000,
 };
 use cuda_primary_context::sys::{
-    CUcontext, CUctx_flags, CUdevice, CUresult, PFN_cuCtxGetCurrent_v4000,
-    PFN_cuDevicePrimaryCtxGetState_v7000, PFN_cuDevicePrimaryCtxRelease_v11000,
-    PFN_cuDevicePrimaryCtxRetain_v7000,
+    CUcontext, CUdevice, CUresult, PFN_cuCtxGetCurrent_v4000, PFN_cuDevicePrimaryCtxGetState_v7000,
+    PFN_cuDevicePrimaryCtxRelease_v11000, PFN_cuDevicePrimaryCtxRetain_v7000,
 };
 use cuda_primary_context::{Driver, Error, FunctionPointer};
 
@@ -108,19 +107,5 @@ impl Raw {
             self.is_active(device)?;
         }
         Ok(())
-    }
-
-    /// How many devices have an active context, and which flags they have altogether.
-    #[inline]
-    pub fn audit(&self) -> Result<(u32, CUctx_flags), CUresult> {
-        let (mut count, mut all) = (0, 0);
-        for &device in &self.devices {
-            let (mut flags, mut active) = (0, 0);
-            // SAFETY: the out-parameters are ints of ours.
-            check(unsafe { (self.get_state)(device, &mut flags, &mut active) })?;
-            count += u32::from(active != 0);
-            all |= flags;
-        }
-        Ok((count, CUctx_flags(all)))
     }
 }

@@ -1,6 +1,5 @@
 //! The safe layer, with the raw twin's words.
 
-use cuda_primary_context::sys::CUctx_flags;
 use cuda_primary_context::{
     Device, Driver, Error, PrimaryContext, PrimaryContextGuard, StrayRelease,
 };
@@ -36,16 +35,5 @@ impl Safe {
     pub fn release<Handle>(&self, handle: Handle) -> Result<(), Error> {
         drop(handle);
         Ok(())
-    }
-
-    #[inline]
-    pub fn audit(&self) -> Result<(u32, CUctx_flags), Error> {
-        let (mut count, mut all) = (0, 0);
-        for (_, state) in self.driver.primary_contexts() {
-            let state = state?;
-            count += u32::from(state.active);
-            all |= state.flags.0;
-        }
-        Ok((count, CUctx_flags(all)))
     }
 }

@@ -113,23 +113,18 @@ fn with_progress<T>(
 /// Suspends the processes, and notes what a restore needs.
 fn suspend_all(options: &Options, report: &mut Report, processes: Vec<Process>) {
     let pids: Vec<u32> = processes.iter().map(Process::pid).collect();
-    let mut before = Before::of(&pids);
-    report.memory = before.listed.clone().ok();
-    let sizes = std::mem::take(&mut before.of_processes);
-    let progress = Progress::begin("suspending", processes.len(), sizes, options.json);
+    let Before { listed, of_processes } = Before::of(&pids);
+    let progress = Progress::begin("suspending", processes.len(), of_processes, options.json);
     match with_progress(options, progress, |steps| steps.suspend(processes, options.limit)) {
         Err(error) => note_failure(report, error),
         Ok(suspended) => {
             report.steps.extend(suspended.reports().iter().cloned());
-            report.memory = match before.needed() {
-                Ok(memory) => Some(memory).filter(|memory| !memory.is_empty()),
-                Err(error) => {
-                    say(&Failure::no_room_known(&error).message);
-                    None
-                }
-            };
+            if let Err(error) = &listed {
+                say(&Failure::no_room_known(error).message);
+            }
         }
     }
+    report.memory = listed.ok().filter(|memory| !memory.is_empty());
 }
 
 /// Checks the room and resumes the processes.

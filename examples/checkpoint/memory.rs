@@ -8,13 +8,12 @@ use cuda_primary_context::checkpoint::{GpuMap, Room};
 use crate::Failure;
 use crate::options::Options;
 
-/// What is known of the memory before a checkpoint.
+/// What NVML lists before a checkpoint.
 pub struct Before {
-    /// By NVML's list of processes; an error if it does not have one of them.
+    /// What all processes have on each device; an error if NVML does not list one of them.
     pub listed: Result<Vec<DeviceMemory>, NvmlError>,
     /// The bytes on GPUs of each process that NVML lists.
     pub of_processes: HashMap<u32, u64>,
-    free: Result<Vec<DeviceMemory>, NvmlError>,
 }
 
 impl Before {
@@ -24,21 +23,7 @@ impl Before {
         let known = each.iter().filter_map(|(pid, on)| Some((*pid, bytes(on.as_ref().ok()?))));
         let of_processes = known.collect();
         let listed = each.into_iter().map(|(_, memory)| memory).collect::<Result<Vec<_>, _>>();
-        Self { listed: listed.map(|all| all.concat()), of_processes, free: nvml::free() }
-    }
-
-    /// What the processes had, once they are checkpointed: as listed, else what became free. An error if the room
-    /// for a restore cannot be looked at.
-    pub fn needed(self) -> Result<Vec<DeviceMemory>, NvmlError> {
-        let before = self.free?;
-        if let Ok(listed) = self.listed {
-            return Ok(listed);
-        }
-        let became_free = before.iter().zip(nvml::free()?).map(|(before, after)| DeviceMemory {
-            device: after.device,
-            bytes: after.bytes.saturating_sub(before.bytes),
-        });
-        Ok(became_free.filter(|memory| memory.bytes > 0).collect())
+        Self { listed: listed.map(|all| all.concat()), of_processes }
     }
 }
 

@@ -34,11 +34,11 @@ class Example:
     def resume(self, *pids, more=()):
         return self.run("--resume", *named(pids), "--force", *more)
 
-    def cycle(self, *pids):
+    def cycle(self, *pids, more=()):
         """Suspends processes and, if that went well, resumes them: one run with the steps of both."""
         run = self.suspend(*pids)
         if run["status"] == 0:
-            resumed = self.resume(*pids)
+            resumed = self.resume(*pids, more=more)
             for process, again in zip(processes(run["report"]), processes(resumed["report"])):
                 process["steps"] += again.get("steps", [])
                 process["state"] = again.get("state")
@@ -92,8 +92,8 @@ def describe(run):
     return f"ms {', '.join(times)}; host MiB of process, of machine {run['report'].get('host')}"
 
 
-def cycle_line(example, target):
-    """A cycle of one process, and whether it works afterwards."""
-    run = example.cycle(target.pid)
+def cycle_line(example, target, more=()):
+    """A cycle of one process, with more arguments for its restore, and whether it works afterwards."""
+    run = example.cycle(target.pid, more=more)
     state = processes(run["report"])[0].get("state")
     return f"codes {codes(run)}, exit {run['status']}, then {state}, works {target.works()}; {describe(run)}"

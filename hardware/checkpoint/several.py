@@ -1,8 +1,7 @@
 """Does a stray context make a restore fail? On two GPUs or more.
 
 Workers of device 1 (workers.py), with strays on all other devices, with them released, with peer access and
-as ranks of an NCCL group, are suspended and resumed: without a map, with one of all GPUs, with one that
-lacks a GPU.
+as ranks of an NCCL group, are suspended and resumed: without a map, one also with a map of all GPUs.
 """
 
 import driver
@@ -20,21 +19,11 @@ def cycles(example, kind):
             yield f"no map: {cycle_line(example, target)}"
 
 
-def maps(example, kind, gpus):
-    """Restored with a map of all GPUs, then with one that lacks each in turn."""
-    everything = [argument for gpu in gpus for argument in ("--map", f"{gpu}={gpu}")]
-    with Target(kind) as target:
-        example.suspend(target.pid)
-        whole = example.resume(target.pid, more=everything)
-        works, results = [target.works()], []
-        for number, gpu in enumerate(gpus):
-            if driver.state(target.pid)["state"] == "running":
-                example.suspend(target.pid)
-            code = driver.restore(target.pid, [other for other in gpus if other != gpu])
-            results.append(f"without GPU {number} {code} {driver.state(target.pid)['state']}")
-            last = example.resume(target.pid)
-            works.append(target.works())
-        yield (f"all GPUs {codes(whole)}, {', '.join(results)}, then without a map {codes(last)}; works {works}")
+def map_of_all(example, gpus):
+    """Restored with a map in which every GPU stays what it is."""
+    pairs = [argument for gpu in gpus for argument in ("--map", f"{gpu}={gpu}")]
+    with Target("driver_stray") as target:
+        yield cycle_line(example, target, pairs)
 
 
 # How the ranks of an NCCL group reach one another.
@@ -69,7 +58,7 @@ def rows(example, gpus):
     found = []
     for kind in (f"{library}{end}" for library in ("driver", "torch") for end in endings):
         found.append((kind, 15, lambda kind=kind: cycles(example, kind)))
-        found.append((f"{kind} maps", 15, lambda kind=kind: maps(example, kind, gpus)))
+    found.append(("map of all GPUs", 15, lambda: map_of_all(example, gpus)))
     found.append(("peer", 15, lambda: cycles(example, "peer")))
     for transport in TRANSPORTS:
         for end in {"P2P": (*endings, "_left"), "sockets": endings}.get(transport, endings[:1]):

@@ -3,7 +3,7 @@
 from typing import Any, Callable, Final, Iterable, Literal, Mapping, NoReturn, final
 
 from ._device_like import DeviceLike as DeviceLike
-from .checkpoint import Process, Room
+from .checkpoint import Room
 from .errors import Error
 
 class _Value:
@@ -185,12 +185,12 @@ def unreleased() -> int:
     """Returns how many references were given up on, because the driver refused their release."""
 
 @final
-class Controller:
-    def __new__(cls, pid: int) -> Controller: ...
+class Process:
+    def __new__(cls, pid: int) -> Process: ...
     pid: Final[int]
     def state(self) -> str: ...
+    def lock(self, *, timeout: float | None) -> Locked: ...
     def take_up(self) -> Process | Locked | Checkpointed: ...
-    def lock(self, seconds: float | None) -> Locked: ...
 
 @final
 class Locked:

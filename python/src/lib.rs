@@ -19,7 +19,7 @@ mod _native {
     #[pymodule_export]
     use crate::checkpoint::group::{Suspended, recover, suspend};
     #[pymodule_export]
-    use crate::checkpoint::process::{Checkpointed, Controller, Locked};
+    use crate::checkpoint::process::{Checkpointed, Locked, Process};
     #[pymodule_export]
     use crate::checkpoint::questions::{machine_gpus, memory_of, tree};
     #[pymodule_export]

@@ -5,11 +5,11 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager
-from typing import Any, Iterator, List, Type
+from typing import Iterator, List, Type
 
 import pytest
 from cuda_primary_context import checkpoint
-from cuda_primary_context.checkpoint import TRUSTED, Process
+from cuda_primary_context.checkpoint import TRUSTED, Locked, Process
 from simulated import python
 from targets import MACHINE, on_a_machine, states, target
 
@@ -98,20 +98,12 @@ def test_promise_12_no_exception_between_steps_leaves_a_process_behind() -> None
                 assert states(process.pid) == ["running"], (cycle, error, number)
 
 
-class Interrupted:
-    """A controller whose lock ends with a signal, as it does if that came during the driver's call."""
-
-    def __init__(self, controller: Any) -> None:
-        self.controller = controller
-
-    def lock(self, seconds: float) -> Any:
-        try:
-            return self.controller.lock(seconds)
-        finally:
-            signal.raise_signal(signal.SIGALRM)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.controller, name)
+def locked_and_interrupted(handle: Process) -> Locked:
+    """Its lock ends with a signal, as it does if that came during the driver's call."""
+    try:
+        return handle.lock(timeout=10)
+    finally:
+        signal.raise_signal(signal.SIGALRM)
 
 
 @on_a_machine()
@@ -119,9 +111,8 @@ def test_promise_12_no_exception_in_a_lock_leaves_a_process_behind() -> None:
     with target(MACHINE, 0) as process:
         for error in EXCEPTIONS:
             handle = Process(process.pid)
-            handle._controller = Interrupted(handle._controller)  # type: ignore[assignment]
             with raising(error, 100), pytest.raises(error):
-                handle.lock(timeout=10)
+                locked_and_interrupted(handle)
             assert handle.state() == "running"
 
 

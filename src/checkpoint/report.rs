@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::checkpoint::calls::{CHECKPOINT, LOCK, RESTORE, UNLOCK};
 use crate::checkpoint::error::CheckpointError;
 use crate::checkpoint::state::State;
 
@@ -22,16 +21,6 @@ pub enum Step {
 }
 
 impl Step {
-    /// The C function.
-    pub fn call(self) -> &'static str {
-        match self {
-            Self::Lock => LOCK,
-            Self::Checkpoint => CHECKPOINT,
-            Self::Restore => RESTORE,
-            Self::Unlock => UNLOCK,
-        }
-    }
-
     /// The step in `snake_case`, for logs and JSON.
     pub fn kind(self) -> &'static str {
         match self {

@@ -270,10 +270,6 @@ fn reports_have_steps_times_and_states() {
         assert_eq!(steps_of(&report.steps), [(Step::Lock, false), (Step::Checkpoint, false)]);
         assert!(report.steps.iter().all(|step| step.error.is_none()));
     }
-    assert_eq!(
-        [Step::Checkpoint, Step::Unlock].map(Step::call),
-        [crate::CALLS[1], crate::CALLS[3]]
-    );
     let resumed = suspended.resume(&GpuMap::same(), &Room::Trusted).unwrap();
     let report = &resumed.reports()[1];
     assert!(report.steps[0].took >= Duration::from_millis(70), "{report:?}");

@@ -18,6 +18,7 @@ from .._native import (
     Checkpointed as Checkpointed,
     DeviceRoom as DeviceRoom,
     Locked as Locked,
+    Process as Process,
     ProcessReport as ProcessReport,
     StepReport as StepReport,
     Suspended as Suspended,
@@ -28,7 +29,6 @@ from .._native import (
     suspend as suspend,
     tree as tree,
 )
-from ._process import Process as Process
 
 #: The caller knows that there is room.
 TRUSTED: Final = "trusted"

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use cuda_primary_context::checkpoint::{CheckpointError, Found, Process, StepError};
+use cuda_primary_context::checkpoint::{self as crate_, CheckpointError, Found, StepError};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::checkpoint::process::{Checkpointed, Locked, process_object};
+use crate::checkpoint::process::{Checkpointed, Locked, Process};
 use crate::checkpoint::restore::RoomArgument;
 use crate::error::{exception, or_raise};
 
@@ -16,7 +16,7 @@ pub struct Held {
     pid: u32,
     /// The process for queries alone: they must not take what is held, because another thread may be at the
     /// end of a block. If it had ended by then, why.
-    asking: Result<Process, CheckpointError>,
+    asking: Result<crate_::Process, CheckpointError>,
     /// Empty during a step. The mutex is held for a moment alone, so that it is never locked at a fork.
     found: Mutex<Option<Found>>,
     lock: Mutex<Weak<Lock>>,
@@ -36,7 +36,7 @@ pub enum Taken {
 impl Held {
     pub fn new(found: Found) -> Arc<Self> {
         let pid = found.pid();
-        let (asking, lock) = (Process::open(pid), Mutex::new(Weak::new()));
+        let (asking, lock) = (crate_::Process::open(pid), Mutex::new(Weak::new()));
         Arc::new(Self { pid, asking, found: Mutex::new(Some(found)), lock })
     }
 
@@ -130,7 +130,7 @@ impl Held {
                 let checkpointed = Checkpointed::new(self.clone(), RoomArgument::Trusted);
                 Ok(Py::new(py, checkpointed)?.into_any())
             }
-            _ => process_object(py, self.clone()),
+            _ => Ok(Py::new(py, Process::new(self.clone()))?.into_any()),
         }
     }
 }

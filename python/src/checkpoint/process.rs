@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cuda_primary_context::checkpoint::{
-    Checkpointed as CheckpointedProcess, Found, GpuMap, Process,
+    self as crate_, Checkpointed as CheckpointedProcess, Found, GpuMap,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -15,30 +15,42 @@ use crate::checkpoint::restore::{self, RoomArgument};
 use crate::error::{exception, or_raise};
 use crate::number::{limit, process_id};
 
-/// The native part of `checkpoint.Process`.
-#[pyclass(frozen, module = "cuda_primary_context._native")]
+/// A process that uses CUDA, as far as a controller is concerned.
+///
+/// The id is the one that this process sees: outside a container, that is the id that the worker has outside.
+#[pyclass(frozen, module = "cuda_primary_context.checkpoint")]
 #[derive(Debug)]
-pub struct Controller(Arc<Held>);
+pub struct Process(Arc<Held>);
+
+impl Process {
+    pub fn new(held: Arc<Held>) -> Self {
+        Self(held)
+    }
+}
 
 #[pymethods]
-impl Controller {
+impl Process {
     #[new]
     fn open(py: Python<'_>, pid: &Bound<'_, PyAny>) -> PyResult<Self> {
         let pid = process_id(pid)?;
-        let process = or_raise(py, py.detach(|| Process::open(pid)))?;
+        let process = or_raise(py, py.detach(|| crate_::Process::open(pid)))?;
         Ok(Self(Held::new(Found::Running(process))))
     }
 
+    /// The process id.
     #[getter]
     fn pid(&self) -> u32 {
         self.0.pid()
     }
 
+    /// Returns the state of the process, as the driver says: `running`, `locked`, `checkpointed`, `failed`,
+    /// `checkpointing`, `restoring` or `unknown` with a number.
     fn state(&self, py: Python<'_>) -> PyResult<String> {
         self.0.state(py)
     }
 
-    /// The process in its state, for which the driver is asked.
+    /// Takes the process up in its state: a controller may have died, and left it locked or checkpointed. It
+    /// brings nothing back; `recover` does. A lock of a controller that lives is taken over, too.
     fn take_up(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let now = match self.0.take()? {
             Found::Running(process) | Found::Other(process, _) | Found::Unknown(process, _) => {
@@ -54,9 +66,11 @@ impl Controller {
         error.map_or_else(|| self.0.object(py), Err)
     }
 
-    /// Without a limit if there are no seconds.
-    fn lock(&self, py: Python<'_>, seconds: Option<Bound<'_, PyAny>>) -> PyResult<Locked> {
-        let limit = seconds.as_ref().map(limit).transpose()?;
+    /// Makes the process's CUDA calls wait, once those under way are done; within this many seconds, or with
+    /// None however long it takes.
+    #[pyo3(signature = (*, timeout))]
+    fn lock(&self, py: Python<'_>, timeout: Option<Bound<'_, PyAny>>) -> PyResult<Locked> {
+        let limit = timeout.as_ref().map(limit).transpose()?;
         let locked = Locked::new(self.0.clone());
         self.0.step(py, "lock", |found| match found {
             Found::Running(process) | Found::Other(process, _) | Found::Unknown(process, _) => {
@@ -68,6 +82,10 @@ impl Controller {
             found => Taken::Not(found),
         })?;
         Ok(locked)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Process {}>", self.0.pid())
     }
 }
 
@@ -112,9 +130,9 @@ impl Locked {
     }
 
     /// Lets the process go on.
-    fn unlock(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn unlock(&self, py: Python<'_>) -> PyResult<Process> {
         unlock(py, &self.held)?;
-        process_object(py, self.held.clone())
+        Ok(Process(self.held.clone()))
     }
 
     fn __enter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
@@ -247,10 +265,4 @@ fn unlock(py: Python<'_>, held: &Arc<Held>) -> PyResult<()> {
         Found::Locked(locked) => Taken::Now(locked.unlock().map(Found::Running)),
         found => Taken::Not(found),
     })
-}
-
-/// `checkpoint.Process` is written in Python.
-pub fn process_object(py: Python<'_>, held: Arc<Held>) -> PyResult<Py<PyAny>> {
-    let class = py.import("cuda_primary_context.checkpoint")?.getattr("Process")?;
-    Ok(class.call_method1("_of", (Controller(held),))?.unbind())
 }
