@@ -22,6 +22,7 @@ fn every_name_of_a_device_leads_to_it() {
             assert_eq!(device.as_raw(), machine.simulator.device_handle(ordinal));
             let uuid = device.uuid().unwrap();
             assert_eq!(machine.driver.device_by_uuid(uuid), Ok(device));
+            assert!(!uuid.is_mig());
             assert_eq!(uuid.to_string().parse(), Ok(uuid));
             let address = device.pci_bus_id().unwrap();
             assert_eq!(machine.driver.device_by_pci_bus_id(&address), Ok(device));
