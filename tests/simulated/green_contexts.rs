@@ -2,7 +2,7 @@
 
 use crate::support::{Machine, RELEASE, RETAIN, machine, machine_from, machine_with, outcomes};
 use cuda_primary_context::sys::CUresult;
-use cuda_primary_context::{Outcome, PrimaryContextGuard};
+use cuda_primary_context::{Outcome, PrimaryContext, PrimaryContextGuard};
 use simulated_libcuda::{Fault, Simulator};
 
 /// The state and the references of device 0.
@@ -11,13 +11,26 @@ fn so_now(machine: &Machine) -> (bool, u32) {
 }
 
 /// A handle and a green context, of whose two references somebody took one.
-#[test]
-fn handle_is_gone_where_the_undo_fails() {
-    let machine = machine(2);
+fn handle_beside_a_green_context(machine: &Machine) -> PrimaryContext {
     let context = machine.retain(0);
     machine.simulator.add_green_context(0);
     machine.simulator.release_by_others(0);
-    assert_eq!(so_now(&machine), (true, 1));
+    assert_eq!(so_now(machine), (true, 1));
+    context
+}
+
+#[test]
+fn handle_is_released_if_the_undo_succeeds() {
+    let machine = machine(2);
+    handle_beside_a_green_context(&machine).release().unwrap();
+    assert_eq!(so_now(&machine), (true, 1), "the green context has its reference");
+    assert_eq!(machine.device(0).handles(), Ok(0));
+}
+
+#[test]
+fn handle_is_gone_if_the_undo_fails() {
+    let machine = machine(2);
+    let context = handle_beside_a_green_context(&machine);
     machine.refuse(RETAIN, 2);
     let failed = context.release().unwrap_err();
     assert!(failed.handle().is_none());
