@@ -92,23 +92,29 @@ fn a_waiting_retain_ends_a_sweep_of_several_releases() {
 
 #[test]
 fn a_run_that_waited_for_another_reads_the_state_again() {
-    let machine = machine_with(&[1, 0]);
-    let run = || StrayRelease::new().run(machine.driver).unwrap();
-    before_the_watchdog_bites("a run waits for one that has ended", || {
-        thread::scope(|scope| {
-            let mut second = None;
-            let first = while_device_0_is_swept(&machine, &StrayRelease::new(), || {
-                second = Some(scope.spawn(run));
-                until("the second run has found the context active", || {
-                    machine.simulator.count(GET_STATE) == 2
+    let released = Outcome::Released { releases: 1 };
+    for (strays, first_outcome, second_outcome) in [
+        (1, released.clone(), Outcome::AlreadyInactive),
+        (2, Outcome::StillActive { releases: 1 }, released),
+    ] {
+        let machine = machine_with(&[strays, 0]);
+        let run = || StrayRelease::new().run(machine.driver).unwrap();
+        before_the_watchdog_bites("a run waits for one that has ended", || {
+            thread::scope(|scope| {
+                let mut second = None;
+                let first = while_device_0_is_swept(&machine, &StrayRelease::new(), || {
+                    second = Some(scope.spawn(run));
+                    until("the second run has found the context active", || {
+                        machine.simulator.count(GET_STATE) == 2
+                    });
+                    thread::sleep(std::time::Duration::from_millis(20));
+                    assert_eq!(machine.simulator.count(RELEASE), 1, "the first run's");
                 });
-                thread::sleep(std::time::Duration::from_millis(20));
-                assert_eq!(machine.simulator.count(RELEASE), 1, "the first run's");
+                assert_eq!(first, first_outcome);
+                let second = second.expect("it was started").join().unwrap();
+                assert_eq!(outcomes_of(&second)[0], second_outcome);
             });
-            assert_eq!(first, Outcome::Released { releases: 1 });
-            let second = second.expect("it was started").join().unwrap();
-            assert_eq!(outcomes_of(&second)[0], Outcome::AlreadyInactive);
         });
-    });
-    assert_eq!(machine.simulator.underflows(), 0, "no release without a reference");
+        assert_eq!(machine.simulator.underflows(), 0, "no release without a reference");
+    }
 }

@@ -11,6 +11,7 @@ fn second_generation_of_entry_points_is_called() {
     machine.retain(0).release().unwrap();
     let mut flags = CUctx_flags::CU_CTX_SCHED_BLOCKING_SYNC | CUctx_flags::CU_CTX_MAP_HOST;
     flags |= CUctx_flags::CU_CTX_LMEM_RESIZE_TO_MAX;
+    assert_eq!(flags | CUctx_flags::CU_CTX_MAP_HOST, flags);
     machine.device(0).set_primary_context_flags(flags).unwrap();
     assert_eq!(machine.simulator.flags(0), 4 + 8 + 16);
     let state = machine.device(0).primary_context_state().unwrap();

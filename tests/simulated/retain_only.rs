@@ -1,7 +1,8 @@
 //! What `retain_only` does, case by case, on the simulator.
 
-use crate::support::{GET_STATE, machine, machine_with};
-use cuda_primary_context::{Error, PrimaryContextGuard, Report, StrayRelease};
+use crate::support::{GET_STATE, RELEASE, machine, machine_with, outcomes, releases_up_to};
+use cuda_primary_context::{Error, Outcome, PrimaryContextGuard, Report, StrayRelease};
+use simulated_libcuda::Fault;
 
 #[test]
 fn policies_with_another_drivers_devices_are_refused() {
@@ -59,6 +60,19 @@ fn looking_again_finds_what_came_back_and_releases_nothing() {
     assert_eq!(machine.references(), [1, 1, 1, 0]);
     machine.refuse_for(3, GET_STATE, 999);
     assert_eq!(report.look_again().unwrap_err().device(), Some(3));
+}
+
+/// As if somebody else had released the last reference after the first release.
+#[test]
+fn a_later_release_that_finds_no_context_ends_the_device() {
+    let machine = machine_with(&[2, 0]);
+    let fault = Fault::of(RELEASE, 2).device(0).code(201);
+    machine.simulator.inject(fault.done_then_reported().once());
+    let guard =
+        PrimaryContextGuard::retain_only_with(machine.device(1), &releases_up_to(3)).unwrap();
+    let outcome = &outcomes(&guard)[0];
+    assert!(matches!(outcome, Outcome::Released { releases: 1 }), "{outcome}");
+    assert!(!guard.report().current_context_switched());
 }
 
 #[test]
