@@ -125,7 +125,7 @@ fn report_says_whose_references_it_took() {
         witnessed.add(0, "/lib/libcudart.so.13", [1, 0, 0]);
         witnessed.takes_at(1, c"/lib/libcudart.so.13", [1, 0]);
         // Of two libraries, the release takes the reference of the second.
-        witnessed.add(2, "/lib/libcublas.so.13", [1, 0, 0]);
+        witnessed.add(2, "/lib/libcublas.so.13", [3, 0, 0]);
         witnessed.add(2, "/lib/libtorch.so", [2, 0, 1]);
         witnessed.takes_at(2, c"/lib/libtorch.so", [1, 0]);
         // Handles of this crate hold it.
@@ -163,7 +163,7 @@ fn report_says_whose_references_it_took() {
         let expected = [
             vec![of("/lib/libcudart.so.13", [1, 0, 0, 1])],
             vec![],
-            vec![of("/lib/libcublas.so.13", [1, 0, 0, 0]), of("/lib/libtorch.so", [2, 0, 1, 1])],
+            vec![of("/lib/libcublas.so.13", [3, 0, 0, 0]), of("/lib/libtorch.so", [2, 0, 1, 1])],
             vec![of("/bin/program", [1, 0, 0, 0])],
             vec![of("/lib/libgreen.so", [0, 1, 0, 0])],
             vec![of("/lib/liba.so", [3, 0, 0, 1]), of("/lib/libb.so", [3, 0, 0, 0])],
@@ -177,7 +177,7 @@ fn report_says_whose_references_it_took() {
             below[..3],
             [
                 "device 0 was held by: libcudart.so.13 1; released: libcudart.so.13 1",
-                "device 2 was held by: libcublas.so.13 1, libtorch.so 2 + 1 ordinary; \
+                "device 2 was held by: libcublas.so.13 3, libtorch.so 2 + 1 ordinary; \
              released: libtorch.so 1",
                 "device 3 was held by: program 1; released: none",
             ]
