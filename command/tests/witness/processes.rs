@@ -18,7 +18,7 @@ fn a_child_forked_before_init_is_a_process_of_its_own() {
         let of =
             |process: &Value| calls.iter().filter(|call| call["pid"] == process["pid"]).count();
         assert_eq!((of(child), of(parent)), (2, 3), "{fork}");
-        // Each has a single thread, also where libc goes on giving the parent's id.
+        // Each has a single thread, even if libc still returns the parent's id.
         assert!(calls.iter().all(|call| call["tid"] == call["pid"]), "{fork}");
         // Each has made its own context.
         let created = pick(&traced.retains(), "created references");
